@@ -1,0 +1,45 @@
+//! One batch, keyed by sample id: what the models read and what the losses compare with.
+
+use crate::tensor::Tensor;
+
+/// The inputs of a batch.
+#[derive(Clone, Debug)]
+pub enum Features {
+    /// Numbers, `[rows, …]`, f32 (f64 in tests).
+    Dense(Tensor),
+    /// Ids (tokens, categories) of equal count in every row, `[rows, length]`, u32.
+    Ids(Tensor),
+    /// Ids of different count: row `r` has `ids[offsets[r]..offsets[r + 1]]`.
+    Ragged { ids: Vec<u32>, offsets: Vec<u32> },
+}
+
+/// What a row is, if that is known.
+#[derive(Clone, Debug)]
+pub enum Labels {
+    None,
+    /// One class a row.
+    Single(Vec<u32>),
+    /// Several classes at once: `[rows, classes]` in 0…1.
+    Several(Tensor),
+    /// Regression: `[rows, outputs]`.
+    Real(Tensor),
+}
+
+#[derive(Clone, Debug)]
+pub struct Batch {
+    /// Who each row is, wherever it stands: random numbers and teacher rows are keyed by it.
+    pub ids: Vec<u64>,
+    pub epoch: u64,
+    pub inputs: Features,
+    pub labels: Labels,
+    /// Row weights of the losses, `[rows]`; all 1 where there are none. 0 masks a row.
+    pub row_weights: Option<Vec<f32>>,
+    /// Cached teacher logits `[rows, classes]`, where the teacher is a column of the data.
+    pub teacher_logits: Option<Tensor>,
+}
+
+impl Batch {
+    pub fn rows(&self) -> usize {
+        self.ids.len()
+    }
+}

@@ -1,0 +1,1 @@
+//! The data of a run, held natively: columns, split, shuffle, batches.

@@ -1,0 +1,140 @@
+//! The one error of the core: a code from a closed list, a path into the options or data, a message.
+//!
+//! Messages read `where: expected what, got what`; the path is the "where".
+
+use std::fmt;
+
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Closed list; Node sees each as `ERR_LIMBECK_…`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Code {
+    /// An option is missing, unknown or out of range.
+    InvalidConfig,
+    /// Data given by the caller is unusable: wrong length, not finite, label out of range.
+    InvalidData,
+    /// Shapes do not fit each other.
+    ShapeMismatch,
+    /// A value became infinite or not a number while training.
+    NotFinite,
+    /// A file could not be read or written.
+    Io,
+    /// A file is no model or checkpoint, or is damaged.
+    InvalidFile,
+    /// A checkpoint could not be written; the older one is whole.
+    CheckpointWrite,
+    /// A file was written by a version that this one does not know.
+    CheckpointVersion,
+    /// The run that is resumed has another configuration.
+    CheckpointMismatch,
+    /// The device or backend that was asked for is not available.
+    Backend,
+    /// The call needs what is in use.
+    Busy,
+    /// The object was disposed.
+    Disposed,
+    /// The caller cancelled.
+    Cancelled,
+    /// The memory limit would be exceeded.
+    Memory,
+    /// A proof that every run carries has failed.
+    ProofFailed,
+    /// A defect of limbeck.
+    Internal,
+}
+
+impl Code {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Code::InvalidConfig => "ERR_LIMBECK_INVALID_CONFIG",
+            Code::InvalidData => "ERR_LIMBECK_INVALID_DATA",
+            Code::ShapeMismatch => "ERR_LIMBECK_SHAPE_MISMATCH",
+            Code::NotFinite => "ERR_LIMBECK_NOT_FINITE",
+            Code::Io => "ERR_LIMBECK_IO",
+            Code::InvalidFile => "ERR_LIMBECK_INVALID_FILE",
+            Code::CheckpointWrite => "ERR_LIMBECK_CHECKPOINT_WRITE",
+            Code::CheckpointVersion => "ERR_LIMBECK_CHECKPOINT_VERSION",
+            Code::CheckpointMismatch => "ERR_LIMBECK_CHECKPOINT_MISMATCH",
+            Code::Backend => "ERR_LIMBECK_BACKEND",
+            Code::Busy => "ERR_LIMBECK_BUSY",
+            Code::Disposed => "ERR_LIMBECK_DISPOSED",
+            Code::Cancelled => "ERR_LIMBECK_CANCELLED",
+            Code::Memory => "ERR_LIMBECK_MEMORY",
+            Code::ProofFailed => "ERR_LIMBECK_PROOF_FAILED",
+            Code::Internal => "ERR_LIMBECK_INTERNAL",
+        }
+    }
+}
+
+#[derive(Clone, Debug)]
+pub struct Error {
+    pub code: Code,
+    /// Where: `losses.kl.temperature`, `layers.2`, a file. Empty when there is no place to name.
+    pub path: String,
+    /// `expected a number above 0, got -1`, without the path.
+    pub message: String,
+}
+
+impl Error {
+    pub fn new(code: Code, path: impl Into<String>, message: impl Into<String>) -> Self {
+        Error { code, path: path.into(), message: message.into() }
+    }
+
+    pub fn config(path: impl Into<String>, message: impl Into<String>) -> Self {
+        Error::new(Code::InvalidConfig, path, message)
+    }
+
+    pub fn data(path: impl Into<String>, message: impl Into<String>) -> Self {
+        Error::new(Code::InvalidData, path, message)
+    }
+
+    pub fn shape(path: impl Into<String>, message: impl Into<String>) -> Self {
+        Error::new(Code::ShapeMismatch, path, message)
+    }
+
+    pub fn internal(message: impl Into<String>) -> Self {
+        Error::new(Code::Internal, "", message)
+    }
+
+    pub fn cancelled() -> Self {
+        Error::new(Code::Cancelled, "", "the run was cancelled")
+    }
+
+    /// The same error with `prefix` in front of its path: `at("losses")` of `kl.weight` is `losses.kl.weight`.
+    pub fn at(mut self, prefix: &str) -> Self {
+        self.path = match (prefix.is_empty(), self.path.is_empty()) {
+            (true, _) => self.path,
+            (false, true) => prefix.to_string(),
+            (false, false) => format!("{prefix}.{}", self.path),
+        };
+        self
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.path.is_empty() { f.write_str(&self.message) } else { write!(f, "{}: {}", self.path, self.message) }
+    }
+}
+
+impl std::error::Error for Error {}
+
+/// Maps candle's errors without their backtraces (they hold paths of the build machine). Not a `From`:
+/// a trait impl would put candle into our public API.
+pub(crate) trait Candle<T> {
+    fn ok_or_internal(self) -> Result<T>;
+}
+
+impl<T> Candle<T> for candle_core::Result<T> {
+    fn ok_or_internal(self) -> Result<T> {
+        fn innermost(error: candle_core::Error) -> candle_core::Error {
+            match error {
+                candle_core::Error::WithBacktrace { inner, .. } => innermost(*inner),
+                candle_core::Error::Context { inner, .. } => innermost(*inner),
+                candle_core::Error::WithPath { inner, .. } => innermost(*inner),
+                other => other,
+            }
+        }
+        self.map_err(|error| Error::internal(innermost(error).to_string()))
+    }
+}

@@ -1,0 +1,125 @@
+//! Which instructions the kernels use: found once, may be lowered for tests, never raised.
+//!
+//! `kernel!` compiles one body three times. The body is written with fixed arrays of lanes, which LLVM
+//! turns into vector registers of the set it compiles for; what needs more is written with `std::arch`.
+
+use std::sync::atomic::{AtomicU8, Ordering};
+
+/// Ordered: a machine that has one has all before it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u8)]
+pub enum Isa {
+    Scalar = 1,
+    Avx2 = 2,
+    Avx512 = 3,
+}
+
+impl Isa {
+    pub const ALL: [Isa; 3] = [Isa::Scalar, Isa::Avx2, Isa::Avx512];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Isa::Scalar => "scalar",
+            Isa::Avx2 => "avx2",
+            Isa::Avx512 => "avx512",
+        }
+    }
+}
+
+static CURRENT: AtomicU8 = AtomicU8::new(0);
+
+/// The best set of this machine, whatever is in use.
+pub fn detected() -> Isa {
+    #[cfg(target_arch = "x86_64")]
+    {
+        let avx2 = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
+        let avx512 = avx2
+            && is_x86_feature_detected!("avx512f")
+            && is_x86_feature_detected!("avx512vl")
+            && is_x86_feature_detected!("avx512bw")
+            && is_x86_feature_detected!("avx512dq");
+        if avx512 {
+            return Isa::Avx512;
+        }
+        if avx2 {
+            return Isa::Avx2;
+        }
+    }
+    Isa::Scalar
+}
+
+/// The set in use: the best there is, or less where `LIMBECK_ISA` (scalar, avx2, avx512) says so.
+pub fn current() -> Isa {
+    match CURRENT.load(Ordering::Relaxed) {
+        1 => Isa::Scalar,
+        2 => Isa::Avx2,
+        3 => Isa::Avx512,
+        _ => {
+            let wanted = std::env::var("LIMBECK_ISA").ok();
+            let wanted = Isa::ALL.into_iter().find(|isa| Some(isa.name()) == wanted.as_deref());
+            choose(wanted.unwrap_or(Isa::Avx512))
+        }
+    }
+}
+
+/// Uses `isa` from now on in this process, or the best there is below it; gives what is used.
+pub fn choose(isa: Isa) -> Isa {
+    let chosen = isa.min(detected());
+    CURRENT.store(chosen as u8, Ordering::Relaxed);
+    chosen
+}
+
+/// What a kernel's body may ask of the set it is compiled for.
+pub trait Lanes {
+    /// `a · b + c`, fused where the set has it; on the plain set a call of libm would cost 20 ns.
+    fn mul_add(a: f32, b: f32, c: f32) -> f32;
+}
+
+pub struct Plain;
+pub struct Fused;
+
+impl Lanes for Plain {
+    #[inline(always)]
+    fn mul_add(a: f32, b: f32, c: f32) -> f32 {
+        a * b + c
+    }
+}
+
+impl Lanes for Fused {
+    #[inline(always)]
+    fn mul_add(a: f32, b: f32, c: f32) -> f32 {
+        a.mul_add(b, c)
+    }
+}
+
+/// Defines a function whose body is compiled for every instruction set and chosen when it is called.
+/// Inside, `L` is the set's `Lanes`; everything the body calls must be `#[inline(always)]`.
+macro_rules! kernel {
+    ($(#[$meta:meta])* $vis:vis fn $name:ident<$lanes:ident>($($arg:ident: $ty:ty),* $(,)?) $(-> $out:ty)? $body:block) => {
+        $(#[$meta])*
+        $vis fn $name($($arg: $ty),*) $(-> $out)? {
+            #[inline(always)]
+            fn body<$lanes: $crate::kernels::cpu::isa::Lanes>($($arg: $ty),*) $(-> $out)? $body
+            #[cfg(target_arch = "x86_64")]
+            #[target_feature(enable = "avx512f,avx512vl,avx512bw,avx512dq,avx2,fma")]
+            fn avx512($($arg: $ty),*) $(-> $out)? {
+                body::<$crate::kernels::cpu::isa::Fused>($($arg),*)
+            }
+            #[cfg(target_arch = "x86_64")]
+            #[target_feature(enable = "avx2,fma")]
+            fn avx2($($arg: $ty),*) $(-> $out)? {
+                body::<$crate::kernels::cpu::isa::Fused>($($arg),*)
+            }
+            match $crate::kernels::cpu::isa::current() {
+                // SAFETY: `current` never gives more than was detected on this machine.
+                #[cfg(target_arch = "x86_64")]
+                $crate::kernels::cpu::isa::Isa::Avx512 => unsafe { avx512($($arg),*) },
+                // SAFETY: as above.
+                #[cfg(target_arch = "x86_64")]
+                $crate::kernels::cpu::isa::Isa::Avx2 => unsafe { avx2($($arg),*) },
+                _ => body::<$crate::kernels::cpu::isa::Plain>($($arg),*),
+            }
+        }
+    };
+}
+pub(crate) use kernel;

@@ -1,0 +1,3 @@
+//! CPU kernels, one idea a file.
+
+pub mod isa;

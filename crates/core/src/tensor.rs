@@ -1,0 +1,99 @@
+//! The one place that touches candle's storage: slices out, buffers in, updates in place.
+//!
+//! Everything else sees `Tensor` (untracked: candle records nothing) and plain slices.
+
+use std::cell::Cell;
+use std::marker::PhantomData;
+use std::ops::Deref;
+
+use candle_core::{CpuStorage, Device, InplaceOp1, Layout, Shape, Storage, StorageRef, WithDType};
+
+use crate::error::{Candle, Error, Result};
+
+pub(crate) use candle_core::{DType, Tensor};
+
+/// A buffer of `len` numbers whose content is unspecified: every element is written before it is read.
+/// Large blocks come back from the caching allocator, so this is a pop from a list, not a row of page faults.
+pub(crate) fn uninit(len: usize) -> Vec<f32> {
+    let mut buffer = Vec::with_capacity(len);
+    // SAFETY: the capacity is `len`; each bit pattern is a valid f32; kernels write every element before any read.
+    #[allow(clippy::uninit_vec)]
+    unsafe {
+        buffer.set_len(len)
+    };
+    buffer
+}
+
+/// Wraps the buffer, without a copy.
+pub(crate) fn from_vec<T: WithDType>(values: Vec<T>, shape: impl Into<Shape>) -> Result<Tensor> {
+    Tensor::from_vec(values, shape.into(), &Device::Cpu).ok_or_internal()
+}
+
+/// A scalar of the given type: rank 0.
+pub(crate) fn scalar(value: f64, dtype: DType) -> Result<Tensor> {
+    Tensor::new(value, &Device::Cpu).ok_or_internal()?.to_dtype(dtype).ok_or_internal()
+}
+
+/// Numbers of a contiguous CPU tensor, readable while this lives.
+/// Close it before the same tensor is updated in place: candle's lock would wait for ever.
+pub(crate) struct Read<'a, T> {
+    guard: StorageRef<'a>,
+    range: (usize, usize),
+    kind: PhantomData<T>,
+}
+
+impl<T: WithDType> Deref for Read<'_, T> {
+    type Target = [T];
+    fn deref(&self) -> &[T] {
+        match &*self.guard {
+            Storage::Cpu(storage) => storage.as_slice::<T>().map_or(&[], |all| &all[self.range.0..self.range.1]),
+            _ => &[], // `read` let only CPU storage in
+        }
+    }
+}
+
+/// Opens a contiguous CPU tensor of element type `T`; anything else is a defect of the caller.
+pub(crate) fn read<T: WithDType>(tensor: &Tensor) -> Result<Read<'_, T>> {
+    let (guard, layout) = tensor.storage_and_layout();
+    let range = layout.contiguous_offsets().ok_or_else(|| Error::internal("expected a contiguous tensor"))?;
+    match &*guard {
+        Storage::Cpu(storage) => {
+            storage.as_slice::<T>().ok_or_internal()?;
+        }
+        _ => return Err(Error::internal("expected a tensor on the CPU")),
+    }
+    Ok(Read { guard, range, kind: PhantomData })
+}
+
+/// The values as f64, whatever the element type: for reports and tests, not for hot paths.
+pub(crate) fn to_f64(tensor: &Tensor) -> Result<Vec<f64>> {
+    tensor.to_dtype(DType::F64).and_then(|t| t.flatten_all()).and_then(|t| t.to_vec1()).ok_or_internal()
+}
+
+/// The one value of a scalar tensor.
+pub(crate) fn item(tensor: &Tensor) -> Result<f64> {
+    to_f64(tensor)?.first().copied().ok_or_else(|| Error::internal("expected a scalar, got an empty tensor"))
+}
+
+struct Update<F>(Cell<Option<F>>);
+
+impl<F: FnOnce(&mut [f32])> InplaceOp1 for Update<F> {
+    fn name(&self) -> &'static str {
+        "update"
+    }
+    fn cpu_fwd(&self, storage: &mut CpuStorage, layout: &Layout) -> candle_core::Result<()> {
+        let Some((start, end)) = layout.contiguous_offsets() else {
+            candle_core::bail!("expected a contiguous tensor")
+        };
+        let CpuStorage::F32(values) = storage else { candle_core::bail!("expected f32") };
+        if let Some(update) = self.0.take() {
+            update(&mut values[start..end])
+        }
+        Ok(())
+    }
+}
+
+/// Changes a contiguous f32 CPU tensor in place; everything that shares its storage sees the change.
+pub(crate) fn update(tensor: &Tensor, change: impl FnOnce(&mut [f32])) -> Result<()> {
+    tensor.inplace_op1(&Update(Cell::new(Some(change)))).ok_or_internal()
+}
