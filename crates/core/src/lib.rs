@@ -17,6 +17,7 @@ pub mod optimizers;
 pub mod outputs;
 pub mod parameters;
 pub mod pool;
+pub mod probe;
 pub mod random;
 pub mod run;
 pub mod schedule;
