@@ -69,6 +69,16 @@ pub fn choose(isa: Isa) -> Isa {
     chosen
 }
 
+/// Runs `test` on every instruction set this machine has, one test at a time: the choice is the process's.
+#[cfg(test)]
+pub(crate) fn on_each(test: impl Fn(Isa)) {
+    static ONE: std::sync::Mutex<()> = std::sync::Mutex::new(());
+    let _one = ONE.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let before = current();
+    Isa::ALL.into_iter().filter(|isa| *isa <= detected()).for_each(|isa| test(choose(isa)));
+    choose(before);
+}
+
 /// What a kernel's body may ask of the set it is compiled for.
 pub trait Lanes {
     /// `a · b + c`, fused where the set has it; on the plain set a call of libm would cost 20 ns.

@@ -1,0 +1,311 @@
+//! Two-dimensional convolution (cross-correlation, as everywhere in deep learning), with optional bias.
+//!
+//! ```text
+//! y[n,o,r,s] = b[o] + Σ_{c,i,j} w[o,c,i,j] · x[n, c, stride·r + dilation·i − padding, stride·s + dilation·j − padding]
+//! ∂L/∂w[o,c,i,j] = Σ_{n,r,s} g[n,o,r,s] · x[…],   ∂L/∂b[o] = Σ_{n,r,s} g[n,o,r,s]
+//! ∂L/∂x = the transposed convolution of g = ∂L/∂y with w
+//! ```
+//!
+//! Shapes: x `[images, channels, rows, columns]`, w `[outputs, channels / groups, kernel rows, kernel
+//! columns]`, b `[outputs]`. Output group k reads only input group k.
+//!
+//! Source: Dumoulin, Visin, "A guide to convolution arithmetic for deep learning", 2016, arXiv:1603.07285;
+//! PyTorch's `conv2d`. Where we differ: nowhere.
+
+use crate::error::{Candle, Error, Result};
+use crate::ops::window::Window;
+use crate::tape::{Tape, Value};
+use crate::tensor::Tensor;
+
+/// Pairs are (rows, columns).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Conv2d {
+    pub stride: [usize; 2],
+    pub padding: [usize; 2],
+    pub dilation: [usize; 2],
+    pub groups: usize,
+}
+
+impl Default for Conv2d {
+    fn default() -> Self {
+        Conv2d { stride: [1, 1], padding: [0, 0], dilation: [1, 1], groups: 1 }
+    }
+}
+
+pub(crate) fn conv2d(tape: &mut Tape, x: &Value, w: &Value, b: Option<&Value>, options: &Conv2d) -> Result<Value> {
+    let plan = Plan::new(x.dims(), w.dims(), b.map(Value::dims), options).map_err(|error| error.at("conv2d"))?;
+    record(tape, "conv2d", x, w, b, plan)
+}
+
+/// Shared with conv1d, whose images have one row. Checks are the caller's: `plan` fits the shapes.
+pub(super) fn record(
+    tape: &mut Tape,
+    name: &'static str,
+    x: &Value,
+    w: &Value,
+    b: Option<&Value>,
+    plan: Plan,
+) -> Result<Value> {
+    let image = x.tensor().reshape(&plan.input).ok_or_internal()?;
+    let weight = w.tensor().reshape(&plan.weight).ok_or_internal()?;
+    let y = plan.forward(&image, &weight, b.map(Value::tensor))?;
+    let mut shape = plan.output.to_vec();
+    if x.dims().len() == 3 {
+        shape.remove(2);
+    }
+    let y = y.reshape(shape).ok_or_internal()?;
+    let inputs: Vec<&Value> = [x, w].into_iter().chain(b).collect();
+    let (vx, vw, vb) = (x.clone(), w.clone(), b.cloned());
+    tape.record(name, &inputs, y, move |up, gradients| {
+        let up = up.reshape(&plan.output).ok_or_internal()?;
+        let image = vx.tensor().reshape(&plan.input).ok_or_internal()?;
+        let weight = vw.tensor().reshape(&plan.weight).ok_or_internal()?;
+        if gradients.wants(&vx) {
+            let dx = plan.input_gradient(&up, &weight)?.reshape(vx.dims()).ok_or_internal()?;
+            gradients.add(&vx, dx)?;
+        }
+        if gradients.wants(&vw) {
+            let dw = plan.weight_gradient(&up, &image)?.reshape(vw.dims()).ok_or_internal()?;
+            gradients.add(&vw, dw)?;
+        }
+        if let Some(vb) = vb.filter(|vb| gradients.wants(vb)) {
+            gradients.add(&vb, up.sum((0, 2, 3)).ok_or_internal()?)?;
+        }
+        Ok(())
+    })
+}
+
+/// A convolution whose shapes were found to fit; rank 4 throughout.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Plan {
+    pub window: Window,
+    pub groups: usize,
+    pub input: [usize; 4],
+    pub weight: [usize; 4],
+    pub output: [usize; 4],
+}
+
+impl Plan {
+    pub fn new(x: &[usize], w: &[usize], b: Option<&[usize]>, options: &Conv2d) -> Result<Plan> {
+        let input: [usize; 4] = x
+            .try_into()
+            .map_err(|_| Error::shape("input", format!("expected [images, channels, rows, columns], got {x:?}")))?;
+        let weight: [usize; 4] = w.try_into().map_err(|_| {
+            Error::shape("weight", format!("expected [outputs, channels / groups, rows, columns], got {w:?}"))
+        })?;
+        let groups = options.groups;
+        if groups == 0 || !weight[0].is_multiple_of(groups) || !input[1].is_multiple_of(groups) {
+            return Err(Error::config(
+                "groups",
+                format!("expected a divisor of {} inputs and {} outputs, got {groups}", input[1], weight[0]),
+            ));
+        }
+        if weight[1] * groups != input[1] {
+            return Err(Error::shape(
+                "input",
+                format!("expected {} channels for the weight {weight:?}, got {}", weight[1] * groups, input[1]),
+            ));
+        }
+        if let Some(b) = b.filter(|b| *b != &weight[..1]) {
+            return Err(Error::shape("bias", format!("expected [{}], got {b:?}", weight[0])));
+        }
+        let window = Window {
+            kernel: [weight[2], weight[3]],
+            stride: options.stride,
+            padding: options.padding,
+            dilation: options.dilation,
+        };
+        let [rows, columns] = window.output([input[2], input[3]])?;
+        Ok(Plan { window, groups, input, weight, output: [input[0], weight[0], rows, columns] })
+    }
+
+    fn grid(&self) -> [usize; 2] {
+        [self.output[2], self.output[3]]
+    }
+
+    /// Images seen as `[images, groups, channels of a group, pixels]`.
+    fn grouped(&self, image: &Tensor, pixels: usize) -> Result<Tensor> {
+        let channels = image.elem_count() / (self.output[0] * self.groups * pixels).max(1);
+        image.reshape((self.output[0], self.groups, channels, pixels)).ok_or_internal()
+    }
+
+    /// One tap's weights for all groups and images: `[1, groups, outputs of a group, channels of a group]`.
+    fn tap_weight(&self, weight: &Tensor, (i, j): (usize, usize)) -> Result<Tensor> {
+        let [outputs, channels, _, _] = self.weight;
+        weight
+            .narrow(2, i, 1)
+            .and_then(|row| row.narrow(3, j, 1))
+            .and_then(|tap| tap.reshape((1, self.groups, outputs / self.groups, channels)))
+            .ok_or_internal()
+    }
+
+    fn forward(&self, image: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<Tensor> {
+        let (grid, pixels) = (self.grid(), self.output[2] * self.output[3]);
+        let padded = self.window.pad(image, 0.0)?;
+        let mut sum: Option<Tensor> = None;
+        for at in self.window.taps() {
+            let seen = self.grouped(&self.window.tap(&padded, grid, at)?, pixels)?;
+            let part = self.tap_weight(weight, at)?.broadcast_matmul(&seen).ok_or_internal()?;
+            sum = Some(plus(sum, part)?);
+        }
+        let y =
+            sum.ok_or_else(|| Error::internal("a convolution without taps"))?.reshape(&self.output).ok_or_internal()?;
+        match bias {
+            Some(bias) => {
+                bias.reshape((1, self.output[1], 1, 1)).and_then(|bias| y.broadcast_add(&bias)).ok_or_internal()
+            }
+            None => Ok(y),
+        }
+    }
+
+    fn input_gradient(&self, up: &Tensor, weight: &Tensor) -> Result<Tensor> {
+        let [images, channels, rows, columns] = self.input;
+        let [pad_rows, pad_columns] = self.window.padding;
+        let padded = [images, channels, rows + 2 * pad_rows, columns + 2 * pad_columns];
+        let up = self.grouped(up, self.output[2] * self.output[3])?;
+        let mut sum: Option<Tensor> = None;
+        for at in self.window.taps() {
+            let seen = self
+                .tap_weight(weight, at)?
+                .transpose(2, 3)
+                .and_then(|turned| turned.contiguous())
+                .and_then(|turned| turned.broadcast_matmul(&up))
+                .and_then(|seen| seen.reshape((images, channels, self.output[2], self.output[3])))
+                .ok_or_internal()?;
+            sum = Some(plus(sum, self.window.untap(&seen, &padded, self.grid(), at)?)?);
+        }
+        let sum = sum.ok_or_else(|| Error::internal("a convolution without taps"))?;
+        self.window.unpad(&sum, [rows, columns])
+    }
+
+    fn weight_gradient(&self, up: &Tensor, image: &Tensor) -> Result<Tensor> {
+        let (grid, pixels) = (self.grid(), self.output[2] * self.output[3]);
+        let padded = self.window.pad(image, 0.0)?;
+        let up = self.grouped(up, pixels)?;
+        let mut taps = Vec::new();
+        for at in self.window.taps() {
+            let seen = self.grouped(&self.window.tap(&padded, grid, at)?, pixels)?;
+            let tap = seen
+                .transpose(2, 3)
+                .and_then(|turned| turned.contiguous())
+                .and_then(|turned| up.matmul(&turned))
+                .and_then(|products| products.sum(0))
+                .and_then(|sum| sum.reshape((self.weight[0], self.weight[1], 1)))
+                .ok_or_internal()?;
+            taps.push(tap);
+        }
+        Tensor::cat(&taps, 2).and_then(|taps| taps.reshape(&self.weight)).ok_or_internal()
+    }
+}
+
+fn plus(sum: Option<Tensor>, part: Tensor) -> Result<Tensor> {
+    match sum {
+        Some(sum) => sum.add(&part).ok_or_internal(),
+        None => Ok(part),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::testing::{assert_golden, assert_kernel, assert_slopes, normal};
+
+    #[test]
+    fn equals_pytorch() {
+        assert_golden("conv2d", &["x", "weight", "bias"], |tape, inputs, case| {
+            let number = |name: &str, default: u64| case["options"][name].as_u64().unwrap_or(default) as usize;
+            let options = Conv2d {
+                stride: [number("stride", 1); 2],
+                padding: [number("padding", 1); 2],
+                groups: number("groups", 1),
+                ..Conv2d::default()
+            };
+            conv2d(tape, &inputs[0], &inputs[1], Some(&inputs[2]), &options)
+        });
+    }
+
+    fn case(x: [usize; 4], w: [usize; 4], options: Conv2d) -> ([Tensor; 3], Conv2d, usize) {
+        let inputs = [normal(1, &x), normal(2, &w), normal(3, &w[..1])];
+        let terms = (w[1] * w[2] * w[3] * 4).max(x[0] * x[2] * x[3]);
+        (inputs, options, terms)
+    }
+
+    fn cases() -> Vec<([Tensor; 3], Conv2d, usize)> {
+        let same = Conv2d { padding: [1, 1], ..Conv2d::default() };
+        vec![
+            case([2, 3, 8, 8], [4, 3, 3, 3], same),
+            case([3, 1, 28, 28], [4, 1, 3, 3], same),
+            case([5, 4, 14, 14], [8, 4, 3, 3], same),
+            case([2, 16, 32, 32], [32, 16, 3, 3], same),
+            case([1, 2, 5, 131], [3, 2, 3, 3], same),
+            case([1, 5, 1, 9], [7, 5, 1, 3], Conv2d { padding: [0, 1], ..Conv2d::default() }),
+            case([2, 3, 9, 7], [5, 3, 1, 1], Conv2d::default()),
+            case([2, 3, 9, 7], [5, 3, 2, 5], Conv2d { padding: [0, 3], ..Conv2d::default() }),
+            case([2, 3, 9, 8], [5, 3, 3, 3], Conv2d { stride: [2, 2], padding: [1, 1], ..Conv2d::default() }),
+            case([1, 3, 11, 19], [9, 3, 3, 2], Conv2d { stride: [3, 2], padding: [2, 0], ..Conv2d::default() }),
+            case([2, 2, 11, 12], [17, 2, 3, 3], Conv2d { dilation: [2, 3], padding: [2, 1], ..Conv2d::default() }),
+            case([2, 6, 7, 7], [12, 2, 3, 3], Conv2d { groups: 3, padding: [1, 1], ..Conv2d::default() }),
+            case(
+                [2, 4, 7, 9],
+                [4, 1, 3, 3],
+                Conv2d { groups: 4, stride: [2, 1], padding: [1, 1], ..Conv2d::default() },
+            ),
+            case([2, 3, 5, 5], [2, 3, 5, 5], Conv2d::default()),
+            case([1, 2, 6, 6], [2, 2, 1, 1], Conv2d { stride: [2, 3], ..Conv2d::default() }),
+            case([1, 2, 2, 2], [2, 2, 3, 3], Conv2d { stride: [4, 4], padding: [2, 2], ..Conv2d::default() }),
+        ]
+    }
+
+    #[test]
+    fn kernels_equal_the_reference() {
+        for (inputs, options, terms) in cases() {
+            let what = format!("{:?} {:?} {options:?}", inputs[0].dims(), inputs[1].dims());
+            assert_kernel(&what, terms, &inputs, |tape, v| conv2d(tape, &v[0], &v[1], Some(&v[2]), &options));
+            assert_kernel(&what, terms, &inputs[..2], |tape, v| conv2d(tape, &v[0], &v[1], None, &options));
+        }
+    }
+
+    #[test]
+    fn slopes_are_those_of_differences() {
+        let odd = Conv2d { stride: [2, 1], padding: [1, 2], dilation: [1, 2], groups: 2 };
+        let inputs = [normal(1, &[2, 4, 5, 6]), normal(2, &[4, 2, 3, 2]), normal(3, &[4])];
+        assert_slopes("conv2d", &inputs, |tape, v| conv2d(tape, &v[0], &v[1], Some(&v[2]), &odd));
+    }
+
+    #[test]
+    fn an_input_used_twice_gets_both_gradients() {
+        let inputs = [normal(1, &[2, 2, 5, 5]), normal(2, &[2, 2, 3, 3])];
+        let same = Conv2d { padding: [1, 1], ..Conv2d::default() };
+        let twice = |tape: &mut Tape, v: &[Value]| {
+            let once = conv2d(tape, &v[0], &v[1], None, &same)?;
+            conv2d(tape, &once, &v[1], None, &same)
+        };
+        assert_slopes("twice", &inputs, twice);
+        assert_kernel("twice", 400, &inputs, twice);
+    }
+
+    #[test]
+    fn says_what_does_not_fit() {
+        let message = |x: &[usize], w: &[usize], b: &[usize], options: Conv2d| {
+            Plan::new(x, w, Some(b), &options).unwrap_err().to_string()
+        };
+        let plain = Conv2d::default();
+        assert_eq!(
+            message(&[1, 5, 4, 4], &[4, 3, 3, 3], &[4], plain),
+            "input: expected 3 channels for the weight [4, 3, 3, 3], got 5"
+        );
+        assert_eq!(message(&[1, 3, 4, 4], &[4, 3, 3, 3], &[3], plain), "bias: expected [4], got [3]");
+        assert_eq!(
+            message(&[1, 3, 4, 4], &[4, 3, 3, 3], &[4], Conv2d { groups: 2, ..plain }),
+            "groups: expected a divisor of 3 inputs and 4 outputs, got 2"
+        );
+        assert_eq!(
+            message(&[1, 3, 4], &[4, 3, 3, 3], &[4], plain),
+            "input: expected [images, channels, rows, columns], got [1, 3, 4]"
+        );
+        assert_eq!(
+            message(&[1, 3, 2, 4], &[4, 3, 3, 3], &[4], plain),
+            "input: expected at least 3 padded rows for the window, got 2"
+        );
+    }
+}

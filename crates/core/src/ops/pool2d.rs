@@ -1,0 +1,254 @@
+//! Pooling over windows of an image: the largest entry, or the mean.
+//!
+//! ```text
+//! max: y[n,c,r,s] = max_{i,j} x[n, c, stride·r + i − padding, stride·s + j − padding], the gradient goes to that entry
+//! avg: y[n,c,r,s] = Σ_{i,j} x[…] / (kernel rows · kernel columns), each entry gets its share of the gradient
+//! ```
+//!
+//! Shapes: x `[images, channels, rows, columns]`. Around the image lies −∞ (max) or 0 (avg: the padding is
+//! counted). Of equal entries the first in reading order wins; a NaN wins over everything, so that it is seen.
+//! Rows and columns that fill no whole window are left out.
+//!
+//! Source: PyTorch's `max_pool2d` and `avg_pool2d` (`count_include_pad`). Where we differ: nowhere.
+
+use crate::error::{Candle, Error, Result};
+use crate::ops::window::Window;
+use crate::tape::{Tape, Value};
+use crate::tensor::Tensor;
+
+/// Pairs are (rows, columns).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Pool2d {
+    pub kernel: [usize; 2],
+    pub stride: [usize; 2],
+    pub padding: [usize; 2],
+}
+
+impl Pool2d {
+    /// Windows of `size × size` that do not overlap.
+    pub fn square(size: usize) -> Self {
+        Pool2d { kernel: [size, size], stride: [size, size], padding: [0, 0] }
+    }
+}
+
+pub(crate) fn max_pool2d(tape: &mut Tape, x: &Value, options: &Pool2d) -> Result<Value> {
+    let plan = Plan::new(x.dims(), options).map_err(|error| error.at("maxPool2d"))?;
+    let (y, winners) = plan.largest(x.tensor())?;
+    let input = x.clone();
+    tape.record("maxPool2d", &[x], y, move |up, gradients| gradients.add(&input, plan.to_winners(&up, &winners)?))
+}
+
+pub(crate) fn avg_pool2d(tape: &mut Tape, x: &Value, options: &Pool2d) -> Result<Value> {
+    let plan = Plan::new(x.dims(), options).map_err(|error| error.at("avgPool2d"))?;
+    let y = plan.mean(x.tensor())?;
+    let input = x.clone();
+    tape.record("avgPool2d", &[x], y, move |up, gradients| gradients.add(&input, plan.to_all(&up)?))
+}
+
+/// The mean of each channel: `[images, channels, …] → [images, channels]`.
+pub(crate) fn global_avg_pool(tape: &mut Tape, x: &Value) -> Result<Value> {
+    let dims = x.dims().to_vec();
+    let &[images, channels, ref rest @ ..] = dims.as_slice() else {
+        return Err(Error::shape("globalAvgPool.input", format!("expected [images, channels, …], got {dims:?}")));
+    };
+    let pixels: usize = rest.iter().product();
+    if rest.is_empty() || pixels == 0 {
+        return Err(Error::shape("globalAvgPool.input", format!("expected [images, channels, …], got {dims:?}")));
+    }
+    let y = x
+        .tensor()
+        .contiguous()
+        .and_then(|x| x.reshape((images, channels, pixels)))
+        .and_then(|x| x.sum(2))
+        .and_then(|sum| sum.affine(1.0 / pixels as f64, 0.0))
+        .ok_or_internal()?;
+    let input = x.clone();
+    tape.record("globalAvgPool", &[x], y, move |up, gradients| {
+        let share = up
+            .affine(1.0 / pixels as f64, 0.0)
+            .and_then(|share| share.reshape((images, channels, 1)))
+            .and_then(|share| share.broadcast_as((images, channels, pixels)))
+            .and_then(|share| share.contiguous())
+            .and_then(|share| share.reshape(input.dims()))
+            .ok_or_internal()?;
+        gradients.add(&input, share)
+    })
+}
+
+#[derive(Clone, Copy)]
+struct Plan {
+    window: Window,
+    input: [usize; 4],
+    output: [usize; 4],
+}
+
+impl Plan {
+    fn new(x: &[usize], options: &Pool2d) -> Result<Plan> {
+        let input: [usize; 4] = x
+            .try_into()
+            .map_err(|_| Error::shape("input", format!("expected [images, channels, rows, columns], got {x:?}")))?;
+        let window =
+            Window { kernel: options.kernel, stride: options.stride, padding: options.padding, dilation: [1, 1] };
+        let [rows, columns] = window.output([input[2], input[3]])?;
+        if (0..2).any(|axis| options.padding[axis] > options.kernel[axis] / 2) {
+            return Err(Error::config(
+                "padding",
+                format!("expected at most half of the kernel {:?}, got {:?}", options.kernel, options.padding),
+            ));
+        }
+        Ok(Plan { window, input, output: [input[0], input[1], rows, columns] })
+    }
+
+    fn grid(&self) -> [usize; 2] {
+        [self.output[2], self.output[3]]
+    }
+
+    fn padded(&self) -> [usize; 4] {
+        let [images, channels, rows, columns] = self.input;
+        [images, channels, rows + 2 * self.window.padding[0], columns + 2 * self.window.padding[1]]
+    }
+
+    /// The largest entries and the taps that held them, u32.
+    fn largest(&self, x: &Tensor) -> Result<(Tensor, Tensor)> {
+        let padded = self.window.pad(x, f64::NEG_INFINITY)?;
+        let mut best: Option<(Tensor, Tensor)> = None;
+        for (tap, at) in self.window.taps().enumerate() {
+            let seen = self.window.tap(&padded, self.grid(), at)?;
+            let mine = Tensor::full(tap as u32, seen.dims(), seen.device()).ok_or_internal()?;
+            best = Some(match best {
+                None => (seen, mine),
+                Some((best, winner)) => {
+                    // larger, or not a number
+                    let wins = seen.le(&best).and_then(|le| le.eq(0u8)).ok_or_internal()?;
+                    let stays = best.ne(&best).ok_or_internal()?;
+                    let wins = stays.eq(0u8).and_then(|open| open.mul(&wins)).ok_or_internal()?;
+                    (wins.where_cond(&seen, &best).ok_or_internal()?, wins.where_cond(&mine, &winner).ok_or_internal()?)
+                }
+            });
+        }
+        best.ok_or_else(|| Error::internal("a pool without taps"))
+    }
+
+    fn to_winners(&self, up: &Tensor, winners: &Tensor) -> Result<Tensor> {
+        let none = up.zeros_like().ok_or_internal()?;
+        self.scatter(|tap| winners.eq(tap as u32).and_then(|won| won.where_cond(up, &none)).ok_or_internal())
+    }
+
+    fn mean(&self, x: &Tensor) -> Result<Tensor> {
+        let padded = self.window.pad(x, 0.0)?;
+        let mut sum: Option<Tensor> = None;
+        for at in self.window.taps() {
+            let seen = self.window.tap(&padded, self.grid(), at)?;
+            sum = Some(match sum {
+                None => seen,
+                Some(sum) => sum.add(&seen).ok_or_internal()?,
+            });
+        }
+        sum.ok_or_else(|| Error::internal("a pool without taps"))?.affine(self.share(), 0.0).ok_or_internal()
+    }
+
+    fn to_all(&self, up: &Tensor) -> Result<Tensor> {
+        let share = up.affine(self.share(), 0.0).ok_or_internal()?;
+        self.scatter(|_| Ok(share.clone()))
+    }
+
+    fn share(&self) -> f64 {
+        1.0 / (self.window.kernel[0] * self.window.kernel[1]) as f64
+    }
+
+    /// Sums what each tap gives back to the entry it saw.
+    fn scatter(&self, given: impl Fn(usize) -> Result<Tensor>) -> Result<Tensor> {
+        let mut sum: Option<Tensor> = None;
+        for (tap, at) in self.window.taps().enumerate() {
+            let part = self.window.untap(&given(tap)?, &self.padded(), self.grid(), at)?;
+            sum = Some(match sum {
+                None => part,
+                Some(sum) => sum.add(&part).ok_or_internal()?,
+            });
+        }
+        let sum = sum.ok_or_else(|| Error::internal("a pool without taps"))?;
+        self.window.unpad(&sum, [self.input[2], self.input[3]])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::testing::{assert_golden, assert_kernel, assert_slopes, normal};
+
+    fn options(case: &serde_json::Value) -> Pool2d {
+        let number = |name: &str, default: u64| case["options"][name].as_u64().unwrap_or(default) as usize;
+        let (size, stride, padding) = (number("size", 2), number("stride", 2), number("padding", 0));
+        Pool2d { kernel: [size; 2], stride: [stride; 2], padding: [padding; 2] }
+    }
+
+    #[test]
+    fn equals_pytorch() {
+        assert_golden("maxPool2d", &["x"], |tape, inputs, case| max_pool2d(tape, &inputs[0], &options(case)));
+        assert_golden("avgPool2d", &["x"], |tape, inputs, case| avg_pool2d(tape, &inputs[0], &options(case)));
+    }
+
+    const SHAPES: [([usize; 4], Pool2d); 6] = [
+        ([2, 3, 6, 8], Pool2d { kernel: [2, 2], stride: [2, 2], padding: [0, 0] }),
+        ([1, 1, 7, 131], Pool2d { kernel: [2, 2], stride: [2, 2], padding: [0, 0] }),
+        ([3, 2, 9, 7], Pool2d { kernel: [3, 3], stride: [2, 2], padding: [1, 1] }),
+        ([2, 1, 5, 5], Pool2d { kernel: [3, 2], stride: [1, 1], padding: [1, 0] }),
+        ([1, 2, 1, 17], Pool2d { kernel: [1, 4], stride: [1, 3], padding: [0, 2] }),
+        ([2, 2, 4, 4], Pool2d { kernel: [4, 4], stride: [4, 4], padding: [0, 0] }),
+    ];
+
+    #[test]
+    fn kernels_equal_the_reference() {
+        for (shape, options) in SHAPES {
+            let x = [normal(1, &shape)];
+            assert_kernel("max", 4, &x, |tape, x| max_pool2d(tape, &x[0], &options));
+            assert_kernel("avg", 16, &x, |tape, x| avg_pool2d(tape, &x[0], &options));
+        }
+        assert_kernel("global", 1024, &[normal(1, &[2, 3, 7, 131])], |tape, x| global_avg_pool(tape, &x[0]));
+    }
+
+    #[test]
+    fn slopes_are_those_of_differences() {
+        for (shape, options) in [SHAPES[2], SHAPES[3]] {
+            let x = [normal(1, &shape)];
+            assert_slopes("max", &x, |tape, x| max_pool2d(tape, &x[0], &options));
+            assert_slopes("avg", &x, |tape, x| avg_pool2d(tape, &x[0], &options));
+        }
+        assert_slopes("global", &[normal(1, &[2, 3, 3, 4])], |tape, x| global_avg_pool(tape, &x[0]));
+    }
+
+    #[test]
+    fn the_first_of_equal_entries_gets_the_gradient() {
+        use crate::tape::Engine;
+        for engine in [Engine::Reference, Engine::Kernels] {
+            let mut tape = Tape::new(engine);
+            let x = tape.leaf(Tensor::ones((1, 1, 2, 2), candle_core::DType::F32, &candle_core::Device::Cpu).unwrap());
+            let y = max_pool2d(&mut tape, &x, &Pool2d::square(2)).unwrap();
+            let seed = y.tensor().ones_like().unwrap();
+            let mut gradients = tape.backward(vec![(y, seed)]).unwrap();
+            assert_eq!(crate::tensor::to_f64(&gradients.take(&x).unwrap()).unwrap(), [1.0, 0.0, 0.0, 0.0]);
+        }
+    }
+
+    #[test]
+    fn the_largest_shows_a_nan() {
+        use crate::tape::Engine;
+        for engine in [Engine::Reference, Engine::Kernels] {
+            let mut tape = Tape::new(engine);
+            let x = crate::tensor::from_vec(vec![1f32, f32::NAN, 3.0, 2.0], (1, 1, 2, 2)).unwrap();
+            let y = max_pool2d(&mut tape, &Value::constant(x), &Pool2d::square(2)).unwrap();
+            assert!(crate::tensor::item(y.tensor()).unwrap().is_nan());
+        }
+    }
+
+    #[test]
+    fn says_what_does_not_fit() {
+        let mut tape = Tape::default();
+        let x = Value::constant(normal(1, &[1, 1, 4, 4]));
+        let wide = Pool2d { kernel: [2, 2], stride: [2, 2], padding: [2, 0] };
+        let error = max_pool2d(&mut tape, &x, &wide).unwrap_err();
+        assert_eq!(error.to_string(), "maxPool2d.padding: expected at most half of the kernel [2, 2], got [2, 0]");
+        let error = avg_pool2d(&mut tape, &x, &Pool2d::square(5)).unwrap_err();
+        assert_eq!(error.to_string(), "avgPool2d.input: expected at least 5 padded rows for the window, got 4");
+    }
+}

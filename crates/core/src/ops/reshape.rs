@@ -1,0 +1,55 @@
+//! The same numbers in another shape: nothing is copied where the numbers lie in order.
+//!
+//! ```text
+//! y = x read in order,   ∂L/∂x = g read in order
+//! ```
+//!
+//! Source: PyTorch's `reshape` and `flatten`. Where we differ: nowhere.
+
+use crate::error::{Candle, Error, Result};
+use crate::tape::{Tape, Value};
+
+pub(crate) fn reshape(tape: &mut Tape, x: &Value, shape: &[usize]) -> Result<Value> {
+    let wanted = shape.iter().try_fold(1usize, |product, size| product.checked_mul(*size));
+    if wanted != Some(x.dims().iter().product()) {
+        return Err(Error::shape("reshape", format!("expected as many numbers as {:?}, got {shape:?}", x.dims())));
+    }
+    let y = x.tensor().reshape(shape).ok_or_internal()?;
+    let input = x.clone();
+    tape.record("reshape", &[x], y, move |up, gradients| {
+        let up = up.reshape(input.dims()).ok_or_internal()?;
+        // the record held the only handle of `up` unless it was shared before
+        gradients.add_shared(&input, up)
+    })
+}
+
+/// All axes from `axis` on become one: `[rows, channels, height, width]` at 1 is `[rows, channels · height · width]`.
+pub(crate) fn flatten(tape: &mut Tape, x: &Value, axis: usize) -> Result<Value> {
+    let dims = x.dims();
+    if axis >= dims.len() {
+        return Err(Error::shape("flatten", format!("expected an axis below {}, got {axis}", dims.len())));
+    }
+    let mut shape = dims[..axis].to_vec();
+    shape.push(dims[axis..].iter().product());
+    reshape(tape, x, &shape)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::testing::{assert_kernel, assert_slopes, normal};
+
+    #[test]
+    fn slopes_are_those_of_differences() {
+        let x = [normal(1, &[2, 3, 4])];
+        assert_slopes("reshape", &x, |tape, v| reshape(tape, &v[0], &[4, 6]));
+        assert_kernel("flatten", 1, &x, |tape, v| flatten(tape, &v[0], 1));
+    }
+
+    #[test]
+    fn says_what_does_not_fit() {
+        let x = Value::constant(normal(1, &[2, 3]));
+        let error = reshape(&mut Tape::default(), &x, &[4, 2]).unwrap_err();
+        assert_eq!(error.to_string(), "reshape: expected as many numbers as [2, 3], got [4, 2]");
+    }
+}
