@@ -1,0 +1,292 @@
+//! Numbers with a shape, owned, apart from any device: what files hold and what a snapshot is made of.
+
+use std::collections::BTreeMap;
+use std::io::{self, Read};
+
+use half::{bf16, f16};
+
+use crate::error::{Candle, Code, Error, Result};
+use crate::tensor::{DType, Tensor, from_vec};
+
+/// Name → array, sorted: one order in every process.
+pub type NamedTensors = BTreeMap<String, Array>;
+
+/// Element types that files may hold, by their safetensors names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dtype {
+    F32,
+    F64,
+    U32,
+    I64,
+    U8,
+    F16,
+    BF16,
+}
+
+impl Dtype {
+    pub const ALL: [Dtype; 7] = [Dtype::F32, Dtype::F64, Dtype::U32, Dtype::I64, Dtype::U8, Dtype::F16, Dtype::BF16];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Dtype::F32 => "F32",
+            Dtype::F64 => "F64",
+            Dtype::U32 => "U32",
+            Dtype::I64 => "I64",
+            Dtype::U8 => "U8",
+            Dtype::F16 => "F16",
+            Dtype::BF16 => "BF16",
+        }
+    }
+
+    pub fn from_name(name: &str) -> Option<Dtype> {
+        Dtype::ALL.into_iter().find(|dtype| dtype.name() == name)
+    }
+
+    pub fn bytes(self) -> usize {
+        match self {
+            Dtype::F64 | Dtype::I64 => 8,
+            Dtype::F32 | Dtype::U32 => 4,
+            Dtype::F16 | Dtype::BF16 => 2,
+            Dtype::U8 => 1,
+        }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum Numbers {
+    F32(Vec<f32>),
+    F64(Vec<f64>),
+    U32(Vec<u32>),
+    I64(Vec<i64>),
+    U8(Vec<u8>),
+    F16(Vec<f16>),
+    BF16(Vec<bf16>),
+}
+
+/// Row-major numbers; as many as the product of the shape.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Array {
+    shape: Vec<usize>,
+    numbers: Numbers,
+}
+
+impl Array {
+    pub fn new(shape: Vec<usize>, numbers: Numbers) -> Result<Array> {
+        let array = Array { shape, numbers };
+        let wanted = array.shape.iter().try_fold(1usize, |product, &size| product.checked_mul(size));
+        if wanted != Some(array.len()) {
+            let message = format!("expected as many numbers as shape {:?} holds, got {}", array.shape, array.len());
+            return Err(Error::new(Code::ShapeMismatch, "", message));
+        }
+        Ok(array)
+    }
+
+    pub fn f32(shape: Vec<usize>, numbers: Vec<f32>) -> Result<Array> {
+        Array::new(shape, Numbers::F32(numbers))
+    }
+
+    pub fn shape(&self) -> &[usize] {
+        &self.shape
+    }
+
+    pub fn numbers(&self) -> &Numbers {
+        &self.numbers
+    }
+
+    pub fn len(&self) -> usize {
+        match &self.numbers {
+            Numbers::F32(v) => v.len(),
+            Numbers::F64(v) => v.len(),
+            Numbers::U32(v) => v.len(),
+            Numbers::I64(v) => v.len(),
+            Numbers::U8(v) => v.len(),
+            Numbers::F16(v) => v.len(),
+            Numbers::BF16(v) => v.len(),
+        }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    pub fn dtype(&self) -> Dtype {
+        match &self.numbers {
+            Numbers::F32(_) => Dtype::F32,
+            Numbers::F64(_) => Dtype::F64,
+            Numbers::U32(_) => Dtype::U32,
+            Numbers::I64(_) => Dtype::I64,
+            Numbers::U8(_) => Dtype::U8,
+            Numbers::F16(_) => Dtype::F16,
+            Numbers::BF16(_) => Dtype::BF16,
+        }
+    }
+
+    /// Copies a tensor's numbers, from whatever device and layout: later updates in place do not reach the copy.
+    pub(crate) fn copy_of(tensor: &Tensor) -> Result<Array> {
+        let flat = tensor.flatten_all().ok_or_internal()?;
+        let numbers = match tensor.dtype() {
+            DType::F32 => Numbers::F32(flat.to_vec1().ok_or_internal()?),
+            DType::F64 => Numbers::F64(flat.to_vec1().ok_or_internal()?),
+            DType::U32 => Numbers::U32(flat.to_vec1().ok_or_internal()?),
+            DType::I64 => Numbers::I64(flat.to_vec1().ok_or_internal()?),
+            DType::U8 => Numbers::U8(flat.to_vec1().ok_or_internal()?),
+            DType::F16 => Numbers::F16(flat.to_vec1().ok_or_internal()?),
+            DType::BF16 => Numbers::BF16(flat.to_vec1().ok_or_internal()?),
+            other => {
+                return Err(Error::internal(format!("expected a tensor of a type that files hold, got {other:?}")));
+            }
+        };
+        Array::new(tensor.dims().to_vec(), numbers)
+    }
+
+    /// The tensor on the CPU; the numbers move, nothing is copied.
+    pub(crate) fn into_tensor(self) -> Result<Tensor> {
+        match self.numbers {
+            Numbers::F32(v) => from_vec(v, self.shape),
+            Numbers::F64(v) => from_vec(v, self.shape),
+            Numbers::U32(v) => from_vec(v, self.shape),
+            Numbers::I64(v) => from_vec(v, self.shape),
+            Numbers::U8(v) => from_vec(v, self.shape),
+            Numbers::F16(v) => from_vec(v, self.shape),
+            Numbers::BF16(v) => from_vec(v, self.shape),
+        }
+    }
+
+    /// Gives the little-endian bytes piece by piece, through a scratch buffer that callers share between arrays.
+    pub(crate) fn bytes(&self, scratch: &mut Vec<u8>, sink: &mut dyn FnMut(&[u8]) -> io::Result<()>) -> io::Result<()> {
+        match &self.numbers {
+            Numbers::F32(v) => encode(v, f32::to_le_bytes, scratch, sink),
+            Numbers::F64(v) => encode(v, f64::to_le_bytes, scratch, sink),
+            Numbers::U32(v) => encode(v, u32::to_le_bytes, scratch, sink),
+            Numbers::I64(v) => encode(v, i64::to_le_bytes, scratch, sink),
+            Numbers::U8(v) => encode(v, u8::to_le_bytes, scratch, sink),
+            Numbers::F16(v) => encode(v, f16::to_le_bytes, scratch, sink),
+            Numbers::BF16(v) => encode(v, bf16::to_le_bytes, scratch, sink),
+        }
+    }
+
+    /// Reads little-endian bytes; `seen` gets every piece (a digest listens there). Halves become f32 on request.
+    pub(crate) fn read(
+        source: &mut dyn Read,
+        dtype: Dtype,
+        shape: Vec<usize>,
+        widen: bool,
+        scratch: &mut Vec<u8>,
+        seen: &mut dyn FnMut(&[u8]),
+    ) -> Result<Array> {
+        let count = shape.iter().product();
+        let numbers = match (dtype, widen) {
+            (Dtype::F32, _) => Numbers::F32(decode(source, count, f32::from_le_bytes, scratch, seen)?),
+            (Dtype::F64, _) => Numbers::F64(decode(source, count, f64::from_le_bytes, scratch, seen)?),
+            (Dtype::U32, _) => Numbers::U32(decode(source, count, u32::from_le_bytes, scratch, seen)?),
+            (Dtype::I64, _) => Numbers::I64(decode(source, count, i64::from_le_bytes, scratch, seen)?),
+            (Dtype::U8, _) => Numbers::U8(decode(source, count, u8::from_le_bytes, scratch, seen)?),
+            (Dtype::F16, true) => {
+                Numbers::F32(decode(source, count, |b| f16::from_le_bytes(b).to_f32(), scratch, seen)?)
+            }
+            (Dtype::BF16, true) => {
+                Numbers::F32(decode(source, count, |b| bf16::from_le_bytes(b).to_f32(), scratch, seen)?)
+            }
+            (Dtype::F16, false) => Numbers::F16(decode(source, count, f16::from_le_bytes, scratch, seen)?),
+            (Dtype::BF16, false) => Numbers::BF16(decode(source, count, bf16::from_le_bytes, scratch, seen)?),
+        };
+        Array::new(shape, numbers)
+    }
+}
+
+/// Bytes moved at once: fits the second-level cache and keeps the count of system calls low.
+const PIECE: usize = 256 * 1024;
+
+fn encode<T: Copy, const N: usize>(
+    values: &[T],
+    bytes: impl Fn(T) -> [u8; N],
+    scratch: &mut Vec<u8>,
+    sink: &mut dyn FnMut(&[u8]) -> io::Result<()>,
+) -> io::Result<()> {
+    scratch.resize(PIECE, 0);
+    for piece in values.chunks(PIECE / N) {
+        for (slot, &value) in scratch.chunks_exact_mut(N).zip(piece) {
+            slot.copy_from_slice(&bytes(value));
+        }
+        sink(&scratch[..piece.len() * N])?;
+    }
+    Ok(())
+}
+
+fn decode<T, const N: usize>(
+    source: &mut dyn Read,
+    count: usize,
+    number: impl Fn([u8; N]) -> T,
+    scratch: &mut Vec<u8>,
+    seen: &mut dyn FnMut(&[u8]),
+) -> Result<Vec<T>> {
+    let mut values = Vec::new();
+    reserve(&mut values, count)?;
+    scratch.resize(PIECE, 0);
+    while values.len() < count {
+        let piece = (count - values.len()).min(PIECE / N);
+        let bytes = &mut scratch[..piece * N];
+        source.read_exact(bytes).map_err(|error| shortened(&error))?;
+        seen(bytes);
+        values.extend(bytes.chunks_exact(N).map(|slot| {
+            let mut array = [0; N];
+            array.copy_from_slice(slot);
+            number(array)
+        }));
+    }
+    Ok(values)
+}
+
+/// What a failed read means when the size was checked before.
+pub(crate) fn shortened(error: &io::Error) -> Error {
+    if error.kind() == io::ErrorKind::UnexpectedEof {
+        let message = "expected the bytes that its size promised, got the end: it was shortened while it was read";
+        return Error::new(Code::InvalidFile, "", message);
+    }
+    Error::new(Code::Io, "", format!("expected to read it, got: {error}"))
+}
+
+/// Room for `count` more elements, or an error instead of the end of the process. Every size that came from a file
+/// goes through here.
+pub(crate) fn reserve<T>(values: &mut Vec<T>, count: usize) -> Result<()> {
+    let refused = || {
+        let bytes = count.saturating_mul(size_of::<T>());
+        Error::new(Code::Memory, "", format!("expected {bytes} bytes of memory, got none from the system"))
+    };
+    #[cfg(test)]
+    if failing::now() {
+        return Err(refused());
+    }
+    values.try_reserve_exact(count).map_err(|_| refused())
+}
+
+/// Lets the n-th reservation of this thread fail.
+#[cfg(test)]
+pub(crate) mod failing {
+    use std::cell::Cell;
+
+    thread_local!(static LEFT: Cell<Option<usize>> = const { Cell::new(None) });
+
+    /// The reservation after `n` good ones fails; true from then on says that it was reached.
+    pub(crate) fn after(n: usize) {
+        LEFT.set(Some(n));
+    }
+
+    /// Switches the failing off; gives whether it had happened.
+    pub(crate) fn off() -> bool {
+        LEFT.replace(None).is_none()
+    }
+
+    pub(super) fn now() -> bool {
+        match LEFT.get() {
+            Some(0) => {
+                LEFT.set(None);
+                true
+            }
+            left => {
+                LEFT.set(left.map(|n| n - 1));
+                false
+            }
+        }
+    }
+}

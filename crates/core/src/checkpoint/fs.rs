@@ -1,0 +1,196 @@
+//! The file system as far as files of ours need it, and the one way in which they are written.
+//!
+//! A new file appears whole or not at all: unique temporary in the same folder → write → sync → rename → sync the
+//! folder. On any error the temporary goes and the old file stays. A sync that failed is never repeated: the kernel may
+//! have dropped the pages and would report success.
+//!
+//! Source: the order of PostgreSQL's and SQLite's file writing; "fsyncgate", PostgreSQL wiki, 2018. Where we differ:
+//! nowhere.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// A file opened for reading.
+pub struct Opened {
+    pub source: Box<dyn Read>,
+    pub size: u64,
+    /// What it is when it is no regular file: "a folder", "a pipe" ….
+    pub other: Option<&'static str>,
+}
+
+/// A file opened for writing.
+pub trait Output: Write {
+    /// Content and size reach the disk.
+    fn sync(&mut self) -> io::Result<()>;
+}
+
+/// Who may read a new file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// Only the owner: checkpoints.
+    Owner,
+    /// As the process's umask says: models.
+    Umask,
+}
+
+/// What the writer and the run folder ask of a file system; tests put faults and power cuts behind it.
+pub trait Fs: Send + Sync {
+    fn open(&self, path: &Path) -> io::Result<Opened>;
+    /// Fails when the file exists.
+    fn create(&self, path: &Path, access: Access) -> io::Result<Box<dyn Output>>;
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
+    fn remove(&self, path: &Path) -> io::Result<()>;
+    /// New, renamed and removed names in the folder reach the disk.
+    fn sync_folder(&self, path: &Path) -> io::Result<()>;
+    /// Names in the folder, sorted.
+    fn list(&self, path: &Path) -> io::Result<Vec<String>>;
+    fn create_folder(&self, path: &Path) -> io::Result<()>;
+}
+
+/// The real one.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Disk;
+
+impl Output for File {
+    fn sync(&mut self) -> io::Result<()> {
+        self.sync_all()
+    }
+}
+
+fn other_kind(kind: std::fs::FileType) -> Option<&'static str> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::FileTypeExt;
+        if kind.is_fifo() {
+            return Some("a pipe");
+        }
+        if kind.is_socket() {
+            return Some("a socket");
+        }
+        if kind.is_char_device() || kind.is_block_device() {
+            return Some("a device");
+        }
+    }
+    match (kind.is_file(), kind.is_dir()) {
+        (true, _) => None,
+        (_, true) => Some("a folder"),
+        _ => Some("something else"),
+    }
+}
+
+impl Fs for Disk {
+    fn open(&self, path: &Path) -> io::Result<Opened> {
+        // Asked before opening: opening a device may do something, a pipe would wait for its other end.
+        let found = std::fs::metadata(path)?;
+        if let Some(other) = other_kind(found.file_type()) {
+            return Ok(Opened { source: Box::new(io::empty()), size: 0, other: Some(other) });
+        }
+        let mut options = OpenOptions::new();
+        options.read(true);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, libc::O_NONBLOCK);
+        let file = options.open(path)?;
+        // And asked of what was opened: the name may mean something else by now.
+        let found = file.metadata()?;
+        Ok(Opened { size: found.len(), other: other_kind(found.file_type()), source: Box::new(file) })
+    }
+
+    fn create(&self, path: &Path, access: Access) -> io::Result<Box<dyn Output>> {
+        let mut options = OpenOptions::new();
+        options.write(true).create_new(true);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(
+            &mut options,
+            match access {
+                Access::Owner => 0o600,
+                Access::Umask => 0o666, // the kernel takes the umask off, and knows default access lists
+            },
+        );
+        #[cfg(not(unix))]
+        let _ = access;
+        Ok(Box::new(options.open(path)?))
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        std::fs::rename(from, to)
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        std::fs::remove_file(path)
+    }
+
+    fn sync_folder(&self, path: &Path) -> io::Result<()> {
+        #[cfg(unix)]
+        match File::open(path)?.sync_all() {
+            // Some network file systems have no such call; there the rename is as durable as they make it.
+            Err(error) if error.raw_os_error() == Some(libc::EINVAL) => Ok(()),
+            result => result,
+        }
+        #[cfg(not(unix))]
+        {
+            let _ = path;
+            Ok(())
+        }
+    }
+
+    fn list(&self, path: &Path) -> io::Result<Vec<String>> {
+        let mut names = Vec::new();
+        for entry in std::fs::read_dir(path)? {
+            // A name that is no text is none of ours.
+            if let Ok(name) = entry?.file_name().into_string() {
+                names.push(name);
+            }
+        }
+        names.sort();
+        Ok(names)
+    }
+
+    fn create_folder(&self, path: &Path) -> io::Result<()> {
+        std::fs::create_dir_all(path)
+    }
+}
+
+const TEMPORARY: (&str, &str) = (".limbeck-", ".tmp");
+
+/// Whether a name is one of our temporaries: what a killed process leaves behind.
+pub(crate) fn is_temporary(name: &str) -> bool {
+    name.starts_with(TEMPORARY.0) && name.ends_with(TEMPORARY.1)
+}
+
+fn temporary_name() -> String {
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    let count = COUNT.fetch_add(1, Ordering::Relaxed);
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_nanos());
+    format!("{}{:x}-{count:x}-{now:x}{}", TEMPORARY.0, std::process::id(), TEMPORARY.1)
+}
+
+/// The folder of a path; `.` for a bare name.
+pub(crate) fn folder_of(path: &Path) -> PathBuf {
+    match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder.to_path_buf(),
+        _ => PathBuf::from("."),
+    }
+}
+
+/// Writes a whole new file, or leaves the old one as it was. Interrupted and short writes go on; everything else ends it.
+pub fn write_atomically(
+    fs: &dyn Fs,
+    path: &Path,
+    access: Access,
+    content: &mut dyn FnMut(&mut dyn Write) -> io::Result<()>,
+) -> io::Result<()> {
+    let folder = folder_of(path);
+    let temporary = folder.join(temporary_name());
+    let mut output = fs.create(&temporary, access)?;
+    let written = content(&mut output).and_then(|()| output.sync());
+    drop(output);
+    if let Err(error) = written.and_then(|()| fs.rename(&temporary, path)) {
+        // If even this fails, the next recovery removes it; the first error is the one to tell.
+        let _ = fs.remove(&temporary);
+        return Err(error);
+    }
+    fs.sync_folder(&folder)
+}

@@ -1,0 +1,272 @@
+//! The header of a safetensors file: every rule that is checked before anything is allocated for its content.
+//!
+//! ```text
+//! file = length of the header (u64, little endian) · header (JSON) · body (the tensors' bytes, one after the other)
+//! header = { "__metadata__": { key: text }, name: { "dtype": …, "shape": […], "data_offsets": [begin, end] } … }
+//! ```
+//!
+//! Source: the safetensors format, https://huggingface.co/docs/safetensors. Where we differ: stricter. The reference
+//! reader takes a header that does not begin with `{`, keeps the last of two equal keys and allows 100 MB of header.
+
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry as Place;
+use std::io::Read;
+
+use super::array::{Dtype, reserve, shortened};
+use super::digest::Digester;
+use super::json::{self, Reader};
+use crate::error::{Code, Error, Result};
+
+pub(crate) const LARGEST_FILE: u64 = 4 << 30;
+pub(crate) const LARGEST_HEADER: u64 = 16 << 20;
+pub(crate) const MOST_TENSORS: usize = 65_536;
+pub(crate) const LONGEST_NAME: usize = 256;
+const DEEPEST: usize = 8;
+const HIGHEST_RANK: usize = 8;
+const LARGEST_DIMENSION: u64 = 1 << 31;
+
+/// Where a tensor lies: bytes `begin..end` of the body.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Entry {
+    pub name: String,
+    pub dtype: Dtype,
+    pub shape: Vec<usize>,
+    pub begin: u64,
+    pub end: u64,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Header {
+    /// In the order of their bytes.
+    pub tensors: Vec<Entry>,
+    pub metadata: BTreeMap<String, String>,
+    /// SHA-256 of the length and the header's bytes.
+    pub digest: String,
+}
+
+pub(crate) fn refuse(message: impl Into<String>) -> Error {
+    Error::new(Code::InvalidFile, "", message)
+}
+
+/// `dtype`, `shape` and `data_offsets` as they stand in the file, not yet believed.
+#[derive(Default)]
+struct Claim {
+    dtype: Option<String>,
+    shape: Option<Vec<u64>>,
+    offsets: Option<(u64, u64)>,
+}
+
+impl Header {
+    /// Reads and checks the header of a file of `size` bytes; `source` then stands at the body.
+    pub(crate) fn read(source: &mut dyn Read, size: u64) -> Result<Header> {
+        if size > LARGEST_FILE {
+            return Err(refuse(format!("expected at most {LARGEST_FILE} bytes, got {size}")));
+        }
+        if size < 10 {
+            return Err(refuse(format!("expected a safetensors file of at least 10 bytes, got {size}")));
+        }
+        let mut length = [0; 8];
+        source.read_exact(&mut length).map_err(|error| shortened(&error))?;
+        let header_size = u64::from_le_bytes(length);
+        if header_size > LARGEST_HEADER {
+            return Err(refuse(format!("expected a header of at most {LARGEST_HEADER} bytes, got {header_size}")));
+        }
+        if header_size > size - 8 {
+            let rest = size - 8;
+            return Err(refuse(format!(
+                "expected a header of at most {rest} bytes, as the file holds, got {header_size}"
+            )));
+        }
+        let mut bytes = Vec::new();
+        reserve(&mut bytes, header_size as usize)?;
+        bytes.resize(header_size as usize, 0);
+        source.read_exact(&mut bytes).map_err(|error| shortened(&error))?;
+        let mut digester = Digester::default();
+        digester.add(&length);
+        digester.add(&bytes);
+        let (tensors, metadata) = parse(&bytes, size - 8 - header_size)?;
+        Ok(Header { tensors, metadata, digest: digester.finish() })
+    }
+}
+
+fn parse(bytes: &[u8], body: u64) -> Result<(Vec<Entry>, BTreeMap<String, String>)> {
+    if bytes.first() != Some(&b'{') {
+        let got = bytes.first().map_or("nothing".to_string(), |byte| format!("byte {byte}"));
+        return Err(refuse(format!("expected the header to begin with '{{', got {got}")));
+    }
+    let text = std::str::from_utf8(bytes)
+        .map_err(|error| refuse(format!("expected a header in UTF-8, got another byte at {}", error.valid_up_to())))?;
+    if json::depth(bytes) > DEEPEST {
+        return Err(refuse(format!("expected a header at most {DEEPEST} levels deep, got {}", json::depth(bytes))));
+    }
+
+    let mut claims: BTreeMap<String, Claim> = BTreeMap::new();
+    let mut metadata: Option<BTreeMap<String, String>> = None;
+    let mut reader = Reader::new(text, DEEPEST);
+    reader.object(|reader, name| {
+        if name == "__metadata__" {
+            if metadata.is_some() {
+                return Err(json::twice(&name));
+            }
+            metadata = Some(read_metadata(reader)?);
+            return Ok(());
+        }
+        if claims.len() == MOST_TENSORS && !claims.contains_key(&name) {
+            return Err(refuse(format!("expected at most {MOST_TENSORS} tensors, got more")));
+        }
+        check_name(&name)?;
+        match claims.entry(name) {
+            Place::Occupied(place) => Err(json::twice(place.key())),
+            Place::Vacant(place) => {
+                let claim = read_claim(reader).map_err(|error| error.at_tensor(place.key()))?;
+                place.insert(claim);
+                Ok(())
+            }
+        }
+    })?;
+    reader.end()?;
+
+    let mut tensors = Vec::new();
+    reserve(&mut tensors, claims.len())?;
+    for (name, claim) in claims {
+        let entry = claim.check(&name).map_err(|error| error.at_tensor(&name))?;
+        tensors.push(entry);
+    }
+    // Empty tensors share their place with the next one.
+    tensors.sort_by_key(|entry| (entry.begin, entry.end));
+    check_order(&tensors, body)?;
+    Ok((tensors, metadata.unwrap_or_default()))
+}
+
+fn read_metadata(reader: &mut Reader) -> Result<BTreeMap<String, String>> {
+    let mut metadata = BTreeMap::new();
+    reader.object(|reader, key| {
+        let value = reader.string().map_err(|error| {
+            let message = format!("{} (every value under __metadata__ is a string)", error.message);
+            Error { message, ..error }
+        })?;
+        match metadata.entry(key) {
+            Place::Occupied(place) => Err(json::twice(place.key())),
+            Place::Vacant(place) => {
+                place.insert(value);
+                Ok(())
+            }
+        }
+    })?;
+    Ok(metadata)
+}
+
+fn read_claim(reader: &mut Reader) -> Result<Claim> {
+    let mut claim = Claim::default();
+    reader.object(|reader, key| {
+        let twice = match key.as_str() {
+            "dtype" => claim.dtype.replace(reader.string()?).is_some(),
+            "shape" => {
+                let mut shape = Vec::new();
+                reader.list(|reader| {
+                    if shape.len() == HIGHEST_RANK {
+                        return Err(refuse(format!("expected at most {HIGHEST_RANK} dimensions, got more")));
+                    }
+                    shape.push(reader.whole()?);
+                    Ok(())
+                })?;
+                claim.shape.replace(shape).is_some()
+            }
+            "data_offsets" => {
+                let (mut offsets, mut count) = ([0; 2], 0);
+                reader.list(|reader| {
+                    let offset = reader.whole()?;
+                    match offsets.get_mut(count) {
+                        Some(place) => *place = offset,
+                        None => return Err(refuse("expected two data_offsets, got more")),
+                    }
+                    count += 1;
+                    Ok(())
+                })?;
+                if count != 2 {
+                    return Err(refuse(format!("expected two data_offsets, got {count}")));
+                }
+                claim.offsets.replace((offsets[0], offsets[1])).is_some()
+            }
+            other => {
+                let short: String = other.chars().take(64).collect();
+                return Err(refuse(format!("expected dtype, shape and data_offsets, got the key {short:?}")));
+            }
+        };
+        if twice { Err(json::twice(&key)) } else { Ok(()) }
+    })?;
+    Ok(claim)
+}
+
+impl Claim {
+    fn check(self, name: &str) -> Result<Entry> {
+        let missing = |key: &str| refuse(format!("expected the key {key:?}, got none"));
+        let dtype = self.dtype.ok_or_else(|| missing("dtype"))?;
+        let sizes = self.shape.ok_or_else(|| missing("shape"))?;
+        let (begin, end) = self.offsets.ok_or_else(|| missing("data_offsets"))?;
+        if let Some(size) = sizes.iter().find(|&&size| size > LARGEST_DIMENSION) {
+            return Err(refuse(format!("expected dimensions of at most {LARGEST_DIMENSION}, got {size}")));
+        }
+        let dtype = Dtype::from_name(&dtype).ok_or_else(|| {
+            let known = Dtype::ALL.map(Dtype::name).join(", ");
+            let short: String = dtype.chars().take(16).collect();
+            refuse(format!("expected a dtype of {known}, got {short:?}"))
+        })?;
+        let bytes = sizes.iter().try_fold(dtype.bytes() as u64, |product, &size| product.checked_mul(size));
+        let bytes = bytes.ok_or_else(|| refuse(format!("expected a shape that 64 bits can count, got {sizes:?}")))?;
+        if end < begin {
+            return Err(refuse(format!("expected data_offsets that rise, got [{begin}, {end}]")));
+        }
+        if end - begin != bytes {
+            let got = end - begin;
+            return Err(refuse(format!("expected {bytes} bytes for {} {sizes:?}, got {got}", dtype.name())));
+        }
+        let shape = sizes.into_iter().map(|size| size as usize).collect();
+        Ok(Entry { name: name.to_string(), dtype, shape, begin, end })
+    }
+}
+
+pub(crate) fn check_name(name: &str) -> Result<()> {
+    if name.is_empty() {
+        return Err(refuse("expected a name for every tensor, got an empty one"));
+    }
+    if name.len() > LONGEST_NAME {
+        let short: String = name.chars().take(32).collect();
+        let message = format!("expected names of at most {LONGEST_NAME} bytes, got {} ({short:?}…)", name.len());
+        return Err(refuse(message));
+    }
+    if name.chars().any(char::is_control) {
+        return Err(refuse(format!("expected names without control characters, got {name:?}")));
+    }
+    Ok(())
+}
+
+fn check_order(tensors: &[Entry], body: u64) -> Result<()> {
+    let mut at = 0;
+    for entry in tensors {
+        if entry.begin != at {
+            let what = if entry.begin > at { "a gap before it" } else { "an overlap with the one before" };
+            let message = format!("expected to begin at byte {at} of the body, got {} ({what})", entry.begin);
+            return Err(refuse(message).at_tensor(&entry.name));
+        }
+        at = entry.end;
+    }
+    if at != body {
+        let what = if at > body { "the file is cut short" } else { "bytes belong to no tensor" };
+        return Err(refuse(format!("expected {at} bytes after the header, got {body} ({what})")));
+    }
+    Ok(())
+}
+
+trait AtTensor {
+    /// The same error, naming the tensor. Long names are cut: they are the file's, not ours.
+    fn at_tensor(self, name: &str) -> Self;
+}
+
+impl AtTensor for Error {
+    fn at_tensor(mut self, name: &str) -> Self {
+        let short: String = name.chars().take(64).collect();
+        self.message = format!("tensor {short:?}: {}", self.message);
+        self
+    }
+}

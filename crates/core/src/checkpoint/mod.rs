@@ -1,0 +1,16 @@
+//! Files: models, checkpoints of runs, and everything that reads bytes nobody vouches for.
+//!
+//! `format` reads and writes safetensors; `model_file` is a model on disk; `run_folder` holds the checkpoints of a run.
+//! Only safetensors and strict JSON are read: nothing that executes or inflates. A new kind of file is one more file
+//! here that gives `format` its tensors and one JSON text, and writes through `fs::write_atomically`.
+
+pub mod array;
+pub(crate) mod digest;
+pub(crate) mod format;
+pub mod fs;
+pub mod header;
+pub(crate) mod json;
+pub mod model_file;
+
+pub use array::{Array, Dtype, NamedTensors, Numbers};
+pub use model_file::ModelFile;
