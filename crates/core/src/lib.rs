@@ -7,6 +7,7 @@ pub mod check;
 pub mod checkpoint;
 pub mod dataset;
 pub mod error;
+pub mod golden;
 pub(crate) mod kernels;
 pub mod layers;
 pub mod losses;

@@ -59,3 +59,18 @@ pub(crate) fn pieces<T: Send>(data: &mut [T], size: usize, task: impl Fn(usize, 
         data.par_chunks_mut(size).enumerate().for_each(|(index, piece)| task(index, piece));
     }
 }
+
+/// The same for two slices of one length that are filled together.
+pub(crate) fn pairs<T: Send, U: Send>(
+    first: &mut [T],
+    second: &mut [U],
+    size: usize,
+    task: impl Fn(usize, &mut [T], &mut [U]) + Sync + Send,
+) {
+    let size = size.max(1);
+    if first.len() <= size || rayon::current_thread_index().is_none() || rayon::current_num_threads() == 1 {
+        first.chunks_mut(size).zip(second.chunks_mut(size)).enumerate().for_each(|(i, (a, b))| task(i, a, b));
+    } else {
+        first.par_chunks_mut(size).zip(second.par_chunks_mut(size)).enumerate().for_each(|(i, (a, b))| task(i, a, b));
+    }
+}

@@ -1,11 +1,116 @@
 //! One operation one file: forward, backward, plain reference, shape and error rules, source.
 //!
-//! To add one: write `ops/<name>.rs`, add its line here, put its golden file under `__test__/golden/layers`.
+//! To add one: write `ops/<name>.rs` with a constant `OPERATION`, add its line to `REGISTRY`, put its golden file
+//! under `__test__/golden/layers`. The registry's tests then run it: golden values in f64 and f32, finite
+//! differences, kernel against reference on every instruction set.
+
+use std::collections::BTreeMap;
+
+use serde::de::DeserializeOwned;
+
+use crate::error::{Error, Result};
+use crate::tape::{Tape, Value};
+use crate::tensor::to_f64;
+
+pub mod activation;
+pub mod add;
 pub(crate) mod batch_norm;
 pub(crate) mod conv1d;
 pub(crate) mod conv2d;
+pub mod linear;
+pub mod matmul;
 pub(crate) mod pool2d;
 pub(crate) mod reshape;
 #[cfg(test)]
 pub(crate) mod testing;
 pub(crate) mod window;
+
+/// Every operation, by the name of its golden file.
+pub(crate) const REGISTRY: &[Operation] = &[
+    linear::OPERATION,
+    activation::RELU,
+    activation::GELU,
+    activation::GELU_TANH,
+    activation::SILU,
+    activation::TANH,
+    activation::SIGMOID,
+    add::OPERATION,
+    matmul::OPERATION,
+];
+
+/// What a runner that knows no names needs: apply the operation to named inputs, with options as JSON.
+pub(crate) struct Operation {
+    pub name: &'static str,
+    pub case: fn(&mut Tape, &Inputs, &serde_json::Value) -> Result<Value>,
+    /// Shapes that the tests fill with numbers: odd sizes, one row, a width that is no multiple of a vector.
+    pub samples: fn() -> Vec<Sample>,
+}
+
+pub(crate) fn find(name: &str) -> Option<&'static Operation> {
+    REGISTRY.iter().find(|operation| operation.name == name)
+}
+
+/// The inputs of one case, by name.
+#[derive(Default)]
+pub(crate) struct Inputs(pub BTreeMap<String, Value>);
+
+impl Inputs {
+    pub fn find(&self, name: &str) -> Option<&Value> {
+        self.0.get(name)
+    }
+
+    pub fn get(&self, name: &str) -> Result<&Value> {
+        self.find(name).ok_or_else(|| Error::data(name, "expected an input, got none"))
+    }
+
+    /// An input that holds whole numbers.
+    pub fn ids(&self, name: &str) -> Result<Vec<u32>> {
+        Ok(to_f64(self.get(name)?.tensor())?.into_iter().map(|id| id as u32).collect())
+    }
+}
+
+/// One option of a case, `None` where it is not given.
+pub(crate) fn option<T: DeserializeOwned>(options: &serde_json::Value, name: &str) -> Result<Option<T>> {
+    let Some(given) = options.get(name).filter(|given| !given.is_null()) else { return Ok(None) };
+    T::deserialize(given).map(Some).map_err(|error| Error::config(name, error.to_string()))
+}
+
+/// A case that tests make up: shapes and options.
+pub(crate) struct Sample {
+    pub options: serde_json::Value,
+    pub inputs: Vec<Drawn>,
+    /// How many terms the longest sum has: rounding grows with its root.
+    pub terms: usize,
+}
+
+pub(crate) struct Drawn {
+    pub name: &'static str,
+    pub dims: Vec<usize>,
+    /// Whole numbers below this, without a gradient; otherwise real numbers with one.
+    pub below: Option<u32>,
+}
+
+impl Sample {
+    pub fn of(inputs: &[(&'static str, &[usize])]) -> Self {
+        let inputs = inputs.iter().map(|(name, dims)| Drawn { name, dims: dims.to_vec(), below: None }).collect();
+        Sample { options: serde_json::json!({}), inputs, terms: 1 }
+    }
+
+    pub fn ids(mut self, name: &'static str, dims: &[usize], below: u32) -> Self {
+        self.inputs.push(Drawn { name, dims: dims.to_vec(), below: Some(below) });
+        self
+    }
+
+    pub fn options(mut self, options: serde_json::Value) -> Self {
+        self.options = options;
+        self
+    }
+
+    pub fn terms(mut self, terms: usize) -> Self {
+        self.terms = terms;
+        self
+    }
+}
+
+#[cfg(test)]
+mod tests;

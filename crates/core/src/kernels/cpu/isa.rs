@@ -69,13 +69,14 @@ pub fn choose(isa: Isa) -> Isa {
     chosen
 }
 
-/// Runs `test` on every instruction set this machine has, one test at a time: the choice is the process's.
+/// Runs `test` on every instruction set this machine has. Tests that choose a set, or compare bits, take turns here:
+/// the choice is the process's.
 #[cfg(test)]
-pub(crate) fn on_each(test: impl Fn(Isa)) {
+pub(crate) fn on_each(test: impl FnMut(Isa)) {
     static ONE: std::sync::Mutex<()> = std::sync::Mutex::new(());
     let _one = ONE.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     let before = current();
-    Isa::ALL.into_iter().filter(|isa| *isa <= detected()).for_each(|isa| test(choose(isa)));
+    Isa::ALL.into_iter().filter(|isa| *isa <= detected()).map(choose).for_each(test);
     choose(before);
 }
 

@@ -1,0 +1,205 @@
+//! Matrix products of f32: `out = a · b` or `out += a · b`, in tasks whose shape follows from the sizes alone.
+//!
+//! A task is a block of at most 256 rows by 64 columns of the output, computed by one thread over the whole inner
+//! width, so that no sum is split between threads and the bits do not depend on how many there are. Few rows are
+//! thus split by columns, many rows by both. An epilogue sees each finished row of a task while it is in cache.
+
+use crate::pool;
+
+/// A matrix inside a slice: element (r, c) is `data[r · row_stride + c · col_stride]`.
+#[derive(Clone, Copy)]
+pub struct Matrix<'a> {
+    data: &'a [f32],
+    pub rows: usize,
+    pub cols: usize,
+    row_stride: usize,
+    col_stride: usize,
+}
+
+impl<'a> Matrix<'a> {
+    /// Row after row, without gaps.
+    pub fn new(data: &'a [f32], rows: usize, cols: usize) -> Self {
+        Matrix::strided(data, rows, cols, cols, 1)
+    }
+
+    pub fn strided(data: &'a [f32], rows: usize, cols: usize, row_stride: usize, col_stride: usize) -> Self {
+        let last = if rows * cols == 0 { 0 } else { (rows - 1) * row_stride + (cols - 1) * col_stride + 1 };
+        assert!(last <= data.len(), "a matrix of {rows} × {cols} in {} numbers", data.len());
+        Matrix { data, rows, cols, row_stride, col_stride }
+    }
+
+    pub fn transposed(self) -> Self {
+        Matrix { rows: self.cols, cols: self.rows, row_stride: self.col_stride, col_stride: self.row_stride, ..self }
+    }
+
+    fn block(&self, row: usize, col: usize) -> *const f32 {
+        self.data[row * self.row_stride + col * self.col_stride..].as_ptr()
+    }
+}
+
+/// One product of several that run together: `out` is row-major, `[a.rows, b.cols]`.
+pub struct Job<'a> {
+    pub a: Matrix<'a>,
+    pub b: Matrix<'a>,
+    pub out: &'a mut [f32],
+    /// Adds to what is there instead of replacing it.
+    pub accumulate: bool,
+}
+
+/// Where tasks write disjoint parts.
+#[derive(Clone, Copy)]
+pub(super) struct Target(*mut f32);
+// SAFETY: tasks write disjoint blocks of the output.
+unsafe impl Send for Target {}
+// SAFETY: as above.
+unsafe impl Sync for Target {}
+
+impl Target {
+    pub(super) fn new(data: &mut [f32]) -> Self {
+        Target(data.as_mut_ptr())
+    }
+
+    pub(super) fn at(&self, offset: usize) -> *mut f32 {
+        self.0.wrapping_add(offset)
+    }
+}
+
+/// The blocks of an output of `rows × cols`: about equal rows, 64 columns.
+#[derive(Clone, Copy)]
+struct Blocks {
+    rows: usize,
+    cols: usize,
+    block_rows: usize,
+    block_cols: usize,
+}
+
+const MAX_ROWS: usize = 256;
+const MIN_ROWS: usize = 32;
+const COLS: usize = 64;
+/// Enough tasks to keep several threads busy to the end.
+const ENOUGH: usize = 8;
+
+impl Blocks {
+    fn new(rows: usize, cols: usize) -> Self {
+        let across = cols.div_ceil(COLS).max(1);
+        let mut down = rows.div_ceil(MAX_ROWS).max(1);
+        while across * down < ENOUGH && rows.div_ceil(down) > MIN_ROWS {
+            down += 1;
+        }
+        // Whole tiles of 8 rows, so that only the last block has a remainder.
+        Blocks { rows, cols, block_rows: rows.div_ceil(down).next_multiple_of(8), block_cols: COLS }
+    }
+
+    fn count(&self) -> usize {
+        self.rows.div_ceil(self.block_rows.max(1)) * self.cols.div_ceil(self.block_cols)
+    }
+
+    /// First row, first column, rows, columns.
+    fn get(&self, index: usize) -> (usize, usize, usize, usize) {
+        let across = self.cols.div_ceil(self.block_cols);
+        let (row, col) = (index / across * self.block_rows, index % across * self.block_cols);
+        (row, col, self.block_rows.min(self.rows - row), self.block_cols.min(self.cols - col))
+    }
+}
+
+fn check(a: &Matrix, b: &Matrix, out: usize, out_stride: usize) {
+    assert_eq!(a.cols, b.rows, "inner widths of a product");
+    let needed = if a.rows * b.cols == 0 { 0 } else { (a.rows - 1) * out_stride + b.cols };
+    assert!(needed <= out, "a product of {} × {} into {out} numbers", a.rows, b.cols);
+}
+
+/// On this thread: `out` has rows of `out_stride` numbers.
+pub fn serial(a: Matrix, b: Matrix, out: &mut [f32], out_stride: usize, accumulate: bool) {
+    check(&a, &b, out.len(), out_stride);
+    if a.rows * b.cols > 0 {
+        // SAFETY: `check` has seen that the output is large enough.
+        unsafe { block(&a, &b, (0, 0, a.rows, b.cols), out.as_mut_ptr(), out_stride, accumulate) }
+    }
+}
+
+/// On the threads of the pool; `out` is row-major without gaps.
+pub fn product(a: Matrix, b: Matrix, out: &mut [f32], accumulate: bool) {
+    products(vec![Job { a, b, out, accumulate }])
+}
+
+/// Several products in one parallel region, those with the longest tasks first.
+pub fn products(mut jobs: Vec<Job>) {
+    jobs.sort_by_key(|job| std::cmp::Reverse(job.a.cols * Blocks::new(job.a.rows, job.b.cols).block_rows));
+    let mut all = Vec::with_capacity(jobs.len());
+    let mut count = 0;
+    for job in &mut jobs {
+        check(&job.a, &job.b, job.out.len(), job.b.cols);
+        let blocks = Blocks::new(job.a.rows, job.b.cols);
+        all.push((count, blocks, job.a, job.b, Target::new(job.out), job.accumulate));
+        count += blocks.count();
+    }
+    pool::tasks(count, |index| {
+        let at = all.partition_point(|(first, ..)| *first <= index) - 1;
+        let (first, blocks, a, b, out, accumulate) = &all[at];
+        let place = blocks.get(index - first);
+        // SAFETY: `check` has seen that the output is large enough; blocks are disjoint.
+        unsafe { block(a, b, place, out.at(place.0 * b.cols + place.1), b.cols, *accumulate) }
+    });
+}
+
+/// One product; `then(row, column, numbers)` gets each row of each finished block.
+pub fn product_then(a: Matrix, b: Matrix, out: &mut [f32], then: impl Fn(usize, usize, &mut [f32]) + Sync + Send) {
+    check(&a, &b, out.len(), b.cols);
+    let blocks = Blocks::new(a.rows, b.cols);
+    let target = Target::new(out);
+    pool::tasks(blocks.count(), |index| {
+        let place @ (row, col, rows, cols) = blocks.get(index);
+        // SAFETY: `check` has seen that the output is large enough; blocks are disjoint.
+        unsafe { block(&a, &b, place, target.at(row * b.cols + col), b.cols, false) }
+        for r in row..row + rows {
+            // SAFETY: the row of a block that only this task touches.
+            then(r, col, unsafe { std::slice::from_raw_parts_mut(target.at(r * b.cols + col), cols) });
+        }
+    });
+}
+
+/// # Safety
+/// `out` points at the block's first number, and its rows of `stride` numbers belong to the caller alone.
+unsafe fn block(
+    a: &Matrix,
+    b: &Matrix,
+    (row, col, rows, cols): (usize, usize, usize, usize),
+    out: *mut f32,
+    stride: usize,
+    accumulate: bool,
+) {
+    if a.cols == 0 {
+        if !accumulate {
+            for r in 0..rows {
+                // SAFETY: inside the block.
+                unsafe { std::slice::from_raw_parts_mut(out.add(r * stride), cols) }.fill(0.0);
+            }
+        }
+        return;
+    }
+    // The crate's naming: alpha multiplies what is there, beta the product.
+    // SAFETY: `Matrix::strided` has checked both operands, the caller the output.
+    unsafe {
+        gemm::gemm(
+            rows,
+            cols,
+            a.cols,
+            out,
+            1,
+            stride as isize,
+            accumulate,
+            a.block(row, 0),
+            a.col_stride as isize,
+            a.row_stride as isize,
+            b.block(0, col),
+            b.col_stride as isize,
+            b.row_stride as isize,
+            1.0,
+            1.0,
+            false,
+            false,
+            false,
+            gemm::Parallelism::None,
+        )
+    }
+}
