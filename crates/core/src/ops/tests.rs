@@ -89,13 +89,15 @@ fn each(mut check: impl FnMut(&Operation, &Sample, &str)) {
     }
 }
 
+/// Operations that our source of golden values does not have; the other tests hold them.
+const WITHOUT_GOLDEN: &[&str] = &["tanh", "sigmoid", "add", "matmul"];
+
 #[test]
 fn golden_files_hold_in_f64_and_through_the_kernels_of_every_instruction_set() {
-    let mut cases = 0;
-    for entry in std::fs::read_dir(golden_folder()).unwrap() {
-        let path = entry.unwrap().path();
+    for operation in REGISTRY.iter().filter(|operation| !WITHOUT_GOLDEN.contains(&operation.name)) {
+        let path = golden_folder().join(format!("{}.json", operation.name));
         let file: golden::File<LayerCase> = golden::read(&path).unwrap();
-        let operation = find(&file.name).unwrap_or_else(|| panic!("{} is in no registry", file.name));
+        assert!(file.name == operation.name && !file.cases.is_empty());
         for case in &file.cases {
             let name = format!("{} {}", file.name, case.name);
             golden::layer(operation, case, Precision::F64).unwrap_or_else(|error| panic!("{name} in f64: {error}"));
@@ -103,10 +105,8 @@ fn golden_files_hold_in_f64_and_through_the_kernels_of_every_instruction_set() {
                 golden::layer(operation, case, Precision::F32)
                     .unwrap_or_else(|error| panic!("{name} with {}: {error}", isa.name()))
             });
-            cases += 1;
         }
     }
-    assert!(cases > 0);
 }
 
 #[test]
