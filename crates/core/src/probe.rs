@@ -10,7 +10,8 @@ use crate::kernels::cpu::isa::{self, Isa, kernel};
 
 const REPEATS: usize = 5;
 /// Accumulators side by side: enough to hide the latency of a multiply-add on two pipes, few enough for the registers.
-const CHAINS: usize = 10;
+const WIDE_CHAINS: usize = 10;
+const NARROW_CHAINS: usize = 12;
 const FMA_ROUNDS: usize = 2_000_000;
 
 /// All threads together; each thread works on its own part.
@@ -42,10 +43,10 @@ pub fn measure(threads: usize, bytes: usize) -> Probe {
         },
     );
     let inplace = best(threads, || vec![1f32; part], |data| inplace_block(data));
-    let lanes = if isa::current() == Isa::Avx512 { 16 } else { 8 };
+    let lanes = if isa::current() == Isa::Avx512 { 16 * WIDE_CHAINS } else { 8 * NARROW_CHAINS };
     Probe {
         threads,
-        fma_gflops: (2 * lanes * CHAINS * FMA_ROUNDS * threads) as f64 * 1e-9 / fma,
+        fma_gflops: (2 * lanes * FMA_ROUNDS * threads) as f64 * 1e-9 / fma,
         read_gbs: moved / read,
         copy_gbs: 2.0 * moved / copy,
         inplace_gbs: 2.0 * moved / inplace,
@@ -117,7 +118,7 @@ kernel! {
 kernel! {
     fn fma_narrow<L>(rounds: usize) -> f32 {
         let (factor, summand) = (black_box(0.999f32), black_box(0.001f32));
-        let mut sums = [[0.5f32; 8]; CHAINS];
+        let mut sums = [[0.5f32; 8]; NARROW_CHAINS];
         for _ in 0..rounds {
             for sum in &mut sums {
                 next::<L, 8>(sum, factor, summand);

@@ -1,0 +1,137 @@
+// The rows: what is measured, beside whom, and what it must reach.
+//
+// `ours` and `peers` are the programs of a ratio: peer's time ÷ ours, medians and minima alike. `first` is the mark that the
+// foundation had to reach, `floor` what the goal table asks in the end. `values` are rows without a peer: their program
+// prints numbers, each with its own limit. A row that is timed with a program which does not exist fails, it is not skipped.
+
+import { example, program, python, script } from './paths.mjs'
+
+const rust = (name) => ({ example: name, command: [example(name)] })
+const node = (name) => ({ addon: true, command: [process.execPath, program(name)] })
+const torch = (file, variant, marks = {}) => ({ command: [python, script(file), '--variant', variant], ...marks })
+
+/** Largest difference allowed, in parts of the largest of the eight entries; 1e-5 where long sums differ in order. */
+const SUMS = 1e-5
+
+export const rows = [
+  {
+    row: '1',
+    title: 'KD loss and gradient 64×32000, T 2',
+    shape: [64, 32000],
+    tolerance: 2e-6,
+    ours: rust('bench_rows'),
+    peers: { eager: torch('kd.py', 'eager', { first: 8, floor: 15 }), compile: torch('kd.py', 'compile', { floor: 7 }) },
+  },
+  {
+    row: '3',
+    title: 'KD loss 64×32000, memory beyond the gradient',
+    shape: [64, 32000],
+    program: rust('bench_rows'),
+    values: { extraBytesPerThread: { unit: 'B', floor: 8 * 32000, title: 'bytes a thread' } },
+  },
+  {
+    row: '4',
+    title: 'KD loss and gradient 256×1000, T 2',
+    shape: [256, 1000],
+    tolerance: 2e-6,
+    ours: rust('bench_rows'),
+    peers: { eager: torch('kd.py', 'eager', { floor: 8 }), compile: torch('kd.py', 'compile') },
+  },
+  {
+    row: '16.square',
+    title: 'matrix product 1024³',
+    shape: [1024, 1024, 1024],
+    tolerance: SUMS,
+    ours: rust('bench_gemm'),
+    peers: { eager: torch('gemm.py', 'eager', { floor: 0.95 }) },
+  },
+  {
+    row: '16.head',
+    title: 'matrix product 64×256×32000',
+    shape: [64, 256, 32000],
+    tolerance: SUMS,
+    ours: rust('bench_gemm'),
+    peers: { eager: torch('gemm.py', 'eager', { floor: 0.95 }) },
+  },
+  {
+    row: '16.dw',
+    title: "its weight's gradient",
+    shape: [32000, 64, 256],
+    tolerance: SUMS,
+    ours: rust('bench_gemm'),
+    peers: { eager: torch('gemm.py', 'eager', { floor: 0.95 }) },
+  },
+  {
+    row: '17',
+    title: 'MLP step, called from JavaScript',
+    shape: [128, 784, 512, 512, 10],
+    tolerance: SUMS,
+    ours: node('mlp-step.mjs'),
+    peers: { default: torch('mlp.py', 'default', { first: 1, floor: 1.25 }), fused: torch('mlp.py', 'fused', { first: 1, floor: 1.25 }) },
+  },
+  {
+    row: '23',
+    title: 'event loop while a job trains',
+    program: node('event-loop.mjs'),
+    values: {
+      idleP99: { unit: 'ms', title: 'idle twin: p99' },
+      p99: { unit: 'ms', first: 20, floor: 5, title: 'default threads: p99' },
+      max: { unit: 'ms', floor: 25, title: 'default threads: max' },
+      allCoresP99: { unit: 'ms', floor: 12, title: 'threads = cores: p99' },
+    },
+  },
+  {
+    row: '24',
+    title: 'call overhead',
+    program: node('call-overhead.mjs'),
+    values: {
+      syncCallNs: { unit: 'ns', floor: 200, title: 'synchronous call' },
+      stepUs: { unit: 'µs', floor: 15, title: 'step above the Rust step' },
+    },
+    beside: { ours: node('mlp-step.mjs'), core: rust('bench_mlp'), row: '17' },
+  },
+  {
+    row: '26',
+    title: '10,000 steps',
+    program: node('steady-state.mjs'),
+    values: {
+      growthBytes: { unit: 'B', first: 2e6, floor: 2e6, title: 'growth of the process' },
+      allocationsPerStep: { unit: '', floor: 32, title: 'allocations a step' },
+      faultsPerStep: { unit: '', floor: 4, title: 'minor faults a step' },
+    },
+  },
+  {
+    row: '35',
+    title: 'MLP step, Rust core',
+    shape: [128, 784, 512, 512, 10],
+    tolerance: SUMS,
+    ours: rust('bench_mlp'),
+    peers: { default: torch('mlp.py', 'default', { floor: 1.3 }), fused: torch('mlp.py', 'fused', { floor: 1.3 }) },
+  },
+  {
+    row: '36',
+    title: 'conv 3×3, 16 → 32, 32×32, batch 128, forward and backward',
+    shape: [128, 16, 32, 32, 32],
+    tolerance: 1e-4, // 131,072 terms a sum; PyTorch's own entries are 1.6e-5 from float64
+    ours: rust('bench_conv'),
+    peers: { nchw: torch('conv.py', 'nchw', { first: 1, floor: 2 }), channelsLast: torch('conv.py', 'channelsLast', { floor: 1 }) },
+  },
+  {
+    row: '37',
+    title: 'AdamW, 10.5 M parameters',
+    shape: [10500000],
+    tolerance: 2e-6,
+    ours: rust('bench_adamw'),
+    peers: { fused: torch('adamw.py', 'fused', { first: 0.8, floor: 0.95 }), foreach: torch('adamw.py', 'foreach'), default: torch('adamw.py', 'default') },
+  },
+]
+
+/** The rows asked for, in the order of the table: `1,16` means 1 and all of 16. */
+export function chosen(list) {
+  if (!list) return rows
+  const wanted = list.split(',').map((name) => name.trim())
+  const is = (row, name) => row.row === name || row.row.startsWith(`${name}.`)
+  const unknown = wanted.find((name) => !rows.some((row) => is(row, name)))
+  if (unknown !== undefined) throw new Error(`rows: expected some of ${rows.map((row) => row.row).join(', ')}, got ${unknown}`)
+  return rows.filter((row) => wanted.some((name) => is(row, name)))
+}
