@@ -1,1 +1,0 @@
-//! The data of a run, held natively: columns, split, shuffle, batches.

@@ -1,0 +1,219 @@
+//! Random changes of a batch of images, keyed by (seed, epoch, sample id, view): splitting a batch changes nothing.
+//!
+//! ```text
+//! out[c, y, x] = in[c, rows(y), columns(x)] + noise,    0 where the map points outside
+//! ```
+//!
+//! The maps of crop, shift and flip (in this order) are composed, so that an image is moved once. It works on the
+//! raw inputs, before any model's normalisation. Off in evaluation.
+//!
+//! Source: crop and flip as in He, Zhang, Ren, Sun, "Deep Residual Learning for Image Recognition", 2015,
+//! arXiv:1512.03385, section 4.2. Where we differ: nowhere.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{Dataset, gather::by_rows};
+use crate::batch::{Batch, Features};
+use crate::error::{Error, Result};
+use crate::random::Key;
+use crate::tensor::{self, DType};
+
+/// Random changes of images `[channels, height, width]`, different for every sample and epoch.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Augment {
+    /// Cut the image out of a padded copy, at a random place.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub crop: Option<Crop>,
+    /// Move the image by whole pixels; what comes in is 0.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shift: Option<Shift>,
+    /// Mirror the image.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub flip: Option<Flip>,
+    /// Add normal noise to every number; works on rows of any shape.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub noise: Option<Noise>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Shift {
+    /// Farthest move in each direction, in pixels, 1 or more.
+    pub pixels: u32,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Crop {
+    /// Pixels added on each side before the cut, 1 or more.
+    pub padding: u32,
+    /// What the padding shows. Default `zeros`.
+    #[serde(default)]
+    pub fill: CropFill,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum CropFill {
+    #[default]
+    Zeros,
+    /// The outermost pixel, repeated.
+    Edge,
+    /// The image mirrored at its outermost pixel.
+    Reflect,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Flip {
+    /// Chance to swap left and right, 0 to 1. Default 0.
+    #[serde(default)]
+    pub horizontal: f32,
+    /// Chance to swap top and bottom, 0 to 1. Default 0.
+    #[serde(default)]
+    pub vertical: f32,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Noise {
+    /// Standard deviation, above 0, in the units of the inputs.
+    pub std: f32,
+}
+
+impl Augment {
+    pub fn is_empty(&self) -> bool {
+        *self == Augment::default()
+    }
+
+    pub fn validate(&self) -> Result<()> {
+        if matches!(self.shift, Some(Shift { pixels: 0 })) {
+            return Err(Error::config("shift.pixels", "expected a whole number of 1 or more, got 0"));
+        }
+        if matches!(self.crop, Some(Crop { padding: 0, .. })) {
+            return Err(Error::config("crop.padding", "expected a whole number of 1 or more, got 0"));
+        }
+        if let Some(Flip { horizontal, vertical }) = self.flip {
+            for (path, chance) in [("flip.horizontal", horizontal), ("flip.vertical", vertical)] {
+                if !(0.0..=1.0).contains(&chance) {
+                    return Err(Error::config(path, format!("expected a number from 0 to 1, got {chance}")));
+                }
+            }
+            if horizontal == 0.0 && vertical == 0.0 {
+                return Err(Error::config("flip", "expected horizontal or vertical above 0, got neither"));
+            }
+        }
+        match self.noise {
+            Some(Noise { std }) if !(std > 0.0 && std.is_finite()) => {
+                Err(Error::config("noise.std", format!("expected a finite number above 0, got {std}")))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Refuses options that are out of range or do not fit these inputs.
+    pub fn check(&self, dataset: &Dataset) -> Result<()> {
+        self.validate()?;
+        if self.is_empty() {
+            return Ok(());
+        }
+        let dense = matches!(dataset.columns().inputs, super::Inputs::F32 { .. } | super::Inputs::U8 { .. });
+        self.fits(dense, &dataset.shape().unwrap_or_default())
+    }
+
+    fn fits(&self, dense: bool, shape: &[usize]) -> Result<()> {
+        if !dense {
+            return Err(Error::config("", "expected inputs that are numbers, got ids"));
+        }
+        let moves = [("crop", self.crop.is_some()), ("shift", self.shift.is_some()), ("flip", self.flip.is_some())];
+        let Some((name, _)) = moves.into_iter().find(|(_, given)| *given) else { return Ok(()) };
+        let &[_, height, width] = shape else {
+            let message = format!("expected images [channels, height, width], got rows of shape {shape:?}");
+            return Err(Error::config(name, message));
+        };
+        let (crop, shift) = (self.crop.as_ref().map_or(0, |c| c.padding), self.shift.as_ref().map_or(0, |s| s.pixels));
+        for (path, pixels) in [("crop.padding", crop), ("shift.pixels", shift)] {
+            if pixels as usize >= height.min(width) {
+                let message = format!("expected less than the image, {height} × {width}, got {pixels}");
+                return Err(Error::config(path, message));
+            }
+        }
+        Ok(())
+    }
+
+    /// Changes the inputs of a batch in place: its tensor was made for it and has no other reader yet.
+    pub(crate) fn apply(&self, batch: &Batch, seed: u64, view: &str) -> Result<()> {
+        if self.is_empty() {
+            return Ok(());
+        }
+        let dense = match &batch.inputs {
+            Features::Dense(tensor) if tensor.dtype() == DType::F32 => tensor,
+            _ => return self.fits(false, &[]),
+        };
+        let shape = dense.dims().get(1..).unwrap_or_default().to_vec();
+        self.fits(true, &shape)?;
+        let key = Key::new(seed).with("augment").with(view).with(batch.epoch);
+        let width = shape.iter().product::<usize>();
+        tensor::update(dense, |values| {
+            by_rows(values, width, |row, image| self.change(image, &shape, key.with(batch.ids[row])));
+        })
+    }
+
+    fn change(&self, image: &mut [f32], shape: &[usize], key: Key) {
+        if let (&[channels, height, width], true) = (shape, self.moves()) {
+            let rows = self.map(height, key.with("rows"), self.flip.as_ref().map_or(0.0, |flip| flip.vertical));
+            let columns = self.map(width, key.with("columns"), self.flip.as_ref().map_or(0.0, |flip| flip.horizontal));
+            let source = image.to_vec();
+            for channel in 0..channels {
+                for (y, from_row) in rows.iter().enumerate() {
+                    let target = &mut image[(channel * height + y) * width..][..width];
+                    match from_row {
+                        None => target.fill(0.0),
+                        Some(from_row) => {
+                            let line = &source[(channel * height + from_row) * width..][..width];
+                            for (number, from) in target.iter_mut().zip(&columns) {
+                                *number = from.map_or(0.0, |x| line[x]);
+                            }
+                        }
+                    }
+                }
+            }
+        }
+        if let Some(Noise { std }) = self.noise {
+            let mut noise = vec![0.0; image.len()];
+            key.with("noise").fill_normal(&mut noise, 0.0, std);
+            image.iter_mut().zip(noise).for_each(|(number, noise)| *number += noise);
+        }
+    }
+
+    fn moves(&self) -> bool {
+        self.crop.is_some() || self.shift.is_some() || self.flip.is_some()
+    }
+
+    /// For each place of one axis, the place it is read from; none: outside.
+    fn map(&self, length: usize, key: Key, flip: f32) -> Vec<Option<usize>> {
+        let end = length as i64;
+        let within = |place: i64| (0..end).contains(&place).then_some(place as usize);
+        let amount = |element: u64, most: u32| key.below(element, 2 * u64::from(most) + 1) as i64 - i64::from(most);
+        let crop = self.crop.as_ref().map(|crop| (amount(0, crop.padding), crop.fill));
+        let shift = self.shift.as_ref().map_or(0, |shift| amount(1, shift.pixels));
+        let flipped = key.with("flip").uniform(0) < flip;
+        let read = |place: i64| {
+            // Backwards, from the image that comes out: flip, then shift, then crop.
+            let place = if flipped { end - 1 - place } else { place };
+            let place = within(place - shift)? as i64;
+            match crop {
+                None => within(place),
+                Some((by, CropFill::Zeros)) => within(place + by),
+                Some((by, CropFill::Edge)) => within((place + by).clamp(0, end - 1)),
+                Some((by, CropFill::Reflect)) => {
+                    let place = (place + by).abs();
+                    within(if place >= end { 2 * (end - 1) - place } else { place })
+                }
+            }
+        };
+        (0..end).map(read).collect()
+    }
+}

@@ -1,0 +1,154 @@
+//! One epoch of batches: shuffled by (seed, epoch), resumable at any of them.
+//!
+//! Batch `k` is a function of (data, options, epoch, k): an epoch that starts at batch `k` gives the batches
+//! that one from the start would have given. With sampling weights `w`, each place of the epoch draws a row
+//! with replacement, row `r` with chance w_r / Σ w.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{Augment, Dataset};
+use crate::batch::Batch;
+use crate::error::{Error, Result};
+use crate::random::Key;
+
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct BatchOptions {
+    /// Rows a batch, 1 or more. Default 64.
+    pub batch_size: usize,
+    /// A new order every epoch. Default true.
+    pub shuffle: bool,
+    /// Leave out the last batch of an epoch when it is smaller than the others. Default false.
+    pub drop_last: bool,
+    /// Decides the order, the draws and the augmentation. Default 0.
+    pub seed: u64,
+    /// Random changes of images, new in every epoch. Default none.
+    pub augment: Augment,
+}
+
+impl Default for BatchOptions {
+    fn default() -> Self {
+        BatchOptions { batch_size: 64, shuffle: true, drop_last: false, seed: 0, augment: Augment::default() }
+    }
+}
+
+impl BatchOptions {
+    /// In order, each row once, unchanged: for evaluation.
+    pub fn in_order(batch_size: usize) -> BatchOptions {
+        BatchOptions { batch_size, shuffle: false, ..BatchOptions::default() }
+    }
+
+    /// Batches of one epoch over `rows` rows.
+    pub fn count(&self, rows: usize) -> Result<usize> {
+        if self.batch_size == 0 {
+            return Err(Error::config("batchSize", "expected a whole number of 1 or more, got 0"));
+        }
+        if self.drop_last && rows < self.batch_size {
+            let message =
+                format!("expected at most the {rows} rows of the data with dropLast, got {}", self.batch_size);
+            return Err(Error::config("batchSize", message));
+        }
+        Ok(if self.drop_last { rows / self.batch_size } else { rows.div_ceil(self.batch_size) })
+    }
+}
+
+enum Order {
+    Listed(Vec<u32>),
+    AsTheyStand,
+    /// Running sums of the sampling weights, by position.
+    Drawn {
+        bounds: Vec<f64>,
+        key: Key,
+    },
+}
+
+/// The batches of one epoch.
+pub struct Batches {
+    dataset: Dataset,
+    options: BatchOptions,
+    epoch: u64,
+    order: Order,
+    count: usize,
+    next: usize,
+}
+
+impl Dataset {
+    /// The batches of an epoch; those of the evaluation are `BatchOptions::in_order`.
+    pub fn batches(&self, options: &BatchOptions, epoch: u64) -> Result<Batches> {
+        let count = options.count(self.rows())?;
+        options.augment.check(self).map_err(|error| error.at("augment"))?;
+        let key = Key::new(options.seed);
+        let order = match &self.columns().sampling {
+            Some(weights) if options.shuffle => {
+                let mut sum = 0.0;
+                let add = |position| {
+                    sum += f64::from(weights[self.row(position)]);
+                    sum
+                };
+                let bounds: Vec<f64> = (0..self.rows()).map(add).collect();
+                if sum <= 0.0 {
+                    return Err(Error::data("sampling", "expected a weight above 0 in the rows chosen, got 0 in all"));
+                }
+                Order::Drawn { bounds, key: key.with("sampling").with(epoch) }
+            }
+            _ if options.shuffle => Order::Listed(key.with("shuffle").with(epoch).permutation(self.rows())),
+            _ => Order::AsTheyStand,
+        };
+        Ok(Batches { dataset: self.clone(), options: options.clone(), epoch, order, count, next: 0 })
+    }
+}
+
+impl Batches {
+    /// The same epoch from batch `index` on.
+    #[must_use]
+    pub fn starting_at(mut self, index: usize) -> Batches {
+        self.next = index.min(self.count);
+        self
+    }
+
+    /// How many batches the whole epoch has.
+    pub fn count_of_epoch(&self) -> usize {
+        self.count
+    }
+
+    /// The index of the batch that comes next.
+    pub fn position(&self) -> usize {
+        self.next
+    }
+
+    fn positions(&self, index: usize) -> Vec<u32> {
+        let start = index * self.options.batch_size;
+        let end = (start + self.options.batch_size).min(self.dataset.rows());
+        match &self.order {
+            Order::Listed(order) => order[start..end].to_vec(),
+            Order::AsTheyStand => (start as u32..end as u32).collect(),
+            Order::Drawn { bounds, key } => (start..end).map(|place| draw(bounds, *key, place)).collect(),
+        }
+    }
+
+    fn make(&self, index: usize) -> Result<Batch> {
+        let batch = self.dataset.batch(&self.positions(index), self.epoch)?;
+        self.options.augment.apply(&batch, self.options.seed, "main").map_err(|error| error.at("augment"))?;
+        Ok(batch)
+    }
+}
+
+/// The row whose share of the line a random point falls into; a share of 0 is never hit.
+fn draw(bounds: &[f64], key: Key, place: usize) -> u32 {
+    let total = bounds.last().copied().unwrap_or_default();
+    let point = key.uniform_f64(place as u64) * total;
+    bounds.partition_point(|bound| *bound <= point).min(bounds.len() - 1) as u32
+}
+
+impl Iterator for Batches {
+    type Item = Result<Batch>;
+
+    fn next(&mut self) -> Option<Result<Batch>> {
+        let index = self.next;
+        (index < self.count).then(|| {
+            self.next += 1;
+            self.make(index)
+        })
+    }
+}

@@ -1,0 +1,285 @@
+//! The columns that the caller hands over, checked whole before anything else sees them.
+//!
+//! Every column holds one entry a row. Errors name the column, the row and what was found there.
+
+use crate::error::{Error, Result};
+
+/// What the models read.
+#[derive(Clone, Debug)]
+pub enum Inputs {
+    /// Numbers, row after row; each row has `shape`, as in `[1, 28, 28]`.
+    F32 { values: Vec<f32>, shape: Vec<usize> },
+    /// Bytes, kept as bytes; a batch reads `scale · byte + offset`.
+    U8 { values: Vec<u8>, shape: Vec<usize>, scale: f32, offset: f32 },
+    /// Ids (tokens, categories), `length` in every row.
+    Ids { values: Vec<u32>, length: usize },
+    /// Ids of different count: row `r` has `values[offsets[r]..offsets[r + 1]]`.
+    Ragged { values: Vec<u32>, offsets: Vec<u64> },
+}
+
+impl Inputs {
+    /// The shape of one row; none for ragged ids.
+    pub fn shape(&self) -> Option<Vec<usize>> {
+        match self {
+            Inputs::F32 { shape, .. } | Inputs::U8 { shape, .. } => Some(shape.clone()),
+            Inputs::Ids { length, .. } => Some(vec![*length]),
+            Inputs::Ragged { .. } => None,
+        }
+    }
+
+    fn rows(&self) -> Result<usize> {
+        let dense = |count: usize, shape: &[usize]| {
+            let Some(size) =
+                shape.iter().try_fold(1usize, |size, side| size.checked_mul(*side)).filter(|size| *size > 0)
+            else {
+                return Err(Error::data("inputs", format!("expected a row shape of sides above 0, got {shape:?}")));
+            };
+            if count % size != 0 {
+                let message = format!("expected a multiple of {size} numbers (rows of shape {shape:?}), got {count}");
+                return Err(Error::data("inputs", message));
+            }
+            Ok(count / size)
+        };
+        match self {
+            Inputs::F32 { values, shape } => dense(values.len(), shape),
+            Inputs::U8 { values, shape, .. } => dense(values.len(), shape),
+            Inputs::Ids { values, length } => dense(values.len(), &[*length]),
+            Inputs::Ragged { values, offsets } => {
+                let fits = offsets.first() == Some(&0) && offsets.last() == Some(&(values.len() as u64));
+                if !fits {
+                    let message = format!(
+                        "expected offsets from 0 to the {} ids, got {:?} to {:?}",
+                        values.len(),
+                        offsets.first(),
+                        offsets.last()
+                    );
+                    return Err(Error::data("inputs.offsets", message));
+                }
+                if let Some(row) = offsets.windows(2).position(|pair| pair[0] > pair[1]) {
+                    let message = format!(
+                        "expected offsets that never fall, got {} after {} at row {row}",
+                        offsets[row + 1],
+                        offsets[row]
+                    );
+                    return Err(Error::data("inputs.offsets", message));
+                }
+                Ok(offsets.len() - 1)
+            }
+        }
+    }
+
+    fn check(&self) -> Result<usize> {
+        let rows = self.rows()?;
+        if rows == 0 {
+            return Err(Error::data("inputs", "expected at least one row, got an empty data set"));
+        }
+        if rows > u32::MAX as usize {
+            return Err(Error::data("inputs", format!("expected at most {} rows, got {rows}", u32::MAX)));
+        }
+        match self {
+            Inputs::F32 { values, .. } => finite("inputs", values, values.len() / rows)?,
+            Inputs::U8 { scale, offset, .. } => {
+                if !scale.is_finite() || *scale == 0.0 {
+                    return Err(Error::config("scale", format!("expected a finite number other than 0, got {scale}")));
+                }
+                if !offset.is_finite() {
+                    return Err(Error::config("offset", format!("expected a finite number, got {offset}")));
+                }
+            }
+            Inputs::Ids { .. } | Inputs::Ragged { .. } => {}
+        }
+        Ok(rows)
+    }
+}
+
+/// What the rows are, if that is known.
+#[derive(Clone, Debug, Default)]
+pub enum LabelColumn {
+    #[default]
+    None,
+    /// One class a row, below `classes`; without `classes`, one more than the largest label.
+    Single { values: Vec<u32>, classes: Option<usize> },
+    /// Several classes at once, `[rows, classes]`, each in 0…1.
+    Several { values: Vec<f32>, classes: usize },
+    /// Regression, `[rows, outputs]`.
+    Real { values: Vec<f32>, outputs: usize },
+}
+
+impl LabelColumn {
+    fn check(&self, rows: usize) -> Result<()> {
+        match self {
+            LabelColumn::None => Ok(()),
+            LabelColumn::Single { values, classes } => {
+                length("labels", values.len(), rows, 1, "label")?;
+                let Some(classes) = *classes else { return Ok(()) };
+                match values.iter().position(|label| *label as usize >= classes) {
+                    Some(row) => Err(Error::data(
+                        format!("labels[{row}]"),
+                        format!("expected a label below {classes} (the number of classes), got {}", values[row]),
+                    )),
+                    None => Ok(()),
+                }
+            }
+            LabelColumn::Several { values, classes } => {
+                length("labels", values.len(), rows, *classes, "number")?;
+                finite("labels", values, *classes)?;
+                match values.iter().position(|value| !(0.0..=1.0).contains(value)) {
+                    Some(at) => Err(Error::data(
+                        format!("labels[{}][{}]", at / classes, at % classes),
+                        format!("expected a number from 0 to 1, got {}", values[at]),
+                    )),
+                    None => Ok(()),
+                }
+            }
+            LabelColumn::Real { values, outputs } => {
+                length("labels", values.len(), rows, *outputs, "number")?;
+                finite("labels", values, *outputs)
+            }
+        }
+    }
+}
+
+/// A teacher's answers, found by sample id and never by position.
+#[derive(Clone, Debug)]
+pub struct TeacherColumn {
+    /// `[answers, classes]`.
+    pub logits: Vec<f32>,
+    pub classes: usize,
+    /// Whose answer each row is; none: the rows of the data set, in its order.
+    pub ids: Option<Vec<u64>>,
+}
+
+/// All that a data set, or one batch of a stream, is made of.
+#[derive(Clone, Debug)]
+pub struct Columns {
+    pub inputs: Inputs,
+    pub labels: LabelColumn,
+    /// Who each row is, all different; by default its index.
+    pub ids: Option<Vec<u64>>,
+    /// Weights of the rows in the losses, 0 or more; 0 masks a row.
+    pub weights: Option<Vec<f32>>,
+    /// Chances of the rows to be drawn (with replacement), 0 or more; without them every row comes once an epoch.
+    pub sampling: Option<Vec<f32>>,
+    pub teacher: Option<TeacherColumn>,
+    /// The names of the classes, in the order of the labels.
+    pub label_names: Option<Vec<String>>,
+}
+
+impl Columns {
+    pub fn new(inputs: Inputs, labels: LabelColumn) -> Columns {
+        Columns { inputs, labels, ids: None, weights: None, sampling: None, teacher: None, label_names: None }
+    }
+
+    /// Refuses what cannot be used, by name; gives the number of rows, and fills in the number of classes.
+    pub(super) fn check(&mut self) -> Result<usize> {
+        let rows = self.inputs.check()?;
+        if let (LabelColumn::Single { values, classes: classes @ None }, names) = (&mut self.labels, &self.label_names)
+        {
+            let seen = values.iter().max().map_or(0, |largest| *largest as usize + 1);
+            *classes = Some(names.as_ref().map_or(seen, Vec::len));
+        }
+        self.labels.check(rows)?;
+        if let Some(ids) = &self.ids {
+            length("ids", ids.len(), rows, 1, "id")?;
+            different("ids", ids)?;
+        }
+        for (path, column) in [("weights", &self.weights), ("sampling", &self.sampling)] {
+            let Some(weights) = column else { continue };
+            length(path, weights.len(), rows, 1, "weight")?;
+            if let Some(row) = weights.iter().position(|weight| !weight.is_finite() || *weight < 0.0) {
+                let message = format!("expected a finite number of 0 or more, got {}", weights[row]);
+                return Err(Error::data(format!("{path}[{row}]"), message));
+            }
+            if weights.iter().all(|weight| *weight == 0.0) {
+                return Err(Error::data(path, "expected a weight above 0 in at least one row, got 0 in all"));
+            }
+        }
+        if let Some(names) = &self.label_names {
+            match self.classes() {
+                Some(classes) if classes == names.len() => {}
+                Some(classes) => {
+                    let message = format!("expected {classes} names, one for each class, got {}", names.len());
+                    return Err(Error::data("labelNames", message));
+                }
+                None => return Err(Error::data("labelNames", "expected labels of classes beside them, got none")),
+            }
+        }
+        if let Some(TeacherColumn { logits, classes, ids }) = &self.teacher {
+            let answers = ids.as_ref().map_or(rows, Vec::len);
+            length("teacherLogits", logits.len(), answers, *classes, "number")?;
+            finite("teacherLogits", logits, *classes)?;
+            match ids {
+                Some(ids) => different("teacherLogits.ids", ids)?,
+                None => {}
+            }
+            match self.classes() {
+                Some(own) if own != *classes => {
+                    let message = format!("expected {own} classes, as in the labels, got {classes}");
+                    return Err(Error::data("teacherLogits", message));
+                }
+                _ => {}
+            }
+        }
+        Ok(rows)
+    }
+
+    pub fn classes(&self) -> Option<usize> {
+        match &self.labels {
+            LabelColumn::Single { classes, .. } => *classes,
+            LabelColumn::Several { classes, .. } => Some(*classes),
+            LabelColumn::None | LabelColumn::Real { .. } => None,
+        }
+    }
+}
+
+/// Whole numbers of 0 or more from any numeric array: labels and ids as JavaScript has them.
+pub fn whole_numbers(path: &str, values: impl Iterator<Item = f64>) -> Result<Vec<u32>> {
+    let check = |(row, value): (usize, f64)| {
+        let whole = value as u32;
+        if f64::from(whole) == value {
+            Ok(whole)
+        } else {
+            Err(Error::data(format!("{path}[{row}]"), format!("expected a whole number of 0 or more, got {value}")))
+        }
+    };
+    values.enumerate().map(check).collect()
+}
+
+fn length(path: &str, got: usize, rows: usize, each: usize, what: &str) -> Result<()> {
+    if each == 0 {
+        return Err(Error::data(path, format!("expected at least one {what} a row, got 0")));
+    }
+    if rows.checked_mul(each) == Some(got) {
+        return Ok(());
+    }
+    let expected = match each {
+        1 => format!("expected {rows} {what}s, one for each row"),
+        _ => format!("expected {} {what}s, {each} for each of {rows} rows", rows.saturating_mul(each)),
+    };
+    Err(Error::data(path, format!("{expected}, got {got}")))
+}
+
+fn finite(path: &str, values: &[f32], width: usize) -> Result<()> {
+    match values.iter().position(|value| !value.is_finite()) {
+        Some(at) => Err(Error::data(
+            format!("{path}[{}]", at / width),
+            format!("expected finite numbers, got {} at place {} of the row", values[at], at % width),
+        )),
+        None => Ok(()),
+    }
+}
+
+pub(super) fn different(path: &str, ids: &[u64]) -> Result<()> {
+    if ids.windows(2).all(|pair| pair[0] < pair[1]) {
+        return Ok(()); // the usual case, without a copy
+    }
+    let mut sorted: Vec<(u64, u32)> = ids.iter().zip(0..).map(|(id, row)| (*id, row)).collect();
+    sorted.sort_unstable();
+    match sorted.windows(2).filter(|pair| pair[0].0 == pair[1].0).min_by_key(|pair| pair[1].1) {
+        Some(pair) => Err(Error::data(
+            format!("{path}[{}]", pair[1].1),
+            format!("expected ids that are all different, got {} as in row {}", pair[0].0, pair[0].1),
+        )),
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,114 @@
+//! Puts the rows of a batch together: from columns to tensors, on all threads of the pool.
+
+use super::{Answers, Columns, Dataset, Inputs, LabelColumn, MISSING};
+use crate::batch::{Batch, Features, Labels};
+use crate::error::{Error, Result};
+use crate::pool;
+use crate::tensor::{self, Tensor};
+
+/// Numbers that one task moves: less is not worth a thread.
+const TASK: usize = 1 << 15;
+
+impl Dataset {
+    /// The rows at these positions, as they stand in the columns.
+    pub fn batch(&self, positions: &[u32], epoch: u64) -> Result<Batch> {
+        let rows: Vec<u32> = positions.iter().map(|position| self.row(*position as usize) as u32).collect();
+        let columns = &self.table.columns;
+        Ok(Batch {
+            ids: rows.iter().map(|row| self.id_of_row(*row as usize)).collect(),
+            epoch,
+            inputs: features(&columns.inputs, &rows)?,
+            labels: labels(&columns.labels, &rows)?,
+            row_weights: columns
+                .weights
+                .as_ref()
+                .map(|weights| rows.iter().map(|row| weights[*row as usize]).collect()),
+            teacher_logits: self.answers.as_ref().map(|answers| teacher_logits(answers, &rows)).transpose()?,
+        })
+    }
+
+    /// All rows as one batch.
+    pub fn batch_of_all(&self, epoch: u64) -> Result<Batch> {
+        self.batch(&(0..self.rows() as u32).collect::<Vec<_>>(), epoch)
+    }
+}
+
+impl Batch {
+    /// A batch of a stream, checked as a data set is. Rows without ids of their own are numbered from `first_id` on.
+    pub fn from_columns(mut columns: Columns, epoch: u64, first_id: u64) -> Result<Batch> {
+        if columns.ids.is_none() {
+            let rows = columns.check()? as u64;
+            columns.ids = Some((first_id..first_id + rows).collect());
+        }
+        Dataset::new(columns)?.batch_of_all(epoch)
+    }
+}
+
+fn features(inputs: &Inputs, rows: &[u32]) -> Result<Features> {
+    let shaped = |shape: &[usize]| [&[rows.len()], shape].concat();
+    Ok(match inputs {
+        Inputs::F32 { values, shape } => Features::Dense(dense(values, &shaped(shape), rows)?),
+        Inputs::U8 { values, shape, scale, offset } => {
+            let width = shape.iter().product::<usize>();
+            let mut buffer = tensor::uninit(rows.len() * width);
+            by_rows(&mut buffer, width, |at, target| {
+                let start = rows[at] as usize * width;
+                for (number, byte) in target.iter_mut().zip(&values[start..start + width]) {
+                    *number = scale * f32::from(*byte) + offset;
+                }
+            });
+            Features::Dense(tensor::from_vec(buffer, shaped(shape))?)
+        }
+        Inputs::Ids { values, length } => {
+            let mut ids = Vec::with_capacity(rows.len() * length);
+            rows.iter().for_each(|row| ids.extend_from_slice(&values[*row as usize * length..][..*length]));
+            Features::Ids(tensor::from_vec(ids, (rows.len(), *length))?)
+        }
+        Inputs::Ragged { values, offsets } => {
+            let mut ids = Vec::new();
+            let mut ends = vec![0];
+            for row in rows {
+                let row = *row as usize;
+                ids.extend_from_slice(&values[offsets[row] as usize..offsets[row + 1] as usize]);
+                let end = u32::try_from(ids.len()).map_err(|_| {
+                    Error::data("batchSize", format!("expected fewer than 2^32 ids in a batch, got {}", ids.len()))
+                })?;
+                ends.push(end);
+            }
+            Features::Ragged { ids, offsets: ends }
+        }
+    })
+}
+
+fn labels(column: &LabelColumn, rows: &[u32]) -> Result<Labels> {
+    Ok(match column {
+        LabelColumn::None => Labels::None,
+        LabelColumn::Single { values, .. } => Labels::Single(rows.iter().map(|row| values[*row as usize]).collect()),
+        LabelColumn::Several { values, classes } => Labels::Several(dense(values, &[rows.len(), *classes], rows)?),
+        LabelColumn::Real { values, outputs } => Labels::Real(dense(values, &[rows.len(), *outputs], rows)?),
+    })
+}
+
+fn teacher_logits(answers: &Answers, rows: &[u32]) -> Result<Tensor> {
+    let found: Vec<u32> = rows.iter().map(|row| answers.of_row[*row as usize]).collect();
+    if found.contains(&MISSING) {
+        return Err(Error::internal("a row of the batch has no answer of the teacher"));
+    }
+    dense(&answers.logits, &[rows.len(), answers.classes], &found)
+}
+
+/// Rows of `values`, one behind the other.
+fn dense(values: &[f32], shape: &[usize], rows: &[u32]) -> Result<Tensor> {
+    let width = shape[1..].iter().product::<usize>();
+    let mut buffer = tensor::uninit(rows.len() * width);
+    by_rows(&mut buffer, width, |at, target| target.copy_from_slice(&values[rows[at] as usize * width..][..width]));
+    tensor::from_vec(buffer, shape)
+}
+
+/// Runs `write(row, its place)` on every row of the buffer.
+pub(super) fn by_rows(buffer: &mut [f32], width: usize, write: impl Fn(usize, &mut [f32]) + Sync + Send) {
+    let each = (TASK / width).max(1);
+    pool::pieces(buffer, each * width, |piece, rows| {
+        rows.chunks_mut(width).enumerate().for_each(|(at, row)| write(piece * each + at, row));
+    });
+}

@@ -1,0 +1,203 @@
+//! The data of a run, held natively: columns, split, shuffle, batches.
+//!
+//! A `Dataset` is a view: the columns stand once in memory (bytes stay bytes), a selection is a list of row
+//! numbers beside them. Augmentation and preprocessing see batches, never the columns.
+
+mod augmentation;
+mod batches;
+mod columns;
+mod fingerprint;
+mod gather;
+mod preprocessing;
+mod split;
+
+use std::collections::HashMap;
+use std::sync::{Arc, OnceLock};
+
+use crate::error::{Error, Result};
+
+pub use augmentation::{Augment, Crop, CropFill, Flip, Noise, Shift};
+pub use batches::{BatchOptions, Batches};
+pub use columns::{Columns, Inputs, LabelColumn, TeacherColumn, whole_numbers};
+pub use preprocessing::{Normalization, Preprocessing};
+pub use split::SplitOptions;
+
+/// No answer of the teacher is known for this row.
+const MISSING: u32 = u32::MAX;
+
+#[derive(Debug)]
+struct Table {
+    columns: Columns,
+    rows: usize,
+}
+
+/// The teacher's answers and, for each row of the table, which of them is its own.
+#[derive(Debug)]
+struct Answers {
+    logits: Vec<f32>,
+    classes: usize,
+    of_row: Vec<u32>,
+}
+
+/// Rows of a table, in an order. Cheap to clone and to select from.
+#[derive(Clone, Debug)]
+pub struct Dataset {
+    table: Arc<Table>,
+    /// Row numbers of the table; none: all of them, in order.
+    selection: Option<Arc<[u32]>>,
+    answers: Option<Arc<Answers>>,
+    fingerprint: Arc<OnceLock<[u8; 32]>>,
+}
+
+impl Dataset {
+    /// Checks the columns whole and takes them over.
+    pub fn new(mut columns: Columns) -> Result<Dataset> {
+        let rows = columns.check()?;
+        let teacher = columns.teacher.take();
+        let dataset = Dataset {
+            table: Arc::new(Table { columns, rows }),
+            selection: None,
+            answers: None,
+            fingerprint: Arc::default(),
+        };
+        match teacher {
+            Some(teacher) => dataset.with_answers(teacher),
+            None => Ok(dataset),
+        }
+    }
+
+    pub fn rows(&self) -> usize {
+        self.selection.as_ref().map_or(self.table.rows, |rows| rows.len())
+    }
+
+    /// The shape of one row of the inputs; none for ragged ids.
+    pub fn shape(&self) -> Option<Vec<usize>> {
+        self.table.columns.inputs.shape()
+    }
+
+    /// The number of classes, where the labels are classes.
+    pub fn classes(&self) -> Option<usize> {
+        self.table.columns.classes()
+    }
+
+    pub fn label_names(&self) -> Option<&[String]> {
+        self.table.columns.label_names.as_deref()
+    }
+
+    /// All columns, of the whole table.
+    pub fn columns(&self) -> &Columns {
+        &self.table.columns
+    }
+
+    pub fn has_teacher_logits(&self) -> bool {
+        self.answers.is_some()
+    }
+
+    /// Ids are tokens or categories: the largest one decides how large an embedding must be.
+    pub fn largest_id(&self) -> Option<u32> {
+        match &self.table.columns.inputs {
+            Inputs::Ids { values, .. } | Inputs::Ragged { values, .. } => values.iter().max().copied(),
+            Inputs::F32 { .. } | Inputs::U8 { .. } => None,
+        }
+    }
+
+    /// The row of the table that stands at `position` of this view.
+    pub(crate) fn row(&self, position: usize) -> usize {
+        self.selection.as_ref().map_or(position, |rows| rows[position] as usize)
+    }
+
+    /// Who the row at `position` is.
+    pub fn id(&self, position: usize) -> u64 {
+        self.id_of_row(self.row(position))
+    }
+
+    fn id_of_row(&self, row: usize) -> u64 {
+        self.table.columns.ids.as_ref().map_or(row as u64, |ids| ids[row])
+    }
+
+    /// The single label at `position`, where there is one.
+    pub fn label(&self, position: usize) -> Option<u32> {
+        match &self.table.columns.labels {
+            LabelColumn::Single { values, .. } => Some(values[self.row(position)]),
+            _ => None,
+        }
+    }
+
+    /// The rows at these positions, in this order; nothing is copied but the numbers of the rows.
+    pub fn select(&self, positions: &[u32]) -> Result<Dataset> {
+        let rows = self.rows();
+        if positions.is_empty() {
+            return Err(Error::data("indices", "expected at least one row, got an empty selection"));
+        }
+        if let Some(at) = positions.iter().position(|position| *position as usize >= rows) {
+            let message = format!("expected an index below {rows} (the number of rows), got {}", positions[at]);
+            return Err(Error::data(format!("indices[{at}]"), message));
+        }
+        let selection: Arc<[u32]> = positions.iter().map(|position| self.row(*position as usize) as u32).collect();
+        let mut sorted = positions.to_vec();
+        sorted.sort_unstable();
+        match sorted.windows(2).find(|pair| pair[0] == pair[1]) {
+            Some(pair) => {
+                Err(Error::data("indices", format!("expected every row at most once, got {} more than once", pair[0])))
+            }
+            None => Ok(Dataset { selection: Some(selection), fingerprint: Arc::default(), ..self.clone() }),
+        }
+    }
+
+    /// The same rows with the teacher's answers beside them: each is found by the id of its row.
+    pub fn with_teacher_logits(&self, teacher: TeacherColumn) -> Result<Dataset> {
+        let mut check = Columns::new(Inputs::Ids { values: vec![0; self.rows()], length: 1 }, LabelColumn::None);
+        check.teacher = Some(teacher);
+        check.check()?;
+        match (self.classes(), check.teacher) {
+            (Some(own), Some(teacher)) if own != teacher.classes => {
+                let message = format!("expected {own} classes, as in the labels, got {}", teacher.classes);
+                Err(Error::data("teacherLogits", message))
+            }
+            (_, Some(teacher)) => self.with_answers(teacher),
+            (_, None) => Ok(self.clone()),
+        }
+    }
+
+    fn with_answers(&self, teacher: TeacherColumn) -> Result<Dataset> {
+        let mut of_row = vec![MISSING; self.table.rows];
+        match &teacher.ids {
+            None => (0..self.rows()).for_each(|position| of_row[self.row(position)] = position as u32),
+            Some(ids) => {
+                let answer_of: HashMap<u64, u32> = ids.iter().copied().zip(0..).collect();
+                for position in 0..self.rows() {
+                    let id = self.id(position);
+                    of_row[self.row(position)] = *answer_of.get(&id).ok_or_else(|| {
+                        Error::data(
+                            "teacherLogits.ids",
+                            format!("expected an answer for every row, got none for id {id}"),
+                        )
+                    })?;
+                }
+            }
+        }
+        let answers = Answers { logits: teacher.logits, classes: teacher.classes, of_row };
+        Ok(Dataset { answers: Some(Arc::new(answers)), fingerprint: Arc::default(), ..self.clone() })
+    }
+
+    /// The memory that the columns hold, in bytes; views of one table share it.
+    pub fn bytes(&self) -> usize {
+        let Columns { inputs, labels, ids, weights, sampling, .. } = &self.table.columns;
+        let inputs = match inputs {
+            Inputs::F32 { values, .. } => size_of_val(&values[..]),
+            Inputs::U8 { values, .. } => values.len(),
+            Inputs::Ids { values, .. } => size_of_val(&values[..]),
+            Inputs::Ragged { values, offsets } => size_of_val(&values[..]) + size_of_val(&offsets[..]),
+        };
+        let labels = match labels {
+            LabelColumn::None => 0,
+            LabelColumn::Single { values, .. } => size_of_val(&values[..]),
+            LabelColumn::Several { values, .. } | LabelColumn::Real { values, .. } => size_of_val(&values[..]),
+        };
+        let rows = [weights, sampling].into_iter().flatten().map(|column| size_of_val(&column[..])).sum::<usize>();
+        let ids = ids.as_ref().map_or(0, |ids| size_of_val(&ids[..]));
+        let answers = self.answers.as_ref().map_or(0, |a| size_of_val(&a.logits[..]) + size_of_val(&a.of_row[..]));
+        let selection = self.selection.as_ref().map_or(0, |rows| size_of_val(&rows[..]));
+        inputs + labels + rows + ids + answers + selection
+    }
+}

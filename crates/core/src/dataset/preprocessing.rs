@@ -1,0 +1,147 @@
+//! What a model does to the raw inputs before its first layer; kept in the model, so that `predict` does it too.
+//!
+//! ```text
+//! out[c, …] = (in[c, …] − mean[c]) / std[c]        c: channel, or feature of a flat row
+//! ```
+//!
+//! A batch keeps the raw inputs: teacher and student each apply their own.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{Dataset, Inputs, gather::by_rows};
+use crate::batch::Features;
+use crate::error::{Candle, Error, Result};
+use crate::pool;
+use crate::tensor::{self, DType, Tensor};
+
+/// Rows summed by one task: fixed, so that the sums do not depend on the number of threads.
+const BLOCK: usize = 512;
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Preprocessing {
+    /// Mean and standard deviation that the inputs are normalised with. Default none: inputs as they come.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub normalization: Option<Normalization>,
+}
+
+/// Mean and standard deviation by channel (the first axis of a row), or one of each for all.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Normalization {
+    /// Subtracted; one number a channel, or one for all.
+    pub mean: Vec<f32>,
+    /// Divides; above 0, as many as means.
+    pub std: Vec<f32>,
+}
+
+impl Preprocessing {
+    pub fn validate(&self) -> Result<()> {
+        self.normalization
+            .as_ref()
+            .map_or(Ok(()), |normalization| normalization.validate().map_err(|error| error.at("normalization")))
+    }
+
+    /// The inputs as the model wants them; ids pass unchanged.
+    pub fn apply(&self, features: &Features) -> Result<Features> {
+        match (&self.normalization, features) {
+            (Some(normalization), Features::Dense(inputs)) => Ok(Features::Dense(normalization.apply(inputs)?)),
+            (Some(_), _) => Err(Error::config("normalization", "expected inputs that are numbers, got ids")),
+            (None, _) => Ok(features.clone()),
+        }
+    }
+}
+
+impl Normalization {
+    pub fn validate(&self) -> Result<()> {
+        let Normalization { mean, std } = self;
+        if mean.is_empty() || mean.len() != std.len() {
+            let message = format!("expected as many as means, {}, and at least 1, got {}", mean.len(), std.len());
+            return Err(Error::config("std", message));
+        }
+        if let Some(at) = mean.iter().position(|value| !value.is_finite()) {
+            return Err(Error::config(format!("mean[{at}]"), format!("expected a finite number, got {}", mean[at])));
+        }
+        match std.iter().position(|value| !(value.is_finite() && *value > 0.0)) {
+            Some(at) => {
+                Err(Error::config(format!("std[{at}]"), format!("expected a finite number above 0, got {}", std[at])))
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Mean and population standard deviation of the data, by channel. A channel that never changes gets 1, so that it becomes 0.
+    pub fn from_dataset(dataset: &Dataset) -> Result<Normalization> {
+        let shape = match &dataset.columns().inputs {
+            Inputs::F32 { shape, .. } | Inputs::U8 { shape, .. } => shape,
+            _ => return Err(Error::config("normalization", "expected inputs that are numbers, got ids")),
+        };
+        let channels = shape[0];
+        let size = shape[1..].iter().product::<usize>();
+        let rows = dataset.rows();
+        // Two passes: the spread is summed around the mean, so that nothing cancels.
+        let sums = |around: &[f64], power: i32| {
+            let mut blocks = vec![vec![0.0f64; channels]; rows.div_ceil(BLOCK)];
+            pool::pieces(&mut blocks, 1, |index, block| {
+                for position in index * BLOCK..((index + 1) * BLOCK).min(rows) {
+                    let start = dataset.row(position) * channels * size;
+                    for (channel, sum) in block[0].iter_mut().enumerate() {
+                        let at = start + channel * size..start + (channel + 1) * size;
+                        let add = |value: f32| (f64::from(value) - around[channel]).powi(power);
+                        *sum += match &dataset.columns().inputs {
+                            Inputs::F32 { values, .. } => values[at].iter().map(|value| add(*value)).sum::<f64>(),
+                            Inputs::U8 { values, scale, offset, .. } => {
+                                values[at].iter().map(|byte| add(scale * f32::from(*byte) + offset)).sum()
+                            }
+                            Inputs::Ids { .. } | Inputs::Ragged { .. } => 0.0,
+                        };
+                    }
+                }
+            });
+            let count = (rows * size) as f64;
+            (0..channels).map(|channel| blocks.iter().map(|block| block[channel]).sum::<f64>() / count).collect()
+        };
+        let mean: Vec<f64> = sums(&vec![0.0; channels], 1);
+        let variance: Vec<f64> = sums(&mean, 2);
+        let std = variance.iter().map(|variance| match variance.sqrt() as f32 {
+            std if std > 1e-12 => std,
+            _ => 1.0,
+        });
+        Ok(Normalization { mean: mean.iter().map(|mean| *mean as f32).collect(), std: std.collect() })
+    }
+
+    fn apply(&self, inputs: &Tensor) -> Result<Tensor> {
+        let dims = inputs.dims();
+        let channels = dims.get(1).copied().unwrap_or(1);
+        let count = self.mean.len();
+        if count != 1 && count != channels {
+            let message = format!("expected rows of {count} channels or features, got inputs {dims:?}");
+            return Err(Error::shape("normalization", message));
+        }
+        if inputs.dtype() != DType::F32 || !inputs.is_contiguous() || !inputs.device().is_cpu() {
+            return self.reference(inputs);
+        }
+        let source = tensor::read::<f32>(inputs)?;
+        let width = dims.get(1..).unwrap_or_default().iter().product::<usize>();
+        let size = if count == 1 { width } else { width / channels };
+        let mut buffer = tensor::uninit(source.len());
+        by_rows(&mut buffer, width, |row, target| {
+            let from = &source[row * width..][..width];
+            let pairs = target.chunks_mut(size).zip(from.chunks(size));
+            for ((target, from), (mean, std)) in pairs.zip(self.mean.iter().zip(&self.std)) {
+                target.iter_mut().zip(from).for_each(|(number, value)| *number = (value - mean) / std);
+            }
+        });
+        tensor::from_vec(buffer, dims)
+    }
+
+    fn reference(&self, inputs: &Tensor) -> Result<Tensor> {
+        let mut shape = vec![1; inputs.rank()];
+        shape[1.min(inputs.rank() - 1)] = self.mean.len();
+        let shaped =
+            |values: &[f32]| Tensor::new(values, inputs.device())?.to_dtype(inputs.dtype())?.reshape(shape.clone());
+        let normalize = || inputs.broadcast_sub(&shaped(&self.mean)?)?.broadcast_div(&shaped(&self.std)?);
+        normalize().ok_or_internal()
+    }
+}

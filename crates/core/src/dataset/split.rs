@@ -1,0 +1,89 @@
+//! Cuts a data set into parts, each row in at most one.
+//!
+//! ```text
+//! part p of n rows gets round(n · c_p) − round(n · c_{p−1}) rows,   c_p = f_0 + … + f_p, and c = 1 at the end when they sum to 1
+//! ```
+//!
+//! so that every part is within one row of its fraction and no row is lost. The rows are drawn by seed; inside
+//! a part they keep their order. Stratified: the shuffled rows are lined up label by label and each part takes
+//! its rows at even distances along the line, so a label's share of the first part is within one row of exact
+//! (each further part adds at most one row to that). The counts are the same as without.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::Dataset;
+use crate::error::{Error, Result};
+use crate::random::Key;
+
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct SplitOptions {
+    /// Decides which rows come into which part. Default 0.
+    pub seed: u64,
+    /// Every part gets the same mixture of labels; needs one label a row. Default false.
+    pub stratify: bool,
+}
+
+impl Dataset {
+    /// One data set a fraction; fractions that sum to less than 1 leave rows out.
+    pub fn split(&self, fractions: &[f64], options: &SplitOptions) -> Result<Vec<Dataset>> {
+        let counts = counts(self.rows(), fractions)?;
+        let mut order = Key::new(options.seed).with("split").permutation(self.rows());
+        if options.stratify {
+            if self.label(0).is_none() {
+                return Err(Error::config("stratify", "expected data with one label a row, got other labels or none"));
+            }
+            order.sort_by_key(|position| self.label(*position as usize)); // stable: shuffled inside a label
+        }
+        let mut parts = Vec::with_capacity(counts.len());
+        for count in counts {
+            let mut part;
+            if options.stratify {
+                (part, order) = take_evenly(&order, count);
+            } else {
+                part = order.drain(..count).collect();
+            }
+            part.sort_unstable();
+            parts.push(self.select(&part)?);
+        }
+        Ok(parts)
+    }
+}
+
+fn counts(rows: usize, fractions: &[f64]) -> Result<Vec<usize>> {
+    if fractions.is_empty() {
+        return Err(Error::config("fractions", "expected at least one fraction, got none"));
+    }
+    let (mut sum, mut bound) = (0.0, 0);
+    let mut counts = Vec::with_capacity(fractions.len());
+    for (index, fraction) in fractions.iter().enumerate() {
+        let path = format!("fractions[{index}]");
+        if !(*fraction > 0.0 && *fraction <= 1.0) {
+            return Err(Error::config(path, format!("expected a number above 0 and up to 1, got {fraction}")));
+        }
+        sum += fraction;
+        if sum > 1.0 + 1e-9 {
+            return Err(Error::config("fractions", format!("expected a sum of at most 1, got {sum} or more")));
+        }
+        let next = ((rows as f64 * sum).round() as usize).min(rows);
+        if next == bound {
+            let message = format!("expected a fraction that is at least one of {rows} rows, got {fraction}");
+            return Err(Error::config(path, message));
+        }
+        counts.push(next - bound);
+        bound = next;
+    }
+    Ok(counts)
+}
+
+/// `count` items at even distances, and the rest.
+fn take_evenly(items: &[u32], count: usize) -> (Vec<u32>, Vec<u32>) {
+    let (total, count) = (items.len() as u64, count as u64);
+    let steps = |at: u64| at * count / total;
+    let mut place = 0;
+    items.iter().partition(|_| {
+        place += 1;
+        steps(place) > steps(place - 1)
+    })
+}
