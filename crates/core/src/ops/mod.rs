@@ -15,14 +15,22 @@ use crate::tensor::to_f64;
 pub mod activation;
 pub mod add;
 pub(crate) mod batch_norm;
+pub(crate) mod concat;
 pub(crate) mod conv1d;
 pub(crate) mod conv2d;
+pub(crate) mod dropout;
+pub(crate) mod embedding;
+pub(crate) mod layer_norm;
 pub mod linear;
 pub mod matmul;
+pub(crate) mod mean;
 pub(crate) mod pool2d;
 pub(crate) mod reshape;
+pub(crate) mod rms_norm;
+pub(crate) mod slice;
 #[cfg(test)]
 pub(crate) mod testing;
+pub(crate) mod transpose;
 pub(crate) mod window;
 
 /// Every operation, by the name of its golden file.

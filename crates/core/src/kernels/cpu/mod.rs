@@ -1,7 +1,10 @@
 //! CPU kernels, one idea a file.
 
 pub mod activation;
+pub(crate) mod embedding;
 pub mod gemm;
 pub mod isa;
 pub mod linear;
 pub mod math;
+pub(crate) mod norm;
+pub(crate) mod sums;

@@ -1,0 +1,115 @@
+//! Dropout: each number is left out with probability `rate`, the others grow by 1 / (1 − rate).
+//!
+//! ```text
+//! y[r,e] = x[r,e] · m[r,e],   m[r,e] = 0 if u(id_r, e) < rate, else 1 / (1 − rate);   ∂L/∂x = m · ∂L/∂y
+//! ```
+//!
+//! u is a counter-based random number: `key` says seed, layer and epoch, id_r is the *sample* in row r, e the
+//! element. So the mask of a sample does not depend on its place in the batch, and is made again in the
+//! backward pass instead of being kept.
+//!
+//! Source: Srivastava, Hinton, Krizhevsky, Sutskever, Salakhutdinov, "Dropout", 2014, JMLR 15; scaled while
+//! training as in PyTorch. Where we differ: the random numbers.
+
+use crate::error::{Candle, Error, Result};
+use crate::pool;
+use crate::random::Key;
+use crate::tape::{Tape, Value};
+use crate::tensor::{DType, Tensor, from_vec, read, uninit};
+
+/// With rate 0 (evaluation) it is the identity.
+pub(crate) fn dropout(tape: &mut Tape, x: &Value, rate: f64, key: Key, sample_ids: &[u64]) -> Result<Value> {
+    if !(0.0..1.0).contains(&rate) {
+        return Err(Error::config("dropout.rate", format!("expected a number from 0 to below 1, got {rate}")));
+    }
+    if x.dims().first() != Some(&sample_ids.len()) {
+        return Err(Error::shape("dropout", format!("expected {} rows, got {:?}", sample_ids.len(), x.dims())));
+    }
+    if rate == 0.0 {
+        return Ok(x.clone());
+    }
+    let (rate, ids) = (rate as f32, sample_ids.to_vec());
+    let y = masked(tape.takes(x.tensor()), x.tensor(), rate, key, &ids)?;
+    let (input, kernels) = (x.clone(), tape.takes(x.tensor()));
+    tape.record("dropout", &[x], y, move |up, gradients| {
+        let up = up.contiguous().ok_or_internal()?;
+        gradients.add(&input, masked(kernels, &up, rate, key, &ids)?)
+    })
+}
+
+fn masked(kernels: bool, x: &Tensor, rate: f32, key: Key, ids: &[u64]) -> Result<Tensor> {
+    let scale = 1.0 / (1.0 - rate);
+    let width = x.elem_count() / ids.len().max(1);
+    let mut y = uninit(x.elem_count());
+    let row = |row: usize, mask: &mut [f32]| {
+        key.with(ids[row]).fill_uniform(mask, 0.0, 1.0);
+        mask.iter_mut().for_each(|u| *u = if *u < rate { 0.0 } else { scale });
+    };
+    if kernels {
+        let x_values = read::<f32>(x)?;
+        let x_values: &[f32] = &x_values;
+        pool::pieces(&mut y, width, |index, y| {
+            row(index, y);
+            y.iter_mut().zip(&x_values[index * width..]).for_each(|(y, x)| *y = if *y == 0.0 { 0.0 } else { *y * x });
+        });
+        return from_vec(y, x.dims());
+    }
+    pool::pieces(&mut y, width, row);
+    let mask = Tensor::from_vec(y, x.dims(), x.device()).and_then(|mask| mask.to_dtype(x.dtype())).ok_or_internal()?;
+    x.mul(&mask).ok_or_internal()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::testing::{assert_kernel, assert_slopes, normal};
+    use crate::tensor::to_f64;
+
+    const IDS: [u64; 3] = [40, 7, 12];
+
+    fn kept(x: &Tensor, ids: &[u64], rate: f64) -> Vec<f64> {
+        let value = Value::constant(x.to_dtype(DType::F32).unwrap());
+        to_f64(dropout(&mut Tape::default(), &value, rate, Key::new(1).with("layers.1"), ids).unwrap().tensor())
+            .unwrap()
+    }
+
+    #[test]
+    fn kernels_equal_the_reference() {
+        let x = [normal(1, &[3, 2, 131])];
+        assert_kernel("dropout", 1, &x, |tape, v| dropout(tape, &v[0], 0.3, Key::new(3), &IDS));
+        assert_slopes("dropout", &x, |tape, v| dropout(tape, &v[0], 0.3, Key::new(3), &IDS));
+    }
+
+    #[test]
+    fn a_sample_keeps_its_mask_in_any_batch() {
+        let ones = Tensor::ones((3, 50), DType::F32, &candle_core::Device::Cpu).unwrap();
+        let whole = kept(&ones, &IDS, 0.5);
+        let part = kept(&ones.narrow(0, 0, 1).unwrap(), &[12], 0.5);
+        assert_eq!(whole[100..], part[..]);
+        assert_ne!(whole[..50], whole[50..100]);
+    }
+
+    #[test]
+    fn leaves_out_the_given_share_and_keeps_the_mean() {
+        let ones = Tensor::ones((3, 20_000), DType::F32, &candle_core::Device::Cpu).unwrap();
+        let y = kept(&ones, &IDS, 0.2);
+        let zeros = y.iter().filter(|y| **y == 0.0).count() as f64 / y.len() as f64;
+        assert!((zeros - 0.2).abs() < 0.01, "{zeros}");
+        assert!((y.iter().sum::<f64>() / y.len() as f64 - 1.0).abs() < 0.01);
+    }
+
+    #[test]
+    fn is_the_identity_at_rate_zero() {
+        let x = normal(1, &[3, 4]).to_dtype(DType::F32).unwrap();
+        assert_eq!(kept(&x, &IDS, 0.0), to_f64(&x).unwrap());
+    }
+
+    #[test]
+    fn says_what_does_not_fit() {
+        let x = Value::constant(normal(1, &[2, 4]));
+        let message =
+            |rate, ids: &[u64]| dropout(&mut Tape::default(), &x, rate, Key::new(1), ids).unwrap_err().to_string();
+        assert_eq!(message(1.0, &[1, 2]), "dropout.rate: expected a number from 0 to below 1, got 1");
+        assert_eq!(message(0.5, &[1]), "dropout: expected 1 rows, got [2, 4]");
+    }
+}

@@ -1,0 +1,147 @@
+//! Rows of a table by id, and their mean over a row of ids.
+//!
+//! ```text
+//! embedding:      y[r,p] = w[id(r,p)],                      ∂L/∂w[i] = Σ over (r,p) with id(r,p) = i of g[r,p]
+//! embedding mean: y[r] = Σ_p w[id(r,p)] / length(r),        ∂L/∂w[i] = Σ over (r,p) with id(r,p) = i of g[r] / length(r)
+//! ```
+//!
+//! Shapes: w `[ids, width]`; ids of any shape give `[…, width]`, ragged ids `[rows, width]`, a row without ids
+//! zeros. Gradients of a repeated id are added in reading order, on any number of threads.
+//!
+//! Source: PyTorch's `embedding` and `embedding_bag(mode='mean')`. Where we differ: nowhere.
+
+use crate::error::{Candle, Error, Result};
+use crate::kernels::cpu::embedding as kernel;
+use crate::tape::{Tape, Value};
+use crate::tensor::{DType, Tensor, from_vec, read};
+
+pub(crate) fn embedding(tape: &mut Tape, w: &Value, ids: &Tensor) -> Result<Value> {
+    let flat: Vec<u32> = (ids.dtype() == DType::U32)
+        .then(|| ids.flatten_all().and_then(|ids| ids.to_vec1()).ok_or_internal())
+        .ok_or_else(|| Error::internal(format!("embedding.ids: expected u32, got {:?}", ids.dtype())))??;
+    let width = check(w, &flat).map_err(|error| error.at("embedding"))?;
+    let mut shape = ids.dims().to_vec();
+    shape.push(width);
+    let weight = w.clone();
+    if tape.takes(w.tensor()) {
+        let y = kernel::rows(&*read::<f32>(w.tensor())?, width, &flat);
+        return tape.record("embedding", &[w], from_vec(y, shape)?, move |up, gradients| {
+            let up = up.contiguous().ok_or_internal()?;
+            let dw = kernel::add_rows(&*read::<f32>(&up)?, weight.dims()[0], width, &flat);
+            gradients.add(&weight, from_vec(dw, weight.dims())?)
+        });
+    }
+    let ids = Tensor::new(flat, w.tensor().device()).ok_or_internal()?;
+    let y = w.tensor().index_select(&ids, 0).and_then(|rows| rows.reshape(shape)).ok_or_internal()?;
+    tape.record("embedding", &[w], y, move |up, gradients| {
+        let rows = up.contiguous().and_then(|up| up.reshape((ids.elem_count(), width))).ok_or_internal()?;
+        let none = weight.tensor().zeros_like().ok_or_internal()?;
+        gradients.add(&weight, none.index_add(&ids, &rows, 0).ok_or_internal()?)
+    })
+}
+
+/// Row `r` has `ids[offsets[r]..offsets[r + 1]]`.
+pub(crate) fn embedding_mean(tape: &mut Tape, w: &Value, ids: &[u32], offsets: &[u32]) -> Result<Value> {
+    let width = check(w, ids).and_then(|width| check_offsets(offsets, ids.len()).map(|()| width));
+    let width = width.map_err(|error| error.at("embeddingMean"))?;
+    let rows = offsets.len() - 1;
+    let (weight, ids, offsets) = (w.clone(), ids.to_vec(), offsets.to_vec());
+    if tape.takes(w.tensor()) {
+        let y = kernel::mean_rows(&*read::<f32>(w.tensor())?, width, &ids, &offsets);
+        return tape.record("embeddingMean", &[w], from_vec(y, (rows, width))?, move |up, gradients| {
+            let up = up.contiguous().ok_or_internal()?;
+            let dw = kernel::add_mean_rows(&*read::<f32>(&up)?, weight.dims()[0], width, &ids, &offsets);
+            gradients.add(&weight, from_vec(dw, weight.dims())?)
+        });
+    }
+    let device = w.tensor().device().clone();
+    let (mut row_of, mut shares) = (Vec::new(), Vec::new());
+    for (row, range) in offsets.windows(2).enumerate() {
+        let length = range[1] - range[0];
+        row_of.extend((0..length).map(|_| row as u32));
+        shares.extend((0..length).map(|_| 1.0 / f64::from(length)));
+    }
+    let shares = Tensor::from_vec(shares, (ids.len(), 1), &device)
+        .and_then(|shares| shares.to_dtype(w.tensor().dtype()))
+        .ok_or_internal()?;
+    let (ids, row_of) = (Tensor::new(ids, &device).ok_or_internal()?, Tensor::new(row_of, &device).ok_or_internal()?);
+    let y = Tensor::zeros((rows, width), w.tensor().dtype(), &device)
+        .and_then(|none| {
+            let seen = w.tensor().index_select(&ids, 0)?.broadcast_mul(&shares)?;
+            none.index_add(&row_of, &seen, 0)
+        })
+        .ok_or_internal()?;
+    tape.record("embeddingMean", &[w], y, move |up, gradients| {
+        let given = up.index_select(&row_of, 0).and_then(|rows| rows.broadcast_mul(&shares)).ok_or_internal()?;
+        let none = weight.tensor().zeros_like().ok_or_internal()?;
+        gradients.add(&weight, none.index_add(&ids, &given, 0).ok_or_internal()?)
+    })
+}
+
+/// The width, if every id is a row of the table.
+fn check(w: &Value, ids: &[u32]) -> Result<usize> {
+    let &[count, width] = w.dims() else {
+        return Err(Error::shape("weight", format!("expected [ids, width], got {:?}", w.dims())));
+    };
+    match ids.iter().find(|id| **id as usize >= count) {
+        Some(id) => Err(Error::data("ids", format!("expected an id from 0 to {}, got {id}", count.saturating_sub(1)))),
+        None => Ok(width),
+    }
+}
+
+fn check_offsets(offsets: &[u32], ids: usize) -> Result<()> {
+    let rising = offsets.first() == Some(&0) && offsets.is_sorted();
+    if rising && offsets.last().is_some_and(|last| *last as usize == ids) {
+        return Ok(());
+    }
+    Err(Error::data("offsets", format!("expected offsets that rise from 0 to {ids}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::testing::{assert_golden, assert_kernel, assert_slopes, normal, tensor};
+
+    #[test]
+    fn equals_pytorch() {
+        assert_golden("embedding", &["weight"], |tape, v, case| {
+            let ids = tensor(&case["inputs"]["ids"]).to_dtype(DType::U32).unwrap();
+            embedding(tape, &v[0], &ids)
+        });
+    }
+
+    #[test]
+    fn kernels_equal_the_reference() {
+        for width in [1, 7, 131] {
+            let weight = [normal(1, &[9, width])];
+            let ids = Tensor::new(&[[3u32, 3, 8], [0, 3, 1]], &candle_core::Device::Cpu).unwrap();
+            assert_kernel("embedding", 3, &weight, |tape, v| embedding(tape, &v[0], &ids));
+            let (ids, offsets) = ([3, 3, 8, 0, 5], [0, 3, 3, 5]);
+            assert_kernel("mean", 3, &weight, |tape, v| embedding_mean(tape, &v[0], &ids, &offsets));
+        }
+    }
+
+    #[test]
+    fn slopes_are_those_of_differences() {
+        let weight = [normal(1, &[4, 3])];
+        let ids = Tensor::new(&[[3u32, 3], [0, 3]], &candle_core::Device::Cpu).unwrap();
+        assert_slopes("embedding", &weight, |tape, v| embedding(tape, &v[0], &ids));
+        assert_slopes("mean", &weight, |tape, v| embedding_mean(tape, &v[0], &[3, 3, 0], &[0, 3, 3]));
+    }
+
+    #[test]
+    fn a_row_without_ids_is_zero() {
+        let weight = Value::constant(normal(1, &[4, 3]));
+        let y = embedding_mean(&mut Tape::default(), &weight, &[2], &[0, 0, 1]).unwrap();
+        assert_eq!(&crate::tensor::to_f64(y.tensor()).unwrap()[..3], &[0.0; 3]);
+    }
+
+    #[test]
+    fn says_what_does_not_fit() {
+        let weight = Value::constant(normal(1, &[4, 3]));
+        let error = embedding_mean(&mut Tape::default(), &weight, &[1, 4], &[0, 2]).unwrap_err();
+        assert_eq!(error.to_string(), "embeddingMean.ids: expected an id from 0 to 3, got 4");
+        let error = embedding_mean(&mut Tape::default(), &weight, &[1, 2], &[0, 3]).unwrap_err();
+        assert_eq!(error.to_string(), "embeddingMean.offsets: expected offsets that rise from 0 to 2");
+    }
+}

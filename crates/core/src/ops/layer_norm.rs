@@ -1,0 +1,152 @@
+//! Layer normalisation: each row has mean 0 and variance 1 along its last axis, then a learned scale and shift.
+//!
+//! ```text
+//! y = w · x̂ + b,   x̂ = (x − mean(x)) / σ,   σ = √(mean((x − mean(x))²) + epsilon)
+//! ∂L/∂x = (h − mean(h) − x̂ · mean(h · x̂)) / σ,   h = w · ∂L/∂y
+//! ∂L/∂w = Σ_rows x̂ · ∂L/∂y,   ∂L/∂b = Σ_rows ∂L/∂y
+//! ```
+//!
+//! Shapes: x `[…, width]`, w and b `[width]`.
+//!
+//! Source: Ba, Kiros, Hinton, "Layer Normalization", 2016, arXiv:1607.06450; PyTorch's `layer_norm`. Where we
+//! differ: nowhere.
+
+use crate::error::{Candle, Error, Result};
+use crate::kernels::cpu::norm::{self, Centre};
+use crate::tape::{Tape, Value};
+use crate::tensor::{Tensor, from_vec, read};
+
+pub(crate) fn layer_norm(tape: &mut Tape, x: &Value, w: &Value, b: &Value, epsilon: f64) -> Result<Value> {
+    check(x, &[("weight", w), ("bias", b)]).map_err(|error| error.at("layerNorm"))?;
+    normalize(tape, "layerNorm", x, w, Some(b), epsilon, Centre::Mean)
+}
+
+pub(super) fn check(x: &Value, vectors: &[(&str, &Value)]) -> Result<()> {
+    let Some(width) = x.dims().last().copied().filter(|width| *width > 0) else {
+        return Err(Error::shape("input", format!("expected […, width], got {:?}", x.dims())));
+    };
+    for (name, vector) in vectors {
+        if vector.dims() != [width] {
+            return Err(Error::shape(*name, format!("expected [{width}], got {:?}", vector.dims())));
+        }
+    }
+    Ok(())
+}
+
+/// Shared with rms_norm, which takes off no mean and has no bias.
+pub(super) fn normalize(
+    tape: &mut Tape,
+    name: &'static str,
+    x: &Value,
+    w: &Value,
+    b: Option<&Value>,
+    epsilon: f64,
+    centre: Centre,
+) -> Result<Value> {
+    let inputs: Vec<&Value> = [x, w].into_iter().chain(b).collect();
+    let (vx, vw, vb) = (x.clone(), w.clone(), b.cloned());
+    if tape.takes(x.tensor()) && tape.takes(w.tensor()) && b.is_none_or(|b| tape.takes(b.tensor())) {
+        let (y, saved) = {
+            let (x, w) = (read::<f32>(x.tensor())?, read::<f32>(w.tensor())?);
+            let b = b.map(|b| read::<f32>(b.tensor())).transpose()?;
+            norm::forward(&x, &w, b.as_deref(), epsilon as f32, centre)
+        };
+        return tape.record(name, &inputs, from_vec(y, x.dims())?, move |up, gradients| {
+            let up = up.contiguous().ok_or_internal()?;
+            let [dx, dw, db] = {
+                let (g, x, w) = (read::<f32>(&up)?, read::<f32>(vx.tensor())?, read::<f32>(vw.tensor())?);
+                norm::backward(&g, &x, &w, &saved, centre)
+            };
+            gradients.add(&vx, from_vec(dx, vx.dims())?)?;
+            gradients.add(&vw, from_vec(dw, vw.dims())?)?;
+            vb.map_or(Ok(()), |vb| gradients.add(&vb, from_vec(db, vb.dims())?))
+        });
+    }
+    let (hat, inverse) = plain::hat(x.tensor(), epsilon, centre)?;
+    let y = plain::scaled(&hat, w.tensor(), b.map(Value::tensor))?;
+    tape.record(name, &inputs, y, move |up, gradients| {
+        let rows_of = |sum: Tensor| -> Result<Tensor> {
+            let width = sum.dims().last().copied().unwrap_or(1);
+            sum.contiguous().and_then(|sum| sum.reshape(((), width))).and_then(|rows| rows.sum(0)).ok_or_internal()
+        };
+        gradients.add(&vx, plain::input_gradient(&up, &hat, &inverse, vw.tensor(), centre)?)?;
+        gradients.add(&vw, rows_of(up.mul(&hat).ok_or_internal()?)?)?;
+        vb.map_or(Ok(()), |vb| gradients.add(&vb, rows_of(up)?))
+    })
+}
+
+mod plain {
+    use super::*;
+
+    fn mean(x: &Tensor) -> Result<Tensor> {
+        x.mean_keepdim(x.rank() - 1).ok_or_internal()
+    }
+
+    /// x̂ and 1 / σ.
+    pub fn hat(x: &Tensor, epsilon: f64, centre: Centre) -> Result<(Tensor, Tensor)> {
+        let away = match centre {
+            Centre::Mean => x.broadcast_sub(&mean(x)?).ok_or_internal()?,
+            Centre::Zero => x.clone(),
+        };
+        let inverse = mean(&away.sqr().ok_or_internal()?)?
+            .affine(1.0, epsilon)
+            .and_then(|variance| variance.sqrt())
+            .and_then(|sigma| sigma.recip())
+            .ok_or_internal()?;
+        Ok((away.broadcast_mul(&inverse).ok_or_internal()?, inverse))
+    }
+
+    pub fn scaled(hat: &Tensor, w: &Tensor, b: Option<&Tensor>) -> Result<Tensor> {
+        let y = hat.broadcast_mul(w).ok_or_internal()?;
+        b.map_or(Ok(y.clone()), |b| y.broadcast_add(b).ok_or_internal())
+    }
+
+    pub fn input_gradient(up: &Tensor, hat: &Tensor, inverse: &Tensor, w: &Tensor, centre: Centre) -> Result<Tensor> {
+        let h = up.broadcast_mul(w).ok_or_internal()?;
+        let along = hat.broadcast_mul(&mean(&h.mul(hat).ok_or_internal()?)?).ok_or_internal()?;
+        let mut dx = h.sub(&along).ok_or_internal()?;
+        if centre == Centre::Mean {
+            dx = dx.broadcast_sub(&mean(&h)?).ok_or_internal()?;
+        }
+        dx.broadcast_mul(inverse).ok_or_internal()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::testing::{assert_golden, assert_kernel, assert_slopes, normal};
+
+    fn inputs(shape: &[usize]) -> [Tensor; 3] {
+        let width = &shape[shape.len() - 1..];
+        [normal(1, shape).affine(2.0, 1.0).unwrap(), normal(2, width), normal(3, width)]
+    }
+
+    #[test]
+    fn equals_pytorch() {
+        assert_golden("layerNorm", &["x", "weight", "bias"], |tape, v, _| layer_norm(tape, &v[0], &v[1], &v[2], 1e-5));
+    }
+
+    #[test]
+    fn kernels_equal_the_reference() {
+        for shape in [&[2, 3, 5][..], &[1, 131], &[200, 64], &[33, 7]] {
+            let terms = shape.iter().product();
+            assert_kernel("layerNorm", terms, &inputs(shape), |tape, v| layer_norm(tape, &v[0], &v[1], &v[2], 1e-5));
+        }
+    }
+
+    #[test]
+    fn slopes_are_those_of_differences() {
+        assert_slopes("layerNorm", &inputs(&[3, 2, 5]), |tape, v| layer_norm(tape, &v[0], &v[1], &v[2], 1e-5));
+    }
+
+    #[test]
+    fn says_what_does_not_fit() {
+        let [x, w, b] = inputs(&[2, 3]).map(Value::constant);
+        let short = Value::constant(normal(1, &[2]));
+        let error = layer_norm(&mut Tape::default(), &x, &w, &short, 1e-5).unwrap_err();
+        assert_eq!(error.to_string(), "layerNorm.bias: expected [3], got [2]");
+        let error = layer_norm(&mut Tape::default(), &x, &short, &b, 1e-5).unwrap_err();
+        assert_eq!(error.to_string(), "layerNorm.weight: expected [3], got [2]");
+    }
+}

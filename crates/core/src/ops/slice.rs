@@ -1,0 +1,43 @@
+//! A range along one axis; outside of it the gradient is 0.
+//!
+//! Source: PyTorch's `narrow(…).contiguous()`. Where we differ: nowhere.
+
+use crate::error::{Candle, Error, Result};
+use crate::tape::{Tape, Value};
+
+pub(crate) fn slice(tape: &mut Tape, x: &Value, axis: usize, start: usize, length: usize) -> Result<Value> {
+    let Some(size) = x.dims().get(axis).copied() else {
+        return Err(Error::shape("slice", format!("expected an axis below {}, got {axis}", x.dims().len())));
+    };
+    let Some(end) = start.checked_add(length).filter(|end| length > 0 && *end <= size) else {
+        return Err(Error::shape("slice", format!("expected a range within 0..{size}, got {start}..+{length}")));
+    };
+    let y = x.tensor().narrow(axis, start, length).and_then(|y| y.contiguous()).ok_or_internal()?;
+    let input = x.clone();
+    tape.record("slice", &[x], y, move |up, gradients| {
+        let whole = up.pad_with_zeros(axis, start, size - end).and_then(|whole| whole.contiguous()).ok_or_internal()?;
+        gradients.add_shared(&input, whole)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::testing::{assert_kernel, assert_slopes, normal};
+
+    #[test]
+    fn slopes_are_those_of_differences() {
+        for (axis, start, length) in [(0, 1, 1), (1, 0, 2), (2, 1, 3), (1, 0, 3)] {
+            let x = [normal(1, &[2, 3, 4])];
+            assert_slopes("slice", &x, |tape, v| slice(tape, &v[0], axis, start, length));
+            assert_kernel("slice", 1, &x, |tape, v| slice(tape, &v[0], axis, start, length));
+        }
+    }
+
+    #[test]
+    fn says_what_does_not_fit() {
+        let x = Value::constant(normal(1, &[2, 3]));
+        let error = slice(&mut Tape::default(), &x, 1, 2, 2).unwrap_err();
+        assert_eq!(error.to_string(), "slice: expected a range within 0..3, got 2..+2");
+    }
+}
