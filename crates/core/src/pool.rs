@@ -60,7 +60,6 @@ pub(crate) fn pieces<T: Send>(data: &mut [T], size: usize, task: impl Fn(usize, 
     }
 }
 
-<<<<<<< HEAD
 /// The same for two slices of one length that are filled together.
 pub(crate) fn pairs<T: Send, U: Send>(
     first: &mut [T],
@@ -73,13 +72,14 @@ pub(crate) fn pairs<T: Send, U: Send>(
         first.chunks_mut(size).zip(second.chunks_mut(size)).enumerate().for_each(|(i, (a, b))| task(i, a, b));
     } else {
         first.par_chunks_mut(size).zip(second.par_chunks_mut(size)).enumerate().for_each(|(i, (a, b))| task(i, a, b));
-=======
+    }
+}
+
 /// Runs `task(index, item)` on each item: for work whose outputs lie in several buffers, zipped in pieces.
 pub(crate) fn each<T: Send>(items: Vec<T>, task: impl Fn(usize, T) + Sync + Send) {
     if items.len() <= 1 || rayon::current_thread_index().is_none() || rayon::current_num_threads() == 1 {
         items.into_iter().enumerate().for_each(|(index, item)| task(index, item));
     } else {
         items.into_par_iter().enumerate().with_max_len(1).for_each(|(index, item)| task(index, item));
->>>>>>> 084c20c (ops: add layer norm, rms norm, embedding, dropout, concat, slice, transpose, mean)
     }
 }
