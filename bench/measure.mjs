@@ -61,14 +61,14 @@ function ratio(ours, peer, { first, floor }) {
 }
 
 /** At or above the floor: pass. Between the first mark and the floor: below. Nothing asked: shown only. */
-function verdict(reached, first, floor) {
+export function verdict(reached, first, floor) {
   if (first === undefined && floor === undefined) return 'shown'
   if (floor !== undefined && reached >= floor) return 'PASS'
   return first === undefined || reached >= first ? 'below' : 'FAIL'
 }
 
 /** Loss and norm by relative difference, entries in parts of the largest of them. */
-function compare(check, reference, tolerance) {
+export function compare(check, reference, tolerance) {
   const relative = (a, b) => Math.abs(a - b) / Math.max(Math.abs(b), 1e-30)
   const scale = Math.max(...reference.entries.map(Math.abs))
   const entries = Math.max(...reference.entries.map((entry, at) => Math.abs(check.entries[at] - entry) / scale))
