@@ -217,3 +217,122 @@ impl Augment {
         (0..end).map(read).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::batch::Labels;
+
+    /// Images [1, 4, 4] of the numbers 1 to 16.
+    fn batch(rows: u64) -> Result<Batch> {
+        let values = (0..rows).flat_map(|_| (1..=16).map(|value| value as f32)).collect();
+        Ok(Batch {
+            ids: (0..rows).collect(),
+            epoch: 0,
+            inputs: Features::Dense(tensor::from_vec(values, (rows as usize, 1, 4, 4))?),
+            labels: Labels::None,
+            row_weights: None,
+            teacher_logits: None,
+        })
+    }
+
+    fn augmented(augment: &Augment, batch: &Batch, view: &str) -> Vec<Vec<f32>> {
+        augment.apply(batch, 7, view).unwrap();
+        let Features::Dense(tensor) = &batch.inputs else { panic!() };
+        tensor.reshape((batch.rows(), 16)).unwrap().to_vec2().unwrap()
+    }
+
+    fn shown(path: &str, json: &str) -> (String, Augment) {
+        (path.to_string(), serde_json::from_str(json).unwrap())
+    }
+
+    #[test]
+    fn a_flip_mirrors_about_as_many_images_as_asked() {
+        let original: Vec<f32> = (1..=16).map(|value| value as f32).collect();
+        let mirror: Vec<f32> = original.chunks(4).flat_map(|line| line.iter().rev().copied()).collect();
+        let over: Vec<f32> = original.chunks(4).rev().flatten().copied().collect();
+        for (json, expected) in [(r#"{"flip":{"horizontal":0.3}}"#, mirror), (r#"{"flip":{"vertical":0.3}}"#, over)] {
+            let images = augmented(&shown("", json).1, &batch(400).unwrap(), "main");
+            let flipped = images.iter().filter(|image| **image == expected).count();
+            assert!((90..150).contains(&flipped), "{flipped}");
+            assert_eq!(images.iter().filter(|image| **image == original).count(), 400 - flipped);
+        }
+    }
+
+    #[test]
+    fn a_shift_moves_the_image_and_brings_in_zeros() {
+        let images = augmented(&shown("", r#"{"shift":{"pixels":1}}"#).1, &batch(300).unwrap(), "main");
+        let mut seen = std::collections::BTreeSet::new();
+        for image in images {
+            let place = image.iter().position(|value| *value == 6.0).unwrap() as i64; // stays inside
+            let (dy, dx) = (place / 4 - 1, place % 4 - 1);
+            seen.insert((dy, dx));
+            for (at, value) in image.iter().enumerate() {
+                let (y, x) = (at as i64 / 4 - dy, at as i64 % 4 - dx);
+                let inside = (0..4).contains(&y) && (0..4).contains(&x);
+                assert_eq!(*value, if inside { (4 * y + x + 1) as f32 } else { 0.0 });
+            }
+        }
+        assert_eq!(seen.len(), 9, "every move of up to one pixel comes");
+    }
+
+    #[test]
+    fn a_crop_fills_its_padding_as_asked() {
+        // The first line of what comes in from above, for an image moved down by one.
+        let above = |fill: &str| {
+            let augment = shown("", &format!(r#"{{"crop":{{"padding":1,"fill":"{fill}"}}}}"#)).1;
+            let images = augmented(&augment, &batch(300).unwrap(), "main");
+            let moved = |image: &&Vec<f32>| image[4..8] == [1.0, 2.0, 3.0, 4.0];
+            images.iter().find(moved).map(|image| image[..4].to_vec()).unwrap()
+        };
+        assert_eq!(above("zeros"), [0.0; 4]);
+        assert_eq!(above("edge"), [1.0, 2.0, 3.0, 4.0]);
+        assert_eq!(above("reflect"), [5.0, 6.0, 7.0, 8.0]);
+    }
+
+    #[test]
+    fn noise_has_the_deviation_asked_for_and_differs_by_sample_and_view() {
+        let augment = shown("", r#"{"noise":{"std":0.5}}"#).1;
+        let main = augmented(&augment, &batch(500).unwrap(), "main");
+        let noise = |images: &[Vec<f32>]| -> Vec<f64> {
+            images
+                .iter()
+                .flat_map(|image| image.iter().zip(1..).map(|(v, base)| f64::from(*v) - f64::from(base)))
+                .collect()
+        };
+        let of_main = noise(&main);
+        let variance = of_main.iter().map(|value| value * value).sum::<f64>() / of_main.len() as f64;
+        assert!((variance - 0.25).abs() < 0.02, "{variance}");
+        assert_ne!(main[0], main[1]);
+        assert_ne!(main, augmented(&augment, &batch(500).unwrap(), "augmented"));
+    }
+
+    #[test]
+    fn each_epoch_is_augmented_anew() {
+        let augment = shown("", r#"{"noise":{"std":0.5}}"#).1;
+        let (first, mut later) = (batch(2).unwrap(), batch(2).unwrap());
+        later.epoch = 1;
+        assert_ne!(augmented(&augment, &first, "main"), augmented(&augment, &later, "main"));
+    }
+
+    #[test]
+    fn options_out_of_range_or_on_other_shapes_are_refused() {
+        for (path, augment) in [
+            shown("shift.pixels: expected a whole number of 1 or more, got 0", r#"{"shift":{"pixels":0}}"#),
+            shown("crop.padding: expected a whole number of 1 or more, got 0", r#"{"crop":{"padding":0}}"#),
+            shown("flip.vertical: expected a number from 0 to 1, got 2", r#"{"flip":{"vertical":2}}"#),
+            shown("flip: expected horizontal or vertical above 0, got neither", r#"{"flip":{}}"#),
+            shown("noise.std: expected a finite number above 0, got -1", r#"{"noise":{"std":-1}}"#),
+            shown("shift.pixels: expected less than the image, 4 × 4, got 4", r#"{"shift":{"pixels":4}}"#),
+        ] {
+            let refused = augment.validate().and_then(|()| augment.fits(true, &[1, 4, 4])).unwrap_err();
+            assert_eq!(refused.to_string(), path);
+        }
+        let flip = shown("", r#"{"flip":{"horizontal":0.5}}"#).1;
+        assert_eq!(
+            flip.fits(true, &[784]).unwrap_err().to_string(),
+            "flip: expected images [channels, height, width], got rows of shape [784]"
+        );
+        assert!(serde_json::from_str::<Augment>(r#"{"turn":{}}"#).is_err());
+    }
+}

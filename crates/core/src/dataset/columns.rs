@@ -45,14 +45,13 @@ impl Inputs {
             Inputs::U8 { values, shape, .. } => dense(values.len(), shape),
             Inputs::Ids { values, length } => dense(values.len(), &[*length]),
             Inputs::Ragged { values, offsets } => {
-                let fits = offsets.first() == Some(&0) && offsets.last() == Some(&(values.len() as u64));
-                if !fits {
-                    let message = format!(
-                        "expected offsets from 0 to the {} ids, got {:?} to {:?}",
-                        values.len(),
-                        offsets.first(),
-                        offsets.last()
-                    );
+                let (Some(first), Some(last)) = (offsets.first(), offsets.last()) else {
+                    return Err(Error::data("inputs.offsets", "expected one more than there are rows, got none"));
+                };
+                if *first != 0 || *last != values.len() as u64 {
+                    let count = values.len();
+                    let message =
+                        format!("expected offsets from 0 to {count} (the number of ids), got {first} to {last}");
                     return Err(Error::data("inputs.offsets", message));
                 }
                 if let Some(row) = offsets.windows(2).position(|pair| pair[0] > pair[1]) {

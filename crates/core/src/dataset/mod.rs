@@ -6,6 +6,7 @@
 mod augmentation;
 mod batches;
 mod columns;
+mod concat;
 mod fingerprint;
 mod gather;
 mod preprocessing;

@@ -1,0 +1,140 @@
+//! The rows of two data sets, one behind the other; this copies the columns.
+//!
+//! Ids stay where they are all different. Rows of two tables that are known by their index alone are numbered
+//! anew; the same row twice is refused.
+
+use std::sync::Arc;
+
+use super::{Answers, Columns, Dataset, Inputs, LabelColumn, TeacherColumn, columns::different};
+use crate::error::{Error, Result};
+
+impl Dataset {
+    pub fn concat(&self, other: &Dataset) -> Result<Dataset> {
+        let all = [self, other];
+        self.joined(other).map_err(|error| error.at("concat")).and_then(|mut columns| {
+            let ids: Vec<u64> = all.iter().flat_map(|data| (0..data.rows()).map(|at| data.id(at))).collect();
+            let by_index = all.iter().all(|data| data.columns().ids.is_none());
+            match different("concat.ids", &ids) {
+                Ok(()) => columns.ids = Some(ids),
+                Err(_) if by_index && !Arc::ptr_eq(&self.table, &other.table) => {}
+                Err(error) => return Err(error),
+            }
+            Dataset::new(columns)
+        })
+    }
+
+    fn joined(&self, other: &Dataset) -> Result<Columns> {
+        let (a, b) = (self.columns(), other.columns());
+        let rows: [Vec<usize>; 2] = [self, other].map(|data| (0..data.rows()).map(|at| data.row(at)).collect());
+        let per_row = |path, a: &Option<Vec<f32>>, b: &Option<Vec<f32>>| match (a, b) {
+            (None, None) => Ok(None),
+            (Some(a), Some(b)) => Ok(Some(join(a, b, 1, &rows))),
+            _ => Err(Error::data(path, "expected it in both data sets or in neither, got it in one")),
+        };
+        let teacher = match (&self.answers, &other.answers) {
+            (None, None) => None,
+            (Some(a), Some(b)) if a.classes == b.classes => {
+                let of =
+                    |answers: &Answers, rows: &[usize]| rows.iter().map(|row| answers.of_row[*row] as usize).collect();
+                let found = [of(a, &rows[0]), of(b, &rows[1])];
+                Some(TeacherColumn {
+                    logits: join(&a.logits, &b.logits, a.classes, &found),
+                    classes: a.classes,
+                    ids: None,
+                })
+            }
+            _ => {
+                return Err(Error::data(
+                    "teacherLogits",
+                    "expected the same classes in both data sets or none in either",
+                ));
+            }
+        };
+        if a.label_names != b.label_names {
+            return Err(Error::data("labelNames", "expected the same names in both data sets, got others"));
+        }
+        Ok(Columns {
+            inputs: inputs(&a.inputs, &b.inputs, &rows)?,
+            labels: labels(&a.labels, &b.labels, &rows)?,
+            ids: None,
+            weights: per_row("weights", &a.weights, &b.weights)?,
+            sampling: per_row("sampling", &a.sampling, &b.sampling)?,
+            teacher,
+            label_names: a.label_names.clone(),
+        })
+    }
+}
+
+fn join<T: Copy>(a: &[T], b: &[T], width: usize, rows: &[Vec<usize>; 2]) -> Vec<T> {
+    let mut all = Vec::with_capacity((rows[0].len() + rows[1].len()) * width);
+    for (values, rows) in [a, b].into_iter().zip(rows) {
+        rows.iter().for_each(|row| all.extend_from_slice(&values[row * width..][..width]));
+    }
+    all
+}
+
+fn inputs(a: &Inputs, b: &Inputs, rows: &[Vec<usize>; 2]) -> Result<Inputs> {
+    match (a, b) {
+        (Inputs::F32 { values: a, shape }, Inputs::F32 { values: b, shape: other }) if shape == other => {
+            Ok(Inputs::F32 { values: join(a, b, shape.iter().product(), rows), shape: shape.clone() })
+        }
+        (
+            Inputs::U8 { values: a, shape, scale, offset },
+            Inputs::U8 { values: b, shape: other, scale: other_scale, offset: other_offset },
+        ) if (shape, scale, offset) == (other, other_scale, other_offset) => Ok(Inputs::U8 {
+            values: join(a, b, shape.iter().product(), rows),
+            shape: shape.clone(),
+            scale: *scale,
+            offset: *offset,
+        }),
+        (Inputs::Ids { values: a, length }, Inputs::Ids { values: b, length: other }) if length == other => {
+            Ok(Inputs::Ids { values: join(a, b, *length, rows), length: *length })
+        }
+        (Inputs::Ragged { values: a, offsets: of_a }, Inputs::Ragged { values: b, offsets: of_b }) => {
+            let (mut values, mut offsets) = (Vec::new(), vec![0]);
+            for ((ids, of), rows) in [(a, of_a), (b, of_b)].into_iter().zip(rows) {
+                for row in rows {
+                    values.extend_from_slice(&ids[of[*row] as usize..of[row + 1] as usize]);
+                    offsets.push(values.len() as u64);
+                }
+            }
+            Ok(Inputs::Ragged { values, offsets })
+        }
+        _ => {
+            let message = format!("expected rows of the same kind and shape, got {} and {}", kind(a), kind(b));
+            Err(Error::data("inputs", message))
+        }
+    }
+}
+
+fn kind(inputs: &Inputs) -> String {
+    match inputs {
+        Inputs::F32 { shape, .. } => format!("f32 {shape:?}"),
+        Inputs::U8 { shape, scale, offset, .. } if (*scale, *offset) == (1.0, 0.0) => format!("u8 {shape:?}"),
+        Inputs::U8 { shape, scale, offset, .. } => format!("u8 {shape:?} (scale {scale}, offset {offset})"),
+        Inputs::Ids { length, .. } => format!("ids [{length}]"),
+        Inputs::Ragged { .. } => "ragged ids".to_string(),
+    }
+}
+
+fn labels(a: &LabelColumn, b: &LabelColumn, rows: &[Vec<usize>; 2]) -> Result<LabelColumn> {
+    match (a, b) {
+        (LabelColumn::None, LabelColumn::None) => Ok(LabelColumn::None),
+        (LabelColumn::Single { values: a, classes }, LabelColumn::Single { values: b, classes: other })
+            if classes == other =>
+        {
+            Ok(LabelColumn::Single { values: join(a, b, 1, rows), classes: *classes })
+        }
+        (LabelColumn::Several { values: a, classes }, LabelColumn::Several { values: b, classes: other })
+            if classes == other =>
+        {
+            Ok(LabelColumn::Several { values: join(a, b, *classes, rows), classes: *classes })
+        }
+        (LabelColumn::Real { values: a, outputs }, LabelColumn::Real { values: b, outputs: other })
+            if outputs == other =>
+        {
+            Ok(LabelColumn::Real { values: join(a, b, *outputs, rows), outputs: *outputs })
+        }
+        _ => Err(Error::data("labels", "expected labels of the same kind and number of classes, got others")),
+    }
+}

@@ -1,0 +1,446 @@
+//! The data set as a run sees it: nothing lost, nothing twice, the same order for the same seed, resumable,
+//! and bad columns refused by name.
+
+use std::collections::BTreeSet;
+
+use limbeck_core::batch::{Batch, Features, Labels};
+use limbeck_core::dataset::*;
+use limbeck_core::error::Code;
+use proptest::prelude::*;
+
+/// `rows` rows of two numbers; row r has label r mod classes.
+fn numbered(rows: usize, classes: usize) -> Dataset {
+    let values = (0..2 * rows).map(|value| value as f32).collect();
+    let labels = (0..rows).map(|row| (row % classes) as u32).collect();
+    let labels = LabelColumn::Single { values: labels, classes: Some(classes) };
+    Dataset::new(Columns::new(Inputs::F32 { values, shape: vec![2] }, labels)).unwrap()
+}
+
+fn images(rows: usize) -> Dataset {
+    let values = (0..rows * 2 * 4 * 5).map(|value| (value % 251) as u8).collect();
+    let inputs = Inputs::U8 { values, shape: vec![2, 4, 5], scale: 1.0 / 255.0, offset: 0.0 };
+    Dataset::new(Columns::new(inputs, LabelColumn::None)).unwrap()
+}
+
+fn dense(batch: &Batch) -> Vec<f32> {
+    match &batch.inputs {
+        Features::Dense(tensor) => tensor.flatten_all().unwrap().to_vec1().unwrap(),
+        other => panic!("{other:?}"),
+    }
+}
+
+fn ids(dataset: &Dataset) -> Vec<u64> {
+    (0..dataset.rows()).map(|position| dataset.id(position)).collect()
+}
+
+fn ids_of(batches: impl Iterator<Item = limbeck_core::error::Result<Batch>>) -> Vec<Vec<u64>> {
+    batches.map(|batch| batch.unwrap().ids).collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn an_epoch_holds_every_row_exactly_once(rows in 1usize..300, batch_size in 1usize..70, seed: u64, epoch in 0u64..5) {
+        let options = BatchOptions { batch_size, seed, ..BatchOptions::default() };
+        let batches = ids_of(numbered(rows, 3).batches(&options, epoch).unwrap());
+        prop_assert_eq!(batches.len(), rows.div_ceil(batch_size));
+        prop_assert!(batches.iter().rev().skip(1).all(|batch| batch.len() == batch_size));
+        let mut all = batches.concat();
+        all.sort_unstable();
+        prop_assert_eq!(all, (0..rows as u64).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn resuming_an_epoch_equals_never_stopping(rows in 1usize..300, batch_size in 1usize..70, seed: u64, at in 0usize..10) {
+        let options = BatchOptions { batch_size, seed, ..BatchOptions::default() };
+        let data = numbered(rows, 3);
+        let whole = ids_of(data.batches(&options, 2).unwrap());
+        let resumed = ids_of(data.batches(&options, 2).unwrap().starting_at(at));
+        prop_assert_eq!(&whole[at.min(whole.len())..], &resumed[..]);
+    }
+
+    #[test]
+    fn parts_of_a_split_share_no_row_and_lose_none(rows in 10usize..400, first in 0.15f64..0.8, seed: u64, stratify: bool) {
+        let options = SplitOptions { seed, stratify };
+        let parts = numbered(rows, 4).split(&[first, 1.0 - first], &options).unwrap();
+        prop_assert_eq!(parts[0].rows(), (rows as f64 * first).round() as usize);
+        let all: BTreeSet<u64> = parts.iter().flat_map(ids).collect();
+        prop_assert_eq!(all.len(), rows);
+        prop_assert_eq!(parts.iter().map(Dataset::rows).sum::<usize>(), rows);
+    }
+
+    #[test]
+    fn a_stratified_part_has_every_label_to_within_one_row(
+        rows in 40usize..400, classes in 1usize..9, first in 0.2f64..0.8, seed: u64
+    ) {
+        let data = numbered(rows, classes);
+        let parts = data.split(&[first, 1.0 - first], &SplitOptions { seed, stratify: true }).unwrap();
+        for class in 0..classes as u32 {
+            let count = |data: &Dataset| (0..data.rows()).filter(|at| data.label(*at) == Some(class)).count() as f64;
+            let exact = count(&data) * parts[0].rows() as f64 / rows as f64;
+            prop_assert!((count(&parts[0]) - exact).abs() < 1.0 + 1e-9);
+        }
+    }
+
+    #[test]
+    fn splitting_a_batch_in_two_gives_the_same_augmented_samples(cut in 1usize..12, seed: u64, epoch in 0u64..3) {
+        let augment = Augment {
+            crop: Some(Crop { padding: 2, fill: CropFill::Reflect }),
+            shift: Some(Shift { pixels: 1 }),
+            flip: Some(Flip { horizontal: 0.5, vertical: 0.5 }),
+            noise: Some(Noise { std: 0.1 }),
+        };
+        let data = images(13);
+        let together = BatchOptions { batch_size: 13, seed, augment, ..BatchOptions::default() };
+        let apart = BatchOptions { batch_size: cut, ..together.clone() };
+        let all = |options| -> Vec<f32> {
+            data.batches(options, epoch).unwrap().flat_map(|batch| dense(&batch.unwrap())).collect()
+        };
+        prop_assert_eq!(all(&together), all(&apart));
+    }
+}
+
+#[test]
+fn the_seed_and_the_epoch_decide_the_order() {
+    let data = numbered(100, 3);
+    let order = |seed, epoch| ids_of(data.batches(&BatchOptions { seed, ..BatchOptions::default() }, epoch).unwrap());
+    assert_eq!(order(1, 0), order(1, 0));
+    assert_ne!(order(1, 0), order(2, 0));
+    assert_ne!(order(1, 0), order(1, 1));
+}
+
+#[test]
+fn evaluation_sees_the_rows_in_their_order() {
+    let batches = ids_of(numbered(7, 3).batches(&BatchOptions::in_order(3), 0).unwrap());
+    assert_eq!(batches, [vec![0, 1, 2], vec![3, 4, 5], vec![6]]);
+}
+
+#[test]
+fn drop_last_leaves_out_the_smaller_batch() {
+    let options = BatchOptions { batch_size: 3, drop_last: true, ..BatchOptions::default() };
+    assert_eq!(numbered(8, 3).batches(&options, 0).unwrap().count_of_epoch(), 2);
+    assert_eq!(numbered(9, 3).batches(&options, 0).unwrap().count_of_epoch(), 3);
+    let error = numbered(2, 2).batches(&options, 0).err().unwrap();
+    assert_eq!(error.to_string(), "batchSize: expected at most the 2 rows of the data with dropLast, got 3");
+}
+
+#[test]
+fn batch_size_0_is_refused() {
+    let error = numbered(2, 2).batches(&BatchOptions::in_order(0), 0).err().unwrap();
+    assert_eq!(error.to_string(), "batchSize: expected a whole number of 1 or more, got 0");
+    assert_eq!(error.code, Code::InvalidConfig);
+}
+
+#[test]
+fn unknown_options_of_batches_are_refused() {
+    let error = serde_json::from_str::<BatchOptions>(r#"{"batchsize": 3}"#).unwrap_err().to_string();
+    assert!(error.contains("unknown field `batchsize`"), "{error}");
+}
+
+#[test]
+fn sampling_weights_draw_rows_in_their_proportion_and_never_those_of_weight_0() {
+    let mut columns = numbered(4, 2).columns().clone();
+    columns.sampling = Some(vec![1.0, 0.0, 3.0, 4.0]);
+    let data = Dataset::new(columns).unwrap();
+    let options = BatchOptions { batch_size: 4, ..BatchOptions::default() };
+    let mut counts = [0; 4];
+    for epoch in 0..2_000 {
+        let drawn = ids_of(data.batches(&options, epoch).unwrap()).concat();
+        assert_eq!(drawn.len(), 4);
+        drawn.into_iter().for_each(|id| counts[id as usize] += 1);
+    }
+    for (count, weight) in counts.iter().zip([1, 0, 3, 4]) {
+        assert!((*count as f64 - weight as f64 * 1_000.0).abs() <= 200.0 * weight.min(1) as f64, "{counts:?}");
+    }
+    let again = || ids_of(data.batches(&options, 5).unwrap());
+    assert_eq!(again(), again());
+}
+
+#[test]
+fn a_selection_of_a_selection_finds_its_rows() {
+    let data = numbered(10, 5).select(&[9, 3, 4, 0]).unwrap().select(&[2, 0]).unwrap();
+    assert_eq!(ids(&data), [4, 9]);
+    let batch = data.batch_of_all(0).unwrap();
+    assert_eq!(dense(&batch), [8.0, 9.0, 18.0, 19.0]);
+    assert!(matches!(&batch.labels, Labels::Single(labels) if labels == &[4, 4]));
+    for (indices, message) in [
+        (vec![], "indices: expected at least one row, got an empty selection"),
+        (vec![1, 2], "indices[1]: expected an index below 2 (the number of rows), got 2"),
+        (vec![1, 1], "indices: expected every row at most once, got 1 more than once"),
+    ] {
+        assert_eq!(data.select(&indices).unwrap_err().to_string(), message);
+    }
+}
+
+#[test]
+fn bytes_become_scale_times_byte_plus_offset() {
+    let inputs = Inputs::U8 { values: vec![0, 255, 51, 102], shape: vec![2], scale: 1.0 / 255.0, offset: -0.5 };
+    let data = Dataset::new(Columns::new(inputs, LabelColumn::None)).unwrap();
+    let expected = [-0.5, 0.5, -0.3, -0.1];
+    let got = dense(&data.batch_of_all(0).unwrap());
+    assert!(got.iter().zip(expected).all(|(got, expected)| (got - expected).abs() < 1e-6), "{got:?}");
+    assert_eq!(data.bytes(), 4);
+}
+
+#[test]
+fn ids_and_ragged_ids_come_row_by_row() {
+    let inputs = Inputs::Ids { values: vec![1, 2, 3, 4, 5, 6], length: 2 };
+    let data = Dataset::new(Columns::new(inputs, LabelColumn::None)).unwrap();
+    let batch = data.batch(&[2, 0], 0).unwrap();
+    assert!(matches!(&batch.inputs, Features::Ids(t) if t.to_vec2::<u32>().unwrap() == [[5, 6], [1, 2]]));
+
+    let inputs = Inputs::Ragged { values: vec![7, 8, 9, 10], offsets: vec![0, 2, 2, 4] };
+    let data = Dataset::new(Columns::new(inputs, LabelColumn::None)).unwrap();
+    let Features::Ragged { ids, offsets } = data.batch(&[2, 1, 0], 0).unwrap().inputs else { panic!() };
+    assert_eq!((ids, offsets), (vec![9, 10, 7, 8], vec![0, 2, 2, 4]));
+    assert_eq!(data.largest_id(), Some(10));
+}
+
+#[test]
+fn teacher_logits_are_found_by_id_and_never_by_position() {
+    let mut columns = numbered(3, 2).columns().clone();
+    columns.ids = Some(vec![30, 10, 20]);
+    let data = Dataset::new(columns).unwrap();
+    let teacher = |ids: Vec<u64>| TeacherColumn {
+        logits: ids.iter().flat_map(|id| [*id as f32, -1.0]).collect(),
+        classes: 2,
+        ids: Some(ids),
+    };
+    let with = data.with_teacher_logits(teacher(vec![10, 20, 30, 40])).unwrap();
+    let batch = with.batch(&[0, 2], 0).unwrap();
+    assert_eq!(batch.teacher_logits.unwrap().to_vec2::<f32>().unwrap(), [[30.0, -1.0], [20.0, -1.0]]);
+    let picked = with.select(&[1]).unwrap().batch_of_all(0).unwrap();
+    assert_eq!(picked.teacher_logits.unwrap().to_vec2::<f32>().unwrap(), [[10.0, -1.0]]);
+
+    let error = data.with_teacher_logits(teacher(vec![10, 20])).unwrap_err();
+    assert_eq!(error.to_string(), "teacherLogits.ids: expected an answer for every row, got none for id 30");
+    let error = data.with_teacher_logits(teacher(vec![10, 20, 10])).unwrap_err();
+    assert_eq!(error.to_string(), "teacherLogits.ids[2]: expected ids that are all different, got 10 as in row 0");
+    let three = TeacherColumn { logits: vec![0.0; 9], classes: 3, ids: None };
+    let error = data.with_teacher_logits(three).unwrap_err();
+    assert_eq!(error.to_string(), "teacherLogits: expected 2 classes, as in the labels, got 3");
+}
+
+#[test]
+fn bad_columns_are_refused_by_name() {
+    let good = || numbered(3, 2).columns().clone();
+    type Spoil = fn(&mut Columns);
+    let cases: &[(Spoil, &str)] = &[
+        (
+            |c| c.inputs = Inputs::F32 { values: vec![0.0; 7], shape: vec![2] },
+            "inputs: expected a multiple of 2 numbers (rows of shape [2]), got 7",
+        ),
+        (
+            |c| c.inputs = Inputs::F32 { values: vec![], shape: vec![2] },
+            "inputs: expected at least one row, got an empty data set",
+        ),
+        (
+            |c| c.inputs = Inputs::F32 { values: vec![0.0; 6], shape: vec![0, 2] },
+            "inputs: expected a row shape of sides above 0, got [0, 2]",
+        ),
+        (
+            |c| c.inputs = Inputs::F32 { values: vec![0.0; 6], shape: vec![usize::MAX, 2] },
+            "inputs: expected a row shape of sides above 0, got [18446744073709551615, 2]",
+        ),
+        (
+            |c| c.inputs = Inputs::F32 { values: vec![0.0, 0.0, 0.0, f32::NAN, 0.0, 0.0], shape: vec![2] },
+            "inputs[1]: expected finite numbers, got NaN at place 1 of the row",
+        ),
+        (
+            |c| c.inputs = Inputs::U8 { values: vec![0; 6], shape: vec![2], scale: 0.0, offset: 0.0 },
+            "scale: expected a finite number other than 0, got 0",
+        ),
+        (
+            |c| c.inputs = Inputs::Ragged { values: vec![1, 2], offsets: vec![0, 2, 1, 2] },
+            "inputs.offsets: expected offsets that never fall, got 1 after 2 at row 1",
+        ),
+        (
+            |c| c.inputs = Inputs::Ragged { values: vec![1, 2], offsets: vec![0, 1, 1, 3] },
+            "inputs.offsets: expected offsets from 0 to 2 (the number of ids), got 0 to 3",
+        ),
+        (
+            |c| c.inputs = Inputs::Ragged { values: vec![], offsets: vec![] },
+            "inputs.offsets: expected one more than there are rows, got none",
+        ),
+        (
+            |c| c.labels = LabelColumn::Single { values: vec![0, 1], classes: Some(2) },
+            "labels: expected 3 labels, one for each row, got 2",
+        ),
+        (
+            |c| c.labels = LabelColumn::Single { values: vec![0, 1, 2], classes: Some(2) },
+            "labels[2]: expected a label below 2 (the number of classes), got 2",
+        ),
+        (
+            |c| c.labels = LabelColumn::Several { values: vec![0.0, 1.0, 0.5, 1.5, 0.0, 0.0], classes: 2 },
+            "labels[1][1]: expected a number from 0 to 1, got 1.5",
+        ),
+        (
+            |c| c.labels = LabelColumn::Real { values: vec![0.0, f32::INFINITY, 0.5], outputs: 1 },
+            "labels[1]: expected finite numbers, got inf at place 0 of the row",
+        ),
+        (
+            |c| c.labels = LabelColumn::Real { values: vec![], outputs: 0 },
+            "labels: expected at least one number a row, got 0",
+        ),
+        (|c| c.ids = Some(vec![1, 2, 1]), "ids[2]: expected ids that are all different, got 1 as in row 0"),
+        (|c| c.ids = Some(vec![1, 2]), "ids: expected 3 ids, one for each row, got 2"),
+        (|c| c.weights = Some(vec![1.0, -1.0, 1.0]), "weights[1]: expected a finite number of 0 or more, got -1"),
+        (|c| c.weights = Some(vec![0.0; 3]), "weights: expected a weight above 0 in at least one row, got 0 in all"),
+        (
+            |c| c.sampling = Some(vec![1.0, f32::NAN, 1.0]),
+            "sampling[1]: expected a finite number of 0 or more, got NaN",
+        ),
+        (|c| c.label_names = Some(vec!["cat".into()]), "labelNames: expected 2 names, one for each class, got 1"),
+        (
+            |c| c.teacher = Some(TeacherColumn { logits: vec![0.0; 5], classes: 2, ids: None }),
+            "teacherLogits: expected 6 numbers, 2 for each of 3 rows, got 5",
+        ),
+    ];
+    for (spoil, message) in cases {
+        let mut columns = good();
+        spoil(&mut columns);
+        assert_eq!(Dataset::new(columns).unwrap_err().to_string(), *message);
+    }
+    Dataset::new(good()).unwrap();
+}
+
+#[test]
+fn labels_must_be_whole_numbers() {
+    assert_eq!(whole_numbers("labels", [0.0, 7.0].into_iter()).unwrap(), [0, 7]);
+    for (bad, shown) in [(-1.0, "-1"), (0.5, "0.5"), (f64::NAN, "NaN"), (4294967296.0, "4294967296")] {
+        let error = whole_numbers("labels", [0.0, bad].into_iter()).unwrap_err();
+        assert_eq!(error.to_string(), format!("labels[1]: expected a whole number of 0 or more, got {shown}"));
+    }
+}
+
+#[test]
+fn classes_come_from_the_names_or_the_largest_label() {
+    let mut columns = numbered(3, 2).columns().clone();
+    columns.labels = LabelColumn::Single { values: vec![0, 4, 1], classes: None };
+    assert_eq!(Dataset::new(columns.clone()).unwrap().classes(), Some(5));
+    columns.label_names = Some((0..7).map(|n| n.to_string()).collect());
+    assert_eq!(Dataset::new(columns).unwrap().classes(), Some(7));
+}
+
+#[test]
+fn unusable_splits_are_refused() {
+    let data = numbered(4, 2);
+    for (fractions, message) in [
+        (&[][..], "fractions: expected at least one fraction, got none"),
+        (&[0.75, 0.5], "fractions: expected a sum of at most 1, got 1.25 or more"),
+        (&[0.5, 0.0], "fractions[1]: expected a number above 0 and up to 1, got 0"),
+        (&[0.5, f64::NAN], "fractions[1]: expected a number above 0 and up to 1, got NaN"),
+        (&[0.99, 0.01], "fractions[1]: expected a fraction that is at least one of 4 rows, got 0.01"),
+    ] {
+        assert_eq!(data.split(fractions, &SplitOptions::default()).unwrap_err().to_string(), message);
+    }
+    let refused = images(4).split(&[0.5, 0.5], &SplitOptions { seed: 0, stratify: true }).unwrap_err();
+    assert_eq!(refused.to_string(), "stratify: expected data with one label a row, got other labels or none");
+}
+
+#[test]
+fn splits_differ_by_seed_only() {
+    let data = numbered(50, 2);
+    let first = |seed| ids(&data.split(&[0.5], &SplitOptions { seed, stratify: false }).unwrap()[0]);
+    assert_eq!(first(1), first(1));
+    assert_ne!(first(1), first(2));
+}
+
+#[test]
+fn a_batch_of_a_stream_is_checked_and_numbered() {
+    let columns = || numbered(3, 2).columns().clone();
+    let batch = Batch::from_columns(columns(), 2, 100).unwrap();
+    assert_eq!((batch.ids.clone(), batch.epoch), (vec![100, 101, 102], 2));
+    assert_eq!(dense(&batch), [0.0, 1.0, 2.0, 3.0, 4.0, 5.0]);
+    let mut bad = columns();
+    bad.labels = LabelColumn::Single { values: vec![0, 2, 0], classes: Some(2) };
+    assert!(Batch::from_columns(bad, 0, 0).unwrap_err().to_string().starts_with("labels[1]"));
+}
+
+#[test]
+fn joined_data_sets_keep_their_rows_and_ids() {
+    let data = numbered(6, 2);
+    let parts = data.split(&[0.5, 0.5], &SplitOptions::default()).unwrap();
+    let joined = parts[1].concat(&parts[0]).unwrap();
+    assert_eq!(ids(&joined), [ids(&parts[1]), ids(&parts[0])].concat());
+    let expected = [dense(&parts[1].batch_of_all(0).unwrap()), dense(&parts[0].batch_of_all(0).unwrap())].concat();
+    assert_eq!(dense(&joined.batch_of_all(0).unwrap()), expected);
+
+    let error = data.concat(&parts[0]).unwrap_err();
+    assert!(error.to_string().starts_with("concat.ids["), "{error}");
+    let error = data.concat(&images(2)).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "concat.inputs: expected rows of the same kind and shape, got f32 [2] and u8 [2, 4, 5] (scale 0.003921569, offset 0)"
+    );
+}
+
+#[test]
+fn fingerprints_depend_on_the_content_alone() {
+    let data = numbered(6, 2);
+    let columns = data.columns().clone();
+    assert_eq!(data.fingerprint(), Dataset::new(columns.clone()).unwrap().fingerprint());
+    assert_eq!(data.fingerprint().len(), 64);
+    let same = data.select(&[0, 1, 2, 3, 4, 5]).unwrap();
+    assert_eq!(data.fingerprint(), same.fingerprint());
+    assert_ne!(data.fingerprint(), data.select(&[1, 0, 2, 3, 4, 5]).unwrap().fingerprint());
+    type Change = fn(&mut Columns);
+    let changes: &[Change] = &[
+        |c| c.ids = Some(vec![0, 1, 2, 3, 4, 6]),
+        |c| c.weights = Some(vec![1.0; 6]),
+        |c| c.labels = LabelColumn::None,
+        |c| c.inputs = Inputs::F32 { values: vec![0.0; 12], shape: vec![2] },
+        |c| c.inputs = Inputs::Ids { values: vec![0; 12], length: 2 },
+        |c| c.teacher = Some(TeacherColumn { logits: vec![0.0; 12], classes: 2, ids: None }),
+    ];
+    let mut seen = BTreeSet::from([data.fingerprint()]);
+    for (index, change) in changes.iter().enumerate() {
+        let mut changed = columns.clone();
+        change(&mut changed);
+        assert!(seen.insert(Dataset::new(changed).unwrap().fingerprint()), "{index}");
+    }
+}
+
+#[test]
+fn normalisation_comes_from_the_data_by_channel() {
+    let values = (0..4 * 2 * 3).map(|value| if value / 3 % 2 == 0 { value as f32 } else { 5.0 }).collect();
+    let data = Dataset::new(Columns::new(Inputs::F32 { values, shape: vec![2, 3] }, LabelColumn::None)).unwrap();
+    let normalization = Normalization::from_dataset(&data).unwrap();
+    assert_eq!(normalization.mean, [10.0, 5.0]);
+    assert_eq!(normalization.std, [(6.0f64 * 6.0 * 1.25 + 2.0 / 3.0).sqrt() as f32, 1.0]);
+    let preprocessing = Preprocessing { normalization: Some(normalization) };
+    let batch = data.batch_of_all(0).unwrap();
+    let Features::Dense(normal) = preprocessing.apply(&batch.inputs).unwrap() else { panic!() };
+    let numbers: Vec<f32> = normal.flatten_all().unwrap().to_vec1().unwrap();
+    let first: Vec<f32> = (0..24).filter(|at| at / 3 % 2 == 0).map(|at| numbers[at]).collect();
+    let square = first.iter().map(|x| x * x).sum::<f32>() / 12.0;
+    assert!(first.iter().sum::<f32>().abs() < 1e-5 && (square - 1.0).abs() < 1e-5);
+    assert!((0..24).filter(|at| at / 3 % 2 == 1).all(|at| numbers[at] == 0.0));
+    assert_eq!(dense(&batch)[0], 0.0, "the batch keeps the raw numbers");
+
+    let Features::Dense(raw) = &batch.inputs else { panic!() };
+    let wide = Features::Dense(raw.to_dtype(candle_core::DType::F64).unwrap());
+    let Features::Dense(wide) = preprocessing.apply(&wide).unwrap() else { panic!() };
+    let reference: Vec<f64> = wide.flatten_all().unwrap().to_vec1().unwrap();
+    assert!(reference.iter().zip(&numbers).all(|(wide, narrow)| (wide - f64::from(*narrow)).abs() < 1e-6));
+}
+
+#[test]
+fn one_mean_serves_all_channels_and_bad_normalisations_are_refused() {
+    let batch = images(2).batch_of_all(0).unwrap();
+    let of = |mean: &[f32], std: &[f32]| Preprocessing {
+        normalization: Some(Normalization { mean: mean.to_vec(), std: std.to_vec() }),
+    };
+    let Features::Dense(moved) = of(&[0.5], &[2.0]).apply(&batch.inputs).unwrap() else { panic!() };
+    let moved: Vec<f32> = moved.flatten_all().unwrap().to_vec1().unwrap();
+    assert!(moved.iter().zip(dense(&batch)).all(|(moved, raw)| *moved == (raw - 0.5) / 2.0));
+    assert_eq!(
+        of(&[0.0; 3], &[1.0; 3]).apply(&batch.inputs).unwrap_err().to_string(),
+        "normalization: expected rows of 3 channels or features, got inputs [2, 2, 4, 5]"
+    );
+    let refused = |mean: &[f32], std: &[f32]| of(mean, std).validate().unwrap_err().to_string();
+    assert_eq!(refused(&[0.0], &[0.0]), "normalization.std[0]: expected a finite number above 0, got 0");
+    assert_eq!(refused(&[f32::NAN], &[1.0]), "normalization.mean[0]: expected a finite number, got NaN");
+    assert_eq!(refused(&[0.0], &[]), "normalization.std: expected as many as means, 1, and at least 1, got 0");
+}
