@@ -5,6 +5,8 @@
 
 use std::sync::atomic::{AtomicU8, Ordering};
 
+use super::vector::{self, Vector};
+
 /// Ordered: a machine that has one has all before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
@@ -82,21 +84,38 @@ pub(crate) fn on_each(test: impl FnMut(Isa)) {
 
 /// What a kernel's body may ask of the set it is compiled for.
 pub trait Lanes {
+    /// The set's vector register.
+    type V: Vector;
     /// `a · b + c`, fused where the set has it; on the plain set a call of libm would cost 20 ns.
     fn mul_add(a: f32, b: f32, c: f32) -> f32;
 }
 
 pub struct Plain;
+#[cfg(target_arch = "x86_64")]
 pub struct Fused;
+#[cfg(target_arch = "x86_64")]
+pub struct Wide;
 
 impl Lanes for Plain {
+    type V = vector::Eight;
     #[inline(always)]
     fn mul_add(a: f32, b: f32, c: f32) -> f32 {
         a * b + c
     }
 }
 
+#[cfg(target_arch = "x86_64")]
 impl Lanes for Fused {
+    type V = vector::Avx2;
+    #[inline(always)]
+    fn mul_add(a: f32, b: f32, c: f32) -> f32 {
+        a.mul_add(b, c)
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+impl Lanes for Wide {
+    type V = vector::Avx512;
     #[inline(always)]
     fn mul_add(a: f32, b: f32, c: f32) -> f32 {
         a.mul_add(b, c)
@@ -114,7 +133,7 @@ macro_rules! kernel {
             #[cfg(target_arch = "x86_64")]
             #[target_feature(enable = "avx512f,avx512vl,avx512bw,avx512dq,avx2,fma")]
             fn avx512($($arg: $ty),*) $(-> $out)? {
-                body::<$crate::kernels::cpu::isa::Fused>($($arg),*)
+                body::<$crate::kernels::cpu::isa::Wide>($($arg),*)
             }
             #[cfg(target_arch = "x86_64")]
             #[target_feature(enable = "avx2,fma")]

@@ -8,3 +8,4 @@ pub mod linear;
 pub mod math;
 pub(crate) mod norm;
 pub(crate) mod sums;
+pub mod vector;

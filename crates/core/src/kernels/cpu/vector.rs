@@ -1,0 +1,362 @@
+//! Vector registers by name: what `Lanes` has one of for each instruction set.
+//!
+//! Reductions written with these keep their partial sums apart lane by lane, so their order depends on the
+//! register's width and on nothing else. A NaN survives every operation here.
+
+/// 2^r for r in -½…½, relative error 7.5e-8 (minimax fit, degree 5).
+const EXP2_NEAR: [f32; 6] = [1.000_000_07, 0.693_146_97, 0.240_221_2, 0.055_507_133, 0.009_675_542, 0.001_327_647_2];
+/// 2^r for r in 0…1, the same error.
+#[cfg(target_arch = "x86_64")]
+const EXP2_ABOVE: [f32; 6] = [0.999_999_93, 0.693_153_1, 0.240_153_62, 0.055_826_318, 0.008_989_34, 0.001_877_576_6];
+/// Adding it leaves the nearest whole number in the lowest bits.
+const ROUND: f32 = 12_582_912.0;
+/// Below it 2^x is 0: the exponent's field is empty.
+const LOWEST: f32 = -127.0;
+
+pub trait Vector: Copy {
+    const N: usize;
+    fn splat(value: f32) -> Self;
+    /// The first `N` numbers.
+    fn load(from: &[f32]) -> Self;
+    fn store(self, to: &mut [f32]);
+    /// Fewer than `N` numbers, the other lanes `fill`.
+    fn load_part(from: &[f32], fill: f32) -> Self;
+    /// The first lanes, as many as `to` holds.
+    fn store_part(self, to: &mut [f32]);
+    fn add(self, other: Self) -> Self;
+    fn sub(self, other: Self) -> Self;
+    fn mul(self, other: Self) -> Self;
+    fn div(self, other: Self) -> Self;
+    /// `self · b + c`.
+    fn mul_add(self, b: Self, c: Self) -> Self;
+    /// The larger one; where one of them is NaN, `other`.
+    fn max(self, other: Self) -> Self;
+    fn min(self, other: Self) -> Self;
+    /// 2^self; exactly 0 for -∞ and below -150, NaN for NaN. Not for arguments above 127.
+    fn exp2(self) -> Self;
+    /// The sum of the lanes, in a fixed order.
+    fn sum(self) -> f32;
+    fn max_lane(self) -> f32;
+}
+
+#[inline(always)]
+fn polynomial<V: Vector>(x: V, c: &[f32; 6]) -> V {
+    let high = V::splat(c[5]).mul_add(x, V::splat(c[4])).mul_add(x, V::splat(c[3]));
+    high.mul_add(x, V::splat(c[2])).mul_add(x, V::splat(c[1])).mul_add(x, V::splat(c[0]))
+}
+
+/// ln(1 + e) for e in 0…1, relative error 3e-8 (minimax fit of ln(1 + e)/e, degree 8).
+#[inline(always)]
+pub fn log1p_unit<V: Vector>(e: V) -> V {
+    const C: [f32; 9] = [
+        0.999_999_97,
+        -0.499_994_93,
+        0.333_190_97,
+        -0.248_429_82,
+        0.191_060_06,
+        -0.136_632_44,
+        0.078_225_933,
+        -0.029_505_227,
+        0.005_232_691_4,
+    ];
+    let mut sum = V::splat(C[8]);
+    for c in C[..8].iter().rev() {
+        sum = sum.mul_add(e, V::splat(*c));
+    }
+    sum.mul(e)
+}
+
+/// Eight numbers in an array: the instruction set that every machine has.
+#[derive(Clone, Copy)]
+pub struct Eight([f32; 8]);
+
+impl Eight {
+    #[inline(always)]
+    fn map(self, other: Self, f: impl Fn(f32, f32) -> f32) -> Self {
+        let mut out = self;
+        for (out, other) in out.0.iter_mut().zip(other.0) {
+            *out = f(*out, other);
+        }
+        out
+    }
+}
+
+impl Vector for Eight {
+    const N: usize = 8;
+    #[inline(always)]
+    fn splat(value: f32) -> Self {
+        Eight([value; 8])
+    }
+    #[inline(always)]
+    fn load(from: &[f32]) -> Self {
+        let mut out = [0.0; 8];
+        out.copy_from_slice(&from[..8]);
+        Eight(out)
+    }
+    #[inline(always)]
+    fn store(self, to: &mut [f32]) {
+        to[..8].copy_from_slice(&self.0)
+    }
+    #[inline(always)]
+    fn load_part(from: &[f32], fill: f32) -> Self {
+        let mut out = [fill; 8];
+        out[..from.len()].copy_from_slice(from);
+        Eight(out)
+    }
+    #[inline(always)]
+    fn store_part(self, to: &mut [f32]) {
+        let len = to.len();
+        to.copy_from_slice(&self.0[..len])
+    }
+    #[inline(always)]
+    fn add(self, other: Self) -> Self {
+        self.map(other, |a, b| a + b)
+    }
+    #[inline(always)]
+    fn sub(self, other: Self) -> Self {
+        self.map(other, |a, b| a - b)
+    }
+    #[inline(always)]
+    fn mul(self, other: Self) -> Self {
+        self.map(other, |a, b| a * b)
+    }
+    #[inline(always)]
+    fn div(self, other: Self) -> Self {
+        self.map(other, |a, b| a / b)
+    }
+    #[inline(always)]
+    fn mul_add(self, b: Self, c: Self) -> Self {
+        self.mul(b).add(c)
+    }
+    #[inline(always)]
+    fn max(self, other: Self) -> Self {
+        self.map(other, |a, b| if a > b { a } else { b })
+    }
+    #[inline(always)]
+    fn min(self, other: Self) -> Self {
+        self.map(other, |a, b| if a < b { a } else { b })
+    }
+    #[inline(always)]
+    fn exp2(self) -> Self {
+        let x = Self::splat(LOWEST).max(self);
+        let shifted = x.add(Self::splat(ROUND));
+        let p = polynomial(x.sub(shifted.sub(Self::splat(ROUND))), &EXP2_NEAR);
+        p.map(shifted, |p, shifted| p * f32::from_bits(shifted.to_bits().wrapping_add(127) << 23))
+    }
+    #[inline(always)]
+    fn sum(self) -> f32 {
+        let a = self.0;
+        ((a[0] + a[4]) + (a[2] + a[6])) + ((a[1] + a[5]) + (a[3] + a[7]))
+    }
+    #[inline(always)]
+    fn max_lane(self) -> f32 {
+        self.0.iter().fold(f32::NEG_INFINITY, |max, x| if *x > max { *x } else { max })
+    }
+}
+
+/// A vector type over intrinsics. They are safe only where the instruction set is enabled: values of these
+/// types are made in `kernel!` bodies alone, which are entered after the set was detected.
+#[cfg(target_arch = "x86_64")]
+macro_rules! register {
+    ($name:ident($raw:ty) $n:literal $prefix:ident $set:ident $load:ident $store:ident $add:ident $sub:ident $mul:ident $div:ident $fma:ident $max:ident $min:ident, $self:ident, $($rest:item)*) => {
+        #[derive(Clone, Copy)]
+        pub struct $name($raw);
+
+        impl Vector for $name {
+            const N: usize = $n;
+            #[inline(always)]
+            fn splat(value: f32) -> Self {
+                // SAFETY: the set is enabled, see above; so for every block of this macro.
+                unsafe { $name($set(value)) }
+            }
+            #[inline(always)]
+            fn load(from: &[f32]) -> Self {
+                assert!(from.len() >= $n);
+                // SAFETY: `from` holds enough numbers; the load may be unaligned.
+                unsafe { $name($load(from.as_ptr())) }
+            }
+            #[inline(always)]
+            fn store(self, to: &mut [f32]) {
+                assert!(to.len() >= $n);
+                // SAFETY: `to` has room; the store may be unaligned.
+                unsafe { $store(to.as_mut_ptr(), self.0) }
+            }
+            #[inline(always)]
+            fn add(self, other: Self) -> Self {
+                // SAFETY: as in `splat`.
+                unsafe { $name($add(self.0, other.0)) }
+            }
+            #[inline(always)]
+            fn sub(self, other: Self) -> Self {
+                // SAFETY: as in `splat`.
+                unsafe { $name($sub(self.0, other.0)) }
+            }
+            #[inline(always)]
+            fn mul(self, other: Self) -> Self {
+                // SAFETY: as in `splat`.
+                unsafe { $name($mul(self.0, other.0)) }
+            }
+            #[inline(always)]
+            fn div(self, other: Self) -> Self {
+                // SAFETY: as in `splat`.
+                unsafe { $name($div(self.0, other.0)) }
+            }
+            #[inline(always)]
+            fn mul_add(self, b: Self, c: Self) -> Self {
+                // SAFETY: as in `splat`.
+                unsafe { $name($fma(self.0, b.0, c.0)) }
+            }
+            #[inline(always)]
+            fn max(self, other: Self) -> Self {
+                // SAFETY: as in `splat`. The instruction gives its second operand where one is NaN.
+                unsafe { $name($max(self.0, other.0)) }
+            }
+            #[inline(always)]
+            fn min(self, other: Self) -> Self {
+                // SAFETY: as in `splat`.
+                unsafe { $name($min(self.0, other.0)) }
+            }
+            $($rest)*
+        }
+    };
+}
+
+#[cfg(target_arch = "x86_64")]
+mod x86 {
+    use std::arch::x86_64::*;
+
+    use super::{EXP2_ABOVE, EXP2_NEAR, LOWEST, ROUND, Vector, polynomial};
+
+    register! { Avx2(__m256) 8 _mm256 _mm256_set1_ps _mm256_loadu_ps _mm256_storeu_ps _mm256_add_ps _mm256_sub_ps
+        _mm256_mul_ps _mm256_div_ps _mm256_fmadd_ps _mm256_max_ps _mm256_min_ps, self,
+        #[inline(always)]
+        fn load_part(from: &[f32], fill: f32) -> Self {
+            let mut out = [fill; 8];
+            out[..from.len()].copy_from_slice(from);
+            Self::load(&out)
+        }
+        #[inline(always)]
+        fn store_part(self, to: &mut [f32]) {
+            let mut out = [0.0; 8];
+            self.store(&mut out);
+            let len = to.len();
+            to.copy_from_slice(&out[..len])
+        }
+        #[inline(always)]
+        fn exp2(self) -> Self {
+            let x = Self::splat(LOWEST).max(self);
+            let shifted = x.add(Self::splat(ROUND));
+            let p = polynomial(x.sub(shifted.sub(Self::splat(ROUND))), &EXP2_NEAR);
+            // SAFETY: as in `splat`.
+            let power = unsafe {
+                let biased = _mm256_add_epi32(_mm256_castps_si256(shifted.0), _mm256_set1_epi32(127));
+                Avx2(_mm256_castsi256_ps(_mm256_slli_epi32::<23>(biased)))
+            };
+            p.mul(power)
+        }
+        #[inline(always)]
+        fn sum(self) -> f32 {
+            let mut a = [0.0; 8];
+            self.store(&mut a);
+            ((a[0] + a[4]) + (a[2] + a[6])) + ((a[1] + a[5]) + (a[3] + a[7]))
+        }
+        #[inline(always)]
+        fn max_lane(self) -> f32 {
+            let mut a = [0.0; 8];
+            self.store(&mut a);
+            a.iter().fold(f32::NEG_INFINITY, |max, x| if *x > max { *x } else { max })
+        }
+    }
+
+    register! { Avx512(__m512) 16 _mm512 _mm512_set1_ps _mm512_loadu_ps _mm512_storeu_ps _mm512_add_ps _mm512_sub_ps
+        _mm512_mul_ps _mm512_div_ps _mm512_fmadd_ps _mm512_max_ps _mm512_min_ps, self,
+        #[inline(always)]
+        fn load_part(from: &[f32], fill: f32) -> Self {
+            let mask = (1u32 << from.len().min(16)) - 1;
+            // SAFETY: the mask leaves out what `from` does not hold.
+            unsafe { Avx512(_mm512_mask_loadu_ps(_mm512_set1_ps(fill), mask as u16, from.as_ptr())) }
+        }
+        #[inline(always)]
+        fn store_part(self, to: &mut [f32]) {
+            let mask = (1u32 << to.len().min(16)) - 1;
+            // SAFETY: the mask leaves out what `to` has no room for.
+            unsafe { _mm512_mask_storeu_ps(to.as_mut_ptr(), mask as u16, self.0) }
+        }
+        #[inline(always)]
+        fn exp2(self) -> Self {
+            // SAFETY: as in `splat`. `reduce` leaves x − ⌊x⌋ (0 for −∞), `scalef` multiplies by 2^⌊x⌋.
+            unsafe {
+                let rest = Avx512(_mm512_reduce_ps::<1>(self.0));
+                Avx512(_mm512_scalef_ps(polynomial(rest, &EXP2_ABOVE).0, self.0))
+            }
+        }
+        #[inline(always)]
+        fn sum(self) -> f32 {
+            // SAFETY: as in `splat`.
+            unsafe { _mm512_reduce_add_ps(self.0) }
+        }
+        #[inline(always)]
+        fn max_lane(self) -> f32 {
+            // SAFETY: as in `splat`.
+            unsafe { _mm512_reduce_max_ps(self.0) }
+        }
+    }
+}
+#[cfg(target_arch = "x86_64")]
+pub use x86::{Avx2, Avx512};
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernels::cpu::isa::{Lanes, kernel, on_each};
+
+    kernel! {
+        fn exp2_all<L>(x: &[f32], out: &mut [f32]) {
+            let n = L::V::N;
+            for (x, out) in x.chunks(n).zip(out.chunks_mut(n)) {
+                L::V::load_part(x, 0.0).exp2().store_part(out);
+            }
+        }
+    }
+
+    kernel! {
+        fn log1p_all<L>(x: &[f32], out: &mut [f32]) {
+            let n = L::V::N;
+            for (x, out) in x.chunks(n).zip(out.chunks_mut(n)) {
+                log1p_unit(L::V::load_part(x, 0.0)).store_part(out);
+            }
+        }
+    }
+
+    #[test]
+    fn powers_and_logarithms_are_right_to_two_units_in_the_last_place() {
+        let x: Vec<f32> = (0..20_011).map(|i| -125.0 + i as f32 * 0.0125).collect();
+        let unit: Vec<f32> = (0..10_007).map(|i| i as f32 / 10_006.0).collect();
+        on_each(|isa| {
+            let mut out = vec![0.0; x.len()];
+            exp2_all(&x, &mut out);
+            for (x, out) in x.iter().zip(&out) {
+                let right = f64::from(*x).exp2();
+                assert!((f64::from(*out) - right).abs() <= 2.4e-7 * right, "{isa:?} 2^{x}: {out}");
+            }
+            let mut out = vec![0.0; unit.len()];
+            log1p_all(&unit, &mut out);
+            for (x, out) in unit.iter().zip(&out) {
+                let right = f64::from(*x).ln_1p();
+                assert!((f64::from(*out) - right).abs() <= 2.4e-7 * right, "{isa:?} ln(1 + {x}): {out}");
+            }
+        });
+    }
+
+    #[test]
+    fn the_power_of_minus_infinity_is_zero_and_nan_stays_nan() {
+        on_each(|isa| {
+            let mut out = [1.0; 4];
+            exp2_all(&[f32::NEG_INFINITY, f32::NAN, -1e9, 0.0], &mut out);
+            assert_eq!(out[0], 0.0, "{isa:?}");
+            assert!(out[1].is_nan(), "{isa:?}");
+            assert_eq!(out[2], 0.0, "{isa:?}");
+            assert!((out[3] - 1.0).abs() < 1e-6, "{isa:?}");
+        });
+    }
+}
