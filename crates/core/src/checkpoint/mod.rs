@@ -1,16 +1,24 @@
 //! Files: models, checkpoints of runs, and everything that reads bytes nobody vouches for.
 //!
-//! `format` reads and writes safetensors; `model_file` is a model on disk; `run_folder` holds the checkpoints of a run.
+//! `format` reads and writes safetensors; `model_file` is a model on disk; `run_folder` holds the checkpoints of a
+//! run, each a `step_file`; `writer` writes them beside the training.
 //! Only safetensors and strict JSON are read: nothing that executes or inflates. A new kind of file is one more file
 //! here that gives `format` its tensors and one JSON text, and writes through `fs::write_atomically`.
 
 pub mod array;
+pub mod configuration;
 pub(crate) mod digest;
 pub(crate) mod format;
 pub mod fs;
 pub mod header;
 pub(crate) mod json;
 pub mod model_file;
+pub mod run_folder;
+pub mod step_file;
+pub mod writer;
 
 pub use array::{Array, Dtype, NamedTensors, Numbers};
 pub use model_file::ModelFile;
+pub use run_folder::{Recovered, RunFolder, Saved, Skipped};
+pub use step_file::Checkpoint;
+pub use writer::Writer;

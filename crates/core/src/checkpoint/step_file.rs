@@ -1,0 +1,226 @@
+//! A checkpoint: everything that a run needs to go on to the same bits, in one file that proves itself whole.
+//!
+//! ```text
+//! step-00001200-<hash>.kd.safetensors      hash: first 16 digits of SHA-256 over the file's length field and header
+//! __metadata__.limbeck = { "format": "checkpoint", "version": 1, "step", "epoch", "cursor", "config", "configHash",
+//!                          "seed", "threads", "isa", "versions", "state", "digests": { tensor: SHA-256 } }
+//! ```
+//!
+//! The format allows no trailer: so the name vouches for the header, and the header for every tensor.
+
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use super::array::NamedTensors;
+use super::configuration;
+use super::format::{self, Contents, KEY, Plan, Wanted};
+use super::fs::Fs;
+use super::header::{Header, refuse};
+use super::json;
+use super::model_file::{check_version, no_more, take};
+use crate::error::{Error, Result};
+
+const VERSION: u64 = 1;
+const DEEPEST: usize = 64;
+const HASH_DIGITS: usize = 16;
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Checkpoint {
+    /// Optimizer steps done.
+    pub step: u64,
+    pub epoch: u64,
+    /// Where the data stands.
+    pub cursor: Value,
+    /// What the run was begun with; `resume` refuses another, by key.
+    pub config: Value,
+    pub seed: u64,
+    /// Results do not depend on it; kept because it is asked when they seem to.
+    pub threads: usize,
+    /// Results do depend on the instruction set.
+    pub isa: String,
+    /// Of the library and what it stands on.
+    pub versions: Value,
+    /// All else: schedule, best so far, early stop. Floats come back to the same bits; JSON has no NaN or infinity.
+    pub state: Value,
+    /// Parameters, optimizer state, averages, parameters of losses: in groups, see `insert_group`.
+    pub tensors: NamedTensors,
+}
+
+impl Checkpoint {
+    /// Adds tensors as `group/name`.
+    pub fn insert_group(&mut self, group: &str, tensors: NamedTensors) {
+        self.tensors.extend(tensors.into_iter().map(|(name, array)| (format!("{group}/{name}"), array)));
+    }
+
+    /// Takes out the tensors `group/…`, under their own names.
+    pub fn take_group(&mut self, group: &str) -> NamedTensors {
+        let prefix = format!("{group}/");
+        let (taken, kept) =
+            std::mem::take(&mut self.tensors).into_iter().partition(|(name, _)| name.starts_with(&prefix));
+        self.tensors = kept;
+        let taken: NamedTensors = taken;
+        taken.into_iter().map(|(name, array)| (name[prefix.len()..].to_string(), array)).collect()
+    }
+
+    /// Refuses to go on with another configuration, naming the first key that differs.
+    pub fn expect_config(&self, given: &Value) -> Result<()> {
+        configuration::expect_same(&self.config, given)
+    }
+
+    /// Name and content of the file.
+    pub(super) fn plan(&self) -> Result<(String, Plan<'_>)> {
+        let described = json!({
+            "format": "checkpoint",
+            "version": VERSION,
+            "step": self.step,
+            "epoch": self.epoch,
+            "cursor": self.cursor,
+            "config": self.config,
+            "configHash": configuration::hash(&self.config),
+            "seed": self.seed,
+            "threads": self.threads,
+            "isa": self.isa,
+            "versions": self.versions,
+            "state": self.state,
+            "digests": format::digests(&self.tensors)?,
+        });
+        let text = described.to_string();
+        if json::depth(text.as_bytes()) > DEEPEST {
+            return Err(refuse(format!("expected a state at most {DEEPEST} levels deep, got more")));
+        }
+        let plan = Plan::new(&self.tensors, &text)?;
+        let hash = &super::digest::of(&plan.head)[..HASH_DIGITS];
+        Ok((format!("step-{:08}-{hash}{SUFFIX}", self.step), plan))
+    }
+
+    /// Reads the file and believes nothing: name against header, header against tensors.
+    pub(super) fn read(fs: &dyn Fs, path: &Path, name: &StepName) -> Result<Checkpoint> {
+        let wanted = Wanted { widen: false, digests: true };
+        let agree = |header: &Header| {
+            if header.digest[..HASH_DIGITS] != name.hash {
+                let got = &header.digest[..HASH_DIGITS];
+                return Err(refuse(format!("expected a header of hash {}, as the name says, got {got}", name.hash)));
+            }
+            describe(header).map(|_| ())
+        };
+        let contents = format::read_file(fs, path, wanted, &agree)?;
+        let check = || {
+            let (checkpoint, digests) = describe(&contents.header)?;
+            if checkpoint.step != name.step {
+                return Err(refuse(format!("expected step {}, as the name says, got {}", name.step, checkpoint.step)));
+            }
+            for (tensor, digest) in &contents.digests {
+                let expected = digests.get(tensor).and_then(Value::as_str);
+                if expected != Some(digest) {
+                    let expected = expected.unwrap_or("one");
+                    return Err(refuse(format!("tensor {tensor:?}: expected digest {expected}, got {digest}")));
+                }
+            }
+            if let Some(tensor) = digests.keys().find(|tensor| !contents.digests.contains_key(*tensor)) {
+                return Err(refuse(format!("expected tensor {tensor:?}, for which there is a digest, got none")));
+            }
+            Ok(checkpoint)
+        };
+        let checkpoint = check().map_err(|error: Error| error.at(&path.display().to_string()))?;
+        let Contents { tensors, .. } = contents;
+        Ok(Checkpoint { tensors, ..checkpoint })
+    }
+}
+
+type Digests = serde_json::Map<String, Value>;
+
+fn describe(header: &Header) -> Result<(Checkpoint, Digests)> {
+    let text =
+        header.metadata.get(KEY).ok_or_else(|| refuse("expected a checkpoint, got a file without our metadata"))?;
+    let Value::Object(mut fields) = json::parse(text, DEEPEST)? else {
+        return Err(refuse("expected an object in the metadata, got another value"));
+    };
+    match take(&mut fields, "format")?.as_str() {
+        Some("checkpoint") => {}
+        other => return Err(refuse(format!("expected the format \"checkpoint\", got {other:?}"))),
+    }
+    check_version(&mut fields, VERSION)?;
+    let mut whole = |key: &str| {
+        take(&mut fields, key)?
+            .as_u64()
+            .ok_or_else(|| refuse(format!("expected a whole number as {key:?}, got another value")))
+    };
+    let (step, epoch, seed, threads) = (whole("step")?, whole("epoch")?, whole("seed")?, whole("threads")?);
+    let Value::String(isa) = take(&mut fields, "isa")? else {
+        return Err(refuse("expected a string as \"isa\", got another value"));
+    };
+    let Value::Object(digests) = take(&mut fields, "digests")? else {
+        return Err(refuse("expected an object as \"digests\", got another value"));
+    };
+    let checkpoint = Checkpoint {
+        step,
+        epoch,
+        seed,
+        threads: threads as usize,
+        isa,
+        cursor: take(&mut fields, "cursor")?,
+        config: take(&mut fields, "config")?,
+        versions: take(&mut fields, "versions")?,
+        state: take(&mut fields, "state")?,
+        tensors: NamedTensors::new(),
+    };
+    if take(&mut fields, "configHash")? != configuration::hash(&checkpoint.config) {
+        return Err(refuse("expected the hash of the configuration as \"configHash\", got another"));
+    }
+    no_more(&fields)?;
+    Ok((checkpoint, digests))
+}
+
+const SUFFIX: &str = ".kd.safetensors";
+
+/// What a checkpoint's name says.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct StepName {
+    pub(super) step: u64,
+    pub(super) hash: String,
+}
+
+impl StepName {
+    /// None for every name that we would not have made.
+    pub(super) fn parse(name: &str) -> Option<StepName> {
+        let (step, hash) = name.strip_prefix("step-")?.strip_suffix(SUFFIX)?.split_once('-')?;
+        let digits = |text: &str, known: fn(u8) -> bool| text.bytes().all(known);
+        let lower = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+        if hash.len() != HASH_DIGITS || !digits(hash, lower) || !digits(step, |byte| byte.is_ascii_digit()) {
+            return None;
+        }
+        let number = step.parse().ok()?;
+        (step == format!("{number:08}")).then(|| StepName { step: number, hash: hash.to_string() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_read_only_in_the_form_in_which_they_are_written() {
+        let good = "step-00001200-0123456789abcdef.kd.safetensors";
+        assert_eq!(StepName::parse(good), Some(StepName { step: 1200, hash: "0123456789abcdef".into() }));
+        assert_eq!(
+            StepName::parse("step-123456789-0123456789abcdef.kd.safetensors").map(|name| name.step),
+            Some(123456789)
+        );
+        for bad in [
+            "step-1200-0123456789abcdef.kd.safetensors",
+            "step-000001200-0123456789abcdef.kd.safetensors",
+            "step-+0001200-0123456789abcdef.kd.safetensors",
+            "step-00001200-0123456789ABCDEF.kd.safetensors",
+            "step-00001200-0123456789abcde.kd.safetensors",
+            "step-00001200-0123456789abcdef.safetensors",
+            "step-99999999999999999999-0123456789abcdef.kd.safetensors",
+            "xstep-00001200-0123456789abcdef.kd.safetensors",
+            "step-00001200-0123456789abcdef.kd.safetensors.tmp",
+            "step-00001200-€€€€€0.kd.safetensors",
+            "",
+        ] {
+            assert_eq!(StepName::parse(bad), None, "{bad}");
+        }
+    }
+}
