@@ -14,6 +14,7 @@ pub mod header;
 pub(crate) mod json;
 pub mod model_file;
 pub mod run_folder;
+mod snapshot;
 pub mod step_file;
 pub mod writer;
 
