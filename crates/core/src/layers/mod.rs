@@ -1,1 +1,207 @@
-//! layers
+//! Layers: a model is a list of them. One layer one file: its options, the shapes it takes and gives,
+//! its parameters with their start values, and a forward made of operations.
+//!
+//! To add one: write `layers/<name>.rs`, add its line to the registry below. Types, docs, `summary`,
+//! files and the generator follow from here.
+
+mod activation;
+mod batch_norm;
+mod conv1d;
+mod conv2d;
+mod dropout;
+mod embedding;
+mod flatten;
+mod layer_norm;
+mod linear;
+mod parallel;
+mod pass;
+mod pool2d;
+mod reshape;
+mod residual;
+mod rms_norm;
+mod shape;
+mod slice;
+mod token_mean;
+mod transpose;
+
+pub use activation::Activation;
+pub use batch_norm::BatchNorm;
+pub use conv1d::Conv1d;
+pub use conv2d::Conv2d;
+pub use dropout::Dropout;
+pub use embedding::Embedding;
+pub use flatten::Flatten;
+pub use layer_norm::LayerNorm;
+pub use linear::Linear;
+pub use parallel::{Join, Parallel};
+pub use pass::{Bound, Mode, Pass, Signal};
+pub use pool2d::{AvgPool, GlobalAvgPool, MaxPool};
+pub use reshape::Reshape;
+pub use residual::Residual;
+pub use rms_norm::RmsNorm;
+pub use shape::{Shape, show};
+pub use slice::Slice;
+pub use token_mean::TokenMean;
+pub use transpose::Transpose;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Result};
+use crate::parameters::Kind;
+
+/// How the start values of a tensor are drawn. PyTorch's manner: by layer, from its fan-in.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Init {
+    /// Uniform in ±bound.
+    Uniform(f64),
+    /// Normal around 0 with this standard deviation.
+    Normal(f64),
+    Constant(f64),
+}
+
+/// One tensor that a layer owns.
+#[derive(Clone, Debug)]
+pub struct Spec {
+    /// Below the layer's name: `weight`.
+    pub name: String,
+    pub shape: Vec<usize>,
+    pub init: Init,
+    pub kind: Kind,
+    /// Whether weight decay applies by default.
+    pub decay: bool,
+}
+
+impl Spec {
+    fn weight(shape: Vec<usize>, init: Init) -> Spec {
+        Spec { name: "weight".into(), shape, init, kind: Kind::Trainable, decay: true }
+    }
+
+    /// Biases and norms: trained, never decayed by default.
+    fn plain(name: &str, shape: Vec<usize>, init: Init) -> Spec {
+        Spec { name: name.into(), shape, init, kind: Kind::Trainable, decay: false }
+    }
+
+    fn buffer(name: &str, shape: Vec<usize>, init: Init) -> Spec {
+        Spec { name: name.into(), shape, init, kind: Kind::Buffer, decay: false }
+    }
+
+    /// The same below `prefix`.
+    pub(crate) fn below(mut self, prefix: &str) -> Spec {
+        self.name = format!("{prefix}.{}", self.name);
+        self
+    }
+}
+
+/// What every layer answers. Shapes are those of one sample, without the batch axis.
+pub(crate) trait Layer {
+    fn name(&self) -> Option<&str>;
+    /// The shape it gives for this input, or why it cannot take it.
+    fn output(&self, input: &Shape) -> Result<Shape>;
+    /// Its tensors for this input shape, names below its own.
+    fn parameters(&self, _input: &Shape) -> Result<Vec<Spec>> {
+        Ok(Vec::new())
+    }
+    /// Multiply-adds of one sample's forward.
+    fn multiply_adds(&self, _input: &Shape) -> Result<u64> {
+        Ok(0)
+    }
+    fn forward(&self, pass: &mut Pass, input: Signal) -> Result<Signal>;
+    /// Layers inside, with their names below this one's: blocks.
+    fn inner(&self) -> Vec<(String, &[LayerOptions])> {
+        Vec::new()
+    }
+}
+
+macro_rules! layers {
+    ($($(#[$meta:meta])* $key:ident: $layer:ident,)*) => {
+        /// One layer of a model: an object with one key, the kind of layer, and its options.
+        #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+        #[serde(rename_all = "camelCase")]
+        pub enum LayerOptions {
+            $($(#[$meta])* $layer($layer),)*
+        }
+
+        impl LayerOptions {
+            pub(crate) fn layer(&self) -> &dyn Layer {
+                match self { $(LayerOptions::$layer(layer) => layer,)* }
+            }
+
+            /// The kind, as it is written in a configuration.
+            pub fn kind(&self) -> &'static str {
+                match self { $(LayerOptions::$layer(_) => stringify!($key),)* }
+            }
+        }
+    };
+}
+
+layers! {
+    linear: Linear,
+    conv1d: Conv1d,
+    conv2d: Conv2d,
+    batchNorm: BatchNorm,
+    layerNorm: LayerNorm,
+    rmsNorm: RmsNorm,
+    embedding: Embedding,
+    activation: Activation,
+    dropout: Dropout,
+    maxPool: MaxPool,
+    avgPool: AvgPool,
+    globalAvgPool: GlobalAvgPool,
+    tokenMean: TokenMean,
+    flatten: Flatten,
+    reshape: Reshape,
+    transpose: Transpose,
+    slice: Slice,
+    residual: Residual,
+    parallel: Parallel,
+}
+
+/// The name of the layer at `index` of a list below `prefix`: its own, or its place.
+pub(crate) fn name_at(prefix: &str, index: usize, layer: &LayerOptions) -> String {
+    let own = layer.layer().name().map_or_else(|| index.to_string(), str::to_string);
+    match prefix {
+        "" if layer.layer().name().is_none() => format!("layers.{own}"),
+        "" => own,
+        _ => format!("{prefix}.{own}"),
+    }
+}
+
+/// Walks a list from `input`, giving each layer's full name, input and output shape to `visit`, blocks' inner
+/// layers before the block itself; returns what comes out at the end. Errors name the layer.
+pub(crate) fn walk(
+    layers: &[LayerOptions],
+    prefix: &str,
+    input: &Shape,
+    visit: &mut impl FnMut(&str, &LayerOptions, &Shape, &Shape) -> Result<()>,
+) -> Result<Shape> {
+    let mut shape = input.clone();
+    for (index, options) in layers.iter().enumerate() {
+        let name = name_at(prefix, index, options);
+        for (below, inner) in options.layer().inner() {
+            let below = if below.is_empty() { name.clone() } else { format!("{name}.{below}") };
+            walk(inner, &below, &shape, &mut *visit as &mut dyn FnMut(&str, &LayerOptions, &Shape, &Shape) -> Result<()>)?;
+        }
+        let output = options.layer().output(&shape).map_err(|error| named(error, &name, options))?;
+        visit(&name, options, &shape, &output).map_err(|error| named(error, &name, options))?;
+        shape = output;
+    }
+    Ok(shape)
+}
+
+fn named(error: Error, name: &str, options: &LayerOptions) -> Error {
+    if error.path.starts_with(name) { error } else { error.at(&format!("{name} ({})", options.kind())) }
+}
+
+/// Runs a list of layers one after the other.
+pub(crate) fn forward(layers: &[LayerOptions], pass: &mut Pass, prefix: &str, input: Signal) -> Result<Signal> {
+    let mut signal = input;
+    for (index, options) in layers.iter().enumerate() {
+        let name = name_at(prefix, index, options);
+        let outer = std::mem::replace(&mut pass.prefix, name);
+        signal = options.layer().forward(pass, signal).map_err(|error| named(error, &pass.prefix, options))?;
+        pass.keep(&signal);
+        pass.prefix = outer;
+    }
+    Ok(signal)
+}

@@ -1,0 +1,34 @@
+//! A function of every element.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{Layer, Pass, Shape, Signal};
+use crate::error::Result;
+use crate::ops;
+
+/// A function of every element, as a layer of its own; `linear` has it built in.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Activation {
+    /// Name of the layer. Default: its place in the list.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// Which one.
+    pub function: ops::activation::Activation,
+}
+
+impl Layer for Activation {
+    fn name(&self) -> Option<&str> {
+        self.name.as_deref()
+    }
+
+    fn output(&self, input: &Shape) -> Result<Shape> {
+        input.dense().map(|_| input.clone())
+    }
+
+    fn forward(&self, pass: &mut Pass, input: Signal) -> Result<Signal> {
+        let x = input.dense()?;
+        ops::activation::activation(pass.tape, &x, self.function).map(Signal::Dense)
+    }
+}

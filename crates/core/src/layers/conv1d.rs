@@ -1,0 +1,99 @@
+//! One-dimensional convolution over `[channels, length]`.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::conv2d::window;
+use super::{Init, Layer, Pass, Shape, Signal, Spec};
+use crate::error::{Error, Result};
+use crate::ops;
+
+/// One-dimensional convolution (cross-correlation) over `[channels, length]`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Conv1d {
+    /// Name of the layer. Default: its place in the list.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// Count of output channels; at least 1.
+    pub channels: usize,
+    /// Kernel size; at least 1.
+    pub kernel: usize,
+    /// Step between two positions; at least 1.
+    #[serde(default = "one")]
+    pub stride: usize,
+    /// Zeros added on each side.
+    #[serde(default)]
+    pub padding: usize,
+    /// Distance between two kernel elements; at least 1.
+    #[serde(default = "one")]
+    pub dilation: usize,
+    /// Input and output channels are split into this many groups that do not see each other.
+    #[serde(default = "one")]
+    pub groups: usize,
+    /// Whether a bias is added.
+    #[serde(default = "yes")]
+    pub bias: bool,
+}
+
+fn one() -> usize {
+    1
+}
+fn yes() -> bool {
+    true
+}
+
+impl Conv1d {
+    fn sizes(&self, input: &Shape) -> Result<[usize; 2]> {
+        let [channels, length] = input.exactly::<2>("[channels, length]")?;
+        if self.channels == 0 || self.groups == 0 || channels % self.groups != 0 || self.channels % self.groups != 0 {
+            return Err(Error::shape(
+                "groups",
+                format!(
+                    "expected a count that divides {channels} input and {} output channels, got {}",
+                    self.channels, self.groups
+                ),
+            ));
+        }
+        Ok([channels, window(length, self.kernel, self.stride, self.padding, self.dilation)?])
+    }
+}
+
+impl Layer for Conv1d {
+    fn name(&self) -> Option<&str> {
+        self.name.as_deref()
+    }
+
+    fn output(&self, input: &Shape) -> Result<Shape> {
+        let [_, length] = self.sizes(input)?;
+        Ok(Shape::Dense(vec![self.channels, length]))
+    }
+
+    fn parameters(&self, input: &Shape) -> Result<Vec<Spec>> {
+        let [channels, _] = self.sizes(input)?;
+        let fan_in = channels / self.groups * self.kernel;
+        let init = Init::Uniform(1.0 / (fan_in as f64).sqrt());
+        let mut specs = vec![Spec::weight(vec![self.channels, channels / self.groups, self.kernel], init)];
+        if self.bias {
+            specs.push(Spec::plain("bias", vec![self.channels], init));
+        }
+        Ok(specs)
+    }
+
+    fn multiply_adds(&self, input: &Shape) -> Result<u64> {
+        let [channels, length] = self.sizes(input)?;
+        Ok((self.channels * length * channels / self.groups * self.kernel) as u64)
+    }
+
+    fn forward(&self, pass: &mut Pass, input: Signal) -> Result<Signal> {
+        let (x, weight) = (input.dense()?, pass.parameter("weight")?);
+        let bias = if self.bias { Some(pass.parameter("bias")?) } else { None };
+        let geometry = ops::conv1d::Conv1d {
+            stride: self.stride,
+            padding: self.padding,
+            dilation: self.dilation,
+            groups: self.groups,
+        };
+        ops::conv1d::conv1d(pass.tape, &x, &weight, bias.as_ref(), &geometry).map(Signal::Dense)
+    }
+}

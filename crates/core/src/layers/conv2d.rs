@@ -1,0 +1,145 @@
+//! Two-dimensional convolution over `[channels, height, width]`.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{Init, Layer, Pass, Shape, Signal, Spec};
+use crate::error::{Error, Result};
+use crate::ops;
+
+/// A size for both axes, or `[height, width]`.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum Pair {
+    Both(usize),
+    Each([usize; 2]),
+}
+
+impl Pair {
+    pub(crate) fn sizes(self) -> [usize; 2] {
+        match self {
+            Pair::Both(size) => [size, size],
+            Pair::Each(sizes) => sizes,
+        }
+    }
+}
+
+/// Two-dimensional convolution (cross-correlation, as everywhere) over `[channels, height, width]`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Conv2d {
+    /// Name of the layer; its tensors are `<name>.weight` and `<name>.bias`. Default: its place in the list.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// Count of output channels; at least 1.
+    pub channels: usize,
+    /// Kernel size, one number or `[height, width]`; at least 1.
+    pub kernel: Pair,
+    /// Step between two positions; at least 1.
+    #[serde(default = "one")]
+    pub stride: Pair,
+    /// Zeros added on each side.
+    #[serde(default = "zero")]
+    pub padding: Pair,
+    /// Distance between two kernel elements; at least 1.
+    #[serde(default = "one")]
+    pub dilation: Pair,
+    /// Input and output channels are split into this many groups that do not see each other.
+    #[serde(default = "single")]
+    pub groups: usize,
+    /// Whether a bias is added.
+    #[serde(default = "yes")]
+    pub bias: bool,
+}
+
+fn one() -> Pair {
+    Pair::Both(1)
+}
+fn zero() -> Pair {
+    Pair::Both(0)
+}
+fn single() -> usize {
+    1
+}
+fn yes() -> bool {
+    true
+}
+
+/// The size along one axis after a window of `kernel` moved over it.
+pub(crate) fn window(size: usize, kernel: usize, stride: usize, padding: usize, dilation: usize) -> Result<usize> {
+    if kernel == 0 || stride == 0 || dilation == 0 {
+        return Err(Error::config("", "expected kernel, stride and dilation above 0"));
+    }
+    let (padded, reach) = (size + 2 * padding, dilation * (kernel - 1) + 1);
+    if padded < reach {
+        return Err(Error::shape("", format!("expected a size of at least {reach} for this kernel, got {padded}")));
+    }
+    Ok((padded - reach) / stride + 1)
+}
+
+impl Conv2d {
+    fn sizes(&self, input: &Shape) -> Result<[usize; 3]> {
+        let [channels, height, width] = input.exactly::<3>("[channels, height, width]")?;
+        if self.channels == 0 || self.groups == 0 || channels % self.groups != 0 || self.channels % self.groups != 0 {
+            return Err(Error::shape(
+                "groups",
+                format!(
+                    "expected a count that divides {channels} input and {} output channels, got {}",
+                    self.channels, self.groups
+                ),
+            ));
+        }
+        let axis = |size, i: usize| {
+            window(
+                size,
+                self.kernel.sizes()[i],
+                self.stride.sizes()[i],
+                self.padding.sizes()[i],
+                self.dilation.sizes()[i],
+            )
+        };
+        Ok([channels, axis(height, 0)?, axis(width, 1)?])
+    }
+}
+
+impl Layer for Conv2d {
+    fn name(&self) -> Option<&str> {
+        self.name.as_deref()
+    }
+
+    fn output(&self, input: &Shape) -> Result<Shape> {
+        let [_, height, width] = self.sizes(input)?;
+        Ok(Shape::Dense(vec![self.channels, height, width]))
+    }
+
+    fn parameters(&self, input: &Shape) -> Result<Vec<Spec>> {
+        let [channels, ..] = self.sizes(input)?;
+        let [kernel_height, kernel_width] = self.kernel.sizes();
+        let fan_in = channels / self.groups * kernel_height * kernel_width;
+        let init = Init::Uniform(1.0 / (fan_in as f64).sqrt());
+        let shape = vec![self.channels, channels / self.groups, kernel_height, kernel_width];
+        let mut specs = vec![Spec::weight(shape, init)];
+        if self.bias {
+            specs.push(Spec::plain("bias", vec![self.channels], init));
+        }
+        Ok(specs)
+    }
+
+    fn multiply_adds(&self, input: &Shape) -> Result<u64> {
+        let [channels, height, width] = self.sizes(input)?;
+        let kernel: usize = self.kernel.sizes().iter().product();
+        Ok((self.channels * height * width * channels / self.groups * kernel) as u64)
+    }
+
+    fn forward(&self, pass: &mut Pass, input: Signal) -> Result<Signal> {
+        let (x, weight) = (input.dense()?, pass.parameter("weight")?);
+        let bias = if self.bias { Some(pass.parameter("bias")?) } else { None };
+        let geometry = ops::conv2d::Conv2d {
+            stride: self.stride.sizes(),
+            padding: self.padding.sizes(),
+            dilation: self.dilation.sizes(),
+            groups: self.groups,
+        };
+        ops::conv2d::conv2d(pass.tape, &x, &weight, bias.as_ref(), &geometry).map(Signal::Dense)
+    }
+}

@@ -1,0 +1,42 @@
+//! Zeroes elements at random while training and scales the others up.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{Layer, Mode, Pass, Shape, Signal};
+use crate::error::{Error, Result};
+use crate::ops;
+
+/// While training each element is 0 with probability `rate`, the others are divided by 1 − rate. The mask depends on
+/// seed, epoch, layer name and sample id alone: splitting a batch changes nothing.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Dropout {
+    /// Name of the layer. Default: its place in the list.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// Probability of 0; 0 ≤ rate < 1.
+    pub rate: f64,
+}
+
+impl Layer for Dropout {
+    fn name(&self) -> Option<&str> {
+        self.name.as_deref()
+    }
+
+    fn output(&self, input: &Shape) -> Result<Shape> {
+        if !(0.0..1.0).contains(&self.rate) {
+            return Err(Error::config("rate", format!("expected 0 ≤ rate < 1, got {}", self.rate)));
+        }
+        input.dense().map(|_| input.clone())
+    }
+
+    fn forward(&self, pass: &mut Pass, input: Signal) -> Result<Signal> {
+        let x = input.dense()?;
+        if pass.mode == Mode::Evaluate || self.rate == 0.0 {
+            return Ok(Signal::Dense(x));
+        }
+        let key = pass.key.with("dropout").with(pass.prefix.as_str());
+        ops::dropout::dropout(pass.tape, &x, self.rate, key, pass.ids).map(Signal::Dense)
+    }
+}

@@ -1,0 +1,55 @@
+//! Layer normalization over the last axis, with scale and shift.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{Init, Layer, Pass, Shape, Signal, Spec};
+use crate::error::{Error, Result};
+use crate::ops;
+
+/// Layer normalization over the last axis, with scale and shift.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct LayerNorm {
+    /// Name of the layer. Default: its place in the list.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// Added under the root; above 0.
+    #[serde(default = "epsilon")]
+    pub epsilon: f64,
+}
+
+fn epsilon() -> f64 {
+    1e-5
+}
+
+impl Layer for LayerNorm {
+    fn name(&self) -> Option<&str> {
+        self.name.as_deref()
+    }
+
+    fn output(&self, input: &Shape) -> Result<Shape> {
+        if !(self.epsilon > 0.0) {
+            return Err(Error::config("epsilon", format!("expected a number above 0, got {}", self.epsilon)));
+        }
+        input.width().map(|_| input.clone())
+    }
+
+    fn parameters(&self, input: &Shape) -> Result<Vec<Spec>> {
+        let width = input.width()?;
+        Ok(vec![
+            Spec::plain("weight", vec![width], Init::Constant(1.0)),
+            Spec::plain("bias", vec![width], Init::Constant(0.0)),
+        ])
+    }
+
+    fn multiply_adds(&self, input: &Shape) -> Result<u64> {
+        Ok(input.elements() as u64)
+    }
+
+    fn forward(&self, pass: &mut Pass, input: Signal) -> Result<Signal> {
+        let (x, weight) = (input.dense()?, pass.parameter("weight")?);
+        let bias = pass.parameter("bias")?;
+        ops::layer_norm::layer_norm(pass.tape, &x, &weight, &bias, self.epsilon).map(Signal::Dense)
+    }
+}

@@ -1,0 +1,69 @@
+//! Fully connected layer: `y = activation(x · weightᵀ + bias)` over the last axis.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{Init, Layer, Pass, Shape, Signal, Spec};
+use crate::error::{Error, Result};
+use crate::ops;
+use crate::ops::activation::Activation;
+
+/// Fully connected layer over the last axis of `[features]` or `[length, features]`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Linear {
+    /// Name of the layer; its tensors are `<name>.weight` and `<name>.bias`. Default: its place in the list.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// Count of outputs; at least 1.
+    pub outputs: usize,
+    /// Whether a bias is added.
+    #[serde(default = "yes")]
+    pub bias: bool,
+    /// Applied to the result.
+    #[serde(default)]
+    pub activation: Activation,
+}
+
+fn yes() -> bool {
+    true
+}
+
+impl Layer for Linear {
+    fn name(&self) -> Option<&str> {
+        self.name.as_deref()
+    }
+
+    fn output(&self, input: &Shape) -> Result<Shape> {
+        input.width()?;
+        if self.outputs == 0 {
+            return Err(Error::config("outputs", "expected an integer above 0, got 0"));
+        }
+        let mut sizes = input.dense()?.to_vec();
+        if let Some(last) = sizes.last_mut() {
+            *last = self.outputs;
+        }
+        Ok(Shape::Dense(sizes))
+    }
+
+    fn parameters(&self, input: &Shape) -> Result<Vec<Spec>> {
+        let inputs = input.width()?;
+        // PyTorch's kaiming_uniform with a = √5 comes to ±1/√fan_in, for weight and bias alike.
+        let init = Init::Uniform(1.0 / (inputs.max(1) as f64).sqrt());
+        let mut specs = vec![Spec::weight(vec![self.outputs, inputs], init)];
+        if self.bias {
+            specs.push(Spec::plain("bias", vec![self.outputs], init));
+        }
+        Ok(specs)
+    }
+
+    fn multiply_adds(&self, input: &Shape) -> Result<u64> {
+        Ok((input.elements() * self.outputs) as u64)
+    }
+
+    fn forward(&self, pass: &mut Pass, input: Signal) -> Result<Signal> {
+        let (x, weight) = (input.dense()?, pass.parameter("weight")?);
+        let bias = if self.bias { Some(pass.parameter("bias")?) } else { None };
+        ops::linear::linear(pass.tape, &x, &weight, bias.as_ref(), self.activation).map(Signal::Dense)
+    }
+}

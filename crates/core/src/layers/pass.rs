@@ -1,0 +1,75 @@
+//! One forward: the tape it is recorded on, the parameter values it uses, what it was asked to keep.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use crate::error::{Error, Result};
+use crate::random::Key;
+use crate::tape::{Tape, Value};
+use crate::tensor::Tensor;
+
+/// The parameter values of one forward, by name: a trained student's leaves, a frozen teacher's constants,
+/// an average. No layer knows which.
+pub type Bound = BTreeMap<String, Value>;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// Dropout on, batch statistics.
+    Train,
+    /// Dropout off, running statistics: teachers, validation, predictions.
+    Evaluate,
+}
+
+/// What flows from layer to layer.
+#[derive(Clone, Debug)]
+pub enum Signal {
+    Dense(Value),
+    Ids(Tensor),
+    Ragged { ids: Arc<Vec<u32>>, offsets: Arc<Vec<u32>> },
+}
+
+impl Signal {
+    pub(crate) fn dense(self) -> Result<Value> {
+        match self {
+            Signal::Dense(value) => Ok(value),
+            _ => Err(Error::shape("", "expected numbers, got ids; put an embedding layer before")),
+        }
+    }
+}
+
+pub struct Pass<'a> {
+    pub(crate) tape: &'a mut Tape,
+    pub(crate) bound: &'a Bound,
+    pub(crate) mode: Mode,
+    /// Random numbers of this forward, keyed by seed, epoch and view; a layer adds its name.
+    pub(crate) key: Key,
+    /// Sample ids of the rows: masks are keyed by them, never by position.
+    pub(crate) ids: &'a [u64],
+    /// Full name of the layer that runs.
+    pub(crate) prefix: String,
+    /// Layers whose outputs are to be kept.
+    pub(crate) wanted: &'a BTreeSet<String>,
+    pub(crate) hidden: BTreeMap<String, Value>,
+    pub(crate) buffer_updates: Vec<(String, Tensor)>,
+}
+
+impl Pass<'_> {
+    /// A tensor of the layer that runs.
+    pub(crate) fn parameter(&self, name: &str) -> Result<Value> {
+        let full = format!("{}.{name}", self.prefix);
+        self.bound.get(&full).cloned().ok_or_else(|| Error::internal(format!("no parameter {full}")))
+    }
+
+    /// A new value for a buffer of the layer that runs, applied after the step.
+    pub(crate) fn update_buffer(&mut self, name: &str, tensor: Tensor) {
+        self.buffer_updates.push((format!("{}.{name}", self.prefix), tensor));
+    }
+
+    pub(crate) fn keep(&mut self, signal: &Signal) {
+        if let Signal::Dense(value) = signal
+            && self.wanted.contains(&self.prefix)
+        {
+            self.hidden.insert(self.prefix.clone(), value.clone());
+        }
+    }
+}

@@ -1,0 +1,124 @@
+//! Pooling over windows of `[channels, height, width]`.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::conv2d::{Pair, window};
+use super::{Layer, Pass, Shape, Signal};
+use crate::error::{Error, Result};
+use crate::ops;
+
+fn zero() -> Pair {
+    Pair::Both(0)
+}
+
+fn geometry(kernel: Pair, stride: Option<Pair>, padding: Pair) -> ops::pool2d::Window {
+    ops::pool2d::Window {
+        kernel: kernel.sizes(),
+        stride: stride.unwrap_or(kernel).sizes(),
+        padding: padding.sizes(),
+    }
+}
+
+fn pooled(input: &Shape, kernel: Pair, stride: Option<Pair>, padding: Pair) -> Result<Shape> {
+    let [channels, height, width] = input.exactly::<3>("[channels, height, width]")?;
+    let geometry = geometry(kernel, stride, padding);
+    let axis = |size, i: usize| {
+        if 2 * geometry.padding[i] > geometry.kernel[i] {
+            return Err(Error::config(
+                "padding",
+                format!("expected at most half of the kernel {}, got {}", geometry.kernel[i], geometry.padding[i]),
+            ));
+        }
+        window(size, geometry.kernel[i], geometry.stride[i], geometry.padding[i], 1)
+    };
+    Ok(Shape::Dense(vec![channels, axis(height, 0)?, axis(width, 1)?]))
+}
+
+/// The largest value of each window.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct MaxPool {
+    /// Name of the layer. Default: its place in the list.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// Window size, one number or `[height, width]`; at least 1.
+    pub kernel: Pair,
+    /// Step between two windows. Default: the window size.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stride: Option<Pair>,
+    /// Added on each side; at most half of the window.
+    #[serde(default = "zero")]
+    pub padding: Pair,
+}
+
+impl Layer for MaxPool {
+    fn name(&self) -> Option<&str> {
+        self.name.as_deref()
+    }
+
+    fn output(&self, input: &Shape) -> Result<Shape> {
+        pooled(input, self.kernel, self.stride, self.padding)
+    }
+
+    fn forward(&self, pass: &mut Pass, input: Signal) -> Result<Signal> {
+        let geometry = geometry(self.kernel, self.stride, self.padding);
+        ops::pool2d::max_pool2d(pass.tape, &input.dense()?, &geometry).map(Signal::Dense)
+    }
+}
+
+/// The mean of each window, padding counted as zeros.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct AvgPool {
+    /// Name of the layer. Default: its place in the list.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// Window size, one number or `[height, width]`; at least 1.
+    pub kernel: Pair,
+    /// Step between two windows. Default: the window size.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stride: Option<Pair>,
+    /// Added on each side; at most half of the window.
+    #[serde(default = "zero")]
+    pub padding: Pair,
+}
+
+impl Layer for AvgPool {
+    fn name(&self) -> Option<&str> {
+        self.name.as_deref()
+    }
+
+    fn output(&self, input: &Shape) -> Result<Shape> {
+        pooled(input, self.kernel, self.stride, self.padding)
+    }
+
+    fn forward(&self, pass: &mut Pass, input: Signal) -> Result<Signal> {
+        let geometry = geometry(self.kernel, self.stride, self.padding);
+        ops::pool2d::avg_pool2d(pass.tape, &input.dense()?, &geometry).map(Signal::Dense)
+    }
+}
+
+/// The mean of each channel: `[channels, height, width]` becomes `[channels]`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct GlobalAvgPool {
+    /// Name of the layer. Default: its place in the list.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+}
+
+impl Layer for GlobalAvgPool {
+    fn name(&self) -> Option<&str> {
+        self.name.as_deref()
+    }
+
+    fn output(&self, input: &Shape) -> Result<Shape> {
+        let [channels, _, _] = input.exactly::<3>("[channels, height, width]")?;
+        Ok(Shape::Dense(vec![channels]))
+    }
+
+    fn forward(&self, pass: &mut Pass, input: Signal) -> Result<Signal> {
+        ops::pool2d::global_avg_pool(pass.tape, &input.dense()?).map(Signal::Dense)
+    }
+}

@@ -1,0 +1,42 @@
+//! The same numbers under other sizes.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{Layer, Pass, Shape, Signal, show};
+use crate::error::{Error, Result};
+use crate::ops;
+
+/// The same numbers of a sample under other sizes, order unchanged.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Reshape {
+    /// Name of the layer. Default: its place in the list.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// New sizes of one sample, without the batch axis; their product is unchanged.
+    pub shape: Vec<usize>,
+}
+
+impl Layer for Reshape {
+    fn name(&self) -> Option<&str> {
+        self.name.as_deref()
+    }
+
+    fn output(&self, input: &Shape) -> Result<Shape> {
+        let sizes = input.dense()?;
+        if sizes.iter().product::<usize>() != self.shape.iter().product() {
+            return Err(Error::shape(
+                "shape",
+                format!("expected as many elements as {}, got {}", show(sizes), show(&self.shape)),
+            ));
+        }
+        Ok(Shape::Dense(self.shape.clone()))
+    }
+
+    fn forward(&self, pass: &mut Pass, input: Signal) -> Result<Signal> {
+        let x = input.dense()?;
+        let sizes: Vec<usize> = std::iter::once(x.dims()[0]).chain(self.shape.iter().copied()).collect();
+        ops::reshape::reshape(pass.tape, &x, &sizes).map(Signal::Dense)
+    }
+}

@@ -1,0 +1,53 @@
+//! Root-mean-square normalization over the last axis, with scale.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{Init, Layer, Pass, Shape, Signal, Spec};
+use crate::error::{Error, Result};
+use crate::ops;
+
+/// Root-mean-square normalization over the last axis, with scale.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct RmsNorm {
+    /// Name of the layer. Default: its place in the list.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// Added under the root; above 0.
+    #[serde(default = "epsilon")]
+    pub epsilon: f64,
+}
+
+fn epsilon() -> f64 {
+    1e-6
+}
+
+impl Layer for RmsNorm {
+    fn name(&self) -> Option<&str> {
+        self.name.as_deref()
+    }
+
+    fn output(&self, input: &Shape) -> Result<Shape> {
+        if !(self.epsilon > 0.0) {
+            return Err(Error::config("epsilon", format!("expected a number above 0, got {}", self.epsilon)));
+        }
+        input.width().map(|_| input.clone())
+    }
+
+    fn parameters(&self, input: &Shape) -> Result<Vec<Spec>> {
+        let width = input.width()?;
+        Ok(vec![
+            Spec::plain("weight", vec![width], Init::Constant(1.0)),
+        ])
+    }
+
+    fn multiply_adds(&self, input: &Shape) -> Result<u64> {
+        Ok(input.elements() as u64)
+    }
+
+    fn forward(&self, pass: &mut Pass, input: Signal) -> Result<Signal> {
+        let (x, weight) = (input.dense()?, pass.parameter("weight")?);
+        ops::rms_norm::rms_norm(pass.tape, &x, &weight, self.epsilon).map(Signal::Dense)
+    }
+}

@@ -1,0 +1,60 @@
+//! The shape of one sample between two layers, without the batch axis.
+
+use crate::error::{Error, Result};
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Shape {
+    /// Numbers: `[features]`, `[length, width]`, `[channels, height, width]`.
+    Dense(Vec<usize>),
+    /// Ids: a fixed count in every sample, or `None` where rows are ragged.
+    Ids(Option<usize>),
+}
+
+impl Shape {
+    /// The sizes of numbers; ids are refused.
+    pub(crate) fn dense(&self) -> Result<&[usize]> {
+        match self {
+            Shape::Dense(sizes) => Ok(sizes),
+            Shape::Ids(_) => Err(Error::shape("", "expected numbers, got ids; put an embedding layer before")),
+        }
+    }
+
+    /// Exactly `N` sizes; `wanted` says what they are.
+    pub(crate) fn exactly<const N: usize>(&self, wanted: &str) -> Result<[usize; N]> {
+        let sizes = self.dense()?;
+        sizes.try_into().map_err(|_| Error::shape("", format!("expected {wanted}, got {}", show(sizes))))
+    }
+
+    /// The last size, of rank 1 or 2: what linear layers and norms work on.
+    pub(crate) fn width(&self) -> Result<usize> {
+        match self.dense()? {
+            [width] | [_, width] => Ok(*width),
+            sizes => Err(Error::shape(
+                "",
+                format!("expected [features] or [length, features], got {}; put {{ flatten: {{}} }} before", show(sizes)),
+            )),
+        }
+    }
+
+    pub fn elements(&self) -> usize {
+        match self {
+            Shape::Dense(sizes) => sizes.iter().product(),
+            Shape::Ids(length) => length.unwrap_or(0),
+        }
+    }
+}
+
+impl std::fmt::Display for Shape {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Shape::Dense(sizes) => f.write_str(&show(sizes)),
+            Shape::Ids(Some(length)) => write!(f, "{length} ids"),
+            Shape::Ids(None) => f.write_str("ids"),
+        }
+    }
+}
+
+/// `[1, 28, 28]`.
+pub fn show(sizes: &[usize]) -> String {
+    format!("{sizes:?}")
+}

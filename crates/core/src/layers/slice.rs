@@ -1,0 +1,52 @@
+//! A part of one axis of a sample.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{Layer, Pass, Shape, Signal, show};
+use crate::error::{Error, Result};
+use crate::ops;
+
+/// A part of one axis of a sample: elements `start` to `end − 1`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Slice {
+    /// Name of the layer. Default: its place in the list.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// The axis, counted from 0 without the batch axis.
+    pub axis: usize,
+    /// First element.
+    pub start: usize,
+    /// One after the last element; above `start`.
+    pub end: usize,
+}
+
+impl Layer for Slice {
+    fn name(&self) -> Option<&str> {
+        self.name.as_deref()
+    }
+
+    fn output(&self, input: &Shape) -> Result<Shape> {
+        let mut sizes = input.dense()?.to_vec();
+        if self.axis >= sizes.len() || self.start >= self.end || self.end > sizes[self.axis] {
+            return Err(Error::shape(
+                "",
+                format!(
+                    "expected a part of an axis of {}, got axis {} from {} to {}",
+                    show(&sizes),
+                    self.axis,
+                    self.start,
+                    self.end
+                ),
+            ));
+        }
+        sizes[self.axis] = self.end - self.start;
+        Ok(Shape::Dense(sizes))
+    }
+
+    fn forward(&self, pass: &mut Pass, input: Signal) -> Result<Signal> {
+        let x = input.dense()?;
+        ops::slice::slice(pass.tape, &x, self.axis + 1, self.start, self.end).map(Signal::Dense)
+    }
+}
