@@ -12,7 +12,7 @@ pub(crate) mod kernels;
 pub mod layers;
 pub mod losses;
 pub mod metrics;
-pub mod model;
+pub mod models;
 pub mod ops;
 pub mod optimizers;
 pub mod outputs;

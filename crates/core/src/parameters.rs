@@ -1,9 +1,12 @@
 //! Named tensors: what the optimizer, the generator and the files exchange. Sorted by name, so every
 //! walk over them has one order in every process.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use crate::tensor::Tensor;
+use crate::error::{Candle, Error, Result};
+use crate::layers::Bound;
+use crate::tape::{Tape, Value};
+use crate::tensor::{Tensor, to_f64};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -15,7 +18,7 @@ pub enum Kind {
 
 #[derive(Clone, Debug)]
 pub struct Parameter {
-    pub tensor: Tensor,
+    pub(crate) tensor: Tensor,
     pub kind: Kind,
     /// Whether weight decay applies: not to biases and norms.
     pub decay: bool,
@@ -24,3 +27,49 @@ pub struct Parameter {
 /// Name → tensor. Cloning shares the numbers; `deep_copy` does not.
 #[derive(Clone, Debug, Default)]
 pub struct Parameters(pub(crate) BTreeMap<String, Parameter>);
+
+impl Parameters {
+    /// Values that nothing is trained through: a frozen teacher, validation, predictions.
+    pub(crate) fn constants(&self) -> Bound {
+        self.0.iter().map(|(name, parameter)| (name.clone(), Value::constant(parameter.tensor.clone()))).collect()
+    }
+
+    /// Values of a trained model: trainable tensors become leaves of the tape, except frozen ones.
+    pub(crate) fn leaves(&self, tape: &mut Tape, frozen: &BTreeSet<String>) -> Bound {
+        let bind = |(name, parameter): (&String, &Parameter)| {
+            let trained = parameter.kind == Kind::Trainable && !frozen.contains(name);
+            let tensor = parameter.tensor.clone();
+            (name.clone(), if trained { tape.leaf(tensor) } else { Value::constant(tensor) })
+        };
+        self.0.iter().map(bind).collect()
+    }
+
+    /// The same numbers in storage of their own.
+    pub fn deep_copy(&self) -> Result<Parameters> {
+        let copy = |(name, parameter): (&String, &Parameter)| {
+            let tensor = parameter.tensor.force_contiguous().ok_or_internal()?;
+            Ok((name.clone(), Parameter { tensor, ..parameter.clone() }))
+        };
+        self.0.iter().map(copy).collect::<Result<_>>().map(Parameters)
+    }
+
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.keys().map(String::as_str)
+    }
+
+    /// Shape and numbers of one tensor.
+    pub fn get(&self, name: &str) -> Result<(Vec<usize>, Vec<f32>)> {
+        let parameter = self.0.get(name).ok_or_else(|| Error::config(name, "expected a parameter of this model"))?;
+        let values = to_f64(&parameter.tensor)?.into_iter().map(|value| value as f32).collect();
+        Ok((parameter.tensor.dims().to_vec(), values))
+    }
+
+    /// Count of numbers.
+    pub fn elements(&self) -> u64 {
+        self.0.values().map(|parameter| parameter.tensor.elem_count() as u64).sum()
+    }
+
+    pub fn bytes(&self) -> u64 {
+        self.0.values().map(|p| (p.tensor.elem_count() * p.tensor.dtype().size_in_bytes()) as u64).sum()
+    }
+}

@@ -227,7 +227,7 @@ impl Gradients {
     }
 }
 
-fn add_in_place(into: &Tensor, other: &Tensor) -> Result<()> {
+pub(crate) fn add_in_place(into: &Tensor, other: &Tensor) -> Result<()> {
     if into.device().is_cpu() && into.dtype() == DType::F32 && into.is_contiguous() {
         let other = other.contiguous().ok_or_internal()?;
         let other = crate::tensor::read::<f32>(&other)?;

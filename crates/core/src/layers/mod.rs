@@ -27,7 +27,7 @@ mod transpose;
 pub use activation::Activation;
 pub use batch_norm::BatchNorm;
 pub use conv1d::Conv1d;
-pub use conv2d::Conv2d;
+pub use conv2d::{Conv2d, Pair};
 pub use dropout::Dropout;
 pub use embedding::Embedding;
 pub use flatten::Flatten;

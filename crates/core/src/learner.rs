@@ -1,0 +1,303 @@
+//! One learner: a model with the parameters it trains, its optimizer and losses; and one step of it.
+//!
+//! teacher forward (or a column of the batch) → student forward → losses → backward → clip → update.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use crate::batch::Batch;
+use crate::check::Watch;
+use crate::error::{Candle, Code, Error, Result};
+use crate::layers::Mode;
+use crate::losses::{Losses, LossesOptions};
+use crate::models::{Model, Request};
+use crate::optimizers::{self, Average, Optimizer, OptimizerOptions};
+use crate::parameters::{Kind, Parameters};
+use crate::random::Key;
+use crate::tape::{Engine, Tape};
+use crate::tensor::{Tensor, to_f64};
+
+/// Where a learner's teacher signal comes from.
+#[derive(Clone)]
+pub enum Teacher {
+    /// A frozen model, asked at every step, in evaluation mode.
+    Model(Box<Model>),
+    /// The batch's own column of logits, found by sample id.
+    Column,
+}
+
+impl Teacher {
+    pub(crate) fn logits(&self, batch: &Batch) -> Result<Tensor> {
+        match self {
+            Teacher::Model(model) => model.logits(&batch.inputs, &batch.ids).map_err(|error| error.at("teacher")),
+            Teacher::Column => batch.teacher_logits.clone().ok_or_else(|| {
+                Error::data("teacherLogits", "expected a column of teacher logits in this batch, got none")
+            }),
+        }
+    }
+}
+
+/// Where in the run a step is.
+#[derive(Clone)]
+pub(crate) struct At {
+    /// Optimizer steps done before this one.
+    pub step: u64,
+    pub seed: u64,
+    pub rate: f64,
+    /// Whether the norms of the terms' gradients and the global norm are wanted.
+    pub norms: bool,
+    pub cancel: Arc<AtomicBool>,
+}
+
+/// Numbers of one step.
+#[derive(Clone, Debug, Default)]
+pub struct StepNumbers {
+    pub loss: f64,
+    pub rows: usize,
+    /// Unweighted value of each loss.
+    pub terms: BTreeMap<&'static str, f64>,
+    /// Weight of each loss at this step.
+    pub weights: BTreeMap<&'static str, f64>,
+    /// Norm of each weighted loss's gradient at the student's outputs, where it was asked for.
+    pub term_norms: BTreeMap<&'static str, f64>,
+    /// Global norm of the parameters' gradients before clipping, where it was asked for or clipping needs it.
+    pub gradient_norm: Option<f64>,
+}
+
+pub struct Learner {
+    pub(crate) model: Model,
+    pub(crate) losses: Losses,
+    pub(crate) optimizer: Optimizer,
+    pub(crate) average: Option<Average>,
+    pub(crate) frozen: BTreeSet<String>,
+    clip_norm: Option<f64>,
+}
+
+/// What makes a learner besides its model.
+pub struct LearnerOptions<'a> {
+    pub losses: &'a LossesOptions,
+    pub optimizer: &'a OptimizerOptions,
+    pub freeze: &'a [String],
+    pub clip_norm: Option<f64>,
+    pub average_decay: Option<f64>,
+}
+
+impl Learner {
+    /// Takes a copy of the model's parameters: the model that was given stays as it is.
+    pub fn new(model: &Model, options: &LearnerOptions) -> Result<Learner> {
+        let mut model = model.clone();
+        model.parameters = model.parameters.deep_copy()?;
+        let frozen = frozen(&model.parameters, options.freeze)?;
+        let trained: Parameters = Parameters(
+            model.parameters.0.iter()
+                .filter(|(name, parameter)| parameter.kind == Kind::Trainable && !frozen.contains(*name))
+                .map(|(name, parameter)| (name.clone(), parameter.clone()))
+                .collect(),
+        );
+        if trained.0.is_empty() {
+            return Err(Error::new(
+                Code::ProofFailed,
+                "freeze",
+                "expected at least one trainable tensor to be left, got none: nothing would be learnt",
+            ));
+        }
+        Ok(Learner {
+            losses: Losses::new(options.losses)?,
+            optimizer: Optimizer::new(options.optimizer, &trained)?,
+            average: options.average_decay.map(|decay| Average::new(decay, &model.parameters)).transpose()?,
+            model,
+            frozen,
+            clip_norm: options.clip_norm,
+        })
+    }
+
+    /// The model with the parameters that count: the average where one is kept.
+    pub(crate) fn current(&self) -> Model {
+        let mut model = self.model.clone();
+        if let Some(average) = &self.average {
+            model.parameters = average.parameters(&self.model.parameters);
+        }
+        model
+    }
+
+    /// One optimizer step over the batches of one accumulation.
+    pub(crate) fn step(
+        &mut self,
+        batches: &[Batch],
+        teacher: Option<&Teacher>,
+        at: &At,
+        watch: &mut Watch,
+    ) -> Result<StepNumbers> {
+        let plan = self.losses.plan(batches, at.step)?;
+        let mut numbers = StepNumbers::default();
+        let mut sums: BTreeMap<String, Tensor> = BTreeMap::new();
+        let mut squares: BTreeMap<&'static str, f64> = BTreeMap::new();
+        for batch in batches {
+            let teacher_logits = match teacher {
+                Some(teacher) if self.losses.needs().teacher_logits.is_some() => Some(teacher.logits(batch)?),
+                _ => None,
+            };
+            let mut tape = Tape::cancellable(Engine::Kernels, at.cancel.clone());
+            let bound = self.model.parameters.leaves(&mut tape, &self.frozen);
+            let inputs = self.model.preprocessing.apply(&batch.inputs)?;
+            let key = Key::new(at.seed).with("forward").with(batch.epoch);
+            let outputs = self.model.network.forward(
+                &mut tape,
+                &bound,
+                &inputs,
+                &batch.ids,
+                &Request::default(),
+                Mode::Train,
+                key,
+            )?;
+            let applied =
+                self.losses.apply(&mut tape, &outputs, teacher_logits.as_ref(), batch, &plan, at.step, at.norms);
+            let applied = match applied {
+                Err(error) if error.code == Code::NotFinite => {
+                    return Err(self.first_not_finite(batch, at, error));
+                }
+                other => other?,
+            };
+            let updates = outputs.buffer_updates;
+            numbers.loss += applied.total;
+            numbers.rows += batch.rows();
+            for (name, term) in &applied.terms {
+                *numbers.terms.entry(name).or_default() += term.value;
+                numbers.weights.insert(name, term.weight);
+                if let Some(norm) = term.gradient_norm {
+                    *squares.entry(name).or_default() += norm * norm;
+                }
+            }
+            let mut gradients = tape.backward(applied.seeds)?;
+            for (name, value) in &bound {
+                if value.node().is_none() {
+                    continue;
+                }
+                let Some(gradient) = gradients.take(value) else {
+                    watch.unreached(name);
+                    continue;
+                };
+                match sums.get(name) {
+                    None => {
+                        sums.insert(name.clone(), gradient);
+                    }
+                    Some(sum) => crate::tape::add_in_place(sum, &gradient)?,
+                }
+            }
+            // Each batch follows the running statistics of the one before, as if there were no accumulation.
+            for (name, tensor) in updates {
+                if let Some(parameter) = self.model.parameters.0.get_mut(&name) {
+                    parameter.tensor = tensor;
+                }
+            }
+        }
+        numbers.term_norms = squares.into_iter().map(|(name, square)| (name, square.sqrt())).collect();
+        if at.norms || self.clip_norm.is_some() {
+            let norm = optimizers::global_norm(&sums)?;
+            if !norm.is_finite() {
+                let name = sums.iter().find(|(_, g)| !all_finite(g).unwrap_or(false)).map_or("", |(name, _)| name);
+                return Err(Error::new(
+                    Code::NotFinite,
+                    name,
+                    format!("the gradient is not finite at step {}; lower the learning rate or set clipNorm", at.step + 1),
+                ));
+            }
+            numbers.gradient_norm = Some(norm);
+            if let Some(limit) = self.clip_norm
+                && norm > limit
+            {
+                optimizers::scale_gradients(&mut sums, limit / norm)?;
+            }
+        }
+        watch.gradients(&sums)?;
+        self.optimizer.step(&self.model.parameters, &sums, at.rate)?;
+        if let Some(average) = &mut self.average {
+            average.update(&self.model.parameters)?;
+        }
+        Ok(numbers)
+    }
+
+    /// Looks for what went wrong first, in the order of the walk: inputs, parameters, layers.
+    fn first_not_finite(&self, batch: &Batch, at: &At, error: Error) -> Error {
+        let step = at.step + 1;
+        let bad = |path: String, what: &str| Error::new(Code::NotFinite, path, format!("{what} is not finite at step {step}"));
+        for (name, parameter) in &self.model.parameters.0 {
+            if !all_finite(&parameter.tensor).unwrap_or(true) {
+                return bad(name.clone(), "the parameter");
+            }
+        }
+        let hidden = || -> Result<Option<String>> {
+            let mut tape = Tape::new(Engine::Kernels);
+            let inputs = self.model.preprocessing.apply(&batch.inputs)?;
+            let request = Request { hidden: self.model.network.layer_names().clone() };
+            let (bound, key) = (self.model.parameters.constants(), Key::new(at.seed).with("forward").with(batch.epoch));
+            let outputs =
+                self.model.network.forward(&mut tape, &bound, &inputs, &batch.ids, &request, Mode::Train, key)?;
+            for name in self.model.network.order() {
+                if let Some(value) = outputs.hidden.get(name)
+                    && !all_finite(value.tensor())?
+                {
+                    return Ok(Some(name.clone()));
+                }
+            }
+            Ok(None)
+        };
+        match hidden() {
+            Ok(Some(name)) => bad(name, "the layer's output"),
+            _ => Error { message: format!("{} at step {step}", error.message), ..error },
+        }
+    }
+}
+
+pub(crate) fn all_finite(tensor: &Tensor) -> Result<bool> {
+    if tensor.device().is_cpu() && tensor.dtype() == crate::tensor::DType::F32 && tensor.is_contiguous() {
+        return Ok(crate::tensor::read::<f32>(tensor)?.iter().all(|value| value.is_finite()));
+    }
+    Ok(to_f64(&tensor.contiguous().ok_or_internal()?)?.iter().all(|value| value.is_finite()))
+}
+
+/// The trainable tensors that the patterns name: a tensor's name, a layer's name, or a pattern with `*`.
+fn frozen(parameters: &Parameters, patterns: &[String]) -> Result<BTreeSet<String>> {
+    let mut frozen = BTreeSet::new();
+    for (index, pattern) in patterns.iter().enumerate() {
+        let before = frozen.len();
+        let matching = parameters.names().filter(|name| {
+            matches(pattern, name) || name.strip_prefix(pattern.as_str()).is_some_and(|rest| rest.starts_with('.'))
+        });
+        frozen.extend(matching.map(str::to_string));
+        if frozen.len() == before {
+            let known: Vec<&str> = parameters.names().collect();
+            return Err(Error::config(
+                format!("freeze[{index}]"),
+                format!("expected a parameter or layer, got {pattern:?}; the parameters are {}", known.join(", ")),
+            ));
+        }
+    }
+    Ok(frozen)
+}
+
+/// `*` stands for any text.
+fn matches(pattern: &str, name: &str) -> bool {
+    let Some((head, tail)) = pattern.split_once('*') else { return pattern == name };
+    let Some(rest) = name.strip_prefix(head) else { return false };
+    (0..=rest.len()).any(|start| rest.is_char_boundary(start) && matches(tail, &rest[start..]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_star_stands_for_any_text() {
+        for (pattern, name, want) in [
+            ("*.bias", "head.bias", true),
+            ("blocks.*.conv.*", "blocks.0.conv.weight", true),
+            ("blocks.*.conv.*", "blocks.0.norm.weight", false),
+            ("*", "anything", true),
+            ("head", "head.bias", false),
+        ] {
+            assert_eq!(matches(pattern, name), want, "{pattern} {name}");
+        }
+    }
+}

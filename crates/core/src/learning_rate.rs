@@ -1,0 +1,220 @@
+//! How the optimizer's rate changes over the steps: a factor, 1 at its peak.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Result};
+
+/// Multiplies the optimizer's learning rate: an object with one key. Steps are optimizer steps, counted from 0;
+/// `cosine`, `linear` and `oneCycle` run over the whole training.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum Schedule {
+    /// Always 1, after the warm-up.
+    Constant(Constant),
+    /// Falls by `factor` every `every` steps.
+    Step(Step),
+    /// Falls in a straight line to `final`.
+    Linear(Falling),
+    /// Falls along half a cosine to `final`.
+    Cosine(Falling),
+    /// Rises along half a cosine from 1/25 to 1, then falls along half a cosine to 1/250,000.
+    OneCycle(OneCycle),
+    /// Rises in a straight line for `warmupSteps`, then √(warmupSteps / step).
+    InverseSquareRoot(InverseSquareRoot),
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Constant {
+    /// Steps in which the factor rises in a straight line from 0 to 1.
+    #[serde(default)]
+    pub warmup_steps: u64,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Step {
+    /// Steps between two falls; at least 1.
+    pub every: u64,
+    /// What the rate is multiplied with at each fall; above 0.
+    #[serde(default = "tenth")]
+    pub factor: f64,
+    /// Steps in which the factor rises in a straight line from 0 to 1.
+    #[serde(default)]
+    pub warmup_steps: u64,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Falling {
+    /// The factor at the last step; 0…1.
+    #[serde(default, rename = "final")]
+    pub last: f64,
+    /// Steps in which the factor rises in a straight line from 0 to 1.
+    #[serde(default)]
+    pub warmup_steps: u64,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct OneCycle {
+    /// Share of the training in which the rate rises; 0 < share < 1.
+    #[serde(default = "three_tenths")]
+    pub rise: f64,
+    /// The first factor is 1 / this; above 0.
+    #[serde(default = "twenty_five")]
+    pub initial_divisor: f64,
+    /// The last factor is the first divided by this; above 0.
+    #[serde(default = "ten_thousand")]
+    pub final_divisor: f64,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct InverseSquareRoot {
+    /// Steps until the peak; at least 1.
+    pub warmup_steps: u64,
+}
+
+fn tenth() -> f64 {
+    0.1
+}
+fn three_tenths() -> f64 {
+    0.3
+}
+fn twenty_five() -> f64 {
+    25.0
+}
+fn ten_thousand() -> f64 {
+    1e4
+}
+
+impl Default for Schedule {
+    fn default() -> Self {
+        Schedule::Constant(Constant::default())
+    }
+}
+
+/// Half a cosine from `from` to `to` for a share of 0…1.
+fn anneal(from: f64, to: f64, share: f64) -> f64 {
+    to + (from - to) * (1.0 + (std::f64::consts::PI * share.clamp(0.0, 1.0)).cos()) / 2.0
+}
+
+impl Schedule {
+    pub fn validate(&self) -> Result<()> {
+        let above = |key: &str, value: f64| match value > 0.0 && value.is_finite() {
+            true => Ok(()),
+            false => Err(Error::config(key, format!("expected a number above 0, got {value}"))),
+        };
+        match self {
+            Schedule::Constant(_) => Ok(()),
+            Schedule::Step(step) => {
+                if step.every == 0 {
+                    return Err(Error::config("step.every", "expected an integer above 0, got 0"));
+                }
+                above("step.factor", step.factor)
+            }
+            Schedule::Linear(falling) | Schedule::Cosine(falling) => match falling.last {
+                last if (0.0..=1.0).contains(&last) => Ok(()),
+                last => Err(Error::config("final", format!("expected a number in 0…1, got {last}"))),
+            },
+            Schedule::OneCycle(cycle) => {
+                if !(cycle.rise > 0.0 && cycle.rise < 1.0) {
+                    return Err(Error::config("oneCycle.rise", format!("expected 0 < rise < 1, got {}", cycle.rise)));
+                }
+                above("oneCycle.initialDivisor", cycle.initial_divisor)?;
+                above("oneCycle.finalDivisor", cycle.final_divisor)
+            }
+            Schedule::InverseSquareRoot(root) => match root.warmup_steps {
+                0 => Err(Error::config("inverseSquareRoot.warmupSteps", "expected an integer above 0, got 0")),
+                _ => Ok(()),
+            },
+        }
+    }
+
+    /// Whether the count of all steps must be known.
+    pub fn needs_total(&self) -> bool {
+        matches!(self, Schedule::Linear(_) | Schedule::Cosine(_) | Schedule::OneCycle(_))
+    }
+
+    /// The factor of optimizer step `step` of `total`, counted from 0.
+    pub fn factor(&self, step: u64, total: u64) -> f64 {
+        let warm = |warmup: u64| if step < warmup { (step + 1) as f64 / warmup as f64 } else { 1.0 };
+        let share = |warmup: u64| {
+            let span = total.saturating_sub(warmup).max(1) as f64;
+            (step.saturating_sub(warmup) as f64 / span).min(1.0)
+        };
+        match self {
+            Schedule::Constant(constant) => warm(constant.warmup_steps),
+            Schedule::Step(fall) => warm(fall.warmup_steps) * fall.factor.powi((step / fall.every.max(1)) as i32),
+            Schedule::Linear(f) => warm(f.warmup_steps) * (1.0 - (1.0 - f.last) * share(f.warmup_steps)),
+            Schedule::Cosine(f) => warm(f.warmup_steps) * anneal(1.0, f.last, share(f.warmup_steps)),
+            Schedule::OneCycle(cycle) => {
+                // As PyTorch's OneCycleLR: the peak is at step rise · total − 1, the end at total − 1.
+                let first = 1.0 / cycle.initial_divisor;
+                let last = first / cycle.final_divisor;
+                let (peak, end) = (cycle.rise * total as f64 - 1.0, total as f64 - 1.0);
+                let step = step as f64;
+                if step <= peak {
+                    anneal(first, 1.0, step / peak.max(f64::MIN_POSITIVE))
+                } else {
+                    anneal(1.0, last, (step - peak) / (end - peak).max(f64::MIN_POSITIVE))
+                }
+            }
+            Schedule::InverseSquareRoot(root) => {
+                let (warmup, step) = (root.warmup_steps as f64, (step + 1) as f64);
+                if step < warmup { step / warmup } else { (warmup / step).sqrt() }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn schedule(json: serde_json::Value) -> Schedule {
+        serde_json::from_value(json).unwrap()
+    }
+
+    #[test]
+    fn one_cycle_equals_pytorch() {
+        // torch.optim.lr_scheduler.OneCycleLR(SGD(lr=1), max_lr=1, total_steps=10), cycle_momentum=False
+        let torch = [
+            0.04, 0.52, 1.0, 0.9504846320134737, 0.8117456539497631, 0.6112620219362893, 0.38874197806371076,
+            0.1882583460502369, 0.04951936798652634, 4e-06,
+        ];
+        let one = schedule(serde_json::json!({ "oneCycle": {} }));
+        for (step, want) in torch.into_iter().enumerate() {
+            let got = one.factor(step as u64, 10);
+            assert!((got - want).abs() < 1e-4, "step {step}: {got} against {want}");
+        }
+    }
+
+    #[test]
+    fn warm_up_rises_to_one_and_cosine_ends_at_its_final_factor() {
+        let cosine = schedule(serde_json::json!({ "cosine": { "warmupSteps": 10, "final": 0.1 } }));
+        assert!((cosine.factor(0, 100) - 0.1).abs() < 1e-12);
+        assert!((cosine.factor(10, 100) - 1.0).abs() < 1e-12);
+        assert!((cosine.factor(100, 100) - 0.1).abs() < 1e-12);
+        let linear = schedule(serde_json::json!({ "linear": {} }));
+        assert!((linear.factor(50, 100) - 0.5).abs() < 1e-12);
+        let step = schedule(serde_json::json!({ "step": { "every": 10, "factor": 0.5 } }));
+        assert_eq!(step.factor(25, 100), 0.25);
+        let root = schedule(serde_json::json!({ "inverseSquareRoot": { "warmupSteps": 4 } }));
+        assert_eq!((root.factor(3, 0), root.factor(15, 0)), (1.0, 0.5));
+    }
+
+    #[test]
+    fn bad_values_are_refused_by_path() {
+        for (json, path) in [
+            (serde_json::json!({ "step": { "every": 0 } }), "step.every"),
+            (serde_json::json!({ "cosine": { "final": 2.0 } }), "final"),
+            (serde_json::json!({ "oneCycle": { "rise": 1.0 } }), "oneCycle.rise"),
+            (serde_json::json!({ "inverseSquareRoot": { "warmupSteps": 0 } }), "inverseSquareRoot.warmupSteps"),
+        ] {
+            assert_eq!(schedule(json).validate().unwrap_err().path, path);
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! Models are functions: a network is a list of layers, its parameters are data beside it.
+//!
+//! Presets (`mlp`, `convNet`) expand to such a list. To add one: `models/<name>.rs` with its options and
+//! `expand`, its line in `presets!`.
+
+mod conv_net;
+mod mlp;
+mod model;
+mod network;
+mod summary;
+
+pub use conv_net::ConvNet;
+pub use mlp::Mlp;
+pub use model::{Model, Prediction};
+pub use network::{Network, Request};
+pub use summary::{LayerSummary, Summary};
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Result};
+use crate::layers::{LayerOptions, Shape};
+
+/// What one sample is.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum Input {
+    /// Numbers of these sizes: `[784]`, `[1, 28, 28]`.
+    Numbers(Vec<usize>),
+    /// Ids.
+    Ids(IdsInput),
+}
+
+/// `{ ids: {} }`: ids, of different count in each row; `{ ids: { length: 128 } }`: always 128.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct IdsInput {
+    pub ids: IdsLength,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct IdsLength {
+    /// Count of ids in every row. Default: rows differ.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub length: Option<usize>,
+}
+
+impl Input {
+    pub(crate) fn shape(&self) -> Shape {
+        match self {
+            Input::Numbers(sizes) => Shape::Dense(sizes.clone()),
+            Input::Ids(ids) => Shape::Ids(ids.ids.length),
+        }
+    }
+}
+
+/// A model's architecture in full: what a model file holds.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Architecture {
+    /// What one sample is.
+    pub input: Input,
+    /// The layers, from the input to the logits.
+    pub layers: Vec<LayerOptions>,
+}
+
+macro_rules! presets {
+    ($($(#[$meta:meta])* $field:ident $key:literal: $preset:ident,)*) => {
+        /// How to make a model: a preset, or `layers` with `input`. Exactly one of them.
+        #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+        #[serde(rename_all = "camelCase", deny_unknown_fields)]
+        pub struct ModelOptions {
+            $($(#[$meta])* #[serde(default, skip_serializing_if = "Option::is_none")] pub $field: Option<$preset>,)*
+            /// The layers, from the input to the logits.
+            #[serde(default, skip_serializing_if = "Option::is_none")]
+            pub layers: Option<Vec<LayerOptions>>,
+            /// What one sample is; needed with `layers`.
+            #[serde(default, skip_serializing_if = "Option::is_none")]
+            pub input: Option<Input>,
+        }
+
+        impl ModelOptions {
+            /// Names of the presets.
+            pub const PRESETS: &'static [&'static str] = &[$($key),*];
+
+            /// The list of layers that is meant.
+            pub fn expand(self) -> Result<Architecture> {
+                let mut made: Vec<(&str, Architecture)> = Vec::new();
+                $(if let Some(preset) = self.$field {
+                    made.push(($key, preset.expand().map_err(|error| error.at($key))?));
+                })*
+                if !made.is_empty() && self.input.is_some() {
+                    return Err(Error::config("input", "belongs to layers; a preset has its own"));
+                }
+                match (self.layers, self.input) {
+                    (Some(layers), Some(input)) => made.push(("layers", Architecture { input, layers })),
+                    (Some(_), None) => {
+                        return Err(Error::config("input", "expected the sizes of one sample beside layers, got nothing"));
+                    }
+                    (None, _) => {}
+                }
+                let count = made.len();
+                match made.pop() {
+                    Some((_, architecture)) if count == 1 => Ok(architecture),
+                    _ => Err(Error::config("", format!(
+                        "expected exactly one of {} or layers with input, got {count}", Self::PRESETS.join(", ")
+                    ))),
+                }
+            }
+        }
+    };
+}
+
+presets! {
+    /// Fully connected layers with an activation between them.
+    mlp "mlp": Mlp,
+    /// Blocks of convolution, batch norm, relu, max pooling; then a linear layer.
+    conv_net "convNet": ConvNet,
+}

@@ -1,0 +1,164 @@
+//! A network with its parameters, and what makes it usable on raw input: preprocessing and label names.
+
+use std::sync::Arc;
+
+use serde_json::Value as Json;
+
+use super::{Architecture, ModelOptions, Network, Request};
+use crate::batch::Features;
+use crate::dataset::Preprocessing;
+use crate::error::{Error, Result};
+use crate::layers::Mode;
+use crate::parameters::Parameters;
+use crate::random::Key;
+use crate::tape::{Engine, Tape};
+use crate::tensor::{Tensor, to_f64};
+
+/// Cheap to clone: clones share everything until one is trained.
+#[derive(Clone, Debug)]
+pub struct Model {
+    pub network: Arc<Network>,
+    pub parameters: Parameters,
+    pub preprocessing: Preprocessing,
+    /// One name a class, where they are known.
+    pub label_names: Option<Vec<String>>,
+    /// How this model came to be: written by training, kept in files.
+    pub provenance: Json,
+}
+
+/// What a model says of some rows.
+#[derive(Clone, Debug)]
+pub struct Prediction {
+    pub rows: usize,
+    pub classes: usize,
+    /// `[rows, classes]`, row after row.
+    pub logits: Vec<f32>,
+}
+
+impl Prediction {
+    /// Softmax of each row, `[rows, classes]`.
+    pub fn probabilities(&self) -> Vec<f32> {
+        let mut out = Vec::with_capacity(self.logits.len());
+        for row in self.logits.chunks(self.classes.max(1)) {
+            let max = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+            let exp: Vec<f64> = row.iter().map(|logit| ((logit - max) as f64).exp()).collect();
+            let sum: f64 = exp.iter().sum();
+            out.extend(exp.iter().map(|value| (value / sum) as f32));
+        }
+        out
+    }
+
+    /// The largest class of each row; ties go to the lower one.
+    pub fn classes(&self) -> Vec<u32> {
+        let largest = |row: &[f32]| {
+            let mut best = 0;
+            for (class, logit) in row.iter().enumerate() {
+                if *logit > row[best] {
+                    best = class
+                }
+            }
+            best as u32
+        };
+        self.logits.chunks(self.classes.max(1)).map(largest).collect()
+    }
+}
+
+impl Model {
+    /// A fresh model with seeded start values.
+    pub fn create(options: ModelOptions, seed: u64) -> Result<Model> {
+        Model::from_architecture(options.expand()?, seed)
+    }
+
+    pub fn from_architecture(architecture: Architecture, seed: u64) -> Result<Model> {
+        let network = Network::new(architecture)?;
+        let parameters = network.initialize(seed)?;
+        Ok(Model {
+            network: Arc::new(network),
+            parameters,
+            preprocessing: Preprocessing::default(),
+            label_names: None,
+            provenance: Json::Null,
+        })
+    }
+
+    /// Names of the classes, one each.
+    pub fn set_label_names(&mut self, names: Vec<String>) -> Result<()> {
+        let classes = self.network.classes();
+        if names.len() != classes {
+            return Err(Error::config("labelNames", format!("expected {classes} names, got {}", names.len())));
+        }
+        self.label_names = Some(names);
+        Ok(())
+    }
+
+    /// Logits of some rows in evaluation mode, `[rows, classes]`. Nothing is recorded.
+    pub(crate) fn logits(&self, inputs: &Features, ids: &[u64]) -> Result<Tensor> {
+        let inputs = self.preprocessing.apply(inputs)?;
+        let mut tape = Tape::new(Engine::Kernels);
+        let bound = self.parameters.constants();
+        let outputs = self.network.forward(
+            &mut tape,
+            &bound,
+            &inputs,
+            ids,
+            &Request::default(),
+            Mode::Evaluate,
+            Key::new(0),
+        )?;
+        Ok(outputs.logits.tensor().clone())
+    }
+
+    /// What the model says of these rows.
+    pub fn predict(&self, inputs: &Features, rows: usize) -> Result<Prediction> {
+        let ids: Vec<u64> = (0..rows as u64).collect();
+        let logits = self.logits(inputs, &ids)?;
+        let logits = to_f64(&logits)?.into_iter().map(|value| value as f32).collect();
+        Ok(Prediction { rows, classes: self.network.classes(), logits })
+    }
+
+    /// Starts from another model: every tensor whose name (after the map) and shape are equal is copied.
+    /// `layers` maps own layer names to the other's; names that are not in it map to themselves when it is empty.
+    /// Gives the names that were copied.
+    pub fn copy_from(&mut self, other: &Model, layers: &[(String, String)]) -> Result<Vec<String>> {
+        for (own, theirs) in layers {
+            for (model, name) in [(&self.network, own), (&other.network, theirs)] {
+                if !model.layer_names().contains(name) {
+                    let known: Vec<&str> = model.layer_names().iter().map(String::as_str).collect();
+                    return Err(Error::config(
+                        format!("layers.{own}"),
+                        format!("expected a layer name, got {name}; the layers are {}", known.join(", ")),
+                    ));
+                }
+            }
+        }
+        let source = |name: &str| -> Option<String> {
+            if layers.is_empty() {
+                return Some(name.to_string());
+            }
+            layers.iter().find_map(|(own, theirs)| {
+                let rest = name.strip_prefix(own.as_str())?;
+                rest.starts_with('.').then(|| format!("{theirs}{rest}"))
+            })
+        };
+        let mut parameters = self.parameters.deep_copy()?;
+        let theirs = other.parameters.deep_copy()?;
+        let mut copied = Vec::new();
+        for (name, parameter) in parameters.0.iter_mut() {
+            let Some(from) = source(name).and_then(|from| theirs.0.get(&from)) else { continue };
+            if from.tensor.dims() == parameter.tensor.dims() {
+                parameter.tensor = from.tensor.clone();
+                copied.push(name.clone());
+            } else if !layers.is_empty() {
+                return Err(Error::shape(
+                    format!("layers.{name}"),
+                    format!("expected the shape {:?}, got {:?}", parameter.tensor.dims(), from.tensor.dims()),
+                ));
+            }
+        }
+        if copied.is_empty() {
+            return Err(Error::config("copyFrom", "expected at least one tensor of equal name and shape, got none"));
+        }
+        self.parameters = parameters;
+        Ok(copied)
+    }
+}

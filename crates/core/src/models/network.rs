@@ -1,0 +1,214 @@
+//! An architecture whose shapes fit: start values, and the forward.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use super::{Architecture, Summary};
+use crate::batch::Features;
+use crate::error::{Candle, Error, Result};
+use crate::layers::{self, Bound, Init, Mode, Pass, Shape, Signal, Spec, show};
+use crate::outputs::Outputs;
+use crate::parameters::{Parameter, Parameters};
+use crate::random::Key;
+use crate::tape::{Tape, Value};
+use crate::tensor::{DType, from_vec};
+
+/// What a forward is asked for besides the logits.
+#[derive(Clone, Debug, Default)]
+pub struct Request {
+    /// Names of layers whose outputs are wanted.
+    pub hidden: BTreeSet<String>,
+}
+
+#[derive(Clone, Debug)]
+pub struct Network {
+    architecture: Architecture,
+    input: Shape,
+    output: Shape,
+    specs: Vec<Spec>,
+    names: BTreeSet<String>,
+    /// Layer names in the order of the walk.
+    order: Vec<String>,
+    /// Name of the last layer that is linear: its weight holds the class templates.
+    head: Option<String>,
+}
+
+impl Network {
+    /// Checks that the shapes fit, layer by layer.
+    pub fn new(architecture: Architecture) -> Result<Network> {
+        if architecture.layers.is_empty() {
+            return Err(Error::config("layers", "expected at least one layer, got none"));
+        }
+        let input = architecture.input.shape();
+        if let Shape::Dense(sizes) = &input
+            && (sizes.is_empty() || sizes.contains(&0))
+        {
+            return Err(Error::config("input", format!("expected sizes above 0, got {}", show(sizes))));
+        }
+        let (mut specs, mut names, mut order, mut head) = (Vec::new(), BTreeSet::new(), Vec::new(), None);
+        let output = layers::walk(&architecture.layers, "", &input, &mut |name, options, input, _| {
+            if !names.insert(name.to_string()) {
+                return Err(Error::config("name", format!("expected a name of its own, got {name} twice")));
+            }
+            order.push(name.to_string());
+            specs.extend(options.layer().parameters(input)?.into_iter().map(|spec| spec.below(name)));
+            if matches!(options, layers::LayerOptions::Linear(_)) {
+                head = Some(name.to_string());
+            }
+            Ok(())
+        })?;
+        output.dense().map_err(|error| error.at("layers"))?;
+        Ok(Network { architecture, input, output, specs, names, order, head })
+    }
+
+    pub fn architecture(&self) -> &Architecture {
+        &self.architecture
+    }
+
+    pub fn input(&self) -> &Shape {
+        &self.input
+    }
+
+    /// Sizes of one sample's output.
+    pub fn output(&self) -> &Shape {
+        &self.output
+    }
+
+    /// Count of outputs of one sample.
+    pub fn classes(&self) -> usize {
+        self.output.elements()
+    }
+
+    pub fn specs(&self) -> &[Spec] {
+        &self.specs
+    }
+
+    pub fn layer_names(&self) -> &BTreeSet<String> {
+        &self.names
+    }
+
+    pub(crate) fn order(&self) -> &[String] {
+        &self.order
+    }
+
+    pub fn head(&self) -> Option<&str> {
+        self.head.as_deref()
+    }
+
+    pub fn summary(&self) -> Result<Summary> {
+        Summary::of(&self.architecture, &self.input)
+    }
+
+    /// Start values: each tensor drawn from its own stream, keyed by seed and name.
+    pub fn initialize(&self, seed: u64) -> Result<Parameters> {
+        let key = Key::new(seed).with("init");
+        let mut parameters = Parameters::default();
+        for spec in &self.specs {
+            let count = spec.shape.iter().product();
+            let mut values = vec![0f32; count];
+            let key = key.with(spec.name.as_str());
+            match spec.init {
+                Init::Uniform(bound) => key.fill_uniform(&mut values, -bound as f32, bound as f32),
+                Init::Normal(deviation) => {
+                    key.fill_normal(&mut values, 0.0, deviation as f32);
+                }
+                Init::Constant(constant) => values.fill(constant as f32),
+            }
+            let tensor = from_vec(values, spec.shape.as_slice())?;
+            parameters.0.insert(spec.name.clone(), Parameter { tensor, kind: spec.kind, decay: spec.decay });
+        }
+        Ok(parameters)
+    }
+
+    /// Gives tensors that came from a file their kinds, after checking that there is one of each shape.
+    pub fn adopt(&self, mut tensors: BTreeMap<String, crate::tensor::Tensor>) -> Result<Parameters> {
+        let mut parameters = Parameters::default();
+        for spec in &self.specs {
+            let tensor = tensors.remove(&spec.name).ok_or_else(|| {
+                Error::new(crate::error::Code::InvalidFile, spec.name.as_str(), "expected this tensor, got none")
+            })?;
+            if tensor.dims() != spec.shape {
+                return Err(Error::shape(
+                    spec.name.as_str(),
+                    format!("expected the shape {}, got {}", show(&spec.shape), show(tensor.dims())),
+                ));
+            }
+            let tensor = tensor.to_dtype(DType::F32).ok_or_internal()?;
+            parameters.0.insert(spec.name.clone(), Parameter { tensor, kind: spec.kind, decay: spec.decay });
+        }
+        // Counters that PyTorch keeps beside its batch norms carry no meaning here.
+        tensors.retain(|name, _| !name.ends_with("num_batches_tracked"));
+        match tensors.keys().next() {
+            None => Ok(parameters),
+            Some(name) => Err(Error::new(
+                crate::error::Code::InvalidFile,
+                name.as_str(),
+                "expected no tensor of this name: the architecture has no place for it",
+            )),
+        }
+    }
+
+    /// The signal that a batch's inputs are for this network: dense inputs of equal count take its shape.
+    fn signal(&self, inputs: &Features) -> Result<Signal> {
+        match (inputs, &self.input) {
+            (Features::Dense(tensor), Shape::Dense(sizes)) => {
+                let got = &tensor.dims()[1..];
+                if got.iter().product::<usize>() != sizes.iter().product() {
+                    return Err(Error::shape(
+                        "inputs",
+                        format!("expected samples of shape {}, got {}", show(sizes), show(got)),
+                    ));
+                }
+                let wanted: Vec<usize> = std::iter::once(tensor.dims()[0]).chain(sizes.iter().copied()).collect();
+                Ok(Signal::Dense(Value::constant(tensor.reshape(wanted).ok_or_internal()?)))
+            }
+            (Features::Ids(ids), Shape::Ids(length)) => {
+                let got = ids.dims()[1];
+                match length {
+                    Some(length) if *length == got => Ok(Signal::Ids(ids.clone())),
+                    _ => Err(Error::shape("inputs", format!("expected {} a row, got {got} ids", self.input))),
+                }
+            }
+            (Features::Ragged { ids, offsets }, Shape::Ids(None)) => {
+                Ok(Signal::Ragged { ids: Arc::new(ids.clone()), offsets: Arc::new(offsets.clone()) })
+            }
+            (_, wanted) => {
+                let got = match inputs {
+                    Features::Dense(tensor) => format!("numbers of shape {}", show(&tensor.dims()[1..])),
+                    Features::Ids(ids) => format!("{} ids a row", ids.dims()[1]),
+                    Features::Ragged { .. } => "ids, ragged".into(),
+                };
+                Err(Error::shape("inputs", format!("expected {wanted}, got {got}")))
+            }
+        }
+    }
+
+    /// The function itself. `bound` are the parameter values of this forward; no layer knows whose they are.
+    pub(crate) fn forward(
+        &self,
+        tape: &mut Tape,
+        bound: &Bound,
+        inputs: &Features,
+        ids: &[u64],
+        request: &Request,
+        mode: Mode,
+        key: Key,
+    ) -> Result<Outputs> {
+        let signal = self.signal(inputs)?;
+        let mut pass = Pass {
+            tape,
+            bound,
+            mode,
+            key,
+            ids,
+            prefix: String::new(),
+            wanted: &request.hidden,
+            hidden: BTreeMap::new(),
+            buffer_updates: Vec::new(),
+        };
+        let signal = layers::forward(&self.architecture.layers, &mut pass, "", signal)?;
+        let (hidden, buffer_updates) = (pass.hidden, pass.buffer_updates);
+        let head_weight = self.head.as_ref().and_then(|head| bound.get(&format!("{head}.weight")).cloned());
+        Ok(Outputs { logits: signal.dense()?, hidden, head_weight, buffer_updates })
+    }
+}

@@ -1,0 +1,296 @@
+//! The options of a training run, as they cross from JavaScript once, as JSON.
+//!
+//! Unknown keys and bad values are refused by path: `losses.kl.temperature: expected a number above 0, got -1`.
+
+use schemars::JsonSchema;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::dataset::Augment;
+use crate::error::{Error, Result};
+use crate::learning_rate::Schedule;
+use crate::losses::LossesOptions;
+use crate::optimizers::OptimizerOptions;
+
+/// Options of `train` and `distill` besides models and data.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct TrainOptions {
+    /// What is minimised: the sum over the losses of weight · value. At least one weight above 0.
+    pub losses: LossesOptions,
+    /// How parameters are changed. Default: adamW with its defaults.
+    #[serde(default)]
+    pub optimizer: OptimizerOptions,
+    /// Multiplies the optimizer's learning rate. Default: constant.
+    #[serde(default)]
+    pub schedule: Schedule,
+    /// Rows of one batch; at least 1.
+    #[serde(default = "sixty_four")]
+    pub batch_size: usize,
+    /// Batches whose gradients make one optimizer step; at least 1. Row losses without batch norm give what one big
+    /// batch gives.
+    #[serde(default = "one")]
+    pub accumulate: usize,
+    /// Passes over the data. Default: 1 where `steps` is not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub epochs: Option<u64>,
+    /// Optimizer steps, instead of epochs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub steps: Option<u64>,
+    /// Everything random follows from it: an integer of 0…2⁵³ − 1.
+    #[serde(default)]
+    pub seed: u64,
+    /// Whether rows come in a new order each epoch.
+    #[serde(default = "yes")]
+    pub shuffle: bool,
+    /// Whether the last batch of an epoch is left out when it is smaller.
+    #[serde(default)]
+    pub drop_last: bool,
+    /// Random changes of the inputs, keyed by sample and epoch.
+    #[serde(default, skip_serializing_if = "Augment::is_empty")]
+    pub augment: Augment,
+    /// Gradients are scaled down to this global norm where it is larger; above 0. Default: they are not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clip_norm: Option<f64>,
+    /// A running average of the parameters (EMA), which validation uses and the run keeps.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub average: Option<AverageOptions>,
+    /// Parameters that stay as they are: names, layer names, or patterns with `*`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub freeze: Vec<String>,
+    /// Optimizer steps between two validations. Default: one validation after each epoch.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub validate_every: Option<u64>,
+    /// Stops when validation no longer improves.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub early_stop: Option<EarlyStopOptions>,
+    /// Which parameters the student has in the end: those of the last step, or of the best validation.
+    #[serde(default)]
+    pub keep: Keep,
+    /// What "best" means. Default: accuracy for one label a row, else the loss.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub metric: Option<MetricChoice>,
+    /// Optimizer steps between two reports; at least 1. Between them nothing in JavaScript runs.
+    #[serde(default = "fifty")]
+    pub report_every: u64,
+    /// Trains the same student from the same start with the same batches but without teacher, beside it, and reports
+    /// both. Doubles the student's cost.
+    #[serde(default)]
+    pub control: bool,
+    /// What happens when a proof finds something: `warn` puts it in the report, `strict` ends the run with
+    /// `ERR_LIMBECK_PROOF_FAILED`, `off` looks for nothing.
+    #[serde(default)]
+    pub proofs: Proofs,
+    /// Writes the whole state of the run to a folder, so that it can be resumed to the same bits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checkpoint: Option<CheckpointOptions>,
+    /// Threads of the arithmetic; at least 1. Default: one less than this process may use. Any number gives the same
+    /// bits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub threads: Option<usize>,
+    /// The run is refused where it would need more native memory than this; bytes. Default: no limit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_memory_bytes: Option<u64>,
+    /// Where the arithmetic runs.
+    #[serde(default)]
+    pub backend: Backend,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum Backend {
+    /// The best there is.
+    #[default]
+    Auto,
+    /// The processor.
+    Cpu,
+    /// An NVIDIA GPU: refused until this version can use one.
+    Cuda,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum Keep {
+    /// The parameters of the last step.
+    #[default]
+    Last,
+    /// The parameters of the best validation.
+    Best,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum MetricChoice {
+    /// Share of rows whose largest logit is the label; higher is better.
+    Accuracy,
+    /// The validation loss; lower is better.
+    Loss,
+    /// Share of rows where teacher and student agree; higher is better.
+    Agreement,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum Proofs {
+    /// Findings stand in the reports.
+    #[default]
+    Warn,
+    /// The first finding ends the run.
+    Strict,
+    /// Nothing is looked for.
+    Off,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct AverageOptions {
+    /// Share of the old average that is kept at each step; 0 ≤ decay < 1.
+    #[serde(default = "decay")]
+    pub decay: f64,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct EarlyStopOptions {
+    /// Validations without improvement after which the run stops; at least 1.
+    pub patience: u64,
+    /// What counts as improvement: more than this; at least 0.
+    #[serde(default)]
+    pub min_delta: f64,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct CheckpointOptions {
+    /// The run folder; made if it is not there.
+    pub folder: String,
+    /// Optimizer steps between two checkpoints; at least 1. Default: one after each epoch, and one at the end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub every: Option<u64>,
+    /// How many are kept; at least 1.
+    #[serde(default = "three")]
+    pub keep: usize,
+    /// Whether to go on from the newest checkpoint in the folder, if there is one.
+    #[serde(default)]
+    pub resume: bool,
+}
+
+fn sixty_four() -> usize {
+    64
+}
+fn one() -> usize {
+    1
+}
+fn three() -> usize {
+    3
+}
+fn fifty() -> u64 {
+    50
+}
+fn decay() -> f64 {
+    0.999
+}
+fn yes() -> bool {
+    true
+}
+
+/// Reads options from JSON; the error's path leads to the key that is wrong.
+pub fn parse<T: DeserializeOwned>(json: &str) -> Result<T> {
+    let mut reader = serde_json::Deserializer::from_str(json);
+    serde_path_to_error::deserialize(&mut reader).map_err(|error| {
+        let path = error.path().to_string();
+        let path = if path == "." { String::new() } else { path };
+        let text = error.into_inner().to_string();
+        // serde's text ends with the place in our own JSON, which nobody wrote by hand.
+        let text = text.split(" at line ").next().unwrap_or_default();
+        Error::config(path, readable(text))
+    })
+}
+
+/// serde's words in our manner.
+fn readable(text: &str) -> String {
+    if let Some(rest) = text.strip_prefix("unknown field ") {
+        let (key, known) = rest.split_once(", expected ").unwrap_or((rest, ""));
+        let known = known.trim_start_matches("one of ").replace('`', "");
+        return format!("unknown key {}; the keys are {known}", key.replace('`', ""));
+    }
+    if let Some(rest) = text.strip_prefix("unknown variant ") {
+        let (key, known) = rest.split_once(", expected ").unwrap_or((rest, ""));
+        return format!("expected one of {}, got {}", known.trim_start_matches("one of ").replace('`', ""), key.replace('`', ""));
+    }
+    if let Some(field) = text.strip_prefix("missing field ") {
+        return format!("expected the key {}, got nothing", field.replace('`', ""));
+    }
+    if let Some(rest) = text.strip_prefix("invalid type: ").or_else(|| text.strip_prefix("invalid value: ")) {
+        let (got, expected) = rest.split_once(", expected ").unwrap_or((rest, "something else"));
+        return format!("expected {expected}, got {}", got.replace('`', ""));
+    }
+    text.to_string()
+}
+
+impl TrainOptions {
+    pub fn validate(&self) -> Result<()> {
+        let at_least_one = |key: &str, value: u64| match value {
+            0 => Err(Error::config(key, "expected an integer above 0, got 0")),
+            _ => Ok(()),
+        };
+        self.losses.validate().map_err(|error| error.at("losses"))?;
+        self.optimizer.validate().map_err(|error| error.at("optimizer"))?;
+        self.schedule.validate().map_err(|error| error.at("schedule"))?;
+        at_least_one("batchSize", self.batch_size as u64)?;
+        at_least_one("accumulate", self.accumulate as u64)?;
+        at_least_one("reportEvery", self.report_every)?;
+        if let Some(epochs) = self.epochs {
+            at_least_one("epochs", epochs)?;
+        }
+        if let Some(steps) = self.steps {
+            at_least_one("steps", steps)?;
+        }
+        if self.epochs.is_some() && self.steps.is_some() {
+            return Err(Error::config("steps", "expected either steps or epochs, got both"));
+        }
+        if self.seed > (1 << 53) - 1 {
+            return Err(Error::config("seed", format!("expected an integer of 0…2⁵³ − 1, got {}", self.seed)));
+        }
+        if let Some(every) = self.validate_every {
+            at_least_one("validateEvery", every)?;
+        }
+        if let Some(threads) = self.threads {
+            at_least_one("threads", threads as u64)?;
+        }
+        self.augment.validate().map_err(|error| error.at("augment"))?;
+        if let Some(norm) = self.clip_norm
+            && !(norm > 0.0 && norm.is_finite())
+        {
+            return Err(Error::config("clipNorm", format!("expected a number above 0, got {norm}")));
+        }
+        if let Some(average) = &self.average
+            && !(0.0..1.0).contains(&average.decay)
+        {
+            return Err(Error::config("average.decay", format!("expected 0 ≤ decay < 1, got {}", average.decay)));
+        }
+        if let Some(stop) = &self.early_stop {
+            at_least_one("earlyStop.patience", stop.patience)?;
+            if !(stop.min_delta >= 0.0 && stop.min_delta.is_finite()) {
+                return Err(Error::config("earlyStop.minDelta", format!("expected at least 0, got {}", stop.min_delta)));
+            }
+        }
+        if let Some(checkpoint) = &self.checkpoint {
+            at_least_one("checkpoint.keep", checkpoint.keep as u64)?;
+            if let Some(every) = checkpoint.every {
+                at_least_one("checkpoint.every", every)?;
+            }
+            if checkpoint.folder.is_empty() {
+                return Err(Error::config("checkpoint.folder", "expected a path, got an empty text"));
+            }
+        }
+        if self.backend == Backend::Cuda {
+            return Err(Error::new(
+                crate::error::Code::Backend,
+                "backend",
+                "cuda is not part of this version; use 'cpu' or 'auto'",
+            ));
+        }
+        Ok(())
+    }
+}
