@@ -112,6 +112,11 @@ impl Learner {
         })
     }
 
+    /// Whether this tensor is changed by the optimizer.
+    pub(crate) fn trains(&self, name: &str) -> bool {
+        self.model.parameters.0.get(name).is_some_and(|p| p.kind == Kind::Trainable) && !self.frozen.contains(name)
+    }
+
     /// The model with the parameters that count: the average where one is kept.
     pub(crate) fn current(&self) -> Model {
         let mut model = self.model.clone();

@@ -1,0 +1,38 @@
+//! How much native memory a run will need, before anything is allocated.
+
+use crate::layers::{self, Shape};
+use crate::models::Model;
+use crate::options::TrainOptions;
+
+/// Bytes of the activations of one sample: every layer's output, once going forward and once coming back.
+fn activations(model: &Model) -> u64 {
+    let mut elements = 0;
+    let network = &model.network;
+    let visited = layers::walk(&network.architecture().layers, "", network.input(), &mut |_, _, _, output| {
+        elements += output.elements() as u64;
+        Ok(())
+    });
+    debug_assert!(visited.is_ok(), "the network was checked when it was made");
+    let input = match network.input() {
+        Shape::Dense(_) => network.input().elements() as u64,
+        Shape::Ids(_) => 0,
+    };
+    4 * (input + 2 * elements)
+}
+
+/// Bytes that a run holds at its peak: parameters with gradients, optimizer state and copies, activations of one
+/// batch, the teacher's activations; data sets are the caller's and not counted.
+pub fn estimate(student: &Model, teacher: Option<&Model>, options: &TrainOptions) -> u64 {
+    let parameters = student.parameters.bytes();
+    let learners = if options.control { 2 } else { 1 };
+    // parameters, gradients, and what the optimizer keeps beside each parameter
+    let per_learner = parameters * (2 + options.optimizer.state_tensors() as u64)
+        + if options.accumulate > 1 { parameters } else { 0 }
+        + if options.average.is_some() { parameters } else { 0 };
+    let kept = if options.keep == crate::options::Keep::Best { parameters } else { 0 };
+    let rows = options.batch_size as u64;
+    let classes = student.network.classes() as u64;
+    let logits = 3 * 4 * rows * classes;
+    let teachers = teacher.map_or(0, |teacher| rows * activations(teacher));
+    learners * (per_learner + rows * activations(student) + logits) + kept + teachers
+}

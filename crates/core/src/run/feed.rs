@@ -1,0 +1,95 @@
+//! Where a run's batches come from: epochs over a data set, or a stream from outside.
+
+use std::sync::atomic::AtomicBool;
+
+use crate::batch::Batch;
+use crate::dataset::{BatchOptions, Batches, Dataset};
+use crate::error::{Error, Result};
+
+/// Batches that come from outside, one after the other.
+pub trait Stream: Send {
+    /// Waits for the next batch; `None` at the end. Returns early with `Code::Cancelled` once the flag is set.
+    fn next(&mut self, cancel: &AtomicBool) -> Result<Option<Batch>>;
+}
+
+pub enum Data {
+    Dataset(Dataset),
+    Stream(Box<dyn Stream>),
+}
+
+pub(crate) struct Feed {
+    source: Source,
+    accumulate: usize,
+    /// The epoch of the next batch, and how many of its batches are used.
+    pub epoch: u64,
+    pub used: usize,
+}
+
+enum Source {
+    Dataset { dataset: Dataset, options: BatchOptions, batches: Option<Batches> },
+    Stream(Box<dyn Stream>),
+}
+
+/// What is trained on in one optimizer step, and whether an epoch ends with it.
+pub(crate) struct Group {
+    pub batches: Vec<Batch>,
+    pub ends_epoch: bool,
+}
+
+impl Feed {
+    pub fn new(data: Data, options: BatchOptions, accumulate: usize) -> Feed {
+        let source = match data {
+            Data::Dataset(dataset) => Source::Dataset { dataset, options, batches: None },
+            Data::Stream(stream) => Source::Stream(stream),
+        };
+        Feed { source, accumulate, epoch: 0, used: 0 }
+    }
+
+    /// Optimizer steps of one epoch; unknown for a stream.
+    pub fn steps_per_epoch(&self) -> Result<Option<u64>> {
+        match &self.source {
+            Source::Dataset { dataset, options, .. } => {
+                Ok(Some(options.count(dataset.rows())?.div_ceil(self.accumulate) as u64))
+            }
+            Source::Stream(_) => Ok(None),
+        }
+    }
+
+    pub fn is_stream(&self) -> bool {
+        matches!(self.source, Source::Stream(_))
+    }
+
+    /// The batches of the next optimizer step; groups do not cross the end of an epoch. `None` where a stream ends.
+    pub fn next(&mut self, cancel: &AtomicBool) -> Result<Option<Group>> {
+        let mut group = Vec::with_capacity(self.accumulate);
+        match &mut self.source {
+            Source::Stream(stream) => {
+                while group.len() < self.accumulate {
+                    match stream.next(cancel)? {
+                        Some(batch) => group.push(batch),
+                        None => break,
+                    }
+                }
+                self.used += group.len();
+                Ok((!group.is_empty()).then_some(Group { batches: group, ends_epoch: false }))
+            }
+            Source::Dataset { dataset, options, batches } => {
+                if batches.is_none() {
+                    *batches = Some(dataset.batches(options, self.epoch)?.starting_at(self.used));
+                }
+                let iterator = batches.as_mut().ok_or_else(|| Error::internal("no batches"))?;
+                for batch in iterator.take(self.accumulate) {
+                    group.push(batch?);
+                }
+                self.used += group.len();
+                let ends_epoch = self.used >= iterator.count_of_epoch();
+                if ends_epoch {
+                    *batches = None;
+                    self.epoch += 1;
+                    self.used = 0;
+                }
+                Ok(Some(Group { batches: group, ends_epoch }))
+            }
+        }
+    }
+}

@@ -1,0 +1,366 @@
+//! A run: many steps of one learner over epochs, with validation, early stop, best parameters, a control run
+//! beside it, checkpoints, proofs, and reports that are pulled.
+
+mod feed;
+mod preflight;
+mod report;
+mod resume;
+mod validation;
+
+pub use feed::{Data, Stream};
+pub use report::{Best, ControlReport, Report, RunSummary};
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+use crate::check::{self, Findings, Watch};
+use crate::dataset::{BatchOptions, Dataset};
+use crate::error::{Code, Error, Result};
+use crate::learner::{At, Learner, LearnerOptions, StepNumbers, Teacher};
+use crate::losses::Losses;
+use crate::models::Model;
+use crate::options::{Keep, Proofs, TrainOptions};
+use crate::parameters::Parameters;
+use crate::pool::Pool;
+use feed::Feed;
+use preflight::InputStatistics;
+use report::Sums;
+use validation::Validation;
+
+/// Everything a run needs; it takes copies of what it changes.
+pub struct Setup {
+    pub student: Model,
+    pub teacher: Option<Teacher>,
+    pub data: Data,
+    pub validation: Option<Dataset>,
+    pub options: TrainOptions,
+    /// Set by somebody else to stop the run between two operations.
+    pub cancel: Arc<AtomicBool>,
+}
+
+pub struct Run {
+    options: TrainOptions,
+    learner: Learner,
+    /// The same student from the same start, without teacher.
+    control: Option<Learner>,
+    teacher: Option<Teacher>,
+    feed: Feed,
+    validation: Option<Validation>,
+    pool: Pool,
+    cancel: Arc<AtomicBool>,
+    /// Optimizer steps of the whole run, where they are known.
+    total: Option<u64>,
+    step: u64,
+    watch: Watch,
+    findings: Findings,
+    teacher_digest: Option<u64>,
+    /// The student began as a copy of the teacher: a loss between them may well be 0.
+    copied: bool,
+    sums: Sums,
+    best: Option<(Best, Parameters)>,
+    /// Validations since the last improvement.
+    stale: u64,
+    inputs: Option<InputStatistics>,
+    checkpoints: Option<resume::Checkpoints>,
+    started: Instant,
+    reported: Instant,
+    ended: Option<&'static str>,
+}
+
+impl Run {
+    /// Checks everything that can be checked before the first step; with `checkpoint.resume` takes up where the
+    /// newest checkpoint ended.
+    pub fn new(setup: Setup) -> Result<Run> {
+        let Setup { student, teacher, data, validation, options, cancel } = setup;
+        options.validate()?;
+        preflight::check(&student, teacher.as_ref(), &data, validation.as_ref(), &options)?;
+        let pool = Pool::new(options.threads)?;
+        let mut findings = Findings::new(options.proofs);
+        let batches = BatchOptions {
+            batch_size: options.batch_size,
+            shuffle: options.shuffle,
+            drop_last: options.drop_last,
+            seed: options.seed,
+            augment: options.augment.clone(),
+        };
+        let before = pool.enter(|| {
+            preflight::prove(&student, teacher.as_ref(), &data, validation.as_ref(), &options, &mut findings)
+        })?;
+        let validation = validation
+            .map(|data| pool.enter(|| Validation::new(data, &student, teacher.as_ref(), &options)))
+            .transpose()?;
+        let feed = Feed::new(data, batches, options.accumulate);
+        let total = match (options.steps, feed.steps_per_epoch()?) {
+            (Some(steps), _) => Some(steps),
+            (None, Some(per_epoch)) => Some(per_epoch * options.epochs.unwrap_or(1)),
+            (None, None) => None,
+        };
+        if total.is_none() && options.schedule.needs_total() {
+            return Err(Error::config(
+                "steps",
+                "expected the count of steps: this schedule runs over the whole training, and a stream does not say how long it is",
+            ));
+        }
+        let learner_options = |losses| LearnerOptions {
+            losses,
+            optimizer: &options.optimizer,
+            freeze: &options.freeze,
+            clip_norm: options.clip_norm,
+            average_decay: options.average.as_ref().map(|average| average.decay),
+        };
+        let learner = Learner::new(&student, &learner_options(&options.losses))?;
+        let control = match options.control {
+            true => Some(Learner::new(&student, &learner_options(&options.losses.without_teacher()?))?),
+            false => None,
+        };
+        let watch = match options.proofs {
+            Proofs::Off => Watch::off(),
+            _ => Watch::new(&learner.model.parameters, |name| learner.trains(name))?,
+        };
+        let teacher_digest = match &teacher {
+            Some(Teacher::Model(model)) if options.proofs != Proofs::Off => Some(check::digest_all(&model.parameters)?),
+            _ => None,
+        };
+        let now = Instant::now();
+        let mut run = Run {
+            learner,
+            control,
+            teacher,
+            feed,
+            validation,
+            pool,
+            cancel,
+            total,
+            step: 0,
+            watch,
+            findings,
+            teacher_digest,
+            copied: before.copied,
+            sums: Sums::default(),
+            best: None,
+            stale: 0,
+            inputs: before.inputs,
+            checkpoints: resume::Checkpoints::new(&options)?,
+            started: now,
+            reported: now,
+            ended: None,
+            options,
+        };
+        run.resume()?;
+        Ok(run)
+    }
+
+    /// Optimizer steps done.
+    pub fn step(&self) -> u64 {
+        self.step
+    }
+
+    /// Trains up to the next report. `None` after the last one, which holds the summary.
+    /// An error leaves the run as it is; it must not be used further.
+    pub fn next(&mut self) -> Result<Option<Report>> {
+        if self.ended.is_some() {
+            return Ok(None);
+        }
+        loop {
+            if self.cancel.load(Ordering::Relaxed) {
+                return Err(Error::cancelled());
+            }
+            let Some(done) = self.one_step()? else { return self.finish("finished", None).map(Some) };
+            let last = self.total.is_some_and(|total| self.step >= total);
+            let due = match self.options.validate_every {
+                Some(every) => self.step % every == 0,
+                None => done.ended_epoch,
+            };
+            let mut validated = None;
+            if (due || last) && self.validation.is_some() {
+                validated = self.validate()?;
+            }
+            let early = self.options.early_stop.as_ref().is_some_and(|stop| self.stale >= stop.patience);
+            if last || early {
+                return self.finish(if early { "earlyStop" } else { "finished" }, Some((done, validated))).map(Some);
+            }
+            self.checkpoint_if_due(done.ended_epoch)?;
+            if validated.is_some() || self.step % self.options.report_every == 0 {
+                return self.report(&done, validated).map(Some);
+            }
+        }
+    }
+
+    fn one_step(&mut self) -> Result<Option<Done>> {
+        let Run { feed, learner, control, teacher, pool, watch, options, cancel, .. } = self;
+        let next_step = self.step + 1;
+        let rate = options.schedule.factor(self.step, self.total.unwrap_or(u64::MAX));
+        let last = self.total == Some(next_step);
+        let norms = last || next_step % options.report_every == 0 || (watch.is_open() && next_step <= 5);
+        let at = At { step: self.step, seed: options.seed, rate, norms, cancel: cancel.clone() };
+        let epoch = feed.epoch;
+        let step = pool.enter(|| -> Result<_> {
+            let Some(group) = feed.next(cancel)? else { return Ok(None) };
+            let numbers = learner.step(&group.batches, teacher.as_ref(), &at, watch)?;
+            let control = match control {
+                Some(control) => Some(control.step(&group.batches, None, &at, &mut Watch::off())?),
+                None => None,
+            };
+            Ok(Some((numbers, control, group.ends_epoch)))
+        })?;
+        let Some((numbers, control, ended_epoch)) = step else { return Ok(None) };
+        if !numbers.loss.is_finite() {
+            let message = format!("the loss is {} at step {next_step}", numbers.loss);
+            return Err(Error::new(Code::NotFinite, "losses", message));
+        }
+        if self.step == 0 {
+            preflight::first_loss(&numbers, &self.learner.model, &mut self.findings)?;
+        }
+        self.step = next_step;
+        self.sums.add(&numbers, control.as_ref());
+        let learning_rate = rate * self.options.optimizer.learning_rate();
+        let full = self.watch.updated(&numbers, learning_rate);
+        if full || (ended_epoch && self.watch.is_open()) {
+            self.watch.close(&self.learner.model.parameters, self.copied, &mut self.findings)?;
+        }
+        Ok(Some(Done { numbers, learning_rate, epoch, ended_epoch }))
+    }
+
+    fn validate(&mut self) -> Result<Option<Validated>> {
+        let Some(validation) = &self.validation else { return Ok(None) };
+        let (learner, control) = (&self.learner, self.control.as_ref());
+        let (student, control) = self.pool.enter(|| -> Result<_> {
+            let student = validation.evaluate(&learner.current())?;
+            Ok((student, control.map(|control| validation.evaluate(&control.current())).transpose()?))
+        })?;
+        let (metric, value, higher) = validation.score(&student, self.options.metric)?;
+        let margin = self.options.early_stop.as_ref().map_or(0.0, |stop| stop.min_delta);
+        let better = match &self.best {
+            None => true,
+            Some((best, _)) if higher => value > best.value + margin,
+            Some((best, _)) => value < best.value - margin,
+        };
+        if better {
+            self.stale = 0;
+            let parameters = match self.options.keep {
+                Keep::Best => self.learner.current().parameters.deep_copy()?,
+                Keep::Last => Parameters::default(),
+            };
+            self.best = Some((Best { step: self.step, metric: metric.into(), value }, parameters));
+        } else {
+            self.stale += 1;
+        }
+        Ok(Some(Validated { student, control }))
+    }
+
+    fn report(&mut self, done: &Done, validated: Option<Validated>) -> Result<Report> {
+        let sums = std::mem::take(&mut self.sums);
+        let seconds = self.reported.elapsed().as_secs_f64();
+        self.reported = Instant::now();
+        let (validation, control_validation) = match validated {
+            Some(validated) => (Some(validated.student), validated.control),
+            None => (None, None),
+        };
+        let names = |map: &BTreeMap<&'static str, f64>| map.iter().map(|(k, v)| (k.to_string(), *v)).collect();
+        Ok(Report {
+            step: self.step,
+            steps: self.total,
+            epoch: done.epoch,
+            loss: sums.mean(sums.loss),
+            terms: sums.terms.iter().map(|(name, sum)| (name.clone(), sums.mean(*sum))).collect(),
+            gradient_norms: names(&done.numbers.term_norms),
+            gradient_norm: done.numbers.gradient_norm,
+            learning_rate: done.learning_rate,
+            rows_per_second: sums.rows as f64 / seconds.max(1e-9),
+            control: self.control.as_ref().map(|_| ControlReport {
+                loss: sums.mean(sums.control_loss),
+                validation: control_validation,
+            }),
+            validation,
+            findings: self.findings.list.clone(),
+            checkpoint: self.checkpoints.as_mut().and_then(|checkpoints| checkpoints.written.take()),
+            summary: None,
+        })
+    }
+
+    /// The last report: closes the proofs, settles which parameters are kept, saves the last checkpoint.
+    fn finish(&mut self, ended: &'static str, last: Option<(Done, Option<Validated>)>) -> Result<Report> {
+        self.watch.close(&self.learner.model.parameters, self.copied, &mut self.findings)?;
+        if let (Some(before), Some(Teacher::Model(model))) = (self.teacher_digest, &self.teacher)
+            && check::digest_all(&model.parameters)? != before
+        {
+            let message = "the teacher's parameters changed during the run: something wrote into them";
+            self.findings.add("teacherFrozen", "teacher", message)?;
+        }
+        self.checkpoint_last()?;
+        self.ended = Some(ended);
+        let model = self.student()?;
+        let reloaded = self.pool.enter(|| preflight::reload(&model, &mut self.findings))?;
+        let (done, validated) = match last {
+            Some((done, validated)) => (done, validated),
+            None => (Done::none(self.feed.epoch), None),
+        };
+        let mut report = self.report(&done, validated)?;
+        report.summary = Some(RunSummary {
+            ended: ended.into(),
+            steps: self.step,
+            epochs: self.feed.epoch,
+            seconds: self.started.elapsed().as_secs_f64(),
+            kept_step: match (&self.best, self.options.keep) {
+                (Some((best, _)), Keep::Best) => best.step,
+                _ => self.step,
+            },
+            best: self.best.as_ref().map(|(best, _)| best.clone()),
+            teacher: self.validation.as_ref().and_then(|validation| validation.teacher.clone()),
+            reloaded,
+            findings: self.findings.list.clone(),
+        });
+        Ok(report)
+    }
+
+    /// The student as it stands: the best parameters where they are kept, else the current ones. Storage of its own.
+    pub fn student(&self) -> Result<Model> {
+        let mut model = self.learner.current();
+        model.parameters = match (&self.best, self.options.keep) {
+            (Some((_, parameters)), Keep::Best) if !parameters.0.is_empty() => parameters.deep_copy()?,
+            _ => model.parameters.deep_copy()?,
+        };
+        model.provenance = self.provenance();
+        Ok(model)
+    }
+
+    /// The control run's student, where there is one.
+    pub fn control_student(&self) -> Result<Option<Model>> {
+        let Some(control) = &self.control else { return Ok(None) };
+        let mut model = control.current();
+        model.parameters = model.parameters.deep_copy()?;
+        Ok(Some(model))
+    }
+
+    fn provenance(&self) -> serde_json::Value {
+        serde_json::json!({
+            "library": concat!("limbeck ", env!("CARGO_PKG_VERSION")),
+            "method": if self.teacher.is_some() { "distill" } else { "train" },
+            "options": self.options,
+            "steps": self.step,
+            "inputs": self.inputs,
+            "accuracy": self.best.as_ref().filter(|(best, _)| best.metric == "accuracy").map(|(best, _)| best.value),
+        })
+    }
+}
+
+/// One step that was done.
+struct Done {
+    numbers: StepNumbers,
+    learning_rate: f64,
+    epoch: u64,
+    ended_epoch: bool,
+}
+
+impl Done {
+    fn none(epoch: u64) -> Done {
+        Done { numbers: StepNumbers::default(), learning_rate: 0.0, epoch, ended_epoch: true }
+    }
+}
+
+struct Validated {
+    student: crate::evaluate::Evaluation,
+    control: Option<crate::evaluate::Evaluation>,
+}

@@ -1,0 +1,108 @@
+//! What a run says, each time it is asked.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::check::Finding;
+use crate::evaluate::Evaluation;
+use crate::learner::StepNumbers;
+
+/// Numbers of the steps since the last report.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Report {
+    /// Optimizer steps done.
+    pub step: u64,
+    /// All steps of the run, where they are known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub steps: Option<u64>,
+    /// The epoch of the last step, counted from 0.
+    pub epoch: u64,
+    /// Mean over the steps since the last report: Σ weight · value.
+    pub loss: f64,
+    /// Unweighted value of each loss, mean over those steps.
+    pub terms: BTreeMap<String, f64>,
+    /// Norm of each weighted loss's gradient at the student's outputs, at the last step.
+    pub gradient_norms: BTreeMap<String, f64>,
+    /// Global norm of the parameters' gradients at the last step, before clipping.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gradient_norm: Option<f64>,
+    pub learning_rate: f64,
+    pub rows_per_second: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub validation: Option<Evaluation>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub control: Option<ControlReport>,
+    /// What the proofs found so far; empty in a sound run.
+    pub findings: Vec<Finding>,
+    /// The checkpoint that was written since the last report.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub checkpoint: Option<String>,
+    /// Stands in the last report alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub summary: Option<RunSummary>,
+}
+
+/// The same student without teacher.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ControlReport {
+    pub loss: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub validation: Option<Evaluation>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RunSummary {
+    /// `finished` or `earlyStop`.
+    pub ended: String,
+    pub steps: u64,
+    pub epochs: u64,
+    pub seconds: f64,
+    /// Step of the parameters that were kept.
+    pub kept_step: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub best: Option<Best>,
+    /// The teacher on the validation rows, where there are some.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub teacher: Option<Evaluation>,
+    /// The student was saved, read again, and gave the same outputs.
+    pub reloaded: bool,
+    pub findings: Vec<Finding>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Best {
+    pub step: u64,
+    pub metric: String,
+    pub value: f64,
+}
+
+/// Sums since the last report.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Sums {
+    pub steps: u64,
+    pub rows: usize,
+    pub loss: f64,
+    pub control_loss: f64,
+    pub terms: BTreeMap<String, f64>,
+}
+
+impl Sums {
+    pub fn add(&mut self, numbers: &StepNumbers, control: Option<&StepNumbers>) {
+        self.steps += 1;
+        self.rows += numbers.rows;
+        self.loss += numbers.loss;
+        self.control_loss += control.map_or(0.0, |numbers| numbers.loss);
+        for (name, value) in &numbers.terms {
+            *self.terms.entry(name.to_string()).or_default() += value;
+        }
+    }
+
+    pub fn mean(&self, sum: f64) -> f64 {
+        sum / self.steps.max(1) as f64
+    }
+}
