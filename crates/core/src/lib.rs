@@ -3,7 +3,7 @@
 
 pub mod allocator;
 pub mod batch;
-pub mod check;
+
 pub mod checkpoint;
 pub mod dataset;
 pub mod error;
@@ -20,9 +20,8 @@ pub mod parameters;
 pub mod pool;
 pub mod probe;
 pub mod random;
-pub mod run;
+
 pub mod schedule;
 pub mod tape;
 pub mod targets;
 pub(crate) mod tensor;
-pub mod trainer;

@@ -6,6 +6,9 @@ use serde::{Deserialize, Serialize};
 use super::{Init, Layer, Mode, Pass, Shape, Signal, Spec};
 use crate::error::{Candle, Error, Result};
 use crate::ops;
+use crate::ops::activation::Activation;
+use crate::ops::batch_norm::Statistics;
+use crate::tensor::Tensor;
 
 /// Batch normalization over the first axis (features or channels), with scale and shift. Training uses the statistics
 /// of the batch and follows them in `running_mean` and `running_var`; evaluation uses those.
@@ -21,6 +24,9 @@ pub struct BatchNorm {
     /// Share of the new statistics in the running ones; 0…1.
     #[serde(default = "momentum")]
     pub momentum: f64,
+    /// Applied to the result; relu costs nothing more.
+    #[serde(default)]
+    pub activation: Activation,
 }
 
 fn epsilon() -> f64 {
@@ -74,26 +80,25 @@ impl Layer for BatchNorm {
     fn forward(&self, pass: &mut Pass, input: Signal) -> Result<Signal> {
         let x = input.dense()?;
         let (weight, bias) = (pass.parameter("weight")?, pass.parameter("bias")?);
-        let (mean, var) = (pass.parameter("running_mean")?, pass.parameter("running_var")?);
-        if pass.mode == Mode::Evaluate {
-            let y = ops::batch_norm::batch_norm_evaluate(
-                pass.tape,
-                &x,
-                &weight,
-                &bias,
-                mean.tensor(),
-                var.tensor(),
-                self.epsilon,
-            )?;
-            return Ok(Signal::Dense(y));
-        }
-        let (y, statistics) = ops::batch_norm::batch_norm_train(pass.tape, &x, &weight, &bias, self.epsilon)?;
-        let follow = |old: &crate::tensor::Tensor, new: &crate::tensor::Tensor| {
-            let kept = (old * (1.0 - self.momentum)).ok_or_internal()?;
-            kept.add(&(new * self.momentum).ok_or_internal()?).ok_or_internal()
+        let (mean, variance) = (pass.parameter("running_mean")?, pass.parameter("running_var")?);
+        let statistics = match pass.mode {
+            Mode::Train => Statistics::Batch,
+            Mode::Evaluate => Statistics::Running { mean: mean.tensor(), variance: variance.tensor() },
         };
-        pass.update_buffer("running_mean", follow(mean.tensor(), &statistics.mean)?);
-        pass.update_buffer("running_var", follow(var.tensor(), &statistics.unbiased_var)?);
-        Ok(Signal::Dense(y))
+        let relu = self.activation == Activation::Relu;
+        let options = ops::batch_norm::BatchNorm { epsilon: self.epsilon, relu };
+        let normalized = ops::batch_norm::batch_norm(pass.tape, &x, &weight, &bias, statistics, options)?;
+        if let Some((batch_mean, batch_variance)) = normalized.batch {
+            let follow = |old: &Tensor, new: &Tensor| {
+                let kept = (old * (1.0 - self.momentum)).ok_or_internal()?;
+                kept.add(&(new * self.momentum).ok_or_internal()?).ok_or_internal()
+            };
+            pass.update_buffer("running_mean", follow(mean.tensor(), &batch_mean)?);
+            pass.update_buffer("running_var", follow(variance.tensor(), &batch_variance)?);
+        }
+        if relu {
+            return Ok(Signal::Dense(normalized.output));
+        }
+        ops::activation::activation(pass.tape, &normalized.output, self.activation).map(Signal::Dense)
     }
 }

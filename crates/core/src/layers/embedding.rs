@@ -50,7 +50,7 @@ impl Layer for Embedding {
         let weight = pass.parameter("weight")?;
         match input {
             Signal::Ids(ids) => ops::embedding::embedding(pass.tape, &weight, &ids),
-            Signal::Ragged { ids, offsets } => ops::embedding::embedding_mean(pass.tape, &weight, ids, offsets),
+            Signal::Ragged { ids, offsets } => ops::embedding::embedding_mean(pass.tape, &weight, &ids, &offsets),
             Signal::Dense(_) => Err(Error::shape("", "expected ids, got numbers")),
         }
         .map(Signal::Dense)

@@ -173,14 +173,14 @@ pub(crate) fn walk(
     layers: &[LayerOptions],
     prefix: &str,
     input: &Shape,
-    visit: &mut impl FnMut(&str, &LayerOptions, &Shape, &Shape) -> Result<()>,
+    visit: &mut dyn FnMut(&str, &LayerOptions, &Shape, &Shape) -> Result<()>,
 ) -> Result<Shape> {
     let mut shape = input.clone();
     for (index, options) in layers.iter().enumerate() {
         let name = name_at(prefix, index, options);
         for (below, inner) in options.layer().inner() {
             let below = if below.is_empty() { name.clone() } else { format!("{name}.{below}") };
-            walk(inner, &below, &shape, &mut *visit as &mut dyn FnMut(&str, &LayerOptions, &Shape, &Shape) -> Result<()>)?;
+            walk(inner, &below, &shape, visit)?;
         }
         let output = options.layer().output(&shape).map_err(|error| named(error, &name, options))?;
         visit(&name, options, &shape, &output).map_err(|error| named(error, &name, options))?;

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::{Layer, LayerOptions, Pass, Shape, Signal, forward, show, walk};
 use crate::error::{Error, Result};
 use crate::ops;
+use crate::tape::Value;
 
 /// How branches are joined.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -64,7 +65,8 @@ impl Layer for Parallel {
             outputs.push(forward(branch, pass, &format!("{name}.{index}"), input.clone())?.dense()?);
         }
         if self.join == Join::Concat {
-            return ops::concat::concat(pass.tape, &outputs, self.axis + 1).map(Signal::Dense);
+            let parts: Vec<&Value> = outputs.iter().collect();
+            return ops::concat::concat(pass.tape, &parts, self.axis + 1).map(Signal::Dense);
         }
         let mut outputs = outputs.into_iter();
         let first = outputs.next().ok_or_else(|| Error::internal("a parallel block without branches"))?;
@@ -76,8 +78,13 @@ impl Parallel {
     fn join_sizes(&self, mut before: Vec<usize>, sizes: &[usize]) -> Result<Vec<usize>> {
         let refused = Error::shape(
             "branches",
-            format!("expected shapes that can be joined ({:?}, axis {}), got {} and {}",
-                self.join, self.axis, show(&before), show(sizes)),
+            format!(
+                "expected shapes that can be joined ({:?}, axis {}), got {} and {}",
+                self.join,
+                self.axis,
+                show(&before),
+                show(sizes)
+            ),
         );
         match self.join {
             Join::Sum if before == sizes => Ok(before),

@@ -12,12 +12,8 @@ fn zero() -> Pair {
     Pair::Both(0)
 }
 
-fn geometry(kernel: Pair, stride: Option<Pair>, padding: Pair) -> ops::pool2d::Window {
-    ops::pool2d::Window {
-        kernel: kernel.sizes(),
-        stride: stride.unwrap_or(kernel).sizes(),
-        padding: padding.sizes(),
-    }
+fn geometry(kernel: Pair, stride: Option<Pair>, padding: Pair) -> ops::pool2d::Pool2d {
+    ops::pool2d::Pool2d { kernel: kernel.sizes(), stride: stride.unwrap_or(kernel).sizes(), padding: padding.sizes() }
 }
 
 fn pooled(input: &Shape, kernel: Pair, stride: Option<Pair>, padding: Pair) -> Result<Shape> {

@@ -25,7 +25,7 @@ impl Layer for Reshape {
 
     fn output(&self, input: &Shape) -> Result<Shape> {
         let sizes = input.dense()?;
-        if sizes.iter().product::<usize>() != self.shape.iter().product() {
+        if sizes.iter().product::<usize>() != self.shape.iter().product::<usize>() {
             return Err(Error::shape(
                 "shape",
                 format!("expected as many elements as {}, got {}", show(sizes), show(&self.shape)),

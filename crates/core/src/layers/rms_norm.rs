@@ -37,9 +37,7 @@ impl Layer for RmsNorm {
 
     fn parameters(&self, input: &Shape) -> Result<Vec<Spec>> {
         let width = input.width()?;
-        Ok(vec![
-            Spec::plain("weight", vec![width], Init::Constant(1.0)),
-        ])
+        Ok(vec![Spec::plain("weight", vec![width], Init::Constant(1.0))])
     }
 
     fn multiply_adds(&self, input: &Shape) -> Result<u64> {

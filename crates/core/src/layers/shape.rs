@@ -31,7 +31,10 @@ impl Shape {
             [width] | [_, width] => Ok(*width),
             sizes => Err(Error::shape(
                 "",
-                format!("expected [features] or [length, features], got {}; put {{ flatten: {{}} }} before", show(sizes)),
+                format!(
+                    "expected [features] or [length, features], got {}; put {{ flatten: {{}} }} before",
+                    show(sizes)
+                ),
             )),
         }
     }

@@ -47,6 +47,6 @@ impl Layer for Slice {
 
     fn forward(&self, pass: &mut Pass, input: Signal) -> Result<Signal> {
         let x = input.dense()?;
-        ops::slice::slice(pass.tape, &x, self.axis + 1, self.start, self.end).map(Signal::Dense)
+        ops::slice::slice(pass.tape, &x, self.axis + 1, self.start, self.end - self.start).map(Signal::Dense)
     }
 }

@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{Architecture, Input};
 use crate::error::{Error, Result};
-use crate::layers::{Activation, BatchNorm, Conv2d, Flatten, LayerOptions, Linear, MaxPool, Pair};
-use crate::ops;
+use crate::layers::{BatchNorm, Conv2d, Flatten, LayerOptions, Linear, MaxPool, Pair};
+use crate::ops::activation::Activation;
 
 /// Small convolutional network. Per channel count a block `blocks.0`, `blocks.1`, … of 3×3 convolution (with bias),
 /// batch norm, relu and max pooling by 2; then the linear layer `head`. With channels `[4, 8]` on 28 × 28 it has
@@ -40,10 +40,11 @@ impl ConvNet {
                 groups: 1,
                 bias: true,
             }));
-            layers.push(LayerOptions::BatchNorm(BatchNorm { name: name("norm"), epsilon: 1e-5, momentum: 0.1 }));
-            layers.push(LayerOptions::Activation(Activation {
-                name: name("relu"),
-                function: ops::activation::Activation::Relu,
+            layers.push(LayerOptions::BatchNorm(BatchNorm {
+                name: name("norm"),
+                epsilon: 1e-5,
+                momentum: 0.1,
+                activation: Activation::Relu,
             }));
             layers.push(LayerOptions::MaxPool(MaxPool {
                 name: name("pool"),
@@ -57,7 +58,7 @@ impl ConvNet {
             name: Some("head".into()),
             outputs: self.classes,
             bias: true,
-            activation: ops::activation::Activation::None,
+            activation: Activation::None,
         }));
         Ok(Architecture { input: Input::Numbers(self.input.to_vec()), layers })
     }

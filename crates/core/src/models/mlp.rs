@@ -44,7 +44,10 @@ impl Mlp {
         for (index, width) in hidden.iter().enumerate() {
             layers.push(linear(format!("layers.{index}"), *width, self.activation));
             if self.dropout != 0.0 {
-                layers.push(LayerOptions::Dropout(Dropout { name: Some(format!("dropout.{index}")), rate: self.dropout }));
+                layers.push(LayerOptions::Dropout(Dropout {
+                    name: Some(format!("dropout.{index}")),
+                    rate: self.dropout,
+                }));
             }
         }
         layers.push(linear("head".into(), *outputs, Activation::None));

@@ -96,15 +96,8 @@ impl Model {
         let inputs = self.preprocessing.apply(inputs)?;
         let mut tape = Tape::new(Engine::Kernels);
         let bound = self.parameters.constants();
-        let outputs = self.network.forward(
-            &mut tape,
-            &bound,
-            &inputs,
-            ids,
-            &Request::default(),
-            Mode::Evaluate,
-            Key::new(0),
-        )?;
+        let outputs =
+            self.network.forward(&mut tape, &bound, &inputs, ids, &Request::default(), Mode::Evaluate, Key::new(0))?;
         Ok(outputs.logits.tensor().clone())
     }
 

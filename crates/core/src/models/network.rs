@@ -153,7 +153,7 @@ impl Network {
         match (inputs, &self.input) {
             (Features::Dense(tensor), Shape::Dense(sizes)) => {
                 let got = &tensor.dims()[1..];
-                if got.iter().product::<usize>() != sizes.iter().product() {
+                if got.iter().product::<usize>() != sizes.iter().product::<usize>() {
                     return Err(Error::shape(
                         "inputs",
                         format!("expected samples of shape {}, got {}", show(sizes), show(got)),
