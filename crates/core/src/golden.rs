@@ -12,6 +12,8 @@ use serde::{Deserialize, Deserializer};
 
 use crate::error::{Candle, Code, Error, Result};
 use crate::ops::{Inputs, Operation};
+use crate::optimizers::{Optimizer, OptimizerOptions};
+use crate::parameters::{Kind, Parameter, Parameters};
 use crate::tape::{Engine, Tape, Value};
 use crate::tensor::{DType, Tensor, from_vec, to_f64};
 
@@ -143,6 +145,35 @@ pub(crate) fn layer(operation: &Operation, case: &LayerCase, precision: Precisio
         precision.compare(&format!("gradient.{name}"), &to_f64(&got)?, &expected.values)?;
     }
     Ok(())
+}
+
+/// One case of an optimizer: gradients of several steps, and the parameters after each.
+#[derive(Clone, Debug, Deserialize)]
+pub struct OptimizerCase {
+    pub name: String,
+    pub options: serde_json::Value,
+    pub start: Numbers,
+    pub gradients: Vec<Numbers>,
+    pub parameters: Vec<Numbers>,
+}
+
+/// Runs one case of the optimizer of that name; `None` where there is none.
+pub fn optimizer(name: &str, case: &OptimizerCase, precision: Precision) -> Option<Result<()>> {
+    let choice = serde_json::json!({ name: case.options.clone() });
+    let known = serde_json::from_value::<OptimizerOptions>(serde_json::json!({ name: {} })).is_ok();
+    known.then(|| {
+        let options = OptimizerOptions::deserialize(choice).map_err(|error| Error::config(name, error.to_string()))?;
+        let tensor = precision.tensor(&case.start)?;
+        let parameter = Parameter { tensor: tensor.clone(), kind: Kind::Trainable, decay: true };
+        let parameters = Parameters(BTreeMap::from([("p".to_string(), parameter)]));
+        let mut optimizer = Optimizer::new(&options, &parameters)?;
+        for (i, (gradient, expected)) in case.gradients.iter().zip(&case.parameters).enumerate() {
+            let gradients = BTreeMap::from([("p".to_string(), precision.tensor(gradient)?)]);
+            optimizer.step(&parameters, &gradients, 1.0)?;
+            precision.compare(&format!("parameters[{i}]"), &to_f64(&tensor)?, &expected.values)?;
+        }
+        Ok(())
+    })
 }
 
 #[cfg(test)]

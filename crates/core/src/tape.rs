@@ -221,9 +221,11 @@ impl Gradients {
         self.slots[id.0 as usize].take().map(|slot| slot.tensor)
     }
 
-    /// The finished gradient of a leaf; `None` where backward never reached it.
+    /// The finished gradient of a leaf, in storage of its own: it may be scaled or added to in place.
+    /// `None` where backward never reached it.
     pub(crate) fn take(&mut self, leaf: &Value) -> Option<Tensor> {
-        self.take_node(leaf.node?)
+        let slot = self.slots[leaf.node?.0 as usize].take()?;
+        Some(if slot.owned { slot.tensor } else { slot.tensor.force_contiguous().unwrap_or(slot.tensor) })
     }
 }
 

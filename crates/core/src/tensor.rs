@@ -97,3 +97,31 @@ impl<F: FnOnce(&mut [f32])> InplaceOp1 for Update<F> {
 pub(crate) fn update(tensor: &Tensor, change: impl FnOnce(&mut [f32])) -> Result<()> {
     tensor.inplace_op1(&Update(Cell::new(Some(change)))).ok_or_internal()
 }
+
+/// Opens several contiguous f32 CPU tensors for writing at once. No two may share storage: the second would wait for
+/// the first for ever. Each costs a stack frame, so callers open tens, not thousands.
+pub(crate) fn update_many(tensors: &[&Tensor], change: impl FnOnce(Vec<&mut [f32]>)) -> Result<()> {
+    fn open<'a>(
+        rest: &[&Tensor],
+        mut slices: Vec<&'a mut [f32]>,
+        change: &mut dyn FnMut(Vec<&mut [f32]>),
+    ) -> Result<()> {
+        let Some((first, rest)) = rest.split_first() else {
+            change(slices);
+            return Ok(());
+        };
+        let mut inner = Ok(());
+        update(first, |slice| {
+            let mut all: Vec<&mut [f32]> = std::mem::take(&mut slices);
+            all.push(slice);
+            inner = open(rest, all, change);
+        })?;
+        inner
+    }
+    let mut change = Some(change);
+    open(tensors, Vec::with_capacity(tensors.len()), &mut |slices| {
+        if let Some(change) = change.take() {
+            change(slices)
+        }
+    })
+}

@@ -1,1 +1,272 @@
-//! optimizers
+//! Optimizers: gradients in, parameters changed in place, state in named tensors that a checkpoint keeps.
+//!
+//! To add one: a file with its options, its kernel and its reference, and a line in `optimizers!` below; its golden
+//! file goes to `__test__/golden/optimizers`. Kernels run over all tensors as if they were one, split by numbers and
+//! not by tensor, so that a thousand small tensors cost no more than one big one.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Candle, Code, Error, Result};
+use crate::parameters::{Parameter, Parameters};
+use crate::pool;
+use crate::tensor::{self, DType, Tensor};
+
+mod adam;
+mod average;
+mod clip;
+mod sgd;
+
+pub use adam::{Adam, AdamW};
+pub use average::Average;
+pub use clip::{global_norm, scale_gradients};
+pub use sgd::Sgd;
+
+macro_rules! optimizers {
+    ($($(#[$meta:meta])* $name:ident),* $(,)?) => {
+        /// How gradients change parameters.
+        #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+        #[serde(rename_all = "camelCase")]
+        pub enum OptimizerOptions {
+            $($(#[$meta])* $name($name)),*
+        }
+
+        impl OptimizerOptions {
+            fn algorithm(&self) -> &dyn Algorithm {
+                match self { $(OptimizerOptions::$name(options) => options),* }
+            }
+        }
+    };
+}
+
+optimizers! {
+    /// Stochastic gradient descent, plain or with momentum.
+    Sgd,
+    /// Adam; weight decay is added to the gradient.
+    Adam,
+    /// Adam with decoupled weight decay.
+    AdamW,
+}
+
+impl Default for OptimizerOptions {
+    fn default() -> Self {
+        OptimizerOptions::AdamW(AdamW::default())
+    }
+}
+
+impl OptimizerOptions {
+    pub fn validate(&self) -> Result<()> {
+        let name = serde_json::to_value(self).ok();
+        let name = name.as_ref().and_then(|value| value.as_object()?.keys().next().map(String::as_str));
+        self.algorithm().validate().map_err(|error| error.at(name.unwrap_or_default()))
+    }
+
+    /// The rate that a schedule multiplies.
+    pub fn learning_rate(&self) -> f64 {
+        self.algorithm().learning_rate()
+    }
+}
+
+/// Where an update stands.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct At {
+    /// Counts from 1.
+    step: u64,
+    /// The learning rate, schedule included.
+    rate: f64,
+    /// Whether weight decay applies to this tensor.
+    decay: bool,
+}
+
+/// At most two state tensors a parameter; unused ones are empty.
+type State<'a> = [&'a mut [f32]; 2];
+
+pub(crate) trait Algorithm: Sync {
+    fn validate(&self) -> Result<()>;
+    fn learning_rate(&self) -> f64;
+    /// Whether biases and norms decay too.
+    fn decays_all(&self) -> bool;
+    /// Names of the state tensors.
+    fn state(&self) -> &'static [&'static str];
+    /// Changes a piece of a parameter and of its state.
+    fn kernel(&self, at: At, parameter: &mut [f32], gradient: &[f32], state: State);
+    /// New parameter and new state, in candle calls, in the precision of the parameter.
+    fn reference(
+        &self,
+        at: At,
+        parameter: &Tensor,
+        gradient: &Tensor,
+        state: &[Tensor],
+    ) -> candle_core::Result<(Tensor, Vec<Tensor>)>;
+}
+
+/// An optimizer with its state.
+#[derive(Debug)]
+pub struct Optimizer {
+    options: OptimizerOptions,
+    steps: u64,
+    /// By parameter, in the order of `Algorithm::state`.
+    state: BTreeMap<String, Vec<Tensor>>,
+}
+
+const STEPS: &str = "steps";
+
+impl Optimizer {
+    /// State of zeros for each of `trained`.
+    pub fn new(options: &OptimizerOptions, trained: &Parameters) -> Result<Optimizer> {
+        options.validate()?;
+        let count = options.algorithm().state().len();
+        let zeros = |parameter: &Parameter| {
+            let zeros = (0..count).map(|_| parameter.tensor.zeros_like()).collect::<candle_core::Result<Vec<_>>>();
+            zeros.ok_or_internal()
+        };
+        let state = trained.0.iter().map(|(name, parameter)| Ok((name.clone(), zeros(parameter)?)));
+        Ok(Optimizer { options: options.clone(), steps: 0, state: state.collect::<Result<_>>()? })
+    }
+
+    /// Changes the parameters that have a gradient. `rate` multiplies the learning rate.
+    pub fn step(&mut self, parameters: &Parameters, gradients: &BTreeMap<String, Tensor>, rate: f64) -> Result<()> {
+        let algorithm = self.options.algorithm();
+        self.steps += 1;
+        let mut updates = Vec::with_capacity(gradients.len());
+        for (name, gradient) in gradients {
+            let parameter = parameters.0.get(name).ok_or_else(|| no_such(name))?;
+            let state = self.state.get(name).ok_or_else(|| no_such(name))?;
+            if gradient.dims() != parameter.tensor.dims() {
+                let message =
+                    format!("expected a gradient of {:?}, got {:?}", parameter.tensor.dims(), gradient.dims());
+                return Err(Error::shape(name, message));
+            }
+            let decay = parameter.decay || algorithm.decays_all();
+            let at = At { step: self.steps, rate: rate * algorithm.learning_rate(), decay };
+            let tensor = &parameter.tensor;
+            if tensor.device().is_cpu() && tensor.dtype() == DType::F32 && tensor.is_contiguous() {
+                let gradient = gradient.contiguous().ok_or_internal()?;
+                updates.push(Update { at, parameter: tensor, gradient, state });
+            } else {
+                let (new, new_state) = algorithm.reference(at, tensor, gradient, state).ok_or_internal()?;
+                tensor.slice_set(&new, 0, 0).ok_or_internal()?;
+                for (state, new) in state.iter().zip(&new_state) {
+                    state.slice_set(new, 0, 0).ok_or_internal()?;
+                }
+            }
+        }
+        updates.chunks(OPEN).try_for_each(|updates| run(algorithm, updates))
+    }
+
+    /// What a checkpoint keeps: the count of steps, and each state tensor as `<state>.<parameter>`.
+    pub fn export(&self) -> Result<BTreeMap<String, Tensor>> {
+        let names = self.options.algorithm().state();
+        let mut tensors = BTreeMap::from([(STEPS.to_string(), tensor::from_vec(vec![self.steps as i64], 1)?)]);
+        for (parameter, state) in &self.state {
+            for (name, tensor) in names.iter().zip(state) {
+                tensors.insert(format!("{name}.{parameter}"), tensor.clone());
+            }
+        }
+        Ok(tensors)
+    }
+
+    /// Goes on from exported state; every tensor must be there, in its shape, and no other.
+    pub fn import(&mut self, tensors: &BTreeMap<String, Tensor>) -> Result<()> {
+        let mismatch = |path: &str, message: String| Error::new(Code::CheckpointMismatch, path, message);
+        let names = self.options.algorithm().state();
+        let steps = tensors.get(STEPS).ok_or_else(|| mismatch(STEPS, "expected a tensor, got none".into()))?;
+        let steps = tensor::item(steps)?;
+        let mut state = BTreeMap::new();
+        for (parameter, old) in &self.state {
+            let mut new = Vec::with_capacity(old.len());
+            for (name, old) in names.iter().zip(old) {
+                let name = format!("{name}.{parameter}");
+                match tensors.get(&name) {
+                    Some(tensor) if tensor.dims() == old.dims() && tensor.dtype() == old.dtype() => {
+                        new.push(tensor.force_contiguous().ok_or_internal()?);
+                    }
+                    other => {
+                        let got = other.map(|tensor| format!("{:?}", tensor.dims()));
+                        let got = got.as_deref().unwrap_or("none");
+                        return Err(mismatch(&name, format!("expected a tensor of {:?}, got {got}", old.dims())));
+                    }
+                }
+            }
+            state.insert(parameter.clone(), new);
+        }
+        let expected = 1 + self.state.len() * names.len();
+        if tensors.len() != expected {
+            return Err(mismatch("", format!("expected {expected} tensors of state, got {}", tensors.len())));
+        }
+        (self.steps, self.state) = (steps as u64, state);
+        Ok(())
+    }
+}
+
+fn no_such(name: &str) -> Error {
+    Error::internal(format!("a gradient for {name}, which the optimizer does not train"))
+}
+
+struct Update<'a> {
+    at: At,
+    parameter: &'a Tensor,
+    gradient: Tensor,
+    state: &'a [Tensor],
+}
+
+/// A part of a tensor.
+struct Piece<'a> {
+    at: At,
+    parameter: &'a mut [f32],
+    gradient: &'a [f32],
+    state: State<'a>,
+}
+
+/// Parameters opened for writing at once: each costs a stack frame.
+const OPEN: usize = 64;
+/// Numbers a task: 28 bytes each in the largest kernel.
+const TASK: usize = 32 << 10;
+
+/// One parallel region over all numbers of these tensors.
+fn run(algorithm: &dyn Algorithm, updates: &[Update]) -> Result<()> {
+    let gradients = updates.iter().map(|update| tensor::read::<f32>(&update.gradient)).collect::<Result<Vec<_>>>()?;
+    let written: Vec<&Tensor> =
+        updates.iter().flat_map(|update| std::iter::once(update.parameter).chain(update.state)).collect();
+    tensor::update_many(&written, |slices| {
+        let mut slices = slices.into_iter();
+        let mut tasks: Vec<Vec<Piece>> = Vec::new();
+        let mut room = TASK;
+        for (update, gradient) in updates.iter().zip(&gradients) {
+            let mut parameter = slices.next().unwrap_or_default();
+            let mut gradient: &[f32] = gradient;
+            let mut state: State = [&mut [], &mut []];
+            for part in state.iter_mut().take(update.state.len()) {
+                *part = slices.next().unwrap_or_default();
+            }
+            while !parameter.is_empty() {
+                let len = room.min(parameter.len());
+                let (now, later) = std::mem::take(&mut parameter).split_at_mut(len);
+                let (now_gradient, later_gradient) = gradient.split_at(len);
+                let now_state = state.each_mut().map(|part| {
+                    let whole = std::mem::take(part);
+                    let (now, later) = whole.split_at_mut(len.min(whole.len()));
+                    *part = later;
+                    now
+                });
+                let piece = Piece { at: update.at, parameter: now, gradient: now_gradient, state: now_state };
+                match tasks.last_mut().filter(|_| room < TASK) {
+                    Some(task) => task.push(piece),
+                    None => tasks.push(vec![piece]),
+                }
+                (parameter, gradient) = (later, later_gradient);
+                room = if room == len { TASK } else { room - len };
+            }
+        }
+        pool::pieces(&mut tasks, 1, |_, tasks| {
+            for piece in tasks.iter_mut().flat_map(std::mem::take) {
+                algorithm.kernel(piece.at, piece.parameter, piece.gradient, piece.state);
+            }
+        });
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -7,5 +7,6 @@ pub mod isa;
 pub mod linear;
 pub mod math;
 pub(crate) mod norm;
+pub mod optimizer;
 pub(crate) mod sums;
 pub mod vector;

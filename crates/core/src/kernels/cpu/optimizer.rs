@@ -1,0 +1,99 @@
+//! Optimizer passes over numbers, in place: each reads and writes every number once.
+
+use super::isa::kernel;
+
+/// One step of stochastic gradient descent.
+#[derive(Clone, Copy)]
+pub struct SgdStep {
+    pub rate: f32,
+    pub momentum: f32,
+    pub nesterov: bool,
+    /// Added to the gradient as `decay · parameter`.
+    pub decay: f32,
+}
+
+kernel! {
+    /// An empty `velocity` is no momentum.
+    pub fn sgd<L>(parameter: &mut [f32], gradient: &[f32], velocity: &mut [f32], step: SgdStep) {
+        let SgdStep { rate, momentum, nesterov, decay } = step;
+        if velocity.is_empty() {
+            for (p, g) in parameter.iter_mut().zip(gradient) {
+                *p = L::mul_add(-rate, L::mul_add(decay, *p, *g), *p);
+            }
+        } else if nesterov {
+            for ((p, g), v) in parameter.iter_mut().zip(gradient).zip(velocity) {
+                let d = L::mul_add(decay, *p, *g);
+                *v = L::mul_add(momentum, *v, d);
+                *p = L::mul_add(-rate, L::mul_add(momentum, *v, d), *p);
+            }
+        } else {
+            for ((p, g), v) in parameter.iter_mut().zip(gradient).zip(velocity) {
+                *v = L::mul_add(momentum, *v, L::mul_add(decay, *p, *g));
+                *p = L::mul_add(-rate, *v, *p);
+            }
+        }
+    }
+}
+
+/// One step of Adam; bias corrections are made in f64 beforehand.
+#[derive(Clone, Copy)]
+pub struct AdamStep {
+    pub beta1: f32,
+    pub beta2: f32,
+    /// `1 − beta`, rounded from f64: `1 − 0.999` has only 13 good bits in f32.
+    pub rest1: f32,
+    pub rest2: f32,
+    /// Rate over the first moment's bias correction.
+    pub rate: f32,
+    /// One over the root of the second moment's bias correction.
+    pub root: f32,
+    pub epsilon: f32,
+    /// What the parameter is multiplied by first: decoupled decay.
+    pub keep: f32,
+    /// Added to the gradient as `decay · parameter`: coupled decay.
+    pub decay: f32,
+}
+
+kernel! {
+    pub fn adam<L>(parameter: &mut [f32], gradient: &[f32], first: &mut [f32], second: &mut [f32], step: AdamStep) {
+        let AdamStep { beta1, beta2, rest1, rest2, rate, root, epsilon, keep, decay } = step;
+        for (((p, g), m), v) in parameter.iter_mut().zip(gradient).zip(first).zip(second) {
+            let g = L::mul_add(decay, *p, *g);
+            *m = L::mul_add(beta1, *m, rest1 * g);
+            *v = L::mul_add(beta2, *v, rest2 * g * g);
+            *p = L::mul_add(keep, *p, -(rate * *m / L::mul_add(v.sqrt(), root, epsilon)));
+        }
+    }
+}
+
+kernel! {
+    /// `average ← decay · average + (1 − decay) · now`.
+    pub fn blend<L>(average: &mut [f32], now: &[f32], decay: f32) {
+        for (average, now) in average.iter_mut().zip(now) {
+            *average = L::mul_add(decay, *average - *now, *now);
+        }
+    }
+}
+
+kernel! {
+    pub fn scale<L>(values: &mut [f32], factor: f32) {
+        values.iter_mut().for_each(|x| *x *= factor);
+    }
+}
+
+kernel! {
+    /// In f64, in sixteen lanes whose order is the same on every instruction set.
+    pub fn sum_of_squares<L>(values: &[f32]) -> f64 {
+        let mut lanes = [0.0f64; 16];
+        let chunks = values.chunks_exact(16);
+        for (lane, x) in lanes.iter_mut().zip(chunks.remainder()) {
+            *lane = f64::from(*x) * f64::from(*x);
+        }
+        for chunk in chunks {
+            for (lane, x) in lanes.iter_mut().zip(chunk) {
+                *lane += f64::from(*x) * f64::from(*x);
+            }
+        }
+        lanes.iter().sum()
+    }
+}

@@ -1,0 +1,56 @@
+//! Gradient clipping by the norm of all gradients together.
+//!
+//! ```text
+//! n = √ Σ g²  over every number of every gradient;   g ← g · limit / n  where n > limit
+//! ```
+//!
+//! Source: Pascanu, Mikolov, Bengio, "On the difficulty of training recurrent neural networks", 2013, arXiv:1211.5063.
+//! Where we differ: nowhere. Squares are summed in f64, in blocks of fixed size and order.
+
+use std::collections::BTreeMap;
+
+use crate::error::{Candle, Result};
+use crate::kernels::cpu::optimizer;
+use crate::pool;
+use crate::tensor::{DType, Tensor, read, to_f64, update};
+
+/// Numbers a task.
+const PIECE: usize = 64 << 10;
+
+fn has_kernel(tensor: &Tensor) -> bool {
+    tensor.device().is_cpu() && tensor.dtype() == DType::F32 && tensor.is_contiguous()
+}
+
+/// The norm of all gradients together; not finite where one of them is not.
+pub fn global_norm(gradients: &BTreeMap<String, Tensor>) -> Result<f64> {
+    let mut sum = 0.0;
+    for gradient in gradients.values() {
+        if has_kernel(gradient) {
+            let values = read::<f32>(gradient)?;
+            let values: &[f32] = &values;
+            let mut partial = vec![0.0f64; values.len().div_ceil(PIECE)];
+            pool::pieces(&mut partial, 1, |i, partial| {
+                let block = &values[i * PIECE..((i + 1) * PIECE).min(values.len())];
+                partial.iter_mut().for_each(|partial| *partial = optimizer::sum_of_squares(block));
+            });
+            sum += partial.iter().sum::<f64>();
+        } else {
+            sum += to_f64(gradient)?.iter().map(|x| x * x).sum::<f64>();
+        }
+    }
+    Ok(sum.sqrt())
+}
+
+/// Multiplies every gradient by `factor`, in place where that is possible.
+pub fn scale_gradients(gradients: &mut BTreeMap<String, Tensor>, factor: f64) -> Result<()> {
+    for gradient in gradients.values_mut() {
+        if has_kernel(gradient) {
+            update(gradient, |values| {
+                pool::pieces(values, PIECE, |_, values| optimizer::scale(values, factor as f32));
+            })?;
+        } else {
+            *gradient = (&*gradient * factor).ok_or_internal()?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,90 @@
+//! Stochastic gradient descent.
+//!
+//! ```text
+//! g ← g + λ·p                      λ weight decay
+//! v ← μ·v + g                      μ momentum, v 0 at first
+//! p ← p − η·v                      η learning rate; Nesterov: p − η·(g + μ·v)
+//! ```
+//!
+//! Source: Sutskever, Martens, Dahl, Hinton, "On the importance of initialization and momentum in deep learning",
+//! ICML 2013, in PyTorch's form (no dampening). Where we differ: biases and norms do not decay unless asked.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{Algorithm, At, State};
+use crate::error::{Error, Result};
+use crate::kernels::cpu::optimizer::{self, SgdStep};
+use crate::tensor::Tensor;
+
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Sgd {
+    /// Step length; above 0. Default 0.01.
+    pub learning_rate: f64,
+    /// Share of the last step's direction that is kept; 0 ≤ momentum < 1. Default 0.
+    pub momentum: f64,
+    /// Looks ahead along the momentum; needs momentum above 0. Default false.
+    pub nesterov: bool,
+    /// Pull of the weights towards 0, added to the gradient; at least 0. Default 0.
+    pub weight_decay: f64,
+    /// Lets biases and norms decay too. Default false.
+    pub decay_all: bool,
+}
+
+impl Default for Sgd {
+    fn default() -> Self {
+        Sgd { learning_rate: 0.01, momentum: 0.0, nesterov: false, weight_decay: 0.0, decay_all: false }
+    }
+}
+
+impl Algorithm for Sgd {
+    fn validate(&self) -> Result<()> {
+        super::adam::positive("learningRate", self.learning_rate)?;
+        super::adam::share("momentum", self.momentum)?;
+        super::adam::not_negative("weightDecay", self.weight_decay)?;
+        if self.nesterov && self.momentum == 0.0 {
+            return Err(Error::config("nesterov", "expected a momentum above 0 beside it, got 0"));
+        }
+        Ok(())
+    }
+
+    fn learning_rate(&self) -> f64 {
+        self.learning_rate
+    }
+
+    fn decays_all(&self) -> bool {
+        self.decay_all
+    }
+
+    fn state(&self) -> &'static [&'static str] {
+        if self.momentum > 0.0 { &["momentum"] } else { &[] }
+    }
+
+    fn kernel(&self, at: At, parameter: &mut [f32], gradient: &[f32], [velocity, _]: State) {
+        let step = SgdStep {
+            rate: at.rate as f32,
+            momentum: self.momentum as f32,
+            nesterov: self.nesterov,
+            decay: if at.decay { self.weight_decay as f32 } else { 0.0 },
+        };
+        optimizer::sgd(parameter, gradient, velocity, step);
+    }
+
+    fn reference(
+        &self,
+        at: At,
+        parameter: &Tensor,
+        gradient: &Tensor,
+        state: &[Tensor],
+    ) -> candle_core::Result<(Tensor, Vec<Tensor>)> {
+        let decay = if at.decay { self.weight_decay } else { 0.0 };
+        let gradient = (gradient + (parameter * decay)?)?;
+        let Some(velocity) = state.first() else {
+            return Ok(((parameter - (gradient * at.rate)?)?, Vec::new()));
+        };
+        let velocity = ((velocity * self.momentum)? + &gradient)?;
+        let along = if self.nesterov { (gradient + (&velocity * self.momentum)?)? } else { velocity.clone() };
+        Ok(((parameter - (along * at.rate)?)?, vec![velocity]))
+    }
+}
