@@ -25,6 +25,37 @@ pub enum Labels {
     Real(Tensor),
 }
 
+/// Which kind of labels a data set has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LabelKind {
+    None,
+    Single,
+    Several,
+    Real,
+}
+
+impl LabelKind {
+    pub fn words(self) -> &'static str {
+        match self {
+            LabelKind::None => "no labels",
+            LabelKind::Single => "one label a row",
+            LabelKind::Several => "several labels a row",
+            LabelKind::Real => "real numbers as labels",
+        }
+    }
+}
+
+impl Labels {
+    pub fn kind(&self) -> LabelKind {
+        match self {
+            Labels::None => LabelKind::None,
+            Labels::Single(_) => LabelKind::Single,
+            Labels::Several(_) => LabelKind::Several,
+            Labels::Real(_) => LabelKind::Real,
+        }
+    }
+}
+
 #[derive(Clone, Debug)]
 pub struct Batch {
     /// Who each row is, wherever it stands: random numbers and teacher rows are keyed by it.

@@ -1,1 +1,73 @@
-//! losses
+//! Losses: what the student is told about its outputs.
+//!
+//! To add one: a file with formula, source, options and `RowLoss`; a line in `registry!`; a golden file in
+//! `__test__/golden/losses`. Its option type, the checks, the golden runs and the suites follow from the line.
+//!
+//! A step, in the order of calls:
+//!
+//! ```text
+//! let losses = Losses::new(options)?;                  once; options that cannot work are refused by path
+//! losses.check(&given)?;                               once; what the run has: classes, teacher, labels
+//! let plan = losses.plan(&batches_of_the_step)?;       each optimizer step: the denominators of all micro-batches
+//! let applied = losses.apply(&mut tape, &outputs, &teachers, &batch, &plan, step, norms)?;    each micro-batch
+//! let gradients = tape.backward(applied.seeds)?;
+//! ```
+
+mod apply;
+pub(crate) mod loss;
+pub(crate) mod reference;
+pub(crate) mod row;
+mod sweep;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+pub use apply::{Applied, Given, Losses, Plan, TermReport};
+pub use loss::Need;
+
+use crate::schedule::Scheduled;
+use loss::RowLoss;
+
+/// Declares each loss's module, its key among the options, and the list of all.
+macro_rules! registry {
+    ($($name:literal = $module:ident::$type:ident),* $(,)?) => {
+        $(mod $module;)*
+        $(pub use $module::$type;)*
+
+        /// What the student learns from: one key a loss. The total is the sum of weight × loss.
+        #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+        #[serde(deny_unknown_fields)]
+        pub struct LossesOptions {
+            $(
+                #[serde(rename = $name, default, skip_serializing_if = "Option::is_none")]
+                pub $module: Option<$type>,
+            )*
+        }
+
+        impl LossesOptions {
+            /// Every key, in the order of the registry.
+            pub const NAMES: &'static [&'static str] = &[$($name),*];
+
+            fn into_losses(self) -> Vec<(&'static str, Box<dyn RowLoss>)> {
+                let mut losses: Vec<(&'static str, Box<dyn RowLoss>)> = Vec::new();
+                $(if let Some(loss) = self.$module {
+                    losses.push(($name, Box::new(loss)));
+                })*
+                losses
+            }
+        }
+    };
+}
+
+registry! {
+    "crossEntropy" = cross_entropy::CrossEntropy,
+    "kl" = kl::Kl,
+}
+
+fn default_weight() -> Scheduled {
+    Scheduled::Constant(1.0)
+}
+
+fn default_temperature() -> Scheduled {
+    Scheduled::Constant(1.0)
+}

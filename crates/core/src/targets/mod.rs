@@ -1,1 +1,77 @@
-//! targets
+//! What a loss compares a row with: where the teacher's side of the row comes from.
+//!
+//! To add one: a file with what the sweep does with a row (`Soft`) and the reference's probabilities, a
+//! variant of `Target`, a line in each `match` below.
+
+mod logits;
+
+use crate::error::Result;
+use crate::losses::row::{Ask, Row, Softmax};
+use crate::tensor::{DType, Tensor};
+
+/// The teacher's side of all rows of a batch.
+#[derive(Clone, Debug)]
+pub enum Target {
+    /// One teacher's logits, `[rows, classes]`; -∞ masks a class.
+    Logits(Tensor),
+}
+
+/// One of the teachers of a batch. With several each loss is the sum of its values against each, times `weight`.
+#[derive(Clone, Debug)]
+pub struct Teacher {
+    pub target: Target,
+    pub weight: f64,
+}
+
+impl Teacher {
+    /// The only teacher, with dense logits.
+    pub(crate) fn logits(logits: Tensor) -> Teacher {
+        Teacher { target: Target::Logits(logits), weight: 1.0 }
+    }
+}
+
+/// A target in a sweep.
+#[derive(Clone, Copy)]
+pub(crate) struct Source<'a> {
+    pub target: &'a Target,
+    /// The number of its first dense logits among the sweep's.
+    pub teacher: usize,
+}
+
+/// Soft labels ρ of a row, compared with the student's softmax q.
+pub(crate) trait Soft<'a>: Sync {
+    /// KL(ρ ‖ q).
+    fn divergence(&self, row: &Row) -> f64;
+    /// Adds `coefficient` · ρ to the gradient.
+    fn add(&self, row: &mut Row<'a, '_>, coefficient: f64);
+}
+
+impl Target {
+    /// Tensors of dense logits that the sweep reads.
+    pub(crate) fn dense(&self) -> Vec<&Tensor> {
+        match self {
+            Target::Logits(logits) => vec![logits],
+        }
+    }
+
+    /// Rows and classes.
+    pub(crate) fn dims(&self) -> (usize, usize) {
+        match self {
+            Target::Logits(logits) => logits::dims(logits),
+        }
+    }
+
+    /// ρ at a temperature, `[rows, classes]`, in plain tensor calls.
+    pub(crate) fn probabilities(&self, temperature: f64, dtype: DType) -> Result<Tensor> {
+        match self {
+            Target::Logits(logits) => logits::probabilities(logits, temperature, dtype),
+        }
+    }
+}
+
+/// What the sweep does with a target at a temperature, and the student's softmax it is compared with.
+pub(crate) fn soft<'a>(source: Source<'a>, temperature: f64, ask: &mut Ask) -> Result<(Box<dyn Soft<'a> + 'a>, Softmax)> {
+    match source.target {
+        Target::Logits(_) => Ok(logits::soft(source.teacher, temperature, ask)),
+    }
+}

@@ -8,5 +8,7 @@ pub mod linear;
 pub mod math;
 pub(crate) mod norm;
 pub mod optimizer;
+pub(crate) mod rows;
 pub(crate) mod sums;
 pub mod vector;
+pub(crate) mod vector;

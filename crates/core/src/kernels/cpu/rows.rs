@@ -1,0 +1,216 @@
+//! Loops over one row of logits: the parts of the row engine's sweep.
+//!
+//! Sums are kept in f32 lanes for at most `BLOCK` numbers and then added up in f64, in an order that the
+//! row's length and the instruction set alone decide.
+
+use super::isa::kernel;
+use super::vector::Vector;
+
+/// Numbers whose f32 partial sums are folded into f64 together.
+const BLOCK: usize = 2048;
+
+/// Runs `body(sums, x…)` on four registers at a time with sums of their own, and the rest on one; lanes
+/// beyond a row's end hold `fill`.
+macro_rules! reduce {
+    ($v:ty, $count:literal, [$($x:ident = $fill:expr),+], $len:expr, |$acc:ident, $from:ident, $width:ident, $($r:ident),+| $body:block) => {{
+        let n = <$v>::N;
+        let mut totals = [0.0f64; $count];
+        let mut start = 0;
+        while start < $len {
+            let end = ($len).min(start + BLOCK);
+            let mut sums = [[<$v>::splat(0.0); $count]; 4];
+            let mut at = start;
+            while at + 4 * n <= end {
+                for (quarter, $acc) in sums.iter_mut().enumerate() {
+                    let $from = at + quarter * n;
+                    let $width = n;
+                    $(let $r = <$v>::load(&$x[$from..$from + n]);)+
+                    $body
+                }
+                at += 4 * n;
+            }
+            while at < end {
+                let $acc = &mut sums[0];
+                let $from = at;
+                let $width = n.min(end - at);
+                $(let $r = if $width == n { <$v>::load(&$x[at..at + n]) } else { <$v>::load_part(&$x[at..at + $width], $fill) };)+
+                $body
+                at += n;
+            }
+            for (index, total) in totals.iter_mut().enumerate() {
+                let pair = (sums[0][index].add(sums[1][index]), sums[2][index].add(sums[3][index]));
+                *total += f64::from(pair.0.add(pair.1).sum());
+            }
+            start = end;
+        }
+        totals
+    }};
+}
+
+#[inline(always)]
+fn put<V: Vector>(value: V, to: &mut [f32], from: usize, width: usize) {
+    if width == V::N { value.store(&mut to[from..from + V::N]) } else { value.store_part(&mut to[from..from + width]) }
+}
+
+kernel! {
+    /// The largest number and the sum of a row. The sum is not finite if one of the numbers is not.
+    pub(crate) fn max_and_sum<L>(x: &[f32]) -> (f32, f64) {
+        let mut max = [L::V::splat(f32::NEG_INFINITY); 2];
+        let mut odd = false;
+        let [sum] = reduce!(L::V, 1, [x = 0.0], x.len(), |acc, from, width, r| {
+            acc[0] = acc[0].add(r);
+            if width == L::V::N {
+                max[usize::from(odd)] = r.max(max[usize::from(odd)]);
+                odd = !odd;
+            } else {
+                // The lanes beyond the end hold 0, which must not win.
+                let part = L::V::load_part(&x[from..from + width], f32::NEG_INFINITY);
+                max[0] = part.max(max[0]);
+            }
+        });
+        (max[0].max(max[1]).max_lane(), sum)
+    }
+}
+
+kernel! {
+    /// e_i = 2^((x_i − max) · scale) into `out`; gives Σ e and Σ e².
+    pub(crate) fn exponentials<L>(x: &[f32], max: f32, scale: f32, out: &mut [f32]) -> [f64; 2] {
+        let (max, scale) = (L::V::splat(max), L::V::splat(scale));
+        reduce!(L::V, 2, [x = f32::NEG_INFINITY], x.len(), |acc, from, width, r| {
+            let e = r.sub(max).mul(scale).exp2();
+            acc[0] = acc[0].add(e);
+            acc[1] = e.mul_add(e, acc[1]);
+            put(e, out, from, width);
+        })
+    }
+}
+
+kernel! {
+    /// The same for a row `x` and a second row `y`; gives Σ e and Σ e_i · (d_i − (y_i − y_max) · y_scale), d the exponent of e.
+    pub(crate) fn exponentials_across<L>(
+        x: &[f32], max: f32, scale: f32, y: &[f32], y_max: f32, y_scale: f32, out: &mut [f32],
+    ) -> [f64; 2] {
+        let (max, scale) = (L::V::splat(max), L::V::splat(scale));
+        let (y_max, y_scale) = (L::V::splat(y_max), L::V::splat(y_scale));
+        // A masked class has the exponent −∞: times its 0 it would be NaN.
+        let lowest = L::V::splat(-200.0);
+        reduce!(L::V, 2, [x = f32::NEG_INFINITY, y = 0.0], x.len(), |acc, from, width, r, s| {
+            let d = lowest.max(r.sub(max).mul(scale));
+            let e = d.exp2();
+            acc[0] = acc[0].add(e);
+            acc[1] = e.mul_add(d.sub(s.sub(y_max).mul(y_scale)), acc[1]);
+            put(e, out, from, width);
+        })
+    }
+}
+
+kernel! {
+    /// Σ e^power.
+    pub(crate) fn power_sum<L>(e: &[f32], power: u32) -> f64 {
+        let [sum] = reduce!(L::V, 1, [e = 0.0], e.len(), |acc, _from, _width, r| {
+            let mut product = r;
+            for _ in 1..power {
+                product = product.mul(r);
+            }
+            acc[0] = acc[0].add(product);
+        });
+        sum
+    }
+}
+
+kernel! {
+    /// Σ (a_i − shift) · b_i, without the numbers of `a` that are −∞.
+    pub(crate) fn dot<L>(a: &[f32], shift: f32, b: &[f32]) -> f64 {
+        let (shift, lowest) = (L::V::splat(shift), L::V::splat(f32::MIN));
+        let [sum] = reduce!(L::V, 1, [a = 0.0, b = 0.0], a.len(), |acc, _from, _width, r, s| {
+            acc[0] = lowest.max(r).sub(shift).mul_add(s, acc[0]);
+        });
+        sum
+    }
+}
+
+/// Powers of one row of exponentials: `coefficients[p − 1] · e^p`, up to the eighth.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) struct Polynomial {
+    pub coefficients: [f32; 8],
+    pub degree: usize,
+}
+
+impl Polynomial {
+    pub fn linear(coefficient: f64) -> Polynomial {
+        let mut coefficients = [0.0; 8];
+        coefficients[0] = coefficient as f32;
+        Polynomial { coefficients, degree: 1 }
+    }
+}
+
+#[inline(always)]
+fn horner<V: Vector>(p: &Polynomial, e: V) -> V {
+    let mut sum = V::splat(p.coefficients[p.degree - 1]);
+    for c in p.coefficients[..p.degree - 1].iter().rev() {
+        sum = sum.mul_add(e, V::splat(*c));
+    }
+    sum.mul(e)
+}
+
+kernel! {
+    /// out = a · out² + b · out + c · row, in place: two temperatures of the student, one of the teacher.
+    pub(crate) fn combine_two<L>(out: &mut [f32], a: f32, b: f32, row: &[f32], c: f32) {
+        let n = L::V::N;
+        let (a, b, c) = (L::V::splat(a), L::V::splat(b), L::V::splat(c));
+        let mut blocks = out.chunks_exact_mut(n);
+        let mut rows = row.chunks_exact(n);
+        for (out, row) in blocks.by_ref().zip(rows.by_ref()) {
+            let e = L::V::load(out);
+            a.mul_add(e, b).mul_add(e, c.mul(L::V::load(row))).store(out);
+        }
+        let (out, row) = (blocks.into_remainder(), rows.remainder());
+        let e = L::V::load_part(out, 0.0);
+        a.mul_add(e, b).mul_add(e, c.mul(L::V::load_part(row, 0.0))).store_part(out);
+    }
+}
+
+kernel! {
+    /// out = p(out) + constant, or the constant alone where p is empty.
+    pub(crate) fn scale_row<L>(out: &mut [f32], p: &Polynomial, constant: f32) {
+        let n = L::V::N;
+        let k = L::V::splat(constant);
+        if p.degree == 0 {
+            out.fill(constant);
+            return;
+        }
+        let mut blocks = out.chunks_exact_mut(n);
+        for out in blocks.by_ref() {
+            horner(p, L::V::load(out)).add(k).store(out);
+        }
+        let out = blocks.into_remainder();
+        horner(p, L::V::load_part(out, 0.0)).add(k).store_part(out);
+    }
+}
+
+kernel! {
+    /// out += p(row).
+    pub(crate) fn add_row<L>(out: &mut [f32], p: &Polynomial, row: &[f32]) {
+        let n = L::V::N;
+        if p.degree == 0 {
+            return;
+        }
+        let mut blocks = out.chunks_exact_mut(n);
+        let mut rows = row.chunks_exact(n);
+        for (out, row) in blocks.by_ref().zip(rows.by_ref()) {
+            horner(p, L::V::load(row)).add(L::V::load(out)).store(out);
+        }
+        let (out, row) = (blocks.into_remainder(), rows.remainder());
+        horner(p, L::V::load_part(row, 0.0)).add(L::V::load_part(out, 0.0)).store_part(out);
+    }
+}
+
+kernel! {
+    /// Σ x².
+    pub(crate) fn sum_of_squares<L>(x: &[f32]) -> f64 {
+        let [sum] = reduce!(L::V, 1, [x = 0.0], x.len(), |acc, _from, _width, r| {
+            acc[0] = r.mul_add(r, acc[0]);
+        });
+        sum
+    }
+}

@@ -1,0 +1,63 @@
+//! What a loss is to the rest: its options, what it needs, and how it is computed.
+
+use super::reference::Reference;
+use super::row::{Ask, Block, Row};
+use crate::error::Result;
+use crate::schedule::Scheduled;
+use crate::targets::{Source, Target};
+use crate::tensor::Tensor;
+
+/// Something a loss compares with; a run that cannot give it is refused before its first step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Need {
+    /// One class a row.
+    Labels,
+    /// Several labels at once, `[rows, classes]` in 0…1.
+    SeveralLabels,
+    /// Real numbers, `[rows, outputs]`.
+    RealLabels,
+    /// A teacher's side of each row, in any form (`Target`).
+    Teacher,
+    /// A teacher's logits, dense.
+    TeacherLogits,
+}
+
+/// A loss whose value is a mean over rows of something that one row decides.
+pub(crate) trait RowLoss: Send + Sync {
+    fn weight(&self) -> &Scheduled;
+    /// Errors name the option, not the loss.
+    fn validate(&self) -> Result<()>;
+    fn needs(&self) -> Vec<Need>;
+    /// Whether it is about classes: then there must be two of them.
+    fn classes(&self) -> bool {
+        true
+    }
+    /// What the number of classes decides about the options.
+    fn check(&self, _classes: usize) -> Result<()> {
+        Ok(())
+    }
+    /// What multiplies the row's own weight, in the sum and in its denominator.
+    fn row_weight(&self, _label: Option<u32>) -> f64 {
+        1.0
+    }
+    /// The loss at one step: asks for the softmaxes that its rows will read.
+    fn begin<'a>(&'a self, step: u64, teacher: Option<Source<'a>>, ask: &mut Ask) -> Result<Box<dyn RowTerm<'a> + 'a>>;
+    /// The value of each row, `[rows]`, and its gradient at the student's logits, `[rows, classes]`, in plain
+    /// tensor calls of any float type: what the kernels are tested against.
+    fn reference(&self, step: u64, rows: &Reference, teacher: Option<&Target>) -> Result<(Tensor, Tensor)>;
+}
+
+/// A row loss at one step.
+pub(crate) trait RowTerm<'a>: Sync {
+    /// The row's value, without weights; adds the row's gradient.
+    fn row(&self, row: &mut Row<'a, '_>) -> f64;
+    /// Whether `block` has to be called.
+    fn has_blocks(&self) -> bool {
+        false
+    }
+    /// What is not a sum of softmaxes: called for each part of the row while it is in cache. Adds to the
+    /// gradient, gives what it adds to the row's value.
+    fn block(&self, _block: &mut Block) -> f64 {
+        0.0
+    }
+}

@@ -1,0 +1,60 @@
+//! Losses in plain tensor calls, of any float type, on any device: what the kernels are tested against.
+
+use crate::error::{Candle, Result};
+use crate::tensor::{DType, Tensor};
+
+/// The rows of a batch as a loss's reference sees them.
+pub(crate) struct Reference {
+    /// `[rows, classes]`.
+    pub student: Tensor,
+    /// Several labels or real numbers, `[rows, classes]`, in the student's type.
+    pub targets: Option<Tensor>,
+    pub labels: Option<Vec<u32>>,
+}
+
+impl Reference {
+    pub fn dtype(&self) -> DType {
+        self.student.dtype()
+    }
+
+    pub fn classes(&self) -> usize {
+        self.student.dims()[1]
+    }
+
+    /// 1 at each row's label, `[rows, classes]`. A label out of range (of a masked row) has no 1.
+    pub fn one_hot(&self) -> Result<Tensor> {
+        let classes = self.classes();
+        let labels = self.labels.as_deref().unwrap_or(&[]);
+        let mut ones = vec![0.0f64; labels.len() * classes];
+        for (row, label) in labels.iter().enumerate().filter(|(_, label)| (**label as usize) < classes) {
+            ones[row * classes + *label as usize] = 1.0;
+        }
+        let ones = Tensor::from_vec(ones, (labels.len(), classes), self.student.device()).ok_or_internal()?;
+        ones.to_dtype(self.dtype()).ok_or_internal()
+    }
+}
+
+/// ln softmax(x / T) by row.
+pub(crate) fn log_softmax(x: &Tensor, temperature: f64) -> Result<Tensor> {
+    let inner = || {
+        let x = (x / temperature)?;
+        let x = x.broadcast_sub(&x.max_keepdim(1)?)?;
+        x.broadcast_sub(&x.exp()?.sum_keepdim(1)?.log()?)
+    };
+    inner().ok_or_internal()
+}
+
+/// softmax(x / T) by row.
+pub(crate) fn softmax(x: &Tensor, temperature: f64) -> Result<Tensor> {
+    log_softmax(x, temperature)?.exp().ok_or_internal()
+}
+
+/// Σ p (ln p − log_q) by row; where p is 0 it adds nothing.
+pub(crate) fn divergence(p: &Tensor, log_q: &Tensor) -> Result<Tensor> {
+    let inner = || {
+        let zero = p.zeros_like()?;
+        let each = (p * (p.log()? - log_q)?)?;
+        p.gt(&zero)?.where_cond(&each, &zero)?.sum(1)
+    };
+    inner().ok_or_internal()
+}

@@ -1,0 +1,241 @@
+//! What a row loss sees of the sweep: the softmaxes it asked for, and a gradient to add to.
+//!
+//! Losses that ask for the same softmax share it. The gradient is kept as coefficients of rows that are in
+//! cache anyway (exponentials, logits, a constant) and single classes, and is written once, at the end.
+
+use std::f64::consts::LN_2;
+use std::ops::Range;
+
+use super::sweep::Rows;
+use crate::kernels::cpu::rows;
+
+/// Whose logits: the student's, or those of one of the teachers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Side {
+    Student,
+    Teacher(usize),
+}
+
+/// One softmax of every row, asked for before the sweep.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Softmax(usize);
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Spec {
+    pub side: Side,
+    pub temperature: f64,
+    /// Of the row's z-scores instead of its logits.
+    pub standardize: bool,
+    /// Its exponentials are kept as they are, not as a power of others.
+    pub stored: bool,
+    /// The sum that makes its divergence from the student's softmax of the same kind.
+    pub across: bool,
+}
+
+/// Where a softmax's exponentials are: a row of exponentials and the power to take of it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Place {
+    pub base: usize,
+    pub power: u32,
+}
+
+/// The softmaxes that the losses of a step read.
+#[derive(Default)]
+pub(crate) struct Ask {
+    pub(super) specs: Vec<Spec>,
+}
+
+impl Ask {
+    fn find(&mut self, side: Side, temperature: f64, standardize: bool) -> usize {
+        let same = |spec: &Spec| (spec.side, spec.temperature, spec.standardize) == (side, temperature, standardize);
+        self.specs.iter().position(same).unwrap_or_else(|| {
+            self.specs.push(Spec { side, temperature, standardize, stored: standardize, across: false });
+            self.specs.len() - 1
+        })
+    }
+
+    /// softmax(logits / temperature).
+    pub fn softmax(&mut self, side: Side, temperature: f64) -> Softmax {
+        Softmax(self.find(side, temperature, false))
+    }
+
+    /// A teacher's softmax and the student's of the same temperature, with their divergence. With
+    /// `standardize` of the rows' z-scores.
+    pub fn pair(&mut self, teacher: usize, temperature: f64, standardize: bool) -> (Softmax, Softmax) {
+        let student = self.find(Side::Student, temperature, standardize);
+        let teacher = self.find(Side::Teacher(teacher), temperature, standardize);
+        self.specs[teacher].across = true;
+        self.specs[teacher].stored = true;
+        (Softmax(teacher), Softmax(student))
+    }
+
+    /// Lets the softmax's exponentials be read as numbers, by `Row::exponentials`.
+    pub fn stored(&mut self, softmax: Softmax) -> Softmax {
+        self.specs[softmax.0].stored = true;
+        softmax
+    }
+}
+
+/// What the sweep knows of one softmax of the current row.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Stats {
+    pub max: f32,
+    /// 1 / temperature, for z-scores also over the row's deviation.
+    pub scale: f64,
+    /// Σ of the exponentials, the largest being 1.
+    pub sum: f64,
+    /// Σ p (d − d_student), in powers of two, before the division by `sum`.
+    pub across: f64,
+    /// Of the row's logits (without masked classes), and unbiased; only where z-scores are asked for.
+    pub mean: f64,
+    pub deviation: f64,
+}
+
+impl Stats {
+    /// ln Σ exp(x / T), less the largest x / T.
+    fn log_sum(&self) -> f64 {
+        self.sum.ln()
+    }
+}
+
+/// The gradient of one term (or of all together) as coefficients, times the term's weight.
+#[derive(Default)]
+pub(super) struct Gradient<'a> {
+    pub softmaxes: Vec<f64>,
+    pub everywhere: f64,
+    pub logits: f64,
+    pub classes: Vec<(usize, f64)>,
+    pub dense: Vec<(&'a [f32], f64)>,
+}
+
+impl Gradient<'_> {
+    pub fn clear(&mut self) {
+        self.softmaxes.fill(0.0);
+        self.everywhere = 0.0;
+        self.logits = 0.0;
+        self.classes.clear();
+        self.dense.clear();
+    }
+}
+
+/// One row while it is in cache.
+pub(crate) struct Row<'a, 'g> {
+    /// Its number in the batch.
+    pub index: usize,
+    /// The student's logits.
+    pub student: &'a [f32],
+    /// Its class, where the batch has one a row; in range.
+    pub label: Option<u32>,
+    pub(super) mean: f64,
+    pub(super) stats: &'g [Stats],
+    pub(super) places: &'g [Place],
+    pub(super) first: &'g [f32],
+    pub(super) others: &'g [f32],
+    pub(super) gradient: &'g mut Gradient<'a>,
+    /// The term's weight × the row's weight ÷ the sum of all rows' weights.
+    pub(super) scale: f64,
+}
+
+impl<'a> Row<'a, '_> {
+    /// The class of a loss that needs labels.
+    pub fn label(&self) -> usize {
+        self.label.map_or(0, |label| label as usize)
+    }
+
+    pub fn classes(&self) -> usize {
+        self.student.len()
+    }
+
+    /// ln softmax(student / T) of one class.
+    pub fn log_probability(&self, softmax: Softmax, class: usize) -> f64 {
+        let stats = &self.stats[softmax.0];
+        (f64::from(self.student[class]) - f64::from(stats.max)) * stats.scale - stats.log_sum()
+    }
+
+    /// The mean over all classes of ln softmax(student / T).
+    pub fn mean_log_probability(&self, softmax: Softmax) -> f64 {
+        let stats = &self.stats[softmax.0];
+        (self.mean - f64::from(stats.max)) * stats.scale - stats.log_sum()
+    }
+
+    /// KL(teacher ‖ student) of two softmaxes that were asked for as a pair.
+    pub fn divergence(&self, (teacher, student): (Softmax, Softmax)) -> f64 {
+        let (p, q) = (&self.stats[teacher.0], &self.stats[student.0]);
+        LN_2 * p.across / p.sum - p.log_sum() + q.log_sum()
+    }
+
+    /// The row's mean and its unbiased deviation + 1e-7, for a softmax of z-scores; no deviation: a
+    /// constant row, whose scores are 0.
+    pub fn spread(&self, softmax: Softmax) -> (f64, Option<f64>) {
+        let stats = &self.stats[softmax.0];
+        (stats.mean, (stats.deviation > 0.0).then_some(stats.deviation + 1e-7))
+    }
+
+    /// The exponentials of a stored softmax and what makes them probabilities.
+    pub fn exponentials(&self, softmax: Softmax) -> (&[f32], f64) {
+        let len = self.student.len();
+        let base = self.places[softmax.0].base;
+        let row = if base == 0 { self.first } else { &self.others[(base - 1) * len..base * len] };
+        (row, 1.0 / self.stats[softmax.0].sum)
+    }
+
+    /// Σ p (z − mean of the row): the softmax's mean of the student's logits.
+    pub fn mean_logit(&self, softmax: Softmax, mean: f64) -> f64 {
+        let (exponentials, share) = self.exponentials(softmax);
+        rows::dot(self.student, mean as f32, exponentials) * share
+    }
+
+    /// Adds `coefficient` · p to the gradient.
+    pub fn add_softmax(&mut self, softmax: Softmax, coefficient: f64) {
+        self.gradient.softmaxes[softmax.0] += self.scale * coefficient / self.stats[softmax.0].sum;
+    }
+
+    pub fn add_class(&mut self, class: usize, coefficient: f64) {
+        self.gradient.classes.push((class, self.scale * coefficient));
+    }
+
+    pub fn add_everywhere(&mut self, coefficient: f64) {
+        self.gradient.everywhere += self.scale * coefficient;
+    }
+
+    /// Adds `coefficient` · (z − mean).
+    pub fn add_logits(&mut self, mean: f64, coefficient: f64) {
+        self.gradient.logits += self.scale * coefficient;
+        self.gradient.everywhere -= self.scale * coefficient * mean;
+    }
+
+    /// Adds `coefficient` · a row of numbers.
+    pub fn add_row(&mut self, row: &'a [f32], coefficient: f64) {
+        self.gradient.dense.push((row, self.scale * coefficient));
+    }
+}
+
+/// A part of a row, with room for its gradient.
+pub(crate) struct Block<'b> {
+    pub(super) rows: &'b Rows<'b>,
+    pub(super) range: Range<usize>,
+    /// Added to, by losses.
+    pub gradient: &'b mut [f32],
+    /// What the gradient of the row's value is multiplied by.
+    pub scale: f64,
+}
+
+impl<'b> Block<'b> {
+    pub fn student(&self) -> &'b [f32] {
+        &self.rows.student[self.range.clone()]
+    }
+
+    /// Several labels or real numbers.
+    pub fn targets(&self) -> &'b [f32] {
+        &self.rows.targets[self.range.clone()]
+    }
+
+    pub fn teacher(&self, index: usize) -> &'b [f32] {
+        &self.rows.teachers[index][self.range.clone()]
+    }
+
+    /// Classes of the whole row.
+    pub fn classes(&self) -> usize {
+        self.rows.classes
+    }
+}
