@@ -118,7 +118,10 @@ impl Losses {
                         return Err(Error::shape(name, message));
                     }
                     Some(_) if need == Need::TeacherLogits && !given.teacher_dense => {
-                        return Err(Error::config(name, "expected a teacher that gives all its logits, got a part of them"));
+                        return Err(Error::config(
+                            name,
+                            "expected a teacher that gives all its logits, got a part of them",
+                        ));
                     }
                     Some(_) => {}
                 },
@@ -270,9 +273,8 @@ impl<'c> Call<'c> {
     }
 
     fn kernels(&self, logits: &Tensor) -> Result<(Tensor, Swept)> {
-        let plain = |tensor: &Tensor| {
-            tensor.to_dtype(DType::F32).and_then(|tensor| tensor.contiguous()).ok_or_internal()
-        };
+        let plain =
+            |tensor: &Tensor| tensor.to_dtype(DType::F32).and_then(|tensor| tensor.contiguous()).ok_or_internal();
         // Each teacher's dense logits, and the number of its first among all.
         let (mut dense, mut firsts) = (Vec::new(), Vec::new());
         for teacher in self.teachers {

@@ -45,7 +45,10 @@ impl RowLoss for CrossEntropy {
     fn validate(&self) -> Result<()> {
         let a = self.label_smoothing;
         if !(0.0..1.0).contains(&a) {
-            return Err(Error::config("labelSmoothing", format!("expected a number of at least 0 and below 1, got {a}")));
+            return Err(Error::config(
+                "labelSmoothing",
+                format!("expected a number of at least 0 and below 1, got {a}"),
+            ));
         }
         for (class, weight) in self.label_weights.iter().flatten().enumerate() {
             if !(weight.is_finite() && *weight >= 0.0) {

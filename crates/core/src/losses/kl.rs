@@ -59,12 +59,7 @@ impl RowLoss for Kl {
         vec![if self.standardize { Need::TeacherLogits } else { Need::Teacher }]
     }
 
-    fn begin<'a>(
-        &'a self,
-        step: u64,
-        teacher: Option<Source<'a>>,
-        ask: &mut Ask,
-    ) -> Result<Box<dyn RowTerm<'a> + 'a>> {
+    fn begin<'a>(&'a self, step: u64, teacher: Option<Source<'a>>, ask: &mut Ask) -> Result<Box<dyn RowTerm<'a> + 'a>> {
         let temperature = self.temperature.at(step);
         let source = teacher.ok_or_else(|| Error::internal("kl without a teacher"))?;
         if self.standardize {
@@ -90,12 +85,7 @@ impl RowLoss for Kl {
 }
 
 impl Kl {
-    fn standardized_reference(
-        &self,
-        temperature: f64,
-        rows: &Reference,
-        target: &Target,
-    ) -> Result<(Tensor, Tensor)> {
+    fn standardized_reference(&self, temperature: f64, rows: &Reference, target: &Target) -> Result<(Tensor, Tensor)> {
         let Target::Logits(teacher) = target else {
             return Err(Error::internal("z-scores of something other than logits"));
         };

@@ -14,6 +14,7 @@
 //! ```
 
 mod apply;
+mod golden;
 pub(crate) mod loss;
 pub(crate) mod reference;
 pub(crate) mod row;
@@ -23,6 +24,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use apply::{Applied, Given, Losses, Plan, TermReport};
+pub use golden::golden;
 pub use loss::Need;
 
 use crate::schedule::Scheduled;

@@ -128,7 +128,14 @@ struct Task<'t> {
 }
 
 /// Runs all terms, ordered by group, over all rows; `gradient` is written, never read before.
-pub(super) fn sweep<'a>(ask: Ask, terms: &[Term<'a>], groups: usize, rows: &Rows<'a>, gradient: &mut [f32], norms: bool) -> Result<Swept> {
+pub(super) fn sweep<'a>(
+    ask: Ask,
+    terms: &[Term<'a>],
+    groups: usize,
+    rows: &Rows<'a>,
+    gradient: &mut [f32],
+    norms: bool,
+) -> Result<Swept> {
     let layout = Layout::new(ask.specs);
     let count = rows.student.len() / rows.classes.max(1);
     let mut values = vec![0.0; count * terms.len()];

@@ -70,7 +70,11 @@ impl Target {
 }
 
 /// What the sweep does with a target at a temperature, and the student's softmax it is compared with.
-pub(crate) fn soft<'a>(source: Source<'a>, temperature: f64, ask: &mut Ask) -> Result<(Box<dyn Soft<'a> + 'a>, Softmax)> {
+pub(crate) fn soft<'a>(
+    source: Source<'a>,
+    temperature: f64,
+    ask: &mut Ask,
+) -> Result<(Box<dyn Soft<'a> + 'a>, Softmax)> {
     match source.target {
         Target::Logits(_) => Ok(logits::soft(source.teacher, temperature, ask)),
     }
