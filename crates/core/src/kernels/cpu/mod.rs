@@ -11,4 +11,3 @@ pub mod optimizer;
 pub(crate) mod rows;
 pub(crate) mod sums;
 pub mod vector;
-pub(crate) mod vector;
