@@ -47,9 +47,11 @@ export async function ratioRow(row, options) {
       ...child.ready.extra,
       ...summary(child.times),
     }))
-    const base = { ours: measured[0], probes: [before, after] }
-    if (change > MOVED) return { ...base, peers: [], void: `the bandwidth moved by ${Math.round(change * 100)} % during the row` }
-    return { ...base, peers: measured.slice(1).map((peer) => ratio(measured[0], peer, row.peers[peer.name])) }
+    const compared = measured.slice(1).map((peer) => ratio(measured[0], peer, row.peers[peer.name]))
+    const result = { ours: measured[0], peers: compared, probes: [before, after] }
+    if (change <= MOVED) return result
+    for (const peer of compared) peer.verdict = 'VOID'
+    return { ...result, void: `the bandwidth moved by ${Math.round(change * 100)} % during the row` }
   } finally {
     for (const child of children) await child.close()
   }

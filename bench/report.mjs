@@ -61,7 +61,7 @@ export function lines(row, threads, result) {
       }),
     )
   }
-  if (result.void) made.push(cells({ ...(result.ours ? {} : start), verdict: 'VOID' }), `          ${result.void}`)
+  if (result.void) made.push(...(result.ours ? [] : [cells({ ...start, verdict: 'VOID' })]), `          ${result.void}`)
   return made
 }
 
@@ -83,7 +83,7 @@ export function records(row, threads, result, machine, version, load1) {
   for (const { name, ratio_median, ratio_min, first, floor, verdict, torch, ...measured } of result.peers ?? []) {
     const peer = `pytorch-${(torch ?? '').split('+')[0]}-${name}`
     made.push({ ...about, impl: peer, version: torch, ...measured })
-    made.push({ row: row.row, threads, peer, ratio_median, ratio_min, first, floor, verdict, void: false })
+    made.push({ row: row.row, threads, peer, ratio_median, ratio_min, first, floor, verdict, void: result.void !== undefined })
   }
   if (result.void) made.push({ ...about, void: true, reason: result.void, probe, load1 })
   return made

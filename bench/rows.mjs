@@ -110,7 +110,7 @@ export const rows = [
   },
   {
     row: '36',
-    title: 'conv 3×3, 16 → 32, 32×32, batch 128, forward and backward',
+    title: 'conv 3×3, 16→32, 32×32, fwd + bwd',
     shape: [128, 16, 32, 32, 32],
     tolerance: 1e-4, // 131,072 terms a sum; PyTorch's own entries are 1.6e-5 from float64
     ours: rust('bench_conv'),

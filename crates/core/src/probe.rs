@@ -27,6 +27,11 @@ pub struct Probe {
     pub inplace_gbs: f64,
 }
 
+/// The instruction set that the kernels use: scalar, avx2 or avx512.
+pub fn instructions() -> &'static str {
+    isa::current().name()
+}
+
 /// Measures with `threads` threads over arrays of `bytes` in all (far above the cache for memory itself).
 pub fn measure(threads: usize, bytes: usize) -> Probe {
     let threads = threads.max(1);

@@ -22,12 +22,12 @@ pub struct Value {
 
 impl Value {
     /// A value that no gradient flows into: inputs, targets, a frozen teacher's parameters.
-    pub(crate) fn constant(tensor: Tensor) -> Self {
+    pub fn constant(tensor: Tensor) -> Self {
         debug_assert!(!tensor.track_op(), "candle must not build a graph beside ours");
         Value { tensor, node: None }
     }
 
-    pub(crate) fn tensor(&self) -> &Tensor {
+    pub fn tensor(&self) -> &Tensor {
         &self.tensor
     }
 
@@ -93,7 +93,7 @@ impl Tape {
     }
 
     /// A value that wants a gradient: a trainable parameter, or an input under test.
-    pub(crate) fn leaf(&mut self, tensor: Tensor) -> Value {
+    pub fn leaf(&mut self, tensor: Tensor) -> Value {
         debug_assert!(!tensor.track_op(), "candle must not build a graph beside ours");
         Value { tensor, node: Some(self.next()) }
     }
@@ -141,7 +141,7 @@ impl Tape {
     }
 
     /// Walks back from `seeds` (values and the gradients that arrive there) to the leaves.
-    pub(crate) fn backward(mut self, seeds: Vec<(Value, Tensor)>) -> Result<Gradients> {
+    pub fn backward(mut self, seeds: Vec<(Value, Tensor)>) -> Result<Gradients> {
         let mut gradients = Gradients { slots: vec![None; self.nodes as usize] };
         for (value, seed) in seeds {
             gradients.add(&value, seed)?;
@@ -223,7 +223,7 @@ impl Gradients {
 
     /// The finished gradient of a leaf, in storage of its own: it may be scaled or added to in place.
     /// `None` where backward never reached it.
-    pub(crate) fn take(&mut self, leaf: &Value) -> Option<Tensor> {
+    pub fn take(&mut self, leaf: &Value) -> Option<Tensor> {
         let slot = self.slots[leaf.node?.0 as usize].take()?;
         Some(if slot.owned { slot.tensor } else { slot.tensor.force_contiguous().unwrap_or(slot.tensor) })
     }

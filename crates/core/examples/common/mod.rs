@@ -105,6 +105,11 @@ pub fn serve(check: Check, extra: Value, mut work: impl FnMut() -> Outcome) -> O
     Ok(())
 }
 
+/// What the driver's line says about us: the instruction set in use.
+pub fn extra() -> Value {
+    json!({ "isa": limbeck_core::probe::instructions() })
+}
+
 /// Pages of this process that were made present without reading a disk, since it started.
 pub fn minor_faults() -> u64 {
     // The name in field 2 may hold spaces; fields are counted after its closing bracket.

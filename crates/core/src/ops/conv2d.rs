@@ -19,7 +19,7 @@ use crate::tensor::Tensor;
 
 /// Pairs are (rows, columns).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Conv2d {
+pub struct Conv2d {
     pub stride: [usize; 2],
     pub padding: [usize; 2],
     pub dilation: [usize; 2],
@@ -32,7 +32,7 @@ impl Default for Conv2d {
     }
 }
 
-pub(crate) fn conv2d(tape: &mut Tape, x: &Value, w: &Value, b: Option<&Value>, options: &Conv2d) -> Result<Value> {
+pub fn conv2d(tape: &mut Tape, x: &Value, w: &Value, b: Option<&Value>, options: &Conv2d) -> Result<Value> {
     let plan = Plan::new(x.dims(), w.dims(), b.map(Value::dims), options).map_err(|error| error.at("conv2d"))?;
     record(tape, "conv2d", x, w, b, plan)
 }

@@ -17,7 +17,7 @@ pub mod add;
 pub(crate) mod batch_norm;
 pub(crate) mod concat;
 pub(crate) mod conv1d;
-pub(crate) mod conv2d;
+pub mod conv2d;
 pub(crate) mod dropout;
 pub(crate) mod embedding;
 pub(crate) mod layer_norm;
