@@ -14,6 +14,8 @@
 //! ```
 
 mod apply;
+#[doc(hidden)]
+pub mod bench;
 mod golden;
 pub(crate) mod loss;
 pub(crate) mod reference;

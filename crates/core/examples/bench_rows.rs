@@ -1,0 +1,35 @@
+//! Rows 1 and 4: the distillation loss ½ cross entropy + ½ T² KL(teacher ‖ student), T = 2, forward and
+//! backward, as a training step calls it.
+
+mod common;
+
+use common::{Check, Outcome, Stream, arguments, serve};
+use limbeck_core::losses::bench::{self, Distillation};
+use limbeck_core::pool::Pool;
+use serde_json::json;
+
+fn main() -> Outcome {
+    let arguments = arguments()?;
+    let (rows, classes) = match arguments.row.as_str() {
+        "1" => (64, 32_000),
+        "4" => (256, 1000),
+        other => return Err(format!("--row: expected 1 or 4, got {other}").into()),
+    };
+    let losses = json!({ "crossEntropy": { "weight": 0.5 }, "kl": { "weight": 0.5, "temperature": 2 } });
+    let losses = serde_json::from_value(losses)?;
+    let student = Stream::new(1).numbers(rows * classes, 4.0);
+    let teacher = Stream::new(2).numbers(rows * classes, 4.0);
+    let labels = Stream::new(3).labels(rows, classes);
+    let step = Distillation::new(losses, classes, student, teacher, labels)?;
+    // A step enters the pool once and computes everything inside.
+    let served = Pool::new(Some(arguments.threads))?.enter(|| {
+        let serve = || -> Outcome {
+            let (loss, gradient) = step.run(|gradient| gradient.to_vec())?;
+            let check = Check::of(loss, &[&gradient], &gradient);
+            let extra = json!({ "isa": bench::instruction_set() });
+            serve(check, extra, || Ok(step.run(|_| ()).map(|_| ())?))
+        };
+        serve().map_err(|error| error.to_string())
+    });
+    Ok(served?)
+}

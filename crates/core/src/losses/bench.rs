@@ -1,0 +1,68 @@
+//! What the benchmark programs run: the losses of one batch, forward and backward, as a step does it.
+
+use std::collections::BTreeMap;
+
+use super::{Losses, LossesOptions};
+use crate::batch::{Batch, Features, Labels};
+use crate::error::{Error, Result};
+use crate::outputs::Outputs;
+use crate::tape::{Engine, Tape};
+use crate::targets::Teacher;
+use crate::tensor::{self, Tensor};
+
+/// The instruction set in use.
+pub fn instruction_set() -> &'static str {
+    crate::kernels::cpu::isa::current().name()
+}
+
+/// Logits of a student and a teacher, and labels, ready to be compared again and again.
+pub struct Distillation {
+    losses: Losses,
+    student: Tensor,
+    teachers: Vec<Teacher>,
+    batch: Batch,
+}
+
+impl Distillation {
+    pub fn new(
+        options: LossesOptions,
+        classes: usize,
+        student: Vec<f32>,
+        teacher: Vec<f32>,
+        labels: Vec<u32>,
+    ) -> Result<Distillation> {
+        let rows = labels.len();
+        let teacher = tensor::from_vec(teacher, (rows, classes))?;
+        let batch = Batch {
+            ids: (0..rows as u64).collect(),
+            epoch: 0,
+            inputs: Features::Ragged { ids: Vec::new(), offsets: Vec::new() },
+            labels: Labels::Single(labels),
+            row_weights: None,
+            teacher_logits: None,
+        };
+        Ok(Distillation {
+            losses: Losses::new(options)?,
+            student: tensor::from_vec(student, (rows, classes))?,
+            teachers: vec![Teacher::logits(teacher)],
+            batch,
+        })
+    }
+
+    /// Forward and backward; gives the total and hands the gradient to `look`.
+    pub fn run<R>(&self, look: impl FnOnce(&[f32]) -> R) -> Result<(f64, R)> {
+        let mut tape = Tape::new(Engine::Kernels);
+        let logits = tape.leaf(self.student.clone());
+        let outputs = Outputs {
+            logits: logits.clone(),
+            hidden: BTreeMap::new(),
+            head_weight: None,
+            buffer_updates: Vec::new(),
+        };
+        let plan = self.losses.plan(&[&self.batch])?;
+        let applied = self.losses.apply(&mut tape, &outputs, &self.teachers, &self.batch, &plan, 0, false)?;
+        let mut gradients = tape.backward(applied.seeds)?;
+        let gradient = gradients.take(&logits).ok_or_else(|| Error::internal("no gradient"))?;
+        Ok((applied.total, look(&tensor::read::<f32>(&gradient)?)))
+    }
+}
