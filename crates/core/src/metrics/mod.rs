@@ -1,1 +1,191 @@
-//! metrics
+//! How good a model is, in numbers: one metric one file, all of them fed batch by batch.
+//!
+//! To add one: write `metrics/<name>.rs` with an options struct that implements `Metric`, add its module and its
+//! line to the registry below, put its golden file under `__test__/golden/metrics`. Numbers are f64 throughout.
+
+mod accuracy;
+mod agreement;
+mod binary_cross_entropy;
+mod calibration_error;
+mod confusion;
+mod cross_entropy;
+mod evaluation;
+mod exact_match;
+mod macro_f1;
+mod mean_squared_error;
+mod micro_f1;
+mod per_class;
+mod rows;
+mod teacher_kl;
+mod top_k_accuracy;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Result};
+
+pub use evaluation::Evaluation;
+pub use per_class::ClassMeasure;
+pub use rows::{Rows, Truth};
+
+macro_rules! registry {
+    ($($key:literal: $module:ident::$options:ident,)*) => {
+        /// Which metrics to compute, each with its options.
+        #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+        #[serde(deny_unknown_fields, default)]
+        pub struct Metrics {
+            $(#[serde(rename = $key, skip_serializing_if = "Option::is_none")] pub $module: Option<$module::$options>,)*
+        }
+
+        $(pub use $module::$options;)*
+
+        /// The name of every metric.
+        pub const NAMES: &[&str] = &[$($key,)*];
+
+        impl Metrics {
+            /// The metrics that were chosen, in the order of the registry.
+            fn chosen(&self) -> Vec<(&'static str, &dyn Metric)> {
+                let mut chosen: Vec<(&'static str, &dyn Metric)> = Vec::new();
+                $(if let Some(options) = &self.$module { chosen.push(($key, options)); })*
+                chosen
+            }
+        }
+    };
+}
+
+registry! {
+    "accuracy": accuracy::Accuracy,
+    "topKAccuracy": top_k_accuracy::TopKAccuracy,
+    "crossEntropy": cross_entropy::CrossEntropy,
+    "macroF1": macro_f1::MacroF1,
+    "calibrationError": calibration_error::CalibrationError,
+    "perClass": per_class::PerClass,
+    "exactMatch": exact_match::ExactMatch,
+    "microF1": micro_f1::MicroF1,
+    "binaryCrossEntropy": binary_cross_entropy::BinaryCrossEntropy,
+    "meanSquaredError": mean_squared_error::MeanSquaredError,
+    "agreement": agreement::Agreement,
+    "teacherKl": teacher_kl::TeacherKl,
+}
+
+/// What the rows must bring.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Needs {
+    /// One label a row.
+    Single,
+    /// Several labels a row.
+    Several,
+    /// One label a row, or several.
+    Classes,
+    /// Real numbers.
+    Real,
+    /// The teacher's outputs.
+    Teacher,
+}
+
+impl Needs {
+    fn as_str(self) -> &'static str {
+        match self {
+            Needs::Single => "one label a row",
+            Needs::Several => "several labels a row",
+            Needs::Classes => "labels that are classes",
+            Needs::Real => "labels that are real numbers",
+            Needs::Teacher => "a teacher",
+        }
+    }
+}
+
+/// The options of a metric.
+pub trait Metric {
+    fn needs(&self) -> Needs;
+
+    /// Refuses options out of range; `outputs` are the numbers that the model gives a row.
+    fn validate(&self, _outputs: usize) -> Result<()> {
+        Ok(())
+    }
+
+    fn start(&self, outputs: usize) -> Box<dyn Accumulator>;
+}
+
+/// The metric over the rows seen so far: small, whatever their number.
+pub trait Accumulator: Send {
+    fn add(&mut self, rows: &Rows<'_>);
+    fn measure(&self) -> Measure;
+}
+
+/// What a metric says.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(untagged)]
+pub enum Measure {
+    Number(f64),
+    /// One line a class.
+    Classes(Vec<ClassMeasure>),
+}
+
+impl Measure {
+    pub fn number(&self) -> Option<f64> {
+        match self {
+            Measure::Number(number) => Some(*number),
+            Measure::Classes(_) => None,
+        }
+    }
+}
+
+/// A mean that is fed sum by sum.
+#[derive(Clone, Copy, Debug, Default)]
+struct Mean {
+    sum: f64,
+    count: usize,
+}
+
+impl Mean {
+    fn add(&mut self, value: f64) {
+        self.sum += value;
+        self.count += 1;
+    }
+
+    /// Not a number when there was nothing.
+    fn measure(self) -> Measure {
+        Measure::Number(self.sum / self.count as f64)
+    }
+}
+
+/// One case of a golden file by the name of its metric; none: no such metric.
+pub fn golden(name: &str, options: &serde_json::Value, inputs: &serde_json::Value) -> Option<Result<f64>> {
+    NAMES.contains(&name).then(|| {
+        let options = if options.is_null() { serde_json::json!({}) } else { options.clone() };
+        let given = serde_json::json!({ name: options });
+        let metrics: Metrics = serde_json::from_value(given).map_err(|error| Error::config(name, error.to_string()))?;
+        let table = |key: &str| -> Result<Option<Vec<Vec<f64>>>> {
+            let Some(value) = inputs.get(key) else { return Ok(None) };
+            serde_json::from_value(value.clone()).map(Some).map_err(|error| Error::data(key, error.to_string()))
+        };
+        let logits = table("logits")?.ok_or_else(|| Error::data("logits", "expected an input, got none"))?;
+        let teacher = table("teacher")?.map(|rows| rows.concat());
+        let outputs = logits.first().map_or(0, Vec::len);
+        let numbers = inputs.get("labels").cloned().unwrap_or_default();
+        let single = serde_json::from_value::<Vec<u32>>(numbers.clone());
+        let several = serde_json::from_value::<Vec<Vec<f64>>>(numbers).map(|rows| rows.concat());
+        let logits = logits.concat();
+        let mut measures = Vec::new();
+        for (_, metric) in metrics.chosen() {
+            let truth = match (metric.needs(), &single, &several) {
+                (Needs::Real, _, Ok(numbers)) => Truth::Real(numbers),
+                (_, Ok(labels), _) => Truth::Single(labels),
+                (_, _, Ok(numbers)) => Truth::Several(numbers),
+                _ => Truth::None,
+            };
+            metric.validate(outputs)?;
+            let mut accumulator = metric.start(outputs);
+            accumulator.add(&Rows::new(&logits, outputs, truth, teacher.as_deref())?);
+            measures.push(accumulator.measure());
+        }
+        measures
+            .first()
+            .and_then(Measure::number)
+            .ok_or_else(|| Error::data(name, "expected a metric that is a number"))
+    })
+}
+
+#[cfg(test)]
+mod tests;

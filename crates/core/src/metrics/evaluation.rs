@@ -1,0 +1,115 @@
+//! All chosen metrics over a data set, batch by batch: no logits are kept.
+
+use std::collections::BTreeMap;
+
+use super::{Accumulator, Measure, Metrics, Needs, Rows, Truth};
+use crate::batch::{Batch, Labels};
+use crate::dataset::{Dataset, LabelColumn};
+use crate::error::{Error, Result};
+use crate::tensor::{Tensor, to_f64};
+
+pub struct Evaluation {
+    running: Vec<(&'static str, Box<dyn Accumulator>)>,
+    outputs: usize,
+    rows: usize,
+}
+
+impl Metrics {
+    /// What is worth knowing about labels of this kind, and about a teacher where there is one.
+    pub fn fitting(data: &Dataset, teacher: bool) -> Metrics {
+        let mut metrics = Metrics::default();
+        match data.columns().labels {
+            LabelColumn::None => {}
+            LabelColumn::Single { .. } => {
+                metrics.accuracy = Some(Default::default());
+                metrics.cross_entropy = Some(Default::default());
+                metrics.macro_f1 = Some(Default::default());
+                metrics.calibration_error = Some(Default::default());
+            }
+            LabelColumn::Several { .. } => {
+                metrics.exact_match = Some(Default::default());
+                metrics.micro_f1 = Some(Default::default());
+                metrics.binary_cross_entropy = Some(Default::default());
+            }
+            LabelColumn::Real { .. } => metrics.mean_squared_error = Some(Default::default()),
+        }
+        if teacher && !matches!(data.columns().labels, LabelColumn::Real { .. }) {
+            metrics.agreement = Some(Default::default());
+            metrics.teacher_kl = Some(Default::default());
+        }
+        metrics
+    }
+}
+
+impl Evaluation {
+    /// Refuses, by name, a metric that these data or this model (`outputs` numbers a row) cannot give.
+    pub fn new(metrics: &Metrics, data: &Dataset, outputs: usize, teacher: bool) -> Result<Evaluation> {
+        let mut running = Vec::new();
+        for (name, metric) in metrics.chosen() {
+            let labels = &data.columns().labels;
+            let given = match metric.needs() {
+                Needs::Single => matches!(labels, LabelColumn::Single { .. }),
+                Needs::Several => matches!(labels, LabelColumn::Several { .. }),
+                Needs::Classes => matches!(labels, LabelColumn::Single { .. } | LabelColumn::Several { .. }),
+                Needs::Real => matches!(labels, LabelColumn::Real { .. }),
+                Needs::Teacher => teacher,
+            };
+            if !given {
+                return Err(Error::config(name, format!("expected {}, got none", metric.needs().as_str())));
+            }
+            metric.validate(outputs).map_err(|error| error.at(name))?;
+            running.push((name, metric.start(outputs)));
+        }
+        Ok(Evaluation { running, outputs, rows: 0 })
+    }
+
+    /// Counts the rows of a batch; those of weight 0 are left out.
+    pub fn add(&mut self, logits: &Tensor, batch: &Batch, teacher_logits: Option<&Tensor>) -> Result<()> {
+        let weights = batch.row_weights.as_deref();
+        let kept = |row: usize| weights.is_none_or(|weights| weights[row] != 0.0);
+        let rows: Vec<usize> = (0..batch.rows()).filter(|row| kept(*row)).collect();
+        let numbers = |tensor: &Tensor| -> Result<Vec<f64>> {
+            let all = to_f64(tensor)?;
+            if all.len() != batch.rows() * self.outputs {
+                let expected = [batch.rows(), self.outputs];
+                return Err(Error::shape("outputs", format!("expected {expected:?}, got {:?}", tensor.dims())));
+            }
+            Ok(match rows.len() == batch.rows() {
+                true => all,
+                false => rows.iter().flat_map(|row| &all[row * self.outputs..][..self.outputs]).copied().collect(),
+            })
+        };
+        let logits = numbers(logits)?;
+        let teacher = teacher_logits.map(numbers).transpose()?;
+        let (mut single, mut real) = (Vec::new(), Vec::new());
+        let truth = match &batch.labels {
+            Labels::None => Truth::None,
+            Labels::Single(labels) => {
+                single.extend(rows.iter().map(|row| labels[*row]));
+                Truth::Single(&single)
+            }
+            Labels::Several(tensor) => {
+                real.append(&mut numbers(tensor)?);
+                Truth::Several(&real)
+            }
+            Labels::Real(tensor) => {
+                real.append(&mut numbers(tensor)?);
+                Truth::Real(&real)
+            }
+        };
+        let seen = Rows::new(&logits, self.outputs, truth, teacher.as_deref())?;
+        self.running.iter_mut().for_each(|(_, metric)| metric.add(&seen));
+        self.rows += rows.len();
+        Ok(())
+    }
+
+    /// The rows counted so far.
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// Every metric by name.
+    pub fn measures(&self) -> BTreeMap<String, Measure> {
+        self.running.iter().map(|(name, metric)| (name.to_string(), metric.measure())).collect()
+    }
+}

@@ -1,0 +1,60 @@
+//! One line a class: how many rows, and how well they are found.
+//!
+//! ```text
+//! precision = both / predicted,   recall = both / true,   F1 = 2 · both / (predicted + true);   0 where there is nothing to divide by
+//! ```
+//!
+//! Source: scikit-learn, `precision_recall_fscore_support`. Where we differ: nowhere.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::confusion::{Confusion, f1, ratio};
+use super::{Accumulator, Measure, Metric, Needs, Rows};
+
+/// A table with one line a class: count, precision, recall, F1.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct PerClass {}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ClassMeasure {
+    pub label: usize,
+    /// Rows that have this label.
+    pub count: u64,
+    /// Rows that were predicted to have it.
+    pub predicted: u64,
+    /// The share of the predicted rows that have it.
+    pub precision: f64,
+    /// The share of the rows that have it that were predicted.
+    pub recall: f64,
+    pub f1: f64,
+}
+
+impl Metric for PerClass {
+    fn needs(&self) -> Needs {
+        Needs::Classes
+    }
+
+    fn start(&self, outputs: usize) -> Box<dyn Accumulator> {
+        Box::new(State(Confusion::new(outputs)))
+    }
+}
+
+struct State(Confusion);
+
+impl Accumulator for State {
+    fn add(&mut self, rows: &Rows<'_>) {
+        self.0.add(rows);
+    }
+
+    fn measure(&self) -> Measure {
+        let line = |label: usize| {
+            let (both, predicted, count) = (self.0.both[label], self.0.predicted[label], self.0.true_[label]);
+            let (precision, recall) = (ratio(both, predicted), ratio(both, count));
+            ClassMeasure { label, count, predicted, precision, recall, f1: f1(both, predicted, count) }
+        };
+        Measure::Classes((0..self.0.both.len()).map(line).collect())
+    }
+}

@@ -1,0 +1,196 @@
+//! Each metric on rows that can be checked by hand, against its golden file, and fed in pieces.
+
+use super::*;
+use crate::batch::Batch;
+use crate::dataset::{BatchOptions, Columns, Dataset, Inputs, LabelColumn};
+use crate::tensor::from_vec;
+use serde_json::json;
+
+/// Four rows of three classes: predicted 0, 1, 1, 2.
+const LOGITS: [f64; 12] = [2.0, 1.0, 0.0, 0.0, 3.0, 1.0, 1.0, 1.5, 0.0, 0.0, 0.0, 1.0];
+const LABELS: [u32; 4] = [0, 1, 0, 1];
+
+fn of(name: &str, options: serde_json::Value, rows: &[Rows<'_>]) -> Measure {
+    let metrics: Metrics = serde_json::from_value(json!({ name: options })).unwrap();
+    let chosen = metrics.chosen();
+    let mut running = chosen[0].1.start(rows[0].outputs());
+    rows.iter().for_each(|rows| running.add(rows));
+    running.measure()
+}
+
+fn single() -> Rows<'static> {
+    Rows::new(&LOGITS, 3, Truth::Single(&LABELS), None).unwrap()
+}
+
+fn near(measure: Measure, expected: f64) {
+    let got = measure.number().unwrap();
+    assert!((got - expected).abs() < 1e-12, "{got} {expected}");
+}
+
+#[test]
+fn accuracy_counts_the_largest_logit_and_top_k_the_k_largest() {
+    near(of("accuracy", json!({}), &[single()]), 0.5);
+    near(of("topKAccuracy", json!({ "k": 1 }), &[single()]), 0.5);
+    near(of("topKAccuracy", json!({ "k": 2 }), &[single()]), 0.75); // row 3: class 0 stands before its equal, 1
+    near(of("topKAccuracy", json!({ "k": 3 }), &[single()]), 1.0);
+}
+
+#[test]
+fn per_class_and_macro_f1_follow_scikit_learn() {
+    let Measure::Classes(lines) = of("perClass", json!({}), &[single()]) else { panic!() };
+    let line = |label, count, predicted, precision, recall, f1| ClassMeasure {
+        label,
+        count,
+        predicted,
+        precision,
+        recall,
+        f1,
+    };
+    let expected = [line(0, 2, 1, 1.0, 0.5, 2.0 / 3.0), line(1, 2, 2, 0.5, 0.5, 0.5), line(2, 0, 1, 0.0, 0.0, 0.0)];
+    assert_eq!(lines, expected);
+    near(of("macroF1", json!({}), &[single()]), (2.0 / 3.0 + 0.5) / 3.0);
+}
+
+#[test]
+fn macro_f1_leaves_out_classes_that_never_occur() {
+    let rows = Rows::new(&LOGITS[..6], 3, Truth::Single(&LABELS[..2]), None).unwrap();
+    near(of("macroF1", json!({}), &[rows]), 1.0);
+}
+
+#[test]
+fn cross_entropy_is_the_mean_negative_log_likelihood() {
+    let expected: f64 = LOGITS
+        .chunks(3)
+        .zip(LABELS)
+        .map(|(row, label)| row.iter().map(|z| z.exp()).sum::<f64>().ln() - row[label as usize])
+        .sum();
+    near(of("crossEntropy", json!({}), &[single()]), expected / 4.0);
+    let huge = Rows::new(&[10_000.0, -10_000.0], 2, Truth::Single(&[1]), None).unwrap();
+    near(of("crossEntropy", json!({}), &[huge]), 20_000.0);
+}
+
+#[test]
+fn several_labels_are_right_all_together_or_one_by_one() {
+    let truth = [1.0, 0.0, 1.0, 0.0, 1.0, 0.0];
+    let logits = [2.0, -1.0, 0.3, 0.3, 1.0, -3.0];
+    let rows = || [Rows::new(&logits, 3, Truth::Several(&truth), None).unwrap()];
+    near(of("exactMatch", json!({}), &rows()), 0.5);
+    near(of("exactMatch", json!({ "threshold": 0.6 }), &rows()), 0.5); // row 0 loses its third, row 1 gains
+    near(of("microF1", json!({}), &rows()), 2.0 * 3.0 / (4.0 + 3.0));
+    near(of("microF1", json!({ "threshold": 0.6 }), &rows()), 2.0 * 2.0 / (2.0 + 3.0));
+    let expected: f64 = logits.iter().zip(truth).map(|(z, y)| (1.0 + z.exp()).ln() - y * z).sum();
+    near(of("binaryCrossEntropy", json!({}), &rows()), expected / 6.0);
+    let wide = Rows::new(&[1_000.0, -1_000.0], 2, Truth::Several(&[1.0, 0.0]), None).unwrap();
+    near(of("binaryCrossEntropy", json!({}), &[wide]), 0.0);
+}
+
+#[test]
+fn mean_squared_error_is_a_mean_over_rows_and_outputs() {
+    let rows = Rows::new(&[1.0, 2.0, 3.0, 4.0], 2, Truth::Real(&[1.0, 4.0, 0.0, 4.0]), None).unwrap();
+    near(of("meanSquaredError", json!({}), &[rows]), (4.0 + 9.0) / 4.0);
+}
+
+#[test]
+fn agreement_and_divergence_compare_with_the_teacher() {
+    let teacher = [3.0, 0.0, 0.0, 0.0, 0.0, 9.0, 1.0, 1.5, 0.0, 1.0, 0.0, 0.0];
+    let rows = || [Rows::new(&LOGITS, 3, Truth::None, Some(&teacher)).unwrap()];
+    near(of("agreement", json!({}), &rows()), 0.5);
+    let same = [Rows::new(&LOGITS, 3, Truth::None, Some(&LOGITS)).unwrap()];
+    near(of("teacherKl", json!({}), &same), 0.0);
+    // The value that the loss kl has at T = 2 on these rows, without its factor T².
+    let pair = [Rows::new(&[1.0, 2.0, 3.0], 3, Truth::None, Some(&[3.0, 2.0, 1.0])).unwrap()];
+    near(of("teacherKl", json!({ "temperature": 2 }), &pair), 1.2806266713192258 / 4.0);
+    let certain = [f64::NEG_INFINITY, 0.0];
+    let sure = [Rows::new(&[0.0, 0.0], 2, Truth::None, Some(&certain)).unwrap()];
+    near(of("teacherKl", json!({}), &sure), 2f64.ln());
+}
+
+#[test]
+fn batches_of_any_size_give_the_metric_of_all_rows() {
+    let teacher: Vec<f64> = LOGITS.iter().rev().copied().collect();
+    let all = || [Rows::new(&LOGITS, 3, Truth::Single(&LABELS), Some(&teacher)).unwrap()];
+    let names = ["accuracy", "topKAccuracy", "crossEntropy", "macroF1", "calibrationError", "agreement", "teacherKl"];
+    for name in names {
+        let cut = |from: usize, to: usize| {
+            let (logits, teacher) = (&LOGITS[3 * from..3 * to], &teacher[3 * from..3 * to]);
+            Rows::new(logits, 3, Truth::Single(&LABELS[from..to]), Some(teacher)).unwrap()
+        };
+        let options = || if name == "topKAccuracy" { json!({ "k": 2 }) } else { json!({}) };
+        let pieces = of(name, options(), &[cut(0, 1), cut(1, 3), cut(3, 4)]);
+        near(pieces, of(name, options(), &all()).number().unwrap());
+    }
+}
+
+#[test]
+fn golden_values_are_met() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../__test__/golden/metrics");
+    let mut cases = 0;
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let text = std::fs::read_to_string(entry.unwrap().path()).unwrap();
+        let file: serde_json::Value = serde_json::from_str(&text).unwrap();
+        for case in file["cases"].as_array().unwrap() {
+            let got = golden(file["name"].as_str().unwrap(), &case["options"], &case["inputs"]).unwrap().unwrap();
+            let expected = case["value"].as_f64().unwrap();
+            assert!((got - expected).abs() <= 1e-9 * expected.abs(), "{} {got} {expected}", case["name"]);
+            cases += 1;
+        }
+    }
+    assert!(cases > 0);
+    assert!(golden("bleu", &json!({}), &json!({})).is_none(), "an unknown name is known to be unknown");
+}
+
+fn data(labels: LabelColumn) -> Dataset {
+    let mut columns = Columns::new(Inputs::F32 { values: vec![0.0; 4], shape: vec![1] }, labels);
+    columns.weights = Some(vec![1.0, 1.0, 0.0, 2.0]);
+    Dataset::new(columns).unwrap()
+}
+
+#[test]
+fn evaluation_streams_over_batches_and_leaves_out_masked_rows() {
+    let data = data(LabelColumn::Single { values: LABELS.to_vec(), classes: Some(3) });
+    let mut evaluation = Evaluation::new(&Metrics::fitting(&data, true), &data, 3, true).unwrap();
+    let logits: Vec<f32> = LOGITS.iter().map(|z| *z as f32).collect();
+    for (at, batch) in data.batches(&BatchOptions::in_order(3), 0).unwrap().enumerate() {
+        let batch: Batch = batch.unwrap();
+        let part = from_vec(logits[9 * at..][..3 * batch.rows()].to_vec(), (batch.rows(), 3)).unwrap();
+        evaluation.add(&part, &batch, Some(&part)).unwrap();
+    }
+    let measures = evaluation.measures();
+    assert_eq!(evaluation.rows(), 3);
+    assert_eq!(measures["accuracy"], Measure::Number(2.0 / 3.0));
+    assert_eq!(measures["agreement"], Measure::Number(1.0));
+    let names = ["accuracy", "agreement", "calibrationError", "crossEntropy", "macroF1", "teacherKl"];
+    assert!(measures.keys().eq(names));
+}
+
+#[test]
+fn metrics_that_the_data_cannot_give_are_refused_by_name() {
+    let classes = data(LabelColumn::Single { values: LABELS.to_vec(), classes: Some(3) });
+    let refused = |options: serde_json::Value| {
+        let metrics: Metrics = serde_json::from_value(options).unwrap();
+        Evaluation::new(&metrics, &classes, 3, false).err().unwrap().to_string()
+    };
+    assert_eq!(refused(json!({ "agreement": {} })), "agreement: expected a teacher, got none");
+    assert_eq!(refused(json!({ "microF1": {} })), "microF1: expected several labels a row, got none");
+    assert_eq!(
+        refused(json!({ "topKAccuracy": { "k": 4 } })),
+        "topKAccuracy.k: expected a whole number from 1 to 3 (the classes), got 4"
+    );
+    assert_eq!(
+        refused(json!({ "calibrationError": { "bins": 0 } })),
+        "calibrationError.bins: expected a whole number from 1 to 100000, got 0"
+    );
+    let unknown = serde_json::from_value::<Metrics>(json!({ "acuracy": {} })).unwrap_err().to_string();
+    assert!(unknown.contains("unknown field `acuracy`"), "{unknown}");
+
+    let mut evaluation = Evaluation::new(&Metrics::fitting(&classes, false), &classes, 2, false).unwrap();
+    let batch = classes.batch(&[0], 0).unwrap();
+    let error = evaluation.add(&from_vec(vec![0f32; 3], (1, 3)).unwrap(), &batch, None).unwrap_err();
+    assert_eq!(error.to_string(), "outputs: expected [1, 2], got [1, 3]");
+}
+
+#[test]
+fn labels_beyond_the_outputs_are_refused() {
+    let error = Rows::new(&[0.0, 1.0], 2, Truth::Single(&[2]), None).err().unwrap();
+    assert_eq!(error.to_string(), "labels[0]: expected a label below 2 (the outputs of the model), got 2");
+}
