@@ -13,9 +13,10 @@
 //! PyTorch's `conv2d`. Where we differ: nowhere.
 
 use crate::error::{Candle, Error, Result};
+use crate::kernels::cpu::conv2d as kernel;
 use crate::ops::window::Window;
 use crate::tape::{Tape, Value};
-use crate::tensor::Tensor;
+use crate::tensor::{Tensor, from_vec, read};
 
 /// Pairs are (rows, columns).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,30 +47,44 @@ pub(super) fn record(
     b: Option<&Value>,
     plan: Plan,
 ) -> Result<Value> {
-    let image = x.tensor().reshape(&plan.input).ok_or_internal()?;
-    let weight = w.tensor().reshape(&plan.weight).ok_or_internal()?;
-    let y = plan.forward(&image, &weight, b.map(Value::tensor))?;
+    let inputs: Vec<&Value> = [x, w].into_iter().chain(b).collect();
+    let kernels = inputs.iter().all(|input| tape.takes(input.tensor()));
+    let y = if kernels {
+        let (x, w) = (read::<f32>(x.tensor())?, read::<f32>(w.tensor())?);
+        let b = b.map(|b| read::<f32>(b.tensor())).transpose()?;
+        from_vec(kernel::forward(&plan.shape(), &x, &w, b.as_deref()), &plan.output)?
+    } else {
+        let image = x.tensor().reshape(&plan.input).ok_or_internal()?;
+        plan.forward(&image, &w.tensor().reshape(&plan.weight).ok_or_internal()?, b.map(Value::tensor))?
+    };
     let mut shape = plan.output.to_vec();
     if x.dims().len() == 3 {
         shape.remove(2);
     }
     let y = y.reshape(shape).ok_or_internal()?;
-    let inputs: Vec<&Value> = [x, w].into_iter().chain(b).collect();
     let (vx, vw, vb) = (x.clone(), w.clone(), b.cloned());
     tape.record(name, &inputs, y, move |up, gradients| {
-        let up = up.reshape(&plan.output).ok_or_internal()?;
-        let image = vx.tensor().reshape(&plan.input).ok_or_internal()?;
-        let weight = vw.tensor().reshape(&plan.weight).ok_or_internal()?;
-        if gradients.wants(&vx) {
-            let dx = plan.input_gradient(&up, &weight)?.reshape(vx.dims()).ok_or_internal()?;
-            gradients.add(&vx, dx)?;
-        }
-        if gradients.wants(&vw) {
-            let dw = plan.weight_gradient(&up, &image)?.reshape(vw.dims()).ok_or_internal()?;
-            gradients.add(&vw, dw)?;
-        }
-        if let Some(vb) = vb.filter(|vb| gradients.wants(vb)) {
-            gradients.add(&vb, up.sum((0, 2, 3)).ok_or_internal()?)?;
+        let wanted = kernel::Wanted {
+            input: gradients.wants(&vx),
+            weight: gradients.wants(&vw),
+            bias: vb.as_ref().is_some_and(|vb| gradients.wants(vb)),
+        };
+        let up = up.contiguous().and_then(|up| up.reshape(&plan.output)).ok_or_internal()?;
+        let made = if kernels {
+            let (g, x, w) = (read::<f32>(&up)?, read::<f32>(vx.tensor())?, read::<f32>(vw.tensor())?);
+            let made = kernel::backward(&plan.shape(), &g, &x, &w, wanted);
+            [
+                wanted.input.then(|| from_vec(made.input, vx.dims())).transpose()?,
+                wanted.weight.then(|| from_vec(made.weight, vw.dims())).transpose()?,
+                wanted.bias.then(|| from_vec(made.bias, plan.output[1])).transpose()?,
+            ]
+        } else {
+            plan.gradients(&up, vx.tensor(), vw.tensor(), wanted)?
+        };
+        for (value, gradient) in [Some(&vx), Some(&vw), vb.as_ref()].into_iter().zip(made) {
+            if let (Some(value), Some(gradient)) = (value, gradient) {
+                gradients.add(value, gradient)?;
+            }
         }
         Ok(())
     })
@@ -93,6 +108,10 @@ impl Plan {
         let weight: [usize; 4] = w.try_into().map_err(|_| {
             Error::shape("weight", format!("expected [outputs, channels / groups, rows, columns], got {w:?}"))
         })?;
+        if input[1..].contains(&0) || weight.contains(&0) {
+            let message = format!("expected sizes above 0, got images {x:?} and weight {w:?}");
+            return Err(Error::shape("input", message));
+        }
         let groups = options.groups;
         if groups == 0 || !weight[0].is_multiple_of(groups) || !input[1].is_multiple_of(groups) {
             return Err(Error::config(
@@ -117,6 +136,23 @@ impl Plan {
         };
         let [rows, columns] = window.output([input[2], input[3]])?;
         Ok(Plan { window, groups, input, weight, output: [input[0], weight[0], rows, columns] })
+    }
+
+    fn shape(&self) -> kernel::Shape {
+        let [images, channels, rows, columns] = self.input;
+        let Window { kernel, stride, padding, dilation } = self.window;
+        kernel::Shape {
+            images,
+            channels,
+            size: [rows, columns],
+            outputs: self.output[1],
+            kernel,
+            stride,
+            padding,
+            dilation,
+            groups: self.groups,
+            grid: self.grid(),
+        }
     }
 
     fn grid(&self) -> [usize; 2] {
@@ -156,6 +192,17 @@ impl Plan {
             }
             None => Ok(y),
         }
+    }
+
+    fn gradients(&self, up: &Tensor, x: &Tensor, w: &Tensor, wanted: kernel::Wanted) -> Result<[Option<Tensor>; 3]> {
+        let image = x.reshape(&self.input).ok_or_internal()?;
+        let weight = w.reshape(&self.weight).ok_or_internal()?;
+        let like = |gradient: Tensor, tensor: &Tensor| gradient.reshape(tensor.dims()).ok_or_internal();
+        Ok([
+            wanted.input.then(|| like(self.input_gradient(up, &weight)?, x)).transpose()?,
+            wanted.weight.then(|| like(self.weight_gradient(up, &image)?, w)).transpose()?,
+            wanted.bias.then(|| up.sum((0, 2, 3)).ok_or_internal()).transpose()?,
+        ])
     }
 
     fn input_gradient(&self, up: &Tensor, weight: &Tensor) -> Result<Tensor> {

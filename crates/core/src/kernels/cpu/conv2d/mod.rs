@@ -1,0 +1,362 @@
+//! Convolution without a matrix: each image is laid out with zeros around it and correlated directly.
+//!
+//! One task takes a few images. Going back, the gradient of the input is again a correlation, of the output's
+//! gradient with the weights turned round; with a stride it falls into one correlation for each remainder of
+//! row and column. The weights' gradients are summed over fixed blocks of images, and the blocks in order, so
+//! the bits do not depend on threads.
+
+mod field;
+mod tiles;
+
+use std::cell::RefCell;
+
+use self::field::{Field, LANES};
+use self::tiles::{Block, Correlation, Pairing};
+use super::sums::add_in_order;
+use crate::pool;
+use crate::tensor::uninit;
+
+/// Multiply-adds that are worth a task of their own.
+const TASK: usize = 1 << 18;
+/// Blocks of images whose weight gradients are summed apart.
+const BLOCKS: usize = 16;
+/// Numbers of laid-out images that are looked at together: half of a small second-level cache.
+const TOGETHER: usize = 1 << 16;
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Shape {
+    pub images: usize,
+    pub channels: usize,
+    pub size: [usize; 2],
+    pub outputs: usize,
+    pub kernel: [usize; 2],
+    pub stride: [usize; 2],
+    pub padding: [usize; 2],
+    pub dilation: [usize; 2],
+    pub groups: usize,
+    pub grid: [usize; 2],
+}
+
+/// What the caller wants of a backward pass.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Wanted {
+    pub input: bool,
+    pub weight: bool,
+    pub bias: bool,
+}
+
+/// Gradients; empty where they were not wanted.
+#[derive(Default)]
+pub(crate) struct Gradients {
+    pub input: Vec<f32>,
+    pub weight: Vec<f32>,
+    pub bias: Vec<f32>,
+}
+
+impl Shape {
+    fn image(&self) -> usize {
+        self.channels * self.size[0] * self.size[1]
+    }
+
+    fn output(&self) -> usize {
+        self.outputs * self.grid[0] * self.grid[1]
+    }
+
+    fn taps(&self) -> usize {
+        self.kernel[0] * self.kernel[1]
+    }
+
+    /// Channels and outputs of one group.
+    fn group(&self) -> (usize, usize) {
+        (self.channels / self.groups, self.outputs / self.groups)
+    }
+
+    /// Images of a forward task.
+    fn per_task(&self) -> usize {
+        let work = self.output() * self.group().0 * self.taps();
+        (TASK / work.max(1)).clamp(1, self.images.max(1))
+    }
+
+    /// The input, as the taps of the output see it.
+    fn input_field(&self) -> Field {
+        let [_, columns] = self.grid;
+        let rows = (self.grid[0] - 1) * self.stride[0] + (self.kernel[0] - 1) * self.dilation[0] + 1;
+        let reach = (self.kernel[1] - 1) * self.dilation[1] / self.stride[1];
+        Field::new(self.channels, self.size, self.padding, rows, self.stride[1], columns, reach)
+    }
+
+    fn input_taps(&self, field: &Field) -> Vec<usize> {
+        (0..self.taps())
+            .map(|tap| {
+                let (i, j) = (tap / self.kernel[1], tap % self.kernel[1]);
+                let column = j * self.dilation[1];
+                i * self.dilation[0] * field.row() + column % field.phases * field.pitch + column / field.phases
+            })
+            .collect()
+    }
+
+    /// How far back in the output's gradient the last tap of the kernel looks, in output rows and columns.
+    fn look_back(&self) -> [usize; 2] {
+        [0, 1].map(|axis| (self.kernel[axis] - 1) * self.dilation[axis] / self.stride[axis])
+    }
+
+    /// The output's gradient, as the taps of the input see it.
+    fn output_field(&self) -> Field {
+        let before = self.look_back();
+        let last = [0, 1].map(|axis| (self.size[axis] + self.padding[axis] - 1) / self.stride[axis]);
+        let rows = before[0] + (last[0] + 1).max(self.grid[0]);
+        let columns = (last[1] + 1).max(self.grid[1]);
+        Field::new(self.outputs, self.grid, before, rows, 1, columns, before[1])
+    }
+
+    fn classes(&self, field: &Field) -> Vec<Class> {
+        let mut classes = Vec::new();
+        for a in 0..self.stride[0] {
+            for b in 0..self.stride[1] {
+                classes.push(Class::new(self, field, [a, b]));
+            }
+        }
+        classes
+    }
+}
+
+/// Input rows and columns of one remainder modulo the stride, and the taps that reach them.
+struct Class {
+    /// Which taps of the kernel, and what they add to an offset in the output's field.
+    taps: Vec<usize>,
+    offsets: Vec<usize>,
+    /// How many input rows and columns.
+    count: [usize; 2],
+    /// The first of them in the input, and where its own output row and column lie in the field.
+    first: [usize; 2],
+    start: usize,
+}
+
+impl Class {
+    fn new(shape: &Shape, field: &Field, remainder: [usize; 2]) -> Class {
+        let (mut count, mut first, mut at) = ([0; 2], [0; 2], [0; 2]);
+        for axis in 0..2 {
+            let (stride, padding) = (shape.stride[axis], shape.padding[axis]);
+            // The first padded index ≥ padding with this remainder.
+            let padded = padding + (remainder[axis] + stride - padding % stride) % stride;
+            first[axis] = padded - padding;
+            count[axis] = shape.size[axis].saturating_sub(first[axis]).div_ceil(stride);
+            at[axis] = padded / stride;
+        }
+        let (mut taps, mut offsets) = (Vec::new(), Vec::new());
+        for tap in 0..shape.taps() {
+            let reach = [tap / shape.kernel[1] * shape.dilation[0], tap % shape.kernel[1] * shape.dilation[1]];
+            if (0..2).all(|axis| reach[axis] % shape.stride[axis] == remainder[axis]) {
+                let back = [0, 1].map(|axis| field.before[axis] - reach[axis] / shape.stride[axis]);
+                taps.push(tap);
+                offsets.push(back[0] * field.row() + back[1]);
+            }
+        }
+        Class { taps, offsets, count, first, start: at[0] * field.row() + at[1] }
+    }
+}
+
+/// Weights in the order in which the tiles read them, for one group after the other.
+struct Packed {
+    blocks: Vec<Block>,
+    weights: Vec<f32>,
+    group: usize,
+}
+
+impl Packed {
+    /// `weight(group, output, channel, tap)`, for `outputs` and `channels` of a group.
+    fn new(
+        groups: usize,
+        outputs: usize,
+        channels: usize,
+        taps: usize,
+        weight: impl Fn(usize, usize, usize, usize) -> f32,
+    ) -> Packed {
+        let blocks = tiles::blocks(outputs, channels * taps);
+        let mut weights = Vec::with_capacity(groups * outputs * channels * taps);
+        for group in 0..groups {
+            for block in &blocks {
+                for channel in 0..channels {
+                    for tap in 0..taps {
+                        weights.extend((0..block.count).map(|r| weight(group, block.first + r, channel, tap)));
+                    }
+                }
+            }
+        }
+        Packed { blocks, weights, group: outputs * channels * taps }
+    }
+
+    fn of(&self, group: usize) -> &[f32] {
+        &self.weights[group * self.group..(group + 1) * self.group]
+    }
+}
+
+pub(crate) fn forward(shape: &Shape, x: &[f32], w: &[f32], b: Option<&[f32]>) -> Vec<f32> {
+    let field = shape.input_field();
+    let taps = shape.input_taps(&field);
+    let (channels, outputs) = shape.group();
+    let packed = Packed::new(shape.groups, outputs, channels, taps.len(), |group, output, channel, tap| {
+        w[((group * outputs + output) * channels + channel) * taps.len() + tap]
+    });
+    let mut y = uninit(shape.images * shape.output());
+    let (per_task, pixels) = (shape.per_task(), shape.grid[0] * shape.grid[1]);
+    pool::pieces(&mut y, per_task * shape.output(), |task, y| {
+        with_scratch([field.len(), 0, 0], |[space, ..]| {
+            let images = x[task * per_task * shape.image()..].chunks_exact(shape.image());
+            for (y, image) in y.chunks_exact_mut(shape.output()).zip(images) {
+                field.fill(image, space);
+                for group in 0..shape.groups {
+                    let job = Correlation {
+                        rows: shape.grid[0],
+                        columns: shape.grid[1],
+                        start: group * channels * field.plane(),
+                        step: shape.stride[0] * field.row(),
+                        plane: field.plane(),
+                        channels,
+                        taps: &taps,
+                        blocks: &packed.blocks,
+                        weights: packed.of(group),
+                        bias: b.map(|b| &b[group * outputs..(group + 1) * outputs]),
+                        to_start: group * outputs * pixels,
+                        to_plane: pixels,
+                        to_row: shape.grid[1],
+                        to_column: 1,
+                    };
+                    tiles::correlate(&job, space, y);
+                }
+            }
+        })
+    });
+    y
+}
+
+pub(crate) fn backward(shape: &Shape, g: &[f32], x: &[f32], w: &[f32], wanted: Wanted) -> Gradients {
+    let (channels, outputs) = shape.group();
+    let (input, output) = (shape.input_field(), shape.output_field());
+    let classes = if wanted.input { shape.classes(&output) } else { Vec::new() };
+    let packed: Vec<Packed> = classes
+        .iter()
+        .map(|class| {
+            Packed::new(shape.groups, channels, outputs, class.taps.len(), |group, channel, output, tap| {
+                w[((group * outputs + output) * channels + channel) * shape.taps() + class.taps[tap]]
+            })
+        })
+        .collect();
+    let input_taps = shape.input_taps(&input);
+    let streams: Vec<usize> =
+        (0..channels).flat_map(|channel| input_taps.iter().map(move |tap| channel * input.plane() + tap)).collect();
+
+    let block = shape.images.div_ceil(BLOCKS).max(shape.per_task());
+    let blocks = shape.images.div_ceil(block);
+    let together = (TOGETHER / (input.len() + output.len()).max(1)).clamp(1, block);
+    let weights = if wanted.weight { shape.outputs * streams.len() } else { 0 };
+    let biases = if wanted.bias { shape.outputs } else { 0 };
+    let mut dx = uninit(if wanted.input { shape.images * shape.image() } else { 0 });
+    let mut parts = uninit(blocks * (weights + biases));
+
+    let mut dx_pieces: Vec<&mut [f32]> = dx.chunks_mut((block * shape.image()).max(1)).collect();
+    dx_pieces.resize_with(blocks, Default::default);
+    let mut part_pieces: Vec<&mut [f32]> = parts.chunks_mut((weights + biases).max(1)).collect();
+    part_pieces.resize_with(blocks, Default::default);
+    let items = dx_pieces.into_iter().zip(part_pieces).collect();
+    pool::each(items, |index, (dx, part): (&mut [f32], &mut [f32])| {
+        let space = [if wanted.weight { together * input.len() } else { 0 }, together * output.len(), weights * LANES];
+        with_scratch(space, |[x_space, g_space, sums]| {
+            sums.fill(0.0);
+            part.fill(0.0);
+            let (first, last) = (index * block, shape.images.min((index + 1) * block));
+            for from in (first..last).step_by(together) {
+                let count = together.min(last - from);
+                let g = g[from * shape.output()..].chunks_exact(shape.output()).take(count);
+                for (place, (g, space)) in g.zip(g_space.chunks_exact_mut(output.len())).enumerate() {
+                    output.fill(g, space);
+                    if wanted.bias {
+                        tiles::add_planes(space, output.plane(), &mut part[weights..]);
+                    }
+                    if wanted.input {
+                        let at = (from - first + place) * shape.image();
+                        let dx = &mut dx[at..at + shape.image()];
+                        for (class, packed) in classes.iter().zip(&packed) {
+                            input_gradient(shape, &output, class, packed, space, dx);
+                        }
+                    }
+                }
+                if wanted.weight {
+                    let x = x[from * shape.image()..].chunks_exact(shape.image()).take(count);
+                    for (x, space) in x.zip(x_space.chunks_exact_mut(input.len())) {
+                        input.fill(x, space);
+                    }
+                    for group in 0..shape.groups {
+                        let job = Pairing {
+                            images: count,
+                            rows: shape.grid[0],
+                            columns: shape.grid[1],
+                            outputs,
+                            first: group * outputs,
+                            g_start: output.before[0] * output.row() + output.before[1],
+                            g_image: output.len(),
+                            g_plane: output.plane(),
+                            g_step: output.row(),
+                            x_image: input.len(),
+                            x_step: shape.stride[0] * input.row(),
+                            streams: &streams,
+                        };
+                        tiles::pair(&job, &x_space[group * channels * input.plane()..], g_space, sums);
+                    }
+                }
+            }
+            tiles::fold(sums, &mut part[..weights]);
+        });
+    });
+    let mut sum = uninit(weights + biases);
+    add_in_order(&mut sum, &parts);
+    let bias = sum.split_off(weights);
+    Gradients { input: dx, weight: sum, bias }
+}
+
+fn input_gradient(shape: &Shape, field: &Field, class: &Class, packed: &Packed, g: &[f32], dx: &mut [f32]) {
+    let (channels, outputs) = shape.group();
+    let pixels = shape.size[0] * shape.size[1];
+    for group in 0..shape.groups {
+        let job = Correlation {
+            rows: class.count[0],
+            columns: class.count[1],
+            start: class.start + group * outputs * field.plane(),
+            step: field.row(),
+            plane: field.plane(),
+            channels: outputs,
+            taps: &class.offsets,
+            blocks: &packed.blocks,
+            weights: packed.of(group),
+            bias: None,
+            to_start: group * channels * pixels + class.first[0] * shape.size[1] + class.first[1],
+            to_plane: pixels,
+            to_row: shape.stride[0] * shape.size[1],
+            to_column: shape.stride[1],
+        };
+        tiles::correlate(&job, g, dx);
+    }
+}
+
+/// Runs `work` with three buffers that this thread keeps; what is in them is unspecified.
+fn with_scratch<R>(lengths: [usize; 3], work: impl FnOnce([&mut [f32]; 3]) -> R) -> R {
+    thread_local! {
+        static SCRATCH: RefCell<[Vec<f32>; 3]> = const { RefCell::new([const { Vec::new() }; 3]) };
+    }
+    // Taken out while it is used: a task that runs inside another finds it empty, not locked.
+    let mut scratch = SCRATCH.with(|scratch| std::mem::take(&mut *scratch.borrow_mut()));
+    for (buffer, length) in scratch.iter_mut().zip(lengths) {
+        if buffer.len() < length + LANES {
+            *buffer = uninit(length + LANES);
+        }
+    }
+    let [a, b, c] = &mut scratch;
+    let buffers = [(a, lengths[0]), (b, lengths[1]), (c, lengths[2])].map(|(buffer, length)| {
+        // Rows begin at cache lines.
+        let skip = buffer.as_ptr().align_offset(64).min(LANES);
+        &mut buffer[skip..skip + length]
+    });
+    let result = work(buffers);
+    SCRATCH.with(|kept| *kept.borrow_mut() = scratch);
+    result
+}
