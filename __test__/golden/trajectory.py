@@ -3,7 +3,7 @@
     python trajectory.py [--out trajectories]        # PyTorch and numpy; the same files each time
 
 A file holds data of 320 rows, read in order in batches of 16; teacher and student weights; options in limbeck's words; and
-for each policy of weight decay (`all` parameters, or `matrices` alone: no decay for biases and norms) the twenty losses
+for each policy of weight decay (`all` parameters, or `matrices` alone: no decay for biases and norms) the optimizer, the twenty losses
 (0.1 · crossEntropy + 0.9 · kl, kl with its factor T²), their terms without weights, and the weights after the last step.
 Start weights and inputs are float32 numbers; the steps are computed in float64; `float32` says how far PyTorch's own
 float32 run is from that, as the largest relative difference of a loss.
@@ -19,7 +19,7 @@ import torch.nn.functional as F
 
 TEMPERATURE, WEIGHT, ROWS, BATCH, CLASSES = 4.0, 0.9, 320, 16, 5
 SGD = {"sgd": {"learningRate": 0.1, "momentum": 0.9, "nesterov": True, "weightDecay": 5e-4}}
-ADAM_W = {"adamW": {"learningRate": 0.01, "betas": [0.9, 0.999], "epsilon": 1e-8, "weightDecay": 0.05}}
+ADAM_W = {"adamW": {"learningRate": 0.01, "beta1": 0.9, "beta2": 0.999, "epsilon": 1e-8, "weightDecay": 0.05}}
 
 
 class Mlp(nn.Module):
@@ -92,7 +92,7 @@ def run(make, start, teacher, inputs, labels, optimizer, policy, dtype):
     if name == "sgd":
         chosen = torch.optim.SGD(groups(student, policy, o["weightDecay"]), lr=o["learningRate"], momentum=o["momentum"], nesterov=o["nesterov"])
     else:
-        chosen = torch.optim.AdamW(groups(student, policy, o["weightDecay"]), lr=o["learningRate"], betas=o["betas"], eps=o["epsilon"])
+        chosen = torch.optim.AdamW(groups(student, policy, o["weightDecay"]), lr=o["learningRate"], betas=(o["beta1"], o["beta2"]), eps=o["epsilon"])
     losses, terms = [], {"crossEntropy": [], "kl": []}
     for rows in torch.arange(ROWS).split(BATCH):
         x = inputs[rows].to(dtype)
@@ -133,8 +133,7 @@ def trajectory(name, optimizer, make_student, make_teacher, shape, steps_of_inpu
         "student": student.options,
         "teacher": teacher.options,
         "losses": {"crossEntropy": {"weight": round(1 - WEIGHT, 3)}, "kl": {"weight": WEIGHT, "temperature": TEMPERATURE}},
-        "optimizer": optimizer,
-        "batchSize": BATCH,
+            "batchSize": BATCH,
         "inputs": nested(inputs),
         "labels": labels.tolist(),
         "teacherWeights": tensors(teacher),
@@ -145,7 +144,9 @@ def trajectory(name, optimizer, make_student, make_teacher, shape, steps_of_inpu
         losses, terms, final = run(make_student, start, teacher, inputs, labels, optimizer, policy, torch.float64)
         single, _, _ = run(make_student, start, teacher, inputs, labels, optimizer, policy, torch.float32)
         apart = max(abs(a - b) / abs(b) for a, b in zip(single, losses))
-        made["runs"][policy] = {"losses": losses, "terms": terms, "finalWeights": tensors(final), "float32": apart}
+        (kind, chosen), = optimizer.items()
+        words = {kind: {**chosen, "decayAll": policy == "all"}}
+        made["runs"][policy] = {"optimizer": words, "losses": losses, "terms": terms, "finalWeights": tensors(final), "float32": apart}
         print(name, policy, f"{losses[0]:.6f} -> {losses[-1]:.6f}, float32 apart by {apart:.1e}")
     (out / f"{name}.json").write_text(json.dumps(made, separators=(",", ":")) + "\n")
 

@@ -28,6 +28,18 @@ pub struct Parameter {
 #[derive(Clone, Debug, Default)]
 pub struct Parameters(pub(crate) BTreeMap<String, Parameter>);
 
+impl Parameter {
+    pub fn new(tensor: Tensor, kind: Kind, decay: bool) -> Parameter {
+        Parameter { tensor, kind, decay }
+    }
+}
+
+impl FromIterator<(String, Parameter)> for Parameters {
+    fn from_iter<I: IntoIterator<Item = (String, Parameter)>>(named: I) -> Parameters {
+        Parameters(named.into_iter().collect())
+    }
+}
+
 impl Parameters {
     /// Values that nothing is trained through: a frozen teacher, validation, predictions.
     pub(crate) fn constants(&self) -> Bound {
