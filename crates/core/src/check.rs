@@ -118,10 +118,11 @@ impl Watch {
         }
         self.updates += 1;
         self.highest_rate = self.highest_rate.max(rate);
-        for (name, weight) in &numbers.weights {
+        for (name, term) in &numbers.terms {
+            let Some(norm) = term.gradient_norm else { continue };
             let seen = self.terms.entry(name).or_default();
-            seen.0 |= *weight > 0.0;
-            seen.1 |= numbers.term_norms.get(name).is_some_and(|norm| *norm > 0.0);
+            seen.0 |= term.weight > 0.0 && !term.no_rows;
+            seen.1 |= norm > 0.0;
         }
         self.updates >= WINDOW
     }

@@ -10,12 +10,13 @@ use crate::batch::Batch;
 use crate::check::Watch;
 use crate::error::{Candle, Code, Error, Result};
 use crate::layers::Mode;
-use crate::losses::{Losses, LossesOptions};
+use crate::losses::{Losses, LossesOptions, TermReport};
 use crate::models::{Model, Request};
 use crate::optimizers::{self, Average, Optimizer, OptimizerOptions};
 use crate::parameters::{Kind, Parameters};
 use crate::random::Key;
 use crate::tape::{Engine, Tape};
+use crate::targets;
 use crate::tensor::{Tensor, to_f64};
 
 /// Where a learner's teacher signal comes from.
@@ -55,12 +56,7 @@ pub(crate) struct At {
 pub struct StepNumbers {
     pub loss: f64,
     pub rows: usize,
-    /// Unweighted value of each loss.
-    pub terms: BTreeMap<&'static str, f64>,
-    /// Weight of each loss at this step.
-    pub weights: BTreeMap<&'static str, f64>,
-    /// Norm of each weighted loss's gradient at the student's outputs, where it was asked for.
-    pub term_norms: BTreeMap<&'static str, f64>,
+    pub terms: BTreeMap<&'static str, TermReport>,
     /// Global norm of the parameters' gradients before clipping, where it was asked for or clipping needs it.
     pub gradient_norm: Option<f64>,
 }
@@ -103,7 +99,7 @@ impl Learner {
             ));
         }
         Ok(Learner {
-            losses: Losses::new(options.losses)?,
+            losses: Losses::new(options.losses.clone()).map_err(|error| error.at("losses"))?,
             optimizer: Optimizer::new(options.optimizer, &trained)?,
             average: options.average_decay.map(|decay| Average::new(decay, &model.parameters)).transpose()?,
             model,
@@ -118,12 +114,12 @@ impl Learner {
     }
 
     /// The model with the parameters that count: the average where one is kept.
-    pub(crate) fn current(&self) -> Model {
+    pub(crate) fn current(&self) -> Result<Model> {
         let mut model = self.model.clone();
         if let Some(average) = &self.average {
-            model.parameters = average.parameters(&self.model.parameters);
+            model.parameters = average.parameters(&self.model.parameters)?;
         }
-        model
+        Ok(model)
     }
 
     /// One optimizer step over the batches of one accumulation.
@@ -134,14 +130,13 @@ impl Learner {
         at: &At,
         watch: &mut Watch,
     ) -> Result<StepNumbers> {
-        let plan = self.losses.plan(batches, at.step)?;
+        let plan = self.losses.plan(&batches.iter().collect::<Vec<_>>())?;
         let mut numbers = StepNumbers::default();
         let mut sums: BTreeMap<String, Tensor> = BTreeMap::new();
-        let mut squares: BTreeMap<&'static str, f64> = BTreeMap::new();
         for batch in batches {
-            let teacher_logits = match teacher {
-                Some(teacher) if self.losses.needs().teacher_logits.is_some() => Some(teacher.logits(batch)?),
-                _ => None,
+            let teachers = match teacher {
+                Some(teacher) if self.losses.needs_teacher() => vec![targets::Teacher::logits(teacher.logits(batch)?)],
+                _ => Vec::new(),
             };
             let mut tape = Tape::cancellable(Engine::Kernels, at.cancel.clone());
             let bound = self.model.parameters.leaves(&mut tape, &self.frozen);
@@ -157,7 +152,7 @@ impl Learner {
                 key,
             )?;
             let applied =
-                self.losses.apply(&mut tape, &outputs, teacher_logits.as_ref(), batch, &plan, at.step, at.norms);
+                self.losses.apply(&mut tape, &outputs, &teachers, batch, &plan, at.step, at.norms);
             let applied = match applied {
                 Err(error) if error.code == Code::NotFinite => {
                     return Err(self.first_not_finite(batch, at, error));
@@ -167,11 +162,12 @@ impl Learner {
             let updates = outputs.buffer_updates;
             numbers.loss += applied.total;
             numbers.rows += batch.rows();
-            for (name, term) in &applied.terms {
-                *numbers.terms.entry(name).or_default() += term.value;
-                numbers.weights.insert(name, term.weight);
-                if let Some(norm) = term.gradient_norm {
-                    *squares.entry(name).or_default() += norm * norm;
+            for (name, term) in applied.terms {
+                match numbers.terms.get_mut(name) {
+                    None => {
+                        numbers.terms.insert(name, term);
+                    }
+                    Some(sum) => sum.add(&term),
                 }
             }
             let mut gradients = tape.backward(applied.seeds)?;
@@ -197,7 +193,6 @@ impl Learner {
                 }
             }
         }
-        numbers.term_norms = squares.into_iter().map(|(name, square)| (name, square.sqrt())).collect();
         if at.norms || self.clip_norm.is_some() {
             let norm = optimizers::global_norm(&sums)?;
             if !norm.is_finite() {

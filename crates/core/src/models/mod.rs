@@ -4,6 +4,7 @@
 //! `expand`, its line in `presets!`.
 
 mod conv_net;
+mod file;
 mod mlp;
 mod model;
 mod network;

@@ -72,13 +72,17 @@ impl Model {
     pub fn from_architecture(architecture: Architecture, seed: u64) -> Result<Model> {
         let network = Network::new(architecture)?;
         let parameters = network.initialize(seed)?;
-        Ok(Model {
+        Ok(Model::of(network, parameters))
+    }
+
+    pub(super) fn of(network: Network, parameters: Parameters) -> Model {
+        Model {
             network: Arc::new(network),
             parameters,
             preprocessing: Preprocessing::default(),
             label_names: None,
             provenance: Json::Null,
-        })
+        }
     }
 
     /// Names of the classes, one each.

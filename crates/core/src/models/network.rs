@@ -120,34 +120,6 @@ impl Network {
         Ok(parameters)
     }
 
-    /// Gives tensors that came from a file their kinds, after checking that there is one of each shape.
-    pub fn adopt(&self, mut tensors: BTreeMap<String, crate::tensor::Tensor>) -> Result<Parameters> {
-        let mut parameters = Parameters::default();
-        for spec in &self.specs {
-            let tensor = tensors.remove(&spec.name).ok_or_else(|| {
-                Error::new(crate::error::Code::InvalidFile, spec.name.as_str(), "expected this tensor, got none")
-            })?;
-            if tensor.dims() != spec.shape {
-                return Err(Error::shape(
-                    spec.name.as_str(),
-                    format!("expected the shape {}, got {}", show(&spec.shape), show(tensor.dims())),
-                ));
-            }
-            let tensor = tensor.to_dtype(DType::F32).ok_or_internal()?;
-            parameters.0.insert(spec.name.clone(), Parameter { tensor, kind: spec.kind, decay: spec.decay });
-        }
-        // Counters that PyTorch keeps beside its batch norms carry no meaning here.
-        tensors.retain(|name, _| !name.ends_with("num_batches_tracked"));
-        match tensors.keys().next() {
-            None => Ok(parameters),
-            Some(name) => Err(Error::new(
-                crate::error::Code::InvalidFile,
-                name.as_str(),
-                "expected no tensor of this name: the architecture has no place for it",
-            )),
-        }
-    }
-
     /// The signal that a batch's inputs are for this network: dense inputs of equal count take its shape.
     fn signal(&self, inputs: &Features) -> Result<Signal> {
         match (inputs, &self.input) {

@@ -10,7 +10,6 @@ mod validation;
 pub use feed::{Data, Stream};
 pub use report::{Best, ControlReport, Report, RunSummary};
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
@@ -19,7 +18,6 @@ use crate::check::{self, Findings, Watch};
 use crate::dataset::{BatchOptions, Dataset};
 use crate::error::{Code, Error, Result};
 use crate::learner::{At, Learner, LearnerOptions, StepNumbers, Teacher};
-use crate::losses::Losses;
 use crate::models::Model;
 use crate::options::{Keep, Proofs, TrainOptions};
 use crate::parameters::Parameters;
@@ -227,8 +225,8 @@ impl Run {
         let Some(validation) = &self.validation else { return Ok(None) };
         let (learner, control) = (&self.learner, self.control.as_ref());
         let (student, control) = self.pool.enter(|| -> Result<_> {
-            let student = validation.evaluate(&learner.current())?;
-            Ok((student, control.map(|control| validation.evaluate(&control.current())).transpose()?))
+            let student = validation.evaluate(&learner.current()?)?;
+            Ok((student, control.map(|control| validation.evaluate(&control.current()?)).transpose()?))
         })?;
         let (metric, value, higher) = validation.score(&student, self.options.metric)?;
         let margin = self.options.early_stop.as_ref().map_or(0.0, |stop| stop.min_delta);
@@ -240,7 +238,7 @@ impl Run {
         if better {
             self.stale = 0;
             let parameters = match self.options.keep {
-                Keep::Best => self.learner.current().parameters.deep_copy()?,
+                Keep::Best => self.learner.current()?.parameters.deep_copy()?,
                 Keep::Last => Parameters::default(),
             };
             self.best = Some((Best { step: self.step, metric: metric.into(), value }, parameters));
@@ -258,14 +256,14 @@ impl Run {
             Some(validated) => (Some(validated.student), validated.control),
             None => (None, None),
         };
-        let names = |map: &BTreeMap<&'static str, f64>| map.iter().map(|(k, v)| (k.to_string(), *v)).collect();
+        let norms = done.numbers.terms.iter().filter_map(|(name, term)| Some((name.to_string(), term.gradient_norm?)));
         Ok(Report {
             step: self.step,
             steps: self.total,
             epoch: done.epoch,
             loss: sums.mean(sums.loss),
             terms: sums.terms.iter().map(|(name, sum)| (name.clone(), sums.mean(*sum))).collect(),
-            gradient_norms: names(&done.numbers.term_norms),
+            gradient_norms: norms.collect(),
             gradient_norm: done.numbers.gradient_norm,
             learning_rate: done.learning_rate,
             rows_per_second: sums.rows as f64 / seconds.max(1e-9),
@@ -317,7 +315,7 @@ impl Run {
 
     /// The student as it stands: the best parameters where they are kept, else the current ones. Storage of its own.
     pub fn student(&self) -> Result<Model> {
-        let mut model = self.learner.current();
+        let mut model = self.learner.current()?;
         model.parameters = match (&self.best, self.options.keep) {
             (Some((_, parameters)), Keep::Best) if !parameters.0.is_empty() => parameters.deep_copy()?,
             _ => model.parameters.deep_copy()?,
@@ -329,7 +327,7 @@ impl Run {
     /// The control run's student, where there is one.
     pub fn control_student(&self) -> Result<Option<Model>> {
         let Some(control) = &self.control else { return Ok(None) };
-        let mut model = control.current();
+        let mut model = control.current()?;
         model.parameters = model.parameters.deep_copy()?;
         Ok(Some(model))
     }

@@ -97,8 +97,8 @@ impl Sums {
         self.rows += numbers.rows;
         self.loss += numbers.loss;
         self.control_loss += control.map_or(0.0, |numbers| numbers.loss);
-        for (name, value) in &numbers.terms {
-            *self.terms.entry(name.to_string()).or_default() += value;
+        for (name, term) in &numbers.terms {
+            *self.terms.entry(name.to_string()).or_default() += term.value;
         }
     }
 

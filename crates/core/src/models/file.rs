@@ -1,0 +1,69 @@
+//! A model to and from its file.
+
+use std::path::Path;
+
+use serde_json::Value as Json;
+
+use super::{Architecture, Model, Network};
+use crate::checkpoint::ModelFile;
+use crate::dataset::Preprocessing;
+use crate::error::{Code, Error, Result};
+
+impl Model {
+    /// What the file of this model holds.
+    pub fn to_file(&self) -> Result<ModelFile> {
+        let json = |value: serde_json::Result<Json>| value.map_err(|error| Error::internal(error.to_string()));
+        Ok(ModelFile {
+            architecture: json(serde_json::to_value(self.network.architecture()))?,
+            preprocessing: match self.preprocessing == Preprocessing::default() {
+                true => Json::Null,
+                false => json(serde_json::to_value(&self.preprocessing))?,
+            },
+            label_names: self.label_names.clone(),
+            provenance: self.provenance.clone(),
+            tensors: self.parameters.snapshot()?,
+        })
+    }
+
+    /// The model of a file that says its architecture.
+    pub fn from_file(file: ModelFile) -> Result<Model> {
+        if file.is_bare() {
+            return Err(Error::new(
+                Code::InvalidFile,
+                "architecture",
+                "expected an architecture in the file, got bare tensors; give the architecture: Model.load(path, { layers, input })",
+            ));
+        }
+        let architecture: Architecture = crate::options::parse(&file.architecture.to_string())
+            .map_err(|error| Error::new(Code::InvalidFile, error.path, error.message).at("architecture"))?;
+        Model::from_tensors(architecture, file)
+    }
+
+    /// The model of a file under an architecture that is given: for bare tensors of Hugging Face or torchvision.
+    pub fn from_tensors(architecture: Architecture, file: ModelFile) -> Result<Model> {
+        let network = Network::new(architecture)?;
+        let mut parameters = network.initialize(0)?;
+        let mut tensors = file.tensors;
+        // Counters that PyTorch keeps beside its batch norms carry no meaning here.
+        tensors.retain(|name, _| !name.ends_with("num_batches_tracked"));
+        parameters.assign(tensors).map_err(|error| Error::new(Code::InvalidFile, error.path, error.message))?;
+        let preprocessing: Preprocessing = match file.preprocessing {
+            Json::Null => Preprocessing::default(),
+            json => crate::options::parse(&json.to_string()).map_err(|error| error.at("preprocessing"))?,
+        };
+        preprocessing.validate().map_err(|error| error.at("preprocessing"))?;
+        let mut model = Model { provenance: file.provenance, preprocessing, ..Model::of(network, parameters) };
+        if let Some(names) = file.label_names {
+            model.set_label_names(names)?;
+        }
+        Ok(model)
+    }
+
+    pub fn save(&self, path: &Path) -> Result<()> {
+        self.to_file()?.save(path)
+    }
+
+    pub fn load(path: &Path) -> Result<Model> {
+        Model::from_file(ModelFile::load(path)?).map_err(|error| error.at(&path.display().to_string()))
+    }
+}

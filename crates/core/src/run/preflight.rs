@@ -1,0 +1,282 @@
+//! What is looked at before the first step: whether the run can work at all, and whether it would be what it
+//! looks like.
+
+use serde::{Deserialize, Serialize};
+
+use super::feed::Data;
+use crate::batch::{Batch, Features, LabelKind};
+use crate::check::{Findings, TeacherRows, digest, teacher_knows};
+use crate::dataset::Dataset;
+use crate::error::{Error, Result};
+use crate::learner::{StepNumbers, Teacher};
+use crate::losses::{Given, Losses};
+use crate::memory;
+use crate::models::Model;
+use crate::options::{MetricChoice, Proofs, TrainOptions};
+use crate::tensor::{read, to_f64};
+
+/// Rows that the proofs look at.
+const ROWS: usize = 2048;
+
+/// What the inputs look like after preprocessing; kept in the model's provenance.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub(crate) struct InputStatistics {
+    pub mean: f64,
+    pub std: f64,
+}
+
+pub(crate) struct Before {
+    pub copied: bool,
+    pub inputs: Option<InputStatistics>,
+}
+
+/// Refuses what cannot work, by path.
+pub(crate) fn check(
+    student: &Model,
+    teacher: Option<&Teacher>,
+    data: &Data,
+    validation: Option<&Dataset>,
+    options: &TrainOptions,
+) -> Result<()> {
+    let losses = Losses::new(options.losses.clone()).map_err(|error| error.at("losses"))?;
+    let classes = student.network.classes();
+    let teacher_model = match teacher {
+        Some(Teacher::Model(model)) => Some(model.as_ref()),
+        _ => None,
+    };
+    if let Some(limit) = options.max_memory_bytes {
+        let estimate = memory::estimate(student, teacher_model, options);
+        if estimate > limit {
+            return Err(Error::new(
+                crate::error::Code::Memory,
+                "maxMemoryBytes",
+                format!("expected the run to need at most {limit} bytes, got an estimate of {estimate}; lower batchSize"),
+            ));
+        }
+    }
+    if teacher.is_some() && !losses.needs_teacher() {
+        return Err(Error::config(
+            "losses",
+            "expected a loss that compares with the teacher (kl, …), got none: use train without a teacher",
+        ));
+    }
+    if let (Data::Dataset(dataset), Some(Teacher::Column)) = (data, teacher) {
+        if !options.augment.is_empty() {
+            return Err(Error::config(
+                "augment",
+                "expected no augmentation beside cached teacher logits: they belong to the inputs as they are; give the teacher itself",
+            ));
+        }
+        if !dataset.has_teacher_logits() {
+            return Err(Error::config("teacher", "expected a teacher, or data with a teacherLogits column, got neither"));
+        }
+    }
+    let teacher_classes = match (teacher, data) {
+        (Some(Teacher::Model(model)), _) => Some(model.network.classes()),
+        (Some(Teacher::Column), Data::Dataset(dataset)) => dataset.teacher_classes(),
+        (Some(Teacher::Column), Data::Stream(_)) => Some(classes),
+        (None, _) => None,
+    };
+    if let Data::Dataset(dataset) = data {
+        let given = Given { classes, teacher_classes, teacher_dense: true, labels: dataset.label_kind() };
+        losses.check(&given).map_err(|error| error.at("losses"))?;
+        fits(student, dataset, "data")?;
+        if let Some(model) = teacher_model {
+            fits(model, dataset, "data").map_err(|error| error.at("teacher"))?;
+        }
+    } else {
+        // A stream shows its labels batch by batch; what does not depend on them is checked here.
+        let kind = losses.label_kind();
+        let given = Given { classes, teacher_classes, teacher_dense: true, labels: kind };
+        losses.check(&given).map_err(|error| error.at("losses"))?;
+    }
+    if let Some(validation) = validation {
+        fits(student, validation, "validation")?;
+    }
+    let wants_validation = options.early_stop.is_some()
+        || options.keep == crate::options::Keep::Best
+        || options.validate_every.is_some()
+        || options.metric.is_some();
+    if wants_validation && validation.is_none() {
+        return Err(Error::config(
+            "validation",
+            "expected validation data for earlyStop, keep: 'best', validateEvery or metric, got none",
+        ));
+    }
+    if options.metric == Some(MetricChoice::Agreement) && teacher.is_none() {
+        return Err(Error::config("metric", "expected a teacher for agreement, got none"));
+    }
+    Ok(())
+}
+
+/// One row through the model: shapes and labels that do not fit are named before the first step.
+fn fits(model: &Model, dataset: &Dataset, path: &str) -> Result<()> {
+    let batch = dataset.batch(&[0], 0).map_err(|error| error.at(path))?;
+    model.logits(&batch.inputs, &batch.ids).map_err(|error| error.at(path))?;
+    let classes = model.network.classes();
+    if let Some(of_data) = dataset.classes()
+        && of_data > classes
+    {
+        let message = format!("expected classes from 0 to {}, got {}", classes - 1, of_data - 1);
+        return Err(Error::data(format!("{path}.labels"), message));
+    }
+    if let Some(width) = dataset.label_width()
+        && width != classes
+    {
+        let message = format!("expected {classes} numbers a row, as the model has outputs, got {width}");
+        return Err(Error::data(format!("{path}.labels"), message));
+    }
+    Ok(())
+}
+
+/// The proofs before the first step.
+pub(crate) fn prove(
+    student: &Model,
+    teacher: Option<&Teacher>,
+    data: &Data,
+    validation: Option<&Dataset>,
+    options: &TrainOptions,
+    findings: &mut Findings,
+) -> Result<Before> {
+    let sample = match data {
+        Data::Dataset(dataset) => Some(some_rows(dataset)?),
+        Data::Stream(_) => None,
+    };
+    let inputs = match &sample {
+        Some(batch) => statistics(student, batch)?,
+        None => None,
+    };
+    let mut before = Before { copied: false, inputs };
+    if options.proofs == Proofs::Off {
+        return Ok(before);
+    }
+    for name in options.losses.without_weight()? {
+        let message = "the weight is 0: this loss teaches the student nothing; leave it out or give it a weight";
+        findings.add("termHasWeight", format!("losses.{name}"), message)?;
+    }
+    if options.optimizer.learning_rate() == 0.0 {
+        findings.add("parametersChange", "optimizer.learningRate", "the learning rate is 0: nothing will be learnt")?;
+    }
+    let Some(teacher) = teacher else { return Ok(before) };
+    // A cached teacher is known on the training rows alone; a model is asked about rows it was not trained on, if it can be.
+    let rows = match (teacher, validation) {
+        (Teacher::Model(_), Some(validation)) => Some(some_rows(validation)?),
+        _ => sample,
+    };
+    if let Teacher::Model(model) = teacher {
+        before.copied = is_copy(student, model)?;
+        if before.copied {
+            let message = "the teacher has the student's parameters, tensor by tensor: there is nothing to learn from it";
+            findings.add("teacherIsAnother", "teacher", message)?;
+        }
+    }
+    let Some(batch) = rows else { return Ok(before) };
+    let known = match teacher {
+        Teacher::Model(model) => {
+            inputs_as_trained(model, &batch, findings)?;
+            model.provenance.get("accuracy").and_then(serde_json::Value::as_f64)
+        }
+        Teacher::Column => None,
+    };
+    if let crate::batch::Labels::Single(labels) = &batch.labels {
+        let logits = teacher.logits(&batch)?;
+        let classes = logits.dims().last().copied().unwrap_or(0);
+        let values = read::<f32>(&logits)?;
+        teacher_knows(&TeacherRows { logits: &values, labels, classes }, known, findings)?;
+    }
+    Ok(before)
+}
+
+/// Up to `ROWS` rows, spread over the data.
+fn some_rows(dataset: &Dataset) -> Result<Batch> {
+    let step = dataset.rows().div_ceil(ROWS).max(1);
+    let positions: Vec<u32> = (0..dataset.rows() as u32).step_by(step).collect();
+    dataset.batch(&positions, 0)
+}
+
+/// Mean and standard deviation of dense inputs as the first layer sees them.
+fn statistics(model: &Model, batch: &Batch) -> Result<Option<InputStatistics>> {
+    let Features::Dense(tensor) = model.preprocessing.apply(&batch.inputs)? else { return Ok(None) };
+    let values = to_f64(&tensor)?;
+    let mean = values.iter().sum::<f64>() / values.len().max(1) as f64;
+    let variance = values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / values.len().max(1) as f64;
+    Ok(Some(InputStatistics { mean, std: variance.sqrt() }))
+}
+
+/// Compares what the teacher's first layer sees with what it saw when it was trained.
+fn inputs_as_trained(teacher: &Model, batch: &Batch, findings: &mut Findings) -> Result<()> {
+    let Some(then) = teacher.provenance.get("inputs").cloned() else { return Ok(()) };
+    let Ok(then) = serde_json::from_value::<InputStatistics>(then) else { return Ok(()) };
+    let Some(now) = statistics(teacher, batch)? else { return Ok(()) };
+    let shifted = (now.mean - then.mean).abs() > 0.5 * then.std.max(1e-6);
+    let scaled = !(0.5..=2.0).contains(&(now.std / then.std.max(1e-12)));
+    if shifted || scaled {
+        let message = format!(
+            "the teacher was trained on inputs of mean {:.3} and standard deviation {:.3}, and gets mean {:.3} and {:.3}: \
+             normalise them as they were then",
+            then.mean, then.std, now.mean, now.std
+        );
+        findings.add("teacherInputs", "teacher", message)?;
+    }
+    Ok(())
+}
+
+/// Whether both models hold the same numbers under the same names.
+fn is_copy(student: &Model, teacher: &Model) -> Result<bool> {
+    if student.network.architecture() != teacher.network.architecture() {
+        return Ok(false);
+    }
+    for (name, parameter) in &student.parameters.0 {
+        let Some(other) = teacher.parameters.0.get(name) else { return Ok(false) };
+        if digest(&parameter.tensor)? != digest(&other.tensor)? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// The first cross entropy of a fresh classifier is near ln K; far above, inputs or start values are off.
+pub(crate) fn first_loss(numbers: &StepNumbers, model: &Model, findings: &mut Findings) -> Result<()> {
+    let Some(term) = numbers.terms.get("crossEntropy") else { return Ok(()) };
+    let expected = (model.network.classes() as f64).ln();
+    if term.value > 10.0 * expected.max(0.7) {
+        let message = format!(
+            "the first loss is {:.1}, where a student that knows nothing has about {expected:.2}: are the inputs normalised?",
+            term.value
+        );
+        findings.add("firstLoss", "losses.crossEntropy", message)?;
+    }
+    Ok(())
+}
+
+/// Writes the student to bytes, reads them again, and compares the outputs on some rows.
+pub(crate) fn reload(model: &Model, rows: Option<&Dataset>, findings: &mut Findings) -> Result<bool> {
+    let again = Model::from_file(model.to_file()?)?;
+    let same = match rows {
+        Some(dataset) => {
+            let batch = some_rows(dataset)?;
+            let logits = |model: &Model| model.logits(&batch.inputs, &batch.ids).and_then(|logits| digest(&logits));
+            logits(model)? == logits(&again)?
+        }
+        None => is_copy(model, &again)?,
+    };
+    if !same {
+        findings.add("reload", "student", "the saved student gives other outputs after it was read again")?;
+    }
+    Ok(same)
+}
+
+impl crate::losses::Losses {
+    /// The kind of labels that the losses ask for; none where they need none.
+    fn label_kind(&self) -> LabelKind {
+        use crate::losses::Need;
+        let kinds = self.needs().into_iter().filter_map(|(_, need)| match need {
+            Need::Labels => Some(LabelKind::Single),
+            Need::SeveralLabels => Some(LabelKind::Several),
+            Need::RealLabels => Some(LabelKind::Real),
+            _ => None,
+        });
+        kinds.last().unwrap_or(LabelKind::None)
+    }
+}
+
