@@ -57,7 +57,7 @@ impl Findings {
 }
 
 /// What is watched during the first updates.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Watch {
     updates: u64,
     closed: bool,
@@ -67,7 +67,7 @@ pub(crate) struct Watch {
     without_gradient: BTreeSet<String>,
     digests: BTreeMap<String, u64>,
     /// Per loss: whether it had a weight above 0, and a gradient.
-    terms: BTreeMap<&'static str, (bool, bool)>,
+    terms: BTreeMap<String, (bool, bool)>,
 }
 
 impl Watch {
@@ -120,7 +120,7 @@ impl Watch {
         self.highest_rate = self.highest_rate.max(rate);
         for (name, term) in &numbers.terms {
             let Some(norm) = term.gradient_norm else { continue };
-            let seen = self.terms.entry(name).or_default();
+            let seen = self.terms.entry(name.to_string()).or_default();
             seen.0 |= term.weight > 0.0 && !term.no_rows;
             seen.1 |= norm > 0.0;
         }

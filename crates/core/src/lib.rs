@@ -4,22 +4,29 @@
 pub mod allocator;
 pub mod batch;
 
+pub mod check;
 pub mod checkpoint;
 pub mod dataset;
 pub mod error;
+pub mod evaluate;
 pub mod golden;
 pub(crate) mod kernels;
 pub mod layers;
+pub mod learner;
+pub mod learning_rate;
 pub mod losses;
+pub(crate) mod memory;
 pub mod metrics;
 pub mod models;
 pub mod ops;
 pub mod optimizers;
+pub mod options;
 pub mod outputs;
 pub mod parameters;
 pub mod pool;
 pub mod probe;
 pub mod random;
+pub mod run;
 
 pub mod schedule;
 pub mod tape;

@@ -15,6 +15,7 @@ mod split;
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
 
+use crate::batch::LabelKind;
 use crate::error::{Error, Result};
 
 pub use augmentation::{Augment, Crop, CropFill, Flip, Noise, Shift};
@@ -79,6 +80,29 @@ impl Dataset {
     /// The number of classes, where the labels are classes.
     pub fn classes(&self) -> Option<usize> {
         self.table.columns.classes()
+    }
+
+    pub fn label_kind(&self) -> LabelKind {
+        match &self.table.columns.labels {
+            LabelColumn::None => LabelKind::None,
+            LabelColumn::Single { .. } => LabelKind::Single,
+            LabelColumn::Several { .. } => LabelKind::Several,
+            LabelColumn::Real { .. } => LabelKind::Real,
+        }
+    }
+
+    /// Numbers a row of labels, where a row has several.
+    pub fn label_width(&self) -> Option<usize> {
+        match &self.table.columns.labels {
+            LabelColumn::Several { classes, .. } => Some(*classes),
+            LabelColumn::Real { outputs, .. } => Some(*outputs),
+            LabelColumn::None | LabelColumn::Single { .. } => None,
+        }
+    }
+
+    /// The number of classes in the column of teacher logits, where there is one.
+    pub fn teacher_classes(&self) -> Option<usize> {
+        self.answers.as_ref().map(|answers| answers.classes)
     }
 
     pub fn label_names(&self) -> Option<&[String]> {

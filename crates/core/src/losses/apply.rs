@@ -97,6 +97,12 @@ impl Losses {
         self.needs().iter().any(|(_, need)| matches!(need, Need::Teacher | Need::TeacherLogits))
     }
 
+    /// Losses whose weight is 0 at every step.
+    pub fn without_weight(&self) -> Vec<&'static str> {
+        let idle = self.losses.iter().filter(|(_, loss)| !loss.weight().ever_positive());
+        idle.map(|(name, _)| *name).collect()
+    }
+
     /// Refuses a run that cannot give a loss what it needs.
     pub fn check(&self, given: &Given) -> Result<()> {
         for (name, need) in self.needs() {

@@ -55,8 +55,29 @@ impl Feed {
         }
     }
 
-    pub fn is_stream(&self) -> bool {
-        matches!(self.source, Source::Stream(_))
+    /// Of the data set; none for a stream.
+    pub fn fingerprint(&self) -> Option<String> {
+        match &self.source {
+            Source::Dataset { dataset, .. } => Some(dataset.fingerprint()),
+            Source::Stream(_) => None,
+        }
+    }
+
+    /// Goes on where a checkpoint ended; the batches of a stream that were used are read again and passed over.
+    pub fn go_to(&mut self, epoch: u64, used: usize, cancel: &AtomicBool) -> Result<()> {
+        match &mut self.source {
+            Source::Dataset { batches, .. } => *batches = None,
+            Source::Stream(stream) => {
+                for at in 0..used {
+                    if stream.next(cancel)?.is_none() {
+                        let message = format!("expected a stream of more than the {used} batches already used, got {at}");
+                        return Err(Error::data("data", message));
+                    }
+                }
+            }
+        }
+        (self.epoch, self.used) = (epoch, used);
+        Ok(())
     }
 
     /// The batches of the next optimizer step; groups do not cross the end of an epoch. `None` where a stream ends.

@@ -1,6 +1,7 @@
 //! A run: many steps of one learner over epochs, with validation, early stop, best parameters, a control run
 //! beside it, checkpoints, proofs, and reports that are pulled.
 
+mod control;
 mod feed;
 mod preflight;
 mod report;
@@ -14,6 +15,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
+use crate::batch::LabelKind;
 use crate::check::{self, Findings, Watch};
 use crate::dataset::{BatchOptions, Dataset};
 use crate::error::{Code, Error, Result};
@@ -87,8 +89,12 @@ impl Run {
             preflight::prove(&student, teacher.as_ref(), &data, validation.as_ref(), &options, &mut findings)
         })?;
         let validation = validation
-            .map(|data| pool.enter(|| Validation::new(data, &student, teacher.as_ref(), &options)))
+            .map(|data| pool.enter(|| Validation::new(data, teacher.as_ref())))
             .transpose()?;
+        let labels = match &data {
+            Data::Dataset(dataset) => dataset.label_kind(),
+            Data::Stream(_) => LabelKind::Single,
+        };
         let feed = Feed::new(data, batches, options.accumulate);
         let total = match (options.steps, feed.steps_per_epoch()?) {
             (Some(steps), _) => Some(steps),
@@ -110,7 +116,7 @@ impl Run {
         };
         let learner = Learner::new(&student, &learner_options(&options.losses))?;
         let control = match options.control {
-            true => Some(Learner::new(&student, &learner_options(&options.losses.without_teacher()?))?),
+            true => Some(Learner::new(&student, &learner_options(&control::without_teacher(&options.losses, labels)?))?),
             false => None,
         };
         let watch = match options.proofs {
@@ -290,7 +296,8 @@ impl Run {
         self.checkpoint_last()?;
         self.ended = Some(ended);
         let model = self.student()?;
-        let reloaded = self.pool.enter(|| preflight::reload(&model, &mut self.findings))?;
+        let rows = self.validation.as_ref().map(|validation| &validation.data);
+        let reloaded = self.pool.enter(|| preflight::reload(&model, rows, &mut self.findings))?;
         let (done, validated) = match last {
             Some((done, validated)) => (done, validated),
             None => (Done::none(self.feed.epoch), None),

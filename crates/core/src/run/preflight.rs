@@ -150,7 +150,8 @@ pub(crate) fn prove(
     if options.proofs == Proofs::Off {
         return Ok(before);
     }
-    for name in options.losses.without_weight()? {
+    let losses = Losses::new(options.losses.clone()).map_err(|error| error.at("losses"))?;
+    for name in losses.without_weight() {
         let message = "the weight is 0: this loss teaches the student nothing; leave it out or give it a weight";
         findings.add("termHasWeight", format!("losses.{name}"), message)?;
     }

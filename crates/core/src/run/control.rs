@@ -1,0 +1,67 @@
+//! The losses of a control run: the same student, taught by the labels alone.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value as Json, json};
+
+use crate::batch::LabelKind;
+use crate::error::{Error, Result};
+use crate::losses::{Losses, LossesOptions, Need};
+
+/// The losses that need no teacher, their weights scaled to the sum 1, so that the control run learns from the labels
+/// as a student without teacher would; the label loss of the data where every loss needs the teacher.
+pub(crate) fn without_teacher(options: &LossesOptions, labels: LabelKind) -> Result<LossesOptions> {
+    let internal = |error: serde_json::Error| Error::internal(error.to_string());
+    let needs = Losses::new(options.clone())?.needs();
+    let from_teacher = |name: &str| {
+        needs.iter().any(|(of, need)| *of == name && matches!(need, Need::Teacher | Need::TeacherLogits))
+    };
+    let Json::Object(all) = serde_json::to_value(options).map_err(internal)? else {
+        return Err(Error::internal("losses are an object"));
+    };
+    let mut kept: BTreeMap<String, Json> = all.into_iter().filter(|(name, _)| !from_teacher(name)).collect();
+    let weight = |loss: &Json| loss.get("weight").and_then(Json::as_f64);
+    let sum: f64 = kept.values().filter_map(weight).sum();
+    if sum > 0.0 {
+        for loss in kept.values_mut() {
+            if let Some(own) = weight(loss) {
+                loss["weight"] = json!(own / sum);
+            }
+        }
+    } else if kept.is_empty() {
+        let name = match labels {
+            LabelKind::Single => "crossEntropy",
+            LabelKind::Several => "binaryCrossEntropy",
+            LabelKind::Real => "mse",
+            LabelKind::None => {
+                return Err(Error::config("control", "expected labels for a control run without teacher, got none"));
+            }
+        };
+        kept.insert(name.into(), json!({}));
+    }
+    serde_json::from_value(json!(kept)).map_err(internal)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn label_losses_stay_with_weights_that_sum_to_one() {
+        let options: LossesOptions = serde_json::from_value(json!({
+            "crossEntropy": { "weight": 0.1, "labelSmoothing": 0.1 }, "kl": { "weight": 0.9, "temperature": 4 }
+        }))
+        .unwrap();
+        let control = serde_json::to_value(without_teacher(&options, LabelKind::Single).unwrap()).unwrap();
+        assert_eq!(control["crossEntropy"]["weight"], json!(1.0));
+        assert_eq!(control["crossEntropy"]["labelSmoothing"], json!(0.1));
+        assert!(control.get("kl").is_none());
+    }
+
+    #[test]
+    fn a_student_of_the_teacher_alone_is_controlled_by_the_labels() {
+        let options: LossesOptions = serde_json::from_value(json!({ "kl": {} })).unwrap();
+        let control = serde_json::to_value(without_teacher(&options, LabelKind::Single).unwrap()).unwrap();
+        assert!(control.get("crossEntropy").is_some());
+    }
+}

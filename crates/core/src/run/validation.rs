@@ -1,0 +1,46 @@
+//! Validation of a run: the student on rows that it is not trained on, beside the teacher.
+
+use crate::dataset::Dataset;
+use crate::error::{Error, Result};
+use crate::evaluate::{self, Evaluation, evaluate};
+use crate::learner::Teacher;
+use crate::models::Model;
+use crate::options::MetricChoice;
+
+pub(crate) struct Validation {
+    pub data: Dataset,
+    /// The teacher on the same rows.
+    pub teacher: Option<Evaluation>,
+    teacher_logits: Option<Vec<f32>>,
+}
+
+impl Validation {
+    /// Asks the teacher about the rows, once.
+    pub fn new(data: Dataset, teacher: Option<&Teacher>) -> Result<Validation> {
+        let (teacher, teacher_logits) = match teacher {
+            Some(Teacher::Model(model)) => {
+                (Some(evaluate(model, &data, None)?), Some(evaluate::logits(model, &data)?))
+            }
+            Some(Teacher::Column) | None => (None, None),
+        };
+        Ok(Validation { data, teacher, teacher_logits })
+    }
+
+    pub fn evaluate(&self, model: &Model) -> Result<Evaluation> {
+        evaluate(model, &self.data, self.teacher_logits.as_deref())
+    }
+
+    /// The number that decides which validation is best: its name, its value, whether higher is better.
+    pub fn score(&self, evaluation: &Evaluation, choice: Option<MetricChoice>) -> Result<(&'static str, f64, bool)> {
+        let (name, value, higher) = match choice {
+            Some(MetricChoice::Accuracy) => ("accuracy", evaluation.accuracy, true),
+            Some(MetricChoice::Loss) => ("loss", evaluation.loss, false),
+            Some(MetricChoice::Agreement) => ("agreement", evaluation.agreement, true),
+            None if evaluation.accuracy.is_some() => ("accuracy", evaluation.accuracy, true),
+            None if evaluation.loss.is_some() => ("loss", evaluation.loss, false),
+            None => ("agreement", evaluation.agreement, true),
+        };
+        let missing = || Error::config("metric", format!("expected validation data that {name} can be computed on"));
+        Ok((name, value.ok_or_else(missing)?, higher))
+    }
+}
