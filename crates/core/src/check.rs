@@ -45,7 +45,9 @@ impl Findings {
         let finding = Finding { proof: proof.into(), path: path.into(), message: message.into() };
         match self.mode {
             Proofs::Off => Ok(()),
-            Proofs::Strict => Err(Error::new(Code::ProofFailed, finding.path, format!("{} ({proof})", finding.message))),
+            Proofs::Strict => {
+                Err(Error::new(Code::ProofFailed, finding.path, format!("{} ({proof})", finding.message)))
+            }
             Proofs::Warn => {
                 if !self.list.contains(&finding) {
                     self.list.push(finding);
@@ -73,7 +75,8 @@ pub(crate) struct Watch {
 impl Watch {
     pub fn new(parameters: &Parameters, trained: impl Fn(&str) -> bool) -> Result<Watch> {
         let names: Vec<&String> = parameters.0.keys().filter(|name| trained(name)).collect();
-        let mut watch = Watch { without_gradient: names.iter().map(|name| name.to_string()).collect(), ..Watch::default() };
+        let mut watch =
+            Watch { without_gradient: names.iter().map(|name| name.to_string()).collect(), ..Watch::default() };
         for name in names {
             watch.digests.insert(name.clone(), digest(&parameters.0[name].tensor)?);
         }
@@ -147,7 +150,8 @@ impl Watch {
             }
         }
         for name in &self.without_gradient {
-            let why = if self.unreached.contains(name) { "backward never reached it" } else { "its gradient was always 0" };
+            let why =
+                if self.unreached.contains(name) { "backward never reached it" } else { "its gradient was always 0" };
             let message = format!("{why} in the first {updates} updates: it does not take part in the outputs");
             findings.add("gradientReaches", name, message)?;
         }
@@ -278,7 +282,8 @@ mod tests {
     fn found(order: &[usize], known: Option<f64>) -> Vec<String> {
         let (logits, labels) = rows(order);
         let mut findings = Findings::new(Proofs::Warn);
-        teacher_knows(&TeacherRows { logits: &logits, labels: &labels, classes: order.len() }, known, &mut findings).unwrap();
+        teacher_knows(&TeacherRows { logits: &logits, labels: &labels, classes: order.len() }, known, &mut findings)
+            .unwrap();
         findings.list.into_iter().map(|finding| finding.proof).collect()
     }
 

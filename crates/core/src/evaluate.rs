@@ -70,7 +70,8 @@ pub fn evaluate(model: &Model, data: &Dataset, teacher: Option<&[f32]>) -> Resul
         }
         if let Some(teacher) = teacher {
             let of_batch = &teacher[rows * classes..(rows + batch.rows()) * classes];
-            agree += logits.chunks(classes).zip(of_batch.chunks(classes)).filter(|(a, b)| largest(a) == largest(b)).count();
+            agree +=
+                logits.chunks(classes).zip(of_batch.chunks(classes)).filter(|(a, b)| largest(a) == largest(b)).count();
         }
         rows += batch.rows();
     }

@@ -86,7 +86,10 @@ impl Learner {
         model.parameters = model.parameters.deep_copy()?;
         let frozen = frozen(&model.parameters, options.freeze)?;
         let trained: Parameters = Parameters(
-            model.parameters.0.iter()
+            model
+                .parameters
+                .0
+                .iter()
                 .filter(|(name, parameter)| parameter.kind == Kind::Trainable && !frozen.contains(*name))
                 .map(|(name, parameter)| (name.clone(), parameter.clone()))
                 .collect(),
@@ -151,8 +154,7 @@ impl Learner {
                 Mode::Train,
                 key,
             )?;
-            let applied =
-                self.losses.apply(&mut tape, &outputs, &teachers, batch, &plan, at.step, at.norms);
+            let applied = self.losses.apply(&mut tape, &outputs, &teachers, batch, &plan, at.step, at.norms);
             let applied = match applied {
                 Err(error) if error.code == Code::NotFinite => {
                     return Err(self.first_not_finite(batch, at, error));
@@ -200,7 +202,10 @@ impl Learner {
                 return Err(Error::new(
                     Code::NotFinite,
                     name,
-                    format!("the gradient is not finite at step {}; lower the learning rate or set clipNorm", at.step + 1),
+                    format!(
+                        "the gradient is not finite at step {}; lower the learning rate or set clipNorm",
+                        at.step + 1
+                    ),
                 ));
             }
             numbers.gradient_norm = Some(norm);
@@ -221,7 +226,9 @@ impl Learner {
     /// Looks for what went wrong first, in the order of the walk: inputs, parameters, layers.
     fn first_not_finite(&self, batch: &Batch, at: &At, error: Error) -> Error {
         let step = at.step + 1;
-        let bad = |path: String, what: &str| Error::new(Code::NotFinite, path, format!("{what} is not finite at step {step}"));
+        let bad = |path: String, what: &str| {
+            Error::new(Code::NotFinite, path, format!("{what} is not finite at step {step}"))
+        };
         for (name, parameter) in &self.model.parameters.0 {
             if !all_finite(&parameter.tensor).unwrap_or(true) {
                 return bad(name.clone(), "the parameter");

@@ -182,8 +182,16 @@ mod tests {
     fn one_cycle_equals_pytorch() {
         // torch.optim.lr_scheduler.OneCycleLR(SGD(lr=1), max_lr=1, total_steps=10), cycle_momentum=False
         let torch = [
-            0.04, 0.52, 1.0, 0.9504846320134737, 0.8117456539497631, 0.6112620219362893, 0.38874197806371076,
-            0.1882583460502369, 0.04951936798652634, 4e-06,
+            0.04,
+            0.52,
+            1.0,
+            0.9504846320134737,
+            0.8117456539497631,
+            0.6112620219362893,
+            0.38874197806371076,
+            0.1882583460502369,
+            0.04951936798652634,
+            4e-06,
         ];
         let one = schedule(serde_json::json!({ "oneCycle": {} }));
         for (step, want) in torch.into_iter().enumerate() {

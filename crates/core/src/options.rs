@@ -216,7 +216,11 @@ fn readable(text: &str) -> String {
     }
     if let Some(rest) = text.strip_prefix("unknown variant ") {
         let (key, known) = rest.split_once(", expected ").unwrap_or((rest, ""));
-        return format!("expected one of {}, got {}", known.trim_start_matches("one of ").replace('`', ""), key.replace('`', ""));
+        return format!(
+            "expected one of {}, got {}",
+            known.trim_start_matches("one of ").replace('`', ""),
+            key.replace('`', "")
+        );
     }
     if let Some(field) = text.strip_prefix("missing field ") {
         return format!("expected the key {}, got nothing", field.replace('`', ""));
@@ -234,7 +238,6 @@ impl TrainOptions {
             0 => Err(Error::config(key, "expected an integer above 0, got 0")),
             _ => Ok(()),
         };
-        self.losses.validate().map_err(|error| error.at("losses"))?;
         self.optimizer.validate().map_err(|error| error.at("optimizer"))?;
         self.schedule.validate().map_err(|error| error.at("schedule"))?;
         at_least_one("batchSize", self.batch_size as u64)?;
@@ -272,7 +275,10 @@ impl TrainOptions {
         if let Some(stop) = &self.early_stop {
             at_least_one("earlyStop.patience", stop.patience)?;
             if !(stop.min_delta >= 0.0 && stop.min_delta.is_finite()) {
-                return Err(Error::config("earlyStop.minDelta", format!("expected at least 0, got {}", stop.min_delta)));
+                return Err(Error::config(
+                    "earlyStop.minDelta",
+                    format!("expected at least 0, got {}", stop.min_delta),
+                ));
             }
         }
         if let Some(checkpoint) = &self.checkpoint {

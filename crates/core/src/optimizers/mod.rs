@@ -67,6 +67,11 @@ impl OptimizerOptions {
     pub fn learning_rate(&self) -> f64 {
         self.algorithm().learning_rate()
     }
+
+    /// Numbers kept beside each parameter.
+    pub fn state_tensors(&self) -> usize {
+        self.algorithm().state().len()
+    }
 }
 
 /// Where an update stands.

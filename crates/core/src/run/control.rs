@@ -13,9 +13,8 @@ use crate::losses::{Losses, LossesOptions, Need};
 pub(crate) fn without_teacher(options: &LossesOptions, labels: LabelKind) -> Result<LossesOptions> {
     let internal = |error: serde_json::Error| Error::internal(error.to_string());
     let needs = Losses::new(options.clone())?.needs();
-    let from_teacher = |name: &str| {
-        needs.iter().any(|(of, need)| *of == name && matches!(need, Need::Teacher | Need::TeacherLogits))
-    };
+    let from_teacher =
+        |name: &str| needs.iter().any(|(of, need)| *of == name && matches!(need, Need::Teacher | Need::TeacherLogits));
     let Json::Object(all) = serde_json::to_value(options).map_err(internal)? else {
         return Err(Error::internal("losses are an object"));
     };

@@ -70,7 +70,8 @@ impl Feed {
             Source::Stream(stream) => {
                 for at in 0..used {
                     if stream.next(cancel)?.is_none() {
-                        let message = format!("expected a stream of more than the {used} batches already used, got {at}");
+                        let message =
+                            format!("expected a stream of more than the {used} batches already used, got {at}");
                         return Err(Error::data("data", message));
                     }
                 }

@@ -85,12 +85,14 @@ impl Run {
             seed: options.seed,
             augment: options.augment.clone(),
         };
+        let sample = match &data {
+            Data::Dataset(dataset) => Some(preflight::some_rows(dataset)?),
+            Data::Stream(_) => None,
+        };
         let before = pool.enter(|| {
-            preflight::prove(&student, teacher.as_ref(), &data, validation.as_ref(), &options, &mut findings)
+            preflight::prove(&student, teacher.as_ref(), sample, validation.as_ref(), &options, &mut findings)
         })?;
-        let validation = validation
-            .map(|data| pool.enter(|| Validation::new(data, teacher.as_ref())))
-            .transpose()?;
+        let validation = validation.map(|data| pool.enter(|| Validation::new(data, teacher.as_ref()))).transpose()?;
         let labels = match &data {
             Data::Dataset(dataset) => dataset.label_kind(),
             Data::Stream(_) => LabelKind::Single,
@@ -116,7 +118,9 @@ impl Run {
         };
         let learner = Learner::new(&student, &learner_options(&options.losses))?;
         let control = match options.control {
-            true => Some(Learner::new(&student, &learner_options(&control::without_teacher(&options.losses, labels)?))?),
+            true => {
+                Some(Learner::new(&student, &learner_options(&control::without_teacher(&options.losses, labels)?))?)
+            }
             false => None,
         };
         let watch = match options.proofs {
@@ -273,10 +277,10 @@ impl Run {
             gradient_norm: done.numbers.gradient_norm,
             learning_rate: done.learning_rate,
             rows_per_second: sums.rows as f64 / seconds.max(1e-9),
-            control: self.control.as_ref().map(|_| ControlReport {
-                loss: sums.mean(sums.control_loss),
-                validation: control_validation,
-            }),
+            control: self
+                .control
+                .as_ref()
+                .map(|_| ControlReport { loss: sums.mean(sums.control_loss), validation: control_validation }),
             validation,
             findings: self.findings.list.clone(),
             checkpoint: self.checkpoints.as_mut().and_then(|checkpoints| checkpoints.written.take()),

@@ -50,7 +50,9 @@ pub(crate) fn check(
             return Err(Error::new(
                 crate::error::Code::Memory,
                 "maxMemoryBytes",
-                format!("expected the run to need at most {limit} bytes, got an estimate of {estimate}; lower batchSize"),
+                format!(
+                    "expected the run to need at most {limit} bytes, got an estimate of {estimate}; lower batchSize"
+                ),
             ));
         }
     }
@@ -68,7 +70,10 @@ pub(crate) fn check(
             ));
         }
         if !dataset.has_teacher_logits() {
-            return Err(Error::config("teacher", "expected a teacher, or data with a teacherLogits column, got neither"));
+            return Err(Error::config(
+                "teacher",
+                "expected a teacher, or data with a teacherLogits column, got neither",
+            ));
         }
     }
     let teacher_classes = match (teacher, data) {
@@ -133,15 +138,11 @@ fn fits(model: &Model, dataset: &Dataset, path: &str) -> Result<()> {
 pub(crate) fn prove(
     student: &Model,
     teacher: Option<&Teacher>,
-    data: &Data,
+    sample: Option<Batch>,
     validation: Option<&Dataset>,
     options: &TrainOptions,
     findings: &mut Findings,
 ) -> Result<Before> {
-    let sample = match data {
-        Data::Dataset(dataset) => Some(some_rows(dataset)?),
-        Data::Stream(_) => None,
-    };
     let inputs = match &sample {
         Some(batch) => statistics(student, batch)?,
         None => None,
@@ -167,7 +168,8 @@ pub(crate) fn prove(
     if let Teacher::Model(model) = teacher {
         before.copied = is_copy(student, model)?;
         if before.copied {
-            let message = "the teacher has the student's parameters, tensor by tensor: there is nothing to learn from it";
+            let message =
+                "the teacher has the student's parameters, tensor by tensor: there is nothing to learn from it";
             findings.add("teacherIsAnother", "teacher", message)?;
         }
     }
@@ -189,7 +191,7 @@ pub(crate) fn prove(
 }
 
 /// Up to `ROWS` rows, spread over the data.
-fn some_rows(dataset: &Dataset) -> Result<Batch> {
+pub(crate) fn some_rows(dataset: &Dataset) -> Result<Batch> {
     let step = dataset.rows().div_ceil(ROWS).max(1);
     let positions: Vec<u32> = (0..dataset.rows() as u32).step_by(step).collect();
     dataset.batch(&positions, 0)
@@ -280,4 +282,3 @@ impl crate::losses::Losses {
         kinds.last().unwrap_or(LabelKind::None)
     }
 }
-

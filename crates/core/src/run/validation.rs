@@ -18,9 +18,7 @@ impl Validation {
     /// Asks the teacher about the rows, once.
     pub fn new(data: Dataset, teacher: Option<&Teacher>) -> Result<Validation> {
         let (teacher, teacher_logits) = match teacher {
-            Some(Teacher::Model(model)) => {
-                (Some(evaluate(model, &data, None)?), Some(evaluate::logits(model, &data)?))
-            }
+            Some(Teacher::Model(model)) => (Some(evaluate(model, &data, None)?), Some(evaluate::logits(model, &data)?)),
             Some(Teacher::Column) | None => (None, None),
         };
         Ok(Validation { data, teacher, teacher_logits })

@@ -1,0 +1,219 @@
+//! From columns to a distilled student, through the public API of the core.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use limbeck_core::dataset::{Columns, Dataset, Inputs, LabelColumn, SplitOptions};
+use limbeck_core::error::{Code, Result};
+use limbeck_core::evaluate::evaluate;
+use limbeck_core::learner::Teacher;
+use limbeck_core::models::Model;
+use limbeck_core::options::{TrainOptions, parse};
+use limbeck_core::run::{Data, Report, Run, Setup};
+use serde_json::json;
+
+/// Three noisy clusters on a plane of eight axes.
+fn clusters(rows: usize, seed: u64) -> Dataset {
+    let key = limbeck_core::random::Key::new(seed);
+    let (mut inputs, mut labels) = (Vec::new(), Vec::new());
+    for row in 0..rows {
+        let label = row % 3;
+        for axis in 0..8 {
+            let centre = if axis % 3 == label { 1.5 } else { 0.0 };
+            inputs.push(centre + key.normal((row * 8 + axis) as u64));
+        }
+        labels.push(label as u32);
+    }
+    let labels = LabelColumn::Single { values: labels, classes: Some(3) };
+    Dataset::new(Columns::new(Inputs::F32 { values: inputs, shape: vec![8] }, labels)).unwrap()
+}
+
+fn model(json: serde_json::Value, seed: u64) -> Model {
+    Model::create(parse(&json.to_string()).unwrap(), seed).unwrap()
+}
+
+fn options(json: serde_json::Value) -> TrainOptions {
+    parse(&json.to_string()).unwrap()
+}
+
+fn setup(
+    student: Model,
+    teacher: Option<Model>,
+    data: &Dataset,
+    validation: &Dataset,
+    json: serde_json::Value,
+) -> Setup {
+    Setup {
+        student,
+        teacher: teacher.map(|teacher| Teacher::Model(Box::new(teacher))),
+        data: Data::Dataset(data.clone()),
+        validation: Some(validation.clone()),
+        options: options(json),
+        cancel: Arc::new(AtomicBool::new(false)),
+    }
+}
+
+fn drain(run: &mut Run) -> Result<Vec<Report>> {
+    let mut reports = Vec::new();
+    while let Some(report) = run.next()? {
+        reports.push(report);
+    }
+    Ok(reports)
+}
+
+fn parts() -> (Dataset, Dataset) {
+    let split = clusters(1200, 1).split(&[0.75, 0.25], &SplitOptions { seed: 7, ..SplitOptions::default() }).unwrap();
+    (split[0].clone(), split[1].clone())
+}
+
+fn trained_teacher(train: &Dataset, test: &Dataset) -> Model {
+    let teacher = model(json!({ "mlp": { "sizes": [8, 32, 3] } }), 3);
+    let mut run = Run::new(setup(
+        teacher,
+        None,
+        train,
+        test,
+        json!({
+            "losses": { "crossEntropy": {} }, "optimizer": { "adamW": { "learningRate": 0.01 } }, "epochs": 4, "seed": 2
+        }),
+    ))
+    .unwrap();
+    drain(&mut run).unwrap();
+    run.student().unwrap()
+}
+
+fn kd() -> serde_json::Value {
+    json!({
+        "losses": { "crossEntropy": { "weight": 0.1 }, "kl": { "weight": 0.9, "temperature": 2 } },
+        "optimizer": { "sgd": { "learningRate": 0.05, "momentum": 0.9, "nesterov": true, "weightDecay": 5e-4 } },
+        "schedule": { "oneCycle": {} }, "epochs": 3, "batchSize": 32, "seed": 1
+    })
+}
+
+#[test]
+fn a_student_learns_from_its_teacher_and_a_sound_run_raises_nothing() {
+    let (train, test) = parts();
+    let teacher = trained_teacher(&train, &test);
+    let student = model(json!({ "mlp": { "sizes": [8, 4, 3] } }), 5);
+    let mut run = Run::new(setup(student.clone(), Some(teacher.clone()), &train, &test, kd())).unwrap();
+    let reports = drain(&mut run).unwrap();
+    let last = reports.last().unwrap();
+    let summary = last.summary.as_ref().unwrap();
+    assert!(summary.findings.is_empty(), "{:?}", summary.findings);
+    assert!(summary.reloaded);
+    let validation = last.validation.as_ref().unwrap();
+    let (before, teachers) = (evaluate(&student, &test, None).unwrap(), evaluate(&teacher, &test, None).unwrap());
+    assert!(validation.accuracy > before.accuracy && validation.accuracy.unwrap() > 0.8, "{validation:?}");
+    assert!(teachers.accuracy.unwrap() > 0.85 && validation.agreement.unwrap() > 0.85);
+    assert!(last.terms.contains_key("kl") && last.gradient_norms["kl"] > 0.0);
+    assert_eq!(reports.iter().filter(|report| report.validation.is_some()).count(), 3);
+}
+
+#[test]
+fn the_students_start_is_not_changed_by_the_run() {
+    let (train, test) = parts();
+    let student = model(json!({ "mlp": { "sizes": [8, 4, 3] } }), 5);
+    let before = student.parameters.get("head.weight").unwrap();
+    let mut run =
+        Run::new(setup(student.clone(), None, &train, &test, json!({ "losses": { "crossEntropy": {} } }))).unwrap();
+    drain(&mut run).unwrap();
+    assert_eq!(student.parameters.get("head.weight").unwrap(), before);
+    assert_ne!(run.student().unwrap().parameters.get("head.weight").unwrap(), before);
+}
+
+#[test]
+fn any_number_of_threads_gives_the_same_bits() {
+    let (train, test) = parts();
+    let teacher = trained_teacher(&train, &test);
+    let weights = |threads: u64| {
+        let mut options = kd();
+        options["threads"] = json!(threads);
+        let student = model(json!({ "mlp": { "sizes": [8, 16, 3], "dropout": 0.1 } }), 5);
+        let mut run = Run::new(setup(student, Some(teacher.clone()), &train, &test, options)).unwrap();
+        drain(&mut run).unwrap();
+        let student = run.student().unwrap();
+        ["layers.0.weight", "head.weight"].map(|name| student.parameters.get(name).unwrap())
+    };
+    let one = weights(1);
+    assert_eq!(one, weights(2));
+    assert_eq!(one, weights(3));
+}
+
+#[test]
+fn resuming_equals_never_stopping() {
+    let (train, test) = parts();
+    let teacher = trained_teacher(&train, &test);
+    let folder = tempfile::tempdir().unwrap();
+    let with = |folder: &std::path::Path, resume: bool| {
+        let mut options = kd();
+        options["average"] = json!({ "decay": 0.9 });
+        options["control"] = json!(true);
+        options["keep"] = json!("best");
+        options["reportEvery"] = json!(1);
+        options["checkpoint"] = json!({ "folder": folder, "every": 7, "resume": resume });
+        options
+    };
+    let student = || model(json!({ "mlp": { "sizes": [8, 8, 3], "dropout": 0.2 } }), 5);
+    let whole_folder = folder.path().join("whole");
+    let mut whole =
+        Run::new(setup(student(), Some(teacher.clone()), &train, &test, with(&whole_folder, false))).unwrap();
+    drain(&mut whole).unwrap();
+    for stop in [1, 8, 30, 61] {
+        let part = folder.path().join(format!("part-{stop}"));
+        let mut first = Run::new(setup(student(), Some(teacher.clone()), &train, &test, with(&part, false))).unwrap();
+        while first.step() < stop {
+            first.next().unwrap();
+        }
+        first.checkpoint().unwrap();
+        first.flush_checkpoints().unwrap();
+        drop(first);
+        let mut second = Run::new(setup(student(), Some(teacher.clone()), &train, &test, with(&part, true))).unwrap();
+        assert_eq!(second.step(), stop);
+        drain(&mut second).unwrap();
+        for name in ["layers.0.weight", "layers.0.bias", "head.weight"] {
+            let got = second.student().unwrap().parameters.get(name).unwrap();
+            assert_eq!(got, whole.student().unwrap().parameters.get(name).unwrap(), "{name} after a stop at {stop}");
+        }
+    }
+}
+
+#[test]
+fn another_configuration_is_not_resumed_and_the_key_is_named() {
+    let (train, test) = parts();
+    let folder = tempfile::tempdir().unwrap();
+    let with = |rate: f64, resume: bool| {
+        json!({
+            "losses": { "crossEntropy": {} }, "optimizer": { "sgd": { "learningRate": rate } }, "epochs": 1,
+            "checkpoint": { "folder": folder.path(), "resume": resume }
+        })
+    };
+    let student = || model(json!({ "mlp": { "sizes": [8, 3] } }), 5);
+    drain(&mut Run::new(setup(student(), None, &train, &test, with(0.1, false))).unwrap()).unwrap();
+    let error = Run::new(setup(student(), None, &train, &test, with(0.2, true))).err().unwrap();
+    assert_eq!(error.code, Code::CheckpointMismatch);
+    assert!(error.to_string().contains("learningRate"), "{error}");
+}
+
+#[test]
+fn cancelling_ends_the_run_with_its_own_error() {
+    let (train, test) = parts();
+    let student = model(json!({ "mlp": { "sizes": [8, 3] } }), 5);
+    let setup = setup(student, None, &train, &test, json!({ "losses": { "crossEntropy": {} }, "reportEvery": 1 }));
+    let cancel = setup.cancel.clone();
+    let mut run = Run::new(setup).unwrap();
+    run.next().unwrap();
+    cancel.store(true, std::sync::atomic::Ordering::Relaxed);
+    assert_eq!(run.next().err().unwrap().code, Code::Cancelled);
+}
+
+#[test]
+fn a_model_file_gives_the_same_outputs() {
+    let (train, test) = parts();
+    let teacher = trained_teacher(&train, &test);
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("teacher.safetensors");
+    teacher.save(&path).unwrap();
+    let again = Model::load(&path).unwrap();
+    assert_eq!(evaluate(&teacher, &test, None).unwrap(), evaluate(&again, &test, None).unwrap());
+    assert_eq!(again.provenance["method"], "train");
+}
