@@ -11,7 +11,7 @@ use crate::outputs::Outputs;
 use crate::parameters::{Parameter, Parameters};
 use crate::random::Key;
 use crate::tape::{Tape, Value};
-use crate::tensor::{DType, from_vec};
+use crate::tensor::from_vec;
 
 /// What a forward is asked for besides the logits.
 #[derive(Clone, Debug, Default)]
