@@ -1,0 +1,108 @@
+/** RFC 4180 without the types: text in, records of fields out. */
+import { LimbeckError } from '../errors.js'
+
+const QUOTE = 34
+const FEED = 10
+const RETURN = 13
+
+/** Where the reader stands in a field. */
+const enum At {
+  Start,
+  Plain,
+  Quoted,
+  /** After a quote inside a quoted field: its end, or the first of two. */
+  Quote,
+  /** After a carriage return: a line feed must follow. */
+  Return,
+}
+
+/** Cuts text into records of fields; text comes in pieces that may end anywhere. */
+export class Records {
+  private at = At.Start
+  private fields: string[] = []
+  /** What earlier pieces gave of this field. */
+  private part = ''
+  private line = 1
+  /** Where this record, and the quoted field in hand, began. */
+  private first = 1
+  private opened = 1
+
+  constructor(
+    private readonly name: string,
+    private readonly delimiter: string,
+    private readonly emit: (fields: string[], line: number) => void,
+  ) {}
+
+  push(text: string): void {
+    const delimiter = this.delimiter.charCodeAt(0)
+    let from = 0
+    for (let i = 0; i < text.length; i++) {
+      const code = text.charCodeAt(i)
+      if (this.at === At.Quoted) {
+        if (code === QUOTE) {
+          this.part += text.slice(from, i)
+          this.at = At.Quote
+        } else if (code === FEED) this.line++
+        continue
+      }
+      if (this.at === At.Return) {
+        if (code !== FEED) this.fail('expected a line feed after a carriage return, got another character')
+        from = i + 1
+        this.endOfLine()
+        continue
+      }
+      if (this.at === At.Quote && code === QUOTE) {
+        // Two quotes are one: the second opens what follows.
+        from = i
+        this.at = At.Quoted
+        continue
+      }
+      if (code === delimiter || code === FEED || code === RETURN) {
+        if (this.at === At.Plain) this.part += text.slice(from, i)
+        const empty = this.at === At.Start && this.fields.length === 0 && code !== delimiter
+        if (!empty) this.fields.push(this.part)
+        this.part = ''
+        this.at = At.Start
+        if (code === FEED) this.endOfLine()
+        if (code === RETURN) this.at = At.Return
+      } else if (this.at === At.Quote) {
+        this.fail(`expected ${JSON.stringify(this.delimiter)} or the end of the line after a closing quote, got ${JSON.stringify(text[i])}`)
+      } else if (code === QUOTE) {
+        if (this.at === At.Plain) this.fail('expected quotes around the whole field, got one inside')
+        this.at = At.Quoted
+        this.opened = this.line
+        from = i + 1
+      } else if (this.at === At.Start) {
+        this.at = At.Plain
+        from = i
+      }
+    }
+    if (this.at === At.Plain || this.at === At.Quoted) this.part += text.slice(from)
+  }
+
+  end(): void {
+    if (this.at === At.Quoted) {
+      this.line = this.opened
+      this.fail('expected a closing quote, got the end of the file')
+    }
+    if (this.at !== At.Start || this.fields.length > 0) this.fields.push(this.part)
+    if (this.at === At.Return) this.fields.pop()
+    this.endOfLine()
+  }
+
+  private endOfLine(): void {
+    const fields = this.fields
+    const line = this.first
+    this.fields = []
+    this.part = ''
+    this.at = At.Start
+    this.line++
+    this.first = this.line
+    if (fields.length > 0) this.emit(fields, line)
+  }
+
+  private fail(message: string): never {
+    const line = this.line
+    throw new LimbeckError('ERR_LIMBECK_INVALID_DATA', `${this.name}, line ${line}`, message, { line })
+  }
+}

@@ -1,0 +1,72 @@
+/**
+ * Where a reader's bytes come from: a file or bytes in memory, unpacked when
+ * they are gzip. Nothing is held but the piece in hand.
+ */
+import { createReadStream } from 'node:fs'
+import { Readable, pipeline } from 'node:stream'
+import { fileURLToPath } from 'node:url'
+import { createGunzip } from 'node:zlib'
+import { LimbeckError } from '../errors.js'
+
+/** A path, bytes, or text; gzip is unpacked. */
+export type Source = string | URL | Uint8Array | { text: string }
+
+/** The name that errors call the source by. */
+export function nameOf(source: Source): string {
+  if (typeof source === 'string') return source
+  if (source instanceof URL) return fileURLToPath(source)
+  return source instanceof Uint8Array ? 'bytes' : 'text'
+}
+
+/** The bytes of the source, piece by piece. Leaving early closes the file. */
+export async function* bytesOf(source: Source): AsyncGenerator<Uint8Array, void, undefined> {
+  const name = nameOf(source)
+  const pieces = rawPieces(source, name)
+  const first = await pieces.next()
+  if (first.done) return
+  const packed = first.value[0] === 0x1f && first.value[1] === 0x8b
+  const all = before(first.value, pieces)
+  if (!packed) return yield* all
+  const unpacked = createGunzip()
+  // The error, if there is one, comes out of the loop below.
+  pipeline(Readable.from(all, { objectMode: false }), unpacked, () => {})
+  try {
+    for await (const piece of unpacked) yield piece as Uint8Array
+  } catch (cause) {
+    if (cause instanceof LimbeckError) throw cause
+    const reason = cause instanceof Error ? cause.message : String(cause)
+    throw new LimbeckError('ERR_LIMBECK_INVALID_FILE', name, `expected a whole gzip file, got: ${reason}`, { cause })
+  } finally {
+    unpacked.destroy()
+  }
+}
+
+async function* rawPieces(source: Source, name: string): AsyncGenerator<Uint8Array, void, undefined> {
+  if (source instanceof Uint8Array) return yield source
+  if (typeof source === 'object' && 'text' in source) return yield new TextEncoder().encode(source.text)
+  try {
+    for await (const piece of createReadStream(source, { highWaterMark: 1 << 18 })) yield piece as Uint8Array
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause)
+    throw new LimbeckError('ERR_LIMBECK_IO', name, `expected a file that can be read, got: ${reason}`, { cause })
+  }
+}
+
+async function* before(first: Uint8Array, rest: AsyncGenerator<Uint8Array>): AsyncGenerator<Uint8Array, void, undefined> {
+  yield first
+  yield* rest
+}
+
+/** The text of the source, piece by piece: strict UTF-8, without the byte order mark. */
+export async function* textOf(source: Source): AsyncGenerator<string, void, undefined> {
+  const decoder = new TextDecoder('utf-8', { fatal: true })
+  const decode = (bytes: Uint8Array | undefined) => {
+    try {
+      return bytes === undefined ? decoder.decode() : decoder.decode(bytes, { stream: true })
+    } catch (cause) {
+      throw new LimbeckError('ERR_LIMBECK_INVALID_FILE', nameOf(source), 'expected UTF-8 text, got other bytes', { cause })
+    }
+  }
+  for await (const piece of bytesOf(source)) yield decode(piece)
+  yield decode(undefined)
+}
