@@ -4,6 +4,11 @@
 //! width, so that no sum is split between threads and the bits do not depend on how many there are. Few rows are
 //! thus split by columns, many rows by both. An epilogue sees each finished row of a task while it is in cache.
 
+use std::cell::RefCell;
+
+use super::isa;
+use super::pack::pack;
+use super::tile::{self, Place};
 use crate::pool;
 
 /// A matrix inside a slice: element (r, c) is `data[r · row_stride + c · col_stride]`.
@@ -177,29 +182,39 @@ unsafe fn block(
         }
         return;
     }
-    // The crate's naming: alpha multiplies what is there, beta the product.
-    // SAFETY: `Matrix::strided` has checked both operands, the caller the output.
-    unsafe {
-        gemm::gemm(
-            rows,
-            cols,
-            a.cols,
-            out,
-            1,
-            stride as isize,
-            accumulate,
-            a.block(row, 0),
-            a.col_stride as isize,
-            a.row_stride as isize,
-            b.block(0, col),
-            b.col_stride as isize,
-            b.row_stride as isize,
-            1.0,
-            1.0,
-            false,
-            false,
-            false,
-            gemm::Parallelism::None,
-        )
-    }
+    let isa = isa::current();
+    let panel = tile::panel(isa);
+    PACKED.with_borrow_mut(|packed| {
+        packed.resize(tile::DEPTH * panel + ALIGN, 0.0);
+        let to = packed.as_mut_ptr();
+        // SAFETY: the scratch holds a panel behind the alignment; `Matrix::strided` has checked both operands, the
+        // caller the output.
+        unsafe {
+            let to = to.add(to.align_offset(ALIGN * size_of::<f32>()));
+            for depth_from in (0..a.cols).step_by(tile::DEPTH) {
+                let depth = tile::DEPTH.min(a.cols - depth_from);
+                let accumulate = accumulate || depth_from > 0;
+                for c in (0..cols).step_by(panel) {
+                    let wide = panel.min(cols - c);
+                    let from = (b.block(depth_from, col + c), b.row_stride, b.col_stride);
+                    pack(isa, (depth, wide, tile::padded(isa, wide)), from, to);
+                    let place = Place {
+                        a: a.block(row, depth_from),
+                        a_row: a.row_stride,
+                        a_col: a.col_stride,
+                        out: out.add(c),
+                        out_row: stride,
+                    };
+                    tile::strip(isa, rows, wide, depth, place, to, accumulate);
+                }
+            }
+        }
+    })
+}
+
+/// A cache line in numbers.
+const ALIGN: usize = 16;
+
+thread_local! {
+    static PACKED: RefCell<Vec<f32>> = const { RefCell::new(Vec::new()) };
 }

@@ -9,6 +9,8 @@ pub mod linear;
 pub mod math;
 pub(crate) mod norm;
 pub mod optimizer;
+pub mod pack;
 pub(crate) mod rows;
 pub(crate) mod sums;
+pub mod tile;
 pub mod vector;
