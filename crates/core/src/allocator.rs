@@ -1,2 +1,341 @@
-//! A counting, caching wrapper around the system allocator: large blocks come back instead of being
-//! unmapped and faulted in again, and live and peak bytes are known.
+//! A counting, caching wrapper around the system allocator: large blocks come back instead of being unmapped and
+//! faulted in again (a fresh page costs more than a pass over it), and live and peak bytes are known.
+//!
+//! Blocks of 64 KiB and more are rounded up to one of eight sizes an octave, aligned to a cache line, and kept in a
+//! list a size when they are freed, up to `CACHE_LIMIT` in all. Smaller ones go straight to the system. A list that is
+//! busy for longer than a few turns, or was left locked by a fork, is passed by: nothing ever waits.
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::UnsafeCell;
+use std::ptr::null_mut;
+use std::sync::atomic::Ordering::{self, Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicUsize};
+
+/// Set it as `#[global_allocator]`.
+pub struct CachingAllocator;
+
+const SMALLEST: usize = 64 << 10;
+/// Sizes an octave: at most an eighth of a block is unused.
+const STEPS: usize = 8;
+const OCTAVES: usize = 15;
+/// Larger blocks are mapped and unmapped by the system.
+const LARGEST: usize = SMALLEST << OCTAVES;
+const ALIGN: usize = 64;
+/// From here on blocks begin on a huge page and ask for more of them.
+const HUGE: usize = 4 << 20;
+const HUGE_PAGE: usize = 2 << 20;
+/// Freed bytes that are kept at most.
+const CACHE_LIMIT: usize = 1 << 30;
+/// Turns before a busy list is passed by.
+const PATIENCE: usize = 100;
+
+static LIVE: AtomicUsize = AtomicUsize::new(0);
+static PEAK: AtomicUsize = AtomicUsize::new(0);
+static CALLS: AtomicUsize = AtomicUsize::new(0);
+static CACHED: AtomicUsize = AtomicUsize::new(0);
+static LISTS: [List; OCTAVES * STEPS] = [const { List::new() }; OCTAVES * STEPS];
+
+/// Bytes that are in use now, as they were asked for.
+pub fn live_bytes() -> usize {
+    LIVE.load(Relaxed)
+}
+
+/// The most bytes that were in use at once since the start or the last `reset_peak`.
+pub fn peak_bytes() -> usize {
+    PEAK.load(Relaxed)
+}
+
+pub fn reset_peak() {
+    PEAK.store(LIVE.load(Relaxed), Relaxed);
+}
+
+/// Allocations since the start.
+pub fn calls() -> usize {
+    CALLS.load(Relaxed)
+}
+
+/// Freed bytes that wait to be used again.
+pub fn cached_bytes() -> usize {
+    CACHED.load(Relaxed)
+}
+
+/// Gives the cached blocks back to the system.
+pub fn trim() {
+    for (class, list) in LISTS.iter().enumerate() {
+        while let Some(block) = list.take() {
+            CACHED.fetch_sub(size_of_class(class), Relaxed);
+            // SAFETY: a block of this class, from the system with this layout, in nobody's hands.
+            unsafe { System.dealloc(block, layout_of_class(class)) };
+        }
+    }
+    // SAFETY: takes no pointer; gives free pages at the heap's end back.
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    unsafe {
+        libc::malloc_trim(0)
+    };
+}
+
+/// Freed blocks of one size; each holds the address of the next in its first bytes.
+#[repr(align(128))]
+struct List {
+    busy: AtomicBool,
+    head: UnsafeCell<*mut u8>,
+}
+
+// SAFETY: `head` is touched only by the thread that set `busy`.
+unsafe impl Sync for List {}
+
+impl List {
+    const fn new() -> Self {
+        List { busy: AtomicBool::new(false), head: UnsafeCell::new(null_mut()) }
+    }
+
+    fn enter(&self) -> bool {
+        (0..PATIENCE).any(|_| {
+            let free = self.busy.compare_exchange(false, true, Ordering::Acquire, Relaxed).is_ok();
+            if !free {
+                std::hint::spin_loop();
+            }
+            free
+        })
+    }
+
+    fn leave(&self) {
+        self.busy.store(false, Ordering::Release);
+    }
+
+    fn take(&self) -> Option<*mut u8> {
+        if !self.enter() {
+            return None;
+        }
+        // SAFETY: between `enter` and `leave` the list is ours; its blocks hold the next address.
+        let block = unsafe {
+            let head = *self.head.get();
+            if !head.is_null() {
+                *self.head.get() = head.cast::<*mut u8>().read();
+            }
+            head
+        };
+        self.leave();
+        (!block.is_null()).then_some(block)
+    }
+
+    /// Whether the block was taken in.
+    fn put(&self, block: *mut u8) -> bool {
+        let entered = self.enter();
+        if entered {
+            // SAFETY: between `enter` and `leave` the list is ours; the block is free and large enough for an address.
+            unsafe {
+                block.cast::<*mut u8>().write(*self.head.get());
+                *self.head.get() = block;
+            }
+            self.leave();
+        }
+        entered
+    }
+}
+
+/// The class of a request, `None` where the system serves it.
+fn class_of(layout: &Layout) -> Option<usize> {
+    let size = layout.size();
+    if !(SMALLEST..=LARGEST).contains(&size) || layout.align() > ALIGN {
+        return None;
+    }
+    // The octave below the size, and the eighth of it that the size reaches into.
+    let octave = (size - 1).max(SMALLEST).ilog2() - SMALLEST.ilog2();
+    let step = (SMALLEST << octave) / STEPS;
+    let over = size.saturating_sub(SMALLEST << octave).div_ceil(step);
+    Some(octave as usize * STEPS + over).filter(|class| *class < LISTS.len())
+}
+
+fn size_of_class(class: usize) -> usize {
+    let base = SMALLEST << (class / STEPS);
+    base + class % STEPS * (base / STEPS)
+}
+
+fn layout_of_class(class: usize) -> Layout {
+    let size = size_of_class(class);
+    let align = if size >= HUGE { HUGE_PAGE } else { ALIGN };
+    // SAFETY: a power of two that is not zero, and a size far below the limit.
+    unsafe { Layout::from_size_align_unchecked(size, align) }
+}
+
+fn count(size: usize) {
+    CALLS.fetch_add(1, Relaxed);
+    let live = LIVE.fetch_add(size, Relaxed) + size;
+    if live > PEAK.load(Relaxed) {
+        PEAK.fetch_max(live, Relaxed);
+    }
+}
+
+/// Asks for huge pages; a system that has none ignores it.
+fn advise(block: *mut u8, size: usize) {
+    #[cfg(target_os = "linux")]
+    if size >= HUGE && !block.is_null() {
+        // SAFETY: whole huge pages inside a block that is ours.
+        unsafe { libc::madvise(block.cast(), size / HUGE_PAGE * HUGE_PAGE, libc::MADV_HUGEPAGE) };
+    }
+}
+
+impl CachingAllocator {
+    fn reused(class: usize) -> Option<*mut u8> {
+        let block = LISTS[class].take()?;
+        CACHED.fetch_sub(size_of_class(class), Relaxed);
+        Some(block)
+    }
+
+    /// # Safety
+    /// As `GlobalAlloc::alloc`.
+    unsafe fn fresh(class: usize, zeroed: bool) -> *mut u8 {
+        let layout = layout_of_class(class);
+        // SAFETY: the layout is not empty.
+        let block = unsafe { if zeroed { System.alloc_zeroed(layout) } else { System.alloc(layout) } };
+        advise(block, layout.size());
+        block
+    }
+}
+
+// SAFETY: blocks come from the system with a layout at least as large and as aligned as asked for, which follows from
+// the request's layout alone; a block is either in one list or in the hands of one owner.
+unsafe impl GlobalAlloc for CachingAllocator {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        count(layout.size());
+        match class_of(&layout) {
+            // SAFETY: the caller's promise.
+            None => unsafe { System.alloc(layout) },
+            // SAFETY: as above.
+            Some(class) => Self::reused(class).unwrap_or_else(|| unsafe { Self::fresh(class, false) }),
+        }
+    }
+
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        count(layout.size());
+        let Some(class) = class_of(&layout) else {
+            // SAFETY: the caller's promise.
+            return unsafe { System.alloc_zeroed(layout) };
+        };
+        match Self::reused(class) {
+            Some(block) => {
+                // SAFETY: the block is at least as large as its class.
+                unsafe { block.write_bytes(0, layout.size()) };
+                block
+            }
+            // SAFETY: the caller's promise.
+            None => unsafe { Self::fresh(class, true) },
+        }
+    }
+
+    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
+        LIVE.fetch_sub(layout.size(), Relaxed);
+        let Some(class) = class_of(&layout) else {
+            // SAFETY: the caller's promise.
+            return unsafe { System.dealloc(block, layout) };
+        };
+        let size = size_of_class(class);
+        if CACHED.fetch_add(size, Relaxed) + size <= CACHE_LIMIT && LISTS[class].put(block) {
+            return;
+        }
+        CACHED.fetch_sub(size, Relaxed);
+        // SAFETY: the block came from the system with its class's layout.
+        unsafe { System.dealloc(block, layout_of_class(class)) };
+    }
+
+    unsafe fn realloc(&self, block: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
+        // SAFETY: the caller promises a size that is valid with this alignment.
+        let new_layout = unsafe { Layout::from_size_align_unchecked(new_size, layout.align()) };
+        let (old_class, new_class) = (class_of(&layout), class_of(&new_layout));
+        if old_class == new_class {
+            let block = match old_class {
+                // SAFETY: a block of the system's, as above.
+                None => unsafe { System.realloc(block, layout, new_size) },
+                Some(_) => block,
+            };
+            if !block.is_null() {
+                LIVE.fetch_sub(layout.size(), Relaxed);
+                count(new_size);
+            }
+            return block;
+        }
+        // SAFETY: both blocks hold the bytes that are copied; the old one is freed after.
+        unsafe {
+            let new = self.alloc(new_layout);
+            if !new.is_null() {
+                std::ptr::copy_nonoverlapping(block, new, layout.size().min(new_size));
+                self.dealloc(block, layout);
+            }
+            new
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[global_allocator]
+    static ALLOCATOR: CachingAllocator = CachingAllocator;
+
+    fn layout(size: usize) -> Layout {
+        Layout::from_size_align(size, 4).unwrap()
+    }
+
+    #[test]
+    fn classes_hold_what_is_asked_and_waste_little() {
+        for size in (SMALLEST..40 << 20).step_by(4097).chain([SMALLEST, 2 * SMALLEST, 2 * SMALLEST + 1, LARGEST / 2]) {
+            let class = class_of(&layout(size)).unwrap();
+            let given = size_of_class(class);
+            assert!(given >= size && given - size <= size / 8, "{size} in {given}");
+            assert!(class == 0 || size_of_class(class - 1) < size, "{size} fits the class below");
+        }
+        assert!(class_of(&layout(SMALLEST - 1)).is_none() && class_of(&layout(LARGEST + 1)).is_none());
+        assert!(class_of(&Layout::from_size_align(1 << 20, 4096).unwrap()).is_none());
+    }
+
+    #[test]
+    fn a_freed_block_comes_back_aligned_and_zeroed_where_zeros_are_asked_for() {
+        // A size that nothing else in the tests asks for.
+        let size = (37 << 20) + 12_345;
+        let mut first = vec![7u8; size];
+        let address = first.as_mut_ptr();
+        assert_eq!(address as usize % ALIGN, 0);
+        drop(first);
+        let second = vec![0u8; size];
+        assert!(std::ptr::eq(second.as_ptr(), address), "the block was not reused");
+        assert!(second.iter().all(|byte| *byte == 0));
+    }
+
+    #[test]
+    fn growing_keeps_the_bytes() {
+        let mut bytes: Vec<u8> = Vec::new();
+        for i in 0..3_000_000u32 {
+            bytes.extend_from_slice(&i.to_le_bytes()[..1]);
+        }
+        assert!(bytes.iter().enumerate().all(|(i, byte)| *byte == i as u8));
+        bytes.truncate(100_000);
+        bytes.shrink_to_fit();
+        assert!(bytes.iter().enumerate().all(|(i, byte)| *byte == i as u8));
+    }
+
+    #[test]
+    fn a_locked_list_is_passed_by() {
+        let list = List::new();
+        assert!(list.enter());
+        assert!(list.take().is_none() && !list.put(null_mut()));
+    }
+
+    #[test]
+    fn threads_that_share_a_size_never_share_a_block() {
+        std::thread::scope(|scope| {
+            for thread in 0..4u8 {
+                scope.spawn(move || {
+                    for _ in 0..300 {
+                        let held: Vec<Vec<u8>> = (0..4).map(|i| vec![thread * 4 + i; 70_001]).collect();
+                        for (i, block) in held.iter().enumerate() {
+                            assert!(block.iter().all(|byte| *byte == thread * 4 + i as u8));
+                        }
+                    }
+                });
+            }
+        });
+    }
+}

@@ -3,6 +3,8 @@
 
 pub mod allocator;
 pub mod batch;
+#[doc(hidden)]
+pub mod bench;
 
 pub mod check;
 pub mod checkpoint;

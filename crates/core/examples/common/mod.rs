@@ -9,6 +9,10 @@ use std::time::Instant;
 
 use serde_json::{Value, json};
 
+/// As in the addon.
+#[global_allocator]
+static ALLOCATOR: limbeck_core::allocator::CachingAllocator = limbeck_core::allocator::CachingAllocator;
+
 pub type Outcome = Result<(), Box<dyn Error>>;
 
 const WARM_UP: usize = 5;
