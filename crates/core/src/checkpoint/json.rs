@@ -8,7 +8,7 @@
 //! Source: RFC 8259. Where we differ: duplicate keys are an error (section 4 leaves them open), as are numbers that
 //! no f64 can hold.
 
-use std::collections::HashSet;
+use std::borrow::Cow;
 
 use serde_json::{Map, Number, Value};
 
@@ -21,9 +21,18 @@ pub(crate) struct Reader<'a> {
     deepest: usize,
 }
 
-/// The deepest nesting of objects and lists, found without parsing: strings are skipped, nothing is recursive.
-pub(crate) fn depth(bytes: &[u8]) -> usize {
-    let (mut depth, mut deepest, mut in_string, mut escaped) = (0usize, 0, false, false);
+/// What a look over the brackets tells, before anything is parsed.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) struct Outline {
+    /// The deepest nesting of objects and lists.
+    pub(crate) depth: usize,
+    /// Objects directly inside the outermost one.
+    pub(crate) second: usize,
+}
+
+/// Strings are skipped, nothing is recursive, nothing is allocated.
+pub(crate) fn outline(bytes: &[u8]) -> Outline {
+    let (mut depth, mut deepest, mut second, mut in_string, mut escaped) = (0usize, 0, 0, false, false);
     for &byte in bytes {
         match (in_string, byte) {
             (true, _) if escaped => escaped = false,
@@ -32,12 +41,17 @@ pub(crate) fn depth(bytes: &[u8]) -> usize {
             (false, b'{' | b'[') => {
                 depth += 1;
                 deepest = deepest.max(depth);
+                second += usize::from(depth == 2 && byte == b'{');
             }
             (false, b'}' | b']') => depth = depth.saturating_sub(1),
             _ => {}
         }
     }
-    deepest
+    Outline { depth: deepest, second }
+}
+
+pub(crate) fn depth(bytes: &[u8]) -> usize {
+    outline(bytes).depth
 }
 
 /// One whole JSON text; at most `deepest` objects and lists inside each other.
@@ -97,7 +111,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Calls `each` with every key, in order; it must take the value. Whether a key came twice is for `each` to see.
-    pub(crate) fn object(&mut self, mut each: impl FnMut(&mut Self, String) -> Result<()>) -> Result<()> {
+    pub(crate) fn object(&mut self, mut each: impl FnMut(&mut Self, Cow<'a, str>) -> Result<()>) -> Result<()> {
         self.enter(b'{', "an object")?;
         if !self.take(b'}') {
             loop {
@@ -137,15 +151,16 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
-    pub(crate) fn string(&mut self) -> Result<String> {
+    /// Borrowed from the text where nothing is escaped.
+    pub(crate) fn string(&mut self) -> Result<Cow<'a, str>> {
         if !self.take(b'"') {
             return self.fail("a string");
         }
-        let mut out = String::new();
+        let mut out = Cow::Borrowed("");
         loop {
             let rest = &self.text[self.at..];
             let plain = rest.find(|c: char| c == '"' || c == '\\' || c < ' ').unwrap_or(rest.len());
-            out.push_str(&rest[..plain]);
+            out += &rest[..plain]; // an empty one just borrows
             self.at += plain;
             match self.text.as_bytes().get(self.at) {
                 Some(b'"') => {
@@ -154,7 +169,8 @@ impl<'a> Reader<'a> {
                 }
                 Some(b'\\') => {
                     self.at += 1;
-                    out.push(self.escape()?);
+                    let character = self.escape()?;
+                    out.to_mut().push(character);
                 }
                 _ => return self.fail("a closed string without control characters"),
             }
@@ -277,13 +293,12 @@ impl<'a> Reader<'a> {
     pub(crate) fn value(&mut self) -> Result<Value> {
         match self.peek() {
             Some(b'{') => {
-                let (mut map, mut seen) = (Map::new(), HashSet::new());
+                let mut map = Map::new();
                 self.object(|reader, key| {
-                    if !seen.insert(key.clone()) {
+                    if map.contains_key(&*key) {
                         return Err(twice(&key));
                     }
-                    let value = reader.value()?;
-                    map.insert(key, value);
+                    map.insert(key.into_owned(), reader.value()?);
                     Ok(())
                 })?;
                 Ok(Value::Object(map))
@@ -296,7 +311,7 @@ impl<'a> Reader<'a> {
                 })?;
                 Ok(Value::Array(list))
             }
-            Some(b'"') => self.string().map(Value::String),
+            Some(b'"') => self.string().map(|text| Value::String(text.into_owned())),
             Some(b'-' | b'0'..=b'9') => self.number(),
             _ => {
                 let words = [("true", Value::Bool(true)), ("false", Value::Bool(false)), ("null", Value::Null)];
@@ -385,6 +400,7 @@ mod tests {
         assert!(parse("[[[[]]]]", 3).unwrap_err().message.contains("3 levels"));
         assert_eq!(depth(br#"{"[[[\"[[":[{"a":"\\"}]}"#), 3);
         assert_eq!(depth(&vec![b'['; 1 << 20]), 1 << 20);
+        assert_eq!(outline(br#"{"a":{"b":{}},"c":{},"d":[{}],"e":"{"}"#), Outline { depth: 3, second: 2 });
     }
 
     #[test]

@@ -8,11 +8,16 @@
 pub mod array;
 pub mod configuration;
 pub(crate) mod digest;
+#[cfg(all(test, unix))]
+mod faults;
 pub(crate) mod format;
 pub mod fs;
 pub mod header;
 pub(crate) mod json;
 pub mod model_file;
+pub mod paths;
+#[cfg(test)]
+mod power;
 pub mod run_folder;
 mod snapshot;
 pub mod step_file;

@@ -84,10 +84,12 @@ impl ModelFile {
 
     /// As `load`, but `agree` may refuse what the file says about itself before room is made for its numbers.
     pub fn load_if(path: &Path, agree: &dyn Fn(&ModelFile, &[Entry]) -> Result<()>) -> Result<ModelFile> {
-        let wanted = Wanted { widen: true, digests: false };
-        let contents = format::read_file(&Disk, path, wanted, &|header| agree(&describe(header)?, &header.tensors))?;
-        let Contents { header, tensors, .. } = contents;
-        Ok(ModelFile { tensors, ..describe(&header)? })
+        load_with(&Disk, path, agree)
+    }
+
+    #[cfg(test)]
+    pub(super) fn load_on(fs: &dyn Fs, path: &Path) -> Result<ModelFile> {
+        load_with(fs, path, &|_, _| Ok(()))
     }
 
     /// What the file says about itself: for `inspect`, and to plan memory.
@@ -96,6 +98,13 @@ impl ModelFile {
         let file = describe(&header).map_err(|error| error.at(&path.display().to_string()))?;
         Ok(Summary { file, tensors: header.tensors })
     }
+}
+
+fn load_with(fs: &dyn Fs, path: &Path, agree: &dyn Fn(&ModelFile, &[Entry]) -> Result<()>) -> Result<ModelFile> {
+    let wanted = Wanted { widen: true, digests: false };
+    let contents = format::read_file(fs, path, wanted, &|header| agree(&describe(header)?, &header.tensors))?;
+    let Contents { header, tensors, .. } = contents;
+    Ok(ModelFile { tensors, ..describe(&header)? })
 }
 
 /// Where the bytes go: through a link to its target, and never onto what is no file.
@@ -237,7 +246,7 @@ mod tests {
     }
 
     /// The metadata of a file that claims `text`.
-    fn load_with(text: &str) -> Error {
+    fn load_metadata(text: &str) -> Error {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("model.safetensors");
         let metadata = Some([(KEY.to_string(), text.to_string())].into());
@@ -262,11 +271,11 @@ mod tests {
             (format!(r#"{{"format":"model","version":1,"labelNames":null,"extra":1,{rest}}}"#), "\"extra\""),
             (format!("{}{}", "[".repeat(65), "]".repeat(65)), "64 levels"),
         ] {
-            let error = load_with(&text);
+            let error = load_metadata(&text);
             assert_eq!(error.code, Code::InvalidFile, "{text}: {error}");
             assert!(error.message.contains(says), "{text}: {error}");
         }
-        assert_eq!(load_with(r#"{"format":"model","version":2}"#).code, Code::CheckpointVersion);
+        assert_eq!(load_metadata(r#"{"format":"model","version":2}"#).code, Code::CheckpointVersion);
     }
 
     #[test]
