@@ -48,13 +48,20 @@ export async function ratioRow(row, options) {
       ...summary(child.times),
     }))
     const compared = measured.slice(1).map((peer) => ratio(measured[0], peer, row.peers[peer.name]))
-    const result = { ours: measured[0], peers: compared, probes: [before, after] }
+    const result = { ours: measured[0], peers: compared, probes: [before, after], peak: row.peak && shareOfPeak(row.peak, measured[0], before, after) }
     if (change <= MOVED) return result
-    for (const peer of compared) peer.verdict = 'VOID'
+    for (const part of [...compared, result.peak]) if (part) part.verdict = 'VOID'
     return { ...result, void: `the bandwidth moved by ${Math.round(change * 100)} % during the row` }
   } finally {
     for (const child of children) await child.close()
   }
+}
+
+/** Which part of the probe's rate the median repeat and the best one reach. */
+function shareOfPeak({ flops, floor }, ours, ...probes) {
+  const peak = Math.max(...probes.map((made) => made.fma_gflops)) * 1e6 // operations a millisecond
+  const share = flops / ours.median_ms / peak
+  return { share, best: flops / ours.min_ms / peak, floor, verdict: verdict(share, undefined, floor) }
 }
 
 function ratio(ours, peer, { first, floor }) {

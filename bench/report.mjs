@@ -61,6 +61,11 @@ export function lines(row, threads, result) {
       }),
     )
   }
+  if (result.peak) {
+    const { share, best, floor, verdict } = result.peak
+    const percent = (part) => `${Math.round(part * 100)} %`
+    made.push(cells({ impl: 'of FMA probe', ratio: percent(share), ratioMin: percent(best), floor: `≥ ${percent(floor)}`, verdict }))
+  }
   if (result.void) made.push(...(result.ours ? [] : [cells({ ...start, verdict: 'VOID' })]), `          ${result.void}`)
   return made
 }
@@ -78,7 +83,7 @@ export function records(row, threads, result, machine, version, load1) {
   const made = []
   if (result.ours) {
     const { name, ...measured } = result.ours
-    made.push({ ...about, ...measured, probe, load1 })
+    made.push({ ...about, ...measured, peak: result.peak, probe, load1 })
   }
   for (const { name, ratio_median, ratio_min, first, floor, verdict, torch, ...measured } of result.peers ?? []) {
     const peer = `pytorch-${(torch ?? '').split('+')[0]}-${name}`

@@ -2,7 +2,7 @@
 //
 // `ours` and `peers` are the programs of a ratio: peer's time ÷ ours, medians and minima alike. `first` is the mark that the
 // foundation had to reach, `floor` what the goal table asks in the end. `values` are rows without a peer: their program
-// prints numbers, each with its own limit. A row that is timed with a program which does not exist fails, it is not skipped.
+// prints numbers, each with its own limit. `peak` compares the rate with that of the probe's multiply-adds. A row that is timed with a program which does not exist fails, it is not skipped.
 
 import { example, program, python, script } from './paths.mjs'
 
@@ -41,6 +41,7 @@ export const rows = [
     row: '16.square',
     title: 'matrix product 1024³',
     shape: [1024, 1024, 1024],
+    peak: { flops: 2 * 1024 ** 3, floor: 0.7 },
     tolerance: SUMS,
     ours: rust('bench_gemm'),
     peers: { eager: torch('gemm.py', 'eager', { floor: 0.95 }) },
@@ -49,6 +50,7 @@ export const rows = [
     row: '16.head',
     title: 'matrix product 64×256×32000',
     shape: [64, 256, 32000],
+    peak: { flops: 2 * 64 * 256 * 32000, floor: 0.65 },
     tolerance: SUMS,
     ours: rust('bench_gemm'),
     peers: { eager: torch('gemm.py', 'eager', { floor: 0.95 }) },
@@ -57,6 +59,7 @@ export const rows = [
     row: '16.dw',
     title: "its weight's gradient",
     shape: [32000, 64, 256],
+    peak: { flops: 2 * 64 * 256 * 32000, floor: 0.65 },
     tolerance: SUMS,
     ours: rust('bench_gemm'),
     peers: { eager: torch('gemm.py', 'eager', { floor: 0.95 }) },

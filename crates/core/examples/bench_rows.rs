@@ -1,9 +1,10 @@
-//! Rows 1 and 4: the distillation loss ½ cross entropy + ½ T² KL(teacher ‖ student), T = 2, forward and
+//! Rows 1, 3 (memory) and 4: the distillation loss ½ cross entropy + ½ T² KL(teacher ‖ student), T = 2, forward and
 //! backward, as a training step calls it.
 
 mod common;
 
 use common::{Check, Outcome, Stream, arguments, serve};
+use limbeck_core::allocator;
 use limbeck_core::losses::bench::{self, Distillation};
 use limbeck_core::pool::Pool;
 use serde_json::json;
@@ -11,9 +12,9 @@ use serde_json::json;
 fn main() -> Outcome {
     let arguments = arguments()?;
     let (rows, classes) = match arguments.row.as_str() {
-        "1" => (64, 32_000),
+        "1" | "3" => (64, 32_000),
         "4" => (256, 1000),
-        other => return Err(format!("--row: expected 1 or 4, got {other}").into()),
+        other => return Err(format!("--row: expected 1, 3 or 4, got {other}").into()),
     };
     let losses = json!({ "crossEntropy": { "weight": 0.5 }, "kl": { "weight": 0.5, "temperature": 2 } });
     let losses = serde_json::from_value(losses)?;
@@ -21,8 +22,19 @@ fn main() -> Outcome {
     let teacher = Stream::new(2).numbers(rows * classes, 4.0);
     let labels = Stream::new(3).labels(rows, classes);
     let step = Distillation::new(losses, classes, student, teacher, labels)?;
+    let pool = Pool::new(Some(arguments.threads))?;
+    if arguments.row == "3" {
+        // The first run: what a thread keeps for the next one counts too.
+        let live = allocator::live_bytes();
+        allocator::reset_peak();
+        pool.enter(|| step.run(|_| ()))?;
+        let extra = allocator::peak_bytes().saturating_sub(live + 4 * rows * classes);
+        let values = json!({ "extraBytesPerThread": extra / arguments.threads });
+        println!("{}", json!({ "values": values, "extra": common::extra() }));
+        return Ok(());
+    }
     // A step enters the pool once and computes everything inside.
-    let served = Pool::new(Some(arguments.threads))?.enter(|| {
+    let served = pool.enter(|| {
         let serve = || -> Outcome {
             let (loss, gradient) = step.run(|gradient| gradient.to_vec())?;
             let check = Check::of(loss, &[&gradient], &gradient);

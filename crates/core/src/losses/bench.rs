@@ -53,12 +53,8 @@ impl Distillation {
     pub fn run<R>(&self, look: impl FnOnce(&[f32]) -> R) -> Result<(f64, R)> {
         let mut tape = Tape::new(Engine::Kernels);
         let logits = tape.leaf(self.student.clone());
-        let outputs = Outputs {
-            logits: logits.clone(),
-            hidden: BTreeMap::new(),
-            head_weight: None,
-            buffer_updates: Vec::new(),
-        };
+        let outputs =
+            Outputs { logits: logits.clone(), hidden: BTreeMap::new(), head_weight: None, buffer_updates: Vec::new() };
         let plan = self.losses.plan(&[&self.batch])?;
         let applied = self.losses.apply(&mut tape, &outputs, &self.teachers, &self.batch, &plan, 0, false)?;
         let mut gradients = tape.backward(applied.seeds)?;
