@@ -15,8 +15,9 @@
 //! differ: nowhere (in PyTorch's words, momentum is applied by the layer).
 
 use crate::error::{Candle, Error, Result};
+use crate::kernels::cpu::batch_norm as kernel;
 use crate::tape::{Tape, Value};
-use crate::tensor::Tensor;
+use crate::tensor::{Tensor, from_vec, read, to_f64};
 
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Statistics<'a> {
@@ -54,17 +55,16 @@ pub(crate) fn batch_norm(
     options: BatchNorm,
 ) -> Result<Normalized> {
     let shape = Shape::new(x, w, b, statistics).map_err(|error| error.at("batchNorm"))?;
+    if [x, w, b].iter().all(|input| tape.takes(input.tensor())) {
+        return by_kernels(tape, x, w, b, statistics, options, shape);
+    }
     let of_batch = matches!(statistics, Statistics::Batch);
     let (mean, variance) = match statistics {
         Statistics::Batch => shape.moments(x.tensor())?,
         Statistics::Running { mean, variance } => (mean.clone(), variance.clone()),
     };
-    let batch = if of_batch {
-        let unbiased = shape.count as f64 / (shape.count - 1) as f64;
-        Some((mean.clone(), variance.affine(unbiased, 0.0).ok_or_internal()?))
-    } else {
-        None
-    };
+    let batch =
+        if of_batch { Some((mean.clone(), variance.affine(shape.unbiased(), 0.0).ok_or_internal()?)) } else { None };
     let inverse = variance
         .affine(1.0, options.epsilon)
         .and_then(|v| v.sqrt())
@@ -78,6 +78,67 @@ pub(crate) fn batch_norm(
         gradients.add(&vx, dx)?;
         gradients.add(&vw, dw)?;
         gradients.add(&vb, db)
+    })?;
+    Ok(Normalized { output, batch })
+}
+
+fn by_kernels(
+    tape: &mut Tape,
+    x: &Value,
+    w: &Value,
+    b: &Value,
+    statistics: Statistics<'_>,
+    options: BatchNorm,
+    shape: Shape,
+) -> Result<Normalized> {
+    let (rows, channels) = (shape.dims[0], shape.channels);
+    let cut = kernel::Shape { rows, channels, plane: shape.count / rows };
+    let of_batch = matches!(statistics, Statistics::Batch);
+    let (mean, variance) = match statistics {
+        Statistics::Batch => kernel::moments(cut, &read::<f32>(x.tensor())?),
+        Statistics::Running { mean, variance } => (to_f64(mean)?, to_f64(variance)?),
+    };
+    let narrow = |values: &[f64]| values.iter().map(|value| *value as f32).collect::<Vec<f32>>();
+    let batch = if of_batch {
+        let unbiased: Vec<f64> = variance.iter().map(|variance| variance * shape.unbiased()).collect();
+        Some((from_vec(narrow(&mean), channels)?, from_vec(narrow(&unbiased), channels)?))
+    } else {
+        None
+    };
+    let inverse: Vec<f64> = variance.iter().map(|variance| 1.0 / (variance + options.epsilon).sqrt()).collect();
+    let weight = to_f64(w.tensor())?;
+    let scale: Vec<f32> = weight.iter().zip(&inverse).map(|(w, inverse)| (w * inverse) as f32).collect();
+    let mean = narrow(&mean);
+    let relu = options.relu;
+    let y = {
+        let (x, bias) = (read::<f32>(x.tensor())?, read::<f32>(b.tensor())?);
+        kernel::apply(cut, &x, kernel::Channels { mean: &mean, scale: &scale, bias: &bias, relu })
+    };
+    let (vx, vw, vb) = (x.clone(), w.clone(), b.clone());
+    let output = tape.record("batchNorm", &[x, w, b], from_vec(y, x.dims())?, move |up, gradients| {
+        let up = up.contiguous().ok_or_internal()?;
+        let (sum, dot, dx) = {
+            let (g, x, bias) = (read::<f32>(&up)?, read::<f32>(vx.tensor())?, read::<f32>(vb.tensor())?);
+            let by = kernel::Channels { mean: &mean, scale: &scale, bias: &bias, relu };
+            let (sum, dot) = kernel::slopes(cut, &g, &x, by);
+            let dx = if gradients.wants(&vx) {
+                // Running statistics do not follow x.
+                let share = if of_batch { 1.0 / shape.count as f64 } else { 0.0 };
+                let shift: Vec<f32> = sum.iter().map(|sum| (sum * share) as f32).collect();
+                let tilt: Vec<f32> =
+                    dot.iter().zip(&inverse).map(|(dot, inverse)| (dot * inverse * inverse * share) as f32).collect();
+                Some(from_vec(kernel::input_gradient(cut, &g, &x, by, &shift, &tilt), vx.dims())?)
+            } else {
+                None
+            };
+            (sum, dot, dx)
+        };
+        if let Some(dx) = dx {
+            gradients.add(&vx, dx)?;
+        }
+        let dw: Vec<f32> = dot.iter().zip(&inverse).map(|(dot, inverse)| (dot * inverse) as f32).collect();
+        gradients.add(&vw, from_vec(dw, vw.dims())?)?;
+        gradients.add(&vb, from_vec(narrow(&sum), vb.dims())?)
     })?;
     Ok(Normalized { output, batch })
 }
@@ -106,6 +167,9 @@ impl Shape {
             }
         }
         let count = rows * rest.iter().product::<usize>();
+        if count * channels == 0 {
+            return Err(Error::shape("input", format!("expected sizes above 0, got {dims:?}")));
+        }
         if count < 2 && matches!(statistics, Statistics::Batch) {
             return Err(Error::shape(
                 "input",
@@ -113,6 +177,11 @@ impl Shape {
             ));
         }
         Ok(Shape { channels, count, dims })
+    }
+
+    /// What the biased variance is multiplied with to be the unbiased one.
+    fn unbiased(&self) -> f64 {
+        self.count as f64 / (self.count - 1) as f64
     }
 
     /// `[rows, channels, numbers of a row]`.
@@ -203,7 +272,7 @@ mod tests {
     use super::*;
     use crate::ops::testing::{assert_close, assert_golden, assert_kernel, assert_slopes, normal};
     use crate::tape::Engine;
-    use crate::tensor::{DType, to_f64};
+    use crate::tensor::DType;
 
     fn train(tape: &mut Tape, v: &[Value], relu: bool) -> Result<Value> {
         let options = BatchNorm { relu, ..BatchNorm::default() };

@@ -12,9 +12,10 @@
 //! Source: PyTorch's `max_pool2d` and `avg_pool2d` (`count_include_pad`). Where we differ: nowhere.
 
 use crate::error::{Candle, Error, Result};
+use crate::kernels::cpu::pool2d as kernel;
 use crate::ops::window::Window;
 use crate::tape::{Tape, Value};
-use crate::tensor::Tensor;
+use crate::tensor::{Tensor, from_vec, read};
 
 /// Pairs are (rows, columns).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,15 +34,31 @@ impl Pool2d {
 
 pub(crate) fn max_pool2d(tape: &mut Tape, x: &Value, options: &Pool2d) -> Result<Value> {
     let plan = Plan::new(x.dims(), options).map_err(|error| error.at("maxPool2d"))?;
-    let (y, winners) = plan.largest(x.tensor())?;
     let input = x.clone();
+    if tape.takes(x.tensor()) {
+        let (y, winners) = kernel::largest(&plan.shape(), &read::<f32>(x.tensor())?);
+        return tape.record("maxPool2d", &[x], from_vec(y, &plan.output)?, move |up, gradients| {
+            let up = up.contiguous().ok_or_internal()?;
+            let dx = kernel::to_winners(&plan.shape(), &read::<f32>(&up)?, &winners);
+            gradients.add(&input, from_vec(dx, &plan.input)?)
+        });
+    }
+    let (y, winners) = plan.largest(x.tensor())?;
     tape.record("maxPool2d", &[x], y, move |up, gradients| gradients.add(&input, plan.to_winners(&up, &winners)?))
 }
 
 pub(crate) fn avg_pool2d(tape: &mut Tape, x: &Value, options: &Pool2d) -> Result<Value> {
     let plan = Plan::new(x.dims(), options).map_err(|error| error.at("avgPool2d"))?;
-    let y = plan.mean(x.tensor())?;
     let input = x.clone();
+    if tape.takes(x.tensor()) {
+        let y = kernel::mean(&plan.shape(), &read::<f32>(x.tensor())?);
+        return tape.record("avgPool2d", &[x], from_vec(y, &plan.output)?, move |up, gradients| {
+            let up = up.contiguous().ok_or_internal()?;
+            let dx = kernel::to_all(&plan.shape(), &read::<f32>(&up)?);
+            gradients.add(&input, from_vec(dx, &plan.input)?)
+        });
+    }
+    let y = plan.mean(x.tensor())?;
     tape.record("avgPool2d", &[x], y, move |up, gradients| gradients.add(&input, plan.to_all(&up)?))
 }
 
@@ -55,6 +72,15 @@ pub(crate) fn global_avg_pool(tape: &mut Tape, x: &Value) -> Result<Value> {
     if rest.is_empty() || pixels == 0 {
         return Err(Error::shape("globalAvgPool.input", format!("expected [images, channels, …], got {dims:?}")));
     }
+    let input = x.clone();
+    if tape.takes(x.tensor()) {
+        let y = kernel::plane_means(&read::<f32>(x.tensor())?, pixels);
+        return tape.record("globalAvgPool", &[x], from_vec(y, (images, channels))?, move |up, gradients| {
+            let up = up.contiguous().ok_or_internal()?;
+            let dx = kernel::to_planes(&read::<f32>(&up)?, pixels);
+            gradients.add(&input, from_vec(dx, input.dims())?)
+        });
+    }
     let y = x
         .tensor()
         .contiguous()
@@ -62,7 +88,6 @@ pub(crate) fn global_avg_pool(tape: &mut Tape, x: &Value) -> Result<Value> {
         .and_then(|x| x.sum(2))
         .and_then(|sum| sum.affine(1.0 / pixels as f64, 0.0))
         .ok_or_internal()?;
-    let input = x.clone();
     tape.record("globalAvgPool", &[x], y, move |up, gradients| {
         let share = up
             .affine(1.0 / pixels as f64, 0.0)
@@ -87,6 +112,9 @@ impl Plan {
         let input: [usize; 4] = x
             .try_into()
             .map_err(|_| Error::shape("input", format!("expected [images, channels, rows, columns], got {x:?}")))?;
+        if input.contains(&0) {
+            return Err(Error::shape("input", format!("expected sizes above 0, got {x:?}")));
+        }
         let window =
             Window { kernel: options.kernel, stride: options.stride, padding: options.padding, dilation: [1, 1] };
         let [rows, columns] = window.output([input[2], input[3]])?;
@@ -97,6 +125,11 @@ impl Plan {
             ));
         }
         Ok(Plan { window, input, output: [input[0], input[1], rows, columns] })
+    }
+
+    fn shape(&self) -> kernel::Shape {
+        let [images, channels, rows, columns] = self.input;
+        kernel::Shape { window: self.window, planes: images * channels, input: [rows, columns], output: self.grid() }
     }
 
     fn grid(&self) -> [usize; 2] {

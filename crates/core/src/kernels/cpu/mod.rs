@@ -1,6 +1,7 @@
 //! CPU kernels, one idea a file.
 
 pub mod activation;
+pub(crate) mod batch_norm;
 pub(crate) mod conv2d;
 pub(crate) mod embedding;
 pub mod gemm;
@@ -10,6 +11,7 @@ pub mod math;
 pub(crate) mod norm;
 pub mod optimizer;
 pub mod pack;
+pub(crate) mod pool2d;
 pub(crate) mod rows;
 pub(crate) mod sums;
 pub mod tile;

@@ -71,6 +71,29 @@ pub(crate) fn sum_and_dot<L: Lanes>(g: &[f32], x: &[f32], shift: f32) -> (f32, f
     (fold(sums), fold(dots))
 }
 
+/// The same over those i where `(x_i − shift) · scale + bias` is above 0.
+#[inline(always)]
+pub(crate) fn gated<L: Lanes>(g: &[f32], x: &[f32], shift: f32, scale: f32, bias: f32) -> (f32, f32) {
+    let (mut sums, mut dots) = ([0.0; LANES], [0.0; LANES]);
+    let (whole_g, whole_x) = (g.chunks_exact(LANES), x.chunks_exact(LANES));
+    let (rest_g, rest_x) = (whole_g.remainder(), whole_x.remainder());
+    for (g, x) in whole_g.zip(whole_x) {
+        for lane in 0..LANES {
+            let away = x[lane] - shift;
+            let open = if L::mul_add(away, scale, bias) > 0.0 { g[lane] } else { 0.0 };
+            sums[lane] += open;
+            dots[lane] = L::mul_add(open, away, dots[lane]);
+        }
+    }
+    for (lane, (g, x)) in rest_g.iter().zip(rest_x).enumerate() {
+        let away = x - shift;
+        let open = if L::mul_add(away, scale, bias) > 0.0 { *g } else { 0.0 };
+        sums[lane] += open;
+        dots[lane] = L::mul_add(open, away, dots[lane]);
+    }
+    (fold(sums), fold(dots))
+}
+
 /// `Σ g_i · w_i` and `Σ g_i · w_i · (x_i − shift)`.
 #[inline(always)]
 pub(crate) fn weighted<L: Lanes>(g: &[f32], w: &[f32], x: &[f32], shift: f32) -> (f32, f32) {

@@ -1,0 +1,224 @@
+//! Pooling: windows of 2 × 2 side by side have loops of their own, the rest is plain.
+
+use super::isa::kernel;
+use super::sums;
+use crate::ops::window::Window;
+use crate::pool;
+use crate::tensor::uninit;
+
+/// Numbers of the input that one task takes.
+const TASK: usize = 1 << 15;
+
+/// `planes` images of `input` rows and columns each, one by one.
+#[derive(Clone, Copy)]
+pub(crate) struct Shape {
+    pub window: Window,
+    pub planes: usize,
+    pub input: [usize; 2],
+    pub output: [usize; 2],
+}
+
+impl Shape {
+    fn input(&self) -> usize {
+        self.input[0] * self.input[1]
+    }
+
+    fn output(&self) -> usize {
+        self.output[0] * self.output[1]
+    }
+
+    fn per_task(&self) -> usize {
+        (TASK / self.input().max(1)).max(1)
+    }
+
+    fn is_two_by_two(&self) -> bool {
+        self.window == Window { kernel: [2, 2], stride: [2, 2], padding: [0, 0], dilation: [1, 1] }
+    }
+
+    /// Calls `see(tap, place in the input)` for every tap of output (r, s) that lies inside the image.
+    #[inline]
+    fn window(&self, r: usize, s: usize, mut see: impl FnMut(usize, usize)) {
+        let [rows, columns] = self.window.kernel;
+        for i in 0..rows {
+            // Above the image the difference wraps round and is too large as well.
+            let row = (r * self.window.stride[0] + i).wrapping_sub(self.window.padding[0]);
+            if row < self.input[0] {
+                for j in 0..columns {
+                    let column = (s * self.window.stride[1] + j).wrapping_sub(self.window.padding[1]);
+                    if column < self.input[1] {
+                        see(i * columns + j, row * self.input[1] + column);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The largest entry of each window and the tap that held it.
+pub(crate) fn largest(shape: &Shape, x: &[f32]) -> (Vec<f32>, Vec<u32>) {
+    let count = shape.planes * shape.output();
+    let mut y = uninit(count);
+    let mut winners = vec![0u32; count];
+    let per_task = shape.per_task();
+    let size = per_task * shape.output();
+    let items = y.chunks_mut(size).zip(winners.chunks_mut(size)).zip(x.chunks(per_task * shape.input())).collect();
+    pool::each(items, |_, ((y, winners), x): ((&mut [f32], &mut [u32]), &[f32])| {
+        let planes = (y.chunks_exact_mut(shape.output()).zip(winners.chunks_exact_mut(shape.output())))
+            .zip(x.chunks_exact(shape.input()));
+        for ((y, winners), x) in planes {
+            if shape.is_two_by_two() {
+                largest_of_four(x, shape.input[1], shape.output[1], y, winners);
+            } else {
+                largest_of_window(shape, x, y, winners);
+            }
+        }
+    });
+    (y, winners)
+}
+
+fn largest_of_window(shape: &Shape, x: &[f32], y: &mut [f32], winners: &mut [u32]) {
+    let places = (0..shape.output[0]).flat_map(|r| (0..shape.output[1]).map(move |s| (r, s)));
+    for ((r, s), (y, winner)) in places.zip(y.iter_mut().zip(winners)) {
+        let mut best = (f32::NEG_INFINITY, None);
+        shape.window(r, s, |tap, at| {
+            // Larger, or not a number; the first tap even if it is −∞.
+            if best.1.is_none() || (best.0 == best.0 && !(x[at] <= best.0)) {
+                best = (x[at], Some(tap as u32));
+            }
+        });
+        (*y, *winner) = (best.0, best.1.unwrap_or(0));
+    }
+}
+
+pub(crate) fn to_winners(shape: &Shape, g: &[f32], winners: &[u32]) -> Vec<f32> {
+    let mut dx = uninit(shape.planes * shape.input());
+    let per_task = shape.per_task();
+    pool::pieces(&mut dx, per_task * shape.input(), |task, dx| {
+        let from = task * per_task * shape.output();
+        let planes = g[from..].chunks_exact(shape.output()).zip(winners[from..].chunks_exact(shape.output()));
+        for (dx, (g, winners)) in dx.chunks_exact_mut(shape.input()).zip(planes) {
+            if shape.is_two_by_two() {
+                to_one_of_four(g, winners, shape.input[1], shape.output[1], dx);
+                continue;
+            }
+            dx.fill(0.0);
+            let places = (0..shape.output[0]).flat_map(|r| (0..shape.output[1]).map(move |s| (r, s)));
+            for ((r, s), (g, winner)) in places.zip(g.iter().zip(winners)) {
+                let (i, j) = (*winner as usize / shape.window.kernel[1], *winner as usize % shape.window.kernel[1]);
+                let row = r * shape.window.stride[0] + i - shape.window.padding[0];
+                let column = s * shape.window.stride[1] + j - shape.window.padding[1];
+                dx[row * shape.input[1] + column] += g;
+            }
+        }
+    });
+    dx
+}
+
+pub(crate) fn mean(shape: &Shape, x: &[f32]) -> Vec<f32> {
+    let share = 1.0 / (shape.window.kernel[0] * shape.window.kernel[1]) as f32;
+    let mut y = uninit(shape.planes * shape.output());
+    let per_task = shape.per_task();
+    pool::pieces(&mut y, per_task * shape.output(), |task, y| {
+        let planes = x[task * per_task * shape.input()..].chunks_exact(shape.input());
+        for (y, x) in y.chunks_exact_mut(shape.output()).zip(planes) {
+            for (r, y) in y.chunks_exact_mut(shape.output[1]).enumerate() {
+                for (s, y) in y.iter_mut().enumerate() {
+                    let mut sum = 0.0;
+                    shape.window(r, s, |_, at| sum += x[at]);
+                    *y = sum * share;
+                }
+            }
+        }
+    });
+    y
+}
+
+pub(crate) fn to_all(shape: &Shape, g: &[f32]) -> Vec<f32> {
+    let share = 1.0 / (shape.window.kernel[0] * shape.window.kernel[1]) as f32;
+    let mut dx = uninit(shape.planes * shape.input());
+    let per_task = shape.per_task();
+    pool::pieces(&mut dx, per_task * shape.input(), |task, dx| {
+        dx.fill(0.0);
+        let planes = g[task * per_task * shape.output()..].chunks_exact(shape.output());
+        for (dx, g) in dx.chunks_exact_mut(shape.input()).zip(planes) {
+            for (r, g) in g.chunks_exact(shape.output[1]).enumerate() {
+                for (s, g) in g.iter().enumerate() {
+                    shape.window(r, s, |_, at| dx[at] += g * share);
+                }
+            }
+        }
+    });
+    dx
+}
+
+/// The mean of each plane of `pixels`.
+pub(crate) fn plane_means(x: &[f32], pixels: usize) -> Vec<f32> {
+    let mut y = uninit(x.len() / pixels);
+    let per_task = (TASK / pixels).max(1);
+    pool::pieces(&mut y, per_task, |task, y| means_of(&x[task * per_task * pixels..], pixels, y));
+    y
+}
+
+/// The opposite: each plane is filled with its share of one gradient.
+pub(crate) fn to_planes(g: &[f32], pixels: usize) -> Vec<f32> {
+    let mut dx = uninit(g.len() * pixels);
+    let per_task = (TASK / pixels).max(1);
+    pool::pieces(&mut dx, per_task * pixels, |task, dx| {
+        for (dx, g) in dx.chunks_exact_mut(pixels).zip(&g[task * per_task..]) {
+            dx.fill(g / pixels as f32);
+        }
+    });
+    dx
+}
+
+kernel! {
+    fn means_of<L>(x: &[f32], pixels: usize, y: &mut [f32]) {
+        for (y, x) in y.iter_mut().zip(x.chunks_exact(pixels)) {
+            *y = sums::sum(x) / pixels as f32;
+        }
+    }
+}
+
+#[inline(always)]
+fn better(best: (f32, u32), x: f32, tap: u32) -> (f32, u32) {
+    // Larger, or not a number: what is not below or equal, unless the best is no number already.
+    let wins = !(x <= best.0) & (best.0 == best.0);
+    (if wins { x } else { best.0 }, if wins { tap } else { best.1 })
+}
+
+kernel! {
+    fn largest_of_four<L>(x: &[f32], width: usize, columns: usize, y: &mut [f32], winners: &mut [u32]) {
+        let rows = x.chunks_exact(2 * width).zip(y.chunks_exact_mut(columns)).zip(winners.chunks_exact_mut(columns));
+        for ((x, y), winners) in rows {
+            let (upper, lower) = x.split_at(width);
+            let pairs = upper.chunks_exact(2).zip(lower.chunks_exact(2));
+            for ((y, winner), (upper, lower)) in y.iter_mut().zip(winners).zip(pairs) {
+                let best = better((upper[0], 0), upper[1], 1);
+                let best = better(best, lower[0], 2);
+                (*y, *winner) = better(best, lower[1], 3);
+            }
+        }
+    }
+}
+
+kernel! {
+    fn to_one_of_four<L>(g: &[f32], winners: &[u32], width: usize, columns: usize, dx: &mut [f32]) {
+        let whole = g.len() / columns * 2 * width;
+        dx[whole..].fill(0.0);
+        let rows = g.chunks_exact(columns).zip(winners.chunks_exact(columns)).zip(dx.chunks_exact_mut(2 * width));
+        for ((g, winners), dx) in rows {
+            let (upper, lower) = dx.split_at_mut(width);
+            let pairs = upper.chunks_exact_mut(2).zip(lower.chunks_exact_mut(2));
+            for ((g, winner), (upper, lower)) in g.iter().zip(winners).zip(pairs) {
+                upper[0] = if *winner == 0 { *g } else { 0.0 };
+                upper[1] = if *winner == 1 { *g } else { 0.0 };
+                lower[0] = if *winner == 2 { *g } else { 0.0 };
+                lower[1] = if *winner == 3 { *g } else { 0.0 };
+            }
+            if width > 2 * columns {
+                upper[2 * columns] = 0.0;
+                lower[2 * columns] = 0.0;
+            }
+        }
+    }
+}
