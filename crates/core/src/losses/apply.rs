@@ -134,8 +134,9 @@ impl Losses {
             }
         }
         for (name, loss) in &self.losses {
-            if loss.classes() && given.classes < 2 {
-                return Err(Error::shape(*name, format!("expected at least 2 classes, got {}", given.classes)));
+            if given.classes < loss.classes() {
+                let message = format!("expected at least {} classes, got {}", loss.classes(), given.classes);
+                return Err(Error::shape(*name, message));
             }
             loss.check(given.classes).map_err(|error| error.at(name))?;
         }

@@ -86,11 +86,7 @@ impl RowLoss for Kl {
 
 impl Kl {
     fn standardized_reference(&self, temperature: f64, rows: &Reference, target: &Target) -> Result<(Tensor, Tensor)> {
-        let Target::Logits(teacher) = target else {
-            return Err(Error::internal("z-scores of something other than logits"));
-        };
-        let teacher = teacher.reshape(rows.student.dims()).and_then(|t| t.to_dtype(rows.dtype())).ok_or_internal()?;
-        let (teacher_scores, ..) = scores(&teacher)?;
+        let (teacher_scores, ..) = scores(&rows.teacher(Some(target))?)?;
         let (student_scores, centred, sigma) = scores(&rows.student)?;
         let p = reference::softmax(&teacher_scores, temperature)?;
         let log_q = reference::log_softmax(&student_scores, temperature)?;

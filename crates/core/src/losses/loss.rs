@@ -25,12 +25,14 @@ pub enum Need {
 /// A loss whose value is a mean over rows of something that one row decides.
 pub(crate) trait RowLoss: Send + Sync {
     fn weight(&self) -> &Scheduled;
-    /// Errors name the option, not the loss.
-    fn validate(&self) -> Result<()>;
+    /// Errors name the option, not the loss. Its weight has been looked at.
+    fn validate(&self) -> Result<()> {
+        Ok(())
+    }
     fn needs(&self) -> Vec<Need>;
-    /// Whether it is about classes: then there must be two of them.
-    fn classes(&self) -> bool {
-        true
+    /// The least number of outputs that it means something for.
+    fn classes(&self) -> usize {
+        2
     }
     /// What the number of classes decides about the options.
     fn check(&self, _classes: usize) -> Result<()> {
@@ -49,14 +51,16 @@ pub(crate) trait RowLoss: Send + Sync {
 
 /// A row loss at one step.
 pub(crate) trait RowTerm<'a>: Sync {
-    /// The row's value, without weights; adds the row's gradient.
-    fn row(&self, row: &mut Row<'a, '_>) -> f64;
+    /// The row's value, without weights; adds the row's gradient as far as it is a sum of softmaxes.
+    fn row(&self, _row: &mut Row<'a, '_>) -> f64 {
+        0.0
+    }
     /// Whether `block` has to be called.
     fn has_blocks(&self) -> bool {
         false
     }
-    /// What is not a sum of softmaxes: called for each part of the row while it is in cache. Adds to the
-    /// gradient, gives what it adds to the row's value.
+    /// The rest of both: called for each part of the row while it is in cache. Adds to
+    /// the gradient, gives what it adds to the row's value.
     fn block(&self, _block: &mut Block) -> f64 {
         0.0
     }

@@ -66,6 +66,10 @@ macro_rules! registry {
 registry! {
     "crossEntropy" = cross_entropy::CrossEntropy,
     "kl" = kl::Kl,
+    "binaryCrossEntropy" = binary_cross_entropy::BinaryCrossEntropy,
+    "binaryKl" = binary_kl::BinaryKl,
+    "mse" = mse::Mse,
+    "logitMse" = logit_mse::LogitMse,
 }
 
 fn default_weight() -> Scheduled {

@@ -1,6 +1,7 @@
 //! Losses in plain tensor calls, of any float type, on any device: what the kernels are tested against.
 
-use crate::error::{Candle, Result};
+use crate::error::{Candle, Error, Result};
+use crate::targets::Target;
 use crate::tensor::{DType, Tensor};
 
 /// The rows of a batch as a loss's reference sees them.
@@ -19,6 +20,12 @@ impl Reference {
 
     pub fn classes(&self) -> usize {
         self.student.dims()[1]
+    }
+
+    /// The teacher's dense logits, `[rows, classes]`, in the student's type.
+    pub fn teacher(&self, target: Option<&Target>) -> Result<Tensor> {
+        let Some(Target::Logits(logits)) = target else { return Err(Error::internal("a loss without logits")) };
+        logits.reshape(self.student.dims()).and_then(|logits| logits.to_dtype(self.dtype())).ok_or_internal()
     }
 
     /// 1 at each row's label, `[rows, classes]`. A label out of range (of a masked row) has no 1.
@@ -55,6 +62,27 @@ pub(crate) fn divergence(p: &Tensor, log_q: &Tensor) -> Result<Tensor> {
         let zero = p.zeros_like()?;
         let each = (p * (p.log()? - log_q)?)?;
         p.gt(&zero)?.where_cond(&each, &zero)?.sum(1)
+    };
+    inner().ok_or_internal()
+}
+
+/// (x − y)² by row, the mean over outputs, and its gradient; where y is -∞ the difference counts as 0.
+pub(crate) fn squared_error(x: &Tensor, y: &Tensor) -> Result<(Tensor, Tensor)> {
+    let outputs = x.dims()[1] as f64;
+    let inner = || {
+        let masked = y.eq(f64::NEG_INFINITY)?;
+        let d = masked.where_cond(&x.zeros_like()?, &(x - y)?)?;
+        Ok(((d.sqr()?.sum(1)? / outputs)?, (d * (2.0 / outputs))?))
+    };
+    inner().ok_or_internal()
+}
+
+/// σ(x) and ln(1 + e^-|x|).
+pub(crate) fn coin(x: &Tensor) -> Result<(Tensor, Tensor)> {
+    let inner = || {
+        let e = x.abs()?.neg()?.exp()?;
+        let r = (&e + 1.0)?.recip()?;
+        Ok((x.gt(0.0)?.where_cond(&r, &(&e * &r)?)?, (e + 1.0)?.log()?))
     };
     inner().ok_or_internal()
 }

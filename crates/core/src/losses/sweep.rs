@@ -235,6 +235,15 @@ fn run<'a>(
             let squares = if norms { &mut task.squares[index * groups..(index + 1) * groups] } else { &mut [] };
             whole.write_in_parts(terms, &mut work, first, at, values, squares, scale);
         }
+        if values.iter().any(|value| !value.is_finite()) {
+            for teacher in &rows.teachers {
+                finite(&teacher[range.clone()], at, "teacher.logits", true)?;
+            }
+            if !rows.targets.is_empty() {
+                finite(&rows.targets[range.clone()], at, "labels", false)?;
+            }
+            return Err(Error::new(Code::NotFinite, "", format!("expected a finite loss, got none in row {at}")));
+        }
         for (value, term) in values.iter_mut().zip(terms) {
             *value *= if term.denominator == 0.0 { 0.0 } else { term.share * term.row_weight(at) / term.denominator };
         }

@@ -11,6 +11,7 @@ pub mod math;
 pub(crate) mod norm;
 pub mod optimizer;
 pub mod pack;
+pub(crate) mod pointwise;
 pub(crate) mod pool2d;
 pub(crate) mod rows;
 pub(crate) mod sums;

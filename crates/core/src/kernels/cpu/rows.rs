@@ -7,7 +7,7 @@ use super::isa::kernel;
 use super::vector::Vector;
 
 /// Numbers whose f32 partial sums are folded into f64 together.
-const BLOCK: usize = 2048;
+pub(super) const BLOCK: usize = 2048;
 
 /// Runs `body(sums, x…)` on four registers at a time with sums of their own, and the rest on one; lanes
 /// beyond a row's end hold `fill`.
@@ -46,9 +46,10 @@ macro_rules! reduce {
         totals
     }};
 }
+pub(super) use reduce;
 
 #[inline(always)]
-fn put<V: Vector>(value: V, to: &mut [f32], from: usize, width: usize) {
+pub(super) fn put<V: Vector>(value: V, to: &mut [f32], from: usize, width: usize) {
     if width == V::N { value.store(&mut to[from..from + V::N]) } else { value.store_part(&mut to[from..from + width]) }
 }
 

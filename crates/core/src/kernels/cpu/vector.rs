@@ -32,6 +32,8 @@ pub trait Vector: Copy {
     /// The larger one; where one of them is NaN, `other`.
     fn max(self, other: Self) -> Self;
     fn min(self, other: Self) -> Self;
+    /// `positive` where this is above 0, else `other`.
+    fn choose(self, positive: Self, other: Self) -> Self;
     /// 2^self; exactly 0 for -∞ and below -150, NaN for NaN. Not for arguments above 127.
     fn exp2(self) -> Self;
     /// The sum of the lanes, in a fixed order.
@@ -135,6 +137,14 @@ impl Vector for Eight {
     #[inline(always)]
     fn min(self, other: Self) -> Self {
         self.map(other, |a, b| if a < b { a } else { b })
+    }
+    #[inline(always)]
+    fn choose(self, positive: Self, other: Self) -> Self {
+        let mut out = self;
+        for (i, out) in out.0.iter_mut().enumerate() {
+            *out = if self.0[i] > 0.0 { positive.0[i] } else { other.0[i] };
+        }
+        out
     }
     #[inline(always)]
     fn exp2(self) -> Self {
@@ -243,6 +253,14 @@ mod x86 {
             to.copy_from_slice(&out[..len])
         }
         #[inline(always)]
+        fn choose(self, positive: Self, other: Self) -> Self {
+            // SAFETY: as in `splat`.
+            unsafe {
+                let above = _mm256_cmp_ps::<_CMP_GT_OQ>(self.0, _mm256_setzero_ps());
+                Avx2(_mm256_blendv_ps(other.0, positive.0, above))
+            }
+        }
+        #[inline(always)]
         fn exp2(self) -> Self {
             let x = Self::splat(LOWEST).max(self);
             let shifted = x.add(Self::splat(ROUND));
@@ -281,6 +299,14 @@ mod x86 {
             let mask = (1u32 << to.len().min(16)) - 1;
             // SAFETY: the mask leaves out what `to` has no room for.
             unsafe { _mm512_mask_storeu_ps(to.as_mut_ptr(), mask as u16, self.0) }
+        }
+        #[inline(always)]
+        fn choose(self, positive: Self, other: Self) -> Self {
+            // SAFETY: as in `splat`.
+            unsafe {
+                let above = _mm512_cmp_ps_mask::<_CMP_GT_OQ>(self.0, _mm512_setzero_ps());
+                Avx512(_mm512_mask_blend_ps(above, other.0, positive.0))
+            }
         }
         #[inline(always)]
         fn exp2(self) -> Self {
