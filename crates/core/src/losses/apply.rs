@@ -181,9 +181,9 @@ impl Losses {
             let message = format!("expected {} rows, as many as the batch has, got {rows}", rows_of(batch));
             return Err(Error::shape("student.logits", message));
         }
-        for teacher in teachers {
-            let dims = teacher.target.dims();
-            if self.needs_teacher() && dims != (rows, classes) {
+        for teacher in teachers.iter().filter(|_| self.needs_teacher()) {
+            let dims = teacher.target.dims()?;
+            if dims != (rows, classes) {
                 let message = format!("expected {rows} rows of {classes} classes, got {} of {}", dims.0, dims.1);
                 return Err(Error::shape("teacher.logits", message));
             }

@@ -51,12 +51,7 @@ impl RowLoss for BinaryKl {
         1
     }
 
-    fn begin<'a>(
-        &'a self,
-        step: u64,
-        teacher: Option<Source<'a>>,
-        _: &mut Ask,
-    ) -> Result<Box<dyn RowTerm<'a> + 'a>> {
+    fn begin<'a>(&'a self, step: u64, teacher: Option<Source<'a>>, _: &mut Ask) -> Result<Box<dyn RowTerm<'a> + 'a>> {
         let source = teacher.ok_or_else(|| Error::internal("binaryKl without a teacher"))?;
         Ok(Box::new(Term { teacher: source.teacher, temperature: self.temperature.at(step) }))
     }
@@ -93,7 +88,6 @@ impl<'a> RowTerm<'a> for Term {
         let (t, classes) = (self.temperature, block.classes() as f64);
         let scale = (block.scale * t / classes) as f32;
         let (student, teacher) = (block.student(), block.teacher(self.teacher));
-        t * t / classes
-            * pointwise::binary_divergence(student, teacher, (1.0 / t) as f32, scale, block.gradient)
+        t * t / classes * pointwise::binary_divergence(student, teacher, (1.0 / t) as f32, scale, block.gradient)
     }
 }

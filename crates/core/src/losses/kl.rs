@@ -66,7 +66,7 @@ impl RowLoss for Kl {
             let pair = ask.pair(source.teacher, temperature, true);
             return Ok(Box::new(Standardized { pair, temperature }));
         }
-        let (target, student) = targets::soft(source, temperature, ask)?;
+        let (target, student) = targets::soft(source, temperature, ask);
         Ok(Box::new(Plain { target, student, temperature }))
     }
 

@@ -21,6 +21,8 @@ pub(crate) mod loss;
 pub(crate) mod reference;
 pub(crate) mod row;
 mod sweep;
+#[cfg(test)]
+mod tests;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

@@ -158,6 +158,12 @@ impl<'a> Row<'a, '_> {
         (self.mean - f64::from(stats.max)) * stats.scale - stats.log_sum()
     }
 
+    /// Σ ρ ln softmax(student / T), ρ a row of numbers that add up to 1.
+    pub fn mean_log_under(&self, softmax: Softmax, p: &[f32]) -> f64 {
+        let stats = &self.stats[softmax.0];
+        rows::dot(self.student, stats.max, p) * stats.scale - stats.log_sum()
+    }
+
     /// KL(teacher ‖ student) of two softmaxes that were asked for as a pair.
     pub fn divergence(&self, (teacher, student): (Softmax, Softmax)) -> f64 {
         let (p, q) = (&self.stats[teacher.0], &self.stats[student.0]);

@@ -4,6 +4,12 @@
 //! variant of `Target`, a line in each `match` below.
 
 mod logits;
+mod mixture;
+mod table;
+mod top_k;
+
+pub use table::Table;
+pub use top_k::{Tail, TopK};
 
 use crate::error::Result;
 use crate::losses::row::{Ask, Row, Softmax};
@@ -14,6 +20,12 @@ use crate::tensor::{DType, Tensor};
 pub enum Target {
     /// One teacher's logits, `[rows, classes]`; -∞ masks a class.
     Logits(Tensor),
+    /// Several teachers' logits and shares: their distributions are mixed.
+    Mixture(Vec<(Tensor, f64)>),
+    /// The distribution of each row's label.
+    Table(Table),
+    /// The largest logits alone.
+    TopK(TopK),
 }
 
 /// One of the teachers of a batch. With several each loss is the sum of its values against each, times `weight`.
@@ -51,13 +63,18 @@ impl Target {
     pub(crate) fn dense(&self) -> Vec<&Tensor> {
         match self {
             Target::Logits(logits) => vec![logits],
+            Target::Mixture(parts) => parts.iter().map(|(logits, _)| logits).collect(),
+            Target::Table(_) | Target::TopK(_) => Vec::new(),
         }
     }
 
     /// Rows and classes.
-    pub(crate) fn dims(&self) -> (usize, usize) {
+    pub(crate) fn dims(&self) -> Result<(usize, usize)> {
         match self {
-            Target::Logits(logits) => logits::dims(logits),
+            Target::Logits(logits) => Ok(logits::dims(logits)),
+            Target::Mixture(parts) => mixture::dims(parts),
+            Target::Table(table) => Ok(table.dims()),
+            Target::TopK(top) => Ok(top.dims()),
         }
     }
 
@@ -65,17 +82,19 @@ impl Target {
     pub(crate) fn probabilities(&self, temperature: f64, dtype: DType) -> Result<Tensor> {
         match self {
             Target::Logits(logits) => logits::probabilities(logits, temperature, dtype),
+            Target::Mixture(parts) => mixture::probabilities(parts, temperature, dtype),
+            Target::Table(table) => table.probabilities(dtype),
+            Target::TopK(top) => top.probabilities(temperature, dtype),
         }
     }
 }
 
 /// What the sweep does with a target at a temperature, and the student's softmax it is compared with.
-pub(crate) fn soft<'a>(
-    source: Source<'a>,
-    temperature: f64,
-    ask: &mut Ask,
-) -> Result<(Box<dyn Soft<'a> + 'a>, Softmax)> {
+pub(crate) fn soft<'a>(source: Source<'a>, temperature: f64, ask: &mut Ask) -> (Box<dyn Soft<'a> + 'a>, Softmax) {
     match source.target {
-        Target::Logits(_) => Ok(logits::soft(source.teacher, temperature, ask)),
+        Target::Logits(_) => logits::soft(source.teacher, temperature, ask),
+        Target::Mixture(parts) => mixture::soft(parts, source.teacher, temperature, ask),
+        Target::Table(table) => table::soft(table, temperature, ask),
+        Target::TopK(top) => top_k::soft(top, temperature, ask),
     }
 }

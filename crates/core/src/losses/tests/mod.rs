@@ -1,0 +1,158 @@
+//! Suites that every loss of the registry goes through, with the options of its golden file.
+
+mod each;
+mod refused;
+mod together;
+mod with_targets;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use super::{Applied, Losses, LossesOptions, Need, Plan};
+use crate::batch::{Batch, Features, Labels};
+use crate::error::Result;
+use crate::golden::{self, LayerCase, Precision};
+use crate::outputs::Outputs;
+use crate::tape::Tape;
+use crate::targets::{Target, Teacher};
+use crate::tensor::{Tensor, from_vec, to_f64};
+
+pub(super) fn losses(options: Value) -> Losses {
+    Losses::new(serde_json::from_value(options).unwrap()).unwrap()
+}
+
+/// Each loss alone, once with every set of options that its golden file knows.
+pub(super) fn every() -> Vec<(String, Losses)> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../__test__/golden/losses");
+    let mut all = BTreeMap::new();
+    for name in LossesOptions::NAMES {
+        let cases = golden::read::<LayerCase>(&folder.join(format!("{name}.json"))).unwrap().cases;
+        let options: BTreeSet<String> = cases.iter().map(|case| case.options.to_string()).collect();
+        for options in options {
+            let parsed: Value = serde_json::from_str(&options).unwrap();
+            all.insert(format!("{name} {options}"), losses(json!({ *name: parsed })));
+        }
+    }
+    all.into_iter().collect()
+}
+
+/// Numbers from -½ to ½.
+pub(super) struct Numbers(pub u64);
+
+impl Numbers {
+    pub fn next(&mut self) -> f64 {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 11) as f64 / (1u64 << 53) as f64 - 0.5
+    }
+
+    /// As f32 holds them, so that f64 and f32 see the same.
+    pub fn many(&mut self, count: usize, scale: f64) -> Vec<f64> {
+        (0..count).map(|_| f64::from((self.next() * 2.0 * scale) as f32)).collect()
+    }
+}
+
+/// Everything that a loss may ask for.
+#[derive(Clone)]
+pub(super) struct Case {
+    pub rows: usize,
+    pub classes: usize,
+    pub student: Vec<f64>,
+    pub teachers: Vec<(Vec<f64>, f64)>,
+    pub labels: Vec<u32>,
+    pub targets: Vec<f64>,
+    pub row_weights: Option<Vec<f32>>,
+}
+
+impl Case {
+    pub fn new(rows: usize, classes: usize, scale: f64) -> Case {
+        let mut numbers = Numbers(rows as u64 * 1000 + classes as u64);
+        let mut many = |scale: f64| numbers.many(rows * classes, scale);
+        let (student, teacher, targets) = (many(scale), many(scale), many(0.5).iter().map(|x| x + 0.5).collect());
+        let labels = (0..rows).map(|_| ((numbers.next() + 0.5) * classes as f64) as u32).collect();
+        Case { rows, classes, student, teachers: vec![(teacher, 1.0)], labels, targets, row_weights: None }
+    }
+
+    /// Rows `range` alone.
+    pub fn part(&self, range: std::ops::Range<usize>) -> Case {
+        let of = |all: &[f64]| all[range.start * self.classes..range.end * self.classes].to_vec();
+        Case {
+            rows: range.len(),
+            classes: self.classes,
+            student: of(&self.student),
+            teachers: self.teachers.iter().map(|(logits, weight)| (of(logits), *weight)).collect(),
+            labels: self.labels[range.clone()].to_vec(),
+            targets: of(&self.targets),
+            row_weights: self.row_weights.as_ref().map(|weights| weights[range.clone()].to_vec()),
+        }
+    }
+
+    fn tensor(&self, values: &[f64], precision: Precision) -> Tensor {
+        from_vec(values.to_vec(), (self.rows, self.classes)).unwrap().to_dtype(precision.dtype()).unwrap()
+    }
+
+    pub fn batch(&self, losses: &Losses, precision: Precision) -> Batch {
+        let needs: Vec<Need> = losses.needs().into_iter().map(|(_, need)| need).collect();
+        let labels = if needs.contains(&Need::SeveralLabels) {
+            Labels::Several(self.tensor(&self.targets, precision))
+        } else if needs.contains(&Need::RealLabels) {
+            Labels::Real(self.tensor(&self.targets, precision))
+        } else {
+            Labels::Single(self.labels.clone())
+        };
+        let inputs = Features::Ragged { ids: Vec::new(), offsets: Vec::new() };
+        let ids = (0..self.rows as u64).collect();
+        Batch { ids, epoch: 0, inputs, labels, row_weights: self.row_weights.clone(), teacher_logits: None }
+    }
+
+    pub fn teachers(&self, precision: Precision) -> Vec<Teacher> {
+        let teacher = |(logits, weight): &(Vec<f64>, f64)| Teacher {
+            target: Target::Logits(self.tensor(logits, precision)),
+            weight: *weight,
+        };
+        self.teachers.iter().map(teacher).collect()
+    }
+
+    /// What `apply` gives, and the gradient at the student's logits.
+    pub fn planned(
+        &self,
+        losses: &Losses,
+        teachers: &[Teacher],
+        plan: &Plan,
+        precision: Precision,
+        norms: bool,
+    ) -> Result<(Applied, Vec<f64>)> {
+        let mut tape = Tape::new(precision.engine());
+        let logits = tape.leaf(self.tensor(&self.student, precision));
+        let outputs =
+            Outputs { logits: logits.clone(), hidden: BTreeMap::new(), head_weight: None, buffer_updates: Vec::new() };
+        let batch = self.batch(losses, precision);
+        let mut applied = losses.apply(&mut tape, &outputs, teachers, &batch, plan, 0, norms)?;
+        let mut gradients = tape.backward(std::mem::take(&mut applied.seeds))?;
+        Ok((applied, to_f64(&gradients.take(&logits).unwrap())?))
+    }
+
+    pub fn against(&self, losses: &Losses, teachers: &[Teacher], precision: Precision) -> Result<(f64, Vec<f64>)> {
+        let plan = losses.plan(&[&self.batch(losses, precision)])?;
+        self.planned(losses, teachers, &plan, precision, false).map(|(applied, gradient)| (applied.total, gradient))
+    }
+
+    pub fn try_run(&self, losses: &Losses, precision: Precision) -> Result<(f64, Vec<f64>)> {
+        self.against(losses, &self.teachers(precision), precision)
+    }
+
+    pub fn run(&self, losses: &Losses, precision: Precision) -> (f64, Vec<f64>) {
+        self.try_run(losses, precision).unwrap()
+    }
+}
+
+pub(super) fn largest(values: &[f64]) -> f64 {
+    values.iter().fold(0.0, |largest, value| value.abs().max(largest))
+}
+
+/// Within `tolerance` of the largest expected entry (and of 1e-7, where all are about 0).
+pub(super) fn assert_near(what: &str, got: &[f64], expected: &[f64], tolerance: f64) {
+    let tolerance = tolerance * largest(expected).max(1e-7);
+    golden::compare(what, got, expected, tolerance).unwrap_or_else(|error| panic!("{error}"));
+}

@@ -1,0 +1,97 @@
+//! What is refused, and how it is named.
+
+use super::super::Given;
+use super::*;
+use crate::batch::LabelKind;
+use crate::error::Code;
+
+fn refusal(options: Value) -> String {
+    match serde_json::from_value(options) {
+        Ok(options) => Losses::new(options).err().map_or_else(|| "accepted".into(), |error| error.to_string()),
+        Err(error) => error.to_string(),
+    }
+}
+
+#[test]
+fn options_out_of_range_are_refused_by_path() {
+    let zero = json!({ "kl": { "temperature": 0 } });
+    assert_eq!(refusal(zero), "kl.temperature: expected a number above 0, got 0");
+    let weight = json!({ "kl": { "weight": -1 } });
+    assert_eq!(refusal(weight), "kl.weight: expected a finite number of 0 or more, got -1");
+    let smoothing = json!({ "crossEntropy": { "labelSmoothing": 1 } });
+    assert_eq!(refusal(smoothing), "crossEntropy.labelSmoothing: expected a number of at least 0 and below 1, got 1");
+    let weights = json!({ "crossEntropy": { "labelWeights": [1, -2] } });
+    assert_eq!(refusal(weights), "crossEntropy.labelWeights.1: expected a number of 0 or more, got -2");
+    let none = json!({ "kl": { "weight": 0 } });
+    assert!(refusal(none).starts_with("expected at least one loss with a weight above 0"));
+    assert!(refusal(json!({})).starts_with("expected at least one loss"));
+    assert!(refusal(json!({ "kl": { "temprature": 2 } })).contains("temprature"));
+    assert!(refusal(json!({ "kll": {} })).contains("kll"));
+    assert!(refusal(json!({ "kl": { "temperature": "hot" } })).contains("expected a number"));
+    let schedule = json!({ "binaryKl": { "temperature": { "linear": { "from": 1, "to": 0, "steps": 5 } } } });
+    assert_eq!(refusal(schedule), "binaryKl.temperature.linear.to: expected a number above 0, got 0");
+}
+
+fn given() -> Given {
+    Given { classes: 5, teacher_classes: Some(5), teacher_dense: true, labels: LabelKind::Single }
+}
+
+#[test]
+fn a_run_that_cannot_give_what_a_loss_needs_is_refused_by_its_name() {
+    let both = losses(json!({ "crossEntropy": {}, "kl": {} }));
+    assert!(both.check(&given()).is_ok());
+    let message = |losses: &Losses, given: Given| losses.check(&given).unwrap_err().to_string();
+    let text = message(&both, Given { labels: LabelKind::None, ..given() });
+    assert_eq!(text, "crossEntropy: expected one label a row in the data, got no labels");
+    assert!(message(&both, Given { teacher_classes: None, ..given() }).starts_with("kl: expected a teacher"));
+    let text = message(&both, Given { teacher_classes: Some(6), ..given() });
+    assert_eq!(text, "kl: expected a teacher of the student's 5 classes, got one of 6");
+    assert!(message(&both, Given { classes: 1, teacher_classes: Some(1), ..given() }).contains("at least 2 classes"));
+    let dense = losses(json!({ "logitMse": {} }));
+    assert!(
+        message(&dense, Given { teacher_dense: false, ..given() }).starts_with("logitMse: expected a teacher that")
+    );
+    let weights = losses(json!({ "crossEntropy": { "labelWeights": [1, 1] } }));
+    assert_eq!(message(&weights, given()), "crossEntropy.labelWeights: expected 5 numbers, one a class, got 2");
+    assert!(message(&losses(json!({ "mse": {} })), given()).starts_with("mse: expected real numbers"));
+}
+
+#[test]
+fn numbers_that_are_not_finite_are_named_by_row() {
+    let both = losses(json!({ "crossEntropy": {}, "kl": { "temperature": 2 } }));
+    let mut bad = Case::new(4, 50, 2.0);
+    for value in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
+        bad.student[2 * 50 + 7] = value;
+        for precision in [Precision::F64, Precision::F32] {
+            let error = bad.try_run(&both, precision).unwrap_err();
+            assert_eq!((error.code, error.path.as_str()), (Code::NotFinite, "student.logits"));
+            assert!(error.message.contains("in row 2, class 7"), "{error}");
+        }
+    }
+    for (name, losses) in every().into_iter().filter(|(_, losses)| losses.needs_teacher()) {
+        for value in [f64::NAN, f64::INFINITY] {
+            let mut bad = Case::new(4, 50, 2.0);
+            bad.teachers[0].0[50 + 9] = value;
+            let error = bad.try_run(&losses, Precision::F32).unwrap_err();
+            assert_eq!((error.code, error.path.as_str()), (Code::NotFinite, "teacher.logits"), "{name}");
+            assert!(error.message.contains("in row 1, class 9"), "{name}: {error}");
+        }
+    }
+}
+
+#[test]
+fn labels_and_shapes_that_do_not_fit_are_refused() {
+    let both = losses(json!({ "crossEntropy": {}, "kl": {} }));
+    let mut case = Case::new(4, 5, 2.0);
+    case.labels[2] = 5;
+    let error = case.try_run(&both, Precision::F32).unwrap_err();
+    assert_eq!(error.to_string(), "labels: expected a class from 0 to 4, got 5 in row 2");
+    assert_eq!(error.code, Code::InvalidData);
+    let case = Case::new(4, 5, 2.0);
+    let short = Case::new(3, 5, 2.0).teachers(Precision::F32);
+    let error = case.against(&both, &short, Precision::F32).unwrap_err();
+    assert_eq!(error.code, Code::ShapeMismatch);
+    let mut weights = Case::new(4, 5, 2.0);
+    weights.row_weights = Some(vec![1.0, -1.0, 1.0, 1.0]);
+    assert!(weights.try_run(&both, Precision::F32).unwrap_err().message.contains("in row 1"));
+}

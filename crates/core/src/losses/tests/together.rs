@@ -1,0 +1,150 @@
+//! Several losses in one sweep, several teachers, weights and temperatures that move.
+
+use super::*;
+use crate::kernels::cpu::isa::on_each;
+
+fn four() -> Value {
+    json!({
+        "crossEntropy": { "weight": 0.5, "labelSmoothing": 0.1, "labelWeights": [1, 2, 0, 1, 1, 3, 1, 0.5, 1] },
+        "kl": { "weight": 2, "temperature": 2 },
+        "binaryKl": { "weight": 0.25, "temperature": 3 },
+        "logitMse": { "weight": 0.01 },
+    })
+}
+
+#[test]
+fn several_losses_in_one_sweep_equal_the_sum_of_each_alone() {
+    let mut case = Case::new(6, 9, 3.0);
+    case.row_weights = Some(vec![1.0, 0.5, 2.0, 1.0, 0.0, 1.5]);
+    let together = losses(four());
+    on_each(|isa| {
+        for precision in [Precision::F64, Precision::F32] {
+            let (mut value, mut gradient) = (0.0, vec![0.0; 54]);
+            for (name, options) in four().as_object().unwrap() {
+                let (one, more) = case.run(&losses(json!({ name: options })), precision);
+                value += one;
+                gradient.iter_mut().zip(more).for_each(|(sum, more)| *sum += more);
+            }
+            let (total, all) = case.run(&together, precision);
+            assert_near(isa.name(), &[total], &[value], 1e-6);
+            assert_near(isa.name(), &all, &gradient, 1e-6);
+        }
+    });
+}
+
+#[test]
+fn each_terms_norm_is_that_of_its_own_weighted_gradient() {
+    let case = Case::new(6, 700, 3.0);
+    let mut options = four();
+    options["crossEntropy"].as_object_mut().unwrap().remove("labelWeights");
+    let together = losses(options.clone());
+    for precision in [Precision::F64, Precision::F32] {
+        let plan = together.plan(&[&case.batch(&together, precision)]).unwrap();
+        let teachers = case.teachers(precision);
+        let (applied, gradient) = case.planned(&together, &teachers, &plan, precision, true).unwrap();
+        assert_near("with norms", &gradient, &case.run(&together, precision).1, 1e-6);
+        for (name, options) in options.as_object().unwrap() {
+            let (value, alone) = case.run(&losses(json!({ name: options })), precision);
+            let norm = alone.iter().map(|x| x * x).sum::<f64>().sqrt();
+            let term = &applied.terms[name.as_str()];
+            assert_near(name, &[term.gradient_norm.unwrap()], &[norm], 1e-5);
+            assert_near(name, &[term.value * term.weight], &[value], 1e-6);
+        }
+    }
+}
+
+#[test]
+fn temperatures_that_divide_each_other_share_their_exponentials_and_others_do_not() {
+    for temperature in [1.0, 2.0, 3.0, 4.0, 8.0, 9.0, 3.3, 0.5, 1.0 / 3.0] {
+        let both = losses(json!({ "crossEntropy": {}, "kl": { "temperature": temperature } }));
+        let case = Case::new(3, 131, 4.0);
+        let (value, gradient) = case.run(&both, Precision::F64);
+        on_each(|isa| {
+            let what = format!("temperature {temperature} {}", isa.name());
+            let (single_value, single) = case.run(&both, Precision::F32);
+            assert_near(&what, &[single_value], &[value], 1e-5);
+            assert_near(&what, &single, &gradient, 1e-5);
+        });
+    }
+}
+
+#[test]
+fn several_teachers_are_the_weighted_sum_of_each() {
+    let kl = losses(json!({ "crossEntropy": {}, "kl": { "temperature": 2 }, "logitMse": { "weight": 0.1 } }));
+    let mut case = Case::new(4, 12, 3.0);
+    let second = Case::new(4, 13, 3.0).student[..48].to_vec();
+    case.teachers = vec![(case.teachers[0].0.clone(), 0.3), (second, 0.7)];
+    let alone = |at: usize, precision| {
+        let mut one = case.clone();
+        one.teachers = vec![(case.teachers[at].0.clone(), 1.0)];
+        one.run(&kl, precision)
+    };
+    for precision in [Precision::F64, Precision::F32] {
+        let ((a, first), (b, second), (total, gradient)) =
+            (alone(0, precision), alone(1, precision), case.run(&kl, precision));
+        assert_near("value", &[total], &[0.3 * a + 0.7 * b], 1e-6);
+        let expected: Vec<f64> = first.iter().zip(&second).map(|(a, b)| 0.3 * a + 0.7 * b).collect();
+        assert_near("gradient", &gradient, &expected, 1e-6);
+        let plan = kl.plan(&[&case.batch(&kl, precision)]).unwrap();
+        let applied = case.planned(&kl, &case.teachers(precision), &plan, precision, true).unwrap().0;
+        assert_eq!(applied.terms.len(), 3);
+    }
+}
+
+#[test]
+fn weights_and_temperatures_follow_their_schedules() {
+    let moving = losses(json!({
+        "crossEntropy": { "weight": { "linear": { "from": 1, "to": 0, "steps": 4 } } },
+        "kl": { "weight": { "step": { "from": 1, "factor": 0.5, "every": 2 } }, "temperature": { "linear": { "from": 1, "to": 5, "steps": 4 } } },
+    }));
+    let at_two = losses(json!({ "crossEntropy": { "weight": 0.5 }, "kl": { "weight": 0.5, "temperature": 3 } }));
+    let case = Case::new(3, 5, 2.0);
+    for precision in [Precision::F64, Precision::F32] {
+        let batch = case.batch(&moving, precision);
+        let plan = moving.plan(&[&batch]).unwrap();
+        let mut tape = Tape::new(precision.engine());
+        let logits = tape.leaf(case.tensor(&case.student, precision));
+        let outputs = Outputs { logits, hidden: BTreeMap::new(), head_weight: None, buffer_updates: Vec::new() };
+        let applied = moving.apply(&mut tape, &outputs, &case.teachers(precision), &batch, &plan, 2, false).unwrap();
+        assert_near("total", &[applied.total], &[case.run(&at_two, precision).0], 1e-12);
+        assert_eq!(applied.terms["crossEntropy"].weight, 0.5);
+    }
+}
+
+#[test]
+fn the_figures_by_hand_come_out() {
+    let mut case = Case::new(1, 4, 1.0);
+    case.teachers[0].0 = vec![2.0, 1.0, 0.5, -1.0];
+    case.student = vec![1.0, 1.5, -0.5, 0.0];
+    case.labels = vec![0];
+    let of = |options: Value| case.run(&losses(options), Precision::F64);
+    for (options, expected) in [
+        (json!({ "crossEntropy": {} }), 1.1754902622),
+        (json!({ "crossEntropy": { "labelSmoothing": 0.1 } }), 1.2254902622),
+        (json!({ "kl": {} }), 0.2833101799),
+        (json!({ "kl": { "temperature": 2 } }), 0.3379399916),
+        (json!({ "kl": { "temperature": 4 } }), 0.3691546350),
+        (json!({ "kl": { "temperature": 2, "standardize": true } }), 0.2822801331),
+        (json!({ "logitMse": {} }), 0.8125),
+    ] {
+        assert!((of(options.clone()).0 - expected).abs() < 1e-10, "{options}");
+    }
+    let (value, gradient) = of(json!({ "crossEntropy": { "weight": 0.5 }, "kl": { "weight": 0.5, "temperature": 2 } }));
+    assert!((value - 0.7567151269).abs() < 1e-10);
+    let expected = [-0.4827054981, 0.3727949988, -0.0302962571, 0.1402067565];
+    assert!(gradient.iter().zip(expected).all(|(got, expected)| (got - expected).abs() < 1e-10), "{gradient:?}");
+}
+
+#[test]
+fn equal_logits_have_no_divergence_and_no_gradient() {
+    for options in
+        [json!({ "kl": { "temperature": 2 } }), json!({ "kl": { "standardize": true } }), json!({ "binaryKl": {} })]
+    {
+        let mut case = Case::new(3, 50, 5.0);
+        case.teachers[0].0 = case.student.clone();
+        on_each(|isa| {
+            let (value, gradient) = case.run(&losses(options.clone()), Precision::F32);
+            assert!(value.abs() < 1e-6 && largest(&gradient) < 1e-7, "{options} {}: {value}", isa.name());
+        });
+    }
+}

@@ -1,0 +1,77 @@
+//! Several teachers' distributions as one: ρ = Σ_j a_j softmax(v_j / T), v_j `[rows, classes]`, Σ_j a_j = 1.
+//!
+//! For `kl` its gradient is that of the weighted sum of losses; the value differs by a constant of the student.
+
+use super::{Soft, logits};
+use crate::error::{Candle, Error, Result};
+use crate::losses::row::{Ask, Row, Side, Softmax};
+use crate::tensor::{DType, Tensor};
+
+struct Mixture<'a> {
+    parts: &'a [(Tensor, f64)],
+    teachers: Vec<Softmax>,
+    student: Softmax,
+}
+
+impl<'a> Soft<'a> for Mixture<'a> {
+    fn divergence(&self, row: &Row) -> f64 {
+        let shares = || self.teachers.iter().zip(self.parts);
+        let parts: Vec<(&[f32], f64)> = shares()
+            .map(|(softmax, (_, share))| {
+                let (exponentials, scale) = row.exponentials(*softmax);
+                (exponentials, scale * share)
+            })
+            .collect();
+        let each = |class: usize| {
+            let p: f64 = parts.iter().map(|(exponentials, scale)| f64::from(exponentials[class]) * scale).sum();
+            if p > 0.0 { p * (p.ln() - row.log_probability(self.student, class)) } else { 0.0 }
+        };
+        (0..row.classes()).map(each).sum()
+    }
+
+    fn add(&self, row: &mut Row<'a, '_>, coefficient: f64) {
+        for (softmax, (_, share)) in self.teachers.iter().zip(self.parts) {
+            row.add_softmax(*softmax, coefficient * share);
+        }
+    }
+}
+
+pub(super) fn soft<'a>(
+    parts: &'a [(Tensor, f64)],
+    first: usize,
+    temperature: f64,
+    ask: &mut Ask,
+) -> (Box<dyn Soft<'a> + 'a>, Softmax) {
+    let student = ask.softmax(Side::Student, temperature);
+    let mut stored = |teacher: usize| {
+        let softmax = ask.softmax(Side::Teacher(first + teacher), temperature);
+        ask.stored(softmax)
+    };
+    let teachers = (0..parts.len()).map(&mut stored).collect();
+    (Box::new(Mixture { parts, teachers, student }), student)
+}
+
+pub(super) fn probabilities(parts: &[(Tensor, f64)], temperature: f64, dtype: DType) -> Result<Tensor> {
+    let mut sum: Option<Tensor> = None;
+    for (logits, share) in parts {
+        let p = (logits::probabilities(logits, temperature, dtype)? * *share).ok_or_internal()?;
+        sum = Some(match sum {
+            None => p,
+            Some(sum) => (sum + p).ok_or_internal()?,
+        });
+    }
+    sum.ok_or_else(|| Error::internal("a mixture of no teachers"))
+}
+
+/// Of all parts, which must agree; refuses a mixture that is none.
+pub(super) fn dims(parts: &[(Tensor, f64)]) -> Result<(usize, usize)> {
+    let Some((first, _)) = parts.first() else {
+        return Err(Error::config("teacher", "expected one or more, got none"));
+    };
+    let dims = logits::dims(first);
+    if let Some((other, _)) = parts.iter().find(|(other, _)| logits::dims(other) != dims) {
+        let message = format!("expected teachers of one shape, got {:?} beside {:?}", other.dims(), first.dims());
+        return Err(Error::shape("teacher.logits", message));
+    }
+    Ok(dims)
+}
