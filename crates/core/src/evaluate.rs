@@ -1,12 +1,14 @@
 //! A model on data whose answers are known.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
-use crate::batch::Labels;
-use crate::dataset::{BatchOptions, Dataset};
+use crate::dataset::{BatchOptions, Dataset, LabelColumn};
 use crate::error::Result;
+use crate::metrics::{Evaluator, Measure, Metrics};
 use crate::models::Model;
-use crate::tensor::read;
+use crate::tensor::{from_vec, read};
 
 /// Rows of one forward: big enough for the kernels, small enough to stay out of the way.
 const ROWS: usize = 256;
@@ -15,6 +17,7 @@ const ROWS: usize = 256;
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Evaluation {
+    /// The rows that count: those of weight 0 do not.
     pub rows: usize,
     /// Share of rows whose largest logit is the label.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -25,6 +28,9 @@ pub struct Evaluation {
     /// Share of rows where the largest logit is the teacher's too.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub agreement: Option<f64>,
+    /// Every other metric that was asked for, by name, beside these.
+    #[serde(flatten)]
+    pub metrics: BTreeMap<String, Measure>,
 }
 
 /// Logits of all rows, `[rows, classes]`, in the order of the data.
@@ -37,65 +43,47 @@ pub(crate) fn logits(model: &Model, data: &Dataset) -> Result<Vec<f32>> {
     Ok(all)
 }
 
-/// The model on every row; `teacher` are the teacher's logits of the same rows.
+/// The model on every row; `teacher` are the teacher's logits of the same rows, in their order. Without them the data
+/// may bring their own.
 pub fn evaluate(model: &Model, data: &Dataset, teacher: Option<&[f32]>) -> Result<Evaluation> {
+    evaluate_with(model, data, teacher, &Metrics::default())
+}
+
+/// The same with further metrics.
+pub fn evaluate_with(model: &Model, data: &Dataset, teacher: Option<&[f32]>, more: &Metrics) -> Result<Evaluation> {
     let classes = model.network.classes();
-    let (mut right, mut agree, mut loss, mut rows) = (0usize, 0usize, 0f64, 0usize);
-    let (mut labelled, mut measured) = (false, false);
+    let has_teacher = has_teacher(data, teacher.is_some(), classes);
+    let labels = &data.columns().labels;
+    let mut evaluator = Evaluator::new(&more.clone().with_basics(labels, has_teacher), data, classes, has_teacher)?;
+    let mut rows = 0;
     for batch in data.batches(&BatchOptions::in_order(ROWS), 0)? {
         let batch = batch?;
         let logits = model.logits(&batch.inputs, &batch.ids)?;
-        let logits = read::<f32>(&logits)?;
-        match &batch.labels {
-            Labels::Single(labels) => {
-                (labelled, measured) = (true, true);
-                for (row, label) in logits.chunks(classes).zip(labels) {
-                    right += usize::from(largest(row) == *label as usize);
-                    loss += negative_log_likelihood(row, *label as usize);
-                }
-            }
-            Labels::Several(targets) => {
-                measured = true;
-                let targets = read::<f32>(targets)?;
-                let sum: f64 = logits.iter().zip(targets.iter()).map(|(z, y)| binary(*z as f64, *y as f64)).sum();
-                loss += sum / classes as f64;
-            }
-            Labels::Real(targets) => {
-                measured = true;
-                let targets = read::<f32>(targets)?;
-                let sum: f64 = logits.iter().zip(targets.iter()).map(|(z, y)| ((z - y) as f64).powi(2)).sum();
-                loss += sum / classes as f64;
-            }
-            Labels::None => {}
-        }
-        if let Some(teacher) = teacher {
-            let of_batch = &teacher[rows * classes..(rows + batch.rows()) * classes];
-            agree +=
-                logits.chunks(classes).zip(of_batch.chunks(classes)).filter(|(a, b)| largest(a) == largest(b)).count();
-        }
+        let of_batch = rows * classes..(rows + batch.rows()) * classes;
+        let teacher = match teacher {
+            Some(teacher) => Some(from_vec(teacher[of_batch].to_vec(), (batch.rows(), classes))?),
+            None => batch.teacher_logits.clone().filter(|_| has_teacher),
+        };
+        evaluator.add(&logits, &batch, teacher.as_ref())?;
         rows += batch.rows();
     }
-    let share = |count: usize| count as f64 / rows.max(1) as f64;
-    Ok(Evaluation {
-        rows,
-        accuracy: labelled.then(|| share(right)),
-        loss: measured.then(|| loss / rows.max(1) as f64),
-        agreement: teacher.map(|_| share(agree)),
-    })
+    let mut metrics = evaluator.measures();
+    let loss = match labels {
+        LabelColumn::None => "",
+        LabelColumn::Single { .. } => "crossEntropy",
+        LabelColumn::Several { .. } => "binaryCrossEntropy",
+        LabelColumn::Real { .. } => "meanSquaredError",
+    };
+    let mut number = |name: &str| metrics.remove(name).and_then(|measure| measure.number());
+    let (accuracy, loss, agreement) = (number("accuracy"), number(loss), number("agreement"));
+    Ok(Evaluation { rows: evaluator.rows(), accuracy, loss, agreement, metrics })
 }
 
-/// The largest entry; ties go to the lower index.
-fn largest(row: &[f32]) -> usize {
-    (1..row.len()).fold(0, |best, class| if row[class] > row[best] { class } else { best })
+/// Refuses, by name, metrics that these data cannot give.
+pub(crate) fn check(metrics: &Metrics, data: &Dataset, teacher: bool, classes: usize) -> Result<()> {
+    Evaluator::new(metrics, data, classes, has_teacher(data, teacher, classes)).map(|_| ())
 }
 
-fn negative_log_likelihood(row: &[f32], label: usize) -> f64 {
-    let max = row.iter().copied().fold(f32::NEG_INFINITY, f32::max) as f64;
-    let sum: f64 = row.iter().map(|logit| (*logit as f64 - max).exp()).sum();
-    max + sum.ln() - row[label] as f64
-}
-
-/// Cross entropy of one class that is or is not there, from its logit.
-fn binary(z: f64, y: f64) -> f64 {
-    z.max(0.0) - z * y + (-z.abs()).exp().ln_1p()
+fn has_teacher(data: &Dataset, given: bool, classes: usize) -> bool {
+    given || data.teacher_classes() == Some(classes)
 }

@@ -10,6 +10,7 @@ use crate::dataset::Augment;
 use crate::error::{Error, Result};
 use crate::learning_rate::Schedule;
 use crate::losses::LossesOptions;
+use crate::metrics::Metrics;
 use crate::optimizers::OptimizerOptions;
 
 /// Options of `train` and `distill` besides models and data.
@@ -67,6 +68,9 @@ pub struct TrainOptions {
     /// Which parameters the student has in the end: those of the last step, or of the best validation.
     #[serde(default)]
     pub keep: Keep,
+    /// Metrics of the validation beside accuracy, loss and agreement: `{ calibrationError: { bins: 15 } }`.
+    #[serde(default, skip_serializing_if = "Metrics::is_empty")]
+    pub metrics: Metrics,
     /// What "best" means. Default: accuracy for one label a row, else the loss.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub metric: Option<MetricChoice>,

@@ -39,6 +39,11 @@ impl BatchOptions {
         BatchOptions { batch_size, shuffle: false, ..BatchOptions::default() }
     }
 
+    /// Augments a batch in place; its tensors have no other reader yet.
+    pub(crate) fn augment(&self, batch: &Batch) -> Result<()> {
+        self.augment.apply(batch, self.seed, "main").map_err(|error| error.at("augment"))
+    }
+
     /// Batches of one epoch over `rows` rows.
     pub fn count(&self, rows: usize) -> Result<usize> {
         if self.batch_size == 0 {
@@ -129,7 +134,7 @@ impl Batches {
 
     fn make(&self, index: usize) -> Result<Batch> {
         let batch = self.dataset.batch(&self.positions(index), self.epoch)?;
-        self.options.augment.apply(&batch, self.options.seed, "main").map_err(|error| error.at("augment"))?;
+        self.options.augment(&batch)?;
         Ok(batch)
     }
 }

@@ -9,7 +9,7 @@ mod binary_cross_entropy;
 mod calibration_error;
 mod confusion;
 mod cross_entropy;
-mod evaluation;
+mod evaluator;
 mod exact_match;
 mod macro_f1;
 mod mean_squared_error;
@@ -24,7 +24,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 
-pub use evaluation::Evaluation;
+pub use evaluator::Evaluator;
 pub use per_class::ClassMeasure;
 pub use rows::{Rows, Truth};
 
@@ -43,6 +43,10 @@ macro_rules! registry {
         pub const NAMES: &[&str] = &[$($key,)*];
 
         impl Metrics {
+            pub fn is_empty(&self) -> bool {
+                self.chosen().is_empty()
+            }
+
             /// The metrics that were chosen, in the order of the registry.
             fn chosen(&self) -> Vec<(&'static str, &dyn Metric)> {
                 let mut chosen: Vec<(&'static str, &dyn Metric)> = Vec::new();
@@ -114,7 +118,7 @@ pub trait Accumulator: Send {
 }
 
 /// What a metric says.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum Measure {
     Number(f64),

@@ -148,7 +148,7 @@ fn data(labels: LabelColumn) -> Dataset {
 #[test]
 fn evaluation_streams_over_batches_and_leaves_out_masked_rows() {
     let data = data(LabelColumn::Single { values: LABELS.to_vec(), classes: Some(3) });
-    let mut evaluation = Evaluation::new(&Metrics::fitting(&data, true), &data, 3, true).unwrap();
+    let mut evaluation = Evaluator::new(&Metrics::fitting(&data.columns().labels, true), &data, 3, true).unwrap();
     let logits: Vec<f32> = LOGITS.iter().map(|z| *z as f32).collect();
     for (at, batch) in data.batches(&BatchOptions::in_order(3), 0).unwrap().enumerate() {
         let batch: Batch = batch.unwrap();
@@ -168,7 +168,7 @@ fn metrics_that_the_data_cannot_give_are_refused_by_name() {
     let classes = data(LabelColumn::Single { values: LABELS.to_vec(), classes: Some(3) });
     let refused = |options: serde_json::Value| {
         let metrics: Metrics = serde_json::from_value(options).unwrap();
-        Evaluation::new(&metrics, &classes, 3, false).err().unwrap().to_string()
+        Evaluator::new(&metrics, &classes, 3, false).err().unwrap().to_string()
     };
     assert_eq!(refused(json!({ "agreement": {} })), "agreement: expected a teacher, got none");
     assert_eq!(refused(json!({ "microF1": {} })), "microF1: expected several labels a row, got none");
@@ -183,7 +183,8 @@ fn metrics_that_the_data_cannot_give_are_refused_by_name() {
     let unknown = serde_json::from_value::<Metrics>(json!({ "acuracy": {} })).unwrap_err().to_string();
     assert!(unknown.contains("unknown field `acuracy`"), "{unknown}");
 
-    let mut evaluation = Evaluation::new(&Metrics::fitting(&classes, false), &classes, 2, false).unwrap();
+    let mut evaluation =
+        Evaluator::new(&Metrics::fitting(&classes.columns().labels, false), &classes, 2, false).unwrap();
     let batch = classes.batch(&[0], 0).unwrap();
     let error = evaluation.add(&from_vec(vec![0f32; 3], (1, 3)).unwrap(), &batch, None).unwrap_err();
     assert_eq!(error.to_string(), "outputs: expected [1, 2], got [1, 3]");

@@ -27,7 +27,7 @@ pub(crate) struct Feed {
 
 enum Source {
     Dataset { dataset: Dataset, options: BatchOptions, batches: Option<Batches> },
-    Stream(Box<dyn Stream>),
+    Stream(Box<dyn Stream>, BatchOptions),
 }
 
 /// What is trained on in one optimizer step, and whether an epoch ends with it.
@@ -40,7 +40,7 @@ impl Feed {
     pub fn new(data: Data, options: BatchOptions, accumulate: usize) -> Feed {
         let source = match data {
             Data::Dataset(dataset) => Source::Dataset { dataset, options, batches: None },
-            Data::Stream(stream) => Source::Stream(stream),
+            Data::Stream(stream) => Source::Stream(stream, options),
         };
         Feed { source, accumulate, epoch: 0, used: 0 }
     }
@@ -51,7 +51,7 @@ impl Feed {
             Source::Dataset { dataset, options, .. } => {
                 Ok(Some(options.count(dataset.rows())?.div_ceil(self.accumulate) as u64))
             }
-            Source::Stream(_) => Ok(None),
+            Source::Stream(..) => Ok(None),
         }
     }
 
@@ -59,7 +59,7 @@ impl Feed {
     pub fn fingerprint(&self) -> Option<String> {
         match &self.source {
             Source::Dataset { dataset, .. } => Some(dataset.fingerprint()),
-            Source::Stream(_) => None,
+            Source::Stream(..) => None,
         }
     }
 
@@ -67,7 +67,7 @@ impl Feed {
     pub fn go_to(&mut self, epoch: u64, used: usize, cancel: &AtomicBool) -> Result<()> {
         match &mut self.source {
             Source::Dataset { batches, .. } => *batches = None,
-            Source::Stream(stream) => {
+            Source::Stream(stream, _) => {
                 for at in 0..used {
                     if stream.next(cancel)?.is_none() {
                         let message =
@@ -85,12 +85,11 @@ impl Feed {
     pub fn next(&mut self, cancel: &AtomicBool) -> Result<Option<Group>> {
         let mut group = Vec::with_capacity(self.accumulate);
         match &mut self.source {
-            Source::Stream(stream) => {
+            Source::Stream(stream, options) => {
                 while group.len() < self.accumulate {
-                    match stream.next(cancel)? {
-                        Some(batch) => group.push(batch),
-                        None => break,
-                    }
+                    let Some(batch) = stream.next(cancel)? else { break };
+                    options.augment(&batch)?;
+                    group.push(batch);
                 }
                 self.used += group.len();
                 Ok((!group.is_empty()).then_some(Group { batches: group, ends_epoch: false }))

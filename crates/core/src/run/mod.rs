@@ -92,7 +92,9 @@ impl Run {
         let before = pool.enter(|| {
             preflight::prove(&student, teacher.as_ref(), sample, validation.as_ref(), &options, &mut findings)
         })?;
-        let validation = validation.map(|data| pool.enter(|| Validation::new(data, teacher.as_ref()))).transpose()?;
+        let validation = validation
+            .map(|data| pool.enter(|| Validation::new(data, teacher.as_ref(), &options.metrics)))
+            .transpose()?;
         let labels = match &data {
             Data::Dataset(dataset) => dataset.label_kind(),
             Data::Stream(_) => LabelKind::Single,

@@ -8,6 +8,7 @@ use crate::batch::{Batch, Features, LabelKind};
 use crate::check::{Findings, TeacherRows, digest, teacher_knows};
 use crate::dataset::Dataset;
 use crate::error::{Error, Result};
+use crate::evaluate;
 use crate::learner::{StepNumbers, Teacher};
 use crate::losses::{Given, Losses};
 use crate::memory;
@@ -62,13 +63,13 @@ pub(crate) fn check(
             "expected a loss that compares with the teacher (kl, …), got none: use train without a teacher",
         ));
     }
+    if matches!(teacher, Some(Teacher::Column)) && !options.augment.is_empty() {
+        return Err(Error::config(
+            "augment",
+            "expected no augmentation beside cached teacher logits: they belong to the inputs as they are; give the teacher itself",
+        ));
+    }
     if let (Data::Dataset(dataset), Some(Teacher::Column)) = (data, teacher) {
-        if !options.augment.is_empty() {
-            return Err(Error::config(
-                "augment",
-                "expected no augmentation beside cached teacher logits: they belong to the inputs as they are; give the teacher itself",
-            ));
-        }
         if !dataset.has_teacher_logits() {
             return Err(Error::config(
                 "teacher",
@@ -97,6 +98,10 @@ pub(crate) fn check(
     }
     if let Some(validation) = validation {
         fits(student, validation, "validation")?;
+        let asked = matches!(teacher, Some(Teacher::Model(_)));
+        evaluate::check(&options.metrics, validation, asked, classes).map_err(|error| error.at("metrics"))?;
+    } else if !options.metrics.is_empty() {
+        return Err(Error::config("metrics", "expected validation data to compute them on, got none"));
     }
     let wants_validation = options.early_stop.is_some()
         || options.keep == crate::options::Keep::Best

@@ -2,13 +2,15 @@
 
 use crate::dataset::Dataset;
 use crate::error::{Error, Result};
-use crate::evaluate::{self, Evaluation, evaluate};
+use crate::evaluate::{self, Evaluation, evaluate_with};
 use crate::learner::Teacher;
+use crate::metrics::Metrics;
 use crate::models::Model;
 use crate::options::MetricChoice;
 
 pub(crate) struct Validation {
     pub data: Dataset,
+    metrics: Metrics,
     /// The teacher on the same rows.
     pub teacher: Option<Evaluation>,
     teacher_logits: Option<Vec<f32>>,
@@ -16,16 +18,19 @@ pub(crate) struct Validation {
 
 impl Validation {
     /// Asks the teacher about the rows, once.
-    pub fn new(data: Dataset, teacher: Option<&Teacher>) -> Result<Validation> {
+    pub fn new(data: Dataset, teacher: Option<&Teacher>, metrics: &Metrics) -> Result<Validation> {
         let (teacher, teacher_logits) = match teacher {
-            Some(Teacher::Model(model)) => (Some(evaluate(model, &data, None)?), Some(evaluate::logits(model, &data)?)),
+            Some(Teacher::Model(model)) => {
+                let logits = evaluate::logits(model, &data)?;
+                (Some(evaluate_with(model, &data, None, &metrics.without_teacher())?), Some(logits))
+            }
             Some(Teacher::Column) | None => (None, None),
         };
-        Ok(Validation { data, teacher, teacher_logits })
+        Ok(Validation { data, metrics: metrics.clone(), teacher, teacher_logits })
     }
 
     pub fn evaluate(&self, model: &Model) -> Result<Evaluation> {
-        evaluate(model, &self.data, self.teacher_logits.as_deref())
+        evaluate_with(model, &self.data, self.teacher_logits.as_deref(), &self.metrics)
     }
 
     /// The number that decides which validation is best: its name, its value, whether higher is better.

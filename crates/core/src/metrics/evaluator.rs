@@ -8,42 +8,63 @@ use crate::dataset::{Dataset, LabelColumn};
 use crate::error::{Error, Result};
 use crate::tensor::{Tensor, to_f64};
 
-pub struct Evaluation {
+pub struct Evaluator {
     running: Vec<(&'static str, Box<dyn Accumulator>)>,
     outputs: usize,
     rows: usize,
 }
 
 impl Metrics {
-    /// What is worth knowing about labels of this kind, and about a teacher where there is one.
-    pub fn fitting(data: &Dataset, teacher: bool) -> Metrics {
-        let mut metrics = Metrics::default();
-        match data.columns().labels {
+    /// These, and those that say most about labels of this kind: is it right, how far is it off, is it as the teacher?
+    pub fn with_basics(mut self, labels: &LabelColumn, teacher: bool) -> Metrics {
+        match labels {
             LabelColumn::None => {}
             LabelColumn::Single { .. } => {
-                metrics.accuracy = Some(Default::default());
-                metrics.cross_entropy = Some(Default::default());
+                self.accuracy.get_or_insert_default();
+                self.cross_entropy.get_or_insert_default();
+            }
+            LabelColumn::Several { .. } => {
+                self.binary_cross_entropy.get_or_insert_default();
+            }
+            LabelColumn::Real { .. } => {
+                self.mean_squared_error.get_or_insert_default();
+            }
+        }
+        if teacher && !matches!(labels, LabelColumn::Real { .. }) {
+            self.agreement.get_or_insert_default();
+        }
+        self
+    }
+
+    /// Those that need no teacher: for the teacher itself.
+    pub fn without_teacher(&self) -> Metrics {
+        Metrics { agreement: None, teacher_kl: None, ..self.clone() }
+    }
+
+    /// Whatever is worth knowing about labels of this kind, without a table.
+    pub fn fitting(labels: &LabelColumn, teacher: bool) -> Metrics {
+        let mut metrics = Metrics::default().with_basics(labels, teacher);
+        match labels {
+            LabelColumn::Single { .. } => {
                 metrics.macro_f1 = Some(Default::default());
                 metrics.calibration_error = Some(Default::default());
             }
             LabelColumn::Several { .. } => {
                 metrics.exact_match = Some(Default::default());
                 metrics.micro_f1 = Some(Default::default());
-                metrics.binary_cross_entropy = Some(Default::default());
             }
-            LabelColumn::Real { .. } => metrics.mean_squared_error = Some(Default::default()),
+            LabelColumn::None | LabelColumn::Real { .. } => {}
         }
-        if teacher && !matches!(data.columns().labels, LabelColumn::Real { .. }) {
-            metrics.agreement = Some(Default::default());
+        if metrics.agreement.is_some() {
             metrics.teacher_kl = Some(Default::default());
         }
         metrics
     }
 }
 
-impl Evaluation {
+impl Evaluator {
     /// Refuses, by name, a metric that these data or this model (`outputs` numbers a row) cannot give.
-    pub fn new(metrics: &Metrics, data: &Dataset, outputs: usize, teacher: bool) -> Result<Evaluation> {
+    pub fn new(metrics: &Metrics, data: &Dataset, outputs: usize, teacher: bool) -> Result<Evaluator> {
         let mut running = Vec::new();
         for (name, metric) in metrics.chosen() {
             let labels = &data.columns().labels;
@@ -60,7 +81,7 @@ impl Evaluation {
             metric.validate(outputs).map_err(|error| error.at(name))?;
             running.push((name, metric.start(outputs)));
         }
-        Ok(Evaluation { running, outputs, rows: 0 })
+        Ok(Evaluator { running, outputs, rows: 0 })
     }
 
     /// Counts the rows of a batch; those of weight 0 are left out.
