@@ -8,6 +8,9 @@
 //!
 //! Source: PyTorch's `conv1d`. Where we differ: nowhere.
 
+use serde_json::json;
+
+use super::{Operation, Sample};
 use crate::error::{Error, Result};
 use crate::ops::conv2d::{self, Conv2d, Plan};
 use crate::tape::{Tape, Value};
@@ -47,35 +50,33 @@ fn plan(x: &[usize], w: &[usize], b: Option<&[usize]>, options: &Conv1d) -> Resu
     Plan::new(&[rows, channels, 1, length], &[outputs, inputs, 1, kernel], b, &options)
 }
 
+pub(crate) const OPERATION: Operation = Operation {
+    name: "conv1d",
+    case: |tape, inputs, options| {
+        let w = inputs.get("weight")?;
+        let options = Conv1d {
+            stride: super::option(options, "stride")?.unwrap_or(1),
+            padding: super::option(options, "padding")?.unwrap_or(w.dims().last().map_or(0, |size| size / 2)),
+            dilation: super::option(options, "dilation")?.unwrap_or(1),
+            groups: super::option(options, "groups")?.unwrap_or(1),
+        };
+        conv1d(tape, inputs.get("x")?, w, inputs.find("bias"), &options)
+    },
+    samples: || {
+        let sample = |x: [usize; 3], w: [usize; 3], options: serde_json::Value| {
+            Sample::of(&[("x", &x), ("weight", &w), ("bias", &w[..1])]).options(options).terms(x[0] * x[2])
+        };
+        vec![
+            sample([3, 4, 131], [6, 4, 3], json!({})),
+            sample([1, 1, 1], [2, 1, 1], json!({})),
+            sample([2, 4, 20], [6, 2, 3], json!({ "stride": 2, "padding": 2, "dilation": 2, "groups": 2 })),
+        ]
+    },
+};
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ops::testing::{assert_golden, assert_kernel, assert_slopes, normal};
-
-    #[test]
-    fn equals_pytorch() {
-        assert_golden("conv1d", &["x", "weight", "bias"], |tape, v, _| {
-            conv1d(tape, &v[0], &v[1], Some(&v[2]), &Conv1d { padding: 1, ..Conv1d::default() })
-        });
-    }
-
-    #[test]
-    fn kernels_equal_the_reference() {
-        for (length, options) in [
-            (131, Conv1d { padding: 1, ..Conv1d::default() }),
-            (20, Conv1d { stride: 2, padding: 2, dilation: 2, groups: 2 }),
-        ] {
-            let inputs = [normal(1, &[3, 4, length]), normal(2, &[6, 4 / options.groups, 3]), normal(3, &[6])];
-            assert_kernel("conv1d", 400, &inputs, |tape, v| conv1d(tape, &v[0], &v[1], Some(&v[2]), &options));
-        }
-    }
-
-    #[test]
-    fn slopes_are_those_of_differences() {
-        let options = Conv1d { stride: 2, padding: 1, dilation: 2, groups: 1 };
-        let inputs = [normal(1, &[2, 3, 9]), normal(2, &[4, 3, 3]), normal(3, &[4])];
-        assert_slopes("conv1d", &inputs, |tape, v| conv1d(tape, &v[0], &v[1], Some(&v[2]), &options));
-    }
 
     #[test]
     fn says_what_does_not_fit() {

@@ -12,6 +12,9 @@
 //! Source: Dumoulin, Visin, "A guide to convolution arithmetic for deep learning", 2016, arXiv:1603.07285;
 //! PyTorch's `conv2d`. Where we differ: nowhere.
 
+use serde_json::json;
+
+use super::{Operation, Sample};
 use crate::error::{Candle, Error, Result};
 use crate::kernels::cpu::conv2d as kernel;
 use crate::ops::window::Window;
@@ -252,84 +255,56 @@ fn plus(sum: Option<Tensor>, part: Tensor) -> Result<Tensor> {
     }
 }
 
+pub(crate) const OPERATION: Operation = Operation {
+    name: "conv2d",
+    case: |tape, inputs, options| {
+        let w = inputs.get("weight")?;
+        let half = [0, 1].map(|axis| w.dims().get(axis + 2).map_or(0, |size| size / 2));
+        let options = Conv2d {
+            stride: super::pair(options, "stride")?.unwrap_or([1, 1]),
+            padding: super::pair(options, "padding")?.unwrap_or(half),
+            dilation: super::pair(options, "dilation")?.unwrap_or([1, 1]),
+            groups: super::option(options, "groups")?.unwrap_or(1),
+        };
+        conv2d(tape, inputs.get("x")?, w, inputs.find("bias"), &options)
+    },
+    samples: || {
+        let sample = |x: [usize; 4], w: [usize; 4], options: serde_json::Value| {
+            // Sums: of the output over a window, of the weight's gradient over all images and pixels.
+            let terms = (w[0] * w[2] * w[3]).max(w[1] * w[2] * w[3]).max(x[0] * x[2] * x[3]);
+            Sample::of(&[("x", &x), ("weight", &w), ("bias", &w[..1])]).options(options).terms(terms)
+        };
+        vec![
+            sample([2, 3, 8, 8], [4, 3, 3, 3], json!({})),
+            sample([3, 1, 28, 28], [4, 1, 3, 3], json!({})),
+            sample([9, 4, 14, 14], [8, 4, 3, 3], json!({})),
+            sample([2, 16, 32, 32], [32, 16, 3, 3], json!({})),
+            sample([1, 2, 5, 131], [3, 2, 3, 3], json!({})),
+            sample([1, 5, 1, 9], [7, 5, 1, 3], json!({})),
+            sample([40, 2, 7, 7], [3, 2, 3, 3], json!({})),
+            sample([2, 3, 9, 7], [5, 3, 1, 1], json!({})),
+            sample([2, 3, 9, 7], [5, 3, 2, 5], json!({ "padding": [0, 3] })),
+            sample([2, 3, 9, 8], [5, 3, 3, 3], json!({ "stride": 2 })),
+            sample([1, 3, 11, 19], [9, 3, 3, 2], json!({ "stride": [3, 2], "padding": [2, 0] })),
+            sample([2, 2, 11, 12], [17, 2, 3, 3], json!({ "dilation": [2, 3], "padding": [2, 1] })),
+            sample(
+                [2, 4, 5, 6],
+                [4, 2, 3, 2],
+                json!({ "stride": [2, 1], "padding": [1, 2], "dilation": [1, 2], "groups": 2 }),
+            ),
+            sample([2, 6, 7, 7], [12, 2, 3, 3], json!({ "groups": 3 })),
+            sample([2, 4, 7, 9], [4, 1, 3, 3], json!({ "groups": 4, "stride": [2, 1] })),
+            sample([2, 3, 5, 5], [2, 3, 5, 5], json!({ "padding": 0 })),
+            sample([1, 2, 6, 6], [2, 2, 1, 1], json!({ "stride": [2, 3] })),
+            sample([1, 2, 2, 2], [2, 2, 3, 3], json!({ "stride": 4, "padding": 2 })),
+            Sample::of(&[("x", &[2, 3, 5, 5]), ("weight", &[2, 3, 3, 3])]).terms(50),
+        ]
+    },
+};
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ops::testing::{assert_golden, assert_kernel, assert_slopes, normal};
-
-    #[test]
-    fn equals_pytorch() {
-        assert_golden("conv2d", &["x", "weight", "bias"], |tape, inputs, case| {
-            let number = |name: &str, default: u64| case["options"][name].as_u64().unwrap_or(default) as usize;
-            let options = Conv2d {
-                stride: [number("stride", 1); 2],
-                padding: [number("padding", 1); 2],
-                groups: number("groups", 1),
-                ..Conv2d::default()
-            };
-            conv2d(tape, &inputs[0], &inputs[1], Some(&inputs[2]), &options)
-        });
-    }
-
-    fn case(x: [usize; 4], w: [usize; 4], options: Conv2d) -> ([Tensor; 3], Conv2d, usize) {
-        let inputs = [normal(1, &x), normal(2, &w), normal(3, &w[..1])];
-        let terms = (w[1] * w[2] * w[3] * 4).max(x[0] * x[2] * x[3]);
-        (inputs, options, terms)
-    }
-
-    fn cases() -> Vec<([Tensor; 3], Conv2d, usize)> {
-        let same = Conv2d { padding: [1, 1], ..Conv2d::default() };
-        vec![
-            case([2, 3, 8, 8], [4, 3, 3, 3], same),
-            case([3, 1, 28, 28], [4, 1, 3, 3], same),
-            case([5, 4, 14, 14], [8, 4, 3, 3], same),
-            case([2, 16, 32, 32], [32, 16, 3, 3], same),
-            case([1, 2, 5, 131], [3, 2, 3, 3], same),
-            case([1, 5, 1, 9], [7, 5, 1, 3], Conv2d { padding: [0, 1], ..Conv2d::default() }),
-            case([2, 3, 9, 7], [5, 3, 1, 1], Conv2d::default()),
-            case([2, 3, 9, 7], [5, 3, 2, 5], Conv2d { padding: [0, 3], ..Conv2d::default() }),
-            case([2, 3, 9, 8], [5, 3, 3, 3], Conv2d { stride: [2, 2], padding: [1, 1], ..Conv2d::default() }),
-            case([1, 3, 11, 19], [9, 3, 3, 2], Conv2d { stride: [3, 2], padding: [2, 0], ..Conv2d::default() }),
-            case([2, 2, 11, 12], [17, 2, 3, 3], Conv2d { dilation: [2, 3], padding: [2, 1], ..Conv2d::default() }),
-            case([2, 6, 7, 7], [12, 2, 3, 3], Conv2d { groups: 3, padding: [1, 1], ..Conv2d::default() }),
-            case(
-                [2, 4, 7, 9],
-                [4, 1, 3, 3],
-                Conv2d { groups: 4, stride: [2, 1], padding: [1, 1], ..Conv2d::default() },
-            ),
-            case([2, 3, 5, 5], [2, 3, 5, 5], Conv2d::default()),
-            case([1, 2, 6, 6], [2, 2, 1, 1], Conv2d { stride: [2, 3], ..Conv2d::default() }),
-            case([1, 2, 2, 2], [2, 2, 3, 3], Conv2d { stride: [4, 4], padding: [2, 2], ..Conv2d::default() }),
-        ]
-    }
-
-    #[test]
-    fn kernels_equal_the_reference() {
-        for (inputs, options, terms) in cases() {
-            let what = format!("{:?} {:?} {options:?}", inputs[0].dims(), inputs[1].dims());
-            assert_kernel(&what, terms, &inputs, |tape, v| conv2d(tape, &v[0], &v[1], Some(&v[2]), &options));
-            assert_kernel(&what, terms, &inputs[..2], |tape, v| conv2d(tape, &v[0], &v[1], None, &options));
-        }
-    }
-
-    #[test]
-    fn slopes_are_those_of_differences() {
-        let odd = Conv2d { stride: [2, 1], padding: [1, 2], dilation: [1, 2], groups: 2 };
-        let inputs = [normal(1, &[2, 4, 5, 6]), normal(2, &[4, 2, 3, 2]), normal(3, &[4])];
-        assert_slopes("conv2d", &inputs, |tape, v| conv2d(tape, &v[0], &v[1], Some(&v[2]), &odd));
-    }
-
-    #[test]
-    fn an_input_used_twice_gets_both_gradients() {
-        let inputs = [normal(1, &[2, 2, 5, 5]), normal(2, &[2, 2, 3, 3])];
-        let same = Conv2d { padding: [1, 1], ..Conv2d::default() };
-        let twice = |tape: &mut Tape, v: &[Value]| {
-            let once = conv2d(tape, &v[0], &v[1], None, &same)?;
-            conv2d(tape, &once, &v[1], None, &same)
-        };
-        assert_slopes("twice", &inputs, twice);
-        assert_kernel("twice", 400, &inputs, twice);
-    }
 
     #[test]
     fn says_what_does_not_fit() {

@@ -11,11 +11,14 @@
 //! Source: Srivastava, Hinton, Krizhevsky, Sutskever, Salakhutdinov, "Dropout", 2014, JMLR 15; scaled while
 //! training as in PyTorch. Where we differ: the random numbers.
 
+use serde_json::json;
+
+use super::{Operation, Sample};
 use crate::error::{Candle, Error, Result};
 use crate::pool;
 use crate::random::Key;
 use crate::tape::{Tape, Value};
-use crate::tensor::{DType, Tensor, from_vec, read, uninit};
+use crate::tensor::{Tensor, from_vec, read, uninit};
 
 /// With rate 0 (evaluation) it is the identity.
 pub(crate) fn dropout(tape: &mut Tape, x: &Value, rate: f64, key: Key, sample_ids: &[u64]) -> Result<Value> {
@@ -59,11 +62,20 @@ fn masked(kernels: bool, x: &Tensor, rate: f32, key: Key, ids: &[u64]) -> Result
     x.mul(&mask).ok_or_internal()
 }
 
+pub(crate) const OPERATION: Operation = Operation {
+    name: "dropout",
+    case: |tape, inputs, options| {
+        let x = inputs.get("x")?;
+        let ids: Vec<u64> = (0..x.dims()[0] as u64).map(|row| 40 + 3 * row).collect();
+        dropout(tape, x, super::option(options, "rate")?.unwrap_or(0.5), Key::new(3), &ids)
+    },
+    samples: || vec![Sample::of(&[("x", &[3, 2, 131])]), Sample::of(&[("x", &[1, 9])]).options(json!({ "rate": 0.1 }))],
+};
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ops::testing::{assert_kernel, assert_slopes, normal};
-    use crate::tensor::to_f64;
+    use crate::tensor::{DType, to_f64};
 
     const IDS: [u64; 3] = [40, 7, 12];
 
@@ -71,13 +83,6 @@ mod tests {
         let value = Value::constant(x.to_dtype(DType::F32).unwrap());
         to_f64(dropout(&mut Tape::default(), &value, rate, Key::new(1).with("layers.1"), ids).unwrap().tensor())
             .unwrap()
-    }
-
-    #[test]
-    fn kernels_equal_the_reference() {
-        let x = [normal(1, &[3, 2, 131])];
-        assert_kernel("dropout", 1, &x, |tape, v| dropout(tape, &v[0], 0.3, Key::new(3), &IDS));
-        assert_slopes("dropout", &x, |tape, v| dropout(tape, &v[0], 0.3, Key::new(3), &IDS));
     }
 
     #[test]
@@ -100,13 +105,13 @@ mod tests {
 
     #[test]
     fn is_the_identity_at_rate_zero() {
-        let x = normal(1, &[3, 4]).to_dtype(DType::F32).unwrap();
+        let x = Tensor::arange(0f32, 12., &candle_core::Device::Cpu).and_then(|x| x.reshape((3, 4))).unwrap();
         assert_eq!(kept(&x, &IDS, 0.0), to_f64(&x).unwrap());
     }
 
     #[test]
     fn says_what_does_not_fit() {
-        let x = Value::constant(normal(1, &[2, 4]));
+        let x = crate::ops::zeros(&[2, 4]);
         let message =
             |rate, ids: &[u64]| dropout(&mut Tape::default(), &x, rate, Key::new(1), ids).unwrap_err().to_string();
         assert_eq!(message(1.0, &[1, 2]), "dropout.rate: expected a number from 0 to below 1, got 1");

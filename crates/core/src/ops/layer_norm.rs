@@ -11,6 +11,7 @@
 //! Source: Ba, Kiros, Hinton, "Layer Normalization", 2016, arXiv:1607.06450; PyTorch's `layer_norm`. Where we
 //! differ: nowhere.
 
+use super::{Operation, Sample};
 use crate::error::{Candle, Error, Result};
 use crate::kernels::cpu::norm::{self, Centre};
 use crate::tape::{Tape, Value};
@@ -112,38 +113,30 @@ mod plain {
     }
 }
 
+pub(crate) const OPERATION: Operation = Operation {
+    name: "layerNorm",
+    case: |tape, inputs, options| {
+        let epsilon = super::option(options, "epsilon")?.unwrap_or(1e-5);
+        layer_norm(tape, inputs.get("x")?, inputs.get("weight")?, inputs.get("bias")?, epsilon)
+    },
+    samples: || {
+        let shapes: [&[usize]; 4] = [&[2, 3, 5], &[1, 131], &[200, 64], &[33, 7]];
+        let sample = |shape: &[usize]| {
+            let width = &shape[shape.len() - 1..];
+            Sample::of(&[("x", shape), ("weight", width), ("bias", width)]).terms(shape.iter().product())
+        };
+        shapes.into_iter().map(sample).collect()
+    },
+};
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ops::testing::{assert_golden, assert_kernel, assert_slopes, normal};
-
-    fn inputs(shape: &[usize]) -> [Tensor; 3] {
-        let width = &shape[shape.len() - 1..];
-        [normal(1, shape).affine(2.0, 1.0).unwrap(), normal(2, width), normal(3, width)]
-    }
-
-    #[test]
-    fn equals_pytorch() {
-        assert_golden("layerNorm", &["x", "weight", "bias"], |tape, v, _| layer_norm(tape, &v[0], &v[1], &v[2], 1e-5));
-    }
-
-    #[test]
-    fn kernels_equal_the_reference() {
-        for shape in [&[2, 3, 5][..], &[1, 131], &[200, 64], &[33, 7]] {
-            let terms = shape.iter().product();
-            assert_kernel("layerNorm", terms, &inputs(shape), |tape, v| layer_norm(tape, &v[0], &v[1], &v[2], 1e-5));
-        }
-    }
-
-    #[test]
-    fn slopes_are_those_of_differences() {
-        assert_slopes("layerNorm", &inputs(&[3, 2, 5]), |tape, v| layer_norm(tape, &v[0], &v[1], &v[2], 1e-5));
-    }
 
     #[test]
     fn says_what_does_not_fit() {
-        let [x, w, b] = inputs(&[2, 3]).map(Value::constant);
-        let short = Value::constant(normal(1, &[2]));
+        let [x, w, b] = [&[2, 3][..], &[3], &[3]].map(crate::ops::zeros);
+        let short = crate::ops::zeros(&[2]);
         let error = layer_norm(&mut Tape::default(), &x, &w, &short, 1e-5).unwrap_err();
         assert_eq!(error.to_string(), "layerNorm.bias: expected [3], got [2]");
         let error = layer_norm(&mut Tape::default(), &x, &short, &b, 1e-5).unwrap_err();

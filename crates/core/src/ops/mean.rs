@@ -6,6 +6,9 @@
 //!
 //! Source: PyTorch's `mean(axis)`. Where we differ: nowhere.
 
+use serde_json::json;
+
+use super::{Operation, Sample};
 use crate::error::{Candle, Error, Result};
 use crate::tape::{Tape, Value};
 
@@ -27,17 +30,11 @@ pub(crate) fn mean(tape: &mut Tape, x: &Value, axis: usize) -> Result<Value> {
     })
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::ops::testing::{assert_kernel, assert_slopes, normal};
-
-    #[test]
-    fn slopes_are_those_of_differences() {
-        for axis in 0..3 {
-            let x = [normal(1, &[2, 3, 4])];
-            assert_slopes("mean", &x, |tape, v| mean(tape, &v[0], axis));
-            assert_kernel("mean", 4, &x, |tape, v| mean(tape, &v[0], axis));
-        }
-    }
-}
+pub(crate) const OPERATION: Operation = Operation {
+    name: "mean",
+    case: |tape, inputs, options| mean(tape, inputs.get("x")?, super::option(options, "axis")?.unwrap_or(0)),
+    samples: || {
+        let sample = |axis: usize| Sample::of(&[("x", &[2, 3, 131])]).options(json!({ "axis": axis })).terms(131);
+        (0..3).map(sample).collect()
+    },
+};

@@ -28,8 +28,6 @@ pub(crate) mod pool2d;
 pub(crate) mod reshape;
 pub(crate) mod rms_norm;
 pub(crate) mod slice;
-#[cfg(test)]
-pub(crate) mod testing;
 pub(crate) mod transpose;
 pub(crate) mod window;
 
@@ -44,6 +42,22 @@ pub(crate) const REGISTRY: &[Operation] = &[
     activation::SIGMOID,
     add::OPERATION,
     matmul::OPERATION,
+    conv2d::OPERATION,
+    conv1d::OPERATION,
+    pool2d::MAX,
+    pool2d::AVERAGE,
+    pool2d::GLOBAL,
+    batch_norm::OPERATION,
+    layer_norm::OPERATION,
+    rms_norm::OPERATION,
+    embedding::OPERATION,
+    embedding::MEAN,
+    dropout::OPERATION,
+    concat::OPERATION,
+    reshape::OPERATION,
+    transpose::OPERATION,
+    slice::OPERATION,
+    mean::OPERATION,
 ];
 
 /// What a runner that knows no names needs: apply the operation to named inputs, with options as JSON.
@@ -83,6 +97,14 @@ pub(crate) fn option<T: DeserializeOwned>(options: &serde_json::Value, name: &st
     T::deserialize(given).map(Some).map_err(|error| Error::config(name, error.to_string()))
 }
 
+/// An option that is one number for rows and columns alike, or `[rows, columns]`.
+pub(crate) fn pair(options: &serde_json::Value, name: &str) -> Result<Option<[usize; 2]>> {
+    match options.get(name) {
+        Some(number) if number.is_u64() => Ok(option::<usize>(options, name)?.map(|size| [size, size])),
+        _ => option(options, name),
+    }
+}
+
 /// A case that tests make up: shapes and options.
 pub(crate) struct Sample {
     pub options: serde_json::Value,
@@ -118,6 +140,12 @@ impl Sample {
         self.terms = terms;
         self
     }
+}
+
+/// A constant to be refused.
+#[cfg(test)]
+pub(crate) fn zeros(dims: &[usize]) -> Value {
+    Value::constant(crate::tensor::from_vec(vec![0f32; dims.iter().product()], dims).unwrap())
 }
 
 #[cfg(test)]

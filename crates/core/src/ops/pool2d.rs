@@ -11,6 +11,9 @@
 //!
 //! Source: PyTorch's `max_pool2d` and `avg_pool2d` (`count_include_pad`). Where we differ: nowhere.
 
+use serde_json::json;
+
+use super::{Operation, Sample};
 use crate::error::{Candle, Error, Result};
 use crate::kernels::cpu::pool2d as kernel;
 use crate::ops::window::Window;
@@ -204,80 +207,78 @@ impl Plan {
     }
 }
 
+pub(crate) const MAX: Operation = Operation {
+    name: "maxPool2d",
+    case: |tape, inputs, options| max_pool2d(tape, inputs.get("x")?, &given(options)?),
+    samples,
+};
+
+pub(crate) const AVERAGE: Operation = Operation {
+    name: "avgPool2d",
+    case: |tape, inputs, options| avg_pool2d(tape, inputs.get("x")?, &given(options)?),
+    samples,
+};
+
+pub(crate) const GLOBAL: Operation = Operation {
+    name: "globalAvgPool",
+    case: |tape, inputs, _| global_avg_pool(tape, inputs.get("x")?),
+    samples: || vec![Sample::of(&[("x", &[2, 3, 7, 131])]).terms(917), Sample::of(&[("x", &[1, 2, 5])]).terms(5)],
+};
+
+fn given(options: &serde_json::Value) -> Result<Pool2d> {
+    let kernel = super::pair(options, "size")?.unwrap_or([2, 2]);
+    Ok(Pool2d {
+        kernel,
+        stride: super::pair(options, "stride")?.unwrap_or(kernel),
+        padding: super::pair(options, "padding")?.unwrap_or([0, 0]),
+    })
+}
+
+fn samples() -> Vec<Sample> {
+    let sample = |x: [usize; 4], options| Sample::of(&[("x", &x)]).options(options).terms(16);
+    vec![
+        sample([2, 3, 6, 8], json!({})),
+        sample([1, 1, 7, 131], json!({})),
+        sample([200, 2, 9, 7], json!({})),
+        sample([3, 2, 9, 7], json!({ "size": 3, "stride": 2, "padding": 1 })),
+        sample([2, 1, 5, 5], json!({ "size": [3, 2], "stride": 1, "padding": [1, 0] })),
+        sample([1, 2, 1, 17], json!({ "size": [1, 4], "stride": [1, 3], "padding": [0, 2] })),
+        sample([2, 2, 4, 4], json!({ "size": 4 })),
+    ]
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ops::testing::{assert_golden, assert_kernel, assert_slopes, normal};
-
-    fn options(case: &serde_json::Value) -> Pool2d {
-        let number = |name: &str, default: u64| case["options"][name].as_u64().unwrap_or(default) as usize;
-        let (size, stride, padding) = (number("size", 2), number("stride", 2), number("padding", 0));
-        Pool2d { kernel: [size; 2], stride: [stride; 2], padding: [padding; 2] }
-    }
-
-    #[test]
-    fn equals_pytorch() {
-        assert_golden("maxPool2d", &["x"], |tape, inputs, case| max_pool2d(tape, &inputs[0], &options(case)));
-        assert_golden("avgPool2d", &["x"], |tape, inputs, case| avg_pool2d(tape, &inputs[0], &options(case)));
-    }
-
-    const SHAPES: [([usize; 4], Pool2d); 6] = [
-        ([2, 3, 6, 8], Pool2d { kernel: [2, 2], stride: [2, 2], padding: [0, 0] }),
-        ([1, 1, 7, 131], Pool2d { kernel: [2, 2], stride: [2, 2], padding: [0, 0] }),
-        ([3, 2, 9, 7], Pool2d { kernel: [3, 3], stride: [2, 2], padding: [1, 1] }),
-        ([2, 1, 5, 5], Pool2d { kernel: [3, 2], stride: [1, 1], padding: [1, 0] }),
-        ([1, 2, 1, 17], Pool2d { kernel: [1, 4], stride: [1, 3], padding: [0, 2] }),
-        ([2, 2, 4, 4], Pool2d { kernel: [4, 4], stride: [4, 4], padding: [0, 0] }),
-    ];
-
-    #[test]
-    fn kernels_equal_the_reference() {
-        for (shape, options) in SHAPES {
-            let x = [normal(1, &shape)];
-            assert_kernel("max", 4, &x, |tape, x| max_pool2d(tape, &x[0], &options));
-            assert_kernel("avg", 16, &x, |tape, x| avg_pool2d(tape, &x[0], &options));
-        }
-        assert_kernel("global", 1024, &[normal(1, &[2, 3, 7, 131])], |tape, x| global_avg_pool(tape, &x[0]));
-    }
-
-    #[test]
-    fn slopes_are_those_of_differences() {
-        for (shape, options) in [SHAPES[2], SHAPES[3]] {
-            let x = [normal(1, &shape)];
-            assert_slopes("max", &x, |tape, x| max_pool2d(tape, &x[0], &options));
-            assert_slopes("avg", &x, |tape, x| avg_pool2d(tape, &x[0], &options));
-        }
-        assert_slopes("global", &[normal(1, &[2, 3, 3, 4])], |tape, x| global_avg_pool(tape, &x[0]));
-    }
+    use crate::tape::Engine;
+    use crate::tensor::{item, to_f64};
 
     #[test]
     fn the_first_of_equal_entries_gets_the_gradient() {
-        use crate::tape::Engine;
         for engine in [Engine::Reference, Engine::Kernels] {
             let mut tape = Tape::new(engine);
             let x = tape.leaf(Tensor::ones((1, 1, 2, 2), candle_core::DType::F32, &candle_core::Device::Cpu).unwrap());
             let y = max_pool2d(&mut tape, &x, &Pool2d::square(2)).unwrap();
             let seed = y.tensor().ones_like().unwrap();
             let mut gradients = tape.backward(vec![(y, seed)]).unwrap();
-            assert_eq!(crate::tensor::to_f64(&gradients.take(&x).unwrap()).unwrap(), [1.0, 0.0, 0.0, 0.0]);
+            assert_eq!(to_f64(&gradients.take(&x).unwrap()).unwrap(), [1.0, 0.0, 0.0, 0.0]);
         }
     }
 
     #[test]
     fn the_largest_shows_a_nan() {
-        use crate::tape::Engine;
         for engine in [Engine::Reference, Engine::Kernels] {
             let mut tape = Tape::new(engine);
-            let x = crate::tensor::from_vec(vec![1f32, f32::NAN, 3.0, 2.0], (1, 1, 2, 2)).unwrap();
+            let x = from_vec(vec![1f32, f32::NAN, 3.0, 2.0], (1, 1, 2, 2)).unwrap();
             let y = max_pool2d(&mut tape, &Value::constant(x), &Pool2d::square(2)).unwrap();
-            assert!(crate::tensor::item(y.tensor()).unwrap().is_nan());
+            assert!(item(y.tensor()).unwrap().is_nan());
         }
     }
 
     #[test]
     fn says_what_does_not_fit() {
         let mut tape = Tape::default();
-        let x = Value::constant(normal(1, &[1, 1, 4, 4]));
+        let x = crate::ops::zeros(&[1, 1, 4, 4]);
         let wide = Pool2d { kernel: [2, 2], stride: [2, 2], padding: [2, 0] };
         let error = max_pool2d(&mut tape, &x, &wide).unwrap_err();
         assert_eq!(error.to_string(), "maxPool2d.padding: expected at most half of the kernel [2, 2], got [2, 0]");

@@ -6,6 +6,9 @@
 //!
 //! Source: PyTorch's `reshape` and `flatten`. Where we differ: nowhere.
 
+use serde_json::json;
+
+use super::{Operation, Sample};
 use crate::error::{Candle, Error, Result};
 use crate::tape::{Tape, Value};
 
@@ -34,21 +37,25 @@ pub(crate) fn flatten(tape: &mut Tape, x: &Value, axis: usize) -> Result<Value> 
     reshape(tape, x, &shape)
 }
 
+pub(crate) const OPERATION: Operation = Operation {
+    name: "reshape",
+    case: |tape, inputs, options| match super::option(options, "flatten")? {
+        Some(axis) => flatten(tape, inputs.get("x")?, axis),
+        None => reshape(tape, inputs.get("x")?, &[4, 6]),
+    },
+    samples: || {
+        let sample = || Sample::of(&[("x", &[2, 3, 4])]);
+        vec![sample(), sample().options(json!({ "flatten": 1 })), sample().options(json!({ "flatten": 0 }))]
+    },
+};
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ops::testing::{assert_kernel, assert_slopes, normal};
-
-    #[test]
-    fn slopes_are_those_of_differences() {
-        let x = [normal(1, &[2, 3, 4])];
-        assert_slopes("reshape", &x, |tape, v| reshape(tape, &v[0], &[4, 6]));
-        assert_kernel("flatten", 1, &x, |tape, v| flatten(tape, &v[0], 1));
-    }
 
     #[test]
     fn says_what_does_not_fit() {
-        let x = Value::constant(normal(1, &[2, 3]));
+        let x = crate::ops::zeros(&[2, 3]);
         let error = reshape(&mut Tape::default(), &x, &[4, 2]).unwrap_err();
         assert_eq!(error.to_string(), "reshape: expected as many numbers as [2, 3], got [4, 2]");
     }

@@ -11,6 +11,7 @@
 //! Source: Zhang, Sennrich, "Root Mean Square Layer Normalization", 2019, arXiv:1910.07467. Where we differ:
 //! nowhere.
 
+use super::{Operation, Sample};
 use crate::error::Result;
 use crate::kernels::cpu::norm::Centre;
 use crate::ops::layer_norm::{check, normalize};
@@ -21,27 +22,14 @@ pub(crate) fn rms_norm(tape: &mut Tape, x: &Value, w: &Value, epsilon: f64) -> R
     normalize(tape, "rmsNorm", x, w, None, epsilon, Centre::Zero)
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::ops::testing::{assert_golden, assert_kernel, assert_slopes, normal};
-
-    #[test]
-    fn equals_pytorch() {
-        assert_golden("rmsNorm", &["x", "weight"], |tape, v, _| rms_norm(tape, &v[0], &v[1], 1e-6));
-    }
-
-    #[test]
-    fn kernels_equal_the_reference() {
-        for rows in [1, 40] {
-            let inputs = [normal(1, &[rows, 131]), normal(2, &[131])];
-            assert_kernel("rmsNorm", 131 * rows, &inputs, |tape, v| rms_norm(tape, &v[0], &v[1], 1e-6));
-        }
-    }
-
-    #[test]
-    fn slopes_are_those_of_differences() {
-        let inputs = [normal(1, &[3, 2, 5]), normal(2, &[5])];
-        assert_slopes("rmsNorm", &inputs, |tape, v| rms_norm(tape, &v[0], &v[1], 1e-6));
-    }
-}
+pub(crate) const OPERATION: Operation = Operation {
+    name: "rmsNorm",
+    case: |tape, inputs, options| {
+        let epsilon = super::option(options, "epsilon")?.unwrap_or(1e-6);
+        rms_norm(tape, inputs.get("x")?, inputs.get("weight")?, epsilon)
+    },
+    samples: || {
+        let sample = |rows| Sample::of(&[("x", &[rows, 131]), ("weight", &[131])]).terms(131 * rows);
+        vec![sample(1), sample(40)]
+    },
+};
