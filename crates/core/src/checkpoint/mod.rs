@@ -7,6 +7,8 @@
 
 pub mod array;
 pub mod configuration;
+#[cfg(test)]
+mod damage;
 pub(crate) mod digest;
 #[cfg(all(test, unix))]
 mod faults;
