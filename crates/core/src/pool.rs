@@ -1,38 +1,57 @@
-//! The threads that kernels run on: a private pool, entered once a step.
+//! The threads that kernels run on: a private team, entered once a step.
 //!
 //! Work is split by shape into tasks, never by thread, and every reduction has a fixed order: the bits
 //! are the same for any number of threads.
 
-use rayon::prelude::*;
+use std::cell::RefCell;
+use std::sync::Arc;
 
 use crate::error::{Error, Result};
+use crate::kernels::cpu::team::{self, Team};
 
 /// Address space, not memory: walks and deep drops may recurse.
 const STACK: usize = 64 << 20;
 
-pub struct Pool(rayon::ThreadPool);
+pub struct Pool(Arc<Team>);
+
+thread_local! {
+    /// The team that this thread has entered and is not already running a task of.
+    static ENTERED: RefCell<Option<Arc<Team>>> = const { RefCell::new(None) };
+}
+
+/// Puts back what was there, also when a panic passes.
+struct Restore(Option<Arc<Team>>);
+
+impl Restore {
+    fn replacing(team: Option<Arc<Team>>) -> Restore {
+        Restore(ENTERED.replace(team))
+    }
+}
+
+impl Drop for Restore {
+    fn drop(&mut self) {
+        ENTERED.set(self.0.take());
+    }
+}
 
 impl Pool {
-    /// `threads` workers; by default one less than this process may use, at least one, so that the
-    /// thread of the caller stays free.
+    /// `threads` in all, the one that enters among them; by default one less than this process may use, at least one,
+    /// so that the host's own thread stays free.
     pub fn new(threads: Option<usize>) -> Result<Pool> {
         let threads = threads.unwrap_or_else(default_threads).max(1);
-        rayon::ThreadPoolBuilder::new()
-            .num_threads(threads)
-            .stack_size(STACK)
-            .thread_name(|index| format!("limbeck-{index}"))
-            .build()
-            .map(Pool)
-            .map_err(|error| Error::internal(format!("the thread pool did not start: {error}")))
+        let team = Team::new(threads, STACK);
+        team.map(|team| Pool(Arc::new(team)))
+            .map_err(|error| Error::internal(format!("the threads did not start: {error}")))
     }
 
     pub fn threads(&self) -> usize {
-        self.0.current_num_threads()
+        self.0.threads()
     }
 
-    /// Runs `work` on the pool; inside, `tasks` uses its threads. A panic inside comes back to the caller.
+    /// Runs `work` on this thread; inside, `tasks` uses the others too. A panic inside comes back to the caller.
     pub fn enter<R: Send>(&self, work: impl FnOnce() -> R + Send) -> R {
-        self.0.install(work)
+        let _restore = Restore::replacing(Some(self.0.clone()));
+        work()
     }
 }
 
@@ -41,23 +60,25 @@ pub fn default_threads() -> usize {
     std::thread::available_parallelism().map_or(1, |n| n.get().saturating_sub(1).max(1))
 }
 
+fn run(count: usize, task: &(dyn Fn(usize) + Sync)) {
+    match if count < 2 { None } else { ENTERED.take() } {
+        None => (0..count).for_each(task),
+        Some(team) => {
+            // A task that has tasks of its own runs them alone.
+            let _restore = Restore(Some(team.clone()));
+            team.run(count, task);
+        }
+    }
+}
+
 /// Runs `task(0..count)` on the threads of the pool we are inside; on this thread alone outside of one.
 pub(crate) fn tasks(count: usize, task: impl Fn(usize) + Sync + Send) {
-    if count <= 1 || rayon::current_thread_index().is_none() || rayon::current_num_threads() == 1 {
-        (0..count).for_each(task);
-    } else {
-        (0..count).into_par_iter().with_max_len(1).for_each(task);
-    }
+    run(count, &task)
 }
 
 /// Splits `data` into pieces of `size` (the last may be shorter) and runs `task(index, piece)` on each.
 pub(crate) fn pieces<T: Send>(data: &mut [T], size: usize, task: impl Fn(usize, &mut [T]) + Sync + Send) {
-    let size = size.max(1);
-    if data.len() <= size || rayon::current_thread_index().is_none() || rayon::current_num_threads() == 1 {
-        data.chunks_mut(size).enumerate().for_each(|(index, piece)| task(index, piece));
-    } else {
-        data.par_chunks_mut(size).enumerate().for_each(|(index, piece)| task(index, piece));
-    }
+    team::pieces(data, size.max(1), task, run)
 }
 
 /// The same for two slices of one length that are filled together.
@@ -68,18 +89,86 @@ pub(crate) fn pairs<T: Send, U: Send>(
     task: impl Fn(usize, &mut [T], &mut [U]) + Sync + Send,
 ) {
     let size = size.max(1);
-    if first.len() <= size || rayon::current_thread_index().is_none() || rayon::current_num_threads() == 1 {
-        first.chunks_mut(size).zip(second.chunks_mut(size)).enumerate().for_each(|(i, (a, b))| task(i, a, b));
-    } else {
-        first.par_chunks_mut(size).zip(second.par_chunks_mut(size)).enumerate().for_each(|(i, (a, b))| task(i, a, b));
-    }
+    each(first.chunks_mut(size).zip(second.chunks_mut(size)).collect(), |index, (a, b)| task(index, a, b))
 }
 
 /// Runs `task(index, item)` on each item: for work whose outputs lie in several buffers, zipped in pieces.
 pub(crate) fn each<T: Send>(items: Vec<T>, task: impl Fn(usize, T) + Sync + Send) {
-    if items.len() <= 1 || rayon::current_thread_index().is_none() || rayon::current_num_threads() == 1 {
-        items.into_iter().enumerate().for_each(|(index, item)| task(index, item));
-    } else {
-        items.into_par_iter().enumerate().with_max_len(1).for_each(|(index, item)| task(index, item));
+    let mut items: Vec<Option<T>> = items.into_iter().map(Some).collect();
+    pieces(&mut items, 1, |index, item| item.iter_mut().filter_map(Option::take).for_each(|item| task(index, item)))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+
+    #[test]
+    fn every_task_runs_once_whatever_the_number_of_threads() {
+        for threads in 1..=4 {
+            let pool = Pool::new(Some(threads)).unwrap();
+            assert_eq!(pool.threads(), threads);
+            for count in [0, 1, 2, 3, 7, 64, 1000] {
+                let hits: Vec<AtomicUsize> = (0..count).map(|_| AtomicUsize::new(0)).collect();
+                for round in 1..=20 {
+                    pool.enter(|| tasks(count, |i| _ = hits[i].fetch_add(1, Ordering::Relaxed)));
+                    assert!(hits.iter().all(|hit| hit.load(Ordering::Relaxed) == round), "{threads} {count}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn pieces_cover_the_slice_and_items_are_given_once() {
+        let pool = Pool::new(Some(3)).unwrap();
+        pool.enter(|| {
+            let mut data = vec![0usize; 1001];
+            pieces(&mut data, 10, |index, piece| piece.iter_mut().for_each(|x| *x += index + 1));
+            assert!(data.iter().enumerate().all(|(i, x)| *x == i / 10 + 1));
+            let mut other = vec![0u8; 1001];
+            pairs(&mut data, &mut other, 10, |index, a, b| {
+                a.fill(index);
+                b.fill(7);
+            });
+            assert!(data.iter().enumerate().all(|(i, x)| *x == i / 10) && other.iter().all(|x| *x == 7));
+            let total = AtomicUsize::new(0);
+            each((0..100).map(|i| vec![i]).collect(), |index, item: Vec<usize>| {
+                assert_eq!(item, [index]);
+                total.fetch_add(item[0], Ordering::Relaxed);
+            });
+            assert_eq!(total.into_inner(), 4950);
+        });
+    }
+
+    #[test]
+    fn a_panic_in_a_task_comes_back_and_the_pool_goes_on() {
+        let pool = Pool::new(Some(2)).unwrap();
+        for bad in [0, 5, 63] {
+            let caught = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+                pool.enter(|| tasks(64, |i| assert!(i != bad, "task {i} fails")));
+            }));
+            let message = *caught.unwrap_err().downcast::<String>().unwrap();
+            assert_eq!(message, format!("task {bad} fails"));
+            let ran = AtomicUsize::new(0);
+            pool.enter(|| tasks(64, |_| _ = ran.fetch_add(1, Ordering::Relaxed)));
+            assert_eq!(ran.into_inner(), 64);
+        }
+    }
+
+    #[test]
+    fn tasks_inside_tasks_and_entries_from_two_threads_do_not_hang() {
+        let pool = Pool::new(Some(2)).unwrap();
+        let ran = AtomicUsize::new(0);
+        std::thread::scope(|scope| {
+            for _ in 0..2 {
+                scope.spawn(|| {
+                    for _ in 0..50 {
+                        pool.enter(|| tasks(8, |_| tasks(8, |_| _ = ran.fetch_add(1, Ordering::Relaxed))));
+                    }
+                });
+            }
+        });
+        assert_eq!(ran.into_inner(), 2 * 50 * 64);
     }
 }

@@ -15,5 +15,6 @@ pub(crate) mod pointwise;
 pub(crate) mod pool2d;
 pub(crate) mod rows;
 pub(crate) mod sums;
+pub mod team;
 pub mod tile;
 pub mod vector;

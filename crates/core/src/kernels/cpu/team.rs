@@ -1,0 +1,236 @@
+//! A team of threads that runs numbered tasks: the caller works too, helpers spin for a moment and then sleep.
+//!
+//! A region publishes a function and a count. Whoever comes takes the next number until there are none; the caller
+//! returns when all tasks are finished, whoever ran them. Between the regions of a step helpers spin (waking one costs
+//! as much as a small region); after `PATIENCE` without work they sleep, so that an idle team costs nothing.
+
+use std::any::Any;
+use std::hint::spin_loop;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Ordering::SeqCst};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+/// How long a helper without work spins before it sleeps.
+const PATIENCE: Duration = Duration::from_micros(50);
+/// Turns between two looks at the clock.
+const TURNS: u32 = 64;
+/// Turns that the caller waits for stragglers before it lets other threads run.
+const CALLER_TURNS: u32 = 2_000;
+
+type Task<'a> = &'a (dyn Fn(usize) + Sync);
+
+/// On cache lines of its own: helpers write to it all the time.
+#[repr(align(128))]
+struct Line<T>(T);
+
+struct Shared {
+    /// Region in the upper half, next number in the lower.
+    next: Line<AtomicU64>,
+    finished: Line<AtomicUsize>,
+    /// Tasks of the region; 0 while one is being set up.
+    count: AtomicU64,
+    /// The region's function, on the caller's stack.
+    task: AtomicPtr<Task<'static>>,
+    stop: AtomicBool,
+    asleep: AtomicUsize,
+    bed: Mutex<()>,
+    wake: Condvar,
+    panic: Mutex<Option<Box<dyn Any + Send>>>,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Shared {
+    fn region(&self) -> u64 {
+        self.next.0.load(SeqCst) >> 32
+    }
+
+    /// Runs tasks until there are none; whether there was any.
+    fn work(&self) -> bool {
+        let mut any = false;
+        loop {
+            let next = self.next.0.load(SeqCst);
+            let task = self.task.load(SeqCst);
+            let index = next & u64::from(u32::MAX);
+            if index >= self.count.load(SeqCst) {
+                return any;
+            }
+            // Succeeds only if the region is still the one that `task` and `count` were read for.
+            if self.next.0.compare_exchange_weak(next, next + 1, SeqCst, SeqCst).is_err() {
+                continue;
+            }
+            any = true;
+            // SAFETY: the caller of `run` keeps the function alive until all tasks of its region are finished, and this
+            // one is not.
+            let task = unsafe { &*task };
+            if let Err(panic) = catch_unwind(AssertUnwindSafe(|| task(index as usize))) {
+                lock(&self.panic).get_or_insert(panic);
+            }
+            self.finished.0.fetch_add(1, SeqCst);
+        }
+    }
+
+    fn help(&self) {
+        while !self.stop.load(SeqCst) {
+            let seen = self.region();
+            if self.work() {
+                continue;
+            }
+            let idle = Instant::now();
+            while self.region() == seen && idle.elapsed() < PATIENCE {
+                (0..TURNS).for_each(|_| spin_loop());
+            }
+            if self.region() == seen {
+                let mut bed = lock(&self.bed);
+                self.asleep.fetch_add(1, SeqCst);
+                while self.region() == seen && !self.stop.load(SeqCst) {
+                    bed = self.wake.wait(bed).unwrap_or_else(PoisonError::into_inner);
+                }
+                self.asleep.fetch_sub(1, SeqCst);
+            }
+        }
+    }
+
+    fn wake_all(&self) {
+        if self.asleep.load(SeqCst) > 0 {
+            let _bed = lock(&self.bed);
+            self.wake.notify_all();
+        }
+    }
+}
+
+pub struct Team {
+    shared: Arc<Shared>,
+    helpers: Vec<JoinHandle<()>>,
+    /// One region at a time; who finds it taken works alone.
+    turn: Mutex<()>,
+}
+
+impl Team {
+    /// `threads` in all, the caller among them.
+    pub fn new(threads: usize, stack: usize) -> std::io::Result<Team> {
+        let shared = Arc::new(Shared {
+            next: Line(AtomicU64::new(0)),
+            finished: Line(AtomicUsize::new(0)),
+            count: AtomicU64::new(0),
+            task: AtomicPtr::new(std::ptr::null_mut()),
+            stop: AtomicBool::new(false),
+            asleep: AtomicUsize::new(0),
+            bed: Mutex::new(()),
+            wake: Condvar::new(),
+            panic: Mutex::new(None),
+        });
+        let mut team = Team { shared, helpers: Vec::new(), turn: Mutex::new(()) };
+        for index in 1..threads {
+            let shared = team.shared.clone();
+            let builder = std::thread::Builder::new().name(format!("limbeck-{index}")).stack_size(stack);
+            team.helpers.push(builder.spawn(move || shared.help())?);
+        }
+        Ok(team)
+    }
+
+    pub fn threads(&self) -> usize {
+        self.helpers.len() + 1
+    }
+
+    /// Runs `task(0..count)`; a panic in one of them comes back here, after the others are done.
+    pub fn run(&self, count: usize, task: &(dyn Fn(usize) + Sync)) {
+        let turn = if self.helpers.is_empty() || count < 2 || count >= u32::MAX as usize {
+            None
+        } else {
+            self.turn.try_lock().ok()
+        };
+        let Some(_turn) = turn else { return (0..count).for_each(task) };
+        let shared = &*self.shared;
+        let mut task: Task<'_> = task;
+        // The order matters: no number is valid until the function and the region are in place.
+        shared.count.store(0, SeqCst);
+        shared.task.store((&raw mut task).cast(), SeqCst);
+        shared.finished.0.store(0, SeqCst);
+        shared.next.0.store((shared.region() + 1) << 32, SeqCst);
+        shared.count.store(count as u64, SeqCst);
+        shared.wake_all();
+        shared.work();
+        let mut turns = 0;
+        while shared.finished.0.load(SeqCst) < count {
+            turns += 1;
+            if turns < CALLER_TURNS { spin_loop() } else { std::thread::yield_now() }
+        }
+        if let Some(panic) = lock(&shared.panic).take() {
+            resume_unwind(panic);
+        }
+    }
+}
+
+impl Drop for Team {
+    fn drop(&mut self) {
+        self.shared.stop.store(true, SeqCst);
+        {
+            let _bed = lock(&self.shared.bed);
+            self.shared.wake.notify_all();
+        }
+        for helper in self.helpers.drain(..) {
+            // A helper catches the panics of its tasks, so there is nothing to report.
+            let _ = helper.join();
+        }
+    }
+}
+
+/// Splits `data` into pieces of `size` (the last may be shorter) for `run`, which calls its task once an index.
+pub fn pieces<T: Send>(
+    data: &mut [T],
+    size: usize,
+    task: impl Fn(usize, &mut [T]) + Sync,
+    run: impl FnOnce(usize, &(dyn Fn(usize) + Sync)),
+) {
+    struct Start<T>(*mut T);
+    // SAFETY: each index touches its own piece.
+    unsafe impl<T: Send> Sync for Start<T> {}
+    impl<T> Start<T> {
+        /// # Safety
+        /// The range lies in the slice, and no other is alive that overlaps it.
+        #[allow(clippy::mut_from_ref)]
+        unsafe fn part(&self, from: usize, len: usize) -> &mut [T] {
+            // SAFETY: the caller's promise.
+            unsafe { std::slice::from_raw_parts_mut(self.0.add(from), len) }
+        }
+    }
+    let (len, start) = (data.len(), Start(data.as_mut_ptr()));
+    run(len.div_ceil(size), &|index| {
+        let from = index * size;
+        // SAFETY: pieces of different indices do not overlap, and each index is run once.
+        task(index, unsafe { start.part(from, size.min(len - from)) });
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_idle_team_sleeps_and_wakes_for_the_next_region() {
+        let team = Team::new(3, 1 << 20).unwrap();
+        for _ in 0..3 {
+            let ran = AtomicUsize::new(0);
+            team.run(50, &|_| _ = ran.fetch_add(1, SeqCst));
+            assert_eq!(ran.into_inner(), 50);
+            let start = Instant::now();
+            while team.shared.asleep.load(SeqCst) < 2 {
+                assert!(start.elapsed() < Duration::from_secs(20), "helpers still spin");
+                std::thread::sleep(Duration::from_millis(1));
+            }
+        }
+    }
+
+    #[test]
+    fn dropping_a_team_ends_its_threads() {
+        let team = Team::new(3, 1 << 20).unwrap();
+        let shared = Arc::downgrade(&team.shared);
+        drop(team);
+        assert!(shared.upgrade().is_none());
+    }
+}
