@@ -1,8 +1,20 @@
-//! The Node addon.
-use napi_derive::napi;
+//! The Node addon: converts, locks, maps errors and panics. No arithmetic; one file a class.
+//!
+//! Every export catches panics. Long work runs on threads of its own: a job's trainer thread (`job`), the predictor
+//! (`desk`), short-lived threads for files and evaluations. A promise settles once, whatever happens (`reply`).
 
-/// Version of the native binary; the facade compares it with its own.
-#[napi(catch_unwind)]
-pub fn native_version() -> &'static str {
-    env!("CARGO_PKG_VERSION")
-}
+mod buffers;
+mod dataset;
+mod desk;
+mod diagnostics;
+mod errors;
+mod job;
+mod lifecycle;
+mod model;
+mod reply;
+mod stream;
+
+use limbeck_core::allocator::CachingAllocator;
+
+#[global_allocator]
+static ALLOCATOR: CachingAllocator = CachingAllocator::new();

@@ -1,0 +1,122 @@
+//! Typed arrays that cross once, and the JSON beside them that says what they are.
+
+use limbeck_core::batch::{Features, features};
+use limbeck_core::dataset::{Columns, Inputs, LabelColumn, TeacherColumn};
+use limbeck_core::error::{Error, Result};
+use limbeck_core::options::parse;
+use napi::bindgen_prelude::{Float32Array, Float64Array, Uint8Array, Uint32Array};
+use napi_derive::napi;
+use serde::Deserialize;
+
+/// Which of them are given is said by the JSON beside them. They are copied before the call returns.
+#[napi(object)]
+pub struct Buffers {
+    /// Dense inputs.
+    pub f32: Option<Float32Array>,
+    /// Dense inputs as bytes.
+    pub u8: Option<Uint8Array>,
+    /// Ids, in every row as many, or ragged.
+    pub ids: Option<Uint32Array>,
+    /// Ragged rows: one more than there are rows.
+    pub offsets: Option<Uint32Array>,
+    /// One class a row.
+    pub labels: Option<Uint32Array>,
+    /// Several labels at once or real numbers, `[rows, width]`.
+    pub targets: Option<Float32Array>,
+    /// Integers of 0…2⁵³ − 1.
+    pub sample_ids: Option<Float64Array>,
+    /// Loss weights of the rows.
+    pub weights: Option<Float32Array>,
+    /// Sampling weights of the rows.
+    pub sampling: Option<Float32Array>,
+    /// Teacher logits, `[answers, classes]`.
+    pub teacher: Option<Float32Array>,
+    /// Whose answer each of them is.
+    pub teacher_ids: Option<Float64Array>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+enum InputsJson {
+    F32 { shape: Vec<usize> },
+    U8 { shape: Vec<usize>, scale: f32, offset: f32 },
+    Ids { length: usize },
+    Ragged {},
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+enum LabelsJson {
+    Single { classes: Option<usize> },
+    Several { classes: usize },
+    Real { outputs: usize },
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TeacherJson {
+    classes: usize,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct ColumnsJson {
+    inputs: InputsJson,
+    labels: Option<LabelsJson>,
+    teacher: Option<TeacherJson>,
+    label_names: Option<Vec<String>>,
+}
+
+fn given<T: AsRef<[E]>, E: Clone>(buffer: &Option<T>, name: &str) -> Result<Vec<E>> {
+    let buffer = buffer.as_ref().ok_or_else(|| Error::data(name, "expected a typed array, got none"))?;
+    Ok(buffer.as_ref().to_vec())
+}
+
+/// Sample ids are numbers in JavaScript; the facade checked that they are whole.
+pub(crate) fn ids(values: &Float64Array) -> Vec<u64> {
+    values.iter().map(|id| *id as u64).collect()
+}
+
+pub(crate) fn columns(json: &str, buffers: &Buffers) -> Result<Columns> {
+    let json: ColumnsJson = parse(json)?;
+    let inputs = match json.inputs {
+        InputsJson::F32 { shape } => Inputs::F32 { values: given(&buffers.f32, "inputs")?, shape },
+        InputsJson::U8 { shape, scale, offset } => {
+            Inputs::U8 { values: given(&buffers.u8, "inputs")?, shape, scale, offset }
+        }
+        InputsJson::Ids { length } => Inputs::Ids { values: given(&buffers.ids, "inputs")?, length },
+        InputsJson::Ragged {} => Inputs::Ragged {
+            values: given(&buffers.ids, "inputs.values")?,
+            offsets: given(&buffers.offsets, "inputs.offsets")?.into_iter().map(u64::from).collect(),
+        },
+    };
+    let labels = match json.labels {
+        None => LabelColumn::None,
+        Some(LabelsJson::Single { classes }) => LabelColumn::Single { values: given(&buffers.labels, "labels")?, classes },
+        Some(LabelsJson::Several { classes }) => {
+            LabelColumn::Several { values: given(&buffers.targets, "labels")?, classes }
+        }
+        Some(LabelsJson::Real { outputs }) => LabelColumn::Real { values: given(&buffers.targets, "labels")?, outputs },
+    };
+    let copied = |buffer: &Option<Float32Array>| buffer.as_ref().map(|values| values.to_vec());
+    Ok(Columns {
+        ids: buffers.sample_ids.as_ref().map(ids),
+        weights: copied(&buffers.weights),
+        sampling: copied(&buffers.sampling),
+        teacher: match json.teacher {
+            None => None,
+            Some(TeacherJson { classes }) => Some(TeacherColumn {
+                logits: given(&buffers.teacher, "teacherLogits")?,
+                classes,
+                ids: buffers.teacher_ids.as_ref().map(ids),
+            }),
+        },
+        label_names: json.label_names,
+        ..Columns::new(inputs, labels)
+    })
+}
+
+/// Inputs alone, for predictions.
+pub(crate) fn inputs(json: &str, buffers: &Buffers) -> Result<(Features, usize)> {
+    features(columns(json, buffers)?)
+}

@@ -1,0 +1,164 @@
+//! The data of a run, held natively.
+
+use limbeck_core::batch::features_of;
+use limbeck_core::dataset::{Dataset, Normalization, SplitOptions, TeacherColumn};
+use limbeck_core::error::{Code, Error, Result};
+use limbeck_core::options::parse;
+use napi::Env;
+use napi::bindgen_prelude::{Float32Array, Float64Array, ObjectFinalize, Uint32Array};
+use napi_derive::napi;
+use serde::Deserialize;
+use serde_json::json;
+use std::sync::RwLock;
+
+use crate::buffers::{Buffers, columns, ids};
+use crate::errors::{guarded, panic_point};
+use crate::lifecycle::External;
+
+#[napi(custom_finalize)]
+pub struct NativeDataset {
+    data: RwLock<Option<Dataset>>,
+    external: External,
+}
+
+/// Raw inputs of some rows, for teachers that are JavaScript functions.
+#[napi(object)]
+pub struct RawBatch {
+    pub f32: Option<Float32Array>,
+    pub ids: Option<Uint32Array>,
+    pub offsets: Option<Uint32Array>,
+    pub shape: Vec<u32>,
+    pub sample_ids: Float64Array,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct SplitJson {
+    fractions: Vec<f64>,
+    #[serde(default)]
+    seed: u64,
+    #[serde(default)]
+    stratify: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TeacherJson {
+    classes: usize,
+}
+
+impl NativeDataset {
+    fn of(env: &Env, data: Dataset, bytes: u64) -> NativeDataset {
+        NativeDataset { data: RwLock::new(Some(data)), external: External::new(env, bytes) }
+    }
+
+    pub(crate) fn data(&self) -> Result<Dataset> {
+        let data = self.data.read().unwrap_or_else(std::sync::PoisonError::into_inner);
+        data.clone().ok_or_else(|| Error::new(Code::Disposed, "data", "this data set was disposed"))
+    }
+}
+
+#[napi]
+impl NativeDataset {
+    #[napi(factory, catch_unwind)]
+    pub fn create(env: &Env, json: String, buffers: Buffers) -> napi::Result<NativeDataset> {
+        guarded(|| {
+            panic_point("dataset.create");
+            let data = Dataset::new(columns(&json, &buffers)?)?;
+            let bytes = data.bytes() as u64;
+            Ok(NativeDataset::of(env, data, bytes))
+        })
+    }
+
+    #[napi(catch_unwind)]
+    pub fn rows(&self) -> napi::Result<u32> {
+        guarded(|| Ok(self.data()?.rows() as u32))
+    }
+
+    #[napi(catch_unwind)]
+    pub fn describe(&self) -> napi::Result<String> {
+        guarded(|| {
+            panic_point("dataset.describe");
+            let data = self.data()?;
+            Ok(json!({
+                "rows": data.rows(),
+                "shape": data.shape(),
+                "labels": data.label_kind().name(),
+                "classes": data.classes(),
+                "labelNames": data.label_names(),
+                "hasTeacher": data.has_teacher_logits(),
+                "bytes": data.bytes(),
+            })
+            .to_string())
+        })
+    }
+
+    #[napi(catch_unwind)]
+    pub fn select(&self, env: &Env, positions: Uint32Array) -> napi::Result<NativeDataset> {
+        guarded(|| Ok(NativeDataset::of(env, self.data()?.select(&positions)?, 4 * positions.len() as u64)))
+    }
+
+    #[napi(catch_unwind)]
+    pub fn split(&self, env: &Env, json: String) -> napi::Result<Vec<NativeDataset>> {
+        guarded(|| {
+            panic_point("dataset.split");
+            let SplitJson { fractions, seed, stratify } = parse(&json)?;
+            let parts = self.data()?.split(&fractions, &SplitOptions { seed, stratify })?;
+            Ok(parts.into_iter().map(|part| { let bytes = 4 * part.rows() as u64; NativeDataset::of(env, part, bytes) }).collect())
+        })
+    }
+
+    /// Mean and standard deviation of each channel, computed from the data.
+    #[napi(catch_unwind)]
+    pub fn normalization(&self) -> napi::Result<String> {
+        guarded(|| {
+            let normalization = Normalization::from_dataset(&self.data()?)?;
+            serde_json::to_string(&normalization).map_err(|error| Error::internal(error.to_string()))
+        })
+    }
+
+    #[napi(catch_unwind)]
+    pub fn with_teacher(
+        &self,
+        env: &Env,
+        json: String,
+        logits: Float32Array,
+        answers: Option<Float64Array>,
+    ) -> napi::Result<NativeDataset> {
+        guarded(|| {
+            let TeacherJson { classes } = parse(&json)?;
+            let bytes = 4 * logits.len() as u64;
+            let column = TeacherColumn { logits: logits.to_vec(), classes, ids: answers.as_ref().map(ids) };
+            Ok(NativeDataset::of(env, self.data()?.with_teacher_logits(column)?, bytes))
+        })
+    }
+
+    #[napi(catch_unwind)]
+    pub fn batch(&self, positions: Uint32Array) -> napi::Result<RawBatch> {
+        guarded(|| {
+            let data = self.data()?;
+            let batch = data.batch(&positions, 0)?;
+            let raw = features_of(&batch.inputs)?;
+            Ok(RawBatch {
+                f32: raw.numbers.map(Float32Array::new),
+                ids: raw.ids.map(Uint32Array::new),
+                offsets: raw.offsets.map(Uint32Array::new),
+                shape: data.shape().unwrap_or_default().into_iter().map(|side| side as u32).collect(),
+                sample_ids: Float64Array::new(batch.ids.iter().map(|id| *id as f64).collect()),
+            })
+        })
+    }
+
+    #[napi(catch_unwind)]
+    pub fn dispose(&self, env: &Env) {
+        self.data.write().unwrap_or_else(std::sync::PoisonError::into_inner).take();
+        self.external.release(env);
+    }
+}
+
+impl ObjectFinalize for NativeDataset {
+    fn finalize(self, env: Env) -> napi::Result<()> {
+        self.external.release(&env);
+        Ok(())
+    }
+}

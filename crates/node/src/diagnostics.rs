@@ -1,0 +1,78 @@
+//! What the addon says about itself and its machine.
+
+use limbeck_core::allocator;
+use limbeck_core::error::Error;
+use limbeck_core::{doctor, golden_runner, schema};
+use napi::Env;
+use napi::bindgen_prelude::Object;
+use napi_derive::napi;
+use serde_json::json;
+
+use crate::desk;
+use crate::errors::{guarded, panic_point};
+use crate::reply::Reply;
+
+/// Version of the native binary; the facade compares it with its own.
+#[napi(catch_unwind)]
+pub fn native_version() -> &'static str {
+    env!("CARGO_PKG_VERSION")
+}
+
+/// Instruction set, threads and memory, as JSON.
+#[napi(js_name = "doctor", catch_unwind)]
+pub fn doctor_report() -> napi::Result<String> {
+    guarded(|| {
+        panic_point("doctor");
+        let mut report = doctor::report();
+        report["version"] = json!(env!("CARGO_PKG_VERSION"));
+        report["memory"] = memory_json();
+        Ok(report.to_string())
+    })
+}
+
+/// JSON schemas of all options.
+#[napi(js_name = "schema", catch_unwind)]
+pub fn option_schemas() -> napi::Result<String> {
+    guarded(|| {
+        panic_point("schema");
+        Ok(schema::all().to_string())
+    })
+}
+
+/// The keys of `losses`.
+#[napi(catch_unwind)]
+pub fn loss_names() -> Vec<String> {
+    limbeck_core::losses::LossesOptions::NAMES.iter().map(|name| name.to_string()).collect()
+}
+
+/// Runs the cases of one golden file; JSON of one result a case, precision and instruction set.
+#[napi(catch_unwind, ts_return_type = "Promise<string>")]
+pub fn golden<'env>(env: &'env Env, json: String, kind: String) -> napi::Result<Object<'env>> {
+    let (reply, promise) = Reply::new(env)?;
+    desk::once("golden", reply, move || {
+        let results = golden_runner::run(&json, &kind)?;
+        serde_json::to_string(&results).map_err(|error| Error::internal(error.to_string()))
+    })?;
+    Ok(promise)
+}
+
+fn memory_json() -> serde_json::Value {
+    json!({
+        "liveBytes": allocator::live_bytes(),
+        "peakBytes": allocator::peak_bytes(),
+        "cachedBytes": allocator::cached_bytes(),
+    })
+}
+
+/// Native memory in use, at its peak, and kept for reuse, as JSON.
+#[napi(catch_unwind)]
+pub fn memory() -> String {
+    panic_point("memory");
+    memory_json().to_string()
+}
+
+/// Gives memory that is kept for reuse back to the system.
+#[napi(catch_unwind)]
+pub fn trim_memory() {
+    allocator::trim();
+}

@@ -1,0 +1,374 @@
+//! A training job: one trainer thread owns the run; JavaScript pulls its reports.
+//!
+//! The thread starts with the first command and ends with the job. Each command carries its reply; when the thread
+//! ends, for whatever reason, queued replies are dropped and reject.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use limbeck_core::allocator;
+use limbeck_core::batch::Batch;
+use limbeck_core::dataset::Dataset;
+use limbeck_core::error::{Code, Error, Result};
+use limbeck_core::learner::Teacher;
+use limbeck_core::options::{TrainOptions, parse};
+use limbeck_core::run::{Data, Run, Setup};
+use napi::Env;
+use napi::bindgen_prelude::{Object, ObjectFinalize};
+use napi_derive::napi;
+
+use crate::buffers::{Buffers, columns};
+use crate::dataset::NativeDataset;
+use crate::errors::{guarded, napi, panic_point};
+use crate::lifecycle::{External, register};
+use crate::model::{NativeModel, Shared};
+use crate::reply::Reply;
+use crate::stream::{Inbox, Pushed};
+
+/// Address space, not memory: walks and deep drops may recurse.
+const STACK: usize = 64 << 20;
+
+/// What other threads may do to a job without waiting for it.
+pub(crate) struct Control {
+    cancel: Arc<AtomicBool>,
+    running: AtomicBool,
+    inbox: Arc<Inbox>,
+}
+
+impl Control {
+    pub fn cancel(&self) {
+        self.cancel.store(true, Ordering::Relaxed);
+        self.inbox.wake();
+    }
+
+    pub fn is_running(&self) -> bool {
+        self.running.load(Ordering::Relaxed)
+    }
+}
+
+enum Command {
+    Next(Reply<Option<String>>),
+    Checkpoint(Reply<String>),
+    Stop(Reply<()>),
+}
+
+/// What the thread needs to make its run.
+struct Plan {
+    student: Arc<Shared>,
+    teacher: Option<Arc<Shared>>,
+    column_teacher: bool,
+    data: Option<Dataset>,
+    validation: Option<Dataset>,
+    options: TrainOptions,
+}
+
+enum State {
+    /// Not begun: no thread, no native work.
+    Planned(Box<Plan>),
+    Running(Sender<Command>),
+    Ended,
+}
+
+#[napi(custom_finalize)]
+pub struct NativeJob {
+    state: Mutex<State>,
+    control: Arc<Control>,
+    control_student: Arc<Mutex<Option<limbeck_core::models::Model>>>,
+    streamed: AtomicU64,
+    external: External,
+}
+
+#[napi]
+impl NativeJob {
+    /// Cheap: the options are read, everything else is checked and begun by the first `next`.
+    #[napi(constructor, catch_unwind)]
+    pub fn new(
+        env: &Env,
+        student: &NativeModel,
+        teacher: Option<&NativeModel>,
+        column_teacher: bool,
+        data: Option<&NativeDataset>,
+        validation: Option<&NativeDataset>,
+        json: String,
+    ) -> napi::Result<NativeJob> {
+        guarded(|| {
+            panic_point("job.new");
+            let options: TrainOptions = parse(&json)?;
+            options.validate()?;
+            let bytes = student.shared.get()?.parameters.bytes() * (2 + options.optimizer.state_tensors() as u64);
+            let plan = Plan {
+                student: student.shared.clone(),
+                teacher: teacher.map(|teacher| teacher.shared.clone()),
+                column_teacher,
+                data: data.map(NativeDataset::data).transpose()?,
+                validation: validation.map(NativeDataset::data).transpose()?,
+                options,
+            };
+            let control = Arc::new(Control {
+                cancel: Arc::new(AtomicBool::new(false)),
+                running: AtomicBool::new(false),
+                inbox: Arc::default(),
+            });
+            register(env, &control).map_err(|error| Error::internal(error.reason.to_string()))?;
+            Ok(NativeJob {
+                state: Mutex::new(State::Planned(Box::new(plan))),
+                control,
+                control_student: Arc::default(),
+                streamed: AtomicU64::new(0),
+                external: External::new(env, bytes),
+            })
+        })
+    }
+
+    /// The next report as JSON; null after the last one.
+    #[napi(catch_unwind, ts_return_type = "Promise<string | null>")]
+    pub fn next<'env>(&self, env: &'env Env) -> napi::Result<Object<'env>> {
+        let (reply, promise) = Reply::new(env)?;
+        self.command(Command::Next(reply));
+        Ok(promise)
+    }
+
+    /// Writes a checkpoint; its path, once it is durable.
+    #[napi(catch_unwind, ts_return_type = "Promise<string>")]
+    pub fn checkpoint<'env>(&self, env: &'env Env) -> napi::Result<Object<'env>> {
+        let (reply, promise) = Reply::new(env)?;
+        self.command(Command::Checkpoint(reply));
+        Ok(promise)
+    }
+
+    /// Ends the run after a whole step and publishes the student as it stands.
+    #[napi(catch_unwind, ts_return_type = "Promise<void>")]
+    pub fn stop<'env>(&self, env: &'env Env) -> napi::Result<Object<'env>> {
+        let (reply, promise) = Reply::new(env)?;
+        self.command(Command::Stop(reply));
+        Ok(promise)
+    }
+
+    /// A batch of a stream; resolves when there is room for the next.
+    #[napi(catch_unwind, ts_return_type = "Promise<void>")]
+    pub fn push<'env>(&self, env: &'env Env, json: String, buffers: Buffers) -> napi::Result<Object<'env>> {
+        let batch = guarded(|| {
+            let columns = columns(&json, &buffers)?;
+            let first = self.streamed.load(Ordering::Relaxed);
+            let batch = Batch::from_columns(columns, 0, first)?;
+            self.streamed.fetch_add(batch.rows() as u64, Ordering::Relaxed);
+            Ok(batch)
+        })?;
+        let (reply, promise) = Reply::new(env)?;
+        self.control.inbox.push(batch, reply);
+        Ok(promise)
+    }
+
+    /// The stream has ended.
+    #[napi(catch_unwind)]
+    pub fn end(&self) {
+        self.control.inbox.end();
+    }
+
+    /// The stream has failed.
+    #[napi(catch_unwind)]
+    pub fn fail(&self, message: String) {
+        self.control.inbox.fail(message);
+    }
+
+    /// Stops between two operations; what is awaited rejects with `ERR_LIMBECK_CANCELLED`.
+    #[napi(catch_unwind)]
+    pub fn cancel(&self) {
+        self.control.cancel();
+    }
+
+    /// The control run's student once the run has ended, where there was one.
+    #[napi(catch_unwind)]
+    pub fn control_student(&self, env: &Env) -> Option<NativeModel> {
+        let model = self.control_student.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        model.map(|model| NativeModel::of(env, model))
+    }
+
+    /// Cancels and lets go of everything; returns at once.
+    #[napi(catch_unwind)]
+    pub fn dispose(&self, env: &Env) {
+        self.control.cancel();
+        *self.state.lock().unwrap_or_else(PoisonError::into_inner) = State::Ended;
+        self.external.release(env);
+    }
+}
+
+impl NativeJob {
+    fn command(&self, command: Command) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if let State::Planned(_) = *state {
+            // A job that was never begun has nothing to stop.
+            if let Command::Stop(reply) = command {
+                *state = State::Ended;
+                return reply.send(Ok(()));
+            }
+            let State::Planned(plan) = std::mem::replace(&mut *state, State::Ended) else { return };
+            match self.start(*plan) {
+                Ok(sender) => *state = State::Running(sender),
+                Err(error) => return command.fail(error),
+            }
+        }
+        match &*state {
+            State::Running(sender) => {
+                if let Err(unsent) = sender.send(command) {
+                    unsent.0.ended();
+                }
+            }
+            _ => command.ended(),
+        }
+    }
+
+    fn start(&self, plan: Plan) -> Result<Sender<Command>> {
+        let (sender, commands) = channel();
+        let (control, kept) = (self.control.clone(), self.control_student.clone());
+        control.running.store(true, Ordering::Relaxed);
+        let thread = std::thread::Builder::new().name("limbeck-trainer".into()).stack_size(STACK).spawn(move || {
+            // Set when the thread ends, by a panic too.
+            struct Ended(Arc<Control>);
+            impl Drop for Ended {
+                fn drop(&mut self) {
+                    self.0.running.store(false, Ordering::Relaxed);
+                    self.0.inbox.wake();
+                }
+            }
+            let ended = Ended(control.clone());
+            serve(plan, commands, &control, &kept);
+            allocator::trim();
+            drop(ended);
+        });
+        if thread.is_err() {
+            self.control.running.store(false, Ordering::Relaxed);
+            return Err(Error::internal("the trainer thread could not be started"));
+        }
+        Ok(sender)
+    }
+}
+
+impl Command {
+    fn fail(self, error: Error) {
+        match self {
+            Command::Next(reply) => reply.send(Err(napi(error))),
+            Command::Checkpoint(reply) => reply.send(Err(napi(error))),
+            Command::Stop(reply) => reply.send(Err(napi(error))),
+        }
+    }
+
+    /// The answer of a job that has ended: nothing more comes, there is nothing to save.
+    fn ended(self) {
+        match self {
+            Command::Next(reply) => reply.send(Ok(None)),
+            Command::Stop(reply) => reply.send(Ok(())),
+            Command::Checkpoint(reply) => {
+                reply.send(Err(napi(Error::new(Code::Disposed, "checkpoint", "the run has ended"))));
+            }
+        }
+    }
+}
+
+impl Plan {
+    fn run(&self, control: &Control) -> Result<Run> {
+        panic_point("job.setup");
+        let teacher = match (&self.teacher, self.column_teacher) {
+            (Some(teacher), _) => Some(Teacher::Model(Box::new(teacher.get()?))),
+            (None, true) => Some(Teacher::Column),
+            (None, false) => None,
+        };
+        let data = match &self.data {
+            Some(data) => Data::Dataset(data.clone()),
+            None => Data::Stream(Box::new(Pushed(control.inbox.clone()))),
+        };
+        Run::new(Setup {
+            student: self.student.get()?,
+            teacher,
+            data,
+            validation: self.validation.clone(),
+            options: self.options.clone(),
+            cancel: control.cancel.clone(),
+        })
+    }
+}
+
+/// The body of the trainer thread. After an error the run is dropped: a caught panic may have left it half done.
+fn serve(plan: Plan, commands: Receiver<Command>, control: &Control, kept: &Mutex<Option<limbeck_core::models::Model>>) {
+    let mut run: Option<Run> = None;
+    let mut begun = false;
+    let teacher_version = plan.teacher.as_ref().map(|teacher| teacher.version());
+    for command in commands {
+        if run.is_none() && begun {
+            command.ended();
+            continue;
+        }
+        if run.is_none() {
+            begun = true;
+            match guarded(|| plan.run(control)) {
+                Ok(made) => run = Some(made),
+                Err(error) => {
+                    match command {
+                        Command::Next(reply) => reply.send(Err(error)),
+                        Command::Checkpoint(reply) => reply.send(Err(error)),
+                        Command::Stop(reply) => reply.send(Err(error)),
+                    }
+                    continue;
+                }
+            }
+        }
+        let Some(current) = run.as_mut() else { continue };
+        match command {
+            Command::Next(reply) => {
+                let report = guarded(|| {
+                    panic_point("job.next");
+                    if let (Some(teacher), Some(before)) = (&plan.teacher, teacher_version)
+                        && teacher.version() != before
+                    {
+                        current.teacher_replaced()?;
+                    }
+                    let report = current.next()?;
+                    if report.as_ref().is_some_and(|report| report.summary.is_some()) {
+                        publish(&plan, current, kept)?;
+                    }
+                    let json = report.map(|report| serde_json::to_string(&report)).transpose();
+                    json.map_err(|error| Error::internal(error.to_string()))
+                });
+                let over = !matches!(report, Ok(Some(_))) || matches!(&report, Ok(Some(json)) if json.contains("\"summary\":"));
+                if over {
+                    run = None;
+                    allocator::trim();
+                }
+                reply.send(report);
+            }
+            Command::Checkpoint(reply) => {
+                let path = guarded(|| {
+                    panic_point("job.checkpoint");
+                    current.checkpoint()?;
+                    current.flush_checkpoints()?.ok_or_else(|| Error::internal("no checkpoint was written"))
+                });
+                reply.send(path);
+            }
+            Command::Stop(reply) => {
+                let done = guarded(|| {
+                    panic_point("job.stop");
+                    publish(&plan, current, kept)
+                });
+                run = None;
+                allocator::trim();
+                reply.send(done);
+            }
+        }
+    }
+}
+
+fn publish(plan: &Plan, run: &Run, kept: &Mutex<Option<limbeck_core::models::Model>>) -> Result<()> {
+    panic_point("job.publish");
+    plan.student.publish(run.student()?);
+    *kept.lock().unwrap_or_else(PoisonError::into_inner) = run.control_student()?;
+    Ok(())
+}
+
+impl ObjectFinalize for NativeJob {
+    fn finalize(self, env: Env) -> napi::Result<()> {
+        self.control.cancel();
+        self.external.release(&env);
+        Ok(())
+    }
+}

@@ -1,0 +1,307 @@
+//! A model as JavaScript holds it: an immutable state that training replaces as a whole.
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+
+use limbeck_core::checkpoint::ModelFile;
+use limbeck_core::dataset::Preprocessing;
+use limbeck_core::error::{Code, Error, Result};
+use limbeck_core::evaluate;
+use limbeck_core::models::{Model, ModelOptions, Prediction};
+use limbeck_core::options::parse;
+use limbeck_core::pool::Pool;
+use napi::Env;
+use napi::bindgen_prelude::{Float32Array, Object, ObjectFinalize, Uint32Array};
+use napi_derive::napi;
+use serde_json::json;
+
+use crate::buffers::{Buffers, inputs};
+use crate::dataset::NativeDataset;
+use crate::desk;
+use crate::errors::{guarded, panic_point};
+use crate::lifecycle::External;
+use crate::reply::Reply;
+
+/// Multiply-adds up to which a synchronous prediction is allowed: about two milliseconds of one core.
+const SYNC_LIMIT: u64 = 50_000_000;
+
+/// The state behind a model object; jobs hold it too and publish into it.
+#[derive(Default)]
+pub(crate) struct Shared {
+    model: RwLock<Option<Model>>,
+    /// Counts the states that were published: a run sees that its teacher became another.
+    version: AtomicU64,
+}
+
+impl Shared {
+    fn of(model: Model) -> Arc<Shared> {
+        Arc::new(Shared { model: RwLock::new(Some(model)), version: AtomicU64::new(0) })
+    }
+
+    pub fn get(&self) -> Result<Model> {
+        let model = self.model.read().unwrap_or_else(PoisonError::into_inner);
+        model.clone().ok_or_else(|| Error::new(Code::Disposed, "model", "this model was disposed"))
+    }
+
+    /// Replaces the state; a disposed model stays disposed.
+    pub fn publish(&self, model: Model) {
+        let mut state = self.model.write().unwrap_or_else(PoisonError::into_inner);
+        if state.is_some() {
+            *state = Some(model);
+            self.version.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    pub fn version(&self) -> u64 {
+        self.version.load(Ordering::Relaxed)
+    }
+}
+
+#[napi(custom_finalize)]
+pub struct NativeModel {
+    pub(crate) shared: Arc<Shared>,
+    external: External,
+}
+
+#[napi(object)]
+pub struct NativePrediction {
+    pub rows: u32,
+    pub classes: u32,
+    /// `[rows, classes]`
+    pub logits: Float32Array,
+    /// Softmax of the logits, `[rows, classes]`
+    pub probabilities: Float32Array,
+    /// The largest class of each row.
+    pub labels: Uint32Array,
+}
+
+impl From<Prediction> for NativePrediction {
+    fn from(prediction: Prediction) -> Self {
+        NativePrediction {
+            rows: prediction.rows as u32,
+            classes: prediction.classes as u32,
+            probabilities: Float32Array::new(prediction.probabilities()),
+            labels: Uint32Array::new(prediction.classes()),
+            logits: Float32Array::new(prediction.logits),
+        }
+    }
+}
+
+/// A model that comes out of a promise: wrapped on the JavaScript thread.
+pub struct Made(Model);
+
+impl napi::bindgen_prelude::TypeName for Made {
+    fn type_name() -> &'static str {
+        "NativeModel"
+    }
+    fn value_type() -> napi::ValueType {
+        napi::ValueType::Object
+    }
+}
+
+impl napi::bindgen_prelude::ToNapiValue for Made {
+    unsafe fn to_napi_value(env: napi::sys::napi_env, made: Self) -> napi::Result<napi::sys::napi_value> {
+        let model = NativeModel::of(&Env::from_raw(env), made.0);
+        // SAFETY: `env` is the environment that napi called us with, on its own thread.
+        unsafe { napi::bindgen_prelude::ToNapiValue::to_napi_value(env, model) }
+    }
+}
+
+impl NativeModel {
+    pub(crate) fn of(env: &Env, model: Model) -> NativeModel {
+        let bytes = model.parameters.bytes();
+        NativeModel { shared: Shared::of(model), external: External::new(env, bytes) }
+    }
+}
+
+fn text(value: serde_json::Result<String>) -> Result<String> {
+    value.map_err(|error| Error::internal(error.to_string()))
+}
+
+#[napi]
+impl NativeModel {
+    #[napi(factory, catch_unwind)]
+    pub fn create(env: &Env, json: String, seed: f64) -> napi::Result<NativeModel> {
+        guarded(|| {
+            panic_point("model.create");
+            let options: ModelOptions = parse(&json)?;
+            Ok(NativeModel::of(env, Model::create(options, seed as u64)?))
+        })
+    }
+
+    #[napi(catch_unwind, ts_return_type = "Promise<NativeModel>")]
+    pub fn load<'env>(env: &'env Env, path: String, json: Option<String>) -> napi::Result<Object<'env>> {
+        let (reply, promise) = Reply::new(env)?;
+        desk::once("load", reply, move || {
+            let file = ModelFile::load(&PathBuf::from(&path))?;
+            let model = match json {
+                None => Model::from_file(file),
+                Some(json) => Model::from_tensors(parse::<ModelOptions>(&json)?.expand()?, file),
+            };
+            model.map(Made).map_err(|error| error.at(&path))
+        })?;
+        Ok(promise)
+    }
+
+    #[napi(catch_unwind, ts_return_type = "Promise<void>")]
+    pub fn save<'env>(&self, env: &'env Env, path: String) -> napi::Result<Object<'env>> {
+        let (reply, promise) = Reply::new(env)?;
+        let shared = self.shared.clone();
+        desk::once("save", reply, move || shared.get()?.save(&PathBuf::from(path)))?;
+        Ok(promise)
+    }
+
+    #[napi(catch_unwind)]
+    pub fn summary(&self) -> napi::Result<String> {
+        guarded(|| {
+            let summary = self.shared.get()?.network.summary()?;
+            let mut json = serde_json::to_value(&summary).map_err(|error| Error::internal(error.to_string()))?;
+            json["text"] = json!(summary.to_string());
+            Ok(json.to_string())
+        })
+    }
+
+    #[napi(catch_unwind)]
+    pub fn describe(&self) -> napi::Result<String> {
+        guarded(|| {
+            panic_point("model.describe");
+            let model = self.shared.get()?;
+            Ok(json!({
+                "input": model.network.architecture().input,
+                "output": model.network.output().sizes(),
+                "classes": model.network.classes(),
+                "parameters": model.parameters.elements(),
+                "bytes": model.parameters.bytes(),
+                "labelNames": model.label_names,
+                "preprocessing": model.preprocessing,
+                "provenance": model.provenance,
+                "architecture": model.network.architecture(),
+                "version": self.shared.version(),
+            })
+            .to_string())
+        })
+    }
+
+    #[napi(catch_unwind)]
+    pub fn set_label_names(&self, names: Vec<String>) -> napi::Result<()> {
+        guarded(|| {
+            let mut model = self.shared.get()?;
+            model.set_label_names(names)?;
+            self.shared.publish(model);
+            Ok(())
+        })
+    }
+
+    #[napi(catch_unwind)]
+    pub fn set_preprocessing(&self, json: String) -> napi::Result<()> {
+        guarded(|| {
+            let preprocessing: Preprocessing = parse(&json)?;
+            preprocessing.validate()?;
+            let model = Model { preprocessing, ..self.shared.get()? };
+            self.shared.publish(model);
+            Ok(())
+        })
+    }
+
+    #[napi(catch_unwind, ts_return_type = "Promise<NativePrediction>")]
+    pub fn predict<'env>(&self, env: &'env Env, json: String, buffers: Buffers) -> napi::Result<Object<'env>> {
+        let (features, rows) = guarded(|| inputs(&json, &buffers))?;
+        let model = guarded(|| self.shared.get())?;
+        let (reply, promise) = Reply::new(env)?;
+        desk::predict(reply, move || model.predict(&features, rows).map(NativePrediction::from));
+        Ok(promise)
+    }
+
+    #[napi(catch_unwind)]
+    pub fn predict_sync(&self, json: String, buffers: Buffers) -> napi::Result<NativePrediction> {
+        guarded(|| {
+            panic_point("model.predictSync");
+            let (features, rows) = inputs(&json, &buffers)?;
+            let model = self.shared.get()?;
+            let work = rows as u64 * model.network.multiply_adds();
+            if work > SYNC_LIMIT {
+                let message = format!(
+                    "expected at most {SYNC_LIMIT} multiply-adds in a synchronous call, got {work} for {rows} rows: \
+                     it would block the event loop; use predict"
+                );
+                return Err(Error::new(Code::Busy, "predictSync", message));
+            }
+            model.predict(&features, rows).map(NativePrediction::from)
+        })
+    }
+
+    /// Metrics on data whose answers are known, as JSON.
+    #[napi(catch_unwind, ts_return_type = "Promise<string>")]
+    pub fn evaluate<'env>(
+        &self,
+        env: &'env Env,
+        data: &NativeDataset,
+        teacher: Option<&NativeModel>,
+    ) -> napi::Result<Object<'env>> {
+        let (model, data) = guarded(|| Ok((self.shared.get()?, data.data()?)))?;
+        let teacher = guarded(|| teacher.map(|teacher| teacher.shared.get()).transpose())?;
+        let (reply, promise) = Reply::new(env)?;
+        desk::once("evaluate", reply, move || {
+            let evaluation = Pool::new(None)?.enter(|| evaluate::against(&model, &data, teacher.as_ref()))?;
+            text(serde_json::to_string(&evaluation))
+        })?;
+        Ok(promise)
+    }
+
+    /// Logits of all rows, in order.
+    #[napi(catch_unwind, ts_return_type = "Promise<Float32Array>")]
+    pub fn logits<'env>(&self, env: &'env Env, data: &NativeDataset) -> napi::Result<Object<'env>> {
+        let (model, data) = guarded(|| Ok((self.shared.get()?, data.data()?)))?;
+        let (reply, promise) = Reply::new(env)?;
+        desk::once("logits", reply, move || {
+            Pool::new(None)?.enter(|| evaluate::logits(&model, &data)).map(Float32Array::new)
+        })?;
+        Ok(promise)
+    }
+
+    #[napi(catch_unwind)]
+    pub fn parameters(&self) -> napi::Result<String> {
+        guarded(|| {
+            let list: Vec<_> = self.shared.get()?.parameters.list().into_iter()
+                .map(|(name, shape, trainable)| json!({ "name": name, "shape": shape, "trainable": trainable }))
+                .collect();
+            Ok(json!(list).to_string())
+        })
+    }
+
+    #[napi(catch_unwind)]
+    pub fn parameter(&self, name: String) -> napi::Result<Float32Array> {
+        guarded(|| Ok(Float32Array::new(self.shared.get()?.parameters.get(&name)?.1)))
+    }
+
+    /// JSON of `[[own layer, theirs], …]`; an empty list takes everything of equal name and shape.
+    #[napi(catch_unwind)]
+    pub fn copy_from(&self, other: &NativeModel, json: String) -> napi::Result<Vec<String>> {
+        guarded(|| {
+            let layers: Vec<(String, String)> = parse(&json)?;
+            let mut model = self.shared.get()?;
+            let copied = model.copy_from(&other.shared.get()?, &layers)?;
+            self.shared.publish(model);
+            Ok(copied)
+        })
+    }
+
+    #[napi(js_name = "clone", catch_unwind)]
+    pub fn duplicate(&self, env: &Env) -> napi::Result<NativeModel> {
+        guarded(|| Ok(NativeModel::of(env, self.shared.get()?)))
+    }
+
+    #[napi(catch_unwind)]
+    pub fn dispose(&self, env: &Env) {
+        self.shared.model.write().unwrap_or_else(PoisonError::into_inner).take();
+        self.external.release(env);
+    }
+}
+
+impl ObjectFinalize for NativeModel {
+    fn finalize(self, env: Env) -> napi::Result<()> {
+        self.external.release(&env);
+        Ok(())
+    }
+}
