@@ -1,6 +1,8 @@
 //! One batch, keyed by sample id: what the models read and what the losses compare with.
 
-use crate::tensor::Tensor;
+use crate::dataset::Columns;
+use crate::error::Result;
+use crate::tensor::{Tensor, read};
 
 /// The inputs of a batch.
 #[derive(Clone, Debug)]
@@ -35,6 +37,15 @@ pub enum LabelKind {
 }
 
 impl LabelKind {
+    pub fn name(self) -> &'static str {
+        match self {
+            LabelKind::None => "none",
+            LabelKind::Single => "single",
+            LabelKind::Several => "several",
+            LabelKind::Real => "real",
+        }
+    }
+
     pub fn words(self) -> &'static str {
         match self {
             LabelKind::None => "no labels",
@@ -72,5 +83,34 @@ pub struct Batch {
 impl Batch {
     pub fn rows(&self) -> usize {
         self.ids.len()
+    }
+}
+
+/// Plain numbers of some inputs.
+#[derive(Clone, Debug, Default)]
+pub struct RawFeatures {
+    pub numbers: Option<Vec<f32>>,
+    pub ids: Option<Vec<u32>>,
+    pub offsets: Option<Vec<u32>>,
+}
+
+impl Features {
+    /// The inputs of all rows of some columns, and how many rows there are.
+    pub fn of_columns(columns: Columns) -> Result<(Features, usize)> {
+        let batch = Batch::from_columns(columns, 0, 0)?;
+        Ok((batch.inputs, batch.ids.len()))
+    }
+
+    /// A copy as plain numbers, for teachers outside.
+    pub fn raw(&self) -> Result<RawFeatures> {
+        Ok(match self {
+            Features::Dense(tensor) => {
+                RawFeatures { numbers: Some(read::<f32>(tensor)?.to_vec()), ..RawFeatures::default() }
+            }
+            Features::Ids(tensor) => RawFeatures { ids: Some(read::<u32>(tensor)?.to_vec()), ..RawFeatures::default() },
+            Features::Ragged { ids, offsets } => {
+                RawFeatures { ids: Some(ids.clone()), offsets: Some(offsets.clone()), numbers: None }
+            }
+        })
     }
 }

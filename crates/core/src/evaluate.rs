@@ -87,3 +87,9 @@ pub(crate) fn check(metrics: &Metrics, data: &Dataset, teacher: bool, classes: u
 fn has_teacher(data: &Dataset, given: bool, classes: usize) -> bool {
     given || data.teacher_classes() == Some(classes)
 }
+
+/// The same beside a teacher that is a model.
+pub fn against(model: &Model, data: &Dataset, teacher: Option<&Model>) -> Result<Evaluation> {
+    let logits = teacher.map(|teacher| logits(teacher, data)).transpose()?;
+    evaluate(model, data, logits.as_deref())
+}

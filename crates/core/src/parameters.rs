@@ -69,6 +69,12 @@ impl Parameters {
         self.0.keys().map(String::as_str)
     }
 
+    /// Name, shape and whether it is trained, of every tensor.
+    pub fn list(&self) -> Vec<(String, Vec<usize>, bool)> {
+        let of = |(name, p): (&String, &Parameter)| (name.clone(), p.tensor.dims().to_vec(), p.kind == Kind::Trainable);
+        self.0.iter().map(of).collect()
+    }
+
     /// Shape and numbers of one tensor.
     pub fn get(&self, name: &str) -> Result<(Vec<usize>, Vec<f32>)> {
         let parameter = self.0.get(name).ok_or_else(|| Error::config(name, "expected a parameter of this model"))?;

@@ -1,6 +1,6 @@
 //! Typed arrays that cross once, and the JSON beside them that says what they are.
 
-use limbeck_core::batch::{Features, features};
+use limbeck_core::batch::Features;
 use limbeck_core::dataset::{Columns, Inputs, LabelColumn, TeacherColumn};
 use limbeck_core::error::{Error, Result};
 use limbeck_core::options::parse;
@@ -92,7 +92,9 @@ pub(crate) fn columns(json: &str, buffers: &Buffers) -> Result<Columns> {
     };
     let labels = match json.labels {
         None => LabelColumn::None,
-        Some(LabelsJson::Single { classes }) => LabelColumn::Single { values: given(&buffers.labels, "labels")?, classes },
+        Some(LabelsJson::Single { classes }) => {
+            LabelColumn::Single { values: given(&buffers.labels, "labels")?, classes }
+        }
         Some(LabelsJson::Several { classes }) => {
             LabelColumn::Several { values: given(&buffers.targets, "labels")?, classes }
         }
@@ -118,5 +120,5 @@ pub(crate) fn columns(json: &str, buffers: &Buffers) -> Result<Columns> {
 
 /// Inputs alone, for predictions.
 pub(crate) fn inputs(json: &str, buffers: &Buffers) -> Result<(Features, usize)> {
-    features(columns(json, buffers)?)
+    Features::of_columns(columns(json, buffers)?)
 }

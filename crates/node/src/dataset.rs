@@ -1,6 +1,5 @@
 //! The data of a run, held natively.
 
-use limbeck_core::batch::features_of;
 use limbeck_core::dataset::{Dataset, Normalization, SplitOptions, TeacherColumn};
 use limbeck_core::error::{Code, Error, Result};
 use limbeck_core::options::parse;
@@ -104,7 +103,13 @@ impl NativeDataset {
             panic_point("dataset.split");
             let SplitJson { fractions, seed, stratify } = parse(&json)?;
             let parts = self.data()?.split(&fractions, &SplitOptions { seed, stratify })?;
-            Ok(parts.into_iter().map(|part| { let bytes = 4 * part.rows() as u64; NativeDataset::of(env, part, bytes) }).collect())
+            Ok(parts
+                .into_iter()
+                .map(|part| {
+                    let bytes = 4 * part.rows() as u64;
+                    NativeDataset::of(env, part, bytes)
+                })
+                .collect())
         })
     }
 
@@ -138,7 +143,7 @@ impl NativeDataset {
         guarded(|| {
             let data = self.data()?;
             let batch = data.batch(&positions, 0)?;
-            let raw = features_of(&batch.inputs)?;
+            let raw = batch.inputs.raw()?;
             Ok(RawBatch {
                 f32: raw.numbers.map(Float32Array::new),
                 ids: raw.ids.map(Uint32Array::new),

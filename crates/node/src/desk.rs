@@ -15,7 +15,10 @@ type Work = Box<dyn FnOnce(&Pool) + Send>;
 static PREDICTOR: OnceLock<Mutex<Option<Sender<Work>>>> = OnceLock::new();
 
 /// Answers on the predictor's thread, in the order of the calls.
-pub(crate) fn predict<T: ToNapiValue + Send + 'static>(reply: Reply<T>, work: impl FnOnce() -> Result<T> + Send + 'static) {
+pub(crate) fn predict<T: ToNapiValue + Send + 'static>(
+    reply: Reply<T>,
+    work: impl FnOnce() -> Result<T> + Send + 'static,
+) {
     let task: Work = Box::new(move |pool| {
         let result = guarded(|| {
             panic_point("predictor");
@@ -64,5 +67,7 @@ pub(crate) fn once<T: ToNapiValue + Send + 'static>(
         });
         reply.send(result);
     });
-    thread.map(drop).map_err(|error| crate::errors::napi(Error::internal(format!("no thread could be started: {error}"))))
+    thread
+        .map(drop)
+        .map_err(|error| crate::errors::napi(Error::internal(format!("no thread could be started: {error}"))))
 }

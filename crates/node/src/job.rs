@@ -290,7 +290,12 @@ impl Plan {
 }
 
 /// The body of the trainer thread. After an error the run is dropped: a caught panic may have left it half done.
-fn serve(plan: Plan, commands: Receiver<Command>, control: &Control, kept: &Mutex<Option<limbeck_core::models::Model>>) {
+fn serve(
+    plan: Plan,
+    commands: Receiver<Command>,
+    control: &Control,
+    kept: &Mutex<Option<limbeck_core::models::Model>>,
+) {
     let mut run: Option<Run> = None;
     let mut begun = false;
     let teacher_version = plan.teacher.as_ref().map(|teacher| teacher.version());
@@ -330,7 +335,8 @@ fn serve(plan: Plan, commands: Receiver<Command>, control: &Control, kept: &Mute
                     let json = report.map(|report| serde_json::to_string(&report)).transpose();
                     json.map_err(|error| Error::internal(error.to_string()))
                 });
-                let over = !matches!(report, Ok(Some(_))) || matches!(&report, Ok(Some(json)) if json.contains("\"summary\":"));
+                let over = !matches!(report, Ok(Some(_)))
+                    || matches!(&report, Ok(Some(json)) if json.contains("\"summary\":"));
                 if over {
                     run = None;
                     allocator::trim();

@@ -17,4 +17,4 @@ mod stream;
 use limbeck_core::allocator::CachingAllocator;
 
 #[global_allocator]
-static ALLOCATOR: CachingAllocator = CachingAllocator::new();
+static ALLOCATOR: CachingAllocator = CachingAllocator;

@@ -263,7 +263,12 @@ impl NativeModel {
     #[napi(catch_unwind)]
     pub fn parameters(&self) -> napi::Result<String> {
         guarded(|| {
-            let list: Vec<_> = self.shared.get()?.parameters.list().into_iter()
+            let list: Vec<_> = self
+                .shared
+                .get()?
+                .parameters
+                .list()
+                .into_iter()
                 .map(|(name, shape, trainable)| json!({ "name": name, "shape": shape, "trainable": trainable }))
                 .collect();
             Ok(json!(list).to_string())

@@ -37,7 +37,12 @@ impl Inbox {
         let mut queue = self.lock();
         queue.batches.push_back(batch);
         let room = queue.batches.len() <= ROOM;
-        let answered = if room { Some(reply) } else { queue.waiting.push_back(reply); None };
+        let answered = if room {
+            Some(reply)
+        } else {
+            queue.waiting.push_back(reply);
+            None
+        };
         drop(queue);
         self.changed.notify_all();
         if let Some(reply) = answered {

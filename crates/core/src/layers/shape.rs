@@ -39,6 +39,14 @@ impl Shape {
         }
     }
 
+    /// The sizes of numbers; none of ids.
+    pub fn sizes(&self) -> &[usize] {
+        match self {
+            Shape::Dense(sizes) => sizes,
+            Shape::Ids(_) => &[],
+        }
+    }
+
     pub fn elements(&self) -> usize {
         match self {
             Shape::Dense(sizes) => sizes.iter().product(),

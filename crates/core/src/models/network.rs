@@ -31,6 +31,7 @@ pub struct Network {
     order: Vec<String>,
     /// Name of the last layer that is linear: its weight holds the class templates.
     head: Option<String>,
+    multiply_adds: u64,
 }
 
 impl Network {
@@ -46,11 +47,13 @@ impl Network {
             return Err(Error::config("input", format!("expected sizes above 0, got {}", show(sizes))));
         }
         let (mut specs, mut names, mut order, mut head) = (Vec::new(), BTreeSet::new(), Vec::new(), None);
+        let mut multiply_adds = 0;
         let output = layers::walk(&architecture.layers, "", &input, &mut |name, options, input, _| {
             if !names.insert(name.to_string()) {
                 return Err(Error::config("name", format!("expected a name of its own, got {name} twice")));
             }
             order.push(name.to_string());
+            multiply_adds += options.layer().multiply_adds(input)?;
             specs.extend(options.layer().parameters(input)?.into_iter().map(|spec| spec.below(name)));
             if matches!(options, layers::LayerOptions::Linear(_)) {
                 head = Some(name.to_string());
@@ -58,7 +61,7 @@ impl Network {
             Ok(())
         })?;
         output.dense().map_err(|error| error.at("layers"))?;
-        Ok(Network { architecture, input, output, specs, names, order, head })
+        Ok(Network { architecture, input, output, specs, names, order, head, multiply_adds })
     }
 
     pub fn architecture(&self) -> &Architecture {
@@ -77,6 +80,11 @@ impl Network {
     /// Count of outputs of one sample.
     pub fn classes(&self) -> usize {
         self.output.elements()
+    }
+
+    /// Multiply-adds of one sample's forward.
+    pub fn multiply_adds(&self) -> u64 {
+        self.multiply_adds
     }
 
     pub fn specs(&self) -> &[Spec] {

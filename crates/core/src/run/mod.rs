@@ -345,6 +345,12 @@ impl Run {
         Ok(Some(model))
     }
 
+    /// Somebody gave the teacher other parameters while the run was going: it keeps those it began with, and says so.
+    pub fn teacher_replaced(&mut self) -> Result<()> {
+        let message = "the teacher was changed during the run; the run goes on with the teacher that it began with";
+        self.findings.add("teacherFrozen", "teacher", message)
+    }
+
     fn provenance(&self) -> serde_json::Value {
         serde_json::json!({
             "library": concat!("limbeck ", env!("CARGO_PKG_VERSION")),

@@ -1,0 +1,76 @@
+//! Runs every case of a golden file through the registries and engines that training uses. Knows no case's name.
+
+use serde::Serialize;
+use serde_json::Value as Json;
+
+use crate::error::{Error, Result};
+use crate::golden::{self, LayerCase, OptimizerCase, Precision};
+use crate::kernels::cpu::isa::{self, Isa};
+use crate::{losses, metrics, ops};
+
+/// One case in one arithmetic.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Outcome {
+    /// `kl: temperature 2`.
+    pub case: String,
+    /// `f64`, or `f32 avx2`.
+    pub arithmetic: String,
+    /// Empty where no registry has this name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ok: Option<bool>,
+    pub message: String,
+}
+
+/// `kind` is the folder of the file: losses, layers, optimizers or metrics.
+pub fn run(text: &str, kind: &str) -> Result<Vec<Outcome>> {
+    let file: golden::File<Json> = serde_json::from_str(text).map_err(|error| {
+        Error::new(crate::error::Code::InvalidFile, "", format!("expected a golden file, got: {error}"))
+    })?;
+    let before = isa::current();
+    let mut outcomes = Vec::new();
+    for case in &file.cases {
+        let name = case.get("name").and_then(Json::as_str).unwrap_or("without a name");
+        let mut record = |arithmetic: String, result: Option<Result<()>>| {
+            let (ok, message) = match result {
+                None => (None, String::new()),
+                Some(Ok(())) => (Some(true), String::new()),
+                Some(Err(error)) => (Some(false), error.to_string()),
+            };
+            outcomes.push(Outcome { case: format!("{}: {name}", file.name), arithmetic, ok, message });
+        };
+        record("f64".into(), one(&file.name, kind, case, Precision::F64));
+        if kind == "metrics" {
+            continue; // metrics are computed in f64 alone
+        }
+        for set in Isa::ALL.into_iter().filter(|set| *set <= isa::detected()) {
+            isa::choose(set);
+            record(format!("f32 {}", set.name()), one(&file.name, kind, case, Precision::F32));
+        }
+        isa::choose(before);
+    }
+    Ok(outcomes)
+}
+
+fn one(name: &str, kind: &str, case: &Json, precision: Precision) -> Option<Result<()>> {
+    fn read<T: serde::de::DeserializeOwned>(case: &Json) -> Result<T> {
+        serde_json::from_value(case.clone()).map_err(|error| Error::data("case", error.to_string()))
+    }
+    match kind {
+        "losses" => match read::<LayerCase>(case) {
+            Ok(case) => losses::golden(name, &case, precision),
+            Err(error) => Some(Err(error)),
+        },
+        "layers" => ops::find(name).map(|operation| golden::layer(operation, &read(case)?, precision)),
+        "optimizers" => match read::<OptimizerCase>(case) {
+            Ok(case) => golden::optimizer(name, &case, precision),
+            Err(error) => Some(Err(error)),
+        },
+        "metrics" => {
+            let value = metrics::golden(name, case.get("options")?, case.get("inputs")?)?;
+            let expected = case.get("value").and_then(Json::as_f64).unwrap_or(f64::NAN);
+            Some(value.and_then(|value| precision.compare("value", &[value], &[expected])))
+        }
+        _ => None,
+    }
+}

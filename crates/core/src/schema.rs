@@ -1,0 +1,18 @@
+//! JSON schemas of all options: TypeScript types, the command line and the reference are made from them.
+
+use schemars::schema_for;
+use serde_json::{Value as Json, json};
+
+use crate::dataset::Normalization;
+use crate::metrics::Metrics;
+use crate::models::ModelOptions;
+use crate::options::TrainOptions;
+
+pub fn all() -> Json {
+    json!({
+        "TrainOptions": schema_for!(TrainOptions),
+        "ModelOptions": schema_for!(ModelOptions),
+        "Normalization": schema_for!(Normalization),
+        "Metrics": schema_for!(Metrics),
+    })
+}
