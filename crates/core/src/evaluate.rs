@@ -34,7 +34,7 @@ pub struct Evaluation {
 }
 
 /// Logits of all rows, `[rows, classes]`, in the order of the data.
-pub(crate) fn logits(model: &Model, data: &Dataset) -> Result<Vec<f32>> {
+pub fn logits(model: &Model, data: &Dataset) -> Result<Vec<f32>> {
     let mut all = Vec::with_capacity(data.rows() * model.network.classes());
     for batch in data.batches(&BatchOptions::in_order(ROWS), 0)? {
         let batch = batch?;
