@@ -27,10 +27,10 @@ pub(crate) fn embedding(tape: &mut Tape, w: &Value, ids: &Tensor) -> Result<Valu
     shape.push(width);
     let weight = w.clone();
     if tape.takes(w.tensor()) {
-        let y = kernel::rows(&*read::<f32>(w.tensor())?, width, &flat);
+        let y = kernel::rows(&read::<f32>(w.tensor())?, width, &flat);
         return tape.record("embedding", &[w], from_vec(y, shape)?, move |up, gradients| {
             let up = up.contiguous().ok_or_internal()?;
-            let dw = kernel::add_rows(&*read::<f32>(&up)?, weight.dims()[0], width, &flat);
+            let dw = kernel::add_rows(&read::<f32>(&up)?, weight.dims()[0], width, &flat);
             gradients.add(&weight, from_vec(dw, weight.dims())?)
         });
     }
@@ -50,10 +50,10 @@ pub(crate) fn embedding_mean(tape: &mut Tape, w: &Value, ids: &[u32], offsets: &
     let rows = offsets.len() - 1;
     let (weight, ids, offsets) = (w.clone(), ids.to_vec(), offsets.to_vec());
     if tape.takes(w.tensor()) {
-        let y = kernel::mean_rows(&*read::<f32>(w.tensor())?, width, &ids, &offsets);
+        let y = kernel::mean_rows(&read::<f32>(w.tensor())?, width, &ids, &offsets);
         return tape.record("embeddingMean", &[w], from_vec(y, (rows, width))?, move |up, gradients| {
             let up = up.contiguous().ok_or_internal()?;
-            let dw = kernel::add_mean_rows(&*read::<f32>(&up)?, weight.dims()[0], width, &ids, &offsets);
+            let dw = kernel::add_mean_rows(&read::<f32>(&up)?, weight.dims()[0], width, &ids, &offsets);
             gradients.add(&weight, from_vec(dw, weight.dims())?)
         });
     }

@@ -82,7 +82,7 @@ fn largest_of_window(shape: &Shape, x: &[f32], y: &mut [f32], winners: &mut [u32
         let mut best = (f32::NEG_INFINITY, None);
         shape.window(r, s, |tap, at| {
             // Larger, or not a number; the first tap even if it is −∞.
-            if best.1.is_none() || (best.0 == best.0 && !(x[at] <= best.0)) {
+            if best.1.is_none() || x[at] > best.0 || (x[at].is_nan() && !best.0.is_nan()) {
                 best = (x[at], Some(tap as u32));
             }
         });
@@ -179,11 +179,27 @@ kernel! {
     }
 }
 
+/// Two neighbours as one number, the left one below: a loop over these is vector code, a loop over every second
+/// number is not.
 #[inline(always)]
-fn better(best: (f32, u32), x: f32, tap: u32) -> (f32, u32) {
-    // Larger, or not a number: what is not below or equal, unless the best is no number already.
-    let wins = !(x <= best.0) & (best.0 == best.0);
-    (if wins { x } else { best.0 }, if wins { tap } else { best.1 })
+fn pair(row: &[f32], index: usize) -> (f32, f32) {
+    debug_assert!(2 * index + 1 < row.len());
+    // SAFETY: the callers' loops end where the row does.
+    let both = unsafe { row.as_ptr().add(2 * index).cast::<u64>().read_unaligned() }.to_le();
+    (f32::from_bits(both as u32), f32::from_bits((both >> 32) as u32))
+}
+
+#[inline(always)]
+fn put_pair(row: &mut [f32], index: usize, both: u64) {
+    debug_assert!(2 * index + 1 < row.len());
+    // SAFETY: as in `pair`.
+    unsafe { row.as_mut_ptr().add(2 * index).cast::<u64>().write_unaligned(both.to_le()) }
+}
+
+/// The larger one; a NaN is larger than everything. Without a branch, so that it becomes vector code.
+#[inline(always)]
+fn larger(a: f32, b: f32) -> f32 {
+    if (a > b) | a.is_nan() { a } else { b }
 }
 
 kernel! {
@@ -191,11 +207,13 @@ kernel! {
         let rows = x.chunks_exact(2 * width).zip(y.chunks_exact_mut(columns)).zip(winners.chunks_exact_mut(columns));
         for ((x, y), winners) in rows {
             let (upper, lower) = x.split_at(width);
-            let pairs = upper.chunks_exact(2).zip(lower.chunks_exact(2));
-            for ((y, winner), (upper, lower)) in y.iter_mut().zip(winners).zip(pairs) {
-                let best = better((upper[0], 0), upper[1], 1);
-                let best = better(best, lower[0], 2);
-                (*y, *winner) = better(best, lower[1], 3);
+            assert!(2 * columns <= width);
+            for (index, (y, winner)) in y.iter_mut().zip(winners).enumerate() {
+                let (a, b) = pair(upper, index);
+                let (c, d) = pair(lower, index);
+                let most = larger(larger(a, b), larger(c, d));
+                *y = most;
+                *winner = 3 - u32::from(c == most).max(2 * u32::from(b == most)).max(3 * u32::from(a == most));
             }
         }
     }
@@ -208,12 +226,11 @@ kernel! {
         let rows = g.chunks_exact(columns).zip(winners.chunks_exact(columns)).zip(dx.chunks_exact_mut(2 * width));
         for ((g, winners), dx) in rows {
             let (upper, lower) = dx.split_at_mut(width);
-            let pairs = upper.chunks_exact_mut(2).zip(lower.chunks_exact_mut(2));
-            for ((g, winner), (upper, lower)) in g.iter().zip(winners).zip(pairs) {
-                upper[0] = if *winner == 0 { *g } else { 0.0 };
-                upper[1] = if *winner == 1 { *g } else { 0.0 };
-                lower[0] = if *winner == 2 { *g } else { 0.0 };
-                lower[1] = if *winner == 3 { *g } else { 0.0 };
+            assert!(2 * columns <= width);
+            for (index, (g, winner)) in g.iter().zip(winners).enumerate() {
+                let both = u64::from(g.to_bits()) << (32 * (winner & 1));
+                put_pair(upper, index, if *winner < 2 { both } else { 0 });
+                put_pair(lower, index, if *winner < 2 { 0 } else { both });
             }
             if width > 2 * columns {
                 upper[2 * columns] = 0.0;

@@ -134,28 +134,22 @@ fn tile<V: Vector, const R: usize, const P: usize>(
     source: &[f32],
     spots: &[(usize, usize); P],
 ) -> [[V; P]; R] {
-    let mut sums = [[V::splat(0.0); P]; R];
-    for r in 0..R {
-        sums[r] = [V::splat(bias[r]); P];
-    }
-    let mut from = [0; P];
-    for p in 0..P {
-        from[p] = job.start + spots[p].0 * job.step + spots[p].1;
-    }
+    let mut sums = bias.map(|bias| [V::splat(bias); P]);
+    let from = spots.map(|(row, column)| job.start + row * job.step + column);
     let mut weight = weights.as_ptr();
     for channel in 0..job.channels {
         let base = channel * job.plane;
         for tap in job.taps {
             let mut x = [V::splat(0.0); P];
-            for p in 0..P {
+            for (x, from) in x.iter_mut().zip(from) {
                 // SAFETY: `correlate` checked the furthest spot, tap and channel, with the overrun of a register.
-                x[p] = unsafe { at::<V>(source.as_ptr().add(base + tap + from[p])) };
+                *x = unsafe { at::<V>(source.as_ptr().add(base + tap + from)) };
             }
-            for r in 0..R {
-                // SAFETY: `correlate` checked that the block's `channels · taps · R` weights are there.
+            for (r, sums) in sums.iter_mut().enumerate() {
+                // SAFETY: `correlate` checked that the block's `channels · taps · count` weights are there.
                 let w = V::splat(unsafe { *weight.add(r) });
-                for p in 0..P {
-                    sums[r][p] = x[p].mul_add(w, sums[r][p]);
+                for (sum, x) in sums.iter_mut().zip(x) {
+                    *sum = x.mul_add(w, *sum);
                 }
             }
             weight = weight.wrapping_add(weight_step);
@@ -265,26 +259,26 @@ fn pair_tile<V: Vector, const R: usize, const T: usize>(
                 let x_at = image * job.x_image + row * job.x_step + column;
                 let g_at = job.g_start + image * job.g_image + first * job.g_plane + row * job.g_step + column;
                 let mut seen = [V::splat(0.0); T];
-                for t in 0..T {
+                for (seen, stream) in seen.iter_mut().zip(streams) {
                     // SAFETY: `pair` checked the furthest image, row and stream, with the overrun of a register.
-                    seen[t] = unsafe { at::<V>(x.as_ptr().add(x_at + streams[t])) };
+                    *seen = unsafe { at::<V>(x.as_ptr().add(x_at + stream)) };
                 }
-                for r in 0..R {
+                for (r, held) in held.iter_mut().enumerate() {
                     // SAFETY: `pair` checked the furthest image, row and output too.
                     let up = unsafe { at::<V>(g.as_ptr().add(g_at + r * job.g_plane)) };
-                    for t in 0..T {
-                        held[r][t] = up.mul_add(seen[t], held[r][t]);
+                    for (held, seen) in held.iter_mut().zip(seen) {
+                        *held = up.mul_add(seen, *held);
                     }
                 }
                 column += V::N;
             }
         }
     }
-    for r in 0..R {
-        for t in 0..T {
+    for (r, held) in held.iter().enumerate() {
+        for (t, held) in held.iter().enumerate() {
             let at = (r * job.streams.len() + t) * LANES;
             let sums = &mut sums[at..at + V::N];
-            V::load(sums).add(held[r][t]).store(sums);
+            V::load(sums).add(*held).store(sums);
         }
     }
 }
@@ -293,12 +287,8 @@ kernel! {
     /// `into[k] = Σ of the lanes of sums[k, ·]`.
     pub(super) fn fold<L>(sums: &[f32], into: &mut [f32]) {
         for (into, sums) in into.iter_mut().zip(sums.chunks_exact(LANES)) {
-            let mut sum = L::V::load(sums);
-            if L::V::N < LANES {
-                // The other lanes were never added to.
-                sum = sum.add(L::V::splat(0.0));
-            }
-            *into = sum.sum();
+            // Of a narrower register the other lanes were never added to.
+            *into = L::V::load(sums).sum();
         }
     }
 }
