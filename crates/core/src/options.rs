@@ -198,16 +198,17 @@ fn yes() -> bool {
     true
 }
 
-/// Reads options from JSON; the error's path leads to the key that is wrong.
+/// How deep options may be nested: a level of blocks in an architecture takes three.
+const DEEPEST: usize = 64;
+
+/// Reads options from JSON; the error's path leads to the key that is wrong. Floats keep their bits (serde_json's own
+/// reader misses one in ten by the last bit) and a key that comes twice is refused.
 pub fn parse<T: DeserializeOwned>(json: &str) -> Result<T> {
-    let mut reader = serde_json::Deserializer::from_str(json);
-    serde_path_to_error::deserialize(&mut reader).map_err(|error| {
+    let value = crate::checkpoint::json::parse(json, DEEPEST).map_err(|error| Error::config("", error.message))?;
+    serde_path_to_error::deserialize(value).map_err(|error| {
         let path = error.path().to_string();
         let path = if path == "." { String::new() } else { path };
-        let text = error.into_inner().to_string();
-        // serde's text ends with the place in our own JSON, which nobody wrote by hand.
-        let text = text.split(" at line ").next().unwrap_or_default();
-        Error::config(path, readable(text))
+        Error::config(path, readable(&error.into_inner().to_string()))
     })
 }
 
@@ -302,5 +303,27 @@ impl TrainOptions {
             ));
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::random::Key;
+
+    #[test]
+    fn floats_keep_their_bits() {
+        let key = Key::new(1).with("floats");
+        for i in 0..1000 {
+            let number = key.below(i, 1 << 53) as f64 / (1u64 << 53) as f64;
+            assert_eq!(parse::<f64>(&number.to_string()).unwrap().to_bits(), number.to_bits());
+        }
+    }
+
+    #[test]
+    fn a_key_that_comes_twice_is_refused() {
+        let error = parse::<CheckpointOptions>(r#"{"folder":"a","folder":"b"}"#).unwrap_err();
+        assert!(error.message.contains("\"folder\" twice"), "{error}");
+        assert_eq!(parse::<CheckpointOptions>(r#"{"folder":1}"#).unwrap_err().path, "folder");
     }
 }

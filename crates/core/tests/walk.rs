@@ -192,6 +192,9 @@ fn another_configuration_is_not_resumed_and_the_key_is_named() {
     let error = Run::new(setup(student(), None, &train, &test, with(0.2, true))).err().unwrap();
     assert_eq!(error.code, Code::CheckpointMismatch);
     assert!(error.to_string().contains("learningRate"), "{error}");
+
+    let error = Run::new(setup(student(), None, &train, &test, with(0.1, false))).err().unwrap();
+    assert_eq!((error.code, error.path.as_str()), (Code::InvalidConfig, "checkpoint.folder"));
 }
 
 #[test]

@@ -32,6 +32,12 @@ impl Checkpoints {
     pub fn new(options: &TrainOptions) -> Result<Option<Checkpoints>> {
         let Some(checkpoint) = &options.checkpoint else { return Ok(None) };
         let folder = RunFolder::open(Path::new(&checkpoint.folder), checkpoint.keep)?;
+        // Two runs in one folder would be mixed up by whoever resumes: the newest step may be the older run's.
+        if let (false, Some(found)) = (checkpoint.resume, folder.latest()?) {
+            let found = found.display();
+            let message = format!("expected a folder without checkpoints, or resume: true, got {found}");
+            return Err(Error::config("checkpoint.folder", message));
+        }
         let writer = Writer::start(folder.clone())?;
         Ok(Some(Checkpoints { folder, writer, every: checkpoint.every, resume: checkpoint.resume, written: None }))
     }
