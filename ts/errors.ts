@@ -1,21 +1,29 @@
+/** The one error of limbeck, the closed list of its codes, and how errors of the native side become it. */
+
 /** What went wrong, from a closed list; every error of limbeck has one. */
-export type ErrorCode =
-  | 'ERR_LIMBECK_INVALID_CONFIG'
-  | 'ERR_LIMBECK_INVALID_DATA'
-  | 'ERR_LIMBECK_SHAPE_MISMATCH'
-  | 'ERR_LIMBECK_NOT_FINITE'
-  | 'ERR_LIMBECK_IO'
-  | 'ERR_LIMBECK_INVALID_FILE'
-  | 'ERR_LIMBECK_CHECKPOINT_WRITE'
-  | 'ERR_LIMBECK_CHECKPOINT_VERSION'
-  | 'ERR_LIMBECK_CHECKPOINT_MISMATCH'
-  | 'ERR_LIMBECK_BACKEND'
-  | 'ERR_LIMBECK_BUSY'
-  | 'ERR_LIMBECK_DISPOSED'
-  | 'ERR_LIMBECK_CANCELLED'
-  | 'ERR_LIMBECK_MEMORY'
-  | 'ERR_LIMBECK_PROOF_FAILED'
-  | 'ERR_LIMBECK_INTERNAL'
+export const errorCodes = [
+  'ERR_LIMBECK_INVALID_CONFIG',
+  'ERR_LIMBECK_INVALID_DATA',
+  'ERR_LIMBECK_SHAPE_MISMATCH',
+  'ERR_LIMBECK_NOT_FINITE',
+  'ERR_LIMBECK_IO',
+  'ERR_LIMBECK_INVALID_FILE',
+  'ERR_LIMBECK_CHECKPOINT_WRITE',
+  'ERR_LIMBECK_CHECKPOINT_VERSION',
+  'ERR_LIMBECK_CHECKPOINT_MISMATCH',
+  'ERR_LIMBECK_BACKEND',
+  'ERR_LIMBECK_BUSY',
+  'ERR_LIMBECK_DISPOSED',
+  'ERR_LIMBECK_CANCELLED',
+  'ERR_LIMBECK_MEMORY',
+  'ERR_LIMBECK_PROOF_FAILED',
+  'ERR_LIMBECK_BINDING_NOT_FOUND',
+  'ERR_LIMBECK_BINDING_VERSION',
+  'ERR_LIMBECK_INTERNAL',
+] as const
+
+/** What went wrong, from a closed list; every error of limbeck has one. */
+export type ErrorCode = (typeof errorCodes)[number]
 
 /** The one error of limbeck. Its message reads `path: expected what, got what`. */
 export class LimbeckError extends Error {
@@ -36,5 +44,48 @@ export class LimbeckError extends Error {
     this.code = code
     this.path = path
     this.details = details
+  }
+}
+
+interface NativeText {
+  code: ErrorCode
+  path?: string
+  message: string
+  details?: string | null
+}
+
+/** The native side throws plain errors whose message is JSON; anything else it throws is a defect of ours. */
+export function fromNative(error: unknown, place: (path: string) => string = path => path): LimbeckError {
+  if (error instanceof LimbeckError) return error
+  const text = error instanceof Error ? error.message : String(error)
+  const { code, path = '', message, details } = parsed(text) ?? { code: 'ERR_LIMBECK_INTERNAL', message: text }
+  return new LimbeckError(code, place(path), message, details == null ? {} : { text: details })
+}
+
+function parsed(text: string): NativeText | undefined {
+  if (!text.startsWith('{')) return undefined
+  try {
+    const read = JSON.parse(text) as NativeText
+    return (errorCodes as readonly string[]).includes(read.code) ? read : undefined
+  } catch {
+    return undefined
+  }
+}
+
+/** Calls the native side; `place` turns its paths into those of the caller's argument. */
+export function calling<T>(work: () => T, place?: (path: string) => string): T {
+  try {
+    return work()
+  } catch (error) {
+    throw fromNative(error, place)
+  }
+}
+
+/** The same for a promise. */
+export async function awaiting<T>(work: () => Promise<T>, place?: (path: string) => string): Promise<T> {
+  try {
+    return await work()
+  } catch (error) {
+    throw fromNative(error, place)
   }
 }

@@ -1,0 +1,150 @@
+/** Numbers from outside as the typed arrays that cross to the native side: checked here, copied there. */
+import { list, refuseData, show } from './check.js'
+import { LimbeckError } from './errors.js'
+
+export type TypedArray =
+  | Int8Array
+  | Uint8Array
+  | Uint8ClampedArray
+  | Int16Array
+  | Uint16Array
+  | Int32Array
+  | Uint32Array
+  | Float32Array
+  | Float64Array
+
+const tagOf = Object.getOwnPropertyDescriptor(Object.getPrototypeOf(Uint8Array.prototype), Symbol.toStringTag)!.get!
+const bufferOf = Object.getOwnPropertyDescriptor(Object.getPrototypeOf(Uint8Array.prototype), 'buffer')!.get!
+
+/** What kind of typed array this is, whatever it says of itself; nothing for everything else. */
+export function kindOfArray(value: unknown): string | undefined {
+  return ArrayBuffer.isView(value) ? (tagOf.call(value) as string | undefined) : undefined
+}
+
+/** The typed array, if it lies still: neither detached nor shared nor resizable. */
+export function still(path: string, value: TypedArray): TypedArray {
+  const buffer = bufferOf.call(value) as ArrayBufferLike & { resizable?: boolean }
+  if (Object.prototype.toString.call(buffer) === '[object SharedArrayBuffer]') {
+    throw new LimbeckError('ERR_LIMBECK_INVALID_DATA', path, 'expected memory of its own, got a SharedArrayBuffer; pass a copy')
+  }
+  if (buffer.resizable === true) {
+    throw new LimbeckError('ERR_LIMBECK_INVALID_DATA', path, 'expected memory of fixed size, got a resizable buffer; pass a copy')
+  }
+  try {
+    new Uint8Array(buffer, 0, 0)
+  } catch (cause) {
+    const message = 'expected numbers, got a detached buffer: it was transferred to somebody else'
+    throw new LimbeckError('ERR_LIMBECK_INVALID_DATA', path, message, { cause })
+  }
+  return value
+}
+
+const INTEGERS = ['Int8Array', 'Uint8Array', 'Uint8ClampedArray', 'Int16Array', 'Uint16Array', 'Int32Array', 'Uint32Array']
+
+/** Whether this is a typed array of whole numbers. */
+export function holdsIntegers(value: unknown): boolean {
+  return INTEGERS.includes(kindOfArray(value) ?? '')
+}
+
+/** Whether this is a typed array or an array whose entries are no arrays. */
+export function isFlat(value: unknown): boolean {
+  if (Array.isArray(value)) return !Array.isArray(value[0]) && !ArrayBuffer.isView(value[0])
+  return kindOfArray(value) !== undefined
+}
+
+/** A typed array or a plain array of numbers. */
+function numbers(path: string, value: unknown): TypedArray | unknown[] {
+  const kind = kindOfArray(value)
+  if (kind === 'BigInt64Array' || kind === 'BigUint64Array') return refuseData(path, 'numbers', value)
+  if (kind !== undefined) return still(path, value as TypedArray)
+  if (Array.isArray(value)) return list(path, value)
+  return refuseData(path, 'a typed array or an array of numbers', value)
+}
+
+/** As 32-bit floating point numbers, all finite. */
+export function floats(path: string, value: unknown): Float32Array {
+  const given = numbers(path, value)
+  // Its values are looked at natively, which is faster.
+  if (given instanceof Float32Array) return given
+  const made = new Float32Array(given.length)
+  for (let index = 0; index < made.length; index++) {
+    const entry = given[index]
+    if (typeof entry !== 'number' || !Number.isFinite(entry) || !Number.isFinite(Math.fround(entry))) {
+      return refuseData(`${path}[${index}]`, 'a finite number of 32 bits', entry)
+    }
+    made[index] = entry
+  }
+  return made
+}
+
+/** As whole numbers of 0 … 2³² − 1. */
+export function naturals(path: string, value: unknown): Uint32Array {
+  const given = numbers(path, value)
+  if (given instanceof Uint32Array) return given
+  const made = new Uint32Array(given.length)
+  for (let index = 0; index < made.length; index++) {
+    const entry = given[index]
+    if (typeof entry !== 'number' || entry !== entry >>> 0) {
+      return refuseData(`${path}[${index}]`, 'a whole number of 0 or more', entry)
+    }
+    made[index] = entry
+  }
+  return made
+}
+
+/** As sample ids: whole numbers of 0 … 2⁵³ − 1. */
+export function sampleIds(path: string, value: unknown): Float64Array {
+  const given = numbers(path, value)
+  const made = new Float64Array(given.length)
+  for (let index = 0; index < made.length; index++) {
+    const entry = given[index]
+    if (typeof entry !== 'number' || !Number.isSafeInteger(entry) || entry < 0) {
+      return refuseData(`${path}[${index}]`, 'a whole number of 0 or more', entry)
+    }
+    made[index] = entry
+  }
+  return made
+}
+
+/** As bytes; only from bytes. */
+export function bytes(path: string, value: unknown): Uint8Array {
+  const given = numbers(path, value)
+  if (given instanceof Uint8Array) return given
+  return new Uint8Array(given as Uint8ClampedArray)
+}
+
+/** Rows of equal length, one after the other. */
+export function matrix(path: string, value: unknown): { values: Float32Array; rows: number; width: number } {
+  const rows = list(path, value).map((row, index) => floats(`${path}[${index}]`, row))
+  const width = rows[0]?.length ?? 0
+  const values = new Float32Array(rows.length * width)
+  rows.forEach((row, index) => {
+    if (row.length !== width) {
+      throw new LimbeckError(
+        'ERR_LIMBECK_INVALID_DATA',
+        `${path}[${index}]`,
+        `expected ${width} numbers, as in the first row, got ${row.length}`,
+      )
+    }
+    const wrong = row.findIndex(entry => !Number.isFinite(entry))
+    if (wrong >= 0) refuseData(`${path}[${index}][${wrong}]`, 'a finite number', row[wrong])
+    values.set(row, index * width)
+  })
+  return { values, rows: rows.length, width }
+}
+
+/** Rows of whole numbers of different length. */
+export function raggedRows(path: string, value: unknown): { values: Uint32Array; offsets: Uint32Array } {
+  const rows = list(path, value).map((row, index) => naturals(`${path}[${index}]`, row))
+  const offsets = new Uint32Array(rows.length + 1)
+  rows.forEach((row, index) => (offsets[index + 1] = offsets[index]! + row.length))
+  const values = new Uint32Array(offsets[rows.length]!)
+  rows.forEach((row, index) => values.set(row, offsets[index]))
+  return { values, offsets }
+}
+
+/** How many rows a flat array holds. */
+export function rowsIn(path: string, length: number, each: number): number {
+  if (each > 0 && length % each === 0) return length / each
+  throw new LimbeckError('ERR_LIMBECK_INVALID_DATA', path, `expected a multiple of ${each} numbers, got ${show(length)}`)
+}

@@ -1,0 +1,152 @@
+/**
+ * What comes from outside, looked at once: own properties only, each read once, numbers finite, buffers neither
+ * detached nor shared nor resizable. Everything else is refused by path, with what was expected and what came.
+ */
+import { LimbeckError, type ErrorCode } from './errors.js'
+
+/** An object that has no properties but its own. */
+export type Plain = Record<string, unknown>
+
+/** A value in few words, for a message. */
+export function show(value: unknown): string {
+  switch (typeof value) {
+    case 'undefined':
+      return 'nothing'
+    case 'string':
+      return JSON.stringify(value.length > 40 ? `${value.slice(0, 40)}…` : value)
+    case 'number':
+    case 'boolean':
+      return Object.is(value, -0) ? '-0' : String(value)
+    case 'bigint':
+      return `the bigint ${value}`
+    case 'symbol':
+      return 'a symbol'
+    case 'function':
+      return 'a function'
+    default:
+      if (value === null) return 'null'
+      return Array.isArray(value) ? 'an array' : kindOf(value as object)
+  }
+}
+
+function kindOf(value: object): string {
+  try {
+    const name = (value as { constructor?: { name?: unknown } }).constructor?.name
+    return typeof name === 'string' && name !== '' && name !== 'Object' ? `a ${name}` : 'an object'
+  } catch {
+    return 'an object'
+  }
+}
+
+/** Refuses an option. */
+export function refuse(path: string, expected: string, got: unknown, code: ErrorCode = 'ERR_LIMBECK_INVALID_CONFIG'): never {
+  throw new LimbeckError(code, path, `expected ${expected}, got ${show(got)}`)
+}
+
+/** Refuses data. */
+export function refuseData(path: string, expected: string, got: unknown): never {
+  return refuse(path, expected, got, 'ERR_LIMBECK_INVALID_DATA')
+}
+
+/** A key below a path. */
+export function below(path: string, key: string): string {
+  return path === '' ? key : `${path}.${key}`
+}
+
+/** The own properties of a plain object, each read once; a key that is not in `keys` is refused by name. */
+export function plain(path: string, value: unknown, keys?: readonly string[]): Plain {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) refuse(path, 'an object', value)
+  const own: Plain = Object.create(null) as Plain
+  try {
+    const prototype: unknown = Object.getPrototypeOf(value)
+    if (prototype !== null && Object.getPrototypeOf(prototype) !== null) refuse(path, 'a plain object', value)
+    for (const key of Object.keys(value)) own[key] = (value as Plain)[key]
+  } catch (cause) {
+    if (cause instanceof LimbeckError) throw cause
+    throw new LimbeckError('ERR_LIMBECK_INVALID_CONFIG', path, 'expected an object that can be read, got one that throws', {
+      cause,
+    })
+  }
+  if (keys !== undefined) {
+    const unknown = Object.keys(own).find(key => !keys.includes(key))
+    if (unknown !== undefined) {
+      const message = `unknown key ${unknown}; the keys are ${keys.join(', ')}`
+      throw new LimbeckError('ERR_LIMBECK_INVALID_CONFIG', below(path, unknown), message)
+    }
+  }
+  return own
+}
+
+/** The JSON text of options: a tree of plain objects, arrays, texts, booleans and finite numbers. */
+export function json(path: string, value: unknown): string {
+  return JSON.stringify(tree(path, value, 0))
+}
+
+const DEEPEST = 64
+
+/** A copy of such a tree; keys without a value are left out. */
+export function tree(path: string, value: unknown, depth = 0): unknown {
+  if (depth > DEEPEST) refuse(path, `at most ${DEEPEST} objects inside each other`, 'more')
+  switch (typeof value) {
+    case 'string':
+    case 'boolean':
+      return value
+    case 'number':
+      return Number.isFinite(value) ? value : refuse(path, 'a finite number', value)
+    case 'object':
+      if (value === null) return refuse(path, 'a value', value)
+      if (Array.isArray(value)) return list(path, value).map((entry, index) => tree(`${path}.${index}`, entry, depth + 1))
+      break
+    default:
+      return refuse(path, 'a plain value', value)
+  }
+  const copy = plain(path, value)
+  for (const [key, entry] of Object.entries(copy)) {
+    if (entry === undefined) delete copy[key]
+    else copy[key] = tree(below(path, key), entry, depth + 1)
+  }
+  return copy
+}
+
+/** The entries of an array, each read once. */
+export function list(path: string, value: unknown): unknown[] {
+  if (!Array.isArray(value)) return refuse(path, 'an array', value)
+  try {
+    return Array.from({ length: value.length }, (_, index) => (value as unknown[])[index])
+  } catch (cause) {
+    throw new LimbeckError('ERR_LIMBECK_INVALID_CONFIG', path, 'expected an array that can be read, got one that throws', {
+      cause,
+    })
+  }
+}
+
+/** A whole number of at least `least`, at most 2⁵³ − 1. */
+export function whole(path: string, value: unknown, least: number): number {
+  if (typeof value === 'number' && Number.isSafeInteger(value) && value >= least) return value
+  return refuse(path, `a whole number of ${least} or more`, value)
+}
+
+/** A finite number. */
+export function number(path: string, value: unknown): number {
+  return typeof value === 'number' && Number.isFinite(value) ? value : refuse(path, 'a finite number', value)
+}
+
+export function text(path: string, value: unknown): string {
+  return typeof value === 'string' && value !== '' ? value : refuse(path, 'a text', value)
+}
+
+export function boolean(path: string, value: unknown): boolean {
+  return typeof value === 'boolean' ? value : refuse(path, 'true or false', value)
+}
+
+export function texts(path: string, value: unknown): string[] {
+  return list(path, value).map((entry, index) =>
+    typeof entry === 'string' ? entry : refuse(`${path}[${index}]`, 'a text', entry),
+  )
+}
+
+/** An `AbortSignal` or nothing. */
+export function signalOf(path: string, value: unknown): AbortSignal | undefined {
+  if (value === undefined || value instanceof AbortSignal) return value
+  return refuse(path, 'an AbortSignal', value)
+}

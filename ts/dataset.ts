@@ -1,0 +1,153 @@
+/** Rows held natively: made once from typed arrays, split and selected without a copy. */
+import { naturals } from './arrays.js'
+import { boolean, list, number, plain, refuse, whole } from './check.js'
+import {
+  columnPath,
+  meaningOf,
+  packColumns,
+  teacherLogitsOf,
+  type ColumnOptions,
+  type Columns,
+  type Numbers,
+  type TeacherLogits,
+} from './columns.js'
+import { calling } from './errors.js'
+import type { NativeDataset } from './native/contract.js'
+import { datasets } from './native/handles.js'
+import { native } from './native/load.js'
+import { BatchStream, type BatchSource } from './stream.js'
+
+/** What inputs are brought to before the first layer: `(value − mean) / std`, for each channel. */
+export interface Normalization {
+  mean: number[]
+  std: number[]
+}
+
+export interface SplitOptions {
+  /** Which rows go where follows from it: a whole number. Default 0. */
+  seed?: number
+  /** Keeps the shares of the classes in every part. Default false. */
+  stratify?: boolean
+}
+
+interface Description {
+  rows: number
+  shape: number[] | null
+  labels: 'none' | 'single' | 'several' | 'real'
+  classes: number | null
+  labelNames: string[] | null
+  hasTeacher: boolean
+  bytes: number
+}
+
+/**
+ * Rows to learn from, held outside JavaScript's heap.
+ *
+ * ```ts
+ * const digits = Dataset.from({ inputs: pixels, labels }, { inputs: [1, 28, 28], classes: 10 })
+ * const [train, test] = digits.split([0.8, 0.2], { seed: 7 })
+ * ```
+ */
+export class Dataset {
+  readonly #known: Description
+
+  private constructor(handle: NativeDataset) {
+    datasets.set(this, handle)
+    this.#known = JSON.parse(calling(() => handle.describe())) as Description
+  }
+
+  /** Copies the columns; what happens to the arrays afterwards changes nothing. */
+  static from(columns: Columns, options: ColumnOptions = {}): Dataset {
+    const { json, buffers } = packColumns(columns, meaningOf(options))
+    return new Dataset(calling(() => native().NativeDataset.create(json, buffers), columnPath))
+  }
+
+  /**
+   * Batches that come one after the other, for data that is made or does not fit into memory: `source` is an async
+   * iterable of columns, or a function that makes one, which can be read again in each epoch.
+   */
+  static stream(source: BatchSource, options: ColumnOptions = {}): BatchStream {
+    return new BatchStream(source, meaningOf(options))
+  }
+
+  /** Parts of these sizes, at random: fractions that sum up to at most 1. Nothing is copied. */
+  split(fractions: readonly number[], options: SplitOptions = {}): Dataset[] {
+    const parts = list('fractions', fractions).map((part, index) => number(`fractions[${index}]`, part))
+    const { seed = 0, stratify = false } = plain('options', options, ['seed', 'stratify'])
+    const json = JSON.stringify({
+      fractions: parts,
+      seed: whole('seed', seed, 0),
+      stratify: boolean('stratify', stratify),
+    })
+    return calling(() => this.#handle().split(json)).map(part => new Dataset(part))
+  }
+
+  /** The rows at these positions, in this order, each at most once. Nothing is copied. */
+  select(positions: Numbers): Dataset {
+    const rows = naturals('indices', positions)
+    return new Dataset(calling(() => this.#handle().select(rows)))
+  }
+
+  /** The same rows with a teacher's answers beside them: each is found by the id of its row. */
+  withTeacherLogits(answers: Numbers | readonly Numbers[] | TeacherLogits): Dataset {
+    const { logits, classes, ids } = teacherLogitsOf('teacherLogits', answers, this.rows)
+    return new Dataset(calling(() => this.#handle().withTeacher(JSON.stringify({ classes }), logits, ids)))
+  }
+
+  get rows(): number {
+    return this.#known.rows
+  }
+
+  /** The shape of one row; nothing where rows are ids of different count. */
+  get shape(): readonly number[] | undefined {
+    return this.#known.shape ?? undefined
+  }
+
+  /** What the labels are. */
+  get labels(): 'none' | 'single' | 'several' | 'real' {
+    return this.#known.labels
+  }
+
+  /** The count of classes, where labels are classes. */
+  get classes(): number | undefined {
+    return this.#known.classes ?? undefined
+  }
+
+  get labelNames(): readonly string[] | undefined {
+    return this.#known.labelNames ?? undefined
+  }
+
+  /** Whether a teacher's logits stand beside the rows. */
+  get hasTeacherLogits(): boolean {
+    return this.#known.hasTeacher
+  }
+
+  /** Native memory of the columns; parts of one data set share it. */
+  get bytes(): number {
+    return this.#known.bytes
+  }
+
+  /** Mean and standard deviation of each channel: what `Model.create` takes as `normalization`. */
+  normalization(): Normalization {
+    return JSON.parse(calling(() => this.#handle().normalization())) as Normalization
+  }
+
+  /** Gives the native memory back at once. Parts and running jobs keep what they need. */
+  dispose(): void {
+    this.#handle().dispose()
+  }
+
+  [Symbol.dispose](): void {
+    this.dispose()
+  }
+
+  #handle(): NativeDataset {
+    return datasets.get(this)!
+  }
+}
+
+/** The native side of a data set that somebody passed. */
+export function datasetOf(path: string, value: unknown): NativeDataset {
+  const handle = typeof value === 'object' && value !== null ? datasets.get(value) : undefined
+  return handle ?? refuse(path, 'a Dataset', value)
+}

@@ -1,0 +1,118 @@
+/**
+ * What the facade uses of the native side, and nothing more. A test compares it with the generated `binding.d.ts`.
+ *
+ * Errors come as plain errors whose message is JSON: `{ code, path, message, details? }`. JSON texts are made by the
+ * facade from plain values that it has checked.
+ */
+
+/** Typed arrays that cross once, copied before the call returns; which are given is said by the JSON beside them. */
+export interface Buffers {
+  f32?: Float32Array
+  u8?: Uint8Array
+  ids?: Uint32Array
+  /** Ragged rows: one more than there are rows. */
+  offsets?: Uint32Array
+  /** One class a row. */
+  labels?: Uint32Array
+  /** Several labels at once or real numbers, `[rows, width]`. */
+  targets?: Float32Array
+  sampleIds?: Float64Array
+  /** Row weights of the losses. */
+  weights?: Float32Array
+  sampling?: Float32Array
+  /** Teacher logits, `[answers, classes]`, and whose answer each of them is. */
+  teacher?: Float32Array
+  teacherIds?: Float64Array
+}
+
+/** The JSON beside `Buffers`. */
+export interface ColumnsJson {
+  inputs:
+    | { f32: { shape: number[] } }
+    | { u8: { shape: number[]; scale: number; offset: number } }
+    | { ids: { length: number } }
+    | { ragged: Record<string, never> }
+  labels?: { single: { classes?: number } } | { several: { classes: number } } | { real: { outputs: number } }
+  teacher?: { classes: number }
+  labelNames?: string[]
+}
+
+/** Raw inputs of some rows, for teachers that are JavaScript functions. */
+export interface RawBatch {
+  f32?: Float32Array
+  ids?: Uint32Array
+  offsets?: Uint32Array
+  shape: number[]
+  sampleIds: Float64Array
+}
+
+export interface NativeDataset {
+  rows(): number
+  describe(): string
+  select(positions: Uint32Array): NativeDataset
+  split(json: string): NativeDataset[]
+  normalization(): string
+  withTeacher(json: string, logits: Float32Array, ids?: Float64Array): NativeDataset
+  batch(positions: Uint32Array): RawBatch
+  dispose(): void
+}
+
+export interface NativePrediction {
+  rows: number
+  classes: number
+  logits: Float32Array
+  probabilities: Float32Array
+  labels: Uint32Array
+}
+
+export interface NativeModel {
+  save(path: string): Promise<void>
+  summary(): string
+  describe(): string
+  setLabelNames(names: string[]): void
+  setPreprocessing(json: string): void
+  predict(json: string, buffers: Buffers): Promise<NativePrediction>
+  predictSync(json: string, buffers: Buffers): NativePrediction
+  evaluate(dataset: NativeDataset, teacher?: NativeModel): Promise<string>
+  logits(dataset: NativeDataset): Promise<Float32Array>
+  parameters(): string
+  parameter(name: string): Float32Array
+  copyFrom(other: NativeModel, json: string): string[]
+  clone(): NativeModel
+  dispose(): void
+}
+
+export interface NativeJob {
+  next(): Promise<string | null>
+  push(json: string, buffers: Buffers): Promise<void>
+  end(): void
+  fail(message: string): void
+  cancel(): void
+  stop(): Promise<void>
+  checkpoint(): Promise<string>
+  controlStudent(): NativeModel | null
+  dispose(): void
+}
+
+export interface Native {
+  NativeDataset: { create(json: string, buffers: Buffers): NativeDataset }
+  NativeModel: {
+    create(json: string, seed: number): NativeModel
+    load(path: string, json?: string): Promise<NativeModel>
+  }
+  NativeJob: new (
+    student: NativeModel,
+    teacher: NativeModel | null,
+    columnTeacher: boolean,
+    data: NativeDataset | null,
+    validation: NativeDataset | null,
+    optionsJson: string,
+  ) => NativeJob
+  nativeVersion(): string
+  doctor(): string
+  schema(): string
+  golden(json: string, kind: string): Promise<string>
+  lossNames(): string[]
+  memory(): string
+  trimMemory(): void
+}

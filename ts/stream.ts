@@ -1,0 +1,116 @@
+/** Batches from an async iterable: pulled two ahead of the trainer, never more. */
+import { refuse } from './check.js'
+import { columnPath, packColumns, type Columns, type Meaning } from './columns.js'
+import { awaiting, LimbeckError } from './errors.js'
+import type { NativeJob } from './native/contract.js'
+
+/** Batches as columns, one after the other. */
+export type Batches = AsyncIterable<Columns> | Iterable<Columns>
+
+/** Batches, or a function that makes them: it is called again for every epoch, and when a run is resumed. */
+export type BatchSource = Batches | (() => Batches)
+
+/** Batches and what their columns mean. Made by `Dataset.stream`. */
+export class BatchStream {
+  constructor(
+    readonly source: BatchSource,
+    /** @internal */
+    readonly meaning: Meaning,
+  ) {
+    if (typeof source !== 'function') makerOf(source)
+  }
+}
+
+type AnyIterator = AsyncIterator<Columns> | Iterator<Columns>
+
+function makerOf(batches: unknown): () => AnyIterator {
+  const iterable = batches as Partial<AsyncIterable<Columns> & Iterable<Columns>> | null | undefined
+  const make = iterable?.[Symbol.asyncIterator] ?? iterable?.[Symbol.iterator]
+  if (typeof make === 'function' && typeof batches !== 'string') return make.bind(batches as never) as () => AnyIterator
+  return refuse('data', 'a Dataset, an async iterable of batches, or a function that makes one', batches)
+}
+
+/** Whether this can be read as a stream of batches. */
+export function isSource(value: unknown): value is BatchSource {
+  if (typeof value === 'function') return true
+  return typeof value === 'object' && value !== null && (Symbol.asyncIterator in value || Symbol.iterator in value)
+}
+
+/** Feeds a job from a source until the source ends, fails, or the run is left. */
+export class Pump {
+  #iterator: AnyIterator | undefined
+  #pulling = false
+  #left = false
+  /** What the source threw: the run rejects with it. */
+  failure: { error: unknown } | undefined
+
+  constructor(
+    private readonly job: NativeJob,
+    private readonly stream: BatchStream,
+    private readonly epochs: number,
+  ) {}
+
+  /** Runs beside the trainer; never rejects. */
+  async run(): Promise<void> {
+    try {
+      for (let epoch = 0; epoch < this.epochs && !this.#left; epoch++) {
+        const batches = await this.#epoch()
+        if (batches === 0) break
+      }
+      if (!this.#left) this.job.end()
+    } catch (error) {
+      if (this.#left) return
+      this.failure = { error }
+      await this.#close()
+      this.job.fail(error instanceof Error ? error.message : String(error))
+    }
+  }
+
+  async #epoch(): Promise<number> {
+    const { source, meaning } = this.stream
+    this.#iterator = makerOf(typeof source === 'function' ? source() : source)()
+    for (let count = 0; ; count++) {
+      this.#pulling = true
+      const { done, value } = await this.#iterator.next()
+      this.#pulling = false
+      if (done === true) {
+        this.#iterator = undefined
+        return count
+      }
+      if (this.#left) return count
+      const { json, buffers } = packed(value, meaning, count)
+      await awaiting(() => this.job.push(json, buffers), path => inBatch(count, columnPath(path)))
+      if (this.#left) return count
+    }
+  }
+
+  /** The run has ended or was left: nothing more is pulled, and the source may clean up. */
+  async leave(): Promise<void> {
+    if (this.#left) return
+    this.#left = true
+    await this.#close()
+  }
+
+  async #close(): Promise<void> {
+    const iterator = this.#iterator
+    this.#iterator = undefined
+    if (iterator?.return === undefined) return
+    // A source that is busy answers when it can; the run does not wait for it.
+    const closing = Promise.resolve(iterator.return()).catch(() => {})
+    if (!this.#pulling) await closing
+  }
+}
+
+function packed(batch: unknown, meaning: Meaning, count: number) {
+  try {
+    return packColumns(batch, meaning)
+  } catch (error) {
+    if (!(error instanceof LimbeckError)) throw error
+    const message = error.path === '' ? error.message : error.message.slice(error.path.length + 2)
+    throw new LimbeckError(error.code, inBatch(count, error.path), message, { cause: error.cause, ...error.details })
+  }
+}
+
+function inBatch(count: number, path: string): string {
+  return path === '' || path === 'columns' ? `data.batch[${count}]` : `data.batch[${count}].${path}`
+}
