@@ -17,3 +17,19 @@ export async function withAbort<T>(signal: AbortSignal | undefined, cancel: () =
     signal?.removeEventListener('abort', cancel)
   }
 }
+
+/** Awaits what cannot be cancelled; an abort does not wait for it. */
+export async function orAbort<T>(signal: AbortSignal | undefined, work: () => Promise<T>): Promise<T> {
+  signal?.throwIfAborted()
+  if (signal === undefined) return work()
+  let stop: (() => void) | undefined
+  const aborted = new Promise<never>((_, reject) => {
+    stop = () => reject(signal.reason as Error)
+    signal.addEventListener('abort', stop, { once: true })
+  })
+  try {
+    return await Promise.race([work(), aborted])
+  } finally {
+    signal.removeEventListener('abort', stop!)
+  }
+}

@@ -1,0 +1,15 @@
+import path from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { defineConfig } from 'vitest/config'
+
+export default defineConfig({
+  root: path.dirname(path.dirname(fileURLToPath(import.meta.url))),
+  test: {
+    include: ['__test__/**/*.spec.{ts,mjs}'],
+    // A native crash takes one fork along and not the whole run.
+    pool: 'forks',
+    globalSetup: ['__test__/setup.mjs'],
+    testTimeout: 60_000,
+    hookTimeout: 60_000,
+  },
+})

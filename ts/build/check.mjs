@@ -1,0 +1,18 @@
+// `npm run check`: what a change must pass. Format, lints, generated files, types, tests. `npm run fix` repairs what it can.
+
+import { spawnSync } from 'node:child_process'
+import path from 'node:path'
+import { ready, root, run, stop } from './ready.mjs'
+
+const fix = process.argv.includes('--fix')
+const tsc = path.join(root, 'node_modules/typescript/bin/tsc')
+
+ready()
+run('cargo', ['fmt', '--all', ...(fix ? [] : ['--check'])])
+run('cargo', ['clippy', '--release', '--workspace', '--all-targets', '--locked', ...(fix ? ['--fix', '--allow-dirty'] : []), '--', '-D', 'warnings'])
+run(process.execPath, [tsc, '--noEmit', '-p', '.'])
+run(process.execPath, [tsc, '--noEmit', '-p', '__test__'])
+run(process.execPath, [path.join(root, 'ts/native/generate-types.mjs')])
+const { status } = spawnSync('git', ['diff', '--exit-code', '--stat', '--', 'ts/native'], { cwd: root, stdio: 'inherit' })
+if (status !== 0) stop('ts/native differs from what is committed: commit what the build made.')
+if (!fix) run(process.execPath, [path.join(root, 'ts/build/test.mjs')])

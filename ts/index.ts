@@ -1,0 +1,23 @@
+export { Dataset, type Normalization, type SplitOptions } from './dataset.js'
+export type { ColumnOptions, Columns, Inputs, Numbers, RaggedIds, TeacherLogits } from './columns.js'
+export {
+  Model,
+  type CreateOptions,
+  type LayerSummary,
+  type ModelSummary,
+  type Parameter,
+  type Prediction,
+} from './model.js'
+export { train, type TrainOptions } from './train.js'
+export { distill, type DistillOptions } from './distill.js'
+export { Run, type AnyTeacher, type RunOptions } from './run.js'
+export { Teacher, type Answer, type TeacherBatch, type TeacherOptions } from './teacher.js'
+export { BatchStream, type Batches, type BatchSource } from './stream.js'
+export type { Evaluation, Finding, Measure, RunSummary, StepReport } from './report.js'
+export { doctor, memory, trimMemory, type Memory } from './doctor.js'
+export { LimbeckError, errorCodes, type ErrorCode } from './errors.js'
+export { readCsv, streamCsv, type CsvKind, type CsvOptions } from './readers/csv.js'
+export { readIdx, type IdxArray } from './readers/idx.js'
+export { readJsonLines, streamJsonLines, type JsonKind, type JsonLinesOptions } from './readers/json-lines.js'
+export type { Source } from './readers/source.js'
+export type * from './native/options.js'

@@ -1,0 +1,283 @@
+/** A network with its parameters, held natively: made, trained, asked, kept in a file. */
+import { json, list, plain, refuse, signalOf, text, texts, whole } from './check.js'
+import { packInputs, type Inputs, type Meaning } from './columns.js'
+import { Dataset, datasetOf, type Normalization } from './dataset.js'
+import { orAbort } from './abort.js'
+import { awaiting, calling, LimbeckError } from './errors.js'
+import type { NativeModel, NativePrediction } from './native/contract.js'
+import { models } from './native/handles.js'
+import { native } from './native/load.js'
+import type { ModelOptions } from './native/options.js'
+import type { Evaluation } from './report.js'
+
+export interface CreateOptions {
+  /** The start values follow from it: a whole number. Default 0. */
+  seed?: number
+  /** One name a class, in the order of the labels. */
+  labelNames?: readonly string[]
+  /** What inputs are brought to before the first layer; kept in the model. `dataset.normalization()` computes it. */
+  normalization?: Normalization
+}
+
+/** What a model says of some rows. */
+export interface Prediction {
+  rows: number
+  classes: number
+  /** `[rows, classes]`, row after row. */
+  logits: Float32Array
+  /** Softmax of each row, `[rows, classes]`. */
+  probabilities: Float32Array
+  /** The largest class of each row. */
+  labels: Uint32Array
+  /** Its name, where the model knows names. */
+  names?: string[]
+}
+
+export interface LayerSummary {
+  name: string
+  kind: string
+  /** Shape of one sample's output. */
+  output: string
+  /** Trainable numbers. */
+  parameters: number
+  multiplyAdds: number
+}
+
+export interface ModelSummary {
+  input: string
+  layers: LayerSummary[]
+  /** Trainable numbers of all layers. */
+  parameters: number
+  /** Numbers that are kept but not trained: running statistics. */
+  buffers: number
+  /** Multiply-adds of one sample. */
+  multiplyAdds: number
+  output: string
+  /** All of this as a table to print. */
+  text: string
+}
+
+export interface Parameter {
+  name: string
+  shape: number[]
+  /** Trained; otherwise kept beside, as running statistics are. */
+  trainable: boolean
+  /** A copy of its numbers. */
+  values: Float32Array
+}
+
+interface Description {
+  input: number[] | { ids: { length?: number } }
+  output: number[]
+  classes: number
+  parameters: number
+  bytes: number
+  labelNames: string[] | null
+  preprocessing: { normalization?: Normalization | null }
+  provenance: unknown
+  architecture: { input: unknown; layers: unknown[] }
+  version: number
+}
+
+let wrap: (handle: NativeModel) => Model
+
+/**
+ * A network with its parameters.
+ *
+ * ```ts
+ * const student = Model.create({ convNet: { input: [1, 28, 28], channels: [8, 16], classes: 10 } }, { seed: 1 })
+ * await student.save('student.safetensors')
+ * const { labels, probabilities } = await student.predict({ inputs: oneImage })
+ * ```
+ */
+export class Model {
+  private constructor(handle: NativeModel) {
+    models.set(this, handle)
+  }
+
+  static {
+    wrap = handle => new Model(handle)
+  }
+
+  /** A fresh model with start values in PyTorch's manner: a preset, or `{ layers, input }`. */
+  static create(options: ModelOptions, create: CreateOptions = {}): Model {
+    const architecture = json('', plain('', options))
+    const own = plain('options', create, ['seed', 'labelNames', 'normalization'])
+    const seed = own.seed === undefined ? 0 : whole('seed', own.seed, 0)
+    const names = own.labelNames === undefined ? undefined : texts('labelNames', own.labelNames)
+    const normalization = own.normalization === undefined ? undefined : json('normalization', own.normalization)
+    const handle = calling(() => native().NativeModel.create(architecture, seed))
+    if (names !== undefined) calling(() => handle.setLabelNames(names))
+    if (normalization !== undefined) calling(() => handle.setPreprocessing(`{"normalization":${normalization}}`))
+    return new Model(handle)
+  }
+
+  /**
+   * The model of a file. `architecture` is for files that hold tensors alone, as those of Hugging Face and torchvision:
+   * their names must be those of the layers.
+   */
+  static async load(path: string, architecture?: ModelOptions): Promise<Model> {
+    const file = text('path', path)
+    const given = architecture === undefined ? undefined : json('architecture', plain('architecture', architecture))
+    const load = native().NativeModel
+    return new Model(await awaiting(() => (given === undefined ? load.load(file) : load.load(file, given))))
+  }
+
+  /** Writes one safetensors file: parameters, architecture, preprocessing, label names, provenance. Old or new, never a mix. */
+  async save(path: string): Promise<void> {
+    const file = text('path', path)
+    await awaiting(() => this.#handle().save(file))
+  }
+
+  /** Logits, probabilities and the largest class of each row. */
+  async predict(columns: { inputs: Inputs }, options: { signal?: AbortSignal } = {}): Promise<Prediction> {
+    const { signal } = plain('options', options, ['signal'])
+    const description = this.#describe()
+    const { json, buffers } = packInputs(columns, meaningFor(description))
+    const made = await orAbort(signalOf('signal', signal), () => awaiting(() => this.#handle().predict(json, buffers)))
+    return prediction(made, description)
+  }
+
+  /** The same at once, for few rows: refused where it would hold up the event loop. */
+  predictSync(columns: { inputs: Inputs }): Prediction {
+    const description = this.#describe()
+    const { json, buffers } = packInputs(columns, meaningFor(description))
+    return prediction(calling(() => this.#handle().predictSync(json, buffers)), description)
+  }
+
+  /** The model on rows whose answers are known; with a teacher also how often both agree. */
+  async evaluate(data: Dataset, options: { teacher?: Model } = {}): Promise<Evaluation> {
+    const { teacher } = plain('options', options, ['teacher'])
+    const rows = datasetOf('data', data)
+    const other = teacher === undefined ? undefined : modelOf('teacher', teacher)
+    const found = await awaiting(() => (other ? this.#handle().evaluate(rows, other) : this.#handle().evaluate(rows)))
+    return JSON.parse(found) as Evaluation
+  }
+
+  /** The logits of all rows, `[rows, classes]`, in the order of the data. */
+  async logits(data: Dataset): Promise<Float32Array> {
+    const rows = datasetOf('data', data)
+    return awaiting(() => this.#handle().logits(rows))
+  }
+
+  /** Layers, shapes, parameters and multiply-adds; `text` is a table to print. */
+  summary(): ModelSummary {
+    return JSON.parse(calling(() => this.#handle().summary())) as ModelSummary
+  }
+
+  /** All tensors by name, each read when it is asked for. */
+  parameters(): Parameter[] {
+    const handle = this.#handle()
+    const all = JSON.parse(calling(() => handle.parameters())) as Omit<Parameter, 'values'>[]
+    return all.map(({ name, shape, trainable }) => ({
+      name,
+      shape,
+      trainable,
+      get values() {
+        return calling(() => handle.parameter(name))
+      },
+    }))
+  }
+
+  /**
+   * Starts from another model: every tensor of equal name and shape is copied, or those of `layers`, own name to the
+   * other's. Gives the names of the tensors that were copied.
+   */
+  copyFrom(other: Model, options: { layers?: Readonly<Record<string, string>> } = {}): string[] {
+    const { layers } = plain('options', options, ['layers'])
+    const map = layers === undefined ? {} : plain('layers', layers)
+    const pairs = Object.entries(map).map(([own, theirs]) => [own, text(`layers.${own}`, theirs)])
+    return calling(() => this.#handle().copyFrom(modelOf('other', other), JSON.stringify(pairs)))
+  }
+
+  /** Another model with the same parameters; memory is shared until one of them is trained. */
+  clone(): Model {
+    return new Model(calling(() => this.#handle().clone()))
+  }
+
+  /** What one row is: sizes, or ids. */
+  get input(): readonly number[] | { ids: { length?: number } } {
+    return this.#describe().input
+  }
+
+  get classes(): number {
+    return this.#describe().classes
+  }
+
+  /** The layers in full: `Model.create(model.architecture)` makes such a model again. */
+  get architecture(): ModelOptions {
+    return this.#describe().architecture as ModelOptions
+  }
+
+  get labelNames(): readonly string[] | undefined {
+    return this.#describe().labelNames ?? undefined
+  }
+
+  get normalization(): Normalization | undefined {
+    return this.#describe().preprocessing?.normalization ?? undefined
+  }
+
+  /** How this model came to be: library, method, options and steps of its training. */
+  get provenance(): unknown {
+    return this.#describe().provenance ?? undefined
+  }
+
+  /** Native memory of the parameters. */
+  get bytes(): number {
+    return this.#describe().bytes
+  }
+
+  /** Gives the native memory back at once. Running jobs keep what they need. */
+  dispose(): void {
+    this.#handle().dispose()
+  }
+
+  [Symbol.dispose](): void {
+    this.dispose()
+  }
+
+  #handle(): NativeModel {
+    return models.get(this)!
+  }
+
+  #describe(): Description {
+    return JSON.parse(calling(() => this.#handle().describe())) as Description
+  }
+}
+
+/** The model of a native one. */
+export function modelFrom(handle: NativeModel): Model {
+  return wrap(handle)
+}
+
+/** The native side of a model that somebody passed. */
+export function modelOf(path: string, value: unknown): NativeModel {
+  const handle = typeof value === 'object' && value !== null ? models.get(value) : undefined
+  return handle ?? refuse(path, 'a Model', value)
+}
+
+/** What one row of a model's inputs is. */
+export function meaningFor({ input }: Pick<Description, 'input'>): Meaning {
+  const numbers = Array.isArray(input)
+  return {
+    shape: numbers ? list('input', input).map(Number) : undefined,
+    ids: numbers ? undefined : (input as { ids: { length?: number } }).ids,
+    labels: undefined,
+    classes: undefined,
+    labelNames: undefined,
+    scale: undefined,
+    offset: undefined,
+  }
+}
+
+function prediction(made: NativePrediction, { labelNames }: Description): Prediction {
+  const { rows, classes, logits, probabilities, labels } = made
+  const said: Prediction = { rows, classes, logits, probabilities, labels }
+  if (labelNames === null) return said
+  const nameOf = (label: number) => {
+    const name = labelNames[label]
+    if (name !== undefined) return name
+    throw new LimbeckError('ERR_LIMBECK_INTERNAL', 'labelNames', `no name for class ${label}`)
+  }
+  return { ...said, names: Array.from(labels, nameOf) }
+}

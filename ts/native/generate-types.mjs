@@ -1,0 +1,60 @@
+// Writes options.ts: the types of all options, made from the Rust structs that are their only definition.
+
+import { readFileSync, writeFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { compile } from 'json-schema-to-typescript'
+
+const require = createRequire(import.meta.url)
+const file = new URL('options.ts', import.meta.url)
+const schemas = JSON.parse(require('./binding.js').schema())
+
+/** All definitions in one place: each is said once. */
+const definitions = {}
+for (const [name, { $defs = {}, $schema, ...schema }] of Object.entries(schemas)) {
+  for (const [inner, definition] of Object.entries($defs)) definitions[inner] = definition
+  definitions[name] = schema
+}
+
+const tidy = schema => {
+  if (Array.isArray(schema)) return schema.map(tidy)
+  if (typeof schema !== 'object' || schema === null) return schema
+  const { format, minimum, maximum, title, ...rest } = schema
+  if (typeof rest.$ref === 'string') rest.$ref = rest.$ref.replace('#/$defs/', '#/definitions/')
+  // `Option<T>`: a key that may be left out, never null.
+  if (Array.isArray(rest.type)) {
+    rest.type = rest.type.filter(type => type !== 'null')
+    if (rest.type.length === 1) rest.type = rest.type[0]
+  }
+  if (Array.isArray(rest.anyOf)) {
+    rest.anyOf = rest.anyOf.filter(({ type }) => type !== 'null')
+    if (rest.anyOf.length === 1) Object.assign(rest, rest.anyOf[0], { anyOf: undefined, description: rest.description })
+  }
+  return Object.fromEntries(Object.entries(rest).filter(([, value]) => value !== undefined).map(([key, value]) => [key, named(key, value)]))
+}
+
+/** Below these keys stand names of ours, not words of the schema. */
+const named = (key, value) =>
+  key === 'properties' || key === 'definitions'
+    ? Object.fromEntries(Object.entries(value).map(([name, inner]) => [name, tidy(inner)]))
+    : tidy(value)
+
+const all = { title: 'Everything', type: 'object', additionalProperties: false, definitions: named('definitions', definitions) }
+const style = { semi: false, singleQuote: true, printWidth: 120, arrowParens: 'avoid' }
+const text = await compile(all, 'Everything', {
+  additionalProperties: false,
+  bannerComment: '/** Types of all options. Made by generate-types.mjs from the Rust structs; not written by hand. */',
+  declareExternallyReferenced: true,
+  unreachableDefinitions: true,
+  style,
+})
+const keys = Object.keys(definitions.TrainOptions.properties)
+const body = text
+  .replace(/export interface Everything \{\}\n/, '')
+  .replace(/\n \*\n \* This interface was referenced by `Everything`'s JSON-Schema\n \* via the `definition` "[^"]*"\./g, '')
+  .replace(/\/\*\*\n \* This interface was referenced by `Everything`'s JSON-Schema\n \* via the `definition` "[^"]*"\.\n \*\/\n/g, '')
+const made = `${body}\n/** The keys of \`TrainOptions\`. */\nexport const trainOptionKeys: readonly string[] = [\n${keys.map(key => `  '${key}',\n`).join('')}]\n`
+let old = ''
+try {
+  old = readFileSync(file, 'utf8')
+} catch {}
+if (old !== made) writeFileSync(file, made)

@@ -1,0 +1,73 @@
+/** What a run says, each time it is asked. */
+
+/** A table a class: how often it is there, and how well it is found. */
+export type Measure = number | readonly Measure[] | { readonly [name: string]: Measure }
+
+/** A model on rows whose answers are known. A number that the data cannot give is left out. */
+export interface Evaluation {
+  /** The rows that count: those of weight 0 do not. */
+  rows: number
+  /** Share of rows whose largest logit is the label. */
+  accuracy?: number
+  /** Cross entropy for classes, mean squared error for real numbers. */
+  loss?: number
+  /** Share of rows where the largest logit is the teacher's too. */
+  agreement?: number
+  /** Every other metric that was asked for, by name. */
+  [metric: string]: Measure | undefined
+}
+
+/** Something that makes a run look like what it is not. */
+export interface Finding {
+  /** Name of the proof: `teacherBeatsChance`. */
+  proof: string
+  /** What it is about: `teacher`, `losses.kl`, a parameter. */
+  path: string
+  /** What was seen, and the remedy. */
+  message: string
+}
+
+/** Numbers of the steps since the last report. */
+export interface StepReport {
+  /** Optimizer steps done. */
+  step: number
+  /** All steps of the run, where they are known. */
+  steps?: number
+  /** The epoch of the last step, counted from 0. */
+  epoch: number
+  /** Mean over the steps since the last report: Σ weight · value. */
+  loss: number
+  /** Unweighted value of each loss, mean over those steps. */
+  terms: Record<string, number>
+  /** Norm of each weighted loss's gradient at the student's outputs, at the last step. */
+  gradientNorms: Record<string, number>
+  /** Global norm of the parameters' gradients at the last step, before clipping. */
+  gradientNorm?: number
+  learningRate: number
+  rowsPerSecond: number
+  validation?: Evaluation
+  /** The same student without teacher, where the option `control` asks for it. */
+  control?: { loss: number; validation?: Evaluation }
+  /** What the proofs found so far; empty in a sound run. */
+  findings: Finding[]
+  /** The checkpoint that was written since the last report. */
+  checkpoint?: string
+  /** Stands in the last report alone. */
+  summary?: RunSummary
+}
+
+/** What a run was, in the end. */
+export interface RunSummary {
+  ended: 'finished' | 'earlyStop'
+  steps: number
+  epochs: number
+  seconds: number
+  /** Step of the parameters that were kept. */
+  keptStep: number
+  best?: { step: number; metric: string; value: number }
+  /** The teacher on the validation rows, where there are some. */
+  teacher?: Evaluation
+  /** The student was saved, read again, and gave the same outputs. */
+  reloaded: boolean
+  findings: Finding[]
+}

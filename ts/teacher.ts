@@ -1,0 +1,114 @@
+/** Teachers that are no models here: a function that answers, such as a call of somebody's HTTP API. */
+import { orAbort } from './abort.js'
+import { floats, isFlat, matrix, rowsIn } from './arrays.js'
+import { plain, refuse, whole } from './check.js'
+import type { Numbers } from './columns.js'
+import { calling, LimbeckError } from './errors.js'
+import type { NativeDataset } from './native/contract.js'
+
+/** Rows that a teacher is asked about. */
+export interface TeacherBatch {
+  rows: number
+  /** Dense numbers `[rows, …shape]` as they are in the data, bytes already scaled; or ids. */
+  inputs: Float32Array | Uint32Array
+  /** The shape of one row; nothing for ids of different count. */
+  shape: readonly number[] | undefined
+  /** Ids of different count: row `r` has `inputs[offsets[r]] … inputs[offsets[r + 1] - 1]`. */
+  offsets?: Uint32Array
+  /** Who each row is. */
+  ids: Float64Array
+  signal: AbortSignal | undefined
+}
+
+/** Logits of each row of a batch, `[rows, classes]`. */
+export type Answer = (batch: TeacherBatch) => Promise<Numbers | readonly Numbers[]> | Numbers | readonly Numbers[]
+
+export interface TeacherOptions {
+  /** Rows that are asked about at once. Default 64. */
+  batchSize?: number
+  /** Hears how many rows have been answered. */
+  onProgress?: (progress: { rows: number; of: number }) => void
+}
+
+/**
+ * A teacher that is a function. It is asked once about every row, before training, and its answers are kept by sample
+ * id for as long as the teacher and the data live.
+ *
+ * ```ts
+ * const teacher = Teacher.fromFunction(async ({ inputs, rows }) => askMyServer(inputs, rows), { batchSize: 32 })
+ * ```
+ */
+export class Teacher {
+  readonly #answers = new WeakMap<NativeDataset, NativeDataset>()
+  readonly #answer: Answer
+  readonly #batchSize: number
+  readonly #onProgress: TeacherOptions['onProgress']
+
+  private constructor(answer: Answer, batchSize: number, onProgress: TeacherOptions['onProgress']) {
+    this.#answer = answer
+    this.#batchSize = batchSize
+    this.#onProgress = onProgress
+  }
+
+  static fromFunction(answer: Answer, options: TeacherOptions = {}): Teacher {
+    if (typeof answer !== 'function') refuse('teacher', 'a function', answer)
+    const { batchSize = 64, onProgress } = plain('options', options, ['batchSize', 'onProgress'])
+    if (onProgress !== undefined && typeof onProgress !== 'function') refuse('onProgress', 'a function', onProgress)
+    return new Teacher(answer, whole('batchSize', batchSize, 1), onProgress as TeacherOptions['onProgress'])
+  }
+
+  /** The data with this teacher's answers beside them. @internal */
+  async answering(data: NativeDataset, signal: AbortSignal | undefined): Promise<NativeDataset> {
+    const known = this.#answers.get(data)
+    if (known !== undefined) return known
+    const rows = calling(() => data.rows())
+    const ids = new Float64Array(rows)
+    let logits = new Float32Array(0)
+    let classes = 0
+    for (let first = 0; first < rows; first += this.#batchSize) {
+      const positions = Uint32Array.from({ length: Math.min(this.#batchSize, rows - first) }, (_, row) => first + row)
+      const batch = asked(data, positions, signal)
+      ids.set(batch.ids, first)
+      const answer = await orAbort(signal, async () => this.#answer(batch))
+      const { values, width } = answered(answer, batch.rows)
+      if (first === 0) {
+        classes = width
+        logits = new Float32Array(rows * classes)
+      } else if (width !== classes) {
+        const message = `expected ${classes} logits a row, as in its first answer, got ${width}`
+        throw new LimbeckError('ERR_LIMBECK_INVALID_DATA', 'teacher', message)
+      }
+      logits.set(values, first * classes)
+      this.#onProgress?.({ rows: first + batch.rows, of: rows })
+    }
+    const made = calling(
+      () => data.withTeacher(JSON.stringify({ classes }), logits, ids),
+      path => path.replace(/^teacherLogits/, 'teacher'),
+    )
+    this.#answers.set(data, made)
+    return made
+  }
+}
+
+function asked(data: NativeDataset, positions: Uint32Array, signal: AbortSignal | undefined): TeacherBatch {
+  const raw = calling(() => data.batch(positions))
+  return {
+    rows: positions.length,
+    inputs: raw.f32 ?? raw.ids ?? new Uint32Array(0),
+    shape: raw.offsets === undefined || raw.offsets === null ? raw.shape : undefined,
+    ...(raw.offsets && { offsets: raw.offsets }),
+    ids: raw.sampleIds,
+    signal,
+  }
+}
+
+function answered(answer: unknown, rows: number): { values: Float32Array; width: number } {
+  if (answer === undefined || answer === null) refuse('teacher', 'logits from the function', answer, 'ERR_LIMBECK_INVALID_DATA')
+  if (isFlat(answer)) {
+    const values = floats('teacher', answer)
+    return { values, width: rowsIn('teacher', values.length, rows) }
+  }
+  const made = matrix('teacher', answer)
+  if (made.rows === rows) return made
+  throw new LimbeckError('ERR_LIMBECK_INVALID_DATA', 'teacher', `expected logits of ${rows} rows, got ${made.rows}`)
+}

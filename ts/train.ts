@@ -1,0 +1,18 @@
+/** Training without a teacher. */
+import { Run, type RunOptions } from './run.js'
+
+export type TrainOptions = RunOptions
+
+/**
+ * Trains `student` on labelled rows, one optimizer step per batch.
+ *
+ * Lazy: no work is done until the first report is asked for, and leaving the loop early stops the training after a
+ * whole step.
+ *
+ * ```ts
+ * for await (const { step, loss } of train({ student, data, losses: { crossEntropy: {} } })) console.log(step, loss)
+ * ```
+ */
+export function train(options: TrainOptions): Run {
+  return new Run('train', options)
+}
