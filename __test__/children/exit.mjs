@@ -1,0 +1,44 @@
+// Ends, or does not, while a run is in the state that the argument names; prints `ready` when it is in that state.
+
+import { writeSync } from 'node:fs'
+import { train } from 'limbeck'
+import { options } from './common.mjs'
+
+const [state, folder] = process.argv.slice(2)
+const ready = () => writeSync(1, 'ready\n')
+const states = {
+  async finished() {
+    await train(options({ epochs: 1 })).finish()
+  },
+  async paused() {
+    const run = train(options())
+    await run.next()
+  },
+  async left() {
+    for await (const _ of train(options())) break
+  },
+  created() {
+    train(options())
+  },
+  // Nobody waits for the promise, but it is pending: that alone keeps no process alive for longer than its report.
+  async sigterm() {
+    const run = train(options({ checkpoint: { folder } }))
+    process.once('SIGTERM', async () => {
+      writeSync(1, `saved ${await run.checkpoint()}\n`)
+      await run.return()
+      writeSync(1, 'over\n')
+    })
+    await run.next()
+    ready()
+    for await (const _ of run);
+  },
+  async forgotten() {
+    const run = train(options())
+    process.once('SIGTERM', () => process.exit(0))
+    await run.next()
+    ready()
+    for await (const _ of run);
+  },
+}
+await states[state]()
+if (!['sigterm', 'forgotten'].includes(state)) ready()

@@ -1,0 +1,109 @@
+/** Data sets: every form of column that `Dataset.from` takes, and what can be made of a data set. */
+import { expect, test } from 'vitest'
+import { Dataset, Model, train } from '../ts/index.js'
+import { clusterColumns, clusters } from './support.js'
+
+const { inputs, labels } = clusterColumns(12)
+const rows = Array.from({ length: 12 }, (_, row) => Array.from(inputs.slice(row * 8, row * 8 + 8)))
+
+test.each([
+  ['Float32Array', inputs],
+  ['Float64Array', Float64Array.from(inputs)],
+  ['an array', Array.from(inputs)],
+  ['arrays', rows],
+])('dense inputs as %s', (_, given) => {
+  const data = Dataset.from({ inputs: given, labels }, { inputs: [8], classes: 3 })
+  expect([data.rows, data.shape, data.labels, data.classes]).toEqual([12, [8], 'single', 3])
+  const want = clusters(12).normalization()
+  expect(data.normalization()).toEqual(want)
+})
+
+test('bytes are scaled when they are read', () => {
+  const bytes = Uint8Array.of(0, 255, 51, 102)
+  const by = (options: object) => Dataset.from({ inputs: bytes }, { inputs: [1, 2, 2], ...options }).normalization().mean[0]
+  expect(by({})).toBeCloseTo(0.4, 6)
+  expect(by({ scale: 1 })).toBeCloseTo(102, 4)
+  expect(by({ scale: 2, offset: 1 })).toBeCloseTo(205, 4)
+  expect(Dataset.from({ inputs: Uint8ClampedArray.from(bytes) }, { inputs: [4] }).rows).toBe(1)
+})
+
+test.each([
+  ['ids of one length', { inputs: Int32Array.of(1, 2, 3, 4, 5, 6) }, { inputs: { ids: { length: 3 } } }, [3], 2],
+  ['ids under a shape', { inputs: Uint16Array.of(1, 2, 3, 4, 5, 6) }, { inputs: [3] }, [3], 2],
+  ['arrays of ids of one length', { inputs: [[1, 2], [3, 4]] }, { inputs: { ids: { length: 2 } } }, [2], 2],
+  ['ragged ids', { inputs: { values: [1, 2, 3, 4], offsets: [0, 1, 1, 4] } }, {}, undefined, 3],
+  ['arrays of ids', { inputs: [[1], [], [2, 3, 4]] }, { inputs: { ids: {} } }, undefined, 3],
+])('%s', (_, columns, options, shape, count) => {
+  const data = Dataset.from(columns, options as object)
+  expect([data.shape, data.rows]).toEqual([shape, count])
+})
+
+test.each([
+  ['whole numbers', Int32Array.from(labels), {}, 'single', 3],
+  ['an array of whole numbers', Array.from(labels), { classes: 5 }, 'single', 5],
+  ['arrays', rows.map((_, row) => [row % 2, 1]), {}, 'several', 2],
+  ['flat, several', new Uint8Array(24), { labels: 'several' }, 'several', 2],
+  ['floating point numbers', new Float32Array(24), {}, 'real', undefined],
+  ['whole numbers as real numbers', Array.from(labels), { labels: 'real' }, 'real', undefined],
+] as const)('labels as %s', (_, given, options, kind, classes) => {
+  const data = Dataset.from({ inputs, labels: given }, { inputs: [8], ...options })
+  expect([data.labels, data.classes]).toEqual([kind, classes])
+})
+
+test('label names say how many classes there are', () => {
+  const labelNames = ['a', 'b', 'c', 'd']
+  const data = Dataset.from({ inputs, labels }, { inputs: [8], labelNames })
+  expect([data.classes, data.labelNames]).toEqual([4, labelNames])
+})
+
+test('a split is by seed, and stratified where that is asked for', async () => {
+  const data = clusters(90)
+  const sizes = data.split([0.5, 0.3, 0.2], { seed: 7 }).map(part => part.rows)
+  expect(sizes).toEqual([45, 27, 18])
+  const mean = (seed: number) => data.split([0.5, 0.5], { seed })[0]!.normalization().mean
+  expect(mean(1)).toEqual(mean(1))
+  expect(mean(1)).not.toEqual(mean(2))
+  const constant = Model.create({ mlp: { sizes: [8, 3] } })
+  const share = async (stratify: boolean, seed: number) => {
+    const [part] = data.split([1 / 3, 2 / 3], { seed, stratify })
+    const { perClass } = (await train({ student: constant.clone(), data, validation: part!, losses: { crossEntropy: {} }, steps: 1, metrics: { perClass: {} }, proofs: 'off' }).next()).value!.validation!
+    return JSON.stringify(perClass).match(/"support":\d+/g) ?? JSON.stringify(perClass)
+  }
+  expect(await share(true, 1)).toEqual(['"support":10', '"support":10', '"support":10'])
+})
+
+test('select takes rows in the order that is given', async () => {
+  const model = Model.create({ mlp: { sizes: [8, 3] } }, { seed: 1 })
+  const all = await model.logits(clusters(12))
+  const some = await model.logits(clusters(12).select([5, 0]))
+  expect(Array.from(some)).toEqual([...all.slice(15, 18), ...all.slice(0, 3)])
+})
+
+test('sampling weights decide which rows are drawn, row weights which count', async () => {
+  const draw = async (columns: object, seed = 1) => {
+    const student = Model.create({ mlp: { sizes: [8, 3] } }, { seed: 1 })
+    const data = Dataset.from({ inputs, labels, ...columns }, { inputs: [8], classes: 3 })
+    await train({ student, data, losses: { crossEntropy: {} }, optimizer: { sgd: { learningRate: 0.1 } }, batchSize: 12, seed, proofs: 'off' }).finish()
+    return student.parameters()[1]!.values
+  }
+  const first = Float32Array.from({ length: 12 }, (_, row) => Number(row === 0))
+  const alone = await draw({ weights: first })
+  expect(alone).not.toEqual(await draw({}))
+  // Only the first row is drawn, twelve times: another order changes nothing, all seeds agree.
+  const sampled = await draw({ samplingWeights: first })
+  expect(await draw({ samplingWeights: first }, 2)).toEqual(sampled)
+  sampled.forEach((value, at) => expect(value).toBeCloseTo(alone[at]!, 5))
+})
+
+test("a teacher's answers are found by sample id", async () => {
+  const ids = Array.from({ length: 12 }, (_, row) => 100 + row)
+  const logits = Float32Array.from({ length: 36 }, (_, at) => at)
+  const data = Dataset.from({ inputs, labels, ids }, { inputs: [8], classes: 3 })
+  expect(data.hasTeacherLogits).toBe(false)
+  const back = ids.toReversed()
+  const turned = Float32Array.from({ length: 36 }, (_, at) => logits[(11 - Math.floor(at / 3)) * 3 + (at % 3)]!)
+  const agreement = async (column: Dataset) => (await Model.create({ mlp: { sizes: [8, 3] } }, { seed: 1 }).evaluate(column)).agreement
+  const straight = data.withTeacherLogits(logits)
+  expect(straight.hasTeacherLogits).toBe(true)
+  expect(await agreement(data.withTeacherLogits({ logits: turned, ids: back }))).toBe(await agreement(straight))
+})

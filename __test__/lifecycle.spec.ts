@@ -1,0 +1,222 @@
+/** How limbeck behaves inside somebody's process: cancelling, ending, giving memory back, staying out of the way. */
+import { getEventListeners } from 'node:events'
+import { existsSync } from 'node:fs'
+import { setTimeout as later } from 'node:timers/promises'
+import { expect, test } from 'vitest'
+import { distill, memory, Model, Teacher, train, type TrainOptions } from '../ts/index.js'
+import { child, clusterColumns, clusters, failure, folder, mlp, weights } from './support.js'
+import { Dataset } from '../ts/dataset.js'
+
+const data = clusters(600)
+const long = (change: Partial<TrainOptions> = {}): TrainOptions => ({
+  student: Model.create(mlp(32), { seed: 1 }),
+  data,
+  losses: { crossEntropy: {} },
+  epochs: 100_000,
+  reportEvery: 50,
+  ...change,
+})
+
+test('a signal that has aborted already means that nothing is begun', async () => {
+  const live = memory().liveBytes
+  const reason = new Error('before')
+  let asked = 0
+  const signal = AbortSignal.abort(reason)
+  await expect(train(long({ signal })).next()).rejects.toBe(reason)
+  const teacher = Teacher.fromFunction(() => (asked++, new Float32Array(3)))
+  await expect(distill({ ...long({ signal, losses: { kl: {} } }), teacher }).next()).rejects.toBe(reason)
+  await expect(Model.create(mlp(4)).predict({ inputs: new Float32Array(8) }, { signal })).rejects.toBe(reason)
+  expect(asked).toBe(0)
+  expect(memory().liveBytes - live).toBeLessThan(64_000)
+})
+
+test('an abort rejects with its reason, leaves no listener, and the student as it was', async () => {
+  const student = Model.create(mlp(32), { seed: 1 })
+  const before = weights(student)
+  const stop = new AbortController()
+  let heard = 0
+  stop.signal.onabort = () => heard++
+  const run = train(long({ student, signal: stop.signal }))
+  await run.next()
+  expect(getEventListeners(stop.signal, 'abort')).toHaveLength(1)
+  const pending = run.next()
+  const reason = new Error('enough')
+  setTimeout(() => stop.abort(reason), 5)
+  await expect(pending).rejects.toBe(reason)
+  expect([heard, getEventListeners(stop.signal, 'abort').length]).toEqual([1, 1])
+  expect(weights(student)).toEqual(before)
+  expect(await run.next()).toEqual({ done: true, value: undefined })
+})
+
+test('one signal ends a thousand jobs, and nothing of it stays', async () => {
+  const stop = new AbortController()
+  const student = Model.create(mlp(4), { seed: 1 })
+  const few = clusters(12)
+  const warm = train({ ...long({ student, data: few }), steps: 1, epochs: undefined as never })
+  await warm.finish()
+  const heap = process.memoryUsage().heapUsed
+  for (let wave = 0; wave < 10; wave++) {
+    const wait = new AbortController()
+    const signal = wave === 9 ? stop.signal : AbortSignal.any([stop.signal, wait.signal])
+    const runs = Array.from({ length: 100 }, () => train(long({ student, data: few, reportEvery: 1_000_000, threads: 1, signal, proofs: 'off' })))
+    const ends = runs.map(run => run.next().then(() => 'ended', error => error as unknown))
+    await later(5)
+    const reason = new Error(`wave ${wave}`)
+    if (wave === 9) stop.abort(reason)
+    else wait.abort(reason)
+    expect(new Set(await Promise.all(ends))).toEqual(new Set([reason]))
+    expect(getEventListeners(signal, 'abort')).toHaveLength(0)
+  }
+  globalThis.gc?.()
+  if (globalThis.gc) expect(process.memoryUsage().heapUsed - heap).toBeLessThan(1e6)
+}, 120_000)
+
+test('an abort at any time is answered soon', async () => {
+  const late: number[] = []
+  for (let turn = 0; turn < 100; turn++) {
+    const stop = new AbortController()
+    const run = train(long({ signal: stop.signal, reportEvery: 1_000_000 }))
+    const pending = run.next().catch(error => error as unknown)
+    await later((turn * 7) % 11)
+    const started = performance.now()
+    stop.abort('stop')
+    expect(await pending).toBe('stop')
+    late.push(performance.now() - started)
+  }
+  expect(late.sort((a, b) => a - b)[98]).toBeLessThan(250)
+})
+
+test('leaving a loop stops after a whole step and gives the student what it has learnt', async () => {
+  const [left, counted] = [Model.create(mlp(6), { seed: 1 }), Model.create(mlp(6), { seed: 1 })]
+  for await (const { step } of train(long({ student: left, reportEvery: 1 }))) if (step === 7) break
+  await train({ ...long({ student: counted }), epochs: undefined as never, steps: 7 }).finish()
+  expect(weights(left)).toEqual(weights(counted))
+})
+
+test('a run that was never asked has begun nothing, and can be left', async () => {
+  const student = Model.create(mlp(6), { seed: 1 })
+  const before = weights(student)
+  const run = train(long({ student }))
+  expect(await run.return()).toEqual({ done: true, value: undefined })
+  expect(await run.next()).toEqual({ done: true, value: undefined })
+  expect(weights(student)).toEqual(before)
+})
+
+test('two jobs at once, one aborted: the other has the bits of the same job alone', async () => {
+  const job = () => {
+    const student = Model.create(mlp(32), { seed: 3 })
+    return { student, run: train({ ...long({ student, epochs: 20 }), threads: 2 }) }
+  }
+  const alone = job()
+  await alone.run.finish()
+  const stop = new AbortController()
+  const other = train(long({ signal: stop.signal, seed: 8 })).finish().catch(error => error as unknown)
+  const beside = job()
+  const finished = beside.run.finish()
+  await later(20)
+  stop.abort('away')
+  await finished
+  expect(await other).toBe('away')
+  expect(weights(beside.student)).toEqual(weights(alone.student))
+})
+
+test('what JavaScript writes into the arrays during a run changes nothing', async () => {
+  const trained = async (spoil: boolean) => {
+    const { inputs, labels } = clusterColumns(300)
+    const student = Model.create(mlp(8), { seed: 1 })
+    const rows = Dataset.from({ inputs, labels }, { inputs: [8], classes: 3 })
+    const run = train({ ...long({ student, data: rows, epochs: 3 }), reportEvery: 1 })
+    for await (const _ of run) {
+      if (spoil) {
+        inputs.fill(NaN)
+        labels.fill(0)
+      }
+    }
+    return weights(student)
+  }
+  expect(await trained(true)).toEqual(await trained(false))
+})
+
+test('dispose gives native memory back, and everything says so afterwards', async () => {
+  const before = memory().liveBytes
+  {
+    using student = Model.create({ mlp: { sizes: [8, 4000, 3] } }, { seed: 1 })
+    using rows = clusters(50_000)
+    using run = train(long({ student, data: rows }))
+    await run.next()
+    expect(memory().liveBytes - before).toBeGreaterThan(1e6)
+  }
+  const started = performance.now()
+  while (memory().liveBytes - before > 100_000 && performance.now() - started < 2000) await later(5)
+  expect(performance.now() - started).toBeLessThan(1000)
+  const model = Model.create(mlp(4))
+  model.dispose()
+  model.dispose()
+  for (const use of [() => model.summary(), () => model.predict({ inputs: new Float32Array(8) }), () => train(long({ student: model })).next()]) {
+    expect((await failure(use)).code).toBe('ERR_LIMBECK_DISPOSED')
+  }
+})
+
+test.each(['created', 'paused', 'left', 'finished'])('a process with a run that is %s ends by itself', async state => {
+  const running = child('exit.mjs', [state])
+  await running.says('ready')
+  const started = performance.now()
+  const { code, stderr } = await running.ended
+  expect([code, stderr]).toEqual([0, ''])
+  expect(performance.now() - started).toBeLessThan(1000)
+})
+
+test('SIGTERM during a run: a checkpoint, then the end, within two seconds', async () => {
+  const running = child('exit.mjs', ['sigterm', folder()])
+  await running.says('ready')
+  const started = performance.now()
+  running.kill('SIGTERM')
+  const { code, stdout } = await running.ended
+  expect(code).toBe(0)
+  expect(existsSync(/saved (.*)/.exec(stdout)![1]!)).toBe(true)
+  expect(performance.now() - started).toBeLessThan(2000)
+})
+
+test('process.exit in the middle of a step ends the process at once', async () => {
+  const running = child('exit.mjs', ['forgotten'])
+  await running.says('ready')
+  const started = performance.now()
+  running.kill('SIGTERM')
+  expect(await running.ended).toMatchObject({ code: 0, signal: null })
+  expect(performance.now() - started).toBeLessThan(2000)
+})
+
+const said = async (running: ReturnType<typeof child>) => {
+  const { code, signal, stdout, stderr } = await running.ended
+  expect({ code, signal, stderr }).toMatchObject({ code: 0, signal: null })
+  return JSON.parse(stdout) as never
+}
+
+test('workers that are terminated in the middle of a step harm nobody', async () => {
+  expect(await said(child('worker.mjs'))).toEqual({ equal: true })
+})
+
+test('a teacher of 50 million parameters fits beside a heap of 256 MB, and its memory comes back', async () => {
+  const found: { parameters: number; left: number; milliseconds: number } = await said(child('memory.mjs', [], ['--max-old-space-size=256']))
+  expect(found.parameters).toBeGreaterThan(49e6)
+  expect(found.left).toBeLessThan(1e6)
+  expect(found.milliseconds).toBeLessThan(1000)
+}, 120_000)
+
+test('a hundred jobs leave nothing, disposed or forgotten', async () => {
+  const { disposed, forgotten }: Record<string, { live: number; rss: number }> = await said(child('leak.mjs', ['100'], ['--expose-gc']))
+  expect(disposed!.live).toBeLessThan(100_000)
+  expect(forgotten!.live).toBeLessThan(500_000)
+  expect(Math.max(disposed!.rss, forgotten!.rss)).toBeLessThan(0.05)
+}, 120_000)
+
+test('the event loop stays free while a job trains', async () => {
+  const { idle, busy }: Record<string, { loop: number; longest: number }> = await said(child('loop.mjs', ['1', '5']))
+  // A busy machine is late by itself: what it is when idle is added.
+  expect(busy!.loop).toBeLessThan(20 + idle!.loop)
+}, 60_000)
+
+test("libuv's pool stays free while eight jobs train", async () => {
+  const { idle, busy }: Record<string, { stat: number }> = await said(child('loop.mjs', ['8', '3']))
+  expect(busy!.stat).toBeLessThan(50 + 10 * idle!.stat)
+}, 60_000)

@@ -1,0 +1,98 @@
+/** Models: made, asked, kept in files, copied from each other. */
+import path from 'node:path'
+import { expect, test } from 'vitest'
+import { Dataset, Model, train } from '../ts/index.js'
+import { clusterColumns, clusters, failure, folder, mlp, trainedTeacher, weights } from './support.js'
+
+test('the same seed gives the same start values, another seed others', () => {
+  const [a, b, c] = [1, 1, 2].map(seed => weights(Model.create(mlp(5), { seed })))
+  expect(a).toEqual(b)
+  expect(a).not.toEqual(c)
+})
+
+test('a convolutional network of 4 and 8 channels has 4,290 weights', () => {
+  const model = Model.create({ convNet: { input: [1, 28, 28], channels: [4, 8], classes: 10 } })
+  const { parameters, layers, multiplyAdds, text } = model.summary()
+  expect([parameters, model.classes, model.input]).toEqual([4290, 10, [1, 28, 28]])
+  expect(layers.at(-1)).toMatchObject({ name: 'head', kind: 'linear', parameters: 3930 })
+  expect(multiplyAdds).toBeGreaterThan(4290)
+  expect(text).toContain('blocks.0.conv')
+})
+
+test('predictions are probabilities of the named classes, the same at once and awaited', async () => {
+  const data = clusters(300)
+  const labelNames = ['red', 'green', 'blue']
+  const model = Model.create(mlp(16), { seed: 1, labelNames })
+  await train({ student: model, data, losses: { crossEntropy: {} }, optimizer: { adamW: { learningRate: 0.02 } }, epochs: 5 }).finish()
+  const { inputs, labels } = clusterColumns(60, 2)
+  const said = await model.predict({ inputs })
+  expect(model.predictSync({ inputs })).toEqual(said)
+  expect([said.rows, said.classes]).toEqual([60, 3])
+  for (let row = 0; row < 60; row++) {
+    const all = said.probabilities.subarray(row * 3, row * 3 + 3)
+    expect(all.reduce((sum, p) => sum + p, 0)).toBeCloseTo(1, 5)
+    expect(all[said.labels[row]!]).toBe(Math.max(...all))
+    expect(said.names![row]).toBe(labelNames[said.labels[row]!])
+  }
+  const right = said.labels.filter((label, row) => label === labels[row]).length
+  const { accuracy, rows } = await model.evaluate(clusters(60, 2))
+  expect([accuracy, rows]).toEqual([right / 60, 60])
+  expect(await model.logits(clusters(60, 2))).toEqual(said.logits)
+})
+
+test('predictSync refuses what would hold up the event loop', async () => {
+  const model = Model.create({ mlp: { sizes: [8, 4000, 3] } })
+  const error = await failure(() => model.predictSync({ inputs: new Float32Array(8 * 2000) }))
+  expect(error.code).toBe('ERR_LIMBECK_BUSY')
+  expect(error.message).toContain('use predict')
+})
+
+test('a saved model is the same model again', async () => {
+  const file = path.join(folder(), 'model.safetensors')
+  const normalization = { mean: [1], std: [2] }
+  const options = { convNet: { input: [1, 8, 8] as [number, number, number], channels: [2], classes: 3 } }
+  const model = Model.create(options, { seed: 1, labelNames: ['a', 'b', 'c'], normalization })
+  await model.save(file)
+  const again = await Model.load(file)
+  expect(weights(again)).toEqual(weights(model))
+  expect([again.labelNames, again.normalization, again.input]).toEqual([['a', 'b', 'c'], normalization, [1, 8, 8]])
+  const inputs = Float32Array.from({ length: 128 }, (_, at) => Math.sin(at))
+  expect(await again.predict({ inputs })).toEqual(await model.predict({ inputs }))
+  expect(Model.create(again.architecture).summary()).toEqual(model.summary())
+})
+
+test('normalization is applied before the first layer', async () => {
+  const { inputs, labels } = clusterColumns(30)
+  const data = Dataset.from({ inputs, labels }, { inputs: [8], classes: 3 })
+  const normalization = data.normalization()
+  const raw = Model.create(mlp(4), { seed: 1 })
+  const normal = Model.create(mlp(4), { seed: 1, normalization })
+  const by = (at: number, key: 'mean' | 'std') => normalization[key][normalization[key].length === 1 ? 0 : at % 8]!
+  const scaled = inputs.map((value, at) => (value - by(at, 'mean')) / by(at, 'std'))
+  const [a, b] = [(await raw.predict({ inputs: scaled })).logits, (await normal.predict({ inputs })).logits]
+  a.forEach((value, at) => expect(value).toBeCloseTo(b[at]!, 4))
+})
+
+test('a model starts from another by name, or by a map of layers', async () => {
+  const teacher = await trainedTeacher(clusters(60))
+  const same = Model.create(mlp(32), { seed: 5 })
+  expect(same.copyFrom(teacher).sort()).toEqual(Object.keys(weights(teacher)))
+  expect(weights(same)).toEqual(weights(teacher))
+  const other = Model.create({ input: [8], layers: [{ linear: { name: 'first', outputs: 32 } }, { linear: { name: 'head', outputs: 3 } }] })
+  const head = weights(other)['head.weight']
+  expect(other.copyFrom(teacher, { layers: { first: 'layers.0' } }).sort()).toEqual(['first.bias', 'first.weight'])
+  expect(weights(other)['first.weight']).toEqual(weights(teacher)['layers.0.weight'])
+  expect(weights(other)['head.weight']).toEqual(head)
+  expect((await failure(() => other.copyFrom(teacher, { layers: { first: 'nothing' } }))).path).toBe('layers.first')
+  expect((await failure(() => Model.create({ mlp: { sizes: [5, 2] } }).copyFrom(teacher))).code).toBe('ERR_LIMBECK_INVALID_CONFIG')
+})
+
+test('a clone is trained alone', async () => {
+  const model = Model.create(mlp(4), { seed: 1 })
+  const twin = model.clone()
+  await train({ student: twin, data: clusters(60), losses: { crossEntropy: {} }, steps: 3 }).finish()
+  expect(weights(model)).toEqual(weights(Model.create(mlp(4), { seed: 1 })))
+  expect(weights(twin)).not.toEqual(weights(model))
+  const provenance = twin.provenance as { method: string; steps: number }
+  expect([provenance.method, provenance.steps]).toEqual(['train', 3])
+})

@@ -1,0 +1,195 @@
+/** A run that looks like distilling and is not says so, by name and aloud; sound runs of every kind raise nothing. */
+import { beforeAll, expect, test } from 'vitest'
+import { Dataset, distill, Model, train, type DistillOptions, type Finding, type TrainOptions } from '../ts/index.js'
+import { clusterColumns, clusters, failure, folder, mlp, noise, trainedTeacher } from './support.js'
+
+const columns = clusterColumns(600, 3)
+const data = clusters(600, 3)
+const validation = clusters(300, 4)
+let teacher: Model
+beforeAll(async () => {
+  teacher = await trainedTeacher(clusters(600, 5))
+})
+
+const base = (): DistillOptions => ({
+  student: Model.create(mlp(8), { seed: 1 }),
+  teacher,
+  data,
+  validation,
+  losses: { crossEntropy: { weight: 0.1 }, kl: { weight: 0.9, temperature: 2 } },
+  optimizer: { sgd: { learningRate: 0.05, momentum: 0.9 } },
+  batchSize: 32,
+  epochs: 2,
+})
+
+async function findings(change: Partial<DistillOptions>): Promise<Finding[]> {
+  const options = { ...base(), ...change } as DistillOptions
+  return (await distill(options).finish()).findings
+}
+const names = (found: Finding[]) => [...new Set(found.map(({ proof }) => proof))]
+
+/** The teacher's logits with each row's classes moved on by one, or with its rows in another order. */
+async function changed(how: 'classes' | 'rows'): Promise<Dataset> {
+  const logits = await teacher.logits(data)
+  const moved = new Float32Array(logits.length)
+  for (let row = 0; row < 600; row++) {
+    const from = how === 'rows' ? (row * 7 + 3) % 600 : row
+    for (let k = 0; k < 3; k++) moved[row * 3 + (how === 'classes' ? (k + 1) % 3 : k)] = logits[from * 3 + k]!
+  }
+  return data.withTeacherLogits(moved)
+}
+
+/** Nothing in front of it: `side` hangs on the input and leads nowhere. */
+const withLoosePart = () => Model.create({ input: [8], layers: [{ linear: { outputs: 6, activation: 'relu' } }, { linear: { name: 'head', outputs: 3 } }] }, { seed: 1 })
+
+test('teacher rows permuted', async () => {
+  expect(names(await findings({ teacher: undefined as never, data: await changed('rows') }))).toContain('teacherBeatsChance')
+})
+
+test('teacher untrained', async () => {
+  expect(names(await findings({ teacher: Model.create(mlp(32), { seed: 21 }) }))).toContain('teacherBeatsChance')
+})
+
+test('teacher classes reordered', async () => {
+  const found = await findings({ teacher: undefined as never, data: await changed('classes') })
+  expect(names(found)).toContain('teacherClassOrder')
+})
+
+test('teacher inputs not normalised', async () => {
+  const inputs = columns.inputs.map(value => value * 40 + 100)
+  const raw = Dataset.from({ inputs, labels: columns.labels }, { inputs: [8], classes: 3 })
+  const normalization = raw.normalization()
+  const knowing = Model.create(mlp(32), { seed: 9, normalization })
+  await train({ student: knowing, data: raw, validation: raw, losses: { crossEntropy: {} }, optimizer: { adamW: { learningRate: 0.01 } }, epochs: 4 }).finish()
+  const careless = Model.create(mlp(32))
+  careless.copyFrom(knowing)
+  const student = Model.create(mlp(8), { seed: 1, normalization })
+  expect(names(await findings({ teacher: knowing, student, data: raw, validation: raw }))).toEqual([])
+  // The same teacher on inputs that somebody has normalised already.
+  expect(names(await findings({ teacher: knowing }))).toContain('teacherInputs')
+})
+
+test('kl weight 0', async () => {
+  const found = await findings({ losses: { crossEntropy: {}, kl: { weight: 0 } } })
+  expect(found).toMatchObject([{ proof: 'termHasWeight', path: 'losses.kl' }])
+})
+
+test('rate 0', async () => {
+  const error = await failure(() => findings({ optimizer: { sgd: { learningRate: 0 } } })).catch(() => undefined)
+  if (error !== undefined) expect(error.path).toBe('optimizer.sgd.learningRate')
+  else expect(names(await findings({ optimizer: { sgd: { learningRate: 0 } } }))).toContain('parametersChange')
+  expect(names(await findings({ optimizer: { sgd: { learningRate: 1e-30 } } }))).toContain('parametersChange')
+})
+
+test('whole student frozen', async () => {
+  const error = await failure(() => findings({ freeze: ['*'] }))
+  expect([error.code, error.path]).toEqual(['ERR_LIMBECK_INVALID_CONFIG', 'freeze'])
+})
+
+test('a layer outside the graph', async () => {
+  // The second half of what `wide` makes is cut off: half of its rows get no gradient, `lost` none at all.
+  const student = Model.create(
+    {
+      input: [8],
+      layers: [
+        { parallel: { branches: [[{ linear: { name: 'used', outputs: 6, activation: 'relu' } }], [{ linear: { name: 'lost', outputs: 6 } }]] } },
+        { slice: { start: 0, end: 6 } as never },
+        { linear: { name: 'head', outputs: 3 } },
+      ],
+    },
+    { seed: 1 },
+  )
+  const found = await findings({ student })
+  expect(found.some(({ proof, path }) => proof === 'gradientReaches' && path.includes('lost'))).toBe(true)
+  expect(found.some(({ path }) => path.includes('used'))).toBe(false)
+  expect(withLoosePart()).toBeInstanceOf(Model)
+})
+
+test('the teacher modified during the run', async () => {
+  const own = teacher.clone()
+  const run = distill({ ...base(), teacher: own, reportEvery: 5 })
+  await run.next()
+  const other = Model.create(mlp(32), { seed: 77 })
+  own.copyFrom(other)
+  const { findings: found } = await run.finish()
+  expect(names(found)).toContain('teacherFrozen')
+})
+
+test('a teacher that is a copy of the student', async () => {
+  const student = Model.create(mlp(8), { seed: 1 })
+  expect(names(await findings({ student, teacher: student.clone() }))).toContain('teacherIsAnother')
+})
+
+test('a finding is said aloud, once', async () => {
+  const heard: Error[] = []
+  const hear = (warning: Error) => void heard.push(warning)
+  process.on('warning', hear)
+  await findings({ losses: { crossEntropy: {}, kl: { weight: 0 } } })
+  await new Promise(resolve => setImmediate(resolve))
+  process.off('warning', hear)
+  const ours = heard.filter(warning => (warning as NodeJS.ErrnoException).code === 'LIMBECK_PROOF')
+  expect(ours.map(({ name, message }) => [name, message.split(':')[0]])).toEqual([['LimbeckWarning', 'losses.kl']])
+})
+
+test('strict ends the run, off looks for nothing', async () => {
+  const wrong = { losses: { crossEntropy: {}, kl: { weight: 0 } } }
+  const error = await failure(() => findings({ ...wrong, proofs: 'strict' }))
+  expect([error.code, error.path]).toEqual(['ERR_LIMBECK_PROOF_FAILED', 'losses.kl'])
+  expect(await findings({ ...wrong, proofs: 'off' })).toEqual([])
+})
+
+const images = () => {
+  const draw = noise(3)
+  const labels = Uint32Array.from({ length: 200 }, (_, row) => row % 3)
+  const inputs = Float32Array.from({ length: 200 * 64 }, (_, at) => {
+    const label = labels[Math.floor(at / 64)]!
+    return (Math.floor((at % 64) / 8) % 3 === label ? 1 : 0) + 0.4 * draw()
+  })
+  return Dataset.from({ inputs, labels }, { inputs: [1, 8, 8], classes: 3 })
+}
+
+const sound: Record<string, () => Promise<Finding[]>> = {
+  'plain distilling': () => findings({}),
+  'distilling without labels': () => findings({ losses: { kl: { temperature: 4 } } }),
+  'a copy of a trained student that goes on with labels': async () => {
+    const student = teacher.clone()
+    return (await train({ ...without(base()), student, losses: { crossEntropy: {} } }).finish()).findings
+  },
+  'a part that is frozen': () => findings({ freeze: ['layers.0'] }),
+  'a warm-up from 0': () => findings({ schedule: { cosine: { warmupSteps: 20 } } }),
+  'a weight that rises from 0': () => findings({ losses: { crossEntropy: {}, kl: { weight: { linear: { from: 0, to: 1, steps: 20 } } } } }),
+  'cached logits by id': async () => findings({ teacher: undefined as never, data: data.withTeacherLogits(await teacher.logits(data)) }),
+  'averages, accumulation, clipping, best parameters': () =>
+    findings({ average: { decay: 0.9 }, accumulate: 2, clipNorm: 1, keep: 'best', control: true }),
+  'several labels at once': async () => {
+    const several = Float32Array.from({ length: 600 * 3 }, (_, at) => (columns.labels[Math.floor(at / 3)] === at % 3 ? 1 : 0))
+    const rows = Dataset.from({ inputs: columns.inputs, labels: several }, { inputs: [8], labels: 'several' })
+    const student = Model.create(mlp(8), { seed: 1 })
+    return (await train({ student, data: rows, losses: { binaryCrossEntropy: {} }, epochs: 2 }).finish()).findings
+  },
+  'real numbers': async () => {
+    const real = Float32Array.from({ length: 600 * 3 }, (_, at) => columns.inputs[Math.floor(at / 3) * 8 + (at % 3)]!)
+    const rows = Dataset.from({ inputs: columns.inputs, labels: real }, { inputs: [8], labels: 'real' })
+    const student = Model.create(mlp(8), { seed: 1 })
+    return (await train({ student, data: rows, losses: { mse: {} }, epochs: 2 }).finish()).findings
+  },
+  'a convolution with batch norm and augmentation': async () => {
+    const rows = images()
+    const student = Model.create({ convNet: { input: [1, 8, 8], channels: [4], classes: 3 } }, { seed: 1 })
+    return (await train({ student, data: rows, losses: { crossEntropy: {} }, augment: { shift: { pixels: 1 } }, epochs: 2 }).finish()).findings
+  },
+  'a run that is resumed': async () => {
+    const place = folder()
+    const options = () => ({ ...base(), student: Model.create(mlp(8), { seed: 1 }), resume: place })
+    for await (const { step } of distill({ ...options(), reportEvery: 1, checkpoint: { every: 5 } as never })) if (step === 12) break
+    return (await distill({ ...options(), reportEvery: 1, checkpoint: { every: 5 } as never }).finish()).findings
+  },
+}
+
+test.each(Object.keys(sound))('a sound run raises nothing: %s', async name => {
+  expect(await sound[name]!()).toEqual([])
+})
+
+function without({ teacher: _, ...rest }: DistillOptions): TrainOptions {
+  return rest
+}

@@ -1,0 +1,122 @@
+/** Batches that come one after the other: the same bits as a data set, never far ahead, always closed. */
+import { setTimeout as later } from 'node:timers/promises'
+import { expect, test } from 'vitest'
+import { Dataset, Model, train, type Columns, type Run, type TrainOptions } from '../ts/index.js'
+import { clusterColumns, clusters, failure, mlp, weights } from './support.js'
+
+const all = clusterColumns(96, 1)
+function batch(first: number, rows: number): Columns {
+  return {
+    inputs: all.inputs.slice(first * 8, (first + rows) * 8),
+    labels: all.labels.slice(first, first + rows),
+    ids: Array.from({ length: rows }, (_, row) => first + row),
+  }
+}
+function* batches(size = 32): Generator<Columns> {
+  for (let first = 0; first < 96; first += size) yield batch(first, size)
+}
+async function* slowly(seen: { pulled: number; closed: boolean }, forever = true): AsyncGenerator<Columns> {
+  try {
+    do {
+      for (const next of batches()) {
+        seen.pulled++
+        yield next
+        await later(1)
+      }
+    } while (forever)
+  } finally {
+    seen.closed = true
+  }
+}
+
+const options = (data: TrainOptions['data'], change: Partial<TrainOptions> = {}): TrainOptions => ({
+  student: Model.create(mlp(6), { seed: 4 }),
+  data,
+  losses: { crossEntropy: {} },
+  optimizer: { sgd: { learningRate: 0.1 } },
+  batchSize: 32,
+  shuffle: false,
+  reportEvery: 1,
+  ...change,
+})
+
+async function trained(given: TrainOptions) {
+  await train(given).finish()
+  return weights(given.student)
+}
+
+test('a stream gives what the data set gives', async () => {
+  const once = await trained(options(clusters(96, 1)))
+  expect(await trained(options(batches()))).toEqual(once)
+  expect(await trained(options(slowly({ pulled: 0, closed: false }, false)))).toEqual(once)
+  expect(await trained(options(Dataset.stream(batches, { inputs: [8], classes: 3 })))).toEqual(once)
+})
+
+test('a function is read again in every epoch; an iterable cannot be', async () => {
+  const twice = await trained(options(clusters(96, 1), { epochs: 2 }))
+  expect(await trained(options(() => batches(), { epochs: 2 }))).toEqual(twice)
+  expect(await trained(options(() => batches(), { steps: 6 }))).toEqual(twice)
+  const error = await failure(() => train(options(batches(), { epochs: 2 })).next())
+  expect([error.code, error.path]).toEqual(['ERR_LIMBECK_INVALID_CONFIG', 'epochs'])
+})
+
+test('batches are pulled only a few ahead of the trainer', async () => {
+  const seen = { pulled: 0, closed: false }
+  const run = train(options(slowly(seen)))
+  await run.next()
+  await later(200)
+  expect(seen.pulled).toBeLessThanOrEqual(1 + 4)
+  await run.return()
+  expect(seen.closed).toBe(true)
+})
+
+const leaving: [string, (run: Run, stop: AbortController) => Promise<unknown>][] = [
+  ['break', async run => { for await (const _ of run) break }],
+  ['abort', async (run, stop) => {
+    await run.next()
+    stop.abort(new Error('enough'))
+    await expect(run.next()).rejects.toThrow('enough')
+  }],
+  ['dispose', async run => {
+    await run.next()
+    run.dispose()
+    await later(20)
+  }],
+]
+test.each(leaving)('the source is closed on %s', async (_, leave) => {
+  const seen = { pulled: 0, closed: false }
+  const stop = new AbortController()
+  await leave(train(options(slowly(seen), { signal: stop.signal })), stop)
+  expect(seen.closed).toBe(true)
+})
+
+test('the source is closed when the run has all its steps', async () => {
+  const seen = { pulled: 0, closed: false }
+  await train(options(slowly(seen), { steps: 2 })).finish()
+  expect(seen.closed).toBe(true)
+})
+
+test('what the source throws is what the run rejects with', async () => {
+  const broken = new Error('the disk is gone')
+  async function* failing(): AsyncGenerator<Columns> {
+    yield batch(0, 32)
+    throw broken
+  }
+  const run = train(options(failing()))
+  await expect(run.finish()).rejects.toBe(broken)
+  expect(await run.next()).toEqual({ done: true, value: undefined })
+})
+
+test('a bad batch is named by its number', async () => {
+  function* bad(): Generator<Columns> {
+    yield batch(0, 32)
+    yield { ...batch(32, 32), labels: [7] }
+  }
+  const error = await failure(() => train(options(bad())).finish())
+  expect([error.code, error.path]).toEqual(['ERR_LIMBECK_INVALID_DATA', 'data.batch[1].labels'])
+})
+
+test('a schedule over the whole training needs the count of steps', async () => {
+  const error = await failure(() => train(options(batches(), { schedule: { cosine: {} } })).next())
+  expect([error.code, error.path]).toEqual(['ERR_LIMBECK_INVALID_CONFIG', 'steps'])
+})

@@ -1,0 +1,42 @@
+/** Compiled, never run: the types that users see, and the contract with the native side. */
+import type * as binding from '#native'
+import { Dataset, distill, Model, train, type LimbeckError, type StepReport } from '../ts/index.js'
+import type { Native } from '../ts/native/contract.js'
+
+/** The generated binding has all that the facade uses, in these shapes. */
+export const contract = (made: typeof binding): Native => made
+
+declare const data: Dataset
+declare const student: Model
+const losses = { crossEntropy: { weight: 0.1 }, kl: { weight: 0.9, temperature: 4 } }
+
+export async function use(signal: AbortSignal): Promise<void> {
+  for await (const report of distill({ student, teacher: student, data, losses, signal })) {
+    const { step, terms, validation }: StepReport = report
+    const numbers: [number, number | undefined, number | undefined] = [step, terms.kl, validation?.accuracy]
+    void numbers
+  }
+  const { keptStep } = await train({ student, data, losses: { crossEntropy: {} }, schedule: { oneCycle: {} }, optimizer: { adamW: {} } }).finish()
+  keptStep.toFixed()
+  Model.create({ convNet: { input: [1, 28, 28], channels: [4, 8], classes: 10 } }, { seed: 1 })
+  Model.create({ input: [8], layers: [{ residual: { layers: [{ linear: { outputs: 8 } }] } }, { linear: { outputs: 3, activation: 'gelu' } }] })
+
+  // @ts-expect-error unknown loss
+  train({ student, data, losses: { crossEntropie: {} } })
+  // @ts-expect-error unknown key of a loss
+  distill({ student, data, losses: { kl: { temprature: 4 } } })
+  // @ts-expect-error no losses
+  train({ student, data })
+  // @ts-expect-error no student
+  train({ data, losses })
+  // @ts-expect-error train takes no teacher
+  train({ student, data, losses, teacher: student })
+  // @ts-expect-error no such optimizer
+  train({ student, data, losses, optimizer: { sgdd: {} } })
+  // @ts-expect-error no such kind of labels
+  Dataset.from({ inputs: new Float32Array(8) }, { labels: 'many' })
+  // @ts-expect-error models are made by create and load
+  new Model()
+}
+
+export const codeOf = (error: LimbeckError): 'ERR_LIMBECK_IO' | string => error.code
