@@ -2,7 +2,7 @@
 // it makes is newer than what it is made from; a tool that is missing is named in one sentence, with its remedy.
 
 import { spawnSync } from 'node:child_process'
-import { existsSync, readdirSync, readFileSync, statSync, utimesSync, writeFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, rmSync, statSync, utimesSync } from 'node:fs'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 
@@ -94,11 +94,12 @@ export function buildNative(profile = 'release') {
 }
 
 export function compile() {
-  const stamp = at('dist/.built')
+  // The compiler writes every file each time: any of them tells when.
+  const stamp = at('dist/index.js')
   const sources = newest([at('ts'), at('tsconfig.json'), at('package.json')], file => /\.(ts|json)$/.test(file))
   if (existsSync(stamp) && statSync(stamp).mtimeMs >= sources) return
+  rmSync(at('dist'), { recursive: true, force: true })
   run(process.execPath, [at('node_modules/typescript/bin/tsc'), '-p', '.'])
-  writeFileSync(stamp, '')
 }
 
 export function ready() {
