@@ -10,20 +10,25 @@ import { meaningFor, modelFrom, modelOf, type Model } from './model.js'
 import type { NativeDataset, NativeJob, NativeModel } from './native/contract.js'
 import { models } from './native/handles.js'
 import { native } from './native/load.js'
-import type { TrainOptions } from './native/options.js'
+import type { CheckpointOptions, TrainOptions } from './native/options.js'
 import { trainOptionKeys } from './native/options.js'
 import type { RunSummary, StepReport } from './report.js'
 import { BatchStream, isSource, Pump, type BatchSource } from './stream.js'
 import { Teacher, type Answer } from './teacher.js'
 
 /** What `train` and `distill` take beside the options of the training itself. */
-export interface RunOptions extends TrainOptions {
+export interface RunOptions extends Omit<TrainOptions, 'checkpoint'> {
   /** The model that learns; in the end it has the new parameters. Until then, and after an abort, it keeps its own. */
   student: Model
   /** Rows to learn from: a data set, `Dataset.stream(…)`, an iterable of batches, or a function that makes one. */
   data: Dataset | BatchStream | BatchSource
   /** Rows that are looked at but not learnt from. */
   validation?: Dataset
+  /** Writes the whole state of the run to a folder, so that it can be resumed to the same bits. */
+  checkpoint?: Omit<CheckpointOptions, 'folder'> & {
+    /** The run folder; made if it is not there. Not needed beside `resume`. */
+    folder?: string
+  }
   /** Short for `checkpoint: { folder, resume: true }`: goes on from the newest checkpoint of a run folder, or begins it. */
   resume?: string
   /** Ends the run between two operations; it rejects with the signal's reason, and the student stays as it was. */

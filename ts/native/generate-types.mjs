@@ -10,16 +10,24 @@ const schemas = JSON.parse(require('./binding.js').schema())
 
 /** All definitions in one place: each is said once. */
 const definitions = {}
+function define(name, definition) {
+  const known = definitions[name]
+  if (known !== undefined && JSON.stringify(known) !== JSON.stringify(definition)) {
+    throw new Error(`two structs are called ${name}: give one of them another name with #[schemars(rename)]`)
+  }
+  definitions[name] = definition
+}
 for (const [name, { $defs = {}, $schema, ...schema }] of Object.entries(schemas)) {
-  for (const [inner, definition] of Object.entries($defs)) definitions[inner] = definition
-  definitions[name] = schema
+  // A part of what came before brings nothing new.
+  if (name in definitions) continue
+  for (const [inner, definition] of Object.entries($defs)) define(inner, definition)
+  define(name, schema)
 }
 
 const tidy = schema => {
   if (Array.isArray(schema)) return schema.map(tidy)
   if (typeof schema !== 'object' || schema === null) return schema
   const { format, minimum, maximum, title, ...rest } = schema
-  if (typeof rest.$ref === 'string') rest.$ref = rest.$ref.replace('#/$defs/', '#/definitions/')
   // `Option<T>`: a key that may be left out, never null.
   if (Array.isArray(rest.type)) {
     rest.type = rest.type.filter(type => type !== 'null')
@@ -28,6 +36,12 @@ const tidy = schema => {
   if (Array.isArray(rest.anyOf)) {
     rest.anyOf = rest.anyOf.filter(({ type }) => type !== 'null')
     if (rest.anyOf.length === 1) Object.assign(rest, rest.anyOf[0], { anyOf: undefined, description: rest.description })
+  }
+  if (typeof rest.$ref === 'string') {
+    const { $ref, ...others } = rest
+    const there = { $ref: $ref.replace('#/$defs/', '#/definitions/') }
+    // A description beside a reference would make a second type of it.
+    return Object.values(others).some(other => other !== undefined) ? { description: others.description, allOf: [there] } : there
   }
   return Object.fromEntries(Object.entries(rest).filter(([, value]) => value !== undefined).map(([key, value]) => [key, named(key, value)]))
 }

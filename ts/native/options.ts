@@ -1,3 +1,1113 @@
-export interface TrainOptions { losses: Record<string, unknown>; [key: string]: unknown }
-export interface ModelOptions { [key: string]: unknown }
-export const trainOptionKeys: readonly string[] = []
+/** Types of all options. Made by generate-types.mjs from the Rust structs; not written by hand. */
+
+/**
+ * A number, or how it moves from optimizer step to optimizer step.
+ */
+export type Scheduled = number | Curve
+/**
+ * How a number moves.
+ */
+export type Curve =
+  | {
+      linear: {
+        from: number
+        to: number
+        steps: number
+      }
+    }
+  | {
+      cosine: {
+        from: number
+        to: number
+        steps: number
+      }
+    }
+  | {
+      step: {
+        from: number
+        factor: number
+        every: number
+      }
+    }
+/**
+ * How gradients change parameters.
+ */
+export type OptimizerOptions =
+  | {
+      sgd: Sgd
+    }
+  | {
+      adam: Adam
+    }
+  | {
+      adamW: AdamW
+    }
+/**
+ * Multiplies the optimizer's learning rate: an object with one key. Steps are optimizer steps, counted from 0;
+ * `cosine`, `linear` and `oneCycle` run over the whole training.
+ */
+export type Schedule =
+  | {
+      constant: Constant
+    }
+  | {
+      step: Step
+    }
+  | {
+      linear: Falling
+    }
+  | {
+      cosine: Falling
+    }
+  | {
+      oneCycle: OneCycle
+    }
+  | {
+      inverseSquareRoot: InverseSquareRoot
+    }
+export type CropFill = 'zeros' | 'edge' | 'reflect'
+export type Keep = 'last' | 'best'
+export type MetricChoice = 'accuracy' | 'loss' | 'agreement'
+export type Proofs = 'warn' | 'strict' | 'off'
+export type Backend = 'auto' | 'cpu' | 'cuda'
+/**
+ * The curve that follows a layer.
+ */
+export type Activation = 'none' | 'relu' | 'gelu' | 'geluTanh' | 'silu' | 'tanh' | 'sigmoid'
+/**
+ * One layer of a model: an object with one key, the kind of layer, and its options.
+ */
+export type LayerOptions =
+  | {
+      linear: Linear
+    }
+  | {
+      conv1d: Conv1D
+    }
+  | {
+      conv2d: Conv2D
+    }
+  | {
+      batchNorm: BatchNorm
+    }
+  | {
+      layerNorm: LayerNorm
+    }
+  | {
+      rmsNorm: RmsNorm
+    }
+  | {
+      embedding: Embedding
+    }
+  | {
+      activation: Activation2
+    }
+  | {
+      dropout: Dropout
+    }
+  | {
+      maxPool: MaxPool
+    }
+  | {
+      avgPool: AvgPool
+    }
+  | {
+      globalAvgPool: GlobalAvgPool
+    }
+  | {
+      tokenMean: TokenMean
+    }
+  | {
+      flatten: Flatten
+    }
+  | {
+      reshape: Reshape
+    }
+  | {
+      transpose: Transpose
+    }
+  | {
+      slice: Slice
+    }
+  | {
+      residual: Residual
+    }
+  | {
+      parallel: Parallel
+    }
+/**
+ * A size for both axes, or `[height, width]`.
+ */
+export type Pair = number | [number, number]
+/**
+ * How branches are joined.
+ */
+export type Join = 'concat' | 'sum'
+/**
+ * What one sample is.
+ */
+export type Input = number[] | IdsInput
+
+/**
+ * What the student learns from: one key a loss. The total is the sum of weight × loss.
+ */
+export interface LossesOptions {
+  crossEntropy?: CrossEntropy
+  kl?: Kl
+  binaryCrossEntropy?: BinaryCrossEntropy
+  binaryKl?: BinaryKl
+  mse?: Mse
+  logitMse?: LogitMse
+}
+/**
+ * Cross-entropy between each row's label and the student.
+ */
+export interface CrossEntropy {
+  /**
+   * What the loss is multiplied by in the total; 0 or more. Default 1.
+   */
+  weight?: Scheduled
+  /**
+   * Share of the label that is spread over all classes; at least 0, below 1. Default 0.
+   */
+  labelSmoothing?: number
+  /**
+   * What each row is multiplied by, by its label: one number of 0 or more a class. Default: all 1.
+   */
+  labelWeights?: number[]
+}
+/**
+ * Forward Kullback–Leibler divergence KL(teacher ‖ student) between softened logits, times temperature².
+ */
+export interface Kl {
+  /**
+   * What the loss is multiplied by in the total; 0 or more. Default 1.
+   */
+  weight?: Scheduled
+  /**
+   * What both sides' logits are divided by before the softmax; above 0. Default 1.
+   */
+  temperature?: Scheduled
+  /**
+   * Compares the z-scores of each row instead of its logits. Default false.
+   */
+  standardize?: boolean
+}
+/**
+ * Cross-entropy between several labels a row and the student, each class a coin of its own.
+ */
+export interface BinaryCrossEntropy {
+  /**
+   * What the loss is multiplied by in the total; 0 or more. Default 1.
+   */
+  weight?: Scheduled
+}
+/**
+ * Forward Kullback–Leibler divergence of several labels at once, each class a coin of its own, times temperature².
+ */
+export interface BinaryKl {
+  /**
+   * What the loss is multiplied by in the total; 0 or more. Default 1.
+   */
+  weight?: Scheduled
+  /**
+   * What both sides' logits are divided by; above 0. Default 1.
+   */
+  temperature?: Scheduled
+}
+/**
+ * Mean squared error between real numbers and the student's outputs.
+ */
+export interface Mse {
+  /**
+   * What the loss is multiplied by in the total; 0 or more. Default 1.
+   */
+  weight?: Scheduled
+}
+/**
+ * Mean squared error between the teacher's and the student's logits.
+ */
+export interface LogitMse {
+  /**
+   * What the loss is multiplied by in the total; 0 or more. Default 1.
+   */
+  weight?: Scheduled
+}
+export interface Sgd {
+  /**
+   * Step length; above 0. Default 0.01.
+   */
+  learningRate?: number
+  /**
+   * Share of the last step's direction that is kept; 0 ≤ momentum < 1. Default 0.
+   */
+  momentum?: number
+  /**
+   * Looks ahead along the momentum; needs momentum above 0. Default false.
+   */
+  nesterov?: boolean
+  /**
+   * Pull of the weights towards 0, added to the gradient; at least 0. Default 0.
+   */
+  weightDecay?: number
+  /**
+   * Lets biases and norms decay too. Default false.
+   */
+  decayAll?: boolean
+}
+export interface Adam {
+  /**
+   * Step length; above 0. Default 0.001.
+   */
+  learningRate?: number
+  /**
+   * Share of the mean of the gradients that is kept; 0 ≤ beta1 < 1. Default 0.9.
+   */
+  beta1?: number
+  /**
+   * Share of the mean of their squares that is kept; 0 ≤ beta2 < 1. Default 0.999.
+   */
+  beta2?: number
+  /**
+   * Keeps the division finite; above 0. Default 1e-8.
+   */
+  epsilon?: number
+  /**
+   * Pull of the weights towards 0, added to the gradient; at least 0. Default 0.
+   */
+  weightDecay?: number
+  /**
+   * Lets biases and norms decay too. Default false.
+   */
+  decayAll?: boolean
+}
+export interface AdamW {
+  /**
+   * Step length; above 0. Default 0.001.
+   */
+  learningRate?: number
+  /**
+   * Share of the mean of the gradients that is kept; 0 ≤ beta1 < 1. Default 0.9.
+   */
+  beta1?: number
+  /**
+   * Share of the mean of their squares that is kept; 0 ≤ beta2 < 1. Default 0.999.
+   */
+  beta2?: number
+  /**
+   * Keeps the division finite; above 0. Default 1e-8.
+   */
+  epsilon?: number
+  /**
+   * Share of the weights, times the learning rate, that each step takes away; at least 0. Default 0.01.
+   */
+  weightDecay?: number
+  /**
+   * Lets biases and norms decay too. Default false.
+   */
+  decayAll?: boolean
+}
+export interface Constant {
+  /**
+   * Steps in which the factor rises in a straight line from 0 to 1.
+   */
+  warmupSteps?: number
+}
+export interface Step {
+  /**
+   * Steps between two falls; at least 1.
+   */
+  every: number
+  /**
+   * What the rate is multiplied with at each fall; above 0.
+   */
+  factor?: number
+  /**
+   * Steps in which the factor rises in a straight line from 0 to 1.
+   */
+  warmupSteps?: number
+}
+export interface Falling {
+  /**
+   * The factor at the last step; 0…1.
+   */
+  final?: number
+  /**
+   * Steps in which the factor rises in a straight line from 0 to 1.
+   */
+  warmupSteps?: number
+}
+export interface OneCycle {
+  /**
+   * Share of the training in which the rate rises; 0 < share < 1.
+   */
+  rise?: number
+  /**
+   * The first factor is 1 / this; above 0.
+   */
+  initialDivisor?: number
+  /**
+   * The last factor is the first divided by this; above 0.
+   */
+  finalDivisor?: number
+}
+export interface InverseSquareRoot {
+  /**
+   * Steps until the peak; at least 1.
+   */
+  warmupSteps: number
+}
+/**
+ * Random changes of images `[channels, height, width]`, different for every sample and epoch.
+ */
+export interface Augment {
+  /**
+   * Cut the image out of a padded copy, at a random place.
+   */
+  crop?: Crop
+  /**
+   * Move the image by whole pixels; what comes in is 0.
+   */
+  shift?: Shift
+  /**
+   * Mirror the image.
+   */
+  flip?: Flip
+  /**
+   * Add normal noise to every number; works on rows of any shape.
+   */
+  noise?: Noise
+}
+export interface Crop {
+  /**
+   * Pixels added on each side before the cut, 1 or more.
+   */
+  padding: number
+  /**
+   * What the padding shows. Default `zeros`.
+   */
+  fill?: CropFill
+}
+export interface Shift {
+  /**
+   * Farthest move in each direction, in pixels, 1 or more.
+   */
+  pixels: number
+}
+export interface Flip {
+  /**
+   * Chance to swap left and right, 0 to 1. Default 0.
+   */
+  horizontal?: number
+  /**
+   * Chance to swap top and bottom, 0 to 1. Default 0.
+   */
+  vertical?: number
+}
+export interface Noise {
+  /**
+   * Standard deviation, above 0, in the units of the inputs.
+   */
+  std: number
+}
+export interface AverageOptions {
+  /**
+   * Share of the old average that is kept at each step; 0 ≤ decay < 1.
+   */
+  decay?: number
+}
+export interface EarlyStopOptions {
+  /**
+   * Validations without improvement after which the run stops; at least 1.
+   */
+  patience: number
+  /**
+   * What counts as improvement: more than this; at least 0.
+   */
+  minDelta?: number
+}
+/**
+ * Which metrics to compute, each with its options.
+ */
+export interface Metrics {
+  accuracy?: Accuracy
+  topKAccuracy?: TopKAccuracy
+  crossEntropy?: CrossEntropy2
+  macroF1?: MacroF1
+  calibrationError?: CalibrationError
+  perClass?: PerClass
+  exactMatch?: ExactMatch
+  microF1?: MicroF1
+  binaryCrossEntropy?: BinaryCrossEntropy2
+  meanSquaredError?: MeanSquaredError
+  agreement?: Agreement
+  teacherKl?: TeacherKl
+}
+/**
+ * The share of rows that are predicted right, 0 to 1.
+ */
+export interface Accuracy {}
+/**
+ * The share of rows whose label is among the `k` most probable classes, 0 to 1.
+ */
+export interface TopKAccuracy {
+  /**
+   * How many classes may be named, from 1 to the number of classes. Default 5.
+   */
+  k?: number
+}
+/**
+ * Mean negative log-likelihood of the labels, in nats, 0 or more.
+ */
+export interface CrossEntropy2 {}
+/**
+ * The mean over the classes of their F1, 0 to 1: a rare class counts as much as a frequent one.
+ */
+export interface MacroF1 {}
+/**
+ * Expected calibration error, 0 to 1: the mean distance between confidence and accuracy.
+ */
+export interface CalibrationError {
+  /**
+   * Bins of equal width between 0 and 1, 1 or more. Default 15.
+   */
+  bins?: number
+}
+/**
+ * A table with one line a class: count, precision, recall, F1.
+ */
+export interface PerClass {}
+/**
+ * The share of rows of which every label is predicted right, 0 to 1, for several labels a row.
+ */
+export interface ExactMatch {
+  /**
+   * Probability above which a class is predicted, between 0 and 1. Default 0.5.
+   */
+  threshold?: number
+}
+/**
+ * F1 over all classes of all rows together, 0 to 1, for several labels a row.
+ */
+export interface MicroF1 {
+  /**
+   * Probability above which a class is predicted, between 0 and 1. Default 0.5.
+   */
+  threshold?: number
+}
+/**
+ * Mean negative log-likelihood of several labels a row, in nats a class, 0 or more.
+ */
+export interface BinaryCrossEntropy2 {}
+/**
+ * Mean squared distance between outputs and labels, 0 or more.
+ */
+export interface MeanSquaredError {}
+/**
+ * The share of rows where student and teacher predict the same class, 0 to 1.
+ */
+export interface Agreement {}
+/**
+ * Mean KL(teacher‖student) in nats, 0 or more.
+ */
+export interface TeacherKl {
+  /**
+   * Divides the logits of both, above 0. Default 1.
+   */
+  temperature?: number
+}
+export interface CheckpointOptions {
+  /**
+   * The run folder; made if it is not there.
+   */
+  folder: string
+  /**
+   * Optimizer steps between two checkpoints; at least 1. Default: one after each epoch, and one at the end.
+   */
+  every?: number
+  /**
+   * How many are kept; at least 1.
+   */
+  keep?: number
+  /**
+   * Whether to go on from the newest checkpoint in the folder, if there is one.
+   */
+  resume?: boolean
+}
+/**
+ * Options of `train` and `distill` besides models and data.
+ */
+export interface TrainOptions {
+  /**
+   * What is minimised: the sum over the losses of weight · value. At least one weight above 0.
+   */
+  losses: LossesOptions
+  /**
+   * How parameters are changed. Default: adamW with its defaults.
+   */
+  optimizer?: OptimizerOptions
+  /**
+   * Multiplies the optimizer's learning rate. Default: constant.
+   */
+  schedule?: Schedule
+  /**
+   * Rows of one batch; at least 1.
+   */
+  batchSize?: number
+  /**
+   * Batches whose gradients make one optimizer step; at least 1. Row losses without batch norm give what one big
+   * batch gives.
+   */
+  accumulate?: number
+  /**
+   * Passes over the data. Default: 1 where `steps` is not given.
+   */
+  epochs?: number
+  /**
+   * Optimizer steps, instead of epochs.
+   */
+  steps?: number
+  /**
+   * Everything random follows from it: an integer of 0…2⁵³ − 1.
+   */
+  seed?: number
+  /**
+   * Whether rows come in a new order each epoch.
+   */
+  shuffle?: boolean
+  /**
+   * Whether the last batch of an epoch is left out when it is smaller.
+   */
+  dropLast?: boolean
+  /**
+   * Random changes of the inputs, keyed by sample and epoch.
+   */
+  augment?: Augment
+  /**
+   * Gradients are scaled down to this global norm where it is larger; above 0. Default: they are not.
+   */
+  clipNorm?: number
+  /**
+   * A running average of the parameters (EMA), which validation uses and the run keeps.
+   */
+  average?: AverageOptions
+  /**
+   * Parameters that stay as they are: names, layer names, or patterns with `*`.
+   */
+  freeze?: string[]
+  /**
+   * Optimizer steps between two validations. Default: one validation after each epoch.
+   */
+  validateEvery?: number
+  /**
+   * Stops when validation no longer improves.
+   */
+  earlyStop?: EarlyStopOptions
+  /**
+   * Which parameters the student has in the end: those of the last step, or of the best validation.
+   */
+  keep?: Keep
+  /**
+   * Metrics of the validation beside accuracy, loss and agreement: `{ calibrationError: { bins: 15 } }`.
+   */
+  metrics?: Metrics
+  /**
+   * What "best" means. Default: accuracy for one label a row, else the loss.
+   */
+  metric?: MetricChoice
+  /**
+   * Optimizer steps between two reports; at least 1. Between them nothing in JavaScript runs.
+   */
+  reportEvery?: number
+  /**
+   * Trains the same student from the same start with the same batches but without teacher, beside it, and reports
+   * both. Doubles the student's cost.
+   */
+  control?: boolean
+  /**
+   * What happens when a proof finds something: `warn` puts it in the report, `strict` ends the run with
+   * `ERR_LIMBECK_PROOF_FAILED`, `off` looks for nothing.
+   */
+  proofs?: Proofs
+  /**
+   * Writes the whole state of the run to a folder, so that it can be resumed to the same bits.
+   */
+  checkpoint?: CheckpointOptions
+  /**
+   * Threads of the arithmetic; at least 1. Default: one less than this process may use. Any number gives the same
+   * bits.
+   */
+  threads?: number
+  /**
+   * The run is refused where it would need more native memory than this; bytes. Default: no limit.
+   */
+  maxMemoryBytes?: number
+  /**
+   * Where the arithmetic runs.
+   */
+  backend?: Backend
+}
+/**
+ * Multilayer perceptron. Its layers are `layers.0`, `layers.1`, … and `head`.
+ */
+export interface Mlp {
+  /**
+   * Inputs, hidden widths, outputs: `[784, 32, 10]`. At least two, each above 0.
+   */
+  sizes: number[]
+  /**
+   * Between the layers.
+   */
+  activation?: Activation
+  /**
+   * Dropout after each hidden layer; 0 ≤ rate < 1.
+   */
+  dropout?: number
+}
+/**
+ * Small convolutional network. Per channel count a block `blocks.0`, `blocks.1`, … of 3×3 convolution (with bias),
+ * batch norm, relu and max pooling by 2; then the linear layer `head`. With channels `[4, 8]` on 28 × 28 it has
+ * 4,290 weights.
+ */
+export interface ConvNet {
+  /**
+   * Sizes of one image: `[channels, height, width]`.
+   *
+   * @minItems 3
+   * @maxItems 3
+   */
+  input: [number, number, number]
+  /**
+   * Channels of each block; at least one block.
+   */
+  channels: number[]
+  /**
+   * Count of outputs.
+   */
+  classes: number
+}
+/**
+ * Fully connected layer over the last axis of `[features]` or `[length, features]`.
+ */
+export interface Linear {
+  /**
+   * Name of the layer; its tensors are `<name>.weight` and `<name>.bias`. Default: its place in the list.
+   */
+  name?: string
+  /**
+   * Count of outputs; at least 1.
+   */
+  outputs: number
+  /**
+   * Whether a bias is added.
+   */
+  bias?: boolean
+  /**
+   * Applied to the result.
+   */
+  activation?: Activation
+}
+/**
+ * One-dimensional convolution (cross-correlation) over `[channels, length]`.
+ */
+export interface Conv1D {
+  /**
+   * Name of the layer. Default: its place in the list.
+   */
+  name?: string
+  /**
+   * Count of output channels; at least 1.
+   */
+  channels: number
+  /**
+   * Kernel size; at least 1.
+   */
+  kernel: number
+  /**
+   * Step between two positions; at least 1.
+   */
+  stride?: number
+  /**
+   * Zeros added on each side.
+   */
+  padding?: number
+  /**
+   * Distance between two kernel elements; at least 1.
+   */
+  dilation?: number
+  /**
+   * Input and output channels are split into this many groups that do not see each other.
+   */
+  groups?: number
+  /**
+   * Whether a bias is added.
+   */
+  bias?: boolean
+}
+/**
+ * Two-dimensional convolution (cross-correlation, as everywhere) over `[channels, height, width]`.
+ */
+export interface Conv2D {
+  /**
+   * Name of the layer; its tensors are `<name>.weight` and `<name>.bias`. Default: its place in the list.
+   */
+  name?: string
+  /**
+   * Count of output channels; at least 1.
+   */
+  channels: number
+  /**
+   * Kernel size, one number or `[height, width]`; at least 1.
+   */
+  kernel: Pair
+  /**
+   * Step between two positions; at least 1.
+   */
+  stride?: Pair
+  /**
+   * Zeros added on each side.
+   */
+  padding?: Pair
+  /**
+   * Distance between two kernel elements; at least 1.
+   */
+  dilation?: Pair
+  /**
+   * Input and output channels are split into this many groups that do not see each other.
+   */
+  groups?: number
+  /**
+   * Whether a bias is added.
+   */
+  bias?: boolean
+}
+/**
+ * Batch normalization over the first axis (features or channels), with scale and shift. Training uses the statistics
+ * of the batch and follows them in `running_mean` and `running_var`; evaluation uses those.
+ */
+export interface BatchNorm {
+  /**
+   * Name of the layer. Default: its place in the list.
+   */
+  name?: string
+  /**
+   * Added to the variance under the root; above 0.
+   */
+  epsilon?: number
+  /**
+   * Share of the new statistics in the running ones; 0…1.
+   */
+  momentum?: number
+  /**
+   * Applied to the result; relu costs nothing more.
+   */
+  activation?: Activation
+}
+/**
+ * Layer normalization over the last axis, with scale and shift.
+ */
+export interface LayerNorm {
+  /**
+   * Name of the layer. Default: its place in the list.
+   */
+  name?: string
+  /**
+   * Added under the root; above 0.
+   */
+  epsilon?: number
+}
+/**
+ * Root-mean-square normalization over the last axis, with scale.
+ */
+export interface RmsNorm {
+  /**
+   * Name of the layer. Default: its place in the list.
+   */
+  name?: string
+  /**
+   * Added under the root; above 0.
+   */
+  epsilon?: number
+}
+/**
+ * A table row for every id: `[length]` ids become `[length, width]`. Ragged rows become the mean of their rows,
+ * `[width]` (a bag of embeddings); an empty row becomes zeros.
+ */
+export interface Embedding {
+  /**
+   * Name of the layer. Default: its place in the list.
+   */
+  name?: string
+  /**
+   * Count of different ids; ids are 0…vocabulary − 1.
+   */
+  vocabulary: number
+  /**
+   * Width of a table row; at least 1.
+   */
+  width: number
+}
+/**
+ * A function of every element, as a layer of its own; `linear` has it built in.
+ */
+export interface Activation2 {
+  /**
+   * Name of the layer. Default: its place in the list.
+   */
+  name?: string
+  /**
+   * Which one.
+   */
+  function: Activation
+}
+/**
+ * While training each element is 0 with probability `rate`, the others are divided by 1 − rate. The mask depends on
+ * seed, epoch, layer name and sample id alone: splitting a batch changes nothing.
+ */
+export interface Dropout {
+  /**
+   * Name of the layer. Default: its place in the list.
+   */
+  name?: string
+  /**
+   * Probability of 0; 0 ≤ rate < 1.
+   */
+  rate: number
+}
+/**
+ * The largest value of each window.
+ */
+export interface MaxPool {
+  /**
+   * Name of the layer. Default: its place in the list.
+   */
+  name?: string
+  /**
+   * Window size, one number or `[height, width]`; at least 1.
+   */
+  kernel: Pair
+  /**
+   * Step between two windows. Default: the window size.
+   */
+  stride?: Pair
+  /**
+   * Added on each side; at most half of the window.
+   */
+  padding?: Pair
+}
+/**
+ * The mean of each window, padding counted as zeros.
+ */
+export interface AvgPool {
+  /**
+   * Name of the layer. Default: its place in the list.
+   */
+  name?: string
+  /**
+   * Window size, one number or `[height, width]`; at least 1.
+   */
+  kernel: Pair
+  /**
+   * Step between two windows. Default: the window size.
+   */
+  stride?: Pair
+  /**
+   * Added on each side; at most half of the window.
+   */
+  padding?: Pair
+}
+/**
+ * The mean of each channel: `[channels, height, width]` becomes `[channels]`.
+ */
+export interface GlobalAvgPool {
+  /**
+   * Name of the layer. Default: its place in the list.
+   */
+  name?: string
+}
+/**
+ * The mean over the first axis: `[length, width]` becomes `[width]`.
+ */
+export interface TokenMean {
+  /**
+   * Name of the layer. Default: its place in the list.
+   */
+  name?: string
+}
+/**
+ * All axes of a sample become one, the last running fastest.
+ */
+export interface Flatten {
+  /**
+   * Name of the layer. Default: its place in the list.
+   */
+  name?: string
+}
+/**
+ * The same numbers of a sample under other sizes, order unchanged.
+ */
+export interface Reshape {
+  /**
+   * Name of the layer. Default: its place in the list.
+   */
+  name?: string
+  /**
+   * New sizes of one sample, without the batch axis; their product is unchanged.
+   */
+  shape: number[]
+}
+/**
+ * Two axes of a sample change places.
+ */
+export interface Transpose {
+  /**
+   * Name of the layer. Default: its place in the list.
+   */
+  name?: string
+  /**
+   * The two axes, counted from 0 without the batch axis.
+   *
+   * @minItems 2
+   * @maxItems 2
+   */
+  axes: [number, number]
+}
+/**
+ * A part of one axis of a sample: elements `start` to `end − 1`.
+ */
+export interface Slice {
+  /**
+   * Name of the layer. Default: its place in the list.
+   */
+  name?: string
+  /**
+   * The axis, counted from 0 without the batch axis.
+   */
+  axis: number
+  /**
+   * First element.
+   */
+  start: number
+  /**
+   * One after the last element; above `start`.
+   */
+  end: number
+}
+/**
+ * A block: `activation(layers(x) + shortcut(x))`. Without a shortcut the input itself is added.
+ */
+export interface Residual {
+  /**
+   * Name of the layer. Default: its place in the list.
+   */
+  name?: string
+  /**
+   * The layers of the block.
+   */
+  layers: LayerOptions[]
+  /**
+   * Layers on the way around it, where shapes differ. Default: none, the input is added as it is.
+   */
+  shortcut?: LayerOptions[]
+  /**
+   * Applied to the sum.
+   */
+  activation?: Activation
+}
+/**
+ * Branches that all get the same input, joined at their end. An empty branch passes its input on.
+ */
+export interface Parallel {
+  /**
+   * Name of the layer. Default: its place in the list.
+   */
+  name?: string
+  /**
+   * The branches, each a list of layers; at least one.
+   */
+  branches: LayerOptions[][]
+  /**
+   * How they are joined.
+   */
+  join?: Join
+  /**
+   * Axis of `concat`, counted from 0 without the batch axis.
+   */
+  axis?: number
+}
+/**
+ * `{ ids: {} }`: ids, of different count in each row; `{ ids: { length: 128 } }`: always 128.
+ */
+export interface IdsInput {
+  ids: IdsLength
+}
+export interface IdsLength {
+  /**
+   * Count of ids in every row. Default: rows differ.
+   */
+  length?: number
+}
+/**
+ * How to make a model: a preset, or `layers` with `input`. Exactly one of them.
+ */
+export interface ModelOptions {
+  /**
+   * Fully connected layers with an activation between them.
+   */
+  mlp?: Mlp
+  /**
+   * Blocks of convolution, batch norm, relu, max pooling; then a linear layer.
+   */
+  convNet?: ConvNet
+  /**
+   * The layers, from the input to the logits.
+   */
+  layers?: LayerOptions[]
+  /**
+   * What one sample is; needed with `layers`.
+   */
+  input?: Input
+}
+/**
+ * Mean and standard deviation by channel (the first axis of a row), or one of each for all.
+ */
+export interface Normalization {
+  /**
+   * Subtracted; one number a channel, or one for all.
+   */
+  mean: number[]
+  /**
+   * Divides; above 0, as many as means.
+   */
+  std: number[]
+}
+
+/** The keys of `TrainOptions`. */
+export const trainOptionKeys: readonly string[] = [
+  'losses',
+  'optimizer',
+  'schedule',
+  'batchSize',
+  'accumulate',
+  'epochs',
+  'steps',
+  'seed',
+  'shuffle',
+  'dropLast',
+  'augment',
+  'clipNorm',
+  'average',
+  'freeze',
+  'validateEvery',
+  'earlyStop',
+  'keep',
+  'metrics',
+  'metric',
+  'reportEvery',
+  'control',
+  'proofs',
+  'checkpoint',
+  'threads',
+  'maxMemoryBytes',
+  'backend',
+]
