@@ -21,6 +21,8 @@ use crate::pool;
 const PART: usize = 512;
 /// Logits of one task.
 const TASK: usize = 16 * 1024;
+/// Longest row whose successor is fetched while the row is worked on.
+const AHEAD: usize = 40_000;
 /// Temperatures that divide another by a whole number up to this are powers of its exponentials.
 const POWERS: u32 = 8;
 
@@ -283,36 +285,44 @@ fn prepare(
             return Err(Error::new(Code::NotFinite, "teacher.logits", message));
         }
         if standardize {
-            (of.mean, of.deviation) = spread(logits);
+            (of.mean, of.deviation) = spread(logits, of.max);
             // A constant row has the score 0 everywhere, whatever it is divided by.
             of.scale = if of.deviation > 0.0 { 1.0 / (temperature * (of.deviation + 1e-7)) } else { 1.0 / temperature };
         }
+    }
+    // A row with all its companions has to fit into the second-level cache beside the next one.
+    fn ahead(all: &[f32], end: usize, len: usize) -> &[f32] {
+        if len <= AHEAD { all.get(end..end + len).unwrap_or(&[]) } else { &[] }
     }
     for (base, spec) in layout.bases.iter().enumerate() {
         let Spec { side, temperature, standardize, across, .. } = layout.specs[*spec];
         let out = if base == 0 { &mut *first } else { &mut others[(base - 1) * len..base * len] };
         let (max, scale) = (stats[*spec].max, (stats[*spec].scale * LOG2_E) as f32);
-        let sums = match side {
-            Side::Teacher(index) if across => {
-                let same = |other: &Spec| {
-                    (other.side, other.temperature, other.standardize) == (Side::Student, temperature, standardize)
-                };
-                let own = layout.specs.iter().position(same).map_or(0.0, |own| stats[own].scale * LOG2_E) as f32;
-                let teacher = &rows.teachers[index][range.clone()];
-                rows::exponentials_across(teacher, max, scale, student, student_max, own, out)
-            }
-            Side::Teacher(index) => rows::exponentials(&rows.teachers[index][range.clone()], max, scale, out),
-            Side::Student => rows::exponentials(student, max, scale, out),
+        let logits = match side {
+            Side::Student => rows.student,
+            Side::Teacher(index) => rows.teachers[index],
+        };
+        let (own, next) = (&logits[range.clone()], ahead(logits, range.end, len));
+        let places = || layout.places.iter().enumerate().filter(|(_, place)| place.base == base);
+        let power = places().map(|(_, place)| place.power).max().unwrap_or(1);
+        let sums = if across {
+            let same = |other: &Spec| {
+                (other.side, other.temperature, other.standardize) == (Side::Student, temperature, standardize)
+            };
+            let student_scale = layout.specs.iter().position(same).map_or(0.0, |own| stats[own].scale * LOG2_E);
+            rows::exponentials_across(own, max, scale, student, student_max, student_scale as f32, out, next)
+        } else {
+            rows::exponentials(own, max, scale, out, next, power)
         };
         if let Side::Teacher(index) = side
             && !sums[0].is_finite()
         {
             finite(&rows.teachers[index][range.clone()], at, "teacher.logits", true)?;
         }
-        for (other, place) in layout.places.iter().enumerate().filter(|(_, place)| place.base == base) {
+        for (other, place) in places() {
             stats[other].sum = match place.power {
                 1 => sums[0],
-                2 if !across => sums[1],
+                largest if largest == power && !across => sums[1],
                 power => rows::power_sum(out, power),
             };
         }
@@ -322,11 +332,8 @@ fn prepare(
 }
 
 /// Mean and unbiased deviation, without masked classes.
-fn spread(logits: &[f32]) -> (f64, f64) {
-    let open = || logits.iter().filter(|x| **x != f32::NEG_INFINITY).map(|x| f64::from(*x));
-    let count = open().count() as f64;
-    let mean = open().sum::<f64>() / count;
-    let squares: f64 = open().map(|x| (x - mean).powi(2)).sum();
+fn spread(logits: &[f32], max: f32) -> (f64, f64) {
+    let (count, mean, squares) = rows::spread(logits, max);
     (mean, if count > 1.0 { (squares / (count - 1.0)).sqrt() } else { 0.0 })
 }
 
@@ -366,9 +373,11 @@ impl Whole<'_> {
         let other = |base: usize| &self.others[(base - 1) * len + from..(base - 1) * len + to];
         let alone = gradient.everywhere == 0.0 && gradient.logits == 0.0 && gradient.dense.is_empty();
         match polynomials {
-            [own, teacher] if alone && own.degree <= 2 && teacher.degree == 1 => {
-                let [b, a, ..] = own.coefficients;
-                rows::combine_two(out, a, b, other(1), teacher.coefficients[0]);
+            [own, one] if alone && one.degree == 1 => {
+                rows::combine(out, own, other(1), one.coefficients[0], &[], 0.0);
+            }
+            [own, one, two] if alone && one.degree == 1 && two.degree == 1 => {
+                rows::combine(out, own, other(1), one.coefficients[0], other(2), two.coefficients[0]);
             }
             _ => {
                 rows::scale_row(out, &polynomials[0], gradient.everywhere as f32);

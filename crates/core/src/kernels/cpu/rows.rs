@@ -56,40 +56,66 @@ pub(super) fn put<V: Vector>(value: V, to: &mut [f32], from: usize, width: usize
 kernel! {
     /// The largest number and the sum of a row. The sum is not finite if one of the numbers is not.
     pub(crate) fn max_and_sum<L>(x: &[f32]) -> (f32, f64) {
-        let mut max = [L::V::splat(f32::NEG_INFINITY); 2];
-        let mut odd = false;
-        let [sum] = reduce!(L::V, 1, [x = 0.0], x.len(), |acc, from, width, r| {
-            acc[0] = acc[0].add(r);
-            if width == L::V::N {
-                max[usize::from(odd)] = r.max(max[usize::from(odd)]);
-                odd = !odd;
-            } else {
-                // The lanes beyond the end hold 0, which must not win.
-                let part = L::V::load_part(&x[from..from + width], f32::NEG_INFINITY);
-                max[0] = part.max(max[0]);
+        let n = L::V::N;
+        let low = L::V::splat(f32::NEG_INFINITY);
+        let (mut max, mut total) = ([low; 4], 0.0f64);
+        for block in x.chunks(BLOCK) {
+            let mut sums = [L::V::splat(0.0); 4];
+            let mut fours = block.chunks_exact(4 * n);
+            for four in fours.by_ref() {
+                for (i, (sum, max)) in sums.iter_mut().zip(&mut max).enumerate() {
+                    let r = L::V::load(&four[i * n..(i + 1) * n]);
+                    *sum = sum.add(r);
+                    *max = r.max(*max);
+                }
             }
-        });
-        (max[0].max(max[1]).max_lane(), sum)
+            for rest in fours.remainder().chunks(n) {
+                sums[0] = sums[0].add(L::V::load_part(rest, 0.0));
+                max[0] = L::V::load_part(rest, f32::NEG_INFINITY).max(max[0]);
+            }
+            total += f64::from(sums[0].add(sums[1]).add(sums[2].add(sums[3])).sum());
+        }
+        (max[0].max(max[1]).max(max[2].max(max[3])).max_lane(), total)
     }
 }
 
 kernel! {
-    /// e_i = 2^((x_i − max) · scale) into `out`; gives Σ e and Σ e².
-    pub(crate) fn exponentials<L>(x: &[f32], max: f32, scale: f32, out: &mut [f32]) -> [f64; 2] {
-        let (max, scale) = (L::V::splat(max), L::V::splat(scale));
-        reduce!(L::V, 2, [x = f32::NEG_INFINITY], x.len(), |acc, from, width, r| {
-            let e = r.sub(max).mul(scale).exp2();
-            acc[0] = acc[0].add(e);
-            acc[1] = e.mul_add(e, acc[1]);
-            put(e, out, from, width);
-        })
+    /// e_i = 2^((x_i − max) · scale) into `out`; gives Σ e and Σ e^power (0 where power is 1). `next` is fetched.
+    pub(crate) fn exponentials<L>(
+        x: &[f32], max: f32, scale: f32, out: &mut [f32], next: &[f32], power: u32,
+    ) -> [f64; 2] {
+        #[inline(always)]
+        fn run<V: Vector>(
+            x: &[f32], max: V, scale: V, out: &mut [f32], next: &[f32], power: impl Fn(V) -> V,
+        ) -> [f64; 2] {
+            reduce!(V, 2, [x = f32::NEG_INFINITY], x.len(), |acc, from, width, r| {
+                let e = r.sub(max).mul(scale).exp2();
+                acc[0] = acc[0].add(e);
+                acc[1] = acc[1].add(power(e));
+                if from < next.len() {
+                    V::prefetch(&next[from..]);
+                }
+                put(e, out, from, width);
+            })
+        }
+        let (max, scale, zero) = (L::V::splat(max), L::V::splat(scale), L::V::splat(0.0));
+        match power {
+            1 => run(x, max, scale, out, next, |_| zero),
+            2 => run(x, max, scale, out, next, |e| e.mul(e)),
+            3 => run(x, max, scale, out, next, |e| e.mul(e).mul(e)),
+            4 => run(x, max, scale, out, next, |e| e.mul(e).mul(e.mul(e))),
+            _ => {
+                let [sum, _] = run(x, max, scale, out, next, |_| zero);
+                [sum, power_sum(out, power)]
+            }
+        }
     }
 }
 
 kernel! {
     /// The same for a row `x` and a second row `y`; gives Σ e and Σ e_i · (d_i − (y_i − y_max) · y_scale), d the exponent of e.
     pub(crate) fn exponentials_across<L>(
-        x: &[f32], max: f32, scale: f32, y: &[f32], y_max: f32, y_scale: f32, out: &mut [f32],
+        x: &[f32], max: f32, scale: f32, y: &[f32], y_max: f32, y_scale: f32, out: &mut [f32], next: &[f32],
     ) -> [f64; 2] {
         let (max, scale) = (L::V::splat(max), L::V::splat(scale));
         let (y_max, y_scale) = (L::V::splat(y_max), L::V::splat(y_scale));
@@ -98,6 +124,7 @@ kernel! {
         reduce!(L::V, 2, [x = f32::NEG_INFINITY, y = 0.0], x.len(), |acc, from, width, r, s| {
             let d = lowest.max(r.sub(max).mul(scale));
             let e = d.exp2();
+            if from < next.len() { L::V::prefetch(&next[from..]); }
             acc[0] = acc[0].add(e);
             acc[1] = e.mul_add(d.sub(s.sub(y_max).mul(y_scale)), acc[1]);
             put(e, out, from, width);
@@ -155,19 +182,45 @@ fn horner<V: Vector>(p: &Polynomial, e: V) -> V {
 }
 
 kernel! {
-    /// out = a · out² + b · out + c · row, in place: two temperatures of the student, one of the teacher.
-    pub(crate) fn combine_two<L>(out: &mut [f32], a: f32, b: f32, row: &[f32], c: f32) {
-        let n = L::V::N;
-        let (a, b, c) = (L::V::splat(a), L::V::splat(b), L::V::splat(c));
-        let mut blocks = out.chunks_exact_mut(n);
-        let mut rows = row.chunks_exact(n);
-        for (out, row) in blocks.by_ref().zip(rows.by_ref()) {
-            let e = L::V::load(out);
-            a.mul_add(e, b).mul_add(e, c.mul(L::V::load(row))).store(out);
+    /// out = p(out) + a · first + b · second, in place: what the student's softmaxes and two more rows make of a
+    /// gradient. `second` may be empty.
+    pub(crate) fn combine<L>(out: &mut [f32], p: &Polynomial, first: &[f32], a: f32, second: &[f32], b: f32) {
+        #[inline(always)]
+        fn run<V: Vector>(
+            out: &mut [f32], first: &[f32], a: f32, second: &[f32], b: f32, own: impl Fn(V) -> V,
+        ) {
+            let (n, a, b) = (V::N, V::splat(a), V::splat(b));
+            let whole = out.len() / n * n;
+            let (head, tail) = out.split_at_mut(whole);
+            if second.is_empty() {
+                for (out, first) in head.chunks_exact_mut(n).zip(first.chunks_exact(n)) {
+                    a.mul_add(V::load(first), own(V::load(out))).store(out);
+                }
+                a.mul_add(V::load_part(&first[whole..], 0.0), own(V::load_part(tail, 0.0))).store_part(tail);
+            } else {
+                let rows = first.chunks_exact(n).zip(second.chunks_exact(n));
+                for (out, (first, second)) in head.chunks_exact_mut(n).zip(rows) {
+                    let sum = a.mul_add(V::load(first), own(V::load(out)));
+                    b.mul_add(V::load(second), sum).store(out);
+                }
+                let sum = a.mul_add(V::load_part(&first[whole..], 0.0), own(V::load_part(tail, 0.0)));
+                b.mul_add(V::load_part(&second[whole..], 0.0), sum).store_part(tail);
+            }
         }
-        let (out, row) = (blocks.into_remainder(), rows.remainder());
-        let e = L::V::load_part(out, 0.0);
-        a.mul_add(e, b).mul_add(e, c.mul(L::V::load_part(row, 0.0))).store_part(out);
+        let c = |power: usize| L::V::splat(p.coefficients[power - 1]);
+        let (one, two) = (c(1), c(2));
+        match p.degree {
+            0 => run::<L::V>(out, first, a, second, b, |_| L::V::splat(0.0)),
+            1 => run::<L::V>(out, first, a, second, b, |e| e.mul(one)),
+            2 => run::<L::V>(out, first, a, second, b, |e| two.mul_add(e, one).mul(e)),
+            4 => {
+                let (three, four) = (c(3), c(4));
+                run::<L::V>(out, first, a, second, b, |e| {
+                    four.mul_add(e, three).mul_add(e, two).mul_add(e, one).mul(e)
+                })
+            }
+            _ => run::<L::V>(out, first, a, second, b, |e| horner(p, e)),
+        }
     }
 }
 
@@ -213,5 +266,28 @@ kernel! {
             acc[0] = r.mul_add(r, acc[0]);
         });
         sum
+    }
+}
+
+kernel! {
+    /// Of the numbers that are not −∞: how many, their mean, and Σ (x − mean)², exactly 0 where all are `max`.
+    pub(crate) fn spread<L>(x: &[f32], max: f32) -> (f64, f64, f64) {
+        let (low, zero, one) = (L::V::splat(f32::MIN), L::V::splat(0.0), L::V::splat(1.0));
+        let largest = L::V::splat(max);
+        // A number is masked where the lowest of all is above it.
+        let [sum, count] = reduce!(L::V, 2, [x = f32::NEG_INFINITY], x.len(), |acc, _from, _width, r| {
+            let masked = low.sub(r);
+            acc[0] = acc[0].add(masked.choose(zero, r.sub(largest)));
+            acc[1] = acc[1].add(masked.choose(zero, one));
+        });
+        let mean = f64::from(max) + sum / count;
+        let near = L::V::splat(mean as f32);
+        // What rounding the mean leaves is taken out again.
+        let [squares, rest] = reduce!(L::V, 2, [x = f32::NEG_INFINITY], x.len(), |acc, _from, _width, r| {
+            let d = low.sub(r).choose(zero, r.sub(near));
+            acc[0] = d.mul_add(d, acc[0]);
+            acc[1] = acc[1].add(d);
+        });
+        (count, mean, (squares - rest * rest / count).max(0.0))
     }
 }

@@ -19,6 +19,8 @@ pub trait Vector: Copy {
     /// The first `N` numbers.
     fn load(from: &[f32]) -> Self;
     fn store(self, to: &mut [f32]);
+    /// Asks for the first `N` numbers to come into the second-level cache, where the machine can be asked.
+    fn prefetch(_from: &[f32]) {}
     /// Fewer than `N` numbers, the other lanes `fill`.
     fn load_part(from: &[f32], fill: f32) -> Self;
     /// The first lanes, as many as `to` holds.
@@ -190,6 +192,11 @@ macro_rules! register {
                 assert!(to.len() >= $n);
                 // SAFETY: `to` has room; the store may be unaligned.
                 unsafe { $store(to.as_mut_ptr(), self.0) }
+            }
+            #[inline(always)]
+            fn prefetch(from: &[f32]) {
+                // SAFETY: a prefetch of any address is allowed.
+                unsafe { _mm_prefetch::<_MM_HINT_T1>(from.as_ptr().cast()) }
             }
             #[inline(always)]
             fn add(self, other: Self) -> Self {
