@@ -9,6 +9,8 @@ mod mlp;
 mod model;
 mod network;
 mod summary;
+#[cfg(test)]
+mod tests;
 
 pub use conv_net::ConvNet;
 pub use mlp::Mlp;
