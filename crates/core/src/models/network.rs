@@ -6,7 +6,8 @@ use std::sync::Arc;
 use super::{Architecture, Summary};
 use crate::batch::Features;
 use crate::error::{Candle, Error, Result};
-use crate::layers::{self, Bound, Init, Mode, Pass, Shape, Signal, Spec, show};
+use crate::layers::{self, Bound, Init, LayerOptions, Mode, Pass, Shape, Signal, Spec, show};
+use crate::ops::activation::Activation;
 use crate::outputs::Outputs;
 use crate::parameters::{Parameter, Parameters};
 use crate::random::Key;
@@ -55,7 +56,7 @@ impl Network {
             order.push(name.to_string());
             multiply_adds += options.layer().multiply_adds(input)?;
             specs.extend(options.layer().parameters(input)?.into_iter().map(|spec| spec.below(name)));
-            if matches!(options, layers::LayerOptions::Linear(_)) {
+            if matches!(options, LayerOptions::Linear(_)) {
                 head = Some(name.to_string());
             }
             Ok(())
@@ -126,6 +127,30 @@ impl Network {
             parameters.0.insert(spec.name.clone(), Parameter { tensor, kind: spec.kind, decay: spec.decay });
         }
         Ok(parameters)
+    }
+
+    /// Biases that a batch norm right behind them takes out again: their gradient is 0 but for rounding.
+    pub(crate) fn cancelled_biases(&self) -> BTreeSet<String> {
+        fn collect(layers: &[LayerOptions], prefix: &str, names: &mut BTreeSet<String>) {
+            for (index, options) in layers.iter().enumerate() {
+                let name = layers::name_at(prefix, index, options);
+                for (below, inner) in options.layer().inner() {
+                    let below = if below.is_empty() { name.clone() } else { format!("{name}.{below}") };
+                    collect(inner, &below, names);
+                }
+                let linear = match options {
+                    LayerOptions::Conv1d(_) | LayerOptions::Conv2d(_) => true,
+                    LayerOptions::Linear(linear) => linear.activation == Activation::None,
+                    _ => false,
+                };
+                if linear && matches!(layers.get(index + 1), Some(LayerOptions::BatchNorm(_))) {
+                    names.insert(format!("{name}.bias"));
+                }
+            }
+        }
+        let mut names = BTreeSet::new();
+        collect(&self.architecture.layers, "", &mut names);
+        names
     }
 
     /// The signal that a batch's inputs are for this network: dense inputs of equal count take its shape.

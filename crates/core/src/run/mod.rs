@@ -127,7 +127,10 @@ impl Run {
         };
         let watch = match options.proofs {
             Proofs::Off => Watch::off(),
-            _ => Watch::new(&learner.model.parameters, |name| learner.trains(name))?,
+            _ => {
+                let cancelled = learner.model.network.cancelled_biases();
+                Watch::new(&learner.model.parameters, |name| learner.trains(name) && !cancelled.contains(name))?
+            }
         };
         let teacher_digest = match &teacher {
             Some(Teacher::Model(model)) if options.proofs != Proofs::Off => Some(check::digest_all(&model.parameters)?),
