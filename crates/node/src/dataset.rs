@@ -94,7 +94,10 @@ impl NativeDataset {
 
     #[napi(catch_unwind)]
     pub fn select(&self, env: &Env, positions: Uint32Array) -> napi::Result<NativeDataset> {
-        guarded(|| Ok(NativeDataset::of(env, self.data()?.select(&positions)?, 4 * positions.len() as u64)))
+        guarded(|| {
+            panic_point("dataset.select");
+            Ok(NativeDataset::of(env, self.data()?.select(&positions)?, 4 * positions.len() as u64))
+        })
     }
 
     #[napi(catch_unwind)]
@@ -141,6 +144,7 @@ impl NativeDataset {
     #[napi(catch_unwind)]
     pub fn batch(&self, positions: Uint32Array) -> napi::Result<RawBatch> {
         guarded(|| {
+            panic_point("dataset.batch");
             let data = self.data()?;
             let batch = data.batch(&positions, 0)?;
             let raw = batch.inputs.raw()?;

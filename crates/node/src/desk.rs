@@ -22,7 +22,10 @@ pub(crate) fn predict<T: ToNapiValue + Send + 'static>(
     let task: Work = Box::new(move |pool| {
         let result = guarded(|| {
             panic_point("predictor");
-            pool.enter(work)
+            pool.enter(|| {
+                panic_point("pool.enter");
+                work()
+            })
         });
         reply.send(result);
     });

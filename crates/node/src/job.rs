@@ -149,6 +149,7 @@ impl NativeJob {
     #[napi(catch_unwind, ts_return_type = "Promise<void>")]
     pub fn push<'env>(&self, env: &'env Env, json: String, buffers: Buffers) -> napi::Result<Object<'env>> {
         let batch = guarded(|| {
+            panic_point("stream.push");
             let columns = columns(&json, &buffers)?;
             let first = self.streamed.load(Ordering::Relaxed);
             let batch = Batch::from_columns(columns, 0, first)?;
@@ -233,6 +234,7 @@ impl NativeJob {
                 }
             }
             let ended = Ended(control.clone());
+            panic_point("job.thread");
             serve(plan, commands, &control, &kept);
             allocator::trim();
             drop(ended);

@@ -155,6 +155,7 @@ impl NativeModel {
     #[napi(catch_unwind)]
     pub fn summary(&self) -> napi::Result<String> {
         guarded(|| {
+            panic_point("model.summary");
             let summary = self.shared.get()?.network.summary()?;
             let mut json = serde_json::to_value(&summary).map_err(|error| Error::internal(error.to_string()))?;
             json["text"] = json!(summary.to_string());
@@ -277,7 +278,10 @@ impl NativeModel {
 
     #[napi(catch_unwind)]
     pub fn parameter(&self, name: String) -> napi::Result<Float32Array> {
-        guarded(|| Ok(Float32Array::new(self.shared.get()?.parameters.get(&name)?.1)))
+        guarded(|| {
+            panic_point("model.parameter");
+            Ok(Float32Array::new(self.shared.get()?.parameters.get(&name)?.1))
+        })
     }
 
     /// JSON of `[[own layer, theirs], …]`; an empty list takes everything of equal name and shape.

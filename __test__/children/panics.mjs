@@ -1,0 +1,75 @@
+// Panics at each place that LIMBECK_PANIC_PLACES names, one after the other, in one process that must live on.
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
+import { Dataset, Model, Teacher, distill, doctor, memory, train } from 'limbeck'
+import { native } from '../../dist/native/load.js'
+
+const folder = mkdtempSync(path.join(tmpdir(), 'limbeck-panics-'))
+const rows = 48
+const columns = {
+  inputs: Float32Array.from({ length: rows * 4 }, (_, at) => Math.sin(at)),
+  labels: Uint32Array.from({ length: rows }, (_, row) => row % 3),
+}
+const make = () => Dataset.from(columns, { inputs: [4], classes: 3 })
+const model = () => Model.create({ mlp: { sizes: [4, 8, 3] } }, { seed: 1 })
+const data = make()
+const student = model()
+const options = { data, losses: { crossEntropy: {} }, steps: 3, batchSize: 16, reportEvery: 1, proofs: 'off' }
+const one = columns.inputs.subarray(0, 4)
+const begun = async work => {
+  const run = train({ student, ...options, checkpoint: { folder: mkdtempSync(path.join(folder, 'run-')) } })
+  try {
+    await run.next()
+    await work(run)
+  } finally {
+    run.dispose()
+  }
+}
+
+/** What passes each place; a place without a line of its own is passed by a whole run. */
+const passing = {
+  'dataset.create': () => make(),
+  'dataset.describe': () => make().classes,
+  'dataset.select': () => data.select([0, 1]),
+  'dataset.split': () => data.split([0.5, 0.5]),
+  'dataset.batch': () => distill({ student, teacher: Teacher.fromFunction(() => new Float32Array(3 * rows)), ...options, losses: { kl: {} } }).finish(),
+  'model.create': () => model(),
+  'model.describe': () => student.classes,
+  'model.summary': () => student.summary(),
+  'model.parameter': () => student.parameters().map(({ values }) => values),
+  'model.predictSync': () => student.predictSync(one),
+  predictor: () => student.predict(one),
+  'pool.enter': () => student.predict(one),
+  once: () => student.save(path.join(folder, 'model.safetensors')),
+  reply: () => student.predict(one),
+  'stream.push': () => train({ student, ...options, data: [{ inputs: columns.inputs, labels: columns.labels }] }).finish(),
+  'job.checkpoint': () => begun(run => run.checkpoint()),
+  'job.stop': () => begun(run => run.return()),
+  doctor: () => doctor(),
+  schema: () => native().schema(),
+  memory: () => memory(),
+}
+const whole = () => train({ student, ...options }).finish()
+
+let failed = false
+for (const place of process.env.LIMBECK_PANIC_PLACES.split(',')) {
+  process.env.LIMBECK_PANIC_AT = place
+  let code = 'nothing'
+  try {
+    await (passing[place] ?? whole)()
+  } catch (error) {
+    code = error.code ?? String(error)
+  }
+  delete process.env.LIMBECK_PANIC_AT
+  const next = await train({ student: model(), ...options }).finish().then(({ steps }) => steps, error => error.code)
+  // `schema` is called past the facade, whose errors are plain there.
+  const expected = place === 'schema' ? 'GenericFailure' : 'ERR_LIMBECK_INTERNAL'
+  if (code !== expected || next !== 3) {
+    failed = true
+    console.error(`FAILED ${place}: expected ${expected} and 3 steps, got ${code} and ${next}`)
+  }
+}
+rmSync(folder, { recursive: true })
+console.log(JSON.stringify({ places: process.env.LIMBECK_PANIC_PLACES.split(',').length }))
+process.exitCode = failed ? 1 : 0
