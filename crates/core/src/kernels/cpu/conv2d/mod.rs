@@ -11,7 +11,7 @@ mod tiles;
 use std::cell::RefCell;
 
 use self::field::{Field, LANES};
-use self::tiles::{Block, Correlation, Pairing};
+use self::tiles::{Block, Correlation, Cut, Pairing};
 use super::sums::add_in_order;
 use crate::pool;
 use crate::tensor::uninit;
@@ -20,8 +20,10 @@ use crate::tensor::uninit;
 const TASK: usize = 1 << 18;
 /// Blocks of images whose weight gradients are summed apart.
 const BLOCKS: usize = 16;
-/// Numbers of laid-out images that are looked at together: half of a small second-level cache.
-const TOGETHER: usize = 1 << 16;
+/// Numbers of laid-out images that are looked at together: half of a second-level cache.
+const TOGETHER: usize = 1 << 17;
+/// Registers of pixels that a block of images must have, to be worth adding up the lanes of its sums.
+const REGISTERS: usize = 256;
 
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Shape {
@@ -74,15 +76,53 @@ impl Shape {
     /// Images of a forward task.
     fn per_task(&self) -> usize {
         let work = self.output() * self.group().0 * self.taps();
-        (TASK / work.max(1)).clamp(1, self.images.max(1))
+        (TASK / work.max(1)).max(self.images.div_ceil(64)).clamp(1, self.images.max(1))
+    }
+
+    /// Images of a backward task, whose weight gradients are summed apart.
+    fn per_block(&self) -> usize {
+        let registers = self.grid[0] * self.grid[1].div_ceil(LANES);
+        let worth = REGISTERS.div_ceil(registers).min(self.images.div_ceil(4));
+        self.images.div_ceil(BLOCKS).max(self.per_task()).max(worth)
+    }
+
+    /// How far beyond its own place the last tap looks, in input rows and columns.
+    fn reach(&self) -> [usize; 2] {
+        [0, 1].map(|axis| (self.kernel[axis] - 1) * self.dilation[axis])
+    }
+
+    /// The same from the input back to the output, in output rows and columns.
+    fn look_back(&self) -> [usize; 2] {
+        [0, 1].map(|axis| self.reach()[axis] / self.stride[axis])
+    }
+
+    /// Output rows and columns that lie before the first input row and column even for the last tap: not laid out.
+    fn unseen(&self) -> [usize; 2] {
+        [0, 1].map(|axis| (self.padding[axis] / self.stride[axis]).min(self.look_back()[axis]))
+    }
+
+    /// The pitch of both fields where images are computed as one long row; `None` where that gains little.
+    fn long_pitch(&self) -> Option<usize> {
+        let reach = self.reach()[1];
+        let right = self.padding[1].saturating_sub(reach);
+        let pitch = (self.grid[1] + reach).max(self.size[1] + reach + right);
+        let long = ((self.grid[0] - 1) * pitch + self.grid[1]).div_ceil(LANES);
+        let rows = self.grid[0] * self.grid[1].div_ceil(LANES);
+        (self.stride == [1, 1] && 5 * long <= 4 * rows).then_some(pitch)
     }
 
     /// The input, as the taps of the output see it.
     fn input_field(&self) -> Field {
-        let [_, columns] = self.grid;
-        let rows = (self.grid[0] - 1) * self.stride[0] + (self.kernel[0] - 1) * self.dilation[0] + 1;
-        let reach = (self.kernel[1] - 1) * self.dilation[1] / self.stride[1];
-        Field::new(self.channels, self.size, self.padding, rows, self.stride[1], columns, reach)
+        let rows = (self.grid[0] - 1) * self.stride[0] + self.reach()[0] + 1;
+        let pitch = self.grid[1].next_multiple_of(LANES) + self.reach()[1] / self.stride[1];
+        Field {
+            channels: self.channels,
+            size: self.size,
+            before: self.padding,
+            rows,
+            phases: self.stride[1],
+            pitch: self.long_pitch().unwrap_or(pitch),
+        }
     }
 
     fn input_taps(&self, field: &Field) -> Vec<usize> {
@@ -95,18 +135,24 @@ impl Shape {
             .collect()
     }
 
-    /// How far back in the output's gradient the last tap of the kernel looks, in output rows and columns.
-    fn look_back(&self) -> [usize; 2] {
-        [0, 1].map(|axis| (self.kernel[axis] - 1) * self.dilation[axis] / self.stride[axis])
-    }
-
     /// The output's gradient, as the taps of the input see it.
     fn output_field(&self) -> Field {
-        let before = self.look_back();
-        let last = [0, 1].map(|axis| (self.size[axis] + self.padding[axis] - 1) / self.stride[axis]);
-        let rows = before[0] + (last[0] + 1).max(self.grid[0]);
-        let columns = (last[1] + 1).max(self.grid[1]);
-        Field::new(self.outputs, self.grid, before, rows, 1, columns, before[1])
+        let (look_back, unseen) = (self.look_back(), self.unseen());
+        let before = [0, 1].map(|axis| look_back[axis] - unseen[axis]);
+        let seen = [0, 1].map(|axis| (self.size[axis] + self.padding[axis] - 1) / self.stride[axis] + 1);
+        let rows = look_back[0] + seen[0].max(self.grid[0]) - unseen[0];
+        let start = self.padding[1].div_ceil(self.stride[1]) - unseen[1];
+        let count = self.size[1].div_ceil(self.stride[1]);
+        let pitch = (start + count.next_multiple_of(LANES) + look_back[1])
+            .max(before[1] + self.grid[1].next_multiple_of(LANES));
+        Field {
+            channels: self.outputs,
+            size: self.grid,
+            before,
+            rows,
+            phases: 1,
+            pitch: self.long_pitch().unwrap_or(pitch),
+        }
     }
 
     fn classes(&self, field: &Field) -> Vec<Class> {
@@ -134,6 +180,7 @@ struct Class {
 
 impl Class {
     fn new(shape: &Shape, field: &Field, remainder: [usize; 2]) -> Class {
+        let (look_back, unseen) = (shape.look_back(), shape.unseen());
         let (mut count, mut first, mut at) = ([0; 2], [0; 2], [0; 2]);
         for axis in 0..2 {
             let (stride, padding) = (shape.stride[axis], shape.padding[axis]);
@@ -141,13 +188,13 @@ impl Class {
             let padded = padding + (remainder[axis] + stride - padding % stride) % stride;
             first[axis] = padded - padding;
             count[axis] = shape.size[axis].saturating_sub(first[axis]).div_ceil(stride);
-            at[axis] = padded / stride;
+            at[axis] = padded / stride - unseen[axis];
         }
         let (mut taps, mut offsets) = (Vec::new(), Vec::new());
         for tap in 0..shape.taps() {
             let reach = [tap / shape.kernel[1] * shape.dilation[0], tap % shape.kernel[1] * shape.dilation[1]];
             if (0..2).all(|axis| reach[axis] % shape.stride[axis] == remainder[axis]) {
-                let back = [0, 1].map(|axis| field.before[axis] - reach[axis] / shape.stride[axis]);
+                let back = [0, 1].map(|axis| look_back[axis] - reach[axis] / shape.stride[axis]);
                 taps.push(tap);
                 offsets.push(back[0] * field.row() + back[1]);
             }
@@ -200,15 +247,17 @@ pub(crate) fn forward(shape: &Shape, x: &[f32], w: &[f32], b: Option<&[f32]>) ->
     });
     let mut y = uninit(shape.images * shape.output());
     let (per_task, pixels) = (shape.per_task(), shape.grid[0] * shape.grid[1]);
+    let cut = shape.long_pitch().map(|pitch| Cut { rows: shape.grid[0], width: shape.grid[1], pitch });
     pool::pieces(&mut y, per_task * shape.output(), |task, y| {
-        with_scratch([field.len(), 0, 0], |[space, ..]| {
+        with_scratch([field.len(), 0, 0, long(cut)], |[space, _, _, long]| {
+            space.fill(0.0);
             let images = x[task * per_task * shape.image()..].chunks_exact(shape.image());
             for (y, image) in y.chunks_exact_mut(shape.output()).zip(images) {
                 field.fill(image, space);
                 for group in 0..shape.groups {
                     let job = Correlation {
-                        rows: shape.grid[0],
-                        columns: shape.grid[1],
+                        rows: cut.map_or(shape.grid[0], |_| 1),
+                        columns: cut.map_or(shape.grid[1], |cut| cut.columns()),
                         start: group * channels * field.plane(),
                         step: shape.stride[0] * field.row(),
                         plane: field.plane(),
@@ -221,13 +270,19 @@ pub(crate) fn forward(shape: &Shape, x: &[f32], w: &[f32], b: Option<&[f32]>) ->
                         to_plane: pixels,
                         to_row: shape.grid[1],
                         to_column: 1,
+                        cut,
                     };
-                    tiles::correlate(&job, space, y);
+                    tiles::correlate(&job, space, y, long);
                 }
             }
         })
     });
     y
+}
+
+/// Room for eight long rows.
+fn long(cut: Option<Cut>) -> usize {
+    cut.map_or(0, |cut| 8 * cut.columns().next_multiple_of(LANES))
 }
 
 pub(crate) fn backward(shape: &Shape, g: &[f32], x: &[f32], w: &[f32], wanted: Wanted) -> Gradients {
@@ -242,11 +297,15 @@ pub(crate) fn backward(shape: &Shape, g: &[f32], x: &[f32], w: &[f32], wanted: W
             })
         })
         .collect();
+    // Long rows of the input's gradient, and of the pairs.
+    let pitch = shape.long_pitch();
+    let cut = pitch.map(|pitch| Cut { rows: shape.size[0], width: shape.size[1], pitch });
+    let pixels = pitch.map(|pitch| Cut { rows: shape.grid[0], width: shape.grid[1], pitch });
     let input_taps = shape.input_taps(&input);
     let streams: Vec<usize> =
         (0..channels).flat_map(|channel| input_taps.iter().map(move |tap| channel * input.plane() + tap)).collect();
 
-    let block = shape.images.div_ceil(BLOCKS).max(shape.per_task());
+    let block = shape.per_block();
     let blocks = shape.images.div_ceil(block);
     let together = (TOGETHER / (input.len() + output.len()).max(1)).clamp(1, block);
     let weights = if wanted.weight { shape.outputs * streams.len() } else { 0 };
@@ -260,9 +319,10 @@ pub(crate) fn backward(shape: &Shape, g: &[f32], x: &[f32], w: &[f32], wanted: W
     part_pieces.resize_with(blocks, Default::default);
     let items = dx_pieces.into_iter().zip(part_pieces).collect();
     pool::each(items, |index, (dx, part): (&mut [f32], &mut [f32])| {
-        let space = [if wanted.weight { together * input.len() } else { 0 }, together * output.len(), weights * LANES];
-        with_scratch(space, |[x_space, g_space, sums]| {
-            sums.fill(0.0);
+        let x_length = if wanted.weight { together * input.len() } else { 0 };
+        let space = [x_length, together * output.len(), weights * LANES, long(cut)];
+        with_scratch(space, |[x_space, g_space, sums, long]| {
+            [&mut *x_space, &mut *g_space, &mut *sums].into_iter().for_each(|space| space.fill(0.0));
             part.fill(0.0);
             let (first, last) = (index * block, shape.images.min((index + 1) * block));
             for from in (first..last).step_by(together) {
@@ -277,7 +337,7 @@ pub(crate) fn backward(shape: &Shape, g: &[f32], x: &[f32], w: &[f32], wanted: W
                         let at = (from - first + place) * shape.image();
                         let dx = &mut dx[at..at + shape.image()];
                         for (class, packed) in classes.iter().zip(&packed) {
-                            input_gradient(shape, &output, class, packed, space, dx);
+                            input_gradient(shape, &output, class, packed, cut, space, dx, long);
                         }
                     }
                 }
@@ -289,8 +349,8 @@ pub(crate) fn backward(shape: &Shape, g: &[f32], x: &[f32], w: &[f32], wanted: W
                     for group in 0..shape.groups {
                         let job = Pairing {
                             images: count,
-                            rows: shape.grid[0],
-                            columns: shape.grid[1],
+                            rows: pixels.map_or(shape.grid[0], |_| 1),
+                            columns: pixels.map_or(shape.grid[1], |cut| cut.columns()),
                             outputs,
                             first: group * outputs,
                             g_start: output.before[0] * output.row() + output.before[1],
@@ -314,13 +374,22 @@ pub(crate) fn backward(shape: &Shape, g: &[f32], x: &[f32], w: &[f32], wanted: W
     Gradients { input: dx, weight: sum, bias }
 }
 
-fn input_gradient(shape: &Shape, field: &Field, class: &Class, packed: &Packed, g: &[f32], dx: &mut [f32]) {
+fn input_gradient(
+    shape: &Shape,
+    field: &Field,
+    class: &Class,
+    packed: &Packed,
+    cut: Option<Cut>,
+    g: &[f32],
+    dx: &mut [f32],
+    long: &mut [f32],
+) {
     let (channels, outputs) = shape.group();
     let pixels = shape.size[0] * shape.size[1];
     for group in 0..shape.groups {
         let job = Correlation {
-            rows: class.count[0],
-            columns: class.count[1],
+            rows: cut.map_or(class.count[0], |_| 1),
+            columns: cut.map_or(class.count[1], |cut| cut.columns()),
             start: class.start + group * outputs * field.plane(),
             step: field.row(),
             plane: field.plane(),
@@ -333,15 +402,16 @@ fn input_gradient(shape: &Shape, field: &Field, class: &Class, packed: &Packed, 
             to_plane: pixels,
             to_row: shape.stride[0] * shape.size[1],
             to_column: shape.stride[1],
+            cut,
         };
-        tiles::correlate(&job, g, dx);
+        tiles::correlate(&job, g, dx, long);
     }
 }
 
-/// Runs `work` with three buffers that this thread keeps; what is in them is unspecified.
-fn with_scratch<R>(lengths: [usize; 3], work: impl FnOnce([&mut [f32]; 3]) -> R) -> R {
+/// Runs `work` with four buffers that this thread keeps; what is in them is unspecified.
+fn with_scratch<R>(lengths: [usize; 4], work: impl FnOnce([&mut [f32]; 4]) -> R) -> R {
     thread_local! {
-        static SCRATCH: RefCell<[Vec<f32>; 3]> = const { RefCell::new([const { Vec::new() }; 3]) };
+        static SCRATCH: RefCell<[Vec<f32>; 4]> = const { RefCell::new([const { Vec::new() }; 4]) };
     }
     // Taken out while it is used: a task that runs inside another finds it empty, not locked.
     let mut scratch = SCRATCH.with(|scratch| std::mem::take(&mut *scratch.borrow_mut()));
@@ -350,8 +420,8 @@ fn with_scratch<R>(lengths: [usize; 3], work: impl FnOnce([&mut [f32]; 3]) -> R)
             *buffer = uninit(length + LANES);
         }
     }
-    let [a, b, c] = &mut scratch;
-    let buffers = [(a, lengths[0]), (b, lengths[1]), (c, lengths[2])].map(|(buffer, length)| {
+    let [a, b, c, d] = &mut scratch;
+    let buffers = [(a, lengths[0]), (b, lengths[1]), (c, lengths[2]), (d, lengths[3])].map(|(buffer, length)| {
         // Rows begin at cache lines.
         let skip = buffer.as_ptr().align_offset(64).min(LANES);
         &mut buffer[skip..skip + length]

@@ -47,10 +47,28 @@ pub(super) struct Correlation<'a> {
     pub to_plane: usize,
     pub to_row: usize,
     pub to_column: usize,
+    /// Rows of this many numbers lie this far apart in the single row that was computed: they are cut out of it.
+    pub cut: Option<Cut>,
+}
+
+/// Narrow images are computed as one long row, zeros between their rows included: a register then holds parts of
+/// several rows instead of half a row.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Cut {
+    pub rows: usize,
+    pub width: usize,
+    pub pitch: usize,
+}
+
+impl Cut {
+    pub fn columns(&self) -> usize {
+        (self.rows - 1) * self.pitch + self.width
+    }
 }
 
 kernel! {
-    pub(super) fn correlate<L>(job: &Correlation<'_>, source: &[f32], to: &mut [f32]) {
+    /// `long` holds eight computed rows where they are cut, and nothing otherwise.
+    pub(super) fn correlate<L>(job: &Correlation<'_>, source: &[f32], to: &mut [f32], long: &mut [f32]) {
         if job.rows == 0 || job.columns == 0 {
             return;
         }
@@ -58,22 +76,19 @@ kernel! {
         let overrun = job.columns.next_multiple_of(LANES);
         assert!(job.start + furthest + (job.rows - 1) * job.step + overrun <= source.len());
         for block in job.blocks {
-            let last = job.to_start + (block.first + block.count - 1) * job.to_plane
-                + (job.rows - 1) * job.to_row + (job.columns - 1) * job.to_column;
-            assert!(last < to.len());
             assert!(block.at + block.count * job.channels * job.taps.len() <= job.weights.len());
             // Eight sums hide the latency of a multiply-add; sixteen registers hold no more than twelve.
             let wide = L::V::N == LANES;
             match block.count {
-                8 if wide => sweep::<L::V, 8, 2>(job, block, 0, source, to),
+                8 if wide => sweep::<L::V, 8, 2>(job, block, 0, source, to, long),
                 8 => {
-                    sweep::<L::V, 4, 2>(job, block, 0, source, to);
-                    sweep::<L::V, 4, 2>(job, block, 4, source, to);
+                    sweep::<L::V, 4, 2>(job, block, 0, source, to, long);
+                    sweep::<L::V, 4, 2>(job, block, 4, source, to, long);
                 }
-                4 if wide => sweep::<L::V, 4, 4>(job, block, 0, source, to),
-                4 => sweep::<L::V, 4, 2>(job, block, 0, source, to),
-                2 => sweep::<L::V, 2, 4>(job, block, 0, source, to),
-                _ => sweep::<L::V, 1, 8>(job, block, 0, source, to),
+                4 if wide => sweep::<L::V, 4, 4>(job, block, 0, source, to, long),
+                4 => sweep::<L::V, 4, 2>(job, block, 0, source, to, long),
+                2 => sweep::<L::V, 2, 4>(job, block, 0, source, to, long),
+                _ => sweep::<L::V, 1, 8>(job, block, 0, source, to, long),
             }
         }
     }
@@ -86,7 +101,9 @@ fn sweep<V: Vector, const R: usize, const P: usize>(
     skip: usize,
     source: &[f32],
     to: &mut [f32],
+    long: &mut [f32],
 ) {
+    let length = job.columns.next_multiple_of(LANES);
     let first = block.first + skip;
     let mut bias = [0.0; R];
     if let Some(all) = job.bias {
@@ -111,7 +128,10 @@ fn sweep<V: Vector, const R: usize, const P: usize>(
             let sums = tile::<V, R, P>(job, weights, block.count, &bias, source, &spots);
             for (r, sums) in sums.iter().enumerate() {
                 for (sum, spot) in sums.iter().zip(&spots) {
-                    put(job, first + r, *spot, *sum, to);
+                    match job.cut {
+                        None => put(job, first + r, *spot, *sum, to),
+                        Some(_) => sum.store(&mut long[r * length + spot.1..][..V::N]),
+                    }
                 }
             }
             held = 0;
@@ -120,7 +140,26 @@ fn sweep<V: Vector, const R: usize, const P: usize>(
     for spot in &spots[..held] {
         let sums = tile::<V, R, 1>(job, weights, block.count, &bias, source, &[*spot]);
         for (r, [sum]) in sums.iter().enumerate() {
-            put(job, first + r, *spot, *sum, to);
+            match job.cut {
+                None => put(job, first + r, *spot, *sum, to),
+                Some(_) => sum.store(&mut long[r * length + spot.1..][..V::N]),
+            }
+        }
+    }
+    if let Some(cut) = job.cut {
+        for r in 0..R {
+            for row in 0..cut.rows {
+                let from = &long[r * length + row * cut.pitch..][..cut.width];
+                let to = &mut to[job.to_start + (first + r) * job.to_plane + row * job.to_row..][..cut.width];
+                let mut at = 0;
+                while at + V::N <= cut.width {
+                    V::load(&from[at..]).store(&mut to[at..]);
+                    at += V::N;
+                }
+                if at < cut.width {
+                    V::load_part(&from[at..], 0.0).store_part(&mut to[at..]);
+                }
+            }
         }
     }
 }
