@@ -41,24 +41,23 @@ const runs: [name: string, change: object, code: string, path: string, message: 
   ['a share above 1', { average: { decay: 1 } }, CONFIG, 'average.decay', /got 1/],
   ['patience 0', { earlyStop: { patience: 0 }, validation: clusters(9) }, CONFIG, 'earlyStop.patience', /got 0/],
   ['early stop without validation', { earlyStop: { patience: 1 } }, CONFIG, 'validation', /expected validation data/],
-  ['a layer that is not there', { freeze: ['tail'] }, CONFIG, 'freeze', /tail/],
+  ['a layer that is not there', { freeze: ['tail'] }, CONFIG, 'freeze[0]', /tail/],
   ['a backend that is not there', { backend: 'cuda' }, 'ERR_LIMBECK_BACKEND', 'backend', /use 'cpu' or 'auto'/],
   ['too little memory', { maxMemoryBytes: 10 }, 'ERR_LIMBECK_MEMORY', 'maxMemoryBytes', /at most 10 bytes/],
   ['no student', { student: undefined }, CONFIG, 'student', /expected a Model, got nothing/],
   ['a student that is no model', { student: {} }, CONFIG, 'student', /expected a Model, got an object/],
   ['no data', { data: undefined }, CONFIG, 'data', /expected a Dataset, got nothing/],
-  ['data that are an array', { data: new Float32Array(3) }, CONFIG, 'data', /./],
+  ['data that are an array', { data: new Float32Array(3) }, CONFIG, 'data', /expected a Dataset.*got a Float32Array/],
   ['a teacher that is none', { teacher: 3 }, CONFIG, 'teacher', /expected a Model, a Teacher, a function.*got 3/],
   ['no teacher, and no column', { teacher: undefined }, CONFIG, 'teacher', /teacherLogits/],
   ['other classes in the teacher', { teacher: Model.create({ mlp: { sizes: [8, 4] } }) }, 'ERR_LIMBECK_SHAPE_MISMATCH', 'losses.kl', /3.*4|4.*3/],
   ['no loss for the teacher', { losses: { crossEntropy: {} } }, CONFIG, 'losses', /use train/],
-  ['a teacher for other inputs', { teacher: Model.create({ mlp: { sizes: [9, 3] } }) }, 'ERR_LIMBECK_SHAPE_MISMATCH', 'teacher.data', /9/],
+  ['a teacher for other inputs', { teacher: Model.create({ mlp: { sizes: [9, 3] } }) }, 'ERR_LIMBECK_SHAPE_MISMATCH', 'teacher.data.inputs', /9/],
   ['a signal that is none', { signal: {} }, CONFIG, 'signal', /expected an AbortSignal/],
   ['labels of more classes than outputs', { data: clusters(30, 1, 5) }, DATA, 'data.labels', /0 to 2, got 4/],
-  ['inherited options', Object.create({ epochs: 1 }) as object, '', '', /./],
 ]
 
-test.each(runs.filter(([, , code]) => code !== ''))('a run is refused for %s', async (_, change, code, where, message) => {
+test.each(runs)('a run is refused for %s', async (_, change, code, where, message) => {
   const options = { ...sound(), ...change } as DistillOptions
   const error = await failure(() => distill(options).next())
   expect({ code: error.code, path: error.path }).toEqual({ code, path: where })

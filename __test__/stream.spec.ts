@@ -76,6 +76,7 @@ const leaving: [string, (run: Run, stop: AbortController) => Promise<unknown>][]
     await run.next()
     stop.abort(new Error('enough'))
     await expect(run.next()).rejects.toThrow('enough')
+    await later(20)
   }],
   ['dispose', async run => {
     await run.next()

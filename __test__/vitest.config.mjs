@@ -8,6 +8,7 @@ export default defineConfig({
     include: ['__test__/**/*.spec.{ts,mjs}'],
     // A native crash takes one fork along and not the whole run.
     pool: 'forks',
+    execArgv: ['--expose-gc'],
     globalSetup: ['__test__/setup.mjs'],
     testTimeout: 60_000,
     hookTimeout: 60_000,

@@ -1,35 +1,53 @@
 /** How an `AbortSignal` reaches native work: one listener while the work is awaited, none before and none after. */
 import { LimbeckError } from './errors.js'
 
+/** Whom to call for each signal: however many wait, the signal has one listener of ours. */
+const waiting = new WeakMap<AbortSignal, { calls: Set<() => void>; listener: () => void }>()
+
+function listen(signal: AbortSignal, call: () => void): () => void {
+  let entry = waiting.get(signal)
+  if (entry === undefined) {
+    const calls = new Set<() => void>()
+    entry = { calls, listener: () => [...calls].forEach(call => call()) }
+    waiting.set(signal, entry)
+    signal.addEventListener('abort', entry.listener, { once: true })
+  }
+  const { calls, listener } = entry
+  calls.add(call)
+  return () => {
+    calls.delete(call)
+    if (calls.size > 0 || waiting.get(signal)?.calls !== calls) return
+    waiting.delete(signal)
+    signal.removeEventListener('abort', listener)
+  }
+}
+
 /**
  * Awaits `work`; when `signal` aborts meanwhile, calls `cancel` and rejects with `signal.reason`.
  * A signal that has aborted already means that `work` is never called.
  */
 export async function withAbort<T>(signal: AbortSignal | undefined, cancel: () => void, work: () => Promise<T>): Promise<T> {
   signal?.throwIfAborted()
-  signal?.addEventListener('abort', cancel, { once: true })
+  const ignore = signal && listen(signal, () => cancel())
   try {
     return await work()
   } catch (error) {
     const cancelled = error instanceof LimbeckError && error.code === 'ERR_LIMBECK_CANCELLED'
     throw cancelled && signal?.aborted ? signal.reason : error
   } finally {
-    signal?.removeEventListener('abort', cancel)
+    ignore?.()
   }
 }
 
 /** Awaits what cannot be cancelled; an abort does not wait for it. */
 export async function orAbort<T>(signal: AbortSignal | undefined, work: () => Promise<T>): Promise<T> {
-  signal?.throwIfAborted()
   if (signal === undefined) return work()
-  let stop: (() => void) | undefined
-  const aborted = new Promise<never>((_, reject) => {
-    stop = () => reject(signal.reason as Error)
-    signal.addEventListener('abort', stop, { once: true })
-  })
+  signal.throwIfAborted()
+  let ignore: (() => void) | undefined
+  const aborted = new Promise<never>((_, reject) => (ignore = listen(signal, () => reject(signal.reason as Error))))
   try {
     return await Promise.race([work(), aborted])
   } finally {
-    signal.removeEventListener('abort', stop!)
+    ignore?.()
   }
 }

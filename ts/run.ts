@@ -82,7 +82,8 @@ export class Run implements AsyncGenerator<StepReport, void, undefined> {
         const report = await this.#report()
         if (report !== undefined) return { done: false, value: report }
       } catch (error) {
-        await this.#end()
+        const aborted = !('wrong' in this.#setup) && this.#setup.signal?.aborted === true
+        await this.#end(!aborted)
         throw error
       }
       await this.#end()
@@ -147,7 +148,7 @@ export class Run implements AsyncGenerator<StepReport, void, undefined> {
   dispose(): void {
     this.#state = 'ended'
     this.#job?.dispose()
-    void this.#pump?.leave()
+    void this.#pump?.leave(false)
   }
 
   [Symbol.dispose](): void {
@@ -222,10 +223,10 @@ export class Run implements AsyncGenerator<StepReport, void, undefined> {
     }
   }
 
-  async #end(): Promise<void> {
+  async #end(wait = true): Promise<void> {
     this.#state = 'ended'
     this.#job?.dispose()
-    await this.#pump?.leave()
+    await this.#pump?.leave(wait)
     this.#job = undefined
   }
 }
@@ -234,6 +235,7 @@ function setup(method: 'train' | 'distill', options: unknown): Setup {
   const known = method === 'distill' ? ['teacher', ...ours] : ours
   const own = plain('', options, [...known, ...trainOptionKeys])
   const student = modelOf('student', own.student)
+  if (own.losses === undefined) refuse('losses', 'at least one loss, such as { crossEntropy: {} }', undefined)
   const rest: Plain = Object.create(null) as Plain
   for (const [key, value] of Object.entries(own)) if (!known.includes(key)) rest[key] = value
   if (own.resume !== undefined) {

@@ -1,4 +1,5 @@
 /** Batches from an async iterable: pulled two ahead of the trainer, never more. */
+import { setTimeout as later } from 'node:timers/promises'
 import { refuse } from './check.js'
 import { columnPath, packColumns, type Columns, type Meaning } from './columns.js'
 import { awaiting, LimbeckError } from './errors.js'
@@ -33,13 +34,15 @@ function makerOf(batches: unknown): () => AnyIterator {
 /** Whether this can be read as a stream of batches. */
 export function isSource(value: unknown): value is BatchSource {
   if (typeof value === 'function') return true
-  return typeof value === 'object' && value !== null && (Symbol.asyncIterator in value || Symbol.iterator in value)
+  return typeof value === 'object' && value !== null && !ArrayBuffer.isView(value) && (Symbol.asyncIterator in value || Symbol.iterator in value)
 }
+
+/** How long a source that is left may take to clean up, in milliseconds. */
+const PATIENCE = 1000
 
 /** Feeds a job from a source until the source ends, fails, or the run is left. */
 export class Pump {
   #iterator: AnyIterator | undefined
-  #pulling = false
   #left = false
   /** What the source threw: the run rejects with it. */
   failure: { error: unknown } | undefined
@@ -70,9 +73,7 @@ export class Pump {
     const { source, meaning } = this.stream
     this.#iterator = makerOf(typeof source === 'function' ? source() : source)()
     for (let count = 0; ; count++) {
-      this.#pulling = true
       const { done, value } = await this.#iterator.next()
-      this.#pulling = false
       if (done === true) {
         this.#iterator = undefined
         return count
@@ -85,19 +86,19 @@ export class Pump {
   }
 
   /** The run has ended or was left: nothing more is pulled, and the source may clean up. */
-  async leave(): Promise<void> {
+  async leave(wait = true): Promise<void> {
     if (this.#left) return
     this.#left = true
-    await this.#close()
+    await this.#close(wait)
   }
 
-  async #close(): Promise<void> {
+  async #close(wait = true): Promise<void> {
     const iterator = this.#iterator
     this.#iterator = undefined
     if (iterator?.return === undefined) return
-    // A source that is busy answers when it can; the run does not wait for it.
     const closing = Promise.resolve(iterator.return()).catch(() => {})
-    if (!this.#pulling) await closing
+    // A source that hangs holds up nobody for ever.
+    if (wait) await Promise.race([closing, later(PATIENCE, undefined, { ref: false })])
   }
 }
 
