@@ -36,6 +36,11 @@ fn saved() -> (tempfile::TempDir, RunFolder, std::path::PathBuf, Vec<u8>) {
     (folder, run, path, bytes)
 }
 
+/// In place: a file that is cut to nothing and written anew is brought to the disk by some file systems, each time.
+fn overwrite(path: &std::path::Path, bytes: &[u8]) {
+    std::io::Write::write_all(&mut std::fs::OpenOptions::new().write(true).open(path).unwrap(), bytes).unwrap();
+}
+
 #[test]
 fn every_flipped_byte_of_the_header_and_a_thousand_bits_of_the_body_are_noticed() {
     let (_folder, run, path, whole) = saved();
@@ -47,20 +52,21 @@ fn every_flipped_byte_of_the_header_and_a_thousand_bits_of_the_body_are_noticed(
     for bit in bits.chain(body) {
         let (byte, mask) = ((bit / 8) as usize, 1 << (bit % 8));
         damaged[byte] ^= mask;
-        std::fs::write(&path, &damaged).unwrap();
+        overwrite(&path, &damaged);
         let error = run.recover().expect_err(&format!("bit {bit} flipped"));
         assert_eq!(error.code, Code::InvalidFile, "{error}");
         damaged[byte] ^= mask;
     }
-    std::fs::write(&path, &damaged).unwrap();
+    overwrite(&path, &damaged);
     assert_eq!(run.recover().unwrap().checkpoint.unwrap().1, checkpoint(7));
 }
 
 #[test]
 fn a_file_cut_at_any_length_is_refused() {
     let (_folder, run, path, whole) = saved();
-    for length in 0..whole.len() {
-        std::fs::write(&path, &whole[..length]).unwrap();
+    let file = std::fs::OpenOptions::new().write(true).open(&path).unwrap();
+    for length in (0..whole.len()).rev() {
+        file.set_len(length as u64).unwrap();
         assert_eq!(run.recover().unwrap_err().code, Code::InvalidFile, "{length}");
     }
 }

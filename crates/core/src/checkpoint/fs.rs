@@ -32,8 +32,22 @@ pub trait Output: Write {
 pub enum Access {
     /// Only the owner: checkpoints.
     Owner,
-    /// As the process's umask says: models.
+    /// As the process's umask says: a new model.
     Umask,
+    /// These permission bits: a model in the place of another, whose owner chose them.
+    Mode(u32),
+}
+
+impl Access {
+    /// For a file that others may read, unless one is there and says otherwise.
+    pub(crate) fn of_new(path: &Path) -> Access {
+        #[cfg(unix)]
+        if let Ok(found) = std::fs::metadata(path) {
+            return Access::Mode(std::os::unix::fs::PermissionsExt::mode(&found.permissions()) & 0o777);
+        }
+        let _ = path;
+        Access::Umask
+    }
 }
 
 /// What the writer and the run folder ask of a file system; tests put faults and power cuts behind it.
@@ -105,13 +119,19 @@ impl Fs for Disk {
         std::os::unix::fs::OpenOptionsExt::mode(
             &mut options,
             match access {
-                Access::Owner => 0o600,
+                Access::Owner | Access::Mode(_) => 0o600,
                 Access::Umask => 0o666, // the kernel takes the umask off, and knows default access lists
             },
         );
+        let file = options.open(path)?;
+        #[cfg(unix)]
+        if let Access::Mode(mode) = access {
+            let kept = file.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(mode));
+            kept.inspect_err(|_| drop(std::fs::remove_file(path)))?;
+        }
         #[cfg(not(unix))]
         let _ = access;
-        Ok(Box::new(options.open(path)?))
+        Ok(Box::new(file))
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {

@@ -72,7 +72,7 @@ impl ModelFile {
         }
         let plan = Plan::new(&self.tensors, &text).map_err(|error| error.at(&place))?;
         let target = target(path).map_err(|error| error.at(&place))?;
-        write_atomically(fs, &target, Access::Umask, &mut |sink| plan.write(sink)).map_err(|error| {
+        write_atomically(fs, &target, Access::of_new(&target), &mut |sink| plan.write(sink)).map_err(|error| {
             Error::new(Code::Io, place, format!("expected to write it, got: {error}; an older file is whole"))
         })
     }
@@ -324,7 +324,7 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn a_model_may_be_read_by_whom_the_umask_lets() {
+    fn a_new_model_may_be_read_by_whom_the_umask_lets_and_a_replaced_one_as_before() {
         use std::os::unix::fs::PermissionsExt;
         let folder = tempfile::tempdir().unwrap();
         let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
@@ -332,5 +332,10 @@ mod tests {
         std::fs::write(&plain, "x").unwrap();
         small().save(&ours).unwrap();
         assert_eq!(mode(&ours), mode(&plain));
+        for chosen in [0o600, 0o664] {
+            std::fs::set_permissions(&ours, PermissionsExt::from_mode(chosen)).unwrap();
+            small().save(&ours).unwrap();
+            assert_eq!(mode(&ours), chosen);
+        }
     }
 }
