@@ -67,7 +67,11 @@ fn one(name: &str, kind: &str, case: &Json, precision: Precision) -> Option<Resu
             Err(error) => Some(Err(error)),
         },
         "metrics" => {
-            let value = metrics::golden(name, case.get("options")?, case.get("inputs")?)?;
+            let value = metrics::golden(
+                name,
+                case.get("options").unwrap_or(&Json::Null),
+                case.get("inputs").unwrap_or(&Json::Null),
+            )?;
             let expected = case.get("value").and_then(Json::as_f64).unwrap_or(f64::NAN);
             Some(value.and_then(|value| precision.compare("value", &[value], &[expected])))
         }

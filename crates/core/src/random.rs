@@ -15,6 +15,8 @@
 //! Box, Muller, "A Note on the Generation of Random Normal Deviates", 1958. Where we differ: nowhere in the
 //! generator (its published vectors are tested); the derivation of keys is ours.
 
+#![allow(clippy::needless_range_loop)] // lanes of several arrays, side by side
+
 use crate::kernels::cpu::isa::kernel;
 
 const MULTIPLIERS: [u64; 2] = [0xD251_1F53, 0xCD9E_8D57];

@@ -2,7 +2,7 @@
 //!
 //! Batch `k` is a function of (data, options, epoch, k): an epoch that starts at batch `k` gives the batches
 //! that one from the start would have given. With sampling weights `w`, each place of the epoch draws a row
-//! with replacement, row `r` with chance w_r / Σ w.
+//! with replacement, row `r` with chance w_r / Σ w; a row that is drawn twice in an epoch is augmented alike.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

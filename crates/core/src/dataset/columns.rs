@@ -34,7 +34,7 @@ impl Inputs {
             else {
                 return Err(Error::data("inputs", format!("expected a row shape of sides above 0, got {shape:?}")));
             };
-            if count % size != 0 {
+            if !count.is_multiple_of(size) {
                 let message = format!("expected a multiple of {size} numbers (rows of shape {shape:?}), got {count}");
                 return Err(Error::data("inputs", message));
             }
@@ -207,9 +207,8 @@ impl Columns {
             let answers = ids.as_ref().map_or(rows, Vec::len);
             length("teacherLogits", logits.len(), answers, *classes, "number")?;
             finite("teacherLogits", logits, *classes)?;
-            match ids {
-                Some(ids) => different("teacherLogits.ids", ids)?,
-                None => {}
+            if let Some(ids) = ids {
+                different("teacherLogits.ids", ids)?;
             }
             match self.classes() {
                 Some(own) if own != *classes => {

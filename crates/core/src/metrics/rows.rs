@@ -29,7 +29,7 @@ pub struct Rows<'a> {
 impl<'a> Rows<'a> {
     /// `logits` and `teacher` are `[rows, outputs]`.
     pub fn new(logits: &'a [f64], outputs: usize, truth: Truth<'a>, teacher: Option<&'a [f64]>) -> Result<Rows<'a>> {
-        if outputs == 0 || logits.len() % outputs != 0 {
+        if outputs == 0 || !logits.len().is_multiple_of(outputs) {
             let message = format!("expected rows of {outputs} numbers, got {} numbers", logits.len());
             return Err(Error::shape("outputs", message));
         }
