@@ -1,4 +1,5 @@
 //! A disk that is really full: a file system of one megabyte in memory, mounted where only this test sees it.
+#![allow(clippy::unwrap_used, clippy::expect_used)] // helpers of tests too
 
 use std::path::Path;
 use std::process::Command;

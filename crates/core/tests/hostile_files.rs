@@ -1,4 +1,5 @@
 //! Files made to break a reader: each is refused by its own rule, at once, and before room is made for what it claims.
+#![allow(clippy::unwrap_used, clippy::expect_used)] // helpers of tests too
 
 use std::path::Path;
 use std::time::{Duration, Instant};

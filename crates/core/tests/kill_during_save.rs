@@ -2,6 +2,7 @@
 //! old, and the next recovery leaves no half-written file.
 //!
 //! The saving process is this test program, told by a variable where to save.
+#![allow(clippy::unwrap_used, clippy::expect_used)] // helpers of tests too
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;

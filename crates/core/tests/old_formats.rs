@@ -1,4 +1,5 @@
 //! Files of every format version that was ever written still load.
+#![allow(clippy::unwrap_used, clippy::expect_used)] // helpers of tests too
 
 use std::path::{Path, PathBuf};
 

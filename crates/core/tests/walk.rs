@@ -1,4 +1,5 @@
 //! From columns to a distilled student, through the public API of the core.
+#![allow(clippy::unwrap_used, clippy::expect_used)] // helpers of tests too
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
