@@ -2,6 +2,7 @@
 import { plain, text } from '../check.js'
 import { LimbeckError, readIdx } from '../index.js'
 import type { Known, Rows } from './data.js'
+import { shapeOf } from './shape.js'
 
 /** `{ images, labels }`: `[rows, height, width]` become rows of `[1, height, width]`. */
 export async function idxOf(place: string, spec: unknown, { input }: Known): Promise<Rows> {
@@ -10,7 +11,8 @@ export async function idxOf(place: string, spec: unknown, { input }: Known): Pro
   const { shape, values } = await readIdx(file)
   const [, ...sides] = shape
   const inputs = values instanceof Uint8Array ? values : Float32Array.from(values)
-  const rows: Rows = { columns: { inputs }, options: { inputs: Array.isArray(input) ? input : sides.length === 2 ? [1, ...sides] : sides } }
+  const suggested = sides.length === 2 ? [1, ...sides] : sides
+  const rows: Rows = { columns: { inputs }, options: { inputs: shapeOf(place, input, suggested) } }
   if (own.labels === undefined) return rows
   const labelFile = text(`${place}.labels`, own.labels)
   const labels = await readIdx(labelFile)

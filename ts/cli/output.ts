@@ -7,7 +7,7 @@ import { failureOf } from './exit.js'
 
 export type Colours = ReturnType<typeof picocolors.createColors>
 
-interface Terminal {
+export interface Terminal {
   isTTY?: boolean
   columns?: number
   write(text: string): unknown
@@ -38,13 +38,13 @@ export class Output {
   /** Set by a bar: called before something else is written to stderr. */
   beforeNote: () => void = () => {}
   readonly #stdout: Terminal
-  readonly #stderr: Terminal
+  readonly stderr: Terminal
 
   constructor(flags: OutputFlags, stdout: Terminal = process.stdout, stderr: Terminal = process.stderr) {
     this.json = flags.json === true
     this.quiet = flags.quiet === true
     this.#stdout = stdout
-    this.#stderr = stderr
+    this.stderr = stderr
     this.out = coloursFor(stdout)
     this.err = coloursFor(stderr)
     const wide = stderr.isTTY === true && process.env.TERM !== 'dumb' && stderr.columns !== 0
@@ -72,7 +72,7 @@ export class Output {
   note(text: string): void {
     if (this.json || this.quiet) return
     this.beforeNote()
-    this.#stderr.write(`${text}\n`)
+    this.stderr.write(`${text}\n`)
   }
 
   /** What must be seen, whatever the flags. */
@@ -82,16 +82,16 @@ export class Output {
     const text = this.json
       ? JSON.stringify({ warning: { proof: name, path, message } })
       : `${bold(yellow('WARNING'))} ${bold(name)} ${path}: ${message}`
-    this.#stderr.write(`${text}\n`)
+    this.stderr.write(`${text}\n`)
   }
 
   error(error: unknown): void {
     this.beforeNote()
     const failure = failureOf(error)
     const text = this.json ? JSON.stringify({ error: failure }) : `${this.err.bold(this.err.red('error:'))} ${failure.message}`
-    this.#stderr.write(`${text}\n`)
+    this.stderr.write(`${text}\n`)
     if (failure.code === 'ERR_LIMBECK_INTERNAL' && !this.json && error instanceof Error) {
-      this.#stderr.write(`${this.err.dim(error.stack ?? '')}\n`)
+      this.stderr.write(`${this.err.dim(error.stack ?? '')}\n`)
     }
   }
 }

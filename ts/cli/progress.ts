@@ -19,7 +19,7 @@ export class Progress {
   ) {
     if (!output.moving) return
     // The cursor stays: hiding it needs handlers of signals, and those are ours.
-    const bar = createLogUpdate(process.stderr, { showCursor: true })
+    const bar = createLogUpdate(output.stderr as NodeJS.WriteStream, { showCursor: true })
     this.#bar = bar
     output.beforeNote = () => bar.clear()
   }

@@ -6,6 +6,7 @@ import { Records } from '../readers/csv-records.js'
 import { textOf } from '../readers/source.js'
 import type { Known, Rows } from './data.js'
 import { refuse } from './exit.js'
+import { shapeOf } from './shape.js'
 
 type LabelKind = 'single' | 'several' | 'real'
 
@@ -61,7 +62,7 @@ async function csvOf(place: string, spec: unknown, known: Known): Promise<Rows> 
   const read = await readCsv(file, { columns, delimiter, ...(header && { header }) })
   const found = read.columns as Record<string, unknown>
   const pixels = found[key.inputs] as Numbers
-  const rows: Rows = { columns: { inputs: pixels.values }, options: { inputs: shapeOf(known) ?? [pixels.width] } }
+  const rows: Rows = { columns: { inputs: pixels.values }, options: { inputs: shapeOf(place, known.input, [pixels.width]) } }
   const at = { label: kind === 'single' ? labels[0]! : key.label, ids, weights, teacher: teacher && key.teacher }
   beside(rows, found, at, label === undefined ? undefined : kind, known, { file, place: `column ${labels.join(', ')}` })
   return rows
@@ -94,14 +95,14 @@ async function jsonLinesOf(place: string, spec: unknown, known: Known): Promise<
   if (teacher !== undefined) fields[teacher] = 'numbers'
   const read = await readJsonLines(file, { fields })
   const found = read.columns as Record<string, unknown>
-  const rows = tokens ? ragged(found[inputs] as Ragged, known, file) : dense(found[inputs] as Numbers, known)
+  const rows = tokens ? ragged(found[inputs] as Ragged, known, file) : dense(place, found[inputs] as Numbers, known)
   const at = { label: label as string | undefined, ids, weights, teacher }
   beside(rows, found, at, label === undefined ? undefined : kind, known, { file, place: `field ${label as string}` })
   return rows
 }
 
-function dense({ values, width }: Numbers, known: Known): Rows {
-  return { columns: { inputs: values }, options: { inputs: shapeOf(known) ?? [width] } }
+function dense(place: string, { values, width }: Numbers, { input }: Known): Rows {
+  return { columns: { inputs: values }, options: { inputs: shapeOf(place, input, [width]) } }
 }
 
 /** Ids: as many in every row where the model wants it so. */
@@ -115,8 +116,6 @@ function ragged({ values, offsets }: Ragged, { input }: Known, file: string): Ro
   }
   return { columns: { inputs: values }, options: { inputs: { ids: { length } } } }
 }
-
-const shapeOf = ({ input }: Known): readonly number[] | undefined => (Array.isArray(input) ? (input as number[]) : undefined)
 
 interface Places {
   label: string | undefined
