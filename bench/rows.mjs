@@ -7,7 +7,7 @@
 import { example, program, python, script } from './paths.mjs'
 
 const rust = (name) => ({ example: name, command: [example(name)] })
-const node = (name) => ({ addon: true, command: [process.execPath, program(name)] })
+const node = (name) => ({ addon: true, command: [process.execPath, '--expose-gc', program(name)] })
 const torch = (file, variant, marks = {}) => ({ command: [python, script(file), '--variant', variant], ...marks })
 
 /** Largest difference allowed, in parts of the largest of the eight entries; 1e-5 where long sums differ in order. */

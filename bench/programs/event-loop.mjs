@@ -1,0 +1,45 @@
+// Row 23: the delay of a 1 ms timer while a job trains, beside its idle twin in the same process.
+
+import { availableParallelism } from 'node:os'
+import { monitorEventLoopDelay } from 'node:perf_hooks'
+import { setTimeout as wait } from 'node:timers/promises'
+import { train } from '../../dist/index.js'
+import { say } from './common.mjs'
+import { data, model, options } from './mlp.mjs'
+
+const SECONDS = 20
+
+async function delays() {
+  const histogram = monitorEventLoopDelay({ resolution: 1 })
+  histogram.enable()
+  await wait(SECONDS * 1000)
+  histogram.disable()
+  return { p99: histogram.percentile(99) / 1e6, max: histogram.max / 1e6 }
+}
+
+/** The same while a job trains on `threads` (undefined: the default), its reports read as they come. */
+async function training(threads) {
+  const { threads: count, ...rest } = options(threads, { steps: 1e9 })
+  const student = await model()
+  const run = train({ student, data: data(12_800), ...rest, ...(count === undefined ? {} : { threads: count }) })
+  await run.next()
+  let more = true
+  const reading = (async () => {
+    while (more && !(await run.next()).done);
+  })()
+  const measured = await delays()
+  more = false
+  await reading
+  await run.return()
+  student.dispose()
+  return measured
+}
+
+await wait(500) // the process has started
+const idle = await delays()
+const usual = await training()
+const all = await training(availableParallelism())
+say({
+  values: { idleP99: idle.p99, idleMax: idle.max, p99: usual.p99, max: usual.max, allCoresP99: all.p99 },
+  extra: { seconds: SECONDS, idle_max_ms: idle.max, all_cores_max_ms: all.max },
+})
