@@ -1,10 +1,11 @@
 // `npm run bench`: every row of rows.mjs beside its peers, in one run. See README.md.
 
 import { spawnSync } from 'node:child_process'
-import { appendFileSync, existsSync, readFileSync } from 'node:fs'
+import { appendFileSync, readFileSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
 import { parseArgs } from 'node:util'
+import { ready } from '../ts/build/ready.mjs'
 import { isPinned } from './child.mjs'
 import { machine } from './machine.mjs'
 import { ratioRow, valueRow } from './measure.mjs'
@@ -54,12 +55,12 @@ function options() {
   }
 }
 
-/** Builds the Rust programs of the rows; what does not exist yet is said by the row that needs it. */
+/** Builds what the rows need: the Rust programs, and the addon with its facade. */
 function build(rows) {
-  const wanted = new Set(['bench_probe'])
-  for (const row of rows) for (const made of [row.ours, row.program, row.beside?.core]) if (made?.example) wanted.add(made.example)
-  const there = [...wanted].filter((name) => existsSync(path.join(root, 'crates/core/examples', `${name}.rs`)))
-  const examples = there.flatMap((name) => ['--example', name])
+  const programs = rows.flatMap((row) => [row.ours, row.program, row.beside?.ours, row.beside?.core]).filter(Boolean)
+  if (programs.some(({ addon }) => addon)) ready()
+  const wanted = new Set(['bench_probe', ...programs.flatMap(({ example }) => example ?? [])])
+  const examples = [...wanted].flatMap((name) => ['--example', name])
   const { status, error } = spawnSync('cargo', ['build', '--release', '--quiet', '-p', 'limbeck-core', ...examples], { cwd: root, stdio: ['ignore', 2, 2] })
   if (error) throw new Error('cargo was not found: install Rust 1.88 or newer (rustup.rs)')
   if (status !== 0) throw new Error('the benchmark programs did not build')

@@ -2,11 +2,12 @@
 import { calling } from './errors.js'
 import { native } from './native/load.js'
 
-/** Native memory: bytes in use, at their peak, and kept for reuse. */
+/** Native memory: bytes in use, at their peak, and kept for reuse; blocks asked for since the start. */
 export interface Memory {
   liveBytes: number
   peakBytes: number
   cachedBytes: number
+  allocations: number
 }
 
 /** Native memory of this process, all threads together. */

@@ -17,11 +17,10 @@ async function delays() {
   return { p99: histogram.percentile(99) / 1e6, max: histogram.max / 1e6 }
 }
 
-/** The same while a job trains on `threads` (undefined: the default), its reports read as they come. */
+/** The same while a job trains, its reports read as they come. `threads`: nothing, or their number. */
 async function training(threads) {
-  const { threads: count, ...rest } = options(threads, { steps: 1e9 })
   const student = await model()
-  const run = train({ student, data: data(12_800), ...rest, ...(count === undefined ? {} : { threads: count }) })
+  const run = train({ student, data: data(12_800), ...options(threads, { steps: 1e9 }) })
   await run.next()
   let more = true
   const reading = (async () => {
@@ -37,8 +36,8 @@ async function training(threads) {
 
 await wait(500) // the process has started
 const idle = await delays()
-const usual = await training()
-const all = await training(availableParallelism())
+const usual = await training({})
+const all = await training({ threads: availableParallelism() })
 say({
   values: { idleP99: idle.p99, idleMax: idle.max, p99: usual.p99, max: usual.max, allCoresP99: all.p99 },
   extra: { seconds: SECONDS, idle_max_ms: idle.max, all_cores_max_ms: all.max },

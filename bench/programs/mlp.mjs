@@ -55,6 +55,6 @@ export const options = (threads, more) => ({
   optimizer: { sgd: { learningRate: RATE } },
   batchSize: BATCH,
   shuffle: false,
-  threads,
+  ...threads,
   ...more,
 })

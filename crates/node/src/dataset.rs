@@ -52,8 +52,12 @@ impl NativeDataset {
     }
 
     pub(crate) fn data(&self) -> Result<Dataset> {
+        self.seen(Dataset::clone)
+    }
+
+    fn seen<T>(&self, look: impl FnOnce(&Dataset) -> T) -> Result<T> {
         let data = self.data.read().unwrap_or_else(std::sync::PoisonError::into_inner);
-        data.clone().ok_or_else(|| Error::new(Code::Disposed, "data", "this data set was disposed"))
+        data.as_ref().map(look).ok_or_else(|| Error::new(Code::Disposed, "data", "this data set was disposed"))
     }
 }
 
@@ -71,7 +75,7 @@ impl NativeDataset {
 
     #[napi(catch_unwind)]
     pub fn rows(&self) -> napi::Result<u32> {
-        guarded(|| Ok(self.data()?.rows() as u32))
+        guarded(|| self.seen(|data| data.rows() as u32))
     }
 
     #[napi(catch_unwind)]

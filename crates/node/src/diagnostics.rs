@@ -61,6 +61,7 @@ fn memory_json() -> serde_json::Value {
         "liveBytes": allocator::live_bytes(),
         "peakBytes": allocator::peak_bytes(),
         "cachedBytes": allocator::cached_bytes(),
+        "allocations": allocator::calls(),
     })
 }
 
