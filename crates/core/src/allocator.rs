@@ -155,9 +155,8 @@ fn size_of_class(class: usize) -> usize {
 
 fn layout_of_class(class: usize) -> Layout {
     let size = size_of_class(class);
-    let align = if size >= HUGE { HUGE_PAGE } else { ALIGN };
     // SAFETY: a power of two that is not zero, and a size far below the limit.
-    unsafe { Layout::from_size_align_unchecked(size, align) }
+    unsafe { Layout::from_size_align_unchecked(size, ALIGN) }
 }
 
 fn count(size: usize) {
@@ -168,12 +167,15 @@ fn count(size: usize) {
     }
 }
 
-/// Asks for huge pages; a system that has none ignores it.
+/// Asks for huge pages inside the block; a system that has none ignores it.
 fn advise(block: *mut u8, size: usize) {
     #[cfg(target_os = "linux")]
     if size >= HUGE && !block.is_null() {
+        let before = block.align_offset(HUGE_PAGE);
         // SAFETY: whole huge pages inside a block that is ours.
-        unsafe { libc::madvise(block.cast(), size / HUGE_PAGE * HUGE_PAGE, libc::MADV_HUGEPAGE) };
+        unsafe {
+            libc::madvise(block.add(before).cast(), (size - before) / HUGE_PAGE * HUGE_PAGE, libc::MADV_HUGEPAGE)
+        };
     }
 }
 

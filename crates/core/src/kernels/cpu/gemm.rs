@@ -218,3 +218,88 @@ const ALIGN: usize = 16;
 thread_local! {
     static PACKED: RefCell<Vec<f32>> = const { RefCell::new(Vec::new()) };
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernels::cpu::isa::on_each;
+    use crate::pool::Pool;
+
+    /// Whole numbers from −4 to 4: their products sum without rounding, so every path must agree exactly.
+    fn whole(len: usize, seed: usize) -> Vec<f32> {
+        (0..len).map(|i| ((i * 7919 + seed * 104_729) % 9) as f32 - 4.0).collect()
+    }
+
+    fn naive(a: Matrix, b: Matrix, out: &mut [f32], accumulate: bool) {
+        let at = |m: &Matrix, r: usize, c: usize| m.data[r * m.row_stride + c * m.col_stride];
+        for r in 0..a.rows {
+            for c in 0..b.cols {
+                let sum: f32 = (0..a.cols).map(|p| at(&a, r, p) * at(&b, p, c)).sum();
+                out[r * b.cols + c] = if accumulate { out[r * b.cols + c] + sum } else { sum };
+            }
+        }
+    }
+
+    /// Rows, inner width, columns: one number, odd ones, more than a block of rows, a packed depth and a panel.
+    const SHAPES: [(usize, usize, usize); 8] =
+        [(1, 1, 1), (3, 131, 7), (8, 256, 32), (9, 257, 33), (300, 520, 70), (513, 10, 131), (1, 700, 17), (5, 0, 4)];
+
+    #[test]
+    fn products_are_exact_in_every_layout_and_on_every_instruction_set() {
+        on_each(|isa| {
+            for (m, k, n) in SHAPES {
+                let (left, right) = (whole(m * k, 1), whole(k * n, 2));
+                for (turn_a, turn_b, accumulate) in
+                    [(false, false, false), (true, false, true), (false, true, true), (true, true, false)]
+                {
+                    let a = if turn_a { Matrix::new(&left, k, m).transposed() } else { Matrix::new(&left, m, k) };
+                    let b = if turn_b { Matrix::new(&right, n, k).transposed() } else { Matrix::new(&right, k, n) };
+                    let (mut got, mut expected) = (whole(m * n, 3), whole(m * n, 3));
+                    naive(a, b, &mut expected, accumulate);
+                    product(a, b, &mut got, accumulate);
+                    assert!(got == expected, "{m} × {k} × {n} {turn_a} {turn_b} {accumulate} with {}", isa.name());
+                }
+            }
+        });
+    }
+
+    #[test]
+    fn strided_views_and_wide_outputs_touch_only_their_own_numbers() {
+        on_each(|isa| {
+            // The middle 5 × 6 of 5 × 10, times every second column of 6 × 40, into rows of 50.
+            let (left, right) = (whole(50, 4), whole(240, 5));
+            let a = Matrix::strided(&left[2..], 5, 6, 10, 1);
+            let b = Matrix::strided(&right, 6, 20, 40, 2);
+            let mut expected = vec![0.0; 100];
+            naive(a, b, &mut expected, false);
+            let mut got = vec![9.0; 250];
+            serial(a, b, &mut got, 50, false);
+            for r in 0..5 {
+                assert!(got[r * 50..r * 50 + 20] == expected[r * 20..(r + 1) * 20], "{}", isa.name());
+                assert!(got[r * 50 + 20..(r + 1) * 50].iter().all(|x| *x == 9.0), "{}", isa.name());
+            }
+        });
+    }
+
+    #[test]
+    fn an_epilogue_sees_every_number_once_and_bits_do_not_depend_on_threads() {
+        on_each(|_| {
+            let fractions = |len, seed| whole(len, seed).iter().map(|x| x / 3.0 + 0.1).collect::<Vec<f32>>();
+            for (m, k, n) in SHAPES {
+                let (left, right) = (fractions(m * k, 1), fractions(k * n, 2));
+                let (a, b) = (Matrix::new(&left, m, k), Matrix::new(&right, k, n));
+                let ran = |threads| {
+                    let mut out = vec![0.0; m * n];
+                    let pool = Pool::new(Some(threads)).unwrap();
+                    pool.enter(|| product_then(a, b, &mut out, |_, _, row| row.iter_mut().for_each(|x| *x += 1.0)));
+                    out
+                };
+                let mut plain = vec![0.0; m * n];
+                product(a, b, &mut plain, false);
+                let one = ran(1);
+                assert!(one == ran(2) && one == ran(3), "{m} × {k} × {n}");
+                assert!(one.iter().zip(&plain).all(|(with, without)| *with == without + 1.0), "{m} × {k} × {n}");
+            }
+        });
+    }
+}
