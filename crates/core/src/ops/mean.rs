@@ -10,15 +10,28 @@ use serde_json::json;
 
 use super::{Operation, Sample};
 use crate::error::{Candle, Error, Result};
+use crate::kernels::cpu::mean as kernel;
 use crate::tape::{Tape, Value};
+use crate::tensor::{from_vec, read};
 
 pub(crate) fn mean(tape: &mut Tape, x: &Value, axis: usize) -> Result<Value> {
     let Some(size) = x.dims().get(axis).copied().filter(|size| *size > 0) else {
         return Err(Error::shape("mean", format!("expected an axis with entries, got {axis} of {:?}", x.dims())));
     };
     let share = 1.0 / size as f64;
-    let y = x.tensor().sum(axis).and_then(|sum| sum.affine(share, 0.0)).ok_or_internal()?;
     let input = x.clone();
+    if tape.takes(x.tensor()) {
+        let inner: usize = x.dims()[axis + 1..].iter().product();
+        let mut dims = x.dims().to_vec();
+        dims.remove(axis);
+        let y = kernel::means(&read::<f32>(x.tensor())?, size, inner);
+        return tape.record("mean", &[x], from_vec(y, dims)?, move |up, gradients| {
+            let up = up.contiguous().ok_or_internal()?;
+            let dx = kernel::to_each(&read::<f32>(&up)?, size, inner);
+            gradients.add(&input, from_vec(dx, input.dims())?)
+        });
+    }
+    let y = x.tensor().sum(axis).and_then(|sum| sum.affine(share, 0.0)).ok_or_internal()?;
     tape.record("mean", &[x], y, move |up, gradients| {
         let each = up
             .affine(share, 0.0)

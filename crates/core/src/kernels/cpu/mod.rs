@@ -8,6 +8,7 @@ pub mod gemm;
 pub mod isa;
 pub mod linear;
 pub mod math;
+pub(crate) mod mean;
 pub(crate) mod norm;
 pub mod optimizer;
 pub mod pack;

@@ -155,6 +155,12 @@ impl Shape {
         }
     }
 
+    /// The output's gradient in whole registers, for the pairs: rows that begin at cache lines, nothing around them.
+    fn pair_field(&self) -> Field {
+        let pitch = self.grid[1].next_multiple_of(LANES);
+        Field { channels: self.outputs, size: self.grid, before: [0, 0], rows: self.grid[0], phases: 1, pitch }
+    }
+
     fn classes(&self, field: &Field) -> Vec<Class> {
         let mut classes = Vec::new();
         for a in 0..self.stride[0] {
@@ -249,7 +255,7 @@ pub(crate) fn forward(shape: &Shape, x: &[f32], w: &[f32], b: Option<&[f32]>) ->
     let (per_task, pixels) = (shape.per_task(), shape.grid[0] * shape.grid[1]);
     let cut = shape.long_pitch().map(|pitch| Cut { rows: shape.grid[0], width: shape.grid[1], pitch });
     pool::pieces(&mut y, per_task * shape.output(), |task, y| {
-        with_scratch([field.len(), 0, 0, long(cut)], |[space, _, _, long]| {
+        with_scratch([field.len(), long(cut)], |[space, long]| {
             space.fill(0.0);
             let images = x[task * per_task * shape.image()..].chunks_exact(shape.image());
             for (y, image) in y.chunks_exact_mut(shape.output()).zip(images) {
@@ -305,9 +311,14 @@ pub(crate) fn backward(shape: &Shape, g: &[f32], x: &[f32], w: &[f32], wanted: W
     let streams: Vec<usize> =
         (0..channels).flat_map(|channel| input_taps.iter().map(move |tap| channel * input.plane() + tap)).collect();
 
+    // What the pairs read the output's gradient from: the field of a long row, the gradient itself, or a copy.
+    let long_row = pitch.is_some();
+    let whole = !long_row && shape.grid[1].is_multiple_of(LANES);
+    let copy = shape.pair_field();
     let block = shape.per_block();
     let blocks = shape.images.div_ceil(block);
-    let together = (TOGETHER / (input.len() + output.len()).max(1)).clamp(1, block);
+    let looked_at = input.len() + if long_row { output.len() } else { copy.len() };
+    let together = (TOGETHER / looked_at.max(1)).clamp(1, block);
     let weights = if wanted.weight { shape.outputs * streams.len() } else { 0 };
     let biases = if wanted.bias { shape.outputs } else { 0 };
     let mut dx = uninit(if wanted.input { shape.images * shape.image() } else { 0 });
@@ -319,33 +330,45 @@ pub(crate) fn backward(shape: &Shape, g: &[f32], x: &[f32], w: &[f32], wanted: W
     part_pieces.resize_with(blocks, Default::default);
     let items = dx_pieces.into_iter().zip(part_pieces).collect();
     pool::each(items, |index, (dx, part): (&mut [f32], &mut [f32])| {
-        let x_length = if wanted.weight { together * input.len() } else { 0 };
-        let space = [x_length, together * output.len(), weights * LANES, long(cut)];
-        with_scratch(space, |[x_space, g_space, sums, long]| {
-            [&mut *x_space, &mut *g_space, &mut *sums].into_iter().for_each(|space| space.fill(0.0));
+        let space = [
+            if wanted.weight { together * input.len() } else { 0 },
+            if wanted.input || long_row { together * output.len() } else { 0 },
+            if wanted.weight && !long_row && !whole { together * copy.len() } else { 0 },
+            weights * LANES,
+            long(cut),
+        ];
+        with_scratch(space, |[x_space, g_space, copies, sums, long]| {
+            [&mut *x_space, &mut *g_space, &mut *copies, &mut *sums].into_iter().for_each(|space| space.fill(0.0));
             part.fill(0.0);
             let (first, last) = (index * block, shape.images.min((index + 1) * block));
             for from in (first..last).step_by(together) {
                 let count = together.min(last - from);
-                let g = g[from * shape.output()..].chunks_exact(shape.output()).take(count);
-                for (place, (g, space)) in g.zip(g_space.chunks_exact_mut(output.len())).enumerate() {
-                    output.fill(g, space);
-                    if wanted.bias {
-                        tiles::add_planes(space, output.plane(), &mut part[weights..]);
+                let g = &g[from * shape.output()..(from + count) * shape.output()];
+                if wanted.bias {
+                    for g in g.chunks_exact(shape.output()) {
+                        tiles::add_planes(g, shape.grid[0] * shape.grid[1], &mut part[weights..]);
                     }
-                    if wanted.input {
-                        let at = (from - first + place) * shape.image();
-                        let dx = &mut dx[at..at + shape.image()];
+                }
+                lay_out(&output, g, shape.output(), g_space);
+                if wanted.input {
+                    let dx = &mut dx[(from - first) * shape.image()..][..count * shape.image()];
+                    for (dx, g) in dx.chunks_exact_mut(shape.image()).zip(g_space.chunks_exact(output.len())) {
                         for (class, packed) in classes.iter().zip(&packed) {
-                            input_gradient(shape, &output, class, packed, cut, space, dx, long);
+                            input_gradient(shape, &output, class, packed, cut, g, dx, long);
                         }
                     }
                 }
                 if wanted.weight {
-                    let x = x[from * shape.image()..].chunks_exact(shape.image()).take(count);
-                    for (x, space) in x.zip(x_space.chunks_exact_mut(input.len())) {
-                        input.fill(x, space);
-                    }
+                    lay_out(&input, &x[from * shape.image()..(from + count) * shape.image()], shape.image(), x_space);
+                    lay_out(&copy, g, shape.output(), copies);
+                    let start = output.before[0] * output.row() + output.before[1];
+                    let (g, [g_start, g_image, g_plane, g_step]) = if long_row {
+                        (&*g_space, [start, output.len(), output.plane(), output.row()])
+                    } else if whole {
+                        (g, [0, shape.output(), shape.grid[0] * shape.grid[1], shape.grid[1]])
+                    } else {
+                        (&*copies, [0, copy.len(), copy.plane(), copy.row()])
+                    };
                     for group in 0..shape.groups {
                         let job = Pairing {
                             images: count,
@@ -353,15 +376,15 @@ pub(crate) fn backward(shape: &Shape, g: &[f32], x: &[f32], w: &[f32], wanted: W
                             columns: pixels.map_or(shape.grid[1], |cut| cut.columns()),
                             outputs,
                             first: group * outputs,
-                            g_start: output.before[0] * output.row() + output.before[1],
-                            g_image: output.len(),
-                            g_plane: output.plane(),
-                            g_step: output.row(),
+                            g_start,
+                            g_image,
+                            g_plane,
+                            g_step,
                             x_image: input.len(),
                             x_step: shape.stride[0] * input.row(),
                             streams: &streams,
                         };
-                        tiles::pair(&job, &x_space[group * channels * input.plane()..], g_space, sums);
+                        tiles::pair(&job, &x_space[group * channels * input.plane()..], g, sums);
                     }
                 }
             }
@@ -372,6 +395,13 @@ pub(crate) fn backward(shape: &Shape, g: &[f32], x: &[f32], w: &[f32], wanted: W
     add_in_order(&mut sum, &parts);
     let bias = sum.split_off(weights);
     Gradients { input: dx, weight: sum, bias }
+}
+
+/// Lays out images one after the other, as many as there is space for.
+fn lay_out(field: &Field, images: &[f32], image: usize, space: &mut [f32]) {
+    for (image, space) in images.chunks_exact(image).zip(space.chunks_exact_mut(field.len())) {
+        field.fill(image, space);
+    }
 }
 
 fn input_gradient(
@@ -408,25 +438,23 @@ fn input_gradient(
     }
 }
 
-/// Runs `work` with four buffers that this thread keeps; what is in them is unspecified.
-fn with_scratch<R>(lengths: [usize; 4], work: impl FnOnce([&mut [f32]; 4]) -> R) -> R {
+/// Runs `work` with buffers that this thread keeps; what is in them is unspecified.
+fn with_scratch<R, const N: usize>(lengths: [usize; N], work: impl FnOnce([&mut [f32]; N]) -> R) -> R {
     thread_local! {
-        static SCRATCH: RefCell<[Vec<f32>; 4]> = const { RefCell::new([const { Vec::new() }; 4]) };
+        static SCRATCH: RefCell<Vec<Vec<f32>>> = const { RefCell::new(Vec::new()) };
     }
     // Taken out while it is used: a task that runs inside another finds it empty, not locked.
-    let mut scratch = SCRATCH.with(|scratch| std::mem::take(&mut *scratch.borrow_mut()));
-    for (buffer, length) in scratch.iter_mut().zip(lengths) {
+    let mut scratch = SCRATCH.take();
+    scratch.resize_with(scratch.len().max(N), Vec::new);
+    let mut buffers = scratch.iter_mut().zip(lengths).map(|(buffer, length)| {
         if buffer.len() < length + LANES {
             *buffer = uninit(length + LANES);
         }
-    }
-    let [a, b, c, d] = &mut scratch;
-    let buffers = [(a, lengths[0]), (b, lengths[1]), (c, lengths[2]), (d, lengths[3])].map(|(buffer, length)| {
         // Rows begin at cache lines.
         let skip = buffer.as_ptr().align_offset(64).min(LANES);
         &mut buffer[skip..skip + length]
     });
-    let result = work(buffers);
-    SCRATCH.with(|kept| *kept.borrow_mut() = scratch);
+    let result = work(std::array::from_fn(|_| buffers.next().unwrap_or_default()));
+    SCRATCH.set(scratch);
     result
 }

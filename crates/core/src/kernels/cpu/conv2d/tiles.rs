@@ -7,6 +7,7 @@
 
 use super::field::LANES;
 use crate::kernels::cpu::isa::kernel;
+use crate::kernels::cpu::sums;
 use crate::kernels::cpu::vector::Vector;
 
 /// Output channels that one tile makes.
@@ -333,16 +334,10 @@ kernel! {
 }
 
 kernel! {
-    /// Adds to `into[o]` the sum of a field's channel `o`; what lies around the image is 0.
-    pub(super) fn add_planes<L>(field: &[f32], plane: usize, into: &mut [f32]) {
-        for (into, plane) in into.iter_mut().zip(field.chunks_exact(plane.max(1))) {
-            let mut sums = [L::V::splat(0.0); 4];
-            for part in plane.chunks(4 * L::V::N) {
-                for (sum, part) in sums.iter_mut().zip(part.chunks_exact(L::V::N)) {
-                    *sum = sum.add(L::V::load(part));
-                }
-            }
-            *into += sums[0].add(sums[1]).add(sums[2].add(sums[3])).sum();
+    /// Adds to `into[o]` the sum of channel `o`.
+    pub(super) fn add_planes<L>(image: &[f32], plane: usize, into: &mut [f32]) {
+        for (into, plane) in into.iter_mut().zip(image.chunks_exact(plane.max(1))) {
+            *into += sums::sum(plane);
         }
     }
 }
