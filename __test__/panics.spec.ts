@@ -21,7 +21,7 @@ beforeAll(() => {
   execFileSync('cargo', ['build', '--release', '--locked', '-p', 'limbeck-node', '--features', 'panic-injection'], { cwd: root, stdio: 'pipe' })
   folder = mkdtempSync(path.join(tmpdir(), 'limbeck-panics-'))
   binary = path.join(folder, 'limbeck.node')
-  copyFileSync(path.join(root, 'target/release/liblimbeck_node.so'), binary)
+  copyFileSync(path.join(root, 'target', process.env.CARGO_BUILD_TARGET ?? '', 'release/liblimbeck_node.so'), binary)
 }, 900_000)
 
 afterAll(() => rmSync(folder, { recursive: true, force: true }))

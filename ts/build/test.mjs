@@ -1,6 +1,6 @@
 // `npm test`: the Rust tests, then the TypeScript ones, and one plain line that counts them together.
 
-import { spawn } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
@@ -43,6 +43,9 @@ async function typescript() {
 
 ready()
 checkCargo()
+// The addon's build names its target; with the same one here everything is compiled once.
+const host = /^host: (.*)$/m.exec(spawnSync('rustc', ['-vV'], { encoding: 'utf8', cwd: root }).stdout ?? '')?.[1]
+if (host !== undefined) process.env.CARGO_BUILD_TARGET ??= host
 const parts = [await rust(), await typescript()]
 const [passed, failed] = ['passed', 'failed'].map(key => parts.reduce((total, part) => total + part[key], 0))
 console.log(`${passed} passed, ${failed} failed`)
