@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::LossesOptions;
 use super::loss::{Need, RowLoss};
 use super::reference::Reference;
-use super::row::Ask;
+use super::sweep::Ask;
 use super::sweep::{self, Rows, Swept, Term};
 use crate::batch::{Batch, LabelKind, Labels};
 use crate::error::{Candle, Code, Error, Result};
@@ -308,6 +308,7 @@ impl<'c> Call<'c> {
             let weights = self.row_weights(number);
             terms.push(Term {
                 loss: loss.begin(self.step, source, &mut ask)?,
+                name: self.losses.losses[number].0,
                 group: number,
                 weight: loss.weight().at(self.step),
                 share,
@@ -324,6 +325,13 @@ impl<'c> Call<'c> {
         let student = logits.reshape((self.rows, self.classes)).ok_or_internal()?;
         let targets = self.targets().map(|targets| targets.to_dtype(student.dtype())).transpose().ok_or_internal()?;
         let reference = Reference { student, targets, labels: self.labels().map(<[u32]>::to_vec) };
+        let all = tensor::to_f64(&reference.student)?;
+        let masked = |row: usize| self.batch.row_weights.as_ref().is_some_and(|weights| weights[row] == 0.0);
+        if let Some(at) = (0..all.len()).find(|at| !all[*at].is_finite() && !masked(at / self.classes)) {
+            let (row, class) = (at / self.classes, at % self.classes);
+            let message = format!("expected finite numbers, got {} in row {row}, class {class}", all[at]);
+            return Err(Error::new(Code::NotFinite, "student.logits", message));
+        }
         let count = self.losses.losses.len();
         let mut swept = Swept { values: vec![0.0; count], squares: vec![0.0; count] };
         let mut gradients: Vec<Option<Tensor>> = vec![None; count];
@@ -334,8 +342,14 @@ impl<'c> Call<'c> {
             let denominator = self.plan.denominators[number];
             let by_row = |weight: f64| if denominator == 0.0 { 0.0 } else { share * weight / denominator };
             let weights: Vec<f64> = self.row_weights(number).into_iter().map(by_row).collect();
-            for (value, weight) in tensor::to_f64(&values)?.iter().zip(&weights).filter(|(_, weight)| **weight != 0.0) {
-                swept.values[number] += value * weight;
+            for (row, (value, weight)) in tensor::to_f64(&values)?.iter().zip(&weights).enumerate() {
+                if *weight != 0.0 {
+                    if !value.is_finite() {
+                        let message = format!("expected a finite loss, got {value} in row {row}");
+                        return Err(Error::new(Code::NotFinite, self.losses.losses[number].0, message));
+                    }
+                    swept.values[number] += value * weight;
+                }
             }
             let weight = loss.weight().at(self.step);
             let scales: Vec<f64> = weights.iter().map(|row| row * weight).collect();
@@ -357,12 +371,6 @@ impl<'c> Call<'c> {
                 *square = tensor::to_f64(&gradient)?.iter().map(|x| x * x).sum();
                 total = (total + gradient).ok_or_internal()?;
             }
-        }
-        let all = tensor::to_f64(&reference.student)?;
-        if let Some(at) = all.iter().position(|x| !x.is_finite()) {
-            let (row, class) = (at / self.classes, at % self.classes);
-            let message = format!("expected finite numbers, got {} in row {row}, class {class}", all[at]);
-            return Err(Error::new(Code::NotFinite, "student.logits", message));
         }
         Ok((total.reshape(logits.dims()).ok_or_internal()?, swept))
     }

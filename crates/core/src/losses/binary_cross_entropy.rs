@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use super::default_weight;
 use super::loss::{Need, RowLoss, RowTerm};
 use super::reference::{self, Reference};
-use super::row::{Ask, Block};
+use super::sweep::{Ask, Dense};
 use crate::error::{Candle, Error, Result};
 use crate::kernels::cpu::pointwise;
 use crate::schedule::Scheduled;
@@ -64,13 +64,13 @@ impl RowLoss for BinaryCrossEntropy {
 struct Term;
 
 impl<'a> RowTerm<'a> for Term {
-    fn has_blocks(&self) -> bool {
+    fn is_dense(&self) -> bool {
         true
     }
 
-    fn block(&self, block: &mut Block) -> f64 {
-        let classes = block.classes() as f64;
-        let scale = (block.scale / classes) as f32;
-        pointwise::binary_cross_entropy(block.student(), block.targets(), scale, block.gradient) / classes
+    fn dense(&self, row: &mut Dense) -> f64 {
+        let classes = row.classes() as f64;
+        let scale = (row.scale / classes) as f32;
+        pointwise::binary_cross_entropy(row.student(), row.targets(), scale, row.gradient) / classes
     }
 }

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use super::loss::{Need, RowLoss, RowTerm};
 use super::reference::{self, Reference};
-use super::row::{Ask, Block};
+use super::sweep::{Ask, Dense};
 use super::{default_temperature, default_weight};
 use crate::error::{Candle, Error, Result};
 use crate::kernels::cpu::pointwise;
@@ -80,14 +80,14 @@ struct Term {
 }
 
 impl<'a> RowTerm<'a> for Term {
-    fn has_blocks(&self) -> bool {
+    fn is_dense(&self) -> bool {
         true
     }
 
-    fn block(&self, block: &mut Block) -> f64 {
-        let (t, classes) = (self.temperature, block.classes() as f64);
-        let scale = (block.scale * t / classes) as f32;
-        let (student, teacher) = (block.student(), block.teacher(self.teacher));
-        t * t / classes * pointwise::binary_divergence(student, teacher, (1.0 / t) as f32, scale, block.gradient)
+    fn dense(&self, row: &mut Dense) -> f64 {
+        let (t, classes) = (self.temperature, row.classes() as f64);
+        let scale = (row.scale * t / classes) as f32;
+        let (student, teacher) = (row.student(), row.teacher(self.teacher));
+        t * t / classes * pointwise::binary_divergence(student, teacher, (1.0 / t) as f32, scale, row.gradient)
     }
 }

@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use super::default_weight;
 use super::loss::{Need, RowLoss, RowTerm};
 use super::reference::{self, Reference};
-use super::row::{Ask, Row, Side, Softmax};
+use super::sweep::{Ask, Row, Side, Softmax};
 use crate::error::{Candle, Error, Result};
 use crate::schedule::Scheduled;
 use crate::targets::{Source, Target};

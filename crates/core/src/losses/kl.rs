@@ -24,7 +24,7 @@ use serde::{Deserialize, Serialize};
 
 use super::loss::{Need, RowLoss, RowTerm};
 use super::reference::{self, Reference};
-use super::row::{Ask, Row, Softmax};
+use super::sweep::{Ask, Row, Softmax};
 use super::{default_temperature, default_weight};
 use crate::error::{Candle, Error, Result};
 use crate::schedule::Scheduled;

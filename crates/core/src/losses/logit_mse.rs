@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use super::default_weight;
 use super::loss::{Need, RowLoss, RowTerm};
 use super::reference::{self, Reference};
-use super::row::{Ask, Block};
+use super::sweep::{Ask, Dense};
 use crate::error::{Error, Result};
 use crate::kernels::cpu::pointwise;
 use crate::schedule::Scheduled;
@@ -58,13 +58,13 @@ struct Term {
 }
 
 impl<'a> RowTerm<'a> for Term {
-    fn has_blocks(&self) -> bool {
+    fn is_dense(&self) -> bool {
         true
     }
 
-    fn block(&self, block: &mut Block) -> f64 {
-        let classes = block.classes() as f64;
-        let scale = (2.0 * block.scale / classes) as f32;
-        pointwise::squared_error(block.student(), block.teacher(self.teacher), scale, block.gradient) / classes
+    fn dense(&self, row: &mut Dense) -> f64 {
+        let classes = row.classes() as f64;
+        let scale = (2.0 * row.scale / classes) as f32;
+        pointwise::squared_error(row.student(), row.teacher(self.teacher), scale, row.gradient) / classes
     }
 }

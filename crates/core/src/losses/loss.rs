@@ -1,7 +1,7 @@
 //! What a loss is to the rest: its options, what it needs, and how it is computed.
 
 use super::reference::Reference;
-use super::row::{Ask, Block, Row};
+use super::sweep::{Ask, Dense, Row};
 use crate::error::Result;
 use crate::schedule::Scheduled;
 use crate::targets::{Source, Target};
@@ -55,13 +55,13 @@ pub(crate) trait RowTerm<'a>: Sync {
     fn row(&self, _row: &mut Row<'a, '_>) -> f64 {
         0.0
     }
-    /// Whether `block` has to be called.
-    fn has_blocks(&self) -> bool {
+    /// Whether `dense` has to be called.
+    fn is_dense(&self) -> bool {
         false
     }
-    /// The rest of both: called for each part of the row while it is in cache. Adds to
-    /// the gradient, gives what it adds to the row's value.
-    fn block(&self, _block: &mut Block) -> f64 {
+    /// The rest of both, with the whole row at hand and its gradient written so far. Adds to the gradient,
+    /// gives what it adds to the row's value.
+    fn dense(&self, _row: &mut Dense) -> f64 {
         0.0
     }
 }

@@ -19,8 +19,7 @@ pub mod bench;
 mod golden;
 pub(crate) mod loss;
 pub(crate) mod reference;
-pub(crate) mod row;
-mod sweep;
+pub(crate) mod sweep;
 #[cfg(test)]
 mod tests;
 
@@ -68,6 +67,7 @@ macro_rules! registry {
 registry! {
     "crossEntropy" = cross_entropy::CrossEntropy,
     "kl" = kl::Kl,
+    "reverseKl" = reverse_kl::ReverseKl,
     "binaryCrossEntropy" = binary_cross_entropy::BinaryCrossEntropy,
     "binaryKl" = binary_kl::BinaryKl,
     "mse" = mse::Mse,

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::default_weight;
 use super::loss::{Need, RowLoss, RowTerm};
 use super::reference::{self, Reference};
-use super::row::{Ask, Block};
+use super::sweep::{Ask, Dense};
 use crate::error::{Error, Result};
 use crate::kernels::cpu::pointwise;
 use crate::schedule::Scheduled;
@@ -55,13 +55,13 @@ impl RowLoss for Mse {
 struct Term;
 
 impl<'a> RowTerm<'a> for Term {
-    fn has_blocks(&self) -> bool {
+    fn is_dense(&self) -> bool {
         true
     }
 
-    fn block(&self, block: &mut Block) -> f64 {
-        let outputs = block.classes() as f64;
-        let scale = (2.0 * block.scale / outputs) as f32;
-        pointwise::squared_error(block.student(), block.targets(), scale, block.gradient) / outputs
+    fn dense(&self, row: &mut Dense) -> f64 {
+        let outputs = row.classes() as f64;
+        let scale = (2.0 * row.scale / outputs) as f32;
+        pointwise::squared_error(row.student(), row.targets(), scale, row.gradient) / outputs
     }
 }

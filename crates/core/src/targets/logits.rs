@@ -3,7 +3,7 @@
 use super::Soft;
 use crate::error::{Candle, Result};
 use crate::losses::reference;
-use crate::losses::row::{Ask, Row, Softmax};
+use crate::losses::sweep::{Ask, Row, Softmax};
 use crate::tensor::{DType, Tensor};
 
 struct Logits {

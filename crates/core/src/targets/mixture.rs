@@ -4,7 +4,7 @@
 
 use super::{Soft, logits};
 use crate::error::{Candle, Error, Result};
-use crate::losses::row::{Ask, Row, Side, Softmax};
+use crate::losses::sweep::{Ask, Row, Side, Softmax};
 use crate::tensor::{DType, Tensor};
 
 struct Mixture<'a> {

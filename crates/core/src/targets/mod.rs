@@ -12,7 +12,7 @@ pub use table::Table;
 pub use top_k::{Tail, TopK};
 
 use crate::error::Result;
-use crate::losses::row::{Ask, Row, Softmax};
+use crate::losses::sweep::{Ask, Row, Softmax};
 use crate::tensor::{DType, Tensor};
 
 /// The teacher's side of all rows of a batch.

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use super::Soft;
 use crate::error::{Candle, Error, Result};
-use crate::losses::row::{Ask, Row, Side, Softmax};
+use crate::losses::sweep::{Ask, Row, Side, Softmax};
 use crate::tensor::{DType, Tensor, from_vec};
 
 /// The table's rows of one batch.

@@ -10,7 +10,7 @@
 
 use super::Soft;
 use crate::error::{Candle, Error, Result};
-use crate::losses::row::{Ask, Row, Side, Softmax};
+use crate::losses::sweep::{Ask, Row, Side, Softmax};
 use crate::tensor::{DType, Tensor, from_vec};
 
 /// The largest logits of each row of a batch.

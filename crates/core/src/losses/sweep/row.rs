@@ -6,7 +6,8 @@
 use std::f64::consts::LN_2;
 use std::ops::Range;
 
-use super::sweep::Rows;
+use super::Rows;
+use super::layout::Exponentials;
 use crate::kernels::cpu::rows;
 
 /// Whose logits: the student's, or those of one of the teachers.
@@ -32,17 +33,12 @@ pub(super) struct Spec {
     pub across: bool,
 }
 
-/// Where a softmax's exponentials are: a row of exponentials and the power to take of it.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Place {
-    pub base: usize,
-    pub power: u32,
-}
-
 /// The softmaxes that the losses of a step read.
 #[derive(Default)]
 pub(crate) struct Ask {
     pub(super) specs: Vec<Spec>,
+    /// Whether a loss reads exponentials in `RowTerm::dense`.
+    pub(super) read: bool,
 }
 
 impl Ask {
@@ -73,6 +69,12 @@ impl Ask {
     pub fn stored(&mut self, softmax: Softmax) -> Softmax {
         self.specs[softmax.0].stored = true;
         softmax
+    }
+
+    /// The same, by `Dense::exponentials` too.
+    pub fn read(&mut self, softmax: Softmax) -> Softmax {
+        self.read = true;
+        self.stored(softmax)
     }
 }
 
@@ -128,9 +130,7 @@ pub(crate) struct Row<'a, 'g> {
     pub label: Option<u32>,
     pub(super) mean: f64,
     pub(super) stats: &'g [Stats],
-    pub(super) places: &'g [Place],
-    pub(super) first: &'g [f32],
-    pub(super) others: &'g [f32],
+    pub(super) exponentials: Exponentials<'g>,
     pub(super) gradient: &'g mut Gradient<'a>,
     /// The term's weight × the row's weight ÷ the sum of all rows' weights.
     pub(super) scale: f64,
@@ -179,10 +179,7 @@ impl<'a> Row<'a, '_> {
 
     /// The exponentials of a stored softmax and what makes them probabilities.
     pub fn exponentials(&self, softmax: Softmax) -> (&[f32], f64) {
-        let len = self.student.len();
-        let base = self.places[softmax.0].base;
-        let row = if base == 0 { self.first } else { &self.others[(base - 1) * len..base * len] };
-        (row, 1.0 / self.stats[softmax.0].sum)
+        self.exponentials.of(softmax.0, self.stats)
     }
 
     /// Σ p (z − mean of the row): the softmax's mean of the student's logits.
@@ -216,17 +213,19 @@ impl<'a> Row<'a, '_> {
     }
 }
 
-/// A part of a row, with room for its gradient.
-pub(crate) struct Block<'b> {
+/// One row whose gradient has been written as far as it is a sum of softmaxes, with what the rest is made of.
+pub(crate) struct Dense<'b> {
     pub(super) rows: &'b Rows<'b>,
     pub(super) range: Range<usize>,
+    pub(super) stats: &'b [Stats],
+    pub(super) exponentials: Exponentials<'b>,
     /// Added to, by losses.
     pub gradient: &'b mut [f32],
     /// What the gradient of the row's value is multiplied by.
     pub scale: f64,
 }
 
-impl<'b> Block<'b> {
+impl<'b> Dense<'b> {
     pub fn student(&self) -> &'b [f32] {
         &self.rows.student[self.range.clone()]
     }
@@ -240,8 +239,21 @@ impl<'b> Block<'b> {
         &self.rows.teachers[index][self.range.clone()]
     }
 
-    /// Classes of the whole row.
     pub fn classes(&self) -> usize {
         self.rows.classes
+    }
+
+    /// The exponentials of a softmax that was asked for with `Ask::read`, and what makes them probabilities.
+    pub fn exponentials(&self, softmax: Softmax) -> (&'b [f32], f64) {
+        self.exponentials.of(softmax.0, self.stats)
+    }
+
+    /// The largest logit of a softmax, and ln Σ exp(x / T) less the largest x / T.
+    pub fn max(&self, softmax: Softmax) -> f32 {
+        self.stats[softmax.0].max
+    }
+
+    pub fn log_sum(&self, softmax: Softmax) -> f64 {
+        self.stats[softmax.0].log_sum()
     }
 }

@@ -1,0 +1,87 @@
+//! Where each softmax's exponentials stand during a sweep.
+
+use super::row::{Side, Spec, Stats};
+
+/// Temperatures that divide another by a whole number up to this are powers of its exponentials.
+const POWERS: u32 = 8;
+
+/// A row of exponentials and the power of it that a softmax is.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Place {
+    pub base: usize,
+    pub power: u32,
+}
+
+pub(super) struct Layout {
+    pub specs: Vec<Spec>,
+    pub places: Vec<Place>,
+    /// By base: the softmax whose exponentials it holds.
+    pub bases: Vec<usize>,
+    /// Base 0 stands in the gradient's own row, and is overwritten by it.
+    pub in_place: bool,
+}
+
+impl Layout {
+    /// `keep`: the exponentials are read while the gradient is written, so none may stand in its row.
+    pub fn new(specs: Vec<Spec>, keep: bool) -> Layout {
+        // Students first, then by falling temperature.
+        let mut order: Vec<usize> = (0..specs.len()).collect();
+        let rank = |side: Side| match side {
+            Side::Student => 0,
+            Side::Teacher(index) => index + 1,
+        };
+        order.sort_by(|a, b| {
+            let (a, b) = (&specs[*a], &specs[*b]);
+            rank(a.side).cmp(&rank(b.side)).then(b.temperature.total_cmp(&a.temperature))
+        });
+        let mut places = vec![Place { base: 0, power: 1 }; specs.len()];
+        let mut bases: Vec<usize> = Vec::new();
+        for index in order {
+            let spec = &specs[index];
+            let power_of = |base: &usize| {
+                let of = &specs[*base];
+                let ratio = of.temperature / spec.temperature;
+                let near = (2..=POWERS).find(|power| (ratio - f64::from(*power)).abs() < 1e-12 * ratio)?;
+                (!spec.stored && of.side == spec.side && !of.standardize).then_some(near)
+            };
+            let found = bases.iter().enumerate().find_map(|(at, base)| power_of(base).map(|power| (at, power)));
+            places[index] = match found {
+                Some((base, power)) => Place { base, power },
+                None => {
+                    bases.push(index);
+                    Place { base: bases.len() - 1, power: 1 }
+                }
+            };
+        }
+        let in_place = !keep && !bases.is_empty();
+        Layout { specs, places, bases, in_place }
+    }
+
+    /// Rows of exponentials that stand in scratch memory.
+    pub fn apart(&self) -> usize {
+        self.bases.len() - usize::from(self.in_place)
+    }
+}
+
+/// A row's exponentials: one in the gradient's row or none, the others one after the other.
+#[derive(Clone, Copy)]
+pub(super) struct Exponentials<'r> {
+    pub layout: &'r Layout,
+    pub first: &'r [f32],
+    pub others: &'r [f32],
+    pub len: usize,
+}
+
+impl<'r> Exponentials<'r> {
+    pub fn base(&self, base: usize) -> &'r [f32] {
+        match (self.layout.in_place, base) {
+            (true, 0) => self.first,
+            (in_place, base) => &self.others[(base - usize::from(in_place)) * self.len..][..self.len],
+        }
+    }
+
+    /// Of one softmax, and what makes them probabilities.
+    pub fn of(&self, softmax: usize, stats: &[Stats]) -> (&'r [f32], f64) {
+        (self.base(self.layout.places[softmax].base), 1.0 / stats[softmax].sum)
+    }
+}

@@ -1,0 +1,242 @@
+//! The row engine: one sweep over the rows runs all row losses while a row is in cache.
+//!
+//! A row's largest logits come first, then the exponentials of each softmax that was asked for, then every
+//! loss's value and coefficients, and the gradient last, in one pass. It is made in the forward pass and
+//! kept. Of the student's softmaxes the one of the largest temperature stands in the gradient's own row, and
+//! those whose temperature divides it are its powers: e^(x/1) = (e^(x/2))². So two losses at two temperatures
+//! read and write 12 bytes a logit, and a thread needs one scratch row, whatever the number of losses.
+//!
+//! Rows are split into fixed blocks, values are summed in row order: equal bits for any number of threads.
+
+mod layout;
+mod row;
+mod statistics;
+mod write;
+
+use std::cell::RefCell;
+
+pub(crate) use row::{Ask, Dense, Row, Side, Softmax};
+
+use super::loss::RowTerm;
+use crate::error::{Code, Error, Result};
+use crate::kernels::cpu::rows::{self, Polynomial};
+use crate::pool;
+use layout::{Exponentials, Layout};
+use row::{Gradient, Stats};
+use statistics::{finite, prepare};
+
+/// Logits of one task.
+const TASK: usize = 16 * 1024;
+
+/// One loss (against one teacher) at one step.
+pub(super) struct Term<'a> {
+    pub loss: Box<dyn RowTerm<'a> + 'a>,
+    pub name: &'static str,
+    /// The number of its loss: terms against several teachers are reported together.
+    pub group: usize,
+    /// What multiplies its value in the total.
+    pub weight: f64,
+    /// The teacher's share of the loss.
+    pub share: f64,
+    /// By row; `None` where all are 1.
+    pub row_weights: Option<Vec<f64>>,
+    /// The sum of the row weights over the optimizer step; 0 where there are no rows.
+    pub denominator: f64,
+}
+
+impl Term<'_> {
+    fn row_weight(&self, row: usize) -> f64 {
+        self.row_weights.as_ref().map_or(1.0, |weights| weights[row])
+    }
+
+    /// The row's part of the mean.
+    fn part(&self, row: usize) -> f64 {
+        if self.denominator == 0.0 { 0.0 } else { self.row_weight(row) / self.denominator }
+    }
+
+    /// What the gradient of the row's value is multiplied by.
+    fn scale(&self, row: usize) -> f64 {
+        self.weight * self.share * self.part(row)
+    }
+}
+
+/// What a sweep reads: all rows of equal length, one after the other.
+pub(super) struct Rows<'a> {
+    pub classes: usize,
+    pub student: &'a [f32],
+    pub teachers: Vec<&'a [f32]>,
+    /// Several labels or real numbers; empty where there are none.
+    pub targets: &'a [f32],
+    pub labels: Option<&'a [u32]>,
+}
+
+/// By group: Σ of the rows' weighted values over the denominator, and the square of the gradient's norm.
+pub(super) struct Swept {
+    pub values: Vec<f64>,
+    pub squares: Vec<f64>,
+}
+
+/// What a task needs while it goes through its rows, reused from row to row.
+struct Work<'a> {
+    stats: Vec<Stats>,
+    /// One for all terms, or where norms are wanted one for each group.
+    gradients: Vec<Gradient<'a>>,
+    /// By base.
+    polynomials: Vec<Polynomial>,
+}
+
+thread_local! {
+    /// Rows of exponentials, all but the one that stands in the gradient.
+    static SCRATCH: RefCell<Vec<f32>> = const { RefCell::new(Vec::new()) };
+}
+
+struct Task<'t> {
+    first_row: usize,
+    gradient: &'t mut [f32],
+    /// By row and term; the squares by row and group.
+    values: &'t mut [f64],
+    squares: &'t mut [f64],
+    result: Result<()>,
+}
+
+/// Runs all terms, ordered by group, over all rows; `gradient` is written, never read before.
+pub(super) fn sweep<'a>(
+    ask: Ask,
+    terms: &[Term<'a>],
+    groups: usize,
+    rows: &Rows<'a>,
+    gradient: &mut [f32],
+    norms: bool,
+) -> Result<Swept> {
+    // A loss that reads exponentials while it writes, and the norms of several gradients, need them kept.
+    let keep = norms || ask.read;
+    let layout = Layout::new(ask.specs, keep);
+    let count = rows.student.len() / rows.classes.max(1);
+    let mut values = vec![0.0; count * terms.len()];
+    let mut squares = vec![0.0; if norms { count * groups } else { 0 }];
+    let task_rows = if rows.student.len() <= 4 * TASK { count } else { TASK.div_ceil(rows.classes) }.max(1);
+    let mut tasks: Vec<Task> = Vec::with_capacity(count.div_ceil(task_rows));
+    {
+        let mut rest = (gradient, values.as_mut_slice(), squares.as_mut_slice());
+        let mut first_row = 0;
+        while first_row < count {
+            let here = task_rows.min(count - first_row);
+            let (gradient, more_gradient) = rest.0.split_at_mut(here * rows.classes);
+            let (values, more_values) = rest.1.split_at_mut(here * terms.len());
+            let (squares, more_squares) = rest.2.split_at_mut(if norms { here * groups } else { 0 });
+            tasks.push(Task { first_row, gradient, values, squares, result: Ok(()) });
+            rest = (more_gradient, more_values, more_squares);
+            first_row += here;
+        }
+    }
+    pool::pieces(&mut tasks, 1, |_, task| {
+        for task in task {
+            task.result = SCRATCH.with_borrow_mut(|scratch| run(&layout, terms, rows, task, scratch));
+        }
+    });
+    for task in tasks {
+        task.result?;
+    }
+    let mut swept = Swept { values: vec![0.0; groups], squares: vec![0.0; groups] };
+    for row in values.chunks_exact(terms.len().max(1)) {
+        terms.iter().zip(row).for_each(|(term, value)| swept.values[term.group] += value);
+    }
+    for row in squares.chunks_exact(groups.max(1)) {
+        swept.squares.iter_mut().zip(row).for_each(|(sum, square)| *sum += square);
+    }
+    Ok(swept)
+}
+
+/// All rows of one task.
+fn run<'a>(
+    layout: &Layout,
+    terms: &[Term<'a>],
+    rows: &Rows<'a>,
+    task: &mut Task,
+    scratch: &mut Vec<f32>,
+) -> Result<()> {
+    let len = rows.classes;
+    let norms = !task.squares.is_empty();
+    let apart = layout.apart() * len;
+    let room = apart + if norms { len } else { 0 };
+    if scratch.len() < room {
+        scratch.resize(room, 0.0);
+    }
+    let (others, own) = scratch[..room].split_at_mut(apart);
+    let groups = task.squares.len() / (task.gradient.len() / len).max(1);
+    let new_gradient = || Gradient { softmaxes: vec![0.0; layout.specs.len()], ..Gradient::default() };
+    let mut work = Work {
+        stats: vec![Stats::default(); layout.specs.len()],
+        gradients: (0..if norms { groups } else { 1 }).map(|_| new_gradient()).collect(),
+        polynomials: vec![Polynomial::default(); layout.bases.len()],
+    };
+    for (index, first) in task.gradient.chunks_exact_mut(len).enumerate() {
+        let at = task.first_row + index;
+        let values = &mut task.values[index * terms.len()..(index + 1) * terms.len()];
+        if terms.iter().all(|term| term.row_weight(at) == 0.0) {
+            first.fill(0.0);
+            continue;
+        }
+        let range = at * len..(at + 1) * len;
+        let student = &rows.student[range.clone()];
+        let mean = prepare(layout, rows, at, first, others, &mut work.stats)?;
+        work.gradients.iter_mut().for_each(Gradient::clear);
+        for (number, term) in terms.iter().enumerate().filter(|(_, term)| term.row_weight(at) != 0.0) {
+            let mut row = Row {
+                index: at,
+                student,
+                label: rows.labels.map(|labels| labels[at]),
+                mean,
+                stats: &work.stats,
+                exponentials: Exponentials { layout, first, others, len },
+                gradient: &mut work.gradients[if norms { term.group } else { 0 }],
+                scale: term.scale(at),
+            };
+            values[number] = term.loss.row(&mut row);
+        }
+        let kept = Exponentials { layout, first: &[], others, len };
+        let mut dense = |group: Option<usize>, gradient: &mut [f32]| {
+            let wanted = |term: &Term| group.is_none_or(|group| group == term.group) && term.loss.is_dense();
+            for (number, term) in terms.iter().enumerate() {
+                if wanted(term) && term.row_weight(at) != 0.0 {
+                    let (stats, scale) = (&work.stats, term.scale(at));
+                    let mut row = Dense {
+                        rows,
+                        range: range.clone(),
+                        stats,
+                        exponentials: kept,
+                        gradient: &mut *gradient,
+                        scale,
+                    };
+                    values[number] += term.loss.dense(&mut row);
+                }
+            }
+        };
+        if norms {
+            first.fill(0.0);
+            for (group, square) in task.squares[index * groups..(index + 1) * groups].iter_mut().enumerate() {
+                write::write(kept, student, &work.gradients[group], own, &mut work.polynomials);
+                dense(Some(group), own);
+                *square = rows::sum_of_squares(own);
+                rows::add_row(first, &Polynomial::linear(1.0), own);
+            }
+        } else {
+            write::write(kept, student, &work.gradients[0], first, &mut work.polynomials);
+            dense(None, first);
+        }
+        if let Some(number) = values.iter().position(|value| !value.is_finite()) {
+            for teacher in &rows.teachers {
+                finite(&teacher[range.clone()], at, "teacher.logits", true)?;
+            }
+            if !rows.targets.is_empty() {
+                finite(&rows.targets[range.clone()], at, "labels", false)?;
+            }
+            let message = format!("expected a finite loss, got {} in row {at}", values[number]);
+            return Err(Error::new(Code::NotFinite, terms[number].name, message));
+        }
+        for (value, term) in values.iter_mut().zip(terms) {
+            *value *= term.share * term.part(at);
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,118 @@
+//! What a row's softmaxes share: largest logits, exponentials, sums.
+
+use std::f64::consts::LOG2_E;
+
+use super::Rows;
+use super::layout::Layout;
+use super::row::{Side, Spec, Stats};
+use crate::error::{Code, Error, Result};
+use crate::kernels::cpu::rows;
+
+/// Longest row whose successor is fetched while the row is worked on.
+const AHEAD: usize = 40_000;
+
+/// The largest logits and the exponentials of every softmax; gives the mean of the student's logits.
+pub(super) fn prepare(
+    layout: &Layout,
+    rows: &Rows,
+    at: usize,
+    first: &mut [f32],
+    others: &mut [f32],
+    stats: &mut [Stats],
+) -> Result<f64> {
+    let len = rows.classes;
+    let range = at * len..(at + 1) * len;
+    let student = &rows.student[range.clone()];
+    let (student_max, sum) = rows::max_and_sum(student);
+    if !sum.is_finite() {
+        finite(student, at, "student.logits", false)?;
+    }
+    // The student's rows come first among the bases, and a teacher's sum across needs the student's maximum.
+    for spec in 0..layout.specs.len() {
+        let Spec { side, temperature, standardize, .. } = layout.specs[spec];
+        // The largest logit serves every temperature.
+        let known = layout.specs[..spec].iter().position(|other| other.side == side).map(|other| stats[other].max);
+        let of = &mut stats[spec];
+        *of = Stats { scale: 1.0 / temperature, ..Stats::default() };
+        let logits = match side {
+            Side::Student => student,
+            Side::Teacher(index) => &rows.teachers[index][range.clone()],
+        };
+        of.max = match known {
+            Some(max) => max,
+            None if side == Side::Student => student_max,
+            None => rows::max_and_sum(logits).0,
+        };
+        if of.max == f32::NEG_INFINITY || of.max == f32::INFINITY {
+            finite(logits, at, "teacher.logits", true)?;
+            let message = format!("expected one class that is not masked, got -∞ for all of row {at}");
+            return Err(Error::new(Code::NotFinite, "teacher.logits", message));
+        }
+        if standardize {
+            (of.mean, of.deviation) = spread(logits, of.max);
+            // A constant row has the score 0 everywhere, whatever it is divided by.
+            of.scale = if of.deviation > 0.0 { 1.0 / (temperature * (of.deviation + 1e-7)) } else { 1.0 / temperature };
+        }
+    }
+    for (base, spec) in layout.bases.iter().enumerate() {
+        let Spec { side, temperature, standardize, across, .. } = layout.specs[*spec];
+        let out = match (layout.in_place, base) {
+            (true, 0) => &mut *first,
+            (in_place, base) => &mut others[(base - usize::from(in_place)) * len..][..len],
+        };
+        let (max, scale) = (stats[*spec].max, (stats[*spec].scale * LOG2_E) as f32);
+        let logits = match side {
+            Side::Student => rows.student,
+            Side::Teacher(index) => rows.teachers[index],
+        };
+        let (own, next) = (&logits[range.clone()], ahead(logits, range.end, len));
+        let places = || layout.places.iter().enumerate().filter(|(_, place)| place.base == base);
+        let power = places().map(|(_, place)| place.power).max().unwrap_or(1);
+        let sums = if across {
+            let same = |other: &Spec| {
+                (other.side, other.temperature, other.standardize) == (Side::Student, temperature, standardize)
+            };
+            let student_scale = layout.specs.iter().position(same).map_or(0.0, |own| stats[own].scale * LOG2_E);
+            rows::exponentials_across(own, max, scale, student, student_max, student_scale as f32, out, next)
+        } else {
+            rows::exponentials(own, max, scale, out, next, power)
+        };
+        if let Side::Teacher(index) = side
+            && !sums[0].is_finite()
+        {
+            finite(&rows.teachers[index][range.clone()], at, "teacher.logits", true)?;
+        }
+        for (other, place) in places() {
+            stats[other].sum = match place.power {
+                1 => sums[0],
+                largest if largest == power && !across => sums[1],
+                power => rows::power_sum(out, power),
+            };
+        }
+        stats[*spec].across = if across { sums[1] } else { 0.0 };
+    }
+    Ok(sum / len as f64)
+}
+
+/// The next row, where it fits into the second-level cache beside this one with all its companions.
+fn ahead(all: &[f32], end: usize, len: usize) -> &[f32] {
+    if len <= AHEAD { all.get(end..end + len).unwrap_or(&[]) } else { &[] }
+}
+
+/// Mean and unbiased deviation, without masked classes.
+fn spread(logits: &[f32], max: f32) -> (f64, f64) {
+    let (count, mean, squares) = rows::spread(logits, max);
+    (mean, if count > 1.0 { (squares / (count - 1.0)).sqrt() } else { 0.0 })
+}
+
+/// Names the first number that is not finite, if there is one.
+pub(super) fn finite(logits: &[f32], row: usize, path: &str, masks: bool) -> Result<()> {
+    let bad = |x: &f32| !x.is_finite() && !(masks && *x == f32::NEG_INFINITY);
+    match logits.iter().position(bad) {
+        None => Ok(()),
+        Some(class) => {
+            let message = format!("expected finite numbers, got {} in row {row}, class {class}", logits[class]);
+            Err(Error::new(Code::NotFinite, path, message))
+        }
+    }
+}
