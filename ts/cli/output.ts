@@ -75,6 +75,13 @@ export class Output {
     this.stderr.write(`${text}\n`)
   }
 
+  /** What a person must know in the end, `--quiet` or not. */
+  last(text: string): void {
+    if (this.json) return
+    this.beforeNote()
+    this.stderr.write(`${text}\n`)
+  }
+
   /** What must be seen, whatever the flags. */
   warning(path: string, message: string, name: string): void {
     this.beforeNote()
