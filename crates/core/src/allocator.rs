@@ -294,7 +294,7 @@ mod tests {
     }
 
     #[test]
-    fn a_freed_block_comes_back_aligned_and_zeroed_where_zeros_are_asked_for() {
+    fn a_freed_block_comes_back_aligned_and_zeroed_until_it_is_trimmed() {
         // A size that nothing else in the tests asks for.
         let size = (37 << 20) + 12_345;
         let mut first = vec![7u8; size];
@@ -304,6 +304,11 @@ mod tests {
         let second = vec![0u8; size];
         assert!(std::ptr::eq(second.as_ptr(), address), "the block was not reused");
         assert!(second.iter().all(|byte| *byte == 0));
+        assert!(live_bytes() >= size && peak_bytes() >= size && calls() > 0);
+        drop(second);
+        assert!(cached_bytes() >= size);
+        trim();
+        assert!(LISTS[class_of(&layout(size)).unwrap()].take().is_none());
     }
 
     #[test]

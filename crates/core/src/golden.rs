@@ -100,8 +100,9 @@ pub fn compare(what: &str, got: &[f64], expected: &[f64], tolerance: f64) -> Res
         return Err(Error::data(what, format!("expected {} numbers, got {}", expected.len(), got.len())));
     }
     let distance = |i: usize| if got[i] == expected[i] { 0.0 } else { (got[i] - expected[i]).abs() };
-    // Written so that a NaN is never near.
-    match (0..got.len()).filter(|i| !(distance(*i) <= tolerance)).max_by(|a, b| distance(*a).total_cmp(&distance(*b))) {
+    // A NaN is at no distance that is near.
+    let near = |i: usize| distance(i) <= tolerance;
+    match (0..got.len()).filter(|i| !near(*i)).max_by(|a, b| distance(*a).total_cmp(&distance(*b))) {
         None => Ok(()),
         Some(worst) => {
             let message = format!("expected {} ± {tolerance:.1e} at {worst}, got {}", expected[worst], got[worst]);

@@ -8,7 +8,7 @@ use super::math;
 use crate::ops::activation::Activation;
 
 const ROOT_HALF: f32 = std::f32::consts::FRAC_1_SQRT_2;
-const BELL: f32 = 0.398_942_28; // 1 / √(2π)
+const BELL: f32 = 0.398_942_3; // 1 / √(2π)
 const TANH_SCALE: f32 = 0.797_884_6; // √(2/π)
 const TANH_CUBE: f32 = 0.044_715;
 

@@ -49,7 +49,7 @@ pub fn tanh<L: Lanes>(x: f32) -> f32 {
     let a = x.abs();
     let big = 1.0 - 2.0 / (exp::<L>(a + a) + 1.0);
     let z = x * x;
-    let p = L::mul_add(-5.704_988_7e-3, z, 2.063_908_9e-2);
+    let p = L::mul_add(-5.704_988_7e-3, z, 2.063_909e-2);
     let p = L::mul_add(p, z, -5.373_971_5e-2);
     let p = L::mul_add(p, z, 1.333_144_2e-1);
     let p = L::mul_add(p, z, -3.333_328e-1);
