@@ -47,7 +47,7 @@ pub(crate) fn max_pool2d(tape: &mut Tape, x: &Value, options: &Pool2d) -> Result
         });
     }
     let (y, winners) = plan.largest(x.tensor())?;
-    tape.record("maxPool2d", &[x], y, move |up, gradients| gradients.add(&input, plan.to_winners(&up, &winners)?))
+    tape.record("maxPool2d", &[x], y, move |up, gradients| gradients.add(&input, plan.winners_gradient(&up, &winners)?))
 }
 
 pub(crate) fn avg_pool2d(tape: &mut Tape, x: &Value, options: &Pool2d) -> Result<Value> {
@@ -62,7 +62,7 @@ pub(crate) fn avg_pool2d(tape: &mut Tape, x: &Value, options: &Pool2d) -> Result
         });
     }
     let y = plan.mean(x.tensor())?;
-    tape.record("avgPool2d", &[x], y, move |up, gradients| gradients.add(&input, plan.to_all(&up)?))
+    tape.record("avgPool2d", &[x], y, move |up, gradients| gradients.add(&input, plan.mean_gradient(&up)?))
 }
 
 /// The mean of each channel: `[images, channels, …] → [images, channels]`.
@@ -165,7 +165,7 @@ impl Plan {
         best.ok_or_else(|| Error::internal("a pool without taps"))
     }
 
-    fn to_winners(&self, up: &Tensor, winners: &Tensor) -> Result<Tensor> {
+    fn winners_gradient(&self, up: &Tensor, winners: &Tensor) -> Result<Tensor> {
         let none = up.zeros_like().ok_or_internal()?;
         self.scatter(|tap| winners.eq(tap as u32).and_then(|won| won.where_cond(up, &none)).ok_or_internal())
     }
@@ -183,7 +183,7 @@ impl Plan {
         sum.ok_or_else(|| Error::internal("a pool without taps"))?.affine(self.share(), 0.0).ok_or_internal()
     }
 
-    fn to_all(&self, up: &Tensor) -> Result<Tensor> {
+    fn mean_gradient(&self, up: &Tensor) -> Result<Tensor> {
         let share = up.affine(self.share(), 0.0).ok_or_internal()?;
         self.scatter(|_| Ok(share.clone()))
     }

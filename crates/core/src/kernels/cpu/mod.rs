@@ -15,6 +15,7 @@ pub mod pack;
 pub(crate) mod pointwise;
 pub(crate) mod pool2d;
 pub(crate) mod rows;
+pub(crate) mod scratch;
 pub(crate) mod sums;
 pub mod team;
 pub mod tile;

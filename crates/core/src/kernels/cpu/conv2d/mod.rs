@@ -4,40 +4,24 @@
 //! gradient with the weights turned round; with a stride it falls into one correlation for each remainder of
 //! row and column. The weights' gradients are summed over fixed blocks of images, and the blocks in order, so
 //! the bits do not depend on threads.
+//!
+//! `field` lays images out, `shape` knows the geometry, `tiles` has the two inner loops.
 
 mod field;
+mod shape;
 mod tiles;
 
-use std::cell::RefCell;
-
 use self::field::{Field, LANES};
+use self::shape::Class;
+pub(crate) use self::shape::Shape;
 use self::tiles::{Block, Correlation, Cut, Pairing};
+use super::scratch::with_scratch;
 use super::sums::add_in_order;
 use crate::pool;
 use crate::tensor::uninit;
 
-/// Multiply-adds that are worth a task of their own.
-const TASK: usize = 1 << 18;
-/// Blocks of images whose weight gradients are summed apart.
-const BLOCKS: usize = 16;
 /// Numbers of laid-out images that are looked at together: half of a second-level cache.
 const TOGETHER: usize = 1 << 17;
-/// Registers of pixels that a block of images must have, to be worth adding up the lanes of its sums.
-const REGISTERS: usize = 256;
-
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Shape {
-    pub images: usize,
-    pub channels: usize,
-    pub size: [usize; 2],
-    pub outputs: usize,
-    pub kernel: [usize; 2],
-    pub stride: [usize; 2],
-    pub padding: [usize; 2],
-    pub dilation: [usize; 2],
-    pub groups: usize,
-    pub grid: [usize; 2],
-}
 
 /// What the caller wants of a backward pass.
 #[derive(Clone, Copy, Debug)]
@@ -53,160 +37,6 @@ pub(crate) struct Gradients {
     pub input: Vec<f32>,
     pub weight: Vec<f32>,
     pub bias: Vec<f32>,
-}
-
-impl Shape {
-    fn image(&self) -> usize {
-        self.channels * self.size[0] * self.size[1]
-    }
-
-    fn output(&self) -> usize {
-        self.outputs * self.grid[0] * self.grid[1]
-    }
-
-    fn taps(&self) -> usize {
-        self.kernel[0] * self.kernel[1]
-    }
-
-    /// Channels and outputs of one group.
-    fn group(&self) -> (usize, usize) {
-        (self.channels / self.groups, self.outputs / self.groups)
-    }
-
-    /// Images of a forward task.
-    fn per_task(&self) -> usize {
-        let work = self.output() * self.group().0 * self.taps();
-        (TASK / work.max(1)).max(self.images.div_ceil(64)).clamp(1, self.images.max(1))
-    }
-
-    /// Images of a backward task, whose weight gradients are summed apart.
-    fn per_block(&self) -> usize {
-        let registers = self.grid[0] * self.grid[1].div_ceil(LANES);
-        let worth = REGISTERS.div_ceil(registers).min(self.images.div_ceil(4));
-        self.images.div_ceil(BLOCKS).max(self.per_task()).max(worth)
-    }
-
-    /// How far beyond its own place the last tap looks, in input rows and columns.
-    fn reach(&self) -> [usize; 2] {
-        [0, 1].map(|axis| (self.kernel[axis] - 1) * self.dilation[axis])
-    }
-
-    /// The same from the input back to the output, in output rows and columns.
-    fn look_back(&self) -> [usize; 2] {
-        [0, 1].map(|axis| self.reach()[axis] / self.stride[axis])
-    }
-
-    /// Output rows and columns that lie before the first input row and column even for the last tap: not laid out.
-    fn unseen(&self) -> [usize; 2] {
-        [0, 1].map(|axis| (self.padding[axis] / self.stride[axis]).min(self.look_back()[axis]))
-    }
-
-    /// The pitch of both fields where images are computed as one long row; `None` where that gains little.
-    fn long_pitch(&self) -> Option<usize> {
-        let reach = self.reach()[1];
-        let right = self.padding[1].saturating_sub(reach);
-        let pitch = (self.grid[1] + reach).max(self.size[1] + reach + right);
-        let long = ((self.grid[0] - 1) * pitch + self.grid[1]).div_ceil(LANES);
-        let rows = self.grid[0] * self.grid[1].div_ceil(LANES);
-        (self.stride == [1, 1] && 5 * long <= 4 * rows).then_some(pitch)
-    }
-
-    /// The input, as the taps of the output see it.
-    fn input_field(&self) -> Field {
-        let rows = (self.grid[0] - 1) * self.stride[0] + self.reach()[0] + 1;
-        let pitch = self.grid[1].next_multiple_of(LANES) + self.reach()[1] / self.stride[1];
-        Field {
-            channels: self.channels,
-            size: self.size,
-            before: self.padding,
-            rows,
-            phases: self.stride[1],
-            pitch: self.long_pitch().unwrap_or(pitch),
-        }
-    }
-
-    fn input_taps(&self, field: &Field) -> Vec<usize> {
-        (0..self.taps())
-            .map(|tap| {
-                let (i, j) = (tap / self.kernel[1], tap % self.kernel[1]);
-                let column = j * self.dilation[1];
-                i * self.dilation[0] * field.row() + column % field.phases * field.pitch + column / field.phases
-            })
-            .collect()
-    }
-
-    /// The output's gradient, as the taps of the input see it.
-    fn output_field(&self) -> Field {
-        let (look_back, unseen) = (self.look_back(), self.unseen());
-        let before = [0, 1].map(|axis| look_back[axis] - unseen[axis]);
-        let seen = [0, 1].map(|axis| (self.size[axis] + self.padding[axis] - 1) / self.stride[axis] + 1);
-        let rows = look_back[0] + seen[0].max(self.grid[0]) - unseen[0];
-        let start = self.padding[1].div_ceil(self.stride[1]) - unseen[1];
-        let count = self.size[1].div_ceil(self.stride[1]);
-        let pitch = (start + count.next_multiple_of(LANES) + look_back[1])
-            .max(before[1] + self.grid[1].next_multiple_of(LANES));
-        Field {
-            channels: self.outputs,
-            size: self.grid,
-            before,
-            rows,
-            phases: 1,
-            pitch: self.long_pitch().unwrap_or(pitch),
-        }
-    }
-
-    /// The output's gradient in whole registers, for the pairs: rows that begin at cache lines, nothing around them.
-    fn pair_field(&self) -> Field {
-        let pitch = self.grid[1].next_multiple_of(LANES);
-        Field { channels: self.outputs, size: self.grid, before: [0, 0], rows: self.grid[0], phases: 1, pitch }
-    }
-
-    fn classes(&self, field: &Field) -> Vec<Class> {
-        let mut classes = Vec::new();
-        for a in 0..self.stride[0] {
-            for b in 0..self.stride[1] {
-                classes.push(Class::new(self, field, [a, b]));
-            }
-        }
-        classes
-    }
-}
-
-/// Input rows and columns of one remainder modulo the stride, and the taps that reach them.
-struct Class {
-    /// Which taps of the kernel, and what they add to an offset in the output's field.
-    taps: Vec<usize>,
-    offsets: Vec<usize>,
-    /// How many input rows and columns.
-    count: [usize; 2],
-    /// The first of them in the input, and where its own output row and column lie in the field.
-    first: [usize; 2],
-    start: usize,
-}
-
-impl Class {
-    fn new(shape: &Shape, field: &Field, remainder: [usize; 2]) -> Class {
-        let (look_back, unseen) = (shape.look_back(), shape.unseen());
-        let (mut count, mut first, mut at) = ([0; 2], [0; 2], [0; 2]);
-        for axis in 0..2 {
-            let (stride, padding) = (shape.stride[axis], shape.padding[axis]);
-            // The first padded index ≥ padding with this remainder.
-            let padded = padding + (remainder[axis] + stride - padding % stride) % stride;
-            first[axis] = padded - padding;
-            count[axis] = shape.size[axis].saturating_sub(first[axis]).div_ceil(stride);
-            at[axis] = padded / stride - unseen[axis];
-        }
-        let (mut taps, mut offsets) = (Vec::new(), Vec::new());
-        for tap in 0..shape.taps() {
-            let reach = [tap / shape.kernel[1] * shape.dilation[0], tap % shape.kernel[1] * shape.dilation[1]];
-            if (0..2).all(|axis| reach[axis] % shape.stride[axis] == remainder[axis]) {
-                let back = [0, 1].map(|axis| look_back[axis] - reach[axis] / shape.stride[axis]);
-                taps.push(tap);
-                offsets.push(back[0] * field.row() + back[1]);
-            }
-        }
-        Class { taps, offsets, count, first, start: at[0] * field.row() + at[1] }
-    }
 }
 
 /// Weights in the order in which the tiles read them, for one group after the other.
@@ -436,25 +266,4 @@ fn input_gradient(
         };
         tiles::correlate(&job, g, dx, long);
     }
-}
-
-/// Runs `work` with buffers that this thread keeps; what is in them is unspecified.
-fn with_scratch<R, const N: usize>(lengths: [usize; N], work: impl FnOnce([&mut [f32]; N]) -> R) -> R {
-    thread_local! {
-        static SCRATCH: RefCell<Vec<Vec<f32>>> = const { RefCell::new(Vec::new()) };
-    }
-    // Taken out while it is used: a task that runs inside another finds it empty, not locked.
-    let mut scratch = SCRATCH.take();
-    scratch.resize_with(scratch.len().max(N), Vec::new);
-    let mut buffers = scratch.iter_mut().zip(lengths).map(|(buffer, length)| {
-        if buffer.len() < length + LANES {
-            *buffer = uninit(length + LANES);
-        }
-        // Rows begin at cache lines.
-        let skip = buffer.as_ptr().align_offset(64).min(LANES);
-        &mut buffer[skip..skip + length]
-    });
-    let result = work(std::array::from_fn(|_| buffers.next().unwrap_or_default()));
-    SCRATCH.set(scratch);
-    result
 }
