@@ -88,7 +88,8 @@ export const rows = [
     title: 'call overhead',
     program: node('call-overhead.mjs'),
     values: {
-      syncCallNs: { unit: 'ns', floor: 200, title: 'synchronous call' },
+      syncCallNs: { unit: 'ns', floor: 200, title: 'call of a function' },
+      methodCallNs: { unit: 'ns', floor: 200, title: 'call of a method' },
       stepUs: { unit: 'µs', floor: 15, title: 'step above the Rust step' },
     },
     beside: { ours: node('mlp-step.mjs'), core: rust('bench_mlp'), row: '17' },
