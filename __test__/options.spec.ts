@@ -279,7 +279,8 @@ describe.each(['train', 'distill'] as const)('%s', method => {
     const one = await methods[method]({ threads: 1 })
     const student = Model.create(mlp(6), { seed: 4 })
     const losses = method === 'train' ? { crossEntropy: {} } : { crossEntropy: { weight: 0.1 }, kl: { weight: 0.9, temperature: 2 } }
-    const options = { ...base(), student, losses, threads: 3 }
+    // A report a step: after the first one the run, and with it its threads, is still there.
+    const options = { ...base(), student, losses, threads: 3, reportEvery: 1 }
     const run = method === 'train' ? train(options) : distill({ ...options, teacher })
     onTestFinished(() => run.dispose())
     await vi.waitUntil(() => threads() === 0)

@@ -154,6 +154,7 @@ export type Input = number[] | IdsInput
 export interface LossesOptions {
   crossEntropy?: CrossEntropy
   kl?: Kl
+  reverseKl?: ReverseKl
   binaryCrossEntropy?: BinaryCrossEntropy
   binaryKl?: BinaryKl
   mse?: Mse
@@ -192,6 +193,19 @@ export interface Kl {
    * Compares the z-scores of each row instead of its logits. Default false.
    */
   standardize?: boolean
+}
+/**
+ * Reverse Kullback–Leibler divergence KL(student ‖ teacher) between softened logits, times temperature².
+ */
+export interface ReverseKl {
+  /**
+   * What the loss is multiplied by in the total; 0 or more. Default 1.
+   */
+  weight?: Scheduled
+  /**
+   * What both sides' logits are divided by before the softmax; above 0. Default 1.
+   */
+  temperature?: Scheduled
 }
 /**
  * Cross-entropy between several labels a row and the student, each class a coin of its own.
