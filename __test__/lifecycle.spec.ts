@@ -3,7 +3,7 @@ import { getEventListeners } from 'node:events'
 import { existsSync } from 'node:fs'
 import { setTimeout as later } from 'node:timers/promises'
 import { expect, onTestFinished, test } from 'vitest'
-import { distill, memory, Model, Teacher, train, type TrainOptions } from '../ts/index.js'
+import { distill, memory, Model, Teacher, train, type StepReport, type TrainOptions } from '../ts/index.js'
 import { child, clusterColumns, clusters, failure, folder, mlp, weights } from './support.js'
 import { Dataset } from '../ts/dataset.js'
 
@@ -237,3 +237,14 @@ test("libuv's pool stays free while eight jobs train", async () => {
   const { idle, busy }: Record<string, { stat: number }> = await said(child('loop.mjs', ['8', '3']))
   expect(busy!.stat).toBeLessThan(50 + 10 * idle!.stat)
 }, 60_000)
+
+test('leaving a run does not wait for the next report', async () => {
+  const run = train(long({ reportEvery: 1_000_000_000 }))
+  const pending = run.next()
+  await new Promise(resolve => setTimeout(resolve, 50))
+  const begun = performance.now()
+  await run.return()
+  expect(performance.now() - begun).toBeLessThan(1000)
+  const { value } = await pending
+  expect((value as StepReport).step).toBeGreaterThan(0)
+})

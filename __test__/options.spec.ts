@@ -286,7 +286,7 @@ describe.each(['train', 'distill'] as const)('%s', method => {
     await vi.waitUntil(() => threads() === 0)
     await run.next()
     // The trainer's own thread is one of them.
-    expect(threads()).toBe(2)
+    await vi.waitUntil(() => threads() === 2)
     await run.finish()
     expect(weights(student)).toEqual(one.weights)
   })

@@ -93,6 +93,7 @@ export class Run implements AsyncGenerator<StepReport, void, undefined> {
 
   /** Stops after a whole step; the student gets the parameters of that step. `break` in a loop calls it. */
   return(): Promise<IteratorResult<StepReport, void>> {
+    this.#job?.hurry()
     return this.#inTurn(async () => {
       const job = this.#job
       if (this.#state === 'running' && job !== undefined) {

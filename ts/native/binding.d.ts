@@ -41,6 +41,8 @@ export declare class NativeJob {
   cancel(): void
   /** The control run's student once the run has ended, where there was one. */
   controlStudent(): NativeModel | null
+  /** What is awaited is answered after the step that the run is in, not after the next `reportEvery`. */
+  hurry(): void
   /** Cancels and lets go of everything; returns at once. */
   dispose(): void
 }

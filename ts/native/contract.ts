@@ -87,6 +87,8 @@ export interface NativeJob {
   push(json: string, buffers: Buffers): Promise<void>
   end(): void
   fail(message: string): void
+  /** What is awaited is answered after the step that the run is in. */
+  hurry(): void
   cancel(): void
   stop(): Promise<void>
   checkpoint(): Promise<string>

@@ -32,6 +32,7 @@ const STACK: usize = 64 << 20;
 /// What other threads may do to a job without waiting for it.
 pub(crate) struct Control {
     cancel: Arc<AtomicBool>,
+    hurry: Arc<AtomicBool>,
     running: AtomicBool,
     inbox: Arc<Inbox>,
 }
@@ -106,7 +107,8 @@ impl NativeJob {
                 options,
             };
             let control = Arc::new(Control {
-                cancel: Arc::new(AtomicBool::new(false)),
+                cancel: Arc::default(),
+                hurry: Arc::default(),
                 running: AtomicBool::new(false),
                 inbox: Arc::default(),
             });
@@ -184,6 +186,12 @@ impl NativeJob {
     pub fn control_student(&self, env: &Env) -> Option<NativeModel> {
         let model = self.control_student.lock().unwrap_or_else(PoisonError::into_inner).clone();
         model.map(|model| NativeModel::of(env, model))
+    }
+
+    /// What is awaited is answered after the step that the run is in, not after the next `reportEvery`.
+    #[napi(catch_unwind)]
+    pub fn hurry(&self) {
+        self.control.hurry.store(true, Ordering::Relaxed);
     }
 
     /// Cancels and lets go of everything; returns at once.
@@ -280,14 +288,16 @@ impl Plan {
             Some(data) => Data::Dataset(data.clone()),
             None => Data::Stream(Box::new(Pushed(control.inbox.clone()))),
         };
-        Run::new(Setup {
+        let mut run = Run::new(Setup {
             student: self.student.get()?,
             teacher,
             data,
             validation: self.validation.clone(),
             options: self.options.clone(),
             cancel: control.cancel.clone(),
-        })
+        })?;
+        run.hurry_when(control.hurry.clone());
+        Ok(run)
     }
 }
 

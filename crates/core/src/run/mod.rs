@@ -50,6 +50,8 @@ pub struct Run {
     validation: Option<Validation>,
     pool: Pool,
     cancel: Arc<AtomicBool>,
+    /// Set by somebody who waits for the run to pause: the next whole step ends with a report.
+    hurry: Arc<AtomicBool>,
     /// Optimizer steps of the whole run, where they are known.
     total: Option<u64>,
     step: u64,
@@ -145,6 +147,7 @@ impl Run {
             validation,
             pool,
             cancel,
+            hurry: Arc::default(),
             total,
             step: 0,
             watch,
@@ -163,6 +166,11 @@ impl Run {
         };
         run.resume()?;
         Ok(run)
+    }
+
+    /// Once this flag is set, `next` reports after the step that it is in.
+    pub fn hurry_when(&mut self, flag: Arc<AtomicBool>) {
+        self.hurry = flag;
     }
 
     /// Optimizer steps done.
@@ -195,7 +203,8 @@ impl Run {
                 return self.finish(if early { "earlyStop" } else { "finished" }, Some((done, validated))).map(Some);
             }
             self.checkpoint_if_due(done.ended_epoch)?;
-            if validated.is_some() || self.step % self.options.report_every == 0 {
+            let hurry = self.hurry.load(Ordering::Relaxed);
+            if validated.is_some() || hurry || self.step % self.options.report_every == 0 {
                 return self.report(&done, validated).map(Some);
             }
         }
