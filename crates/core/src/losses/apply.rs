@@ -149,11 +149,11 @@ impl Losses {
         let mut denominators = vec![0.0; self.losses.len()];
         for batch in batches {
             let rows = rows_of(batch);
-            if let Some(weights) = &batch.row_weights {
-                if let Some(row) = weights.iter().position(|weight| !(weight.is_finite() && *weight >= 0.0)) {
-                    let message = format!("expected a number of 0 or more in row {row}, got {}", weights[row]);
-                    return Err(Error::data("rowWeights", message));
-                }
+            if let Some(weights) = &batch.row_weights
+                && let Some(row) = weights.iter().position(|weight| !(weight.is_finite() && *weight >= 0.0))
+            {
+                let message = format!("expected a number of 0 or more in row {row}, got {}", weights[row]);
+                return Err(Error::data("rowWeights", message));
             }
             for ((_, loss), sum) in self.losses.iter().zip(&mut denominators) {
                 *sum += (0..rows).map(|row| row_weight(loss.as_ref(), batch, row)).sum::<f64>();

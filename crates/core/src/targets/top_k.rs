@@ -33,7 +33,7 @@ pub struct Tail {
 impl TopK {
     /// `ids` and `logits` hold `k` entries a row; a row's ids are different classes.
     pub fn new(classes: usize, k: usize, ids: Vec<u32>, logits: Vec<f32>, tail: Option<Tail>) -> Result<TopK> {
-        if k == 0 || k > classes || ids.len() % k != 0 || ids.len() != logits.len() {
+        if k == 0 || k > classes || !ids.len().is_multiple_of(k) || ids.len() != logits.len() {
             let message = format!(
                 "expected k from 1 to {classes} and k ids and logits a row, got k {k}, {} ids, {} logits",
                 ids.len(),

@@ -85,3 +85,34 @@ impl<'r> Exponentials<'r> {
         (self.base(self.layout.places[softmax].base), 1.0 / stats[softmax].sum)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::losses::sweep::Ask;
+
+    /// Rows of scratch memory that cross-entropy beside kl needs.
+    fn rows_apart(temperature: f64, keep: bool) -> usize {
+        let mut ask = Ask::default();
+        ask.softmax(Side::Student, 1.0);
+        ask.pair(0, temperature, false);
+        Layout::new(ask.specs, keep).apart()
+    }
+
+    #[test]
+    fn a_thread_needs_one_row_where_temperatures_divide_each_other_and_two_where_they_do_not() {
+        for (temperature, rows) in [(1.0, 1), (2.0, 1), (4.0, 1), (8.0, 1), (0.5, 1), (3.3, 2), (9.0, 2)] {
+            assert_eq!(rows_apart(temperature, false), rows, "{temperature}");
+        }
+        assert_eq!(rows_apart(2.0, true), 2);
+    }
+
+    #[test]
+    fn a_loss_that_asks_for_a_softmax_twice_gets_the_same() {
+        let mut ask = Ask::default();
+        let first = ask.softmax(Side::Student, 2.0);
+        assert_eq!(ask.pair(0, 2.0, false).1, first);
+        assert_ne!(ask.softmax(Side::Student, 3.0), first);
+        assert_eq!(ask.specs.len(), 3);
+    }
+}

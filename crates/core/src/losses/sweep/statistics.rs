@@ -107,8 +107,8 @@ fn spread(logits: &[f32], max: f32) -> (f64, f64) {
 
 /// Names the first number that is not finite, if there is one.
 pub(super) fn finite(logits: &[f32], row: usize, path: &str, masks: bool) -> Result<()> {
-    let bad = |x: &f32| !x.is_finite() && !(masks && *x == f32::NEG_INFINITY);
-    match logits.iter().position(bad) {
+    let good = |x: &f32| x.is_finite() || (masks && *x == f32::NEG_INFINITY);
+    match logits.iter().position(|x| !good(x)) {
         None => Ok(()),
         Some(class) => {
             let message = format!("expected finite numbers, got {} in row {row}, class {class}", logits[class]);

@@ -148,3 +148,23 @@ fn equal_logits_have_no_divergence_and_no_gradient() {
         });
     }
 }
+
+#[test]
+fn label_weights_are_row_weights_by_label() {
+    let mut by_label = Case::new(12, 4, 3.0);
+    by_label.row_weights = Some((0..12).map(|row| 1.0 + row as f32 / 8.0).collect());
+    let mut by_row = by_label.clone();
+    let table = [0.5, 0.0, 2.0, 1.0];
+    let weigh = |(weight, label): (&f32, &u32)| weight * table[*label as usize];
+    by_row.row_weights =
+        by_label.row_weights.as_ref().map(|weights| weights.iter().zip(&by_label.labels).map(weigh).collect());
+    let weighted = losses(json!({ "crossEntropy": { "labelWeights": table } }));
+    let plain = losses(json!({ "crossEntropy": {} }));
+    for precision in [Precision::F64, Precision::F32] {
+        let ((value, gradient), (expected, slopes)) =
+            (by_label.run(&weighted, precision), by_row.run(&plain, precision));
+        assert_near("value", &[value], &[expected], 1e-6);
+        assert_near("gradient", &gradient, &slopes, 1e-6);
+        assert!((value - by_label.run(&plain, precision).0).abs() > 1e-3);
+    }
+}
