@@ -1,6 +1,7 @@
 //! Twenty steps of distillation from PyTorch's weights on PyTorch's batches: the losses, their terms and the weights
 //! in the end are PyTorch's, for weight decay on all parameters and on matrices alone.
 //! The files and the script that made them: `__test__/golden/trajectory.py`.
+#![allow(clippy::unwrap_used, clippy::expect_used)] // helpers of tests too
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

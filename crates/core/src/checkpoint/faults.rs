@@ -2,6 +2,7 @@
 //!
 //! Source: SQLite, "How SQLite Is Tested", sections 3.1 and 3.2 (the n-th operation fails, for every n). Where we
 //! differ: nowhere.
+#![allow(clippy::unwrap_used, clippy::expect_used)] // helpers of tests too
 
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
