@@ -159,7 +159,9 @@ export function packInputs(columns: unknown, meaning: Meaning): Packed {
 
 function inputsOf(inputs: unknown, meaning: Meaning, buffers: Buffers): ColumnsJson['inputs'] {
   const path = 'inputs'
-  if (inputs === undefined) return refuse(path, 'a typed array, an array of rows, or { values, offsets }', inputs)
+  if (typeof inputs !== 'object' || inputs === null) {
+    return refuse(path, 'a typed array, an array of rows, or { values, offsets }', inputs)
+  }
   const kind = kindOfArray(inputs)
   if (kind === 'Uint8Array' || kind === 'Uint8ClampedArray') {
     if (meaning.ids === undefined) {
