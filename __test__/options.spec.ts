@@ -202,6 +202,13 @@ const cases: Record<string, Case> = {
       expect(b.error!.code).toBe('ERR_LIMBECK_PROOF_FAILED')
     },
   },
+  cacheTeacher: {
+    with: () => ({ cacheTeacher: false }),
+    check: (a, b) => {
+      expect(b.last.summary!.teacherRows).toBe(2 * a.last.summary!.teacherRows)
+      expect(b.weights).toEqual(a.weights)
+    },
+  },
   checkpoint: {
     with: () => ({ checkpoint: { folder: folder(), every: 2, keep: 1 } }),
     check: (a, b) => {

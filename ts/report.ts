@@ -67,6 +67,8 @@ export interface RunSummary {
   best?: { step: number; metric: string; value: number }
   /** The teacher on the validation rows, where there are some. */
   teacher?: Evaluation
+  /** Training rows that the teacher was asked about in this process. */
+  teacherRows: number
   /** The student was saved, read again, and gave the same outputs. */
   reloaded: boolean
   findings: Finding[]

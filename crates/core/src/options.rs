@@ -81,6 +81,10 @@ pub struct TrainOptions {
     /// both. Doubles the student's cost.
     #[serde(default)]
     pub control: bool,
+    /// Whether the teacher is asked once about each row, before the first step, where nothing is augmented and rows come
+    /// more than once. Otherwise it is asked at every step.
+    #[serde(default = "yes")]
+    pub cache_teacher: bool,
     /// What happens when a proof finds something: `warn` puts it in the report, `strict` ends the run with
     /// `ERR_LIMBECK_PROOF_FAILED`, `off` looks for nothing.
     #[serde(default)]

@@ -221,3 +221,25 @@ fn a_model_file_gives_the_same_outputs() {
     assert_eq!(evaluate(&teacher, &test, None).unwrap(), evaluate(&again, &test, None).unwrap());
     assert_eq!(again.provenance["method"], "train");
 }
+
+#[test]
+fn asking_the_teacher_once_changes_no_bit_and_is_left_out_where_rows_are_augmented_or_met_once() {
+    let (train, test) = parts();
+    let teacher = trained_teacher(&train, &test);
+    let done = |change: serde_json::Value| {
+        let mut options = kd();
+        for (key, value) in change.as_object().unwrap() {
+            options[key] = value.clone();
+        }
+        let student = model(json!({ "mlp": { "sizes": [8, 4, 3] } }), 5);
+        let mut run = Run::new(setup(student, Some(teacher.clone()), &train, &test, options)).unwrap();
+        let rows = drain(&mut run).unwrap().last().unwrap().summary.as_ref().unwrap().teacher_rows;
+        (run.student().unwrap().parameters.get("head.weight").unwrap(), rows)
+    };
+    let rows = train.rows() as u64;
+    let (once, always) = (done(json!({})), done(json!({ "cacheTeacher": false })));
+    assert_eq!(once.0, always.0);
+    assert_eq!((once.1, always.1), (rows, 3 * rows));
+    assert_eq!(done(json!({ "epochs": 1 })).1, rows);
+    assert_eq!(done(json!({ "epochs": 2, "maxMemoryBytes": 40_000 })).1, 2 * rows);
+}

@@ -17,6 +17,16 @@ pub enum Data {
     Stream(Box<dyn Stream>),
 }
 
+impl Data {
+    /// Optimizer steps of one epoch; unknown for a stream.
+    pub(crate) fn steps_per_epoch(&self, options: &BatchOptions, accumulate: usize) -> Result<Option<u64>> {
+        match self {
+            Data::Dataset(dataset) => Ok(Some(options.count(dataset.rows())?.div_ceil(accumulate) as u64)),
+            Data::Stream(_) => Ok(None),
+        }
+    }
+}
+
 pub(crate) struct Feed {
     source: Source,
     accumulate: usize,
@@ -43,16 +53,6 @@ impl Feed {
             Data::Stream(stream) => Source::Stream(stream, options),
         };
         Feed { source, accumulate, epoch: 0, used: 0 }
-    }
-
-    /// Optimizer steps of one epoch; unknown for a stream.
-    pub fn steps_per_epoch(&self) -> Result<Option<u64>> {
-        match &self.source {
-            Source::Dataset { dataset, options, .. } => {
-                Ok(Some(options.count(dataset.rows())?.div_ceil(self.accumulate) as u64))
-            }
-            Source::Stream(..) => Ok(None),
-        }
     }
 
     /// Of the data set; none for a stream.

@@ -1,6 +1,7 @@
 //! A run: many steps of one learner over epochs, with validation, early stop, best parameters, a control run
 //! beside it, checkpoints, proofs, and reports that are pulled.
 
+mod answers;
 mod control;
 mod feed;
 mod preflight;
@@ -46,6 +47,10 @@ pub struct Run {
     /// The same student from the same start, without teacher.
     control: Option<Learner>,
     teacher: Option<Teacher>,
+    /// Whom the steps ask: the teacher, or its answers beside the data.
+    asked: Option<Teacher>,
+    /// Training rows that the teacher was asked about.
+    teacher_rows: u64,
     feed: Feed,
     validation: Option<Validation>,
     pool: Pool,
@@ -101,8 +106,7 @@ impl Run {
             Data::Dataset(dataset) => dataset.label_kind(),
             Data::Stream(_) => LabelKind::Single,
         };
-        let feed = Feed::new(data, batches, options.accumulate);
-        let total = match (options.steps, feed.steps_per_epoch()?) {
+        let total = match (options.steps, data.steps_per_epoch(&batches, options.accumulate)?) {
             (Some(steps), _) => Some(steps),
             (None, Some(per_epoch)) => Some(per_epoch * options.epochs.unwrap_or(1)),
             (None, None) => None,
@@ -113,6 +117,12 @@ impl Run {
                 "expected the count of steps: this schedule runs over the whole training, and a stream does not say how long it is",
             ));
         }
+        let (data, asked) = answers::asked_once(data, teacher.clone(), &options, total, &pool, &cancel)?;
+        let teacher_rows = match (&data, &teacher, &asked) {
+            (Data::Dataset(dataset), Some(Teacher::Model(_)), Some(Teacher::Column)) => dataset.rows() as u64,
+            _ => 0,
+        };
+        let feed = Feed::new(data, batches, options.accumulate);
         let learner_options = |losses| LearnerOptions {
             losses,
             optimizer: &options.optimizer,
@@ -143,6 +153,8 @@ impl Run {
             learner,
             control,
             teacher,
+            asked,
+            teacher_rows,
             feed,
             validation,
             pool,
@@ -211,7 +223,7 @@ impl Run {
     }
 
     fn one_step(&mut self) -> Result<Option<Done>> {
-        let Run { feed, learner, control, teacher, pool, watch, options, cancel, .. } = self;
+        let Run { feed, learner, control, asked, pool, watch, options, cancel, .. } = self;
         let next_step = self.step + 1;
         let rate = options.schedule.factor(self.step, self.total.unwrap_or(u64::MAX));
         let last = self.total == Some(next_step);
@@ -220,7 +232,7 @@ impl Run {
         let epoch = feed.epoch;
         let step = pool.enter(|| -> Result<_> {
             let Some(group) = feed.next(cancel)? else { return Ok(None) };
-            let numbers = learner.step(&group.batches, teacher.as_ref(), &at, watch)?;
+            let numbers = learner.step(&group.batches, asked.as_ref(), &at, watch)?;
             let control = match control {
                 Some(control) => Some(control.step(&group.batches, None, &at, &mut Watch::off())?),
                 None => None,
@@ -237,6 +249,9 @@ impl Run {
         }
         self.step = next_step;
         self.sums.add(&numbers, control.as_ref());
+        if matches!(self.asked, Some(Teacher::Model(_))) {
+            self.teacher_rows += numbers.rows as u64;
+        }
         let learning_rate = rate * self.options.optimizer.learning_rate();
         let full = self.watch.updated(&numbers, learning_rate);
         if full || (ended_epoch && self.watch.is_open()) {
@@ -332,6 +347,7 @@ impl Run {
             },
             best: self.best.as_ref().map(|(best, _)| best.clone()),
             teacher: self.validation.as_ref().and_then(|validation| validation.teacher.clone()),
+            teacher_rows: self.teacher_rows,
             reloaded,
             findings: self.findings.list.clone(),
         });

@@ -68,6 +68,8 @@ pub struct RunSummary {
     /// The teacher on the validation rows, where there are some.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub teacher: Option<Evaluation>,
+    /// Training rows that the teacher was asked about in this process.
+    pub teacher_rows: u64,
     /// The student was saved, read again, and gave the same outputs.
     pub reloaded: bool,
     pub findings: Vec<Finding>,
