@@ -639,6 +639,11 @@ export interface TrainOptions {
    */
   control?: boolean
   /**
+   * Whether the teacher is asked once about each row, before the first step, where nothing is augmented and rows come
+   * more than once. Otherwise it is asked at every step.
+   */
+  cacheTeacher?: boolean
+  /**
    * What happens when a proof finds something: `warn` puts it in the report, `strict` ends the run with
    * `ERR_LIMBECK_PROOF_FAILED`, `off` looks for nothing.
    */
@@ -1119,6 +1124,7 @@ export const trainOptionKeys: readonly string[] = [
   'metric',
   'reportEvery',
   'control',
+  'cacheTeacher',
   'proofs',
   'checkpoint',
   'threads',
