@@ -3,9 +3,11 @@
 mod common;
 
 use common::{Check, Stream};
+use limbeck_core::allocator;
 use limbeck_core::bench::Mlp;
 use limbeck_core::pool::Pool;
 
+const WARM: usize = 20;
 const BATCH: usize = 128;
 const SIZES: [usize; 4] = [784, 512, 512, 10];
 const NAMES: [&str; 3] = ["layers.0", "layers.1", "head"];
@@ -25,5 +27,13 @@ fn main() -> common::Outcome {
     let (loss, gradients) = pool.enter(|| mlp.check())?;
     let all: Vec<&[f32]> = gradients.values().map(Vec::as_slice).collect();
     let check = Check::of(loss, &all, &gradients["layers.0.weight"]);
-    common::serve(check, common::extra(), || pool.enter(|| mlp.step()).map(drop).map_err(Into::into))
+    drop(gradients);
+    let mut step = || pool.enter(|| mlp.step()).map(drop);
+    (0..WARM).try_for_each(|_| step())?;
+    let (calls, faults) = (allocator::calls(), common::minor_faults());
+    (0..WARM).try_for_each(|_| step())?;
+    let mut extra = common::extra();
+    extra["allocationsPerStep"] = ((allocator::calls() - calls) / WARM).into();
+    extra["faultsPerStep"] = ((common::minor_faults() - faults) as f64 / WARM as f64).into();
+    common::serve(check, extra, || step().map_err(Into::into))
 }

@@ -8,7 +8,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::error::{Candle, Error, Result};
-use crate::tensor::{DType, Tensor};
+use crate::kernels::cpu::activation;
+use crate::pool;
+use crate::tensor::{self, DType, Tensor};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct NodeId(u32);
@@ -205,7 +207,7 @@ impl Gradients {
                 add_in_place(&gradient, &old.tensor)?;
                 Slot { tensor: gradient, owned: true }
             }
-            Some(old) => Slot { tensor: old.tensor.add(&gradient).ok_or_internal()?, owned: true },
+            Some(old) => Slot { tensor: sum(&old.tensor, &gradient)?, owned: true },
         });
         Ok(())
     }
@@ -229,14 +231,39 @@ impl Gradients {
     }
 }
 
+/// Numbers a task.
+const PIECE: usize = 64 << 10;
+
+fn has_kernel(tensor: &Tensor) -> bool {
+    tensor.device().is_cpu() && tensor.dtype() == DType::F32 && tensor.is_contiguous()
+}
+
 pub(crate) fn add_in_place(into: &Tensor, other: &Tensor) -> Result<()> {
-    if into.device().is_cpu() && into.dtype() == DType::F32 && into.is_contiguous() {
+    if has_kernel(into) {
         let other = other.contiguous().ok_or_internal()?;
-        let other = crate::tensor::read::<f32>(&other)?;
-        return crate::tensor::update(into, |into| {
-            into.iter_mut().zip(other.iter()).for_each(|(into, other)| *into += other)
+        let other = tensor::read::<f32>(&other)?;
+        let other: &[f32] = &other;
+        return tensor::update(into, |into| {
+            pool::pieces(into, PIECE, |i, into| activation::add_to(into, &other[i * PIECE..i * PIECE + into.len()]))
         });
     }
     let sum = into.add(other).ok_or_internal()?;
     into.slice_set(&sum, 0, 0).ok_or_internal()
+}
+
+/// The sum in storage of its own. Not candle's, which keeps threads of its own spinning.
+fn sum(a: &Tensor, b: &Tensor) -> Result<Tensor> {
+    if !has_kernel(a) || !has_kernel(b) {
+        return a.add(b).ok_or_internal();
+    }
+    let mut sum = tensor::uninit(a.elem_count());
+    {
+        let (a, b) = (tensor::read::<f32>(a)?, tensor::read::<f32>(b)?);
+        let (a, b): (&[f32], &[f32]) = (&a, &b);
+        pool::pieces(&mut sum, PIECE, |i, sum| {
+            let at = i * PIECE..i * PIECE + sum.len();
+            activation::add(&a[at.clone()], &b[at], sum);
+        });
+    }
+    tensor::from_vec(sum, a.dims())
 }

@@ -240,3 +240,29 @@ fn the_average_follows_its_formula_and_leaves_buffers_alone() {
         assert_eq!(to_f64(&tensor).unwrap()[0], 7.0);
     });
 }
+
+#[test]
+fn state_of_a_parameter_without_gradient_settles_at_zero_and_keeps_nan() {
+    isa::on_each(|isa| {
+        for json in [
+            r#"{"sgd":{"momentum":0.9}}"#,
+            r#"{"sgd":{"momentum":0.9,"nesterov":true}}"#,
+            r#"{"adam":{"beta2":0.9}}"#,
+            r#"{"adamW":{"beta2":0.9,"weightDecay":0}}"#,
+        ] {
+            let ran = |first: f32| {
+                let tensor = from_vec(vec![0.5f32; 20], 20).unwrap();
+                let parameters = parameters(vec![("p".into(), tensor.clone(), true)]);
+                let mut optimizer = Optimizer::new(&options(json), &parameters).unwrap();
+                for step in 0..1000 {
+                    let gradient = from_vec(vec![if step == 0 { first } else { 0.0 }; 20], 20).unwrap();
+                    optimizer.step(&parameters, &BTreeMap::from([("p".to_string(), gradient)]), 1.0).unwrap();
+                }
+                let state = optimizer.export().unwrap().into_iter().filter(|(name, _)| name.ends_with(".p"));
+                state.flat_map(|(_, tensor)| to_f64(&tensor).unwrap()).collect::<Vec<_>>()
+            };
+            assert!(ran(1.0).iter().all(|x| *x == 0.0), "{json} with {}", isa.name());
+            assert!(ran(f32::NAN).iter().all(|x| x.is_nan()), "{json} with {}", isa.name());
+        }
+    });
+}
