@@ -42,6 +42,7 @@ const runs: [name: string, change: object, code: string, path: string, message: 
   ['patience 0', { earlyStop: { patience: 0 }, validation: clusters(9) }, CONFIG, 'earlyStop.patience', /got 0/],
   ['early stop without validation', { earlyStop: { patience: 1 } }, CONFIG, 'validation', /expected validation data/],
   ['a layer that is not there', { freeze: ['tail'] }, CONFIG, 'freeze[0]', /tail/],
+  ['more threads than any machine has', { threads: 2 ** 53 - 1 }, CONFIG, 'threads', /at most 1024/],
   ['a backend that is not there', { backend: 'cuda' }, 'ERR_LIMBECK_BACKEND', 'backend', /use 'cpu' or 'auto'/],
   ['too little memory', { maxMemoryBytes: 10 }, 'ERR_LIMBECK_MEMORY', 'maxMemoryBytes', /at most 10 bytes/],
   ['no student', { student: undefined }, CONFIG, 'student', /expected a Model, got nothing/],

@@ -13,17 +13,30 @@ export type TypedArray =
   | Float32Array
   | Float64Array
 
-const tagOf = Object.getOwnPropertyDescriptor(Object.getPrototypeOf(Uint8Array.prototype), Symbol.toStringTag)!.get!
-const bufferOf = Object.getOwnPropertyDescriptor(Object.getPrototypeOf(Uint8Array.prototype), 'buffer')!.get!
+/** What a typed array is, past all that somebody may have put on it. */
+const intrinsic = (name: string | symbol) =>
+  Object.getOwnPropertyDescriptor(Object.getPrototypeOf(Uint8Array.prototype), name)!.get!
+const [tagOf, bufferOf, offsetOf, lengthOf] = [Symbol.toStringTag, 'buffer', 'byteOffset', 'length'].map(intrinsic)
+const makers = {
+  Int8Array,
+  Uint8Array,
+  Uint8ClampedArray,
+  Int16Array,
+  Uint16Array,
+  Int32Array,
+  Uint32Array,
+  Float32Array,
+  Float64Array,
+} as const
 
 /** What kind of typed array this is, whatever it says of itself; nothing for everything else. */
 export function kindOfArray(value: unknown): string | undefined {
-  return ArrayBuffer.isView(value) ? (tagOf.call(value) as string | undefined) : undefined
+  return ArrayBuffer.isView(value) ? (tagOf!.call(value) as string | undefined) : undefined
 }
 
-/** The typed array, if it lies still: neither detached nor shared nor resizable. */
+/** A view of the same numbers, if they lie still: neither detached nor shared nor resizable. */
 export function still(path: string, value: TypedArray): TypedArray {
-  const buffer = bufferOf.call(value) as ArrayBufferLike & { resizable?: boolean }
+  const buffer = bufferOf!.call(value) as ArrayBufferLike & { resizable?: boolean }
   if (Object.prototype.toString.call(buffer) === '[object SharedArrayBuffer]') {
     throw new LimbeckError('ERR_LIMBECK_INVALID_DATA', path, 'expected memory of its own, got a SharedArrayBuffer; pass a copy')
   }
@@ -36,7 +49,8 @@ export function still(path: string, value: TypedArray): TypedArray {
     const message = 'expected numbers, got a detached buffer: it was transferred to somebody else'
     throw new LimbeckError('ERR_LIMBECK_INVALID_DATA', path, message, { cause })
   }
-  return value
+  const Maker = makers[tagOf!.call(value) as keyof typeof makers] ?? refuseData(path, 'numbers', value)
+  return new Maker(buffer as ArrayBuffer, offsetOf!.call(value) as number, lengthOf!.call(value) as number)
 }
 
 const INTEGERS = ['Int8Array', 'Uint8Array', 'Uint8ClampedArray', 'Int16Array', 'Uint16Array', 'Int32Array', 'Uint32Array']
@@ -55,7 +69,6 @@ export function isFlat(value: unknown): boolean {
 /** A typed array or a plain array of numbers. */
 function numbers(path: string, value: unknown): TypedArray | unknown[] {
   const kind = kindOfArray(value)
-  if (kind === 'BigInt64Array' || kind === 'BigUint64Array') return refuseData(path, 'numbers', value)
   if (kind !== undefined) return still(path, value as TypedArray)
   if (Array.isArray(value)) return list(path, value)
   return refuseData(path, 'a typed array or an array of numbers', value)

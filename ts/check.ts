@@ -25,7 +25,26 @@ export function show(value: unknown): string {
       return 'a function'
     default:
       if (value === null) return 'null'
-      return Array.isArray(value) ? 'an array' : kindOf(value as object)
+      return isArray(value) ? 'an array' : kindOf(value as object)
+  }
+}
+
+/** `Array.isArray`, which throws for a revoked proxy. */
+function isArray(value: unknown): boolean {
+  try {
+    return Array.isArray(value)
+  } catch {
+    return false
+  }
+}
+
+/** Looks at what somebody passed; a trap or a getter of theirs that throws is refused, with what it threw as the cause. */
+export function reading<T>(path: string, look: () => T): T {
+  try {
+    return look()
+  } catch (cause) {
+    if (cause instanceof LimbeckError) throw cause
+    throw new LimbeckError('ERR_LIMBECK_INVALID_CONFIG', path, 'expected a value that can be read, got one that throws', { cause })
   }
 }
 
@@ -55,18 +74,14 @@ export function below(path: string, key: string): string {
 
 /** The own properties of a plain object, each read once; a key that is not in `keys` is refused by name. */
 export function plain(path: string, value: unknown, keys?: readonly string[]): Plain {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) refuse(path, 'an object', value)
+  if (typeof value !== 'object' || value === null) return refuse(path, 'an object', value)
   const own: Plain = Object.create(null) as Plain
-  try {
+  reading(path, () => {
+    if (Array.isArray(value)) refuse(path, 'an object', value)
     const prototype: unknown = Object.getPrototypeOf(value)
     if (prototype !== null && Object.getPrototypeOf(prototype) !== null) refuse(path, 'a plain object', value)
     for (const key of Object.keys(value)) own[key] = (value as Plain)[key]
-  } catch (cause) {
-    if (cause instanceof LimbeckError) throw cause
-    throw new LimbeckError('ERR_LIMBECK_INVALID_CONFIG', path, 'expected an object that can be read, got one that throws', {
-      cause,
-    })
-  }
+  })
   if (keys !== undefined) {
     const unknown = Object.keys(own).find(key => !keys.includes(key))
     if (unknown !== undefined) {
@@ -95,7 +110,7 @@ export function tree(path: string, value: unknown, depth = 0): unknown {
       return Number.isFinite(value) ? value : refuse(path, 'a finite number', value)
     case 'object':
       if (value === null) return refuse(path, 'a value', value)
-      if (Array.isArray(value)) return list(path, value).map((entry, index) => tree(`${path}.${index}`, entry, depth + 1))
+      if (isArray(value)) return list(path, value).map((entry, index) => tree(`${path}.${index}`, entry, depth + 1))
       break
     default:
       return refuse(path, 'a plain value', value)
@@ -110,14 +125,10 @@ export function tree(path: string, value: unknown, depth = 0): unknown {
 
 /** The entries of an array, each read once. */
 export function list(path: string, value: unknown): unknown[] {
-  if (!Array.isArray(value)) return refuse(path, 'an array', value)
-  try {
+  return reading(path, () => {
+    if (!Array.isArray(value)) return refuse(path, 'an array', value)
     return Array.from({ length: value.length }, (_, index) => (value as unknown[])[index])
-  } catch (cause) {
-    throw new LimbeckError('ERR_LIMBECK_INVALID_CONFIG', path, 'expected an array that can be read, got one that throws', {
-      cause,
-    })
-  }
+  })
 }
 
 /** A whole number of at least `least`, at most 2⁵³ − 1. */

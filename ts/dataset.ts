@@ -1,6 +1,6 @@
 /** Rows held natively: made once from typed arrays, split and selected without a copy. */
 import { naturals } from './arrays.js'
-import { boolean, list, number, plain, refuse, whole } from './check.js'
+import { boolean, list, number, plain, reading, refuse, whole } from './check.js'
 import {
   columnPath,
   meaningOf,
@@ -58,7 +58,7 @@ export class Dataset {
 
   /** Copies the columns; what happens to the arrays afterwards changes nothing. */
   static from(columns: Columns, options: ColumnOptions = {}): Dataset {
-    const { json, buffers } = packColumns(columns, meaningOf(options))
+    const { json, buffers } = reading('columns', () => packColumns(columns, meaningOf(options)))
     return new Dataset(calling(() => native().NativeDataset.create(json, buffers), columnPath))
   }
 
@@ -67,7 +67,7 @@ export class Dataset {
    * iterable of columns, or a function that makes one, which can be read again in each epoch.
    */
   static stream(source: BatchSource, options: ColumnOptions = {}): BatchStream {
-    return new BatchStream(source, meaningOf(options))
+    return reading('data', () => new BatchStream(source, meaningOf(options)))
   }
 
   /** Parts of these sizes, at random: fractions that sum up to at most 1. Nothing is copied. */
@@ -84,13 +84,13 @@ export class Dataset {
 
   /** The rows at these positions, in this order, each at most once. Nothing is copied. */
   select(positions: Numbers): Dataset {
-    const rows = naturals('indices', positions)
+    const rows = reading('indices', () => naturals('indices', positions))
     return new Dataset(calling(() => this.#handle().select(rows)))
   }
 
   /** The same rows with a teacher's answers beside them: each is found by the id of its row. */
   withTeacherLogits(answers: Numbers | readonly Numbers[] | TeacherLogits): Dataset {
-    const { logits, classes, ids } = teacherLogitsOf('teacherLogits', answers, this.rows)
+    const { logits, classes, ids } = reading('teacherLogits', () => teacherLogitsOf('teacherLogits', answers, this.rows))
     return new Dataset(calling(() => this.#handle().withTeacher(JSON.stringify({ classes }), logits, ids)))
   }
 

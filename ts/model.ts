@@ -1,5 +1,5 @@
 /** A network with its parameters, held natively: made, trained, asked, kept in a file. */
-import { json, list, plain, refuse, signalOf, text, texts, whole } from './check.js'
+import { json, list, plain, reading, refuse, signalOf, text, texts, whole } from './check.js'
 import { packInputs, type Inputs, type Meaning } from './columns.js'
 import { Dataset, datasetOf, type Normalization } from './dataset.js'
 import { orAbort } from './abort.js'
@@ -133,7 +133,7 @@ export class Model {
   async predict(columns: { inputs: Inputs }, options: { signal?: AbortSignal } = {}): Promise<Prediction> {
     const { signal } = plain('options', options, ['signal'])
     const description = this.#describe()
-    const { json, buffers } = packInputs(columns, meaningFor(description))
+    const { json, buffers } = reading('inputs', () => packInputs(columns, meaningFor(description)))
     const made = await orAbort(signalOf('signal', signal), () => awaiting(() => this.#handle().predict(json, buffers)))
     return prediction(made, description)
   }
@@ -141,7 +141,7 @@ export class Model {
   /** The same at once, for few rows: refused where it would hold up the event loop. */
   predictSync(columns: { inputs: Inputs }): Prediction {
     const description = this.#describe()
-    const { json, buffers } = packInputs(columns, meaningFor(description))
+    const { json, buffers } = reading('inputs', () => packInputs(columns, meaningFor(description)))
     return prediction(calling(() => this.#handle().predictSync(json, buffers)), description)
   }
 

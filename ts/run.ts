@@ -3,7 +3,7 @@
  * that is left stops after a whole step.
  */
 import { withAbort } from './abort.js'
-import { json, plain, refuse, signalOf, text, whole, type Plain } from './check.js'
+import { json, plain, reading, refuse, signalOf, text, whole, type Plain } from './check.js'
 import { datasetOf, type Dataset } from './dataset.js'
 import { awaiting, calling, LimbeckError } from './errors.js'
 import { meaningFor, modelFrom, modelOf, type Model } from './model.js'
@@ -68,7 +68,7 @@ export class Run implements AsyncGenerator<StepReport, void, undefined> {
   /** @internal */
   constructor(method: 'train' | 'distill', options: unknown) {
     try {
-      this.#setup = setup(method, options)
+      this.#setup = reading('', () => setup(method, options))
     } catch (wrong) {
       this.#setup = { wrong }
     }

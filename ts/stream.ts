@@ -1,6 +1,6 @@
 /** Batches from an async iterable: pulled two ahead of the trainer, never more. */
 import { setTimeout as later } from 'node:timers/promises'
-import { refuse } from './check.js'
+import { reading, refuse } from './check.js'
 import { columnPath, packColumns, type Columns, type Meaning } from './columns.js'
 import { awaiting, LimbeckError } from './errors.js'
 import type { NativeJob } from './native/contract.js'
@@ -104,7 +104,7 @@ export class Pump {
 
 function packed(batch: unknown, meaning: Meaning, count: number) {
   try {
-    return packColumns(batch, meaning)
+    return reading('columns', () => packColumns(batch, meaning))
   } catch (error) {
     if (!(error instanceof LimbeckError)) throw error
     const message = error.path === '' ? error.message : error.message.slice(error.path.length + 2)

@@ -1,7 +1,7 @@
 /** Teachers that are no models here: a function that answers, such as a call of somebody's HTTP API. */
 import { orAbort } from './abort.js'
 import { floats, isFlat, matrix, rowsIn } from './arrays.js'
-import { plain, refuse, whole } from './check.js'
+import { plain, reading, refuse, whole } from './check.js'
 import type { Numbers } from './columns.js'
 import { calling, LimbeckError } from './errors.js'
 import type { NativeDataset } from './native/contract.js'
@@ -70,7 +70,7 @@ export class Teacher {
       const batch = asked(data, positions, signal)
       ids.set(batch.ids, first)
       const answer = await orAbort(signal, async () => this.#answer(batch))
-      const { values, width } = answered(answer, batch.rows)
+      const { values, width } = reading('teacher', () => answered(answer, batch.rows))
       if (first === 0) {
         classes = width
         logits = new Float32Array(rows * classes)

@@ -92,7 +92,7 @@ pub struct TrainOptions {
     /// Writes the whole state of the run to a folder, so that it can be resumed to the same bits.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub checkpoint: Option<CheckpointOptions>,
-    /// Threads of the arithmetic; at least 1. Default: one less than this process may use. Any number gives the same
+    /// Threads of the arithmetic; 1…1024. Default: one less than this process may use. Any number gives the same
     /// bits.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub threads: Option<usize>,
@@ -241,6 +241,9 @@ fn readable(text: &str) -> String {
     text.to_string()
 }
 
+/// More would cost the host its memory before the machine could refuse.
+const MOST_THREADS: usize = 1024;
+
 impl TrainOptions {
     pub fn validate(&self) -> Result<()> {
         let at_least_one = |key: &str, value: u64| match value {
@@ -269,6 +272,9 @@ impl TrainOptions {
         }
         if let Some(threads) = self.threads {
             at_least_one("threads", threads as u64)?;
+            if threads > MOST_THREADS {
+                return Err(Error::config("threads", format!("expected at most {MOST_THREADS}, got {threads}")));
+            }
         }
         self.augment.validate().map_err(|error| error.at("augment"))?;
         if let Some(norm) = self.clip_norm

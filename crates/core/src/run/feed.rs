@@ -83,7 +83,7 @@ impl Feed {
 
     /// The batches of the next optimizer step; groups do not cross the end of an epoch. `None` where a stream ends.
     pub fn next(&mut self, cancel: &AtomicBool) -> Result<Option<Group>> {
-        let mut group = Vec::with_capacity(self.accumulate);
+        let mut group = Vec::new();
         match &mut self.source {
             Source::Stream(stream, options) => {
                 while group.len() < self.accumulate {
