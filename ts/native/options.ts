@@ -653,7 +653,7 @@ export interface TrainOptions {
    */
   checkpoint?: CheckpointOptions
   /**
-   * Threads of the arithmetic; at least 1. Default: one less than this process may use. Any number gives the same
+   * Threads of the arithmetic; 1…1024. Default: one less than this process may use. Any number gives the same
    * bits.
    */
   threads?: number
