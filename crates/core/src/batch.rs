@@ -1,7 +1,7 @@
 //! One batch, keyed by sample id: what the models read and what the losses compare with.
 
 use crate::dataset::Columns;
-use crate::error::Result;
+use crate::error::{Candle, Result};
 use crate::tensor::{Tensor, read};
 
 /// The inputs of a batch.
@@ -99,6 +99,23 @@ impl Features {
     pub fn of_columns(columns: Columns) -> Result<(Features, usize)> {
         let batch = Batch::from_columns(columns, 0, 0)?;
         Ok((batch.inputs, batch.ids.len()))
+    }
+
+    /// Rows `start` to `start + count − 1`.
+    pub(crate) fn part(&self, start: usize, count: usize) -> Result<Features> {
+        let narrow =
+            |tensor: &Tensor| tensor.narrow(0, start, count).and_then(|part| part.contiguous()).ok_or_internal();
+        Ok(match self {
+            Features::Dense(tensor) => Features::Dense(narrow(tensor)?),
+            Features::Ids(tensor) => Features::Ids(narrow(tensor)?),
+            Features::Ragged { ids, offsets } => {
+                let (first, last) = (offsets[start], offsets[start + count]);
+                Features::Ragged {
+                    ids: ids[first as usize..last as usize].to_vec(),
+                    offsets: offsets[start..=start + count].iter().map(|offset| offset - first).collect(),
+                }
+            }
+        })
     }
 
     /// A copy as plain numbers, for teachers outside.

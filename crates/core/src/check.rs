@@ -192,47 +192,43 @@ fn all_zero(tensor: &Tensor) -> Result<bool> {
     Ok(to_f64(tensor)?.iter().all(|value| *value == 0.0))
 }
 
-/// What a teacher's logits say about rows whose labels are known.
+/// What a teacher says about rows whose labels are known.
 pub(crate) struct TeacherRows<'a> {
-    pub logits: &'a [f32],
+    /// The class that the teacher names.
+    pub choices: &'a [u32],
     pub labels: &'a [u32],
     pub classes: usize,
 }
 
 /// Whether the teacher knows the labels, and under which class order.
-pub(crate) fn teacher_knows(rows: &TeacherRows, known: Option<f64>, findings: &mut Findings) -> Result<f64> {
-    let (count, classes) = (rows.labels.len(), rows.classes);
-    if count == 0 || classes < 2 {
-        return Ok(f64::NAN);
+pub(crate) fn teacher_knows(rows: &TeacherRows, known: Option<f64>, findings: &mut Findings) -> Result<()> {
+    let count = rows.labels.len();
+    if count == 0 || rows.classes < 2 {
+        return Ok(());
     }
-    let mut table = vec![0u32; classes * classes]; // [teacher's choice][label]
-    for (row, label) in rows.logits.chunks(classes).zip(rows.labels) {
-        let choice = (0..classes).fold(0, |best, class| if row[class] > row[best] { class } else { best });
-        table[choice * classes + *label as usize] += 1;
-    }
-    let right: u32 = (0..classes).map(|class| table[class * classes + class]).sum();
-    let of_label = |label: usize| (0..classes).map(|choice| table[choice * classes + label]).sum::<u32>();
-    let largest = (0..classes).map(of_label).max().unwrap_or(0);
-    let (accuracy, chance) = (right as f64 / count as f64, largest as f64 / count as f64);
-    let (order, ordered) = best_order(&table, classes);
-    let ordered = ordered as f64 / count as f64;
-    if ordered >= 0.6 && accuracy < 0.7 * ordered {
-        let moved = order.iter().enumerate().find(|(choice, label)| choice != *label);
-        let example = moved.map_or(String::new(), |(choice, label)| {
+    let table = Table::of(rows);
+    let share = |rows: u32| f64::from(rows) / count as f64;
+    let accuracy = share(table.right());
+    // What a teacher that names classes as often, but blindly, would be right on.
+    let blind = table.blind(count);
+    let (order, ordered) = table.best_order();
+    let moved: Vec<(u32, u32)> = order.into_iter().filter(|(choice, label)| table.is_moved(*choice, *label)).collect();
+    if share(ordered) >= 0.6 && (accuracy < 0.7 * share(ordered) || moved.len() >= 2) {
+        let example = moved.first().map_or(String::new(), |(choice, label)| {
             format!(": its class {choice} looks like the labels' class {label}")
         });
         let message = format!(
             "the teacher is right on {:.1} % of {count} labelled rows, but on {:.1} % with its classes in another order{example}",
             100.0 * accuracy,
-            100.0 * ordered
+            100.0 * share(ordered)
         );
         findings.add("teacherClassOrder", "teacher", message)?;
-    } else if accuracy < chance + 3.0 * (chance * (1.0 - chance) / count as f64).sqrt() {
+    } else if accuracy < (blind + 3.0 * (blind * (1.0 - blind) / count as f64).sqrt()).min(1.0) {
         let message = format!(
-            "the teacher is right on {:.1} % of {count} labelled rows, where always naming the largest class gives {:.1} %: \
+            "the teacher is right on {:.1} % of {count} labelled rows, where naming the same classes blindly gives {:.1} %: \
              is it trained, and do its rows belong to these samples?",
             100.0 * accuracy,
-            100.0 * chance
+            100.0 * blind
         );
         findings.add("teacherBeatsChance", "teacher", message)?;
     } else if let Some(known) = known
@@ -246,43 +242,80 @@ pub(crate) fn teacher_knows(rows: &TeacherRows, known: Option<f64>, findings: &m
         );
         findings.add("teacherInputs", "teacher", message)?;
     }
-    Ok(accuracy)
+    Ok(())
 }
 
-/// Gives each of the teacher's classes the label it goes with most, largest counts first.
-fn best_order(table: &[u32], classes: usize) -> (Vec<usize>, u32) {
-    let mut cells: Vec<(u32, usize, usize)> =
-        (0..classes * classes).map(|cell| (table[cell], cell / classes, cell % classes)).collect();
-    cells.sort_by(|a, b| b.0.cmp(&a.0).then(a.1.cmp(&b.1)).then(a.2.cmp(&b.2)));
-    let (mut order, mut taken, mut right) = (vec![usize::MAX; classes], vec![false; classes], 0);
-    for (count, choice, label) in cells {
-        if order[choice] == usize::MAX && !taken[label] {
-            order[choice] = label;
-            taken[label] = true;
-            right += count;
+/// How often each class was named for each label: only the pairs that occur.
+struct Table {
+    pairs: BTreeMap<(u32, u32), u32>,
+    choices: BTreeMap<u32, u32>,
+    labels: BTreeMap<u32, u32>,
+}
+
+impl Table {
+    fn of(rows: &TeacherRows) -> Table {
+        let mut table = Table { pairs: BTreeMap::new(), choices: BTreeMap::new(), labels: BTreeMap::new() };
+        for (choice, label) in rows.choices.iter().zip(rows.labels) {
+            *table.pairs.entry((*choice, *label)).or_default() += 1;
+            *table.choices.entry(*choice).or_default() += 1;
+            *table.labels.entry(*label).or_default() += 1;
         }
+        table
     }
-    (order, right)
+
+    fn at(&self, choice: u32, label: u32) -> u32 {
+        self.pairs.get(&(choice, label)).copied().unwrap_or(0)
+    }
+
+    fn right(&self) -> u32 {
+        self.labels.keys().map(|class| self.at(*class, *class)).sum()
+    }
+
+    /// Σ over classes of (share of choices · share of labels).
+    fn blind(&self, count: usize) -> f64 {
+        let both = |(class, choices): (&u32, &u32)| {
+            f64::from(*choices) * f64::from(self.labels.get(class).copied().unwrap_or(0))
+        };
+        self.choices.iter().map(both).sum::<f64>() / (count as f64).powi(2)
+    }
+
+    /// Gives each of the teacher's classes the label it goes with most, largest counts first.
+    fn best_order(&self) -> (BTreeMap<u32, u32>, u32) {
+        let mut cells: Vec<(u32, u32, u32)> =
+            self.pairs.iter().map(|((choice, label), count)| (*count, *choice, *label)).collect();
+        cells.sort_by(|a, b| b.0.cmp(&a.0).then(a.1.cmp(&b.1)).then(a.2.cmp(&b.2)));
+        let (mut order, mut taken, mut right) = (BTreeMap::new(), BTreeSet::new(), 0);
+        for (count, choice, label) in cells {
+            if !order.contains_key(&choice) && !taken.contains(&label) {
+                order.insert(choice, label);
+                taken.insert(label);
+                right += count;
+            }
+        }
+        (order, right)
+    }
+
+    /// Whether the teacher's `choice` clearly means another label: most of its rows, and hardly any of its own.
+    fn is_moved(&self, choice: u32, label: u32) -> bool {
+        let (all, there, own) =
+            (self.choices.get(&choice).copied().unwrap_or(0), self.at(choice, label), self.at(choice, choice));
+        choice != label && there >= 5 && 10 * there >= 6 * all && 5 * own <= all
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn rows(order: &[usize]) -> (Vec<f32>, Vec<u32>) {
-        let classes = order.len();
-        let labels: Vec<u32> = (0..60).map(|row| (row % classes) as u32).collect();
-        let mut logits = vec![0f32; 60 * classes];
-        for (row, label) in labels.iter().enumerate() {
-            logits[row * classes + order[*label as usize]] = 5.0;
-        }
-        (logits, labels)
+    fn rows(order: &[usize]) -> (Vec<u32>, Vec<u32>) {
+        let labels: Vec<u32> = (0..60).map(|row| (row % order.len()) as u32).collect();
+        (labels.iter().map(|label| order[*label as usize] as u32).collect(), labels)
     }
 
     fn found(order: &[usize], known: Option<f64>) -> Vec<String> {
-        let (logits, labels) = rows(order);
+        let (choices, labels) = rows(order);
         let mut findings = Findings::new(Proofs::Warn);
-        teacher_knows(&TeacherRows { logits: &logits, labels: &labels, classes: order.len() }, known, &mut findings)
+        teacher_knows(&TeacherRows { choices: &choices, labels: &labels, classes: order.len() }, known, &mut findings)
             .unwrap();
         findings.list.into_iter().map(|finding| finding.proof).collect()
     }
@@ -300,6 +333,28 @@ mod tests {
     #[test]
     fn a_teacher_that_always_says_the_same_does_not_beat_chance() {
         assert_eq!(found(&[0, 0, 0], None), ["teacherBeatsChance"]);
+    }
+
+    #[test]
+    fn two_classes_that_changed_places_are_named() {
+        assert_eq!(found(&[0, 1, 2, 4, 3], None), ["teacherClassOrder"]);
+    }
+
+    fn judged(choices: &[u32], labels: &[u32]) -> Vec<String> {
+        let mut findings = Findings::new(Proofs::Warn);
+        teacher_knows(&TeacherRows { choices, labels, classes: 2 }, None, &mut findings).unwrap();
+        findings.list.into_iter().map(|finding| finding.proof).collect()
+    }
+
+    #[test]
+    fn a_teacher_that_finds_rare_rows_is_sound_and_one_that_never_does_is_not() {
+        let labels: Vec<u32> = (0..60).map(|row| u32::from(row == 7)).collect();
+        assert!(judged(&labels, &labels).is_empty());
+        assert_eq!(judged(&[0; 60], &labels), ["teacherBeatsChance"]);
+        let many: Vec<u32> = (0..2000).map(|row| u32::from(row % 100 == 0)).collect();
+        let most: Vec<u32> =
+            (0..2000).map(|row| u32::from(row % 100 == 0 && row % 300 != 0 || row % 400 == 1)).collect();
+        assert!(judged(&most, &many).is_empty());
     }
 
     #[test]

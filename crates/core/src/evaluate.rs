@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::batch::Batch;
 use crate::dataset::{BatchOptions, Dataset, LabelColumn};
-use crate::error::Result;
+use crate::error::{Code, Error, Result};
+use crate::memory;
 use crate::metrics::{Evaluator, Measure, Metrics};
 use crate::models::Model;
-use crate::tensor::{from_vec, read};
-
-/// Rows of one forward: big enough for the kernels, small enough to stay out of the way.
-const ROWS: usize = 256;
+use crate::tape::Cancel;
+use crate::tensor::{Tensor, from_vec, read};
 
 /// What validation says. A number that the data cannot give is left out.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -35,10 +35,16 @@ pub struct Evaluation {
 
 /// Logits of all rows, `[rows, classes]`, in the order of the data.
 pub fn logits(model: &Model, data: &Dataset) -> Result<Vec<f32>> {
-    let mut all = Vec::with_capacity(data.rows() * model.network.classes());
-    for batch in data.batches(&BatchOptions::in_order(ROWS), 0)? {
+    logits_until(model, data, &Cancel::default())
+}
+
+pub(crate) fn logits_until(model: &Model, data: &Dataset, cancel: &Cancel) -> Result<Vec<f32>> {
+    let mut all = Vec::new();
+    let refused = |_| Error::new(Code::Memory, "", "no memory for the answers to all rows");
+    all.try_reserve_exact(data.rows() * model.network.classes()).map_err(refused)?;
+    for batch in data.batches(&BatchOptions::in_order(memory::piece(model)), 0)? {
         let batch = batch?;
-        all.extend_from_slice(&read::<f32>(&model.logits(&batch.inputs, &batch.ids)?)?);
+        all.extend_from_slice(&read::<f32>(&model.logits_until(&batch.inputs, &batch.ids, cancel)?)?);
     }
     Ok(all)
 }
@@ -46,19 +52,46 @@ pub fn logits(model: &Model, data: &Dataset) -> Result<Vec<f32>> {
 /// The model on every row; `teacher` are the teacher's logits of the same rows, in their order. Without them the data
 /// may bring their own.
 pub fn evaluate(model: &Model, data: &Dataset, teacher: Option<&[f32]>) -> Result<Evaluation> {
-    evaluate_with(model, data, teacher, &Metrics::default())
+    evaluate_with(model, data, teacher, &Metrics::default(), &Cancel::default())
 }
 
 /// The same with further metrics.
-pub fn evaluate_with(model: &Model, data: &Dataset, teacher: Option<&[f32]>, more: &Metrics) -> Result<Evaluation> {
+pub(crate) fn evaluate_with(
+    model: &Model,
+    data: &Dataset,
+    teacher: Option<&[f32]>,
+    more: &Metrics,
+    cancel: &Cancel,
+) -> Result<Evaluation> {
     let classes = model.network.classes();
+    let piece = memory::piece(model);
+    measured(data, classes, teacher, more, piece, &mut |batch, _| model.logits_until(&batch.inputs, &batch.ids, cancel))
+}
+
+/// The metrics of answers that are known already: `logits` of all rows, in their order.
+pub(crate) fn evaluate_answers(data: &Dataset, classes: usize, logits: &[f32], more: &Metrics) -> Result<Evaluation> {
+    measured(data, classes, None, more, 256, &mut |batch, start| {
+        let of_batch = start * classes..(start + batch.rows()) * classes;
+        from_vec(logits[of_batch].to_vec(), (batch.rows(), classes))
+    })
+}
+
+/// Feeds every batch's answers, given by `answers(batch, its first row)`, to the metrics.
+fn measured(
+    data: &Dataset,
+    classes: usize,
+    teacher: Option<&[f32]>,
+    more: &Metrics,
+    piece: usize,
+    answers: &mut dyn FnMut(&Batch, usize) -> Result<Tensor>,
+) -> Result<Evaluation> {
     let has_teacher = has_teacher(data, teacher.is_some(), classes);
     let labels = &data.columns().labels;
     let mut evaluator = Evaluator::new(&more.clone().with_basics(labels, has_teacher), data, classes, has_teacher)?;
     let mut rows = 0;
-    for batch in data.batches(&BatchOptions::in_order(ROWS), 0)? {
+    for batch in data.batches(&BatchOptions::in_order(piece), 0)? {
         let batch = batch?;
-        let logits = model.logits(&batch.inputs, &batch.ids)?;
+        let logits = answers(&batch, rows)?;
         let of_batch = rows * classes..(rows + batch.rows()) * classes;
         let teacher = match teacher {
             Some(teacher) => Some(from_vec(teacher[of_batch].to_vec(), (batch.rows(), classes))?),

@@ -15,7 +15,7 @@ use crate::models::{Model, Request};
 use crate::optimizers::{self, Average, Optimizer, OptimizerOptions};
 use crate::parameters::{Kind, Parameters};
 use crate::random::Key;
-use crate::tape::{Engine, Tape};
+use crate::tape::{Cancel, Engine, Tape};
 use crate::targets;
 use crate::tensor::{Tensor, to_f64};
 
@@ -29,9 +29,11 @@ pub enum Teacher {
 }
 
 impl Teacher {
-    pub(crate) fn logits(&self, batch: &Batch) -> Result<Tensor> {
+    pub(crate) fn logits(&self, batch: &Batch, cancel: &Cancel) -> Result<Tensor> {
         match self {
-            Teacher::Model(model) => model.logits(&batch.inputs, &batch.ids).map_err(|error| error.at("teacher")),
+            Teacher::Model(model) => {
+                model.logits_until(&batch.inputs, &batch.ids, cancel).map_err(|error| error.at("teacher"))
+            }
             Teacher::Column => batch.teacher_logits.clone().ok_or_else(|| {
                 Error::data("teacherLogits", "expected a column of teacher logits in this batch, got none")
             }),
@@ -66,7 +68,7 @@ pub struct Learner {
     pub(crate) losses: Losses,
     pub(crate) optimizer: Optimizer,
     pub(crate) average: Option<Average>,
-    pub(crate) frozen: BTreeSet<String>,
+    pub(crate) frozen: Arc<BTreeSet<String>>,
     clip_norm: Option<f64>,
 }
 
@@ -106,7 +108,7 @@ impl Learner {
             optimizer: Optimizer::new(options.optimizer, &trained)?,
             average: options.average_decay.map(|decay| Average::new(decay, &model.parameters)).transpose()?,
             model,
-            frozen,
+            frozen: Arc::new(frozen),
             clip_norm: options.clip_norm,
         })
     }
@@ -138,7 +140,9 @@ impl Learner {
         let mut sums: BTreeMap<String, Tensor> = BTreeMap::new();
         for batch in batches {
             let teachers = match teacher {
-                Some(teacher) if self.losses.needs_teacher() => vec![targets::Teacher::logits(teacher.logits(batch)?)],
+                Some(teacher) if self.losses.needs_teacher() => {
+                    vec![targets::Teacher::logits(teacher.logits(batch, &at.cancel)?)]
+                }
                 _ => Vec::new(),
             };
             let mut tape = Tape::cancellable(Engine::Kernels, at.cancel.clone());
@@ -150,7 +154,7 @@ impl Learner {
                 &bound,
                 &inputs,
                 &batch.ids,
-                &Request::default(),
+                &Request { frozen: self.frozen.clone(), ..Request::default() },
                 Mode::Train,
                 key,
             )?;
@@ -237,7 +241,7 @@ impl Learner {
         let hidden = || -> Result<Option<String>> {
             let mut tape = Tape::new(Engine::Kernels);
             let inputs = self.model.preprocessing.apply(&batch.inputs)?;
-            let request = Request { hidden: self.model.network.layer_names().clone() };
+            let request = Request { hidden: self.model.network.layer_names().clone(), frozen: self.frozen.clone() };
             let (bound, key) = (self.model.parameters.constants(), Key::new(at.seed).with("forward").with(batch.epoch));
             let outputs =
                 self.model.network.forward(&mut tape, &bound, &inputs, &batch.ids, &request, Mode::Train, key)?;

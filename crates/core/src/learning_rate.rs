@@ -142,7 +142,7 @@ impl Schedule {
     pub fn factor(&self, step: u64, total: u64) -> f64 {
         let warm = |warmup: u64| if step < warmup { (step + 1) as f64 / warmup as f64 } else { 1.0 };
         let share = |warmup: u64| {
-            let span = total.saturating_sub(warmup).max(1) as f64;
+            let span = total.saturating_sub(warmup).saturating_sub(1).max(1) as f64;
             (step.saturating_sub(warmup) as f64 / span).min(1.0)
         };
         match self {
@@ -205,9 +205,9 @@ mod tests {
         let cosine = schedule(serde_json::json!({ "cosine": { "warmupSteps": 10, "final": 0.1 } }));
         assert!((cosine.factor(0, 100) - 0.1).abs() < 1e-12);
         assert!((cosine.factor(10, 100) - 1.0).abs() < 1e-12);
-        assert!((cosine.factor(100, 100) - 0.1).abs() < 1e-12);
+        assert!((cosine.factor(99, 100) - 0.1).abs() < 1e-12);
         let linear = schedule(serde_json::json!({ "linear": {} }));
-        assert!((linear.factor(50, 100) - 0.5).abs() < 1e-12);
+        assert!((linear.factor(50, 101) - 0.5).abs() < 1e-12);
         let step = schedule(serde_json::json!({ "step": { "every": 10, "factor": 0.5 } }));
         assert_eq!(step.factor(25, 100), 0.25);
         let root = schedule(serde_json::json!({ "inverseSquareRoot": { "warmupSteps": 4 } }));

@@ -20,6 +20,11 @@ fn activations(model: &Model) -> u64 {
     4 * (input + 2 * elements)
 }
 
+/// Rows of one forward outside training: as many as keep its activations below 64 MB, at most 256.
+pub(crate) fn piece(model: &Model) -> usize {
+    ((64 << 20) / activations(model).max(1)).clamp(1, 256) as usize
+}
+
 /// Bytes that a run holds at its peak: parameters with gradients, optimizer state and copies, activations of one
 /// batch, the teacher's activations; data sets are the caller's and not counted.
 pub fn estimate(student: &Model, teacher: Option<&Model>, options: &TrainOptions) -> u64 {

@@ -55,6 +55,9 @@ pub enum Engine {
     Reference,
 }
 
+/// Set by somebody else to end a walk between two operations.
+pub(crate) type Cancel = Arc<AtomicBool>;
+
 type Backward = Box<dyn FnOnce(Vec<Option<Tensor>>, &mut Gradients) -> Result<()> + Send>;
 
 struct Record {

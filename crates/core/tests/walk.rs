@@ -243,3 +243,72 @@ fn asking_the_teacher_once_changes_no_bit_and_is_left_out_where_rows_are_augment
     assert_eq!(done(json!({ "epochs": 1 })).1, rows);
     assert_eq!(done(json!({ "epochs": 2, "maxMemoryBytes": 40_000 })).1, 2 * rows);
 }
+
+#[test]
+fn a_run_that_ended_and_is_resumed_says_so_again_and_gives_the_same_student() {
+    let (train, test) = parts();
+    for change in [json!({ "epochs": 2 }), json!({ "epochs": 50, "earlyStop": { "patience": 2, "minDelta": 0.5 } })] {
+        let folder = tempfile::tempdir().unwrap();
+        let once = |resume: bool| {
+            let mut options = json!({
+                "losses": { "crossEntropy": {} }, "optimizer": { "adamW": { "learningRate": 0.01 } }, "keep": "best",
+                "checkpoint": { "folder": folder.path(), "resume": resume }
+            });
+            for (key, value) in change.as_object().unwrap() {
+                options[key] = value.clone();
+            }
+            let student = model(json!({ "mlp": { "sizes": [8, 8, 3] } }), 5);
+            let mut run = Run::new(setup(student, None, &train, &test, options)).unwrap();
+            let last = drain(&mut run).unwrap().pop().unwrap();
+            let summary = last.summary.unwrap();
+            (summary.steps, summary.ended, last.loss, run.student().unwrap().parameters.get("head.weight").unwrap())
+        };
+        let first = once(false);
+        assert!(first.2 > 0.0);
+        assert_eq!(first, once(true));
+    }
+}
+
+#[test]
+fn keeping_the_best_does_not_wait_for_an_improvement_that_early_stopping_would_count() {
+    let (train, test) = parts();
+    let student = model(json!({ "mlp": { "sizes": [8, 8, 3] } }), 5);
+    let options = json!({
+        "losses": { "crossEntropy": {} }, "optimizer": { "adamW": { "learningRate": 0.003 } }, "epochs": 5,
+        "metric": "loss", "keep": "best", "earlyStop": { "patience": 9, "minDelta": 100 }
+    });
+    let mut run = Run::new(setup(student, None, &train, &test, options)).unwrap();
+    let reports = drain(&mut run).unwrap();
+    let best = reports.last().unwrap().summary.as_ref().unwrap().best.clone().unwrap();
+    let losses = reports.iter().filter_map(|report| report.validation.as_ref()?.loss);
+    assert_eq!(best.value, losses.fold(f64::INFINITY, f64::min));
+}
+
+#[test]
+fn frozen_layers_stay_as_they_are_statistics_included() {
+    let (train, test) = parts();
+    let net = json!({ "input": [8], "layers": [
+        { "linear": { "name": "first", "outputs": 6 } }, { "batchNorm": { "name": "norm" } },
+        { "linear": { "name": "head", "outputs": 3 } }
+    ] });
+    let student = model(net, 5);
+    let options = json!({ "losses": { "crossEntropy": {} }, "freeze": ["norm", "first.*"] });
+    let mut run = Run::new(setup(student.clone(), None, &train, &test, options)).unwrap();
+    drain(&mut run).unwrap();
+    let trained = run.student().unwrap();
+    for name in ["first.weight", "first.bias", "norm.weight", "norm.bias", "norm.running_mean", "norm.running_var"] {
+        assert_eq!(trained.parameters.get(name).unwrap(), student.parameters.get(name).unwrap(), "{name}");
+    }
+    assert_ne!(trained.parameters.get("head.weight").unwrap(), student.parameters.get("head.weight").unwrap());
+}
+
+#[test]
+fn predictions_in_pieces_are_those_of_all_rows_at_once() {
+    let (train, _) = parts();
+    let student = model(json!({ "mlp": { "sizes": [8, 32, 3] } }), 5);
+    let batch = train.batch_of_all(0).unwrap();
+    let all = student.predict(&batch.inputs, train.rows()).unwrap();
+    assert_eq!(all.logits, limbeck_core::evaluate::logits(&student, &train).unwrap());
+    let one = train.batch(&[700], 0).unwrap();
+    assert_eq!(student.predict(&one.inputs, 1).unwrap().logits, all.logits[2100..2103]);
+}

@@ -82,8 +82,8 @@ impl Layer for BatchNorm {
         let (weight, bias) = (pass.parameter("weight")?, pass.parameter("bias")?);
         let (mean, variance) = (pass.parameter("running_mean")?, pass.parameter("running_var")?);
         let statistics = match pass.mode {
-            Mode::Train => Statistics::Batch,
-            Mode::Evaluate => Statistics::Running { mean: mean.tensor(), variance: variance.tensor() },
+            Mode::Train if !pass.is_frozen("running_mean") => Statistics::Batch,
+            _ => Statistics::Running { mean: mean.tensor(), variance: variance.tensor() },
         };
         let relu = self.activation == Activation::Relu;
         let options = ops::batch_norm::BatchNorm { epsilon: self.epsilon, relu };

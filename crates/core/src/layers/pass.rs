@@ -49,6 +49,8 @@ pub struct Pass<'a> {
     pub(crate) prefix: String,
     /// Layers whose outputs are to be kept.
     pub(crate) wanted: &'a BTreeSet<String>,
+    /// Tensors that stay as they are.
+    pub(crate) frozen: &'a BTreeSet<String>,
     pub(crate) hidden: BTreeMap<String, Value>,
     pub(crate) buffer_updates: Vec<(String, Tensor)>,
 }
@@ -58,6 +60,11 @@ impl Pass<'_> {
     pub(crate) fn parameter(&self, name: &str) -> Result<Value> {
         let full = format!("{}.{name}", self.prefix);
         self.bound.get(&full).cloned().ok_or_else(|| Error::internal(format!("no parameter {full}")))
+    }
+
+    /// Whether a tensor of the layer that runs stays as it is.
+    pub(crate) fn is_frozen(&self, name: &str) -> bool {
+        !self.frozen.is_empty() && self.frozen.contains(&format!("{}.{name}", self.prefix))
     }
 
     /// A new value for a buffer of the layer that runs, applied after the step.

@@ -9,10 +9,11 @@ use crate::batch::Features;
 use crate::dataset::Preprocessing;
 use crate::error::{Error, Result};
 use crate::layers::Mode;
+use crate::memory;
 use crate::parameters::Parameters;
 use crate::random::Key;
-use crate::tape::{Engine, Tape};
-use crate::tensor::{Tensor, to_f64};
+use crate::tape::{Cancel, Engine, Tape};
+use crate::tensor::{Tensor, read};
 
 /// Cheap to clone: clones share everything until one is trained.
 #[derive(Clone, Debug)]
@@ -97,8 +98,13 @@ impl Model {
 
     /// Logits of some rows in evaluation mode, `[rows, classes]`. Nothing is recorded.
     pub(crate) fn logits(&self, inputs: &Features, ids: &[u64]) -> Result<Tensor> {
+        self.logits_until(inputs, ids, &Cancel::default())
+    }
+
+    /// The same; ends with `Code::Cancelled` between two operations once the flag is set.
+    pub(crate) fn logits_until(&self, inputs: &Features, ids: &[u64], cancel: &Cancel) -> Result<Tensor> {
         let inputs = self.preprocessing.apply(inputs)?;
-        let mut tape = Tape::new(Engine::Kernels);
+        let mut tape = Tape::cancellable(Engine::Kernels, cancel.clone());
         let bound = self.parameters.constants();
         let outputs =
             self.network.forward(&mut tape, &bound, &inputs, ids, &Request::default(), Mode::Evaluate, Key::new(0))?;
@@ -108,8 +114,15 @@ impl Model {
     /// What the model says of these rows.
     pub fn predict(&self, inputs: &Features, rows: usize) -> Result<Prediction> {
         let ids: Vec<u64> = (0..rows as u64).collect();
-        let logits = self.logits(inputs, &ids)?;
-        let logits = to_f64(&logits)?.into_iter().map(|value| value as f32).collect();
+        let piece = memory::piece(self);
+        let mut logits = Vec::with_capacity(rows * self.network.classes());
+        for start in (0..rows).step_by(piece) {
+            let count = piece.min(rows - start);
+            let ids = &ids[start..start + count];
+            let part =
+                if count == rows { self.logits(inputs, ids) } else { self.logits(&inputs.part(start, count)?, ids) };
+            logits.extend_from_slice(&read::<f32>(&part?)?);
+        }
         Ok(Prediction { rows, classes: self.network.classes(), logits })
     }
 

@@ -19,6 +19,8 @@ use crate::tensor::from_vec;
 pub struct Request {
     /// Names of layers whose outputs are wanted.
     pub hidden: BTreeSet<String>,
+    /// Names of tensors that stay as they are: a batch norm whose statistics are among them uses those it has.
+    pub frozen: Arc<BTreeSet<String>>,
 }
 
 #[derive(Clone, Debug)]
@@ -208,6 +210,7 @@ impl Network {
             ids,
             prefix: String::new(),
             wanted: &request.hidden,
+            frozen: &request.frozen,
             hidden: BTreeMap::new(),
             buffer_updates: Vec::new(),
         };

@@ -195,7 +195,7 @@ fn shapes_that_do_not_fit_name_the_layer() {
 fn hidden_layers_are_given_by_name_and_the_heads_weight_with_them() {
     let net = network(json!({ "mlp": { "sizes": [6, 5, 3] } })).unwrap();
     let parameters = net.initialize(1).unwrap();
-    let request = Request { hidden: ["layers.0".to_string()].into() };
+    let request = Request { hidden: ["layers.0".to_string()].into(), ..Request::default() };
     let mut tape = Tape::new(Engine::Kernels);
     let outputs = net
         .forward(&mut tape, &parameters.constants(), &dense(&[2, 6], 1), &[0, 1], &request, Mode::Evaluate, Key::new(0))

@@ -1,15 +1,14 @@
 //! The teacher is asked once about every row, where its answers cannot change from epoch to epoch.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-
 use super::feed::Data;
-use crate::dataset::{BatchOptions, Dataset, TeacherColumn};
-use crate::error::{Error, Result};
+use crate::dataset::{Dataset, TeacherColumn};
+use crate::error::Result;
+use crate::evaluate;
 use crate::learner::Teacher;
 use crate::models::Model;
 use crate::options::TrainOptions;
 use crate::pool::Pool;
-use crate::tensor::read;
+use crate::tape::Cancel;
 
 /// Answers above this many bytes are not kept: they would take the memory that the run needs.
 const LARGEST: u64 = 1 << 30;
@@ -31,7 +30,7 @@ pub(super) fn asked_once(
     options: &TrainOptions,
     total: Option<u64>,
     pool: &Pool,
-    cancel: &AtomicBool,
+    cancel: &Cancel,
 ) -> Result<(Data, Option<Teacher>)> {
     let (dataset, model) = match (data, teacher) {
         (Data::Dataset(dataset), Some(Teacher::Model(model))) if worth_it(&dataset, &model, options, total) => {
@@ -40,17 +39,8 @@ pub(super) fn asked_once(
         other => return Ok(other),
     };
     let classes = model.network.classes();
-    let mut logits = Vec::new();
-    let refused = |_| Error::internal("no memory for the teacher's answers");
-    logits.try_reserve_exact(dataset.rows() * classes).map_err(refused)?;
-    for batch in dataset.batches(&BatchOptions::in_order(256), 0)? {
-        if cancel.load(Ordering::Relaxed) {
-            return Err(Error::cancelled());
-        }
-        let batch = batch?;
-        let answers = pool.enter(|| model.logits(&batch.inputs, &batch.ids)).map_err(|error| error.at("teacher"))?;
-        logits.extend_from_slice(&read::<f32>(&answers)?);
-    }
+    let logits =
+        pool.enter(|| evaluate::logits_until(&model, &dataset, cancel)).map_err(|error| error.at("teacher"))?;
     let dataset = dataset.with_teacher_logits(TeacherColumn { logits, classes, ids: None })?;
     Ok((Data::Dataset(dataset), Some(Teacher::Column)))
 }

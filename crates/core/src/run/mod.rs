@@ -66,7 +66,15 @@ pub struct Run {
     /// The student began as a copy of the teacher: a loss between them may well be 0.
     copied: bool,
     sums: Sums,
+    /// What the last report was made of: shown again where there was no step since.
+    shown: Sums,
     best: Option<(Best, Parameters)>,
+    /// The control run's best: its value, and its parameters where they are kept.
+    control_best: Option<(f64, Parameters)>,
+    /// The value that early stopping measures improvements from.
+    mark: Option<f64>,
+    /// The last validation: its step and accuracy.
+    validated: (u64, Option<f64>),
     /// Validations since the last improvement.
     stale: u64,
     inputs: Option<InputStatistics>,
@@ -97,10 +105,10 @@ impl Run {
             Data::Stream(_) => None,
         };
         let before = pool.enter(|| {
-            preflight::prove(&student, teacher.as_ref(), sample, validation.as_ref(), &options, &mut findings)
+            preflight::prove(&student, teacher.as_ref(), sample, validation.as_ref(), &options, &mut findings, &cancel)
         })?;
         let validation = validation
-            .map(|data| pool.enter(|| Validation::new(data, teacher.as_ref(), &options.metrics)))
+            .map(|data| pool.enter(|| Validation::new(data, teacher.as_ref(), &options.metrics, &cancel)))
             .transpose()?;
         let labels = match &data {
             Data::Dataset(dataset) => dataset.label_kind(),
@@ -108,7 +116,7 @@ impl Run {
         };
         let total = match (options.steps, data.steps_per_epoch(&batches, options.accumulate)?) {
             (Some(steps), _) => Some(steps),
-            (None, Some(per_epoch)) => Some(per_epoch * options.epochs.unwrap_or(1)),
+            (None, Some(per_epoch)) => Some(per_epoch.saturating_mul(options.epochs.unwrap_or(1))),
             (None, None) => None,
         };
         if total.is_none() && options.schedule.needs_total() {
@@ -168,6 +176,10 @@ impl Run {
             copied: before.copied,
             sums: Sums::default(),
             best: None,
+            control_best: None,
+            mark: None,
+            validated: (0, None),
+            shown: Sums::default(),
             stale: 0,
             inputs: before.inputs,
             checkpoints: resume::Checkpoints::new(&options)?,
@@ -200,6 +212,10 @@ impl Run {
             if self.cancel.load(Ordering::Relaxed) {
                 return Err(Error::cancelled());
             }
+            // A run that was resumed after its end has nothing left to do but to say so.
+            if let Some(ended) = self.over() {
+                return self.finish(ended, None).map(Some);
+            }
             let Some(done) = self.one_step()? else { return self.finish("finished", None).map(Some) };
             let last = self.total.is_some_and(|total| self.step >= total);
             let due = match self.options.validate_every {
@@ -210,9 +226,8 @@ impl Run {
             if (due || last) && self.validation.is_some() {
                 validated = self.validate()?;
             }
-            let early = self.options.early_stop.as_ref().is_some_and(|stop| self.stale >= stop.patience);
-            if last || early {
-                return self.finish(if early { "earlyStop" } else { "finished" }, Some((done, validated))).map(Some);
+            if let Some(ended) = self.over() {
+                return self.finish(ended, Some((done, validated))).map(Some);
             }
             self.checkpoint_if_due(done.ended_epoch)?;
             let hurry = self.hurry.load(Ordering::Relaxed);
@@ -222,12 +237,21 @@ impl Run {
         }
     }
 
+    /// Why the run is over, if it is.
+    fn over(&self) -> Option<&'static str> {
+        let early = self.options.early_stop.as_ref().is_some_and(|stop| self.stale >= stop.patience);
+        let last = self.total.is_some_and(|total| self.step >= total);
+        if early { Some("earlyStop") } else { last.then_some("finished") }
+    }
+
     fn one_step(&mut self) -> Result<Option<Done>> {
         let Run { feed, learner, control, asked, pool, watch, options, cancel, .. } = self;
         let next_step = self.step + 1;
         let rate = options.schedule.factor(self.step, self.total.unwrap_or(u64::MAX));
         let last = self.total == Some(next_step);
-        let norms = last || next_step % options.report_every == 0 || (watch.is_open() && next_step <= 5);
+        let norms = last
+            || next_step % options.report_every == 0
+            || (watch.is_open() && (next_step <= 5 || next_step % 10 == 0));
         let at = At { step: self.step, seed: options.seed, rate, norms, cancel: cancel.clone() };
         let epoch = feed.epoch;
         let step = pool.enter(|| -> Result<_> {
@@ -269,26 +293,40 @@ impl Run {
         })?;
         let (metric, value, higher) = validation.score(&student, self.options.metric)?;
         let margin = self.options.early_stop.as_ref().map_or(0.0, |stop| stop.min_delta);
-        let better = match &self.best {
+        let exceeds = |value: f64, before: Option<f64>, margin: f64| match before {
             None => true,
-            Some((best, _)) if higher => value > best.value + margin,
-            Some((best, _)) => value < best.value - margin,
+            Some(before) if higher => value > before + margin,
+            Some(before) => value < before - margin,
         };
-        if better {
-            self.stale = 0;
-            let parameters = match self.options.keep {
-                Keep::Best => self.learner.current()?.parameters.deep_copy()?,
-                Keep::Last => Parameters::default(),
-            };
+        let kept = |learner: &Learner, keep: Keep| match keep {
+            Keep::Best => learner.current()?.parameters.deep_copy(),
+            Keep::Last => Ok(Parameters::default()),
+        };
+        if exceeds(value, self.best.as_ref().map(|(best, _)| best.value), 0.0) {
+            let parameters = kept(&self.learner, self.options.keep)?;
             self.best = Some((Best { step: self.step, metric: metric.into(), value }, parameters));
+        }
+        if let (Some(learner), Some(evaluation)) = (&self.control, &control) {
+            let (_, value, _) = validation.score(evaluation, self.options.metric)?;
+            if exceeds(value, self.control_best.as_ref().map(|(best, _)| *best), 0.0) {
+                self.control_best = Some((value, kept(learner, self.options.keep)?));
+            }
+        }
+        if exceeds(value, self.mark, margin) {
+            (self.mark, self.stale) = (Some(value), 0);
         } else {
             self.stale += 1;
         }
+        self.validated = (self.step, student.accuracy);
         Ok(Some(Validated { student, control }))
     }
 
     fn report(&mut self, done: &Done, validated: Option<Validated>) -> Result<Report> {
-        let sums = std::mem::take(&mut self.sums);
+        let mut sums = std::mem::take(&mut self.sums);
+        if sums.steps == 0 {
+            sums = Sums { rows: 0, ..self.shown.clone() };
+        }
+        self.shown = sums.clone();
         let seconds = self.reported.elapsed().as_secs_f64();
         self.reported = Instant::now();
         let (validation, control_validation) = match validated {
@@ -326,6 +364,13 @@ impl Run {
             let message = "the teacher's parameters changed during the run: something wrote into them";
             self.findings.add("teacherFrozen", "teacher", message)?;
         }
+        let last = match last {
+            // A stream ended between two validations.
+            None if self.validation.is_some() && self.validated.0 != self.step => {
+                Some((Done::none(self.feed.epoch), self.validate()?))
+            }
+            last => last,
+        };
         self.checkpoint_last()?;
         self.ended = Some(ended);
         let model = self.student()?;
@@ -369,7 +414,10 @@ impl Run {
     pub fn control_student(&self) -> Result<Option<Model>> {
         let Some(control) = &self.control else { return Ok(None) };
         let mut model = control.current()?;
-        model.parameters = model.parameters.deep_copy()?;
+        model.parameters = match (&self.control_best, self.options.keep) {
+            (Some((_, parameters)), Keep::Best) if !parameters.0.is_empty() => parameters.deep_copy()?,
+            _ => model.parameters.deep_copy()?,
+        };
         Ok(Some(model))
     }
 
@@ -380,13 +428,17 @@ impl Run {
     }
 
     fn provenance(&self) -> serde_json::Value {
+        let accuracy = match (&self.best, self.options.keep) {
+            (Some((best, _)), Keep::Best) => (best.metric == "accuracy").then_some(best.value),
+            _ => self.validated.1.filter(|_| self.validated.0 == self.step),
+        };
         serde_json::json!({
             "library": concat!("limbeck ", env!("CARGO_PKG_VERSION")),
             "method": if self.teacher.is_some() { "distill" } else { "train" },
             "options": self.options,
             "steps": self.step,
             "inputs": self.inputs,
-            "accuracy": self.best.as_ref().filter(|(best, _)| best.metric == "accuracy").map(|(best, _)| best.value),
+            "accuracy": accuracy,
         })
     }
 }

@@ -14,7 +14,8 @@ use crate::losses::{Given, Losses};
 use crate::memory;
 use crate::models::Model;
 use crate::options::{MetricChoice, Proofs, TrainOptions};
-use crate::tensor::{read, to_f64};
+use crate::tape::Cancel;
+use crate::tensor::{Tensor, read, to_f64};
 
 /// Rows that the proofs look at.
 const ROWS: usize = 2048;
@@ -113,6 +114,13 @@ pub(crate) fn check(
             "expected validation data for earlyStop, keep: 'best', validateEvery or metric, got none",
         ));
     }
+    let by_epoch = matches!(data, Data::Stream(_)) && options.validate_every.is_none();
+    if by_epoch && (options.early_stop.is_some() || options.keep == crate::options::Keep::Best) {
+        return Err(Error::config(
+            "validateEvery",
+            "expected the steps between two validations beside earlyStop or keep: 'best': a stream has no epochs, got nothing",
+        ));
+    }
     if options.metric == Some(MetricChoice::Agreement) && teacher.is_none() {
         return Err(Error::config("metric", "expected a teacher for agreement, got none"));
     }
@@ -147,6 +155,7 @@ pub(crate) fn prove(
     validation: Option<&Dataset>,
     options: &TrainOptions,
     findings: &mut Findings,
+    cancel: &Cancel,
 ) -> Result<Before> {
     let inputs = match &sample {
         Some(batch) => statistics(student, batch)?,
@@ -187,17 +196,41 @@ pub(crate) fn prove(
         Teacher::Column => None,
     };
     if let crate::batch::Labels::Single(labels) = &batch.labels {
-        let logits = teacher.logits(&batch)?;
-        let classes = logits.dims().last().copied().unwrap_or(0);
-        let values = read::<f32>(&logits)?;
-        teacher_knows(&TeacherRows { logits: &values, labels, classes }, known, findings)?;
+        let (choices, classes) = choices(teacher, &batch, cancel)?;
+        teacher_knows(&TeacherRows { choices: &choices, labels, classes }, known, findings)?;
     }
     Ok(before)
 }
 
-/// Up to `ROWS` rows, spread over the data.
+/// The class that the teacher names for each row, and how many classes it has.
+fn choices(teacher: &Teacher, batch: &Batch, cancel: &Cancel) -> Result<(Vec<u32>, usize)> {
+    let (mut choices, mut classes) = (Vec::with_capacity(batch.rows()), 0);
+    let mut add = |logits: &Tensor| -> Result<()> {
+        classes = logits.dims().last().copied().unwrap_or(0);
+        let largest =
+            |row: &[f32]| (1..row.len()).fold(0, |best, class| if row[class] > row[best] { class } else { best });
+        choices.extend(read::<f32>(logits)?.chunks(classes.max(1)).map(|row| largest(row) as u32));
+        Ok(())
+    };
+    match teacher {
+        Teacher::Column => add(&teacher.logits(batch, cancel)?)?,
+        Teacher::Model(model) => {
+            let piece = memory::piece(model);
+            for start in (0..batch.rows()).step_by(piece) {
+                let count = piece.min(batch.rows() - start);
+                let part = batch.inputs.part(start, count)?;
+                let logits = model.logits_until(&part, &batch.ids[start..start + count], cancel);
+                add(&logits.map_err(|error| error.at("teacher"))?)?;
+            }
+        }
+    }
+    Ok((choices, classes))
+}
+
+/// Up to `ROWS` rows, fewer where they are large, spread over the data.
 pub(crate) fn some_rows(dataset: &Dataset) -> Result<Batch> {
-    let step = dataset.rows().div_ceil(ROWS).max(1);
+    let size = dataset.shape().map_or(1, |shape| shape.iter().product::<usize>()).max(1);
+    let step = dataset.rows().div_ceil(((16 << 20) / size).clamp(64, ROWS)).max(1);
     let positions: Vec<u32> = (0..dataset.rows() as u32).step_by(step).collect();
     dataset.batch(&positions, 0)
 }
@@ -262,7 +295,8 @@ pub(crate) fn reload(model: &Model, rows: Option<&Dataset>, findings: &mut Findi
     let again = Model::from_file(model.to_file()?)?;
     let same = match rows {
         Some(dataset) => {
-            let batch = some_rows(dataset)?;
+            let rows = dataset.rows().min(memory::piece(model));
+            let batch = dataset.batch(&(0..rows as u32).collect::<Vec<_>>(), 0)?;
             let logits = |model: &Model| model.logits(&batch.inputs, &batch.ids).and_then(|logits| digest(&logits));
             logits(model)? == logits(&again)?
         }

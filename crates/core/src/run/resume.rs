@@ -50,13 +50,15 @@ impl Run {
             return Ok(());
         };
         let recovered = checkpoints.folder.recover()?;
+        if let Some((_, checkpoint)) = recovered.checkpoint {
+            checkpoint.expect_config(&self.config()?)?;
+            self.restore(checkpoint)?;
+        }
         for skipped in recovered.skipped {
             let message = format!("the checkpoint was damaged and is passed over: {}", skipped.reason);
             self.findings.add("checkpointWhole", skipped.name, message)?;
         }
-        let Some((_, checkpoint)) = recovered.checkpoint else { return Ok(()) };
-        checkpoint.expect_config(&self.config()?)?;
-        self.restore(checkpoint)
+        Ok(())
     }
 
     pub(super) fn checkpoint_if_due(&mut self, ended_epoch: bool) -> Result<()> {
@@ -141,6 +143,10 @@ impl Run {
                 "findings": self.findings.list,
                 "best": self.best.as_ref().map(|(best, _)| best),
                 "stale": self.stale,
+                "mark": self.mark,
+                "controlBest": self.control_best.as_ref().map(|(value, _)| value),
+                "validated": self.validated,
+                "shown": self.shown,
                 "copied": self.copied,
             }),
             tensors: NamedTensors::new(),
@@ -151,6 +157,9 @@ impl Run {
         }
         if let (Some((_, parameters)), Keep::Best) = (&self.best, self.options.keep) {
             checkpoint.insert_group("best", parameters.snapshot()?);
+        }
+        if let (Some((_, parameters)), Keep::Best) = (&self.control_best, self.options.keep) {
+            checkpoint.insert_group("control.best", parameters.snapshot()?);
         }
         Ok(checkpoint)
     }
@@ -166,6 +175,9 @@ impl Run {
         self.watch = part::<Watch>(&checkpoint.state, "watch")?;
         self.findings.list = part::<Vec<Finding>>(&checkpoint.state, "findings")?;
         self.stale = part(&checkpoint.state, "stale")?;
+        self.mark = part(&checkpoint.state, "mark")?;
+        self.validated = part(&checkpoint.state, "validated")?;
+        self.shown = part(&checkpoint.state, "shown")?;
         self.copied = part(&checkpoint.state, "copied")?;
         restore_learner(&mut self.learner, "student", &mut checkpoint)?;
         if let Some(control) = &mut self.control {
@@ -180,9 +192,15 @@ impl Run {
             }
             Some(best) => Some((best, Parameters::default())),
         };
-        if self.total.is_some_and(|total| self.step >= total) {
-            self.ended = Some("finished");
-        }
+        self.control_best = match part::<Option<f64>>(&checkpoint.state, "controlBest")? {
+            None => None,
+            Some(value) if self.options.keep == Keep::Best => {
+                let mut parameters = self.learner.model.parameters.deep_copy()?;
+                parameters.assign(checkpoint.take_group("control.best"))?;
+                Some((value, parameters))
+            }
+            Some(value) => Some((value, Parameters::default())),
+        };
         Ok(())
     }
 }

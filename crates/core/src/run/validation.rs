@@ -7,6 +7,7 @@ use crate::learner::Teacher;
 use crate::metrics::Metrics;
 use crate::models::Model;
 use crate::options::MetricChoice;
+use crate::tape::Cancel;
 
 pub(crate) struct Validation {
     pub data: Dataset,
@@ -14,23 +15,25 @@ pub(crate) struct Validation {
     /// The teacher on the same rows.
     pub teacher: Option<Evaluation>,
     teacher_logits: Option<Vec<f32>>,
+    cancel: Cancel,
 }
 
 impl Validation {
     /// Asks the teacher about the rows, once.
-    pub fn new(data: Dataset, teacher: Option<&Teacher>, metrics: &Metrics) -> Result<Validation> {
+    pub fn new(data: Dataset, teacher: Option<&Teacher>, metrics: &Metrics, cancel: &Cancel) -> Result<Validation> {
         let (teacher, teacher_logits) = match teacher {
             Some(Teacher::Model(model)) => {
-                let logits = evaluate::logits(model, &data)?;
-                (Some(evaluate_with(model, &data, None, &metrics.without_teacher())?), Some(logits))
+                let logits = evaluate::logits_until(model, &data, cancel).map_err(|error| error.at("teacher"))?;
+                let classes = model.network.classes();
+                (Some(evaluate::evaluate_answers(&data, classes, &logits, &metrics.without_teacher())?), Some(logits))
             }
             Some(Teacher::Column) | None => (None, None),
         };
-        Ok(Validation { data, metrics: metrics.clone(), teacher, teacher_logits })
+        Ok(Validation { data, metrics: metrics.clone(), teacher, teacher_logits, cancel: cancel.clone() })
     }
 
     pub fn evaluate(&self, model: &Model) -> Result<Evaluation> {
-        evaluate_with(model, &self.data, self.teacher_logits.as_deref(), &self.metrics)
+        evaluate_with(model, &self.data, self.teacher_logits.as_deref(), &self.metrics, &self.cancel)
     }
 
     /// The number that decides which validation is best: its name, its value, whether higher is better.
