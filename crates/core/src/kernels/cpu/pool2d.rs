@@ -2,6 +2,7 @@
 
 use super::isa::kernel;
 use super::sums;
+use super::vector::Vector;
 use crate::ops::window::Window;
 use crate::pool;
 use crate::tensor::uninit;
@@ -179,43 +180,57 @@ kernel! {
     }
 }
 
-/// Two neighbours as one number, the left one below: a loop over these is vector code, a loop over every second
-/// number is not.
-#[inline(always)]
-fn pair(row: &[f32], index: usize) -> (f32, f32) {
-    debug_assert!(2 * index + 1 < row.len());
-    // SAFETY: the callers' loops end where the row does.
-    let both = unsafe { row.as_ptr().add(2 * index).cast::<u64>().read_unaligned() }.to_le();
-    (f32::from_bits(both as u32), f32::from_bits((both >> 32) as u32))
-}
-
+/// Writes two neighbours as one number, the left one below: a loop over these is vector code, a loop over every
+/// second number is not.
 #[inline(always)]
 fn put_pair(row: &mut [f32], index: usize, both: u64) {
     debug_assert!(2 * index + 1 < row.len());
-    // SAFETY: as in `pair`.
+    // SAFETY: the caller's loop ends where the row does.
     unsafe { row.as_mut_ptr().add(2 * index).cast::<u64>().write_unaligned(both.to_le()) }
-}
-
-/// The larger one; a NaN is larger than everything. Without a branch, so that it becomes vector code.
-#[inline(always)]
-fn larger(a: f32, b: f32) -> f32 {
-    if (a > b) | a.is_nan() { a } else { b }
 }
 
 kernel! {
     fn largest_of_four<L>(x: &[f32], width: usize, columns: usize, y: &mut [f32], winners: &mut [u32]) {
+        let n = L::V::N;
+        // SAFETY: the two types have one size and alignment, and every bit pattern is a value of both.
+        let winners = unsafe { std::slice::from_raw_parts_mut(winners.as_mut_ptr().cast::<f32>(), winners.len()) };
+        let taps: [L::V; 4] = std::array::from_fn(|tap| L::V::splat(f32::from_bits(tap as u32)));
         let rows = x.chunks_exact(2 * width).zip(y.chunks_exact_mut(columns)).zip(winners.chunks_exact_mut(columns));
         for ((x, y), winners) in rows {
             let (upper, lower) = x.split_at(width);
-            assert!(2 * columns <= width);
-            for (index, (y, winner)) in y.iter_mut().zip(winners).enumerate() {
-                let (a, b) = pair(upper, index);
-                let (c, d) = pair(lower, index);
-                let most = larger(larger(a, b), larger(c, d));
-                *y = most;
-                *winner = 3 - u32::from(c == most).max(2 * u32::from(b == most)).max(3 * u32::from(a == most));
+            let mut at = 0;
+            while at < columns {
+                let count = n.min(columns - at);
+                let from = 2 * at..2 * (at + count);
+                let (a, b) = two::<L::V>(&upper[from.clone()]);
+                let (c, d) = two::<L::V>(&lower[from]);
+                let most = a.largest(b).largest(c.largest(d));
+                // The first in reading order is asked last.
+                let winner = c.where_equal(most, taps[2], taps[3]);
+                let winner = a.where_equal(most, taps[0], b.where_equal(most, taps[1], winner));
+                if count == n {
+                    most.store(&mut y[at..]);
+                    winner.store(&mut winners[at..]);
+                } else {
+                    most.store_part(&mut y[at..at + count]);
+                    winner.store_part(&mut winners[at..at + count]);
+                }
+                at += n;
             }
         }
+    }
+}
+
+/// The left and the right ones of up to `N` pairs.
+#[inline(always)]
+fn two<V: Vector>(pairs: &[f32]) -> (V, V) {
+    let n = V::N;
+    if pairs.len() == 2 * n {
+        V::load(pairs).unzip(V::load(&pairs[n..]))
+    } else if pairs.len() > n {
+        V::load(pairs).unzip(V::load_part(&pairs[n..], 0.0))
+    } else {
+        V::load_part(pairs, 0.0).unzip(V::splat(0.0))
     }
 }
 

@@ -36,6 +36,12 @@ pub trait Vector: Copy {
     fn min(self, other: Self) -> Self;
     /// `positive` where this is above 0, else `other`.
     fn choose(self, positive: Self, other: Self) -> Self;
+    /// The larger one; NaN where one of them is.
+    fn largest(self, other: Self) -> Self;
+    /// `yes` where the two are equal, `no` elsewhere.
+    fn where_equal(self, other: Self, yes: Self, no: Self) -> Self;
+    /// Of the numbers of `self` and then `next`, the first, third, … and the second, fourth, …
+    fn unzip(self, next: Self) -> (Self, Self);
     /// 2^self; exactly 0 for -∞ and below -150, NaN for NaN. Not for arguments above 127.
     fn exp2(self) -> Self;
     /// The sum of the lanes, in a fixed order.
@@ -147,6 +153,24 @@ impl Vector for Eight {
             *out = if self.0[i] > 0.0 { positive.0[i] } else { other.0[i] };
         }
         out
+    }
+    #[inline(always)]
+    fn largest(self, other: Self) -> Self {
+        self.map(other, |a, b| if (a > b) | a.is_nan() { a } else { b })
+    }
+    #[inline(always)]
+    fn where_equal(self, other: Self, yes: Self, no: Self) -> Self {
+        Eight(std::array::from_fn(|lane| if self.0[lane] == other.0[lane] { yes.0[lane] } else { no.0[lane] }))
+    }
+    #[inline(always)]
+    fn unzip(self, next: Self) -> (Self, Self) {
+        let every = |from: usize| {
+            Eight(std::array::from_fn(|lane| {
+                let at = 2 * lane + from;
+                if at < 8 { self.0[at] } else { next.0[at - 8] }
+            }))
+        };
+        (every(0), every(1))
     }
     #[inline(always)]
     fn exp2(self) -> Self {
@@ -268,6 +292,26 @@ mod x86 {
             }
         }
         #[inline(always)]
+        fn largest(self, other: Self) -> Self {
+            // SAFETY: as in `splat`. Each maximum is its second operand where one is NaN; together they have its bits.
+            unsafe { Avx2(_mm256_or_ps(_mm256_max_ps(self.0, other.0), _mm256_max_ps(other.0, self.0))) }
+        }
+        #[inline(always)]
+        fn where_equal(self, other: Self, yes: Self, no: Self) -> Self {
+            // SAFETY: as in `splat`.
+            unsafe { Avx2(_mm256_blendv_ps(no.0, yes.0, _mm256_cmp_ps::<_CMP_EQ_OQ>(self.0, other.0))) }
+        }
+        #[inline(always)]
+        fn unzip(self, next: Self) -> (Self, Self) {
+            // SAFETY: as in `splat`. The shuffles work within halves; the permutation puts quarters in order.
+            unsafe {
+                let even = _mm256_castps_pd(_mm256_shuffle_ps::<0x88>(self.0, next.0));
+                let odd = _mm256_castps_pd(_mm256_shuffle_ps::<0xDD>(self.0, next.0));
+                let order = |quarters| Avx2(_mm256_castpd_ps(_mm256_permute4x64_pd::<0xD8>(quarters)));
+                (order(even), order(odd))
+            }
+        }
+        #[inline(always)]
         fn exp2(self) -> Self {
             let x = Self::splat(LOWEST).max(self);
             let shifted = x.add(Self::splat(ROUND));
@@ -316,6 +360,26 @@ mod x86 {
             }
         }
         #[inline(always)]
+        fn largest(self, other: Self) -> Self {
+            // SAFETY: as in `splat`. Each maximum is its second operand where one is NaN; together they have its bits.
+            unsafe { Avx512(_mm512_or_ps(_mm512_max_ps(self.0, other.0), _mm512_max_ps(other.0, self.0))) }
+        }
+        #[inline(always)]
+        fn where_equal(self, other: Self, yes: Self, no: Self) -> Self {
+            // SAFETY: as in `splat`.
+            unsafe { Avx512(_mm512_mask_blend_ps(_mm512_cmp_ps_mask::<_CMP_EQ_OQ>(self.0, other.0), no.0, yes.0)) }
+        }
+        #[inline(always)]
+        fn unzip(self, next: Self) -> (Self, Self) {
+            // SAFETY: as in `splat`.
+            unsafe {
+                let even = _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
+                let odd = _mm512_add_epi32(even, _mm512_set1_epi32(1));
+                let pick = |which| Avx512(_mm512_permutex2var_ps(self.0, which, next.0));
+                (pick(even), pick(odd))
+            }
+        }
+        #[inline(always)]
         fn exp2(self) -> Self {
             // SAFETY: as in `splat`. `reduce` leaves x − ⌊x⌋ (0 for −∞), `scalef` multiplies by 2^⌊x⌋.
             unsafe {
@@ -359,6 +423,40 @@ mod tests {
                 log1p_unit(L::V::load_part(x, 0.0)).store_part(out);
             }
         }
+    }
+
+    kernel! {
+        fn unzip_and_compare<L>(x: &[f32], even: &mut [f32], odd: &mut [f32], most: &mut [f32], equal: &mut [f32]) {
+            let n = L::V::N;
+            let parts = even.chunks_mut(n).zip(odd.chunks_mut(n)).zip(most.chunks_mut(n).zip(equal.chunks_mut(n)));
+            for (x, ((even, odd), (most, equal))) in x.chunks(2 * n).zip(parts) {
+                let (a, b) = L::V::load(x).unzip(L::V::load(&x[n..]));
+                a.store(even);
+                b.store(odd);
+                a.largest(b).store(most);
+                a.where_equal(b, L::V::splat(1.0), L::V::splat(0.0)).store(equal);
+            }
+        }
+    }
+
+    #[test]
+    fn every_second_number_the_larger_and_the_equal_are_found_and_nan_is_largest() {
+        let nan = f32::NAN;
+        let x = [1.0, 2.0, 4.0, 3.0, nan, 5.0, 5.0, nan, 6.0, 6.0, -1.0, -2.0, f32::INFINITY, nan, 0.5, 0.25].repeat(2);
+        on_each(|isa| {
+            let [mut even, mut odd, mut most, mut equal] = [[0.0; 16]; 4];
+            unzip_and_compare(&x, &mut even, &mut odd, &mut most, &mut equal);
+            for at in 0..16 {
+                let (a, b) = (x[2 * at], x[2 * at + 1]);
+                assert_eq!(even[at].to_bits(), a.to_bits(), "{isa:?}");
+                assert_eq!(odd[at].to_bits(), b.to_bits(), "{isa:?}");
+                assert!(
+                    if a.is_nan() || b.is_nan() { most[at].is_nan() } else { most[at] == a.max(b) },
+                    "{isa:?} {a} {b}"
+                );
+                assert_eq!(equal[at] == 1.0, a == b, "{isa:?}");
+            }
+        });
     }
 
     #[test]
