@@ -29,12 +29,14 @@ export async function ratioRow(row, options) {
 
     const before = await probe(threads)
     const [ours, ...others] = children
+    const beside = new Map(others.map(({ name }) => [name, []]))
     for (let round = 0; round < rounds; round++) {
       for (const other of others) {
         for (const child of [ours, other]) {
           await pause(PAUSE)
           await child.turn(REPEATS)
         }
+        beside.get(other.name).push(...ours.times.slice(-REPEATS))
       }
     }
     const after = await probe(threads)
@@ -47,7 +49,7 @@ export async function ratioRow(row, options) {
       ...child.ready.extra,
       ...summary(child.times),
     }))
-    const compared = measured.slice(1).map((peer) => ratio(measured[0], peer, row.peers[peer.name]))
+    const compared = measured.slice(1).map((peer) => ratio(summary(beside.get(peer.name)), peer, row.peers[peer.name]))
     const result = { ours: measured[0], peers: compared, probes: [before, after], peak: row.peak && shareOfPeak(row.peak, measured[0], before, after) }
     if (change <= MOVED) return result
     for (const part of [...compared, result.peak]) if (part) part.verdict = 'VOID'
@@ -64,6 +66,7 @@ function shareOfPeak({ flops, floor }, ours, ...probes) {
   return { share, best: flops / ours.min_ms / peak, floor, verdict: verdict(share, undefined, floor) }
 }
 
+/** A peer beside those of our turns that came right before its own: what the machine did meanwhile, it did to both. */
 function ratio(ours, peer, { first, floor }) {
   const ratios = { ratio_median: peer.median_ms / ours.median_ms, ratio_min: peer.min_ms / ours.min_ms }
   return { ...peer, ...ratios, first, floor, verdict: verdict(Math.min(ratios.ratio_median, ratios.ratio_min), first, floor) }
