@@ -31,7 +31,7 @@ async function digits() {
 async function fashion() {
   const folder = '/usr/share/datasets/fashion-mnist'
   if (!existsSync(folder)) throw new Error('Fashion-MNIST is not here: apt-get install dataset-fashion-mnist')
-  const read = async (part, what) => (await readIdx(`${folder}/${part}-${what}-ubyte.gz`)).data
+  const read = async (part, what) => (await readIdx(`${folder}/${part}-${what}-ubyte.gz`)).values
   const of = async part =>
     Dataset.from({ inputs: await read(part, 'images-idx3'), labels: await read(part, 'labels-idx1') }, { ...image, scale: 1 / 255 })
   return [await of('train'), await of('t10k')]
