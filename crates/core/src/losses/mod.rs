@@ -12,10 +12,19 @@
 //! let applied = losses.apply(&mut tape, &outputs, &teachers, &batch, &plan, step, norms)?;    each micro-batch
 //! let gradients = tape.backward(applied.seeds)?;
 //! ```
+//!
+//! `apply.rs` is that sequence, `call.rs` one call of it, `sweep/` the row engine, `loss.rs` what a loss implements,
+//! `reference.rs` what its plain twin shares with others. A loss whose gradient is a sum of softmaxes, logits and
+//! single classes gives coefficients in `RowTerm::row` (crossEntropy, kl); one that is not sees the whole row in
+//! `RowTerm::dense` (mse, reverseKl). What the teacher's side of a row may be is in `targets/`.
+//!
+//! A loss that compares embeddings, hidden layers or attention is no row loss: it will be an operation on the tape,
+//! whose scalar joins `Applied::seeds` with its weight as the gradient.
 
 mod apply;
 #[doc(hidden)]
 pub mod bench;
+mod call;
 mod golden;
 pub(crate) mod loss;
 pub(crate) mod reference;

@@ -72,9 +72,11 @@ fn numbers_that_are_not_finite_are_named_by_row() {
         for value in [f64::NAN, f64::INFINITY] {
             let mut bad = Case::new(4, 50, 2.0);
             bad.teachers[0].0[50 + 9] = value;
-            let error = bad.try_run(&losses, Precision::F32).unwrap_err();
-            assert_eq!((error.code, error.path.as_str()), (Code::NotFinite, "teacher.logits"), "{name}");
-            assert!(error.message.contains("in row 1, class 9"), "{name}: {error}");
+            for precision in [Precision::F64, Precision::F32] {
+                let error = bad.try_run(&losses, precision).unwrap_err();
+                assert_eq!((error.code, error.path.as_str()), (Code::NotFinite, "teacher.logits"), "{name}");
+                assert!(error.message.contains("in row 1, class 9"), "{name}: {error}");
+            }
         }
     }
 }
@@ -87,6 +89,11 @@ fn labels_and_shapes_that_do_not_fit_are_refused() {
     let error = case.try_run(&both, Precision::F32).unwrap_err();
     assert_eq!(error.to_string(), "labels: expected a class from 0 to 4, got 5 in row 2");
     assert_eq!(error.code, Code::InvalidData);
+    let mut few = Case::new(4, 5, 2.0);
+    few.labels.pop();
+    few.row_weights = Some(vec![1.0; 4]);
+    let error = few.try_run(&both, Precision::F32).unwrap_err();
+    assert_eq!(error.to_string(), "labels: expected 4 numbers for 4 rows, got 3");
     let case = Case::new(4, 5, 2.0);
     let short = Case::new(3, 5, 2.0).teachers(Precision::F32);
     let error = case.against(&both, &short, Precision::F32).unwrap_err();

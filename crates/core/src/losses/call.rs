@@ -1,0 +1,181 @@
+//! One call of `Losses::apply`: the row engine where it takes the logits, else each loss's reference.
+
+use super::Losses;
+use super::apply::Plan;
+use super::loss::{Need, RowLoss};
+use super::reference::Reference;
+use super::sweep::{self, Ask, Rows, Swept, Term};
+use crate::batch::{Batch, Labels};
+use crate::error::{Candle, Code, Error, Result};
+use crate::targets::{Source, Teacher};
+use crate::tensor::{self, DType, Tensor};
+
+/// The rows of a batch: of a sequence model every token is one.
+pub(super) fn rows_of(batch: &Batch) -> usize {
+    match (&batch.row_weights, &batch.labels) {
+        (Some(weights), _) => weights.len(),
+        (None, Labels::Single(labels)) => labels.len(),
+        _ => batch.rows(),
+    }
+}
+
+pub(super) fn row_weight(loss: &dyn RowLoss, batch: &Batch, row: usize) -> f64 {
+    let label = match &batch.labels {
+        Labels::Single(labels) => labels.get(row).copied(),
+        _ => None,
+    };
+    batch.row_weights.as_ref().map_or(1.0, |weights| f64::from(weights[row])) * loss.row_weight(label)
+}
+
+/// One call of `apply`, its shapes checked.
+pub(super) struct Call<'c> {
+    pub losses: &'c Losses,
+    pub teachers: &'c [Teacher],
+    pub batch: &'c Batch,
+    pub plan: &'c Plan,
+    pub step: u64,
+    pub norms: bool,
+    pub rows: usize,
+    pub classes: usize,
+}
+
+impl<'c> Call<'c> {
+    /// Each loss, and where it compares with a teacher each teacher and its share.
+    fn pairs(&self) -> Vec<(usize, Option<usize>, f64)> {
+        let mut pairs = Vec::new();
+        for (number, (_, loss)) in self.losses.losses.iter().enumerate() {
+            if loss.needs().iter().any(|need| matches!(need, Need::Teacher | Need::TeacherLogits)) {
+                pairs.extend(self.teachers.iter().enumerate().map(|(at, teacher)| (number, Some(at), teacher.weight)));
+            } else {
+                pairs.push((number, None, 1.0));
+            }
+        }
+        pairs
+    }
+
+    fn row_weights(&self, loss: usize) -> Vec<f64> {
+        (0..self.rows).map(|row| row_weight(self.losses.losses[loss].1.as_ref(), self.batch, row)).collect()
+    }
+
+    fn targets(&self) -> Option<&'c Tensor> {
+        match &self.batch.labels {
+            Labels::Several(targets) | Labels::Real(targets) => Some(targets),
+            _ => None,
+        }
+    }
+
+    fn labels(&self) -> Option<&'c [u32]> {
+        match &self.batch.labels {
+            Labels::Single(labels) => Some(labels),
+            _ => None,
+        }
+    }
+
+    pub fn kernels(&self, logits: &Tensor) -> Result<(Tensor, Swept)> {
+        let plain =
+            |tensor: &Tensor| tensor.to_dtype(DType::F32).and_then(|tensor| tensor.contiguous()).ok_or_internal();
+        // Each teacher's dense logits, and the number of its first among all.
+        let (mut dense, mut firsts) = (Vec::new(), Vec::new());
+        for teacher in self.teachers {
+            firsts.push(dense.len());
+            for tensor in teacher.target.dense() {
+                dense.push(plain(tensor)?);
+            }
+        }
+        let targets = self.targets().map(plain).transpose()?;
+        let guards = dense.iter().map(tensor::read::<f32>).collect::<Result<Vec<_>>>()?;
+        let target_guard = targets.as_ref().map(tensor::read::<f32>).transpose()?;
+        let student = tensor::read::<f32>(logits)?;
+        let rows = Rows {
+            classes: self.classes,
+            student: &student,
+            teachers: guards.iter().map(|guard| &**guard).collect(),
+            targets: target_guard.as_deref().unwrap_or(&[]),
+            labels: self.labels(),
+        };
+        let (mut ask, mut terms) = (Ask::default(), Vec::new());
+        for (number, teacher, share) in self.pairs() {
+            let loss = &self.losses.losses[number].1;
+            let source = teacher.map(|at| Source { target: &self.teachers[at].target, teacher: firsts[at] });
+            let weights = self.row_weights(number);
+            terms.push(Term {
+                loss: loss.begin(self.step, source, &mut ask)?,
+                name: self.losses.losses[number].0,
+                group: number,
+                weight: loss.weight().at(self.step),
+                share,
+                row_weights: weights.iter().any(|weight| *weight != 1.0).then_some(weights),
+                denominator: self.plan.denominators[number],
+            });
+        }
+        let mut gradient = tensor::uninit(student.len());
+        let swept = sweep::sweep(ask, &terms, self.losses.losses.len(), &rows, &mut gradient, self.norms)?;
+        Ok((tensor::from_vec(gradient, logits.dims())?, swept))
+    }
+
+    /// Names the first number that is not finite in a row that counts; -∞ may mask a class.
+    fn finite(&self, logits: &Tensor, path: &str, masks: bool) -> Result<()> {
+        let all = tensor::to_f64(logits)?;
+        let counts = |row: usize| self.batch.row_weights.as_ref().is_none_or(|weights| weights[row] != 0.0);
+        let good = |x: f64| x.is_finite() || (masks && x == f64::NEG_INFINITY);
+        match (0..all.len()).find(|at| !good(all[*at]) && counts(at / self.classes)) {
+            None => Ok(()),
+            Some(at) => {
+                let (row, class) = (at / self.classes, at % self.classes);
+                let message = format!("expected finite numbers, got {} in row {row}, class {class}", all[at]);
+                Err(Error::new(Code::NotFinite, path, message))
+            }
+        }
+    }
+
+    pub fn references(&self, logits: &Tensor) -> Result<(Tensor, Swept)> {
+        let student = logits.reshape((self.rows, self.classes)).ok_or_internal()?;
+        let targets = self.targets().map(|targets| targets.to_dtype(student.dtype())).transpose().ok_or_internal()?;
+        let reference = Reference { student, targets, labels: self.labels().map(<[u32]>::to_vec) };
+        self.finite(&reference.student, "student.logits", false)?;
+        for logits in self.teachers.iter().flat_map(|teacher| teacher.target.dense()) {
+            self.finite(logits, "teacher.logits", true)?;
+        }
+        let count = self.losses.losses.len();
+        let mut swept = Swept { values: vec![0.0; count], squares: vec![0.0; count] };
+        let mut gradients: Vec<Option<Tensor>> = vec![None; count];
+        for (number, teacher, share) in self.pairs() {
+            let loss = &self.losses.losses[number].1;
+            let target = teacher.map(|at| &self.teachers[at].target);
+            let (values, gradient) = loss.reference(self.step, &reference, target)?;
+            let denominator = self.plan.denominators[number];
+            let by_row = |weight: f64| if denominator == 0.0 { 0.0 } else { share * weight / denominator };
+            let weights: Vec<f64> = self.row_weights(number).into_iter().map(by_row).collect();
+            for (row, (value, weight)) in tensor::to_f64(&values)?.iter().zip(&weights).enumerate() {
+                if *weight != 0.0 {
+                    if !value.is_finite() {
+                        let message = format!("expected a finite loss, got {value} in row {row}");
+                        return Err(Error::new(Code::NotFinite, self.losses.losses[number].0, message));
+                    }
+                    swept.values[number] += value * weight;
+                }
+            }
+            let weight = loss.weight().at(self.step);
+            let scales: Vec<f64> = weights.iter().map(|row| row * weight).collect();
+            let inner = || {
+                let scales = Tensor::from_vec(scales, (self.rows, 1), gradient.device())?.to_dtype(gradient.dtype())?;
+                let scales = scales.broadcast_as(gradient.shape())?;
+                let open = scales.ne(&scales.zeros_like()?)?;
+                let scaled = open.where_cond(&(gradient * scales)?, &reference.student.zeros_like()?)?;
+                match &gradients[number] {
+                    Some(sum) => sum + scaled,
+                    None => Ok(scaled),
+                }
+            };
+            gradients[number] = Some(inner().ok_or_internal()?);
+        }
+        let mut total = reference.student.zeros_like().ok_or_internal()?;
+        for (gradient, square) in gradients.into_iter().zip(&mut swept.squares) {
+            if let Some(gradient) = gradient {
+                *square = tensor::to_f64(&gradient)?.iter().map(|x| x * x).sum();
+                total = (total + gradient).ok_or_internal()?;
+            }
+        }
+        Ok((total.reshape(logits.dims()).ok_or_internal()?, swept))
+    }
+}
