@@ -24,53 +24,53 @@ pub(crate) struct Shape {
 }
 
 impl Shape {
-    pub fn image(&self) -> usize {
+    pub(super) fn image(&self) -> usize {
         self.channels * self.size[0] * self.size[1]
     }
 
-    pub fn output(&self) -> usize {
+    pub(super) fn output(&self) -> usize {
         self.outputs * self.grid[0] * self.grid[1]
     }
 
-    pub fn taps(&self) -> usize {
+    pub(super) fn taps(&self) -> usize {
         self.kernel[0] * self.kernel[1]
     }
 
     /// Channels and outputs of one group.
-    pub fn group(&self) -> (usize, usize) {
+    pub(super) fn group(&self) -> (usize, usize) {
         (self.channels / self.groups, self.outputs / self.groups)
     }
 
     /// Images of a forward task.
-    pub fn per_task(&self) -> usize {
+    pub(super) fn per_task(&self) -> usize {
         let work = self.output() * self.group().0 * self.taps();
         (TASK / work.max(1)).max(self.images.div_ceil(64)).clamp(1, self.images.max(1))
     }
 
     /// Images of a backward task, whose weight gradients are summed apart.
-    pub fn per_block(&self) -> usize {
+    pub(super) fn per_block(&self) -> usize {
         let registers = self.grid[0] * self.grid[1].div_ceil(LANES);
         let worth = REGISTERS.div_ceil(registers).min(self.images.div_ceil(4));
         self.images.div_ceil(BLOCKS).max(self.per_task()).max(worth)
     }
 
     /// How far beyond its own place the last tap looks, in input rows and columns.
-    pub fn reach(&self) -> [usize; 2] {
+    pub(super) fn reach(&self) -> [usize; 2] {
         [0, 1].map(|axis| (self.kernel[axis] - 1) * self.dilation[axis])
     }
 
     /// The same from the input back to the output, in output rows and columns.
-    pub fn look_back(&self) -> [usize; 2] {
+    pub(super) fn look_back(&self) -> [usize; 2] {
         [0, 1].map(|axis| self.reach()[axis] / self.stride[axis])
     }
 
     /// Output rows and columns that lie before the first input row and column even for the last tap: not laid out.
-    pub fn unseen(&self) -> [usize; 2] {
+    pub(super) fn unseen(&self) -> [usize; 2] {
         [0, 1].map(|axis| (self.padding[axis] / self.stride[axis]).min(self.look_back()[axis]))
     }
 
     /// The pitch of both fields where images are computed as one long row; `None` where that gains little.
-    pub fn long_pitch(&self) -> Option<usize> {
+    pub(super) fn long_pitch(&self) -> Option<usize> {
         let reach = self.reach()[1];
         let right = self.padding[1].saturating_sub(reach);
         let pitch = (self.grid[1] + reach).max(self.size[1] + reach + right);
@@ -80,7 +80,7 @@ impl Shape {
     }
 
     /// The input, as the taps of the output see it.
-    pub fn input_field(&self) -> Field {
+    pub(super) fn input_field(&self) -> Field {
         let rows = (self.grid[0] - 1) * self.stride[0] + self.reach()[0] + 1;
         let pitch = self.grid[1].next_multiple_of(LANES) + self.reach()[1] / self.stride[1];
         Field {
@@ -93,7 +93,7 @@ impl Shape {
         }
     }
 
-    pub fn input_taps(&self, field: &Field) -> Vec<usize> {
+    pub(super) fn input_taps(&self, field: &Field) -> Vec<usize> {
         (0..self.taps())
             .map(|tap| {
                 let (i, j) = (tap / self.kernel[1], tap % self.kernel[1]);
@@ -104,7 +104,7 @@ impl Shape {
     }
 
     /// The output's gradient, as the taps of the input see it.
-    pub fn output_field(&self) -> Field {
+    pub(super) fn output_field(&self) -> Field {
         let (look_back, unseen) = (self.look_back(), self.unseen());
         let before = [0, 1].map(|axis| look_back[axis] - unseen[axis]);
         let seen = [0, 1].map(|axis| (self.size[axis] + self.padding[axis] - 1) / self.stride[axis] + 1);
@@ -124,12 +124,12 @@ impl Shape {
     }
 
     /// The output's gradient in whole registers, for the pairs: rows that begin at cache lines, nothing around them.
-    pub fn pair_field(&self) -> Field {
+    pub(super) fn pair_field(&self) -> Field {
         let pitch = self.grid[1].next_multiple_of(LANES);
         Field { channels: self.outputs, size: self.grid, before: [0, 0], rows: self.grid[0], phases: 1, pitch }
     }
 
-    pub fn classes(&self, field: &Field) -> Vec<Class> {
+    pub(super) fn classes(&self, field: &Field) -> Vec<Class> {
         let mut classes = Vec::new();
         for a in 0..self.stride[0] {
             for b in 0..self.stride[1] {
