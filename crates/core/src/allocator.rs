@@ -159,6 +159,14 @@ fn layout_of_class(class: usize) -> Layout {
     unsafe { Layout::from_size_align_unchecked(size, ALIGN) }
 }
 
+/// Counts a block that the system had; what it refused is in nobody's hands.
+fn counted(block: *mut u8, size: usize) -> *mut u8 {
+    if !block.is_null() {
+        count(size);
+    }
+    block
+}
+
 fn count(size: usize) {
     CALLS.fetch_add(1, Relaxed);
     let live = LIVE.fetch_add(size, Relaxed) + size;
@@ -201,30 +209,28 @@ impl CachingAllocator {
 // the request's layout alone; a block is either in one list or in the hands of one owner.
 unsafe impl GlobalAlloc for CachingAllocator {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        count(layout.size());
-        match class_of(&layout) {
+        let block = match class_of(&layout) {
             // SAFETY: the caller's promise.
             None => unsafe { System.alloc(layout) },
             // SAFETY: as above.
             Some(class) => Self::reused(class).unwrap_or_else(|| unsafe { Self::fresh(class, false) }),
-        }
+        };
+        counted(block, layout.size())
     }
 
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
-        count(layout.size());
-        let Some(class) = class_of(&layout) else {
+        let block = match class_of(&layout).map(|class| (class, Self::reused(class))) {
             // SAFETY: the caller's promise.
-            return unsafe { System.alloc_zeroed(layout) };
-        };
-        match Self::reused(class) {
-            Some(block) => {
+            None => unsafe { System.alloc_zeroed(layout) },
+            Some((_, Some(block))) => {
                 // SAFETY: the block is at least as large as its class.
                 unsafe { block.write_bytes(0, layout.size()) };
                 block
             }
             // SAFETY: the caller's promise.
-            None => unsafe { Self::fresh(class, true) },
-        }
+            Some((class, None)) => unsafe { Self::fresh(class, true) },
+        };
+        counted(block, layout.size())
     }
 
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
@@ -309,6 +315,16 @@ mod tests {
         assert!(cached_bytes() >= size);
         trim();
         assert!(LISTS[class_of(&layout(size)).unwrap()].take().is_none());
+    }
+
+    #[test]
+    fn a_refused_request_is_not_counted() {
+        let refused = isize::MAX as usize - 4096;
+        for _ in 0..2 {
+            assert!(Vec::<u8>::new().try_reserve_exact(refused).is_err());
+        }
+        // Far more than the other tests hold, far less than was asked for.
+        assert!(live_bytes() < 1 << 40 && peak_bytes() < 1 << 40, "{} {}", live_bytes(), peak_bytes());
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::any::Any;
 use std::hint::spin_loop;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Ordering::SeqCst};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -142,7 +142,12 @@ impl Team {
         let turn = if self.helpers.is_empty() || count < 2 || count >= u32::MAX as usize {
             None
         } else {
-            self.turn.try_lock().ok()
+            match self.turn.try_lock() {
+                Ok(turn) => Some(turn),
+                // A task panicked in an earlier region, which nevertheless ended whole.
+                Err(TryLockError::Poisoned(turn)) => Some(turn.into_inner()),
+                Err(TryLockError::WouldBlock) => None,
+            }
         };
         let Some(_turn) = turn else { return (0..count).for_each(task) };
         let shared = &*self.shared;
@@ -224,6 +229,24 @@ mod tests {
                 std::thread::sleep(Duration::from_millis(1));
             }
         }
+    }
+
+    #[test]
+    fn a_team_shares_its_work_after_a_panic_too() {
+        let team = Team::new(2, 1 << 20).unwrap();
+        let region = catch_unwind(AssertUnwindSafe(|| team.run(4, &|index| assert!(index != 2, "a task fails"))));
+        assert!(region.is_err());
+        let (here, met) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        team.run(2, &|_| {
+            // Both tasks are here at once only if two threads run them.
+            here.fetch_add(1, SeqCst);
+            let start = Instant::now();
+            while here.load(SeqCst) < 2 && start.elapsed() < Duration::from_secs(20) {
+                std::thread::yield_now();
+            }
+            met.fetch_add(usize::from(start.elapsed() < Duration::from_secs(20)), SeqCst);
+        });
+        assert_eq!(met.into_inner(), 2);
     }
 
     #[test]
