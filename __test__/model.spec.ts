@@ -1,7 +1,9 @@
 /** Models: made, asked, kept in files, copied from each other. */
 import path from 'node:path'
-import { expect, test } from 'vitest'
-import { Dataset, Model, train } from '../ts/index.js'
+import { expect, test, vi } from 'vitest'
+import { Dataset, distill, Model, train } from '../ts/index.js'
+import { models } from '../ts/native/handles.js'
+import { native } from '../ts/native/load.js'
 import { clusterColumns, clusters, failure, folder, mlp, trainedTeacher, weights } from './support.js'
 
 test('the same seed gives the same start values, another seed others', () => {
@@ -95,4 +97,39 @@ test('a clone is trained alone', async () => {
   expect(weights(twin)).not.toEqual(weights(model))
   const provenance = twin.provenance as { method: string; steps: number }
   expect([provenance.method, provenance.steps]).toEqual(['train', 3])
+})
+
+test('predictions describe the model once a version', async () => {
+  const model = Model.create(mlp(4), { seed: 1 })
+  const { prototype } = native().NativeModel as unknown as { prototype: { describe(): string } }
+  const describe = vi.spyOn(prototype, 'describe')
+  const one = { inputs: new Float32Array(8) }
+  for (let time = 0; time < 3; time++) model.predictSync(one)
+  await model.predict(one)
+  expect(describe).toHaveBeenCalledTimes(1)
+  models.get(model)!.setLabelNames(['red', 'green', 'blue'])
+  expect(model.predictSync(one).names).toHaveLength(1)
+  expect(describe).toHaveBeenCalledTimes(2)
+  describe.mockRestore()
+})
+
+test('other label names of a teacher are no other teacher', async () => {
+  const teacher = await trainedTeacher(clusters(300))
+  const named = async (change: () => unknown) => {
+    const run = distill({
+      teacher,
+      student: Model.create(mlp(4), { seed: 1 }),
+      data: clusters(60),
+      losses: { kl: {} },
+      epochs: 20,
+      reportEvery: 1,
+    })
+    await run.next()
+    await change()
+    return (await run.finish()).findings.map(({ path }) => path)
+  }
+  const none = await named(() => {})
+  expect(await named(() => models.get(teacher)!.setLabelNames(['red', 'green', 'blue']))).toEqual(none)
+  const other = Model.create(mlp(4), { seed: 2 })
+  expect(await named(() => teacher.copyFrom(other))).not.toEqual(none)
 })

@@ -91,6 +91,8 @@ let wrap: (handle: NativeModel) => Model
  * ```
  */
 export class Model {
+  #known: Description | undefined
+
   private constructor(handle: NativeModel) {
     models.set(this, handle)
   }
@@ -132,7 +134,7 @@ export class Model {
   /** Logits, probabilities and the largest class of each row. */
   async predict(columns: { inputs: Inputs }, options: { signal?: AbortSignal } = {}): Promise<Prediction> {
     const { signal } = plain('options', options, ['signal'])
-    const description = this.#describe()
+    const description = this.#remembered()
     const { json, buffers } = reading('inputs', () => packInputs(columns, meaningFor(description)))
     const made = await orAbort(signalOf('signal', signal), () => awaiting(() => this.#handle().predict(json, buffers)))
     return prediction(made, description)
@@ -140,7 +142,7 @@ export class Model {
 
   /** The same at once, for few rows: refused where it would hold up the event loop. */
   predictSync(columns: { inputs: Inputs }): Prediction {
-    const description = this.#describe()
+    const description = this.#remembered()
     const { json, buffers } = reading('inputs', () => packInputs(columns, meaningFor(description)))
     return prediction(calling(() => this.#handle().predictSync(json, buffers)), description)
   }
@@ -238,6 +240,12 @@ export class Model {
 
   #handle(): NativeModel {
     return models.get(this)!
+  }
+
+  /** For calls that come often; it is never handed out. */
+  #remembered(): Description {
+    if (this.#known?.version !== calling(() => this.#handle().version())) this.#known = this.#describe()
+    return this.#known!
   }
 
   #describe(): Description {

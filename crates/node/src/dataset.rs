@@ -12,7 +12,7 @@ use std::sync::RwLock;
 
 use crate::buffers::{Buffers, columns, ids};
 use crate::errors::{guarded, panic_point};
-use crate::lifecycle::External;
+use crate::lifecycle::{External, trim_after};
 
 #[napi(custom_finalize)]
 pub struct NativeDataset {
@@ -164,7 +164,9 @@ impl NativeDataset {
 
     #[napi(catch_unwind)]
     pub fn dispose(&self, env: &Env) {
-        self.data.write().unwrap_or_else(std::sync::PoisonError::into_inner).take();
+        let data = self.data.write().unwrap_or_else(std::sync::PoisonError::into_inner).take();
+        let bytes = data.map_or(0, |data| data.bytes() as u64);
+        trim_after(bytes);
         self.external.release(env);
     }
 }

@@ -20,7 +20,7 @@ use crate::buffers::{Buffers, inputs};
 use crate::dataset::NativeDataset;
 use crate::desk;
 use crate::errors::{guarded, panic_point};
-use crate::lifecycle::External;
+use crate::lifecycle::{External, trim_after};
 use crate::reply::Reply;
 
 /// Multiply-adds up to which a synchronous prediction is allowed: about two milliseconds of one core.
@@ -30,22 +30,36 @@ const SYNC_LIMIT: u64 = 50_000_000;
 #[derive(Default)]
 pub(crate) struct Shared {
     model: RwLock<Option<Model>>,
-    /// Counts the states that were published: a run sees that its teacher became another.
+    /// Counts the states: what was read of one is known not to hold any more.
     version: AtomicU64,
+    /// Counts the parameters that were published: a run sees that its teacher became another.
+    trained: AtomicU64,
 }
 
 impl Shared {
     fn of(model: Model) -> Arc<Shared> {
-        Arc::new(Shared { model: RwLock::new(Some(model)), version: AtomicU64::new(0) })
+        Arc::new(Shared { model: RwLock::new(Some(model)), ..Shared::default() })
     }
 
     pub fn get(&self) -> Result<Model> {
-        let model = self.model.read().unwrap_or_else(PoisonError::into_inner);
-        model.clone().ok_or_else(|| Error::new(Code::Disposed, "model", "this model was disposed"))
+        Ok(self.seen()?.0)
     }
 
-    /// Replaces the state; a disposed model stays disposed.
+    /// The state and its version.
+    fn seen(&self) -> Result<(Model, u64)> {
+        let state = self.model.read().unwrap_or_else(PoisonError::into_inner);
+        let model = state.clone().ok_or_else(|| Error::new(Code::Disposed, "model", "this model was disposed"))?;
+        Ok((model, self.version.load(Ordering::Relaxed)))
+    }
+
+    /// Replaces the state by one of other parameters; a disposed model stays disposed.
     pub fn publish(&self, model: Model) {
+        self.change(model);
+        self.trained.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Replaces the state by one of the same parameters.
+    fn change(&self, model: Model) {
         let mut state = self.model.write().unwrap_or_else(PoisonError::into_inner);
         if state.is_some() {
             *state = Some(model);
@@ -53,8 +67,19 @@ impl Shared {
         }
     }
 
+    /// Frees the state unless a job holds it too; its bytes.
+    fn dispose(&self) -> u64 {
+        let mut state = self.model.write().unwrap_or_else(PoisonError::into_inner);
+        self.version.fetch_add(1, Ordering::Relaxed);
+        state.take().map_or(0, |model| model.parameters.bytes())
+    }
+
     pub fn version(&self) -> u64 {
         self.version.load(Ordering::Relaxed)
+    }
+
+    pub fn trained(&self) -> u64 {
+        self.trained.load(Ordering::Relaxed)
     }
 }
 
@@ -167,7 +192,7 @@ impl NativeModel {
     pub fn describe(&self) -> napi::Result<String> {
         guarded(|| {
             panic_point("model.describe");
-            let model = self.shared.get()?;
+            let (model, version) = self.shared.seen()?;
             Ok(json!({
                 "input": model.network.architecture().input,
                 "output": model.network.output().sizes(),
@@ -178,10 +203,16 @@ impl NativeModel {
                 "preprocessing": model.preprocessing,
                 "provenance": model.provenance,
                 "architecture": model.network.architecture(),
-                "version": self.shared.version(),
+                "version": version,
             })
             .to_string())
         })
+    }
+
+    /// The version that `describe` tells: another one means that it may say something else.
+    #[napi(catch_unwind)]
+    pub fn version(&self) -> f64 {
+        self.shared.version() as f64
     }
 
     #[napi(catch_unwind)]
@@ -189,7 +220,7 @@ impl NativeModel {
         guarded(|| {
             let mut model = self.shared.get()?;
             model.set_label_names(names)?;
-            self.shared.publish(model);
+            self.shared.change(model);
             Ok(())
         })
     }
@@ -200,7 +231,7 @@ impl NativeModel {
             let preprocessing: Preprocessing = parse(&json)?;
             preprocessing.validate()?;
             let model = Model { preprocessing, ..self.shared.get()? };
-            self.shared.publish(model);
+            self.shared.change(model);
             Ok(())
         })
     }
@@ -303,7 +334,7 @@ impl NativeModel {
 
     #[napi(catch_unwind)]
     pub fn dispose(&self, env: &Env) {
-        self.shared.model.write().unwrap_or_else(PoisonError::into_inner).take();
+        trim_after(self.shared.dispose());
         self.external.release(env);
     }
 }
