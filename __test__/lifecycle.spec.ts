@@ -238,6 +238,62 @@ test("libuv's pool stays free while eight jobs train", async () => {
   expect(busy!.stat).toBeLessThan(50 + 10 * idle!.stat)
 }, 60_000)
 
+test('a run that is left or disposed of while a function teacher answers trains nothing', async () => {
+  const begun = (state: 'return' | 'dispose') => {
+    const student = Model.create(mlp(8), { seed: 1 })
+    let answer = () => {}
+    const teacher = Teacher.fromFunction(({ rows }) => new Promise(resolve => (answer = () => resolve(new Float32Array(rows * 3)))), { batchSize: 600 })
+    const run = distill({ ...long({ student, losses: { kl: {} } }), teacher })
+    const before = weights(student)
+    const pending = run.next().catch((error: unknown) => error)
+    return { run, pending, check: async () => {
+      const settled = await Promise.race([pending, later(1000, 'pending')])
+      answer()
+      await later(50)
+      expect(weights(student)).toEqual(before)
+      expect(await run.next()).toEqual({ done: true, value: undefined })
+      return [state, settled]
+    } }
+  }
+  const disposed = begun('dispose')
+  await later(20)
+  disposed.run.dispose()
+  expect(await disposed.check()).toMatchObject(['dispose', { code: 'ERR_LIMBECK_CANCELLED' }])
+  const left = begun('return')
+  await later(20)
+  await Promise.race([left.run.return(), later(1000)])
+  expect(await left.check()).toEqual(['return', { done: true, value: undefined }])
+})
+
+test.each([0, 1, 2, 3, 4])('a run disposed of %i turns after its first report was asked for trains nothing', async turns => {
+  const run = train(long())
+  const settled = run.next().catch((error: unknown) => error)
+  for (let turn = 0; turn < turns; turn++) await Promise.resolve()
+  run.dispose()
+  const end = (await settled) as { done?: boolean; code?: string }
+  expect(end.done === true || end.code === 'ERR_LIMBECK_CANCELLED').toBe(true)
+})
+
+test('disposing a large model gives its memory back to the system', async () => {
+  const resident = () => process.memoryUsage.rss() / 2 ** 20
+  const large = Model.create({ mlp: { sizes: [8, 4000, 6000, 3] } })
+  const held = resident()
+  large.dispose()
+  const started = performance.now()
+  while (held - resident() < 80 && performance.now() - started < 1000) await later(5)
+  expect(held - resident()).toBeGreaterThan(80)
+})
+
+test('an exit does not wait for a trainer that has nothing to do', async () => {
+  const fastest = async (state: string) => {
+    const times: number[] = []
+    for (let turn = 0; turn < 3; turn++) times.push((await child('exit.mjs', [state, 'times']).ended).seconds * 1000)
+    return Math.min(...times)
+  }
+  const finished = await fastest('finished')
+  expect((await fastest('paused')) - finished).toBeLessThan(130)
+})
+
 test('leaving a run does not wait for the next report', async () => {
   const run = train(long({ reportEvery: 1_000_000_000 }))
   const pending = run.next()

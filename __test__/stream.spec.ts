@@ -1,8 +1,8 @@
 /** Batches that come one after the other: the same bits as a data set, never far ahead, always closed. */
 import { setTimeout as later } from 'node:timers/promises'
 import { expect, test } from 'vitest'
-import { Dataset, Model, train, type Columns, type Run, type TrainOptions } from '../ts/index.js'
-import { clusterColumns, clusters, failure, mlp, weights } from './support.js'
+import { Dataset, distill, Model, train, type Columns, type Run, type TrainOptions } from '../ts/index.js'
+import { child, clusterColumns, clusters, failure, mlp, weights } from './support.js'
 
 const all = clusterColumns(96, 1)
 function batch(first: number, rows: number): Columns {
@@ -34,8 +34,7 @@ const options = (data: TrainOptions['data'], change: Partial<TrainOptions> = {})
   data,
   losses: { crossEntropy: {} },
   optimizer: { sgd: { learningRate: 0.1 } },
-  batchSize: 32,
-  shuffle: false,
+  ...(data instanceof Dataset && { batchSize: 32, shuffle: false }),
   reportEvery: 1,
   ...change,
 })
@@ -65,7 +64,7 @@ test('batches are pulled only a few ahead of the trainer', async () => {
   const run = train(options(slowly(seen)))
   await run.next()
   await later(200)
-  expect(seen.pulled).toBeLessThanOrEqual(1 + 4)
+  expect(seen.pulled).toBe(1 + 2)
   await run.return()
   expect(seen.closed).toBe(true)
 })
@@ -95,6 +94,91 @@ test('the source is closed when the run has all its steps', async () => {
   const seen = { pulled: 0, closed: false }
   await train(options(slowly(seen), { steps: 2 })).finish()
   expect(seen.closed).toBe(true)
+})
+
+test('a process that leaves a stream where it is ends by itself', async () => {
+  const { code, stdout, stderr } = await child('exit.mjs', ['stream']).ended
+  expect([code, stdout, stderr]).toEqual([0, 'ready\n', ''])
+}, 10_000)
+
+test('leaving a run that waits for a slow source settles at once, and the student has what was learnt', async () => {
+  async function* slow(): AsyncGenerator<Columns> {
+    yield batch(0, 32)
+    yield batch(32, 32)
+    await new Promise(() => {})
+  }
+  const given = options({ [Symbol.asyncIterator]: () => ({ next: (source => () => source.next())(slow()) }) })
+  const run = train(given)
+  await run.next()
+  await run.next()
+  const pending = run.next()
+  await later(50)
+  const begun = performance.now()
+  await run.return()
+  expect(performance.now() - begun).toBeLessThan(500)
+  expect(await pending).toEqual({ done: true, value: undefined })
+  const two = options([batch(0, 32), batch(32, 32)])
+  expect(weights(given.student)).toEqual(await trained(two))
+}, 10_000)
+
+test('leaving a run that waits for its first batch leaves the student as it was', async () => {
+  const given = options({ [Symbol.asyncIterator]: () => ({ next: () => new Promise<never>(() => {}) }) })
+  const before = weights(given.student)
+  const run = train(given)
+  const pending = run.next()
+  await later(50)
+  await run.return()
+  expect(await pending).toEqual({ done: true, value: undefined })
+  expect(weights(given.student)).toEqual(before)
+}, 10_000)
+
+test('a source whose return throws at once harms nothing, whether the run is left or fails', async () => {
+  const broken = new Error('no disk')
+  const source = (fail: boolean) => ({
+    [Symbol.iterator]: () => {
+      const inner = batches()
+      let count = 0
+      return {
+        next() {
+          if (fail && count++ === 1) throw broken
+          return inner.next()
+        },
+        return(): never {
+          throw new Error('return fails')
+        },
+      }
+    },
+  })
+  const run = train(options(source(false)))
+  await run.next()
+  await run.return()
+  const unknown = { [Symbol.iterator]: () => ({ ...source(false)[Symbol.iterator](), next: () => ({ done: false, value: 7 }) }) }
+  expect((await failure(() => train(options(unknown as never)).finish())).path).toBe('data.batch[0]')
+  await expect(train(options(source(true))).finish()).rejects.toBe(broken)
+}, 10_000)
+
+test('batches without the last class are taken, beside teacher logits too', async () => {
+  const two = () => [0, 1].map(first => ({ inputs: all.inputs.slice(0, 16), labels: [0, first], teacherLogits: [[1, 0, 0], [0, 1, 0]] }))
+  const run = distill({ ...options(two()), losses: { kl: {}, crossEntropy: {} } })
+  expect((await run.finish()).steps).toBe(2)
+  const high = [{ inputs: all.inputs.slice(0, 16), labels: [0, 3] }]
+  expect((await failure(() => train(options(high)).finish())).code).toBe('ERR_LIMBECK_INVALID_DATA')
+})
+
+test('every epoch of a stream draws dropout of its own, as epochs of a data set do', async () => {
+  const layers = [{ linear: { outputs: 16 } }, { dropout: { rate: 0.5 } }, { linear: { outputs: 3 } }]
+  const dropping = () => Model.create({ input: [8], layers } as never, { seed: 1 })
+  const once = await trained(options(clusters(96, 1), { epochs: 2, student: dropping() }))
+  expect(await trained(options(() => batches(), { epochs: 2, student: dropping() }))).toEqual(once)
+  const unnamed = function* () {
+    for (const { ids: _, ...rest } of batches()) yield rest
+  }
+  expect(await trained(options(unnamed, { epochs: 2, student: dropping() }))).toEqual(once)
+})
+
+test.each([['batchSize', 32], ['shuffle', false], ['dropLast', true]])('%s is refused beside a stream', async (key, value) => {
+  const error = await failure(() => train(options(batches(), { [key]: value })).next())
+  expect([error.code, error.path]).toEqual(['ERR_LIMBECK_INVALID_CONFIG', key])
 })
 
 test('what the source throws is what the run rejects with', async () => {

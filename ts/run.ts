@@ -48,6 +48,9 @@ interface Setup {
   signal: AbortSignal | undefined
 }
 
+/** The reason of a run that was left before its first step. */
+const left = new Error('the run was left')
+
 const ours = ['student', 'data', 'validation', 'resume', 'signal']
 
 /**
@@ -63,6 +66,8 @@ export class Run implements AsyncGenerator<StepReport, void, undefined> {
   #summary: RunSummary | undefined
   #control: Model | undefined
   #last: Promise<unknown> = Promise.resolve()
+  /** Aborts when the run is left or disposed of: nobody waits for a teacher's answers then. */
+  readonly #leaving = new AbortController()
   readonly #warned = new Set<string>()
 
   /** @internal */
@@ -82,6 +87,10 @@ export class Run implements AsyncGenerator<StepReport, void, undefined> {
         const report = await this.#report()
         if (report !== undefined) return { done: false, value: report }
       } catch (error) {
+        if (error === left) {
+          await this.#end()
+          return { done: true, value: undefined }
+        }
         const aborted = !('wrong' in this.#setup) && this.#setup.signal?.aborted === true
         await this.#end(!aborted)
         throw error
@@ -93,6 +102,7 @@ export class Run implements AsyncGenerator<StepReport, void, undefined> {
 
   /** Stops after a whole step; the student gets the parameters of that step. `break` in a loop calls it. */
   return(): Promise<IteratorResult<StepReport, void>> {
+    this.#leaving.abort(left)
     this.#job?.hurry()
     return this.#inTurn(async () => {
       const job = this.#job
@@ -148,6 +158,7 @@ export class Run implements AsyncGenerator<StepReport, void, undefined> {
   /** Ends the run at once and gives its native memory back; the student keeps what it had. */
   dispose(): void {
     this.#state = 'ended'
+    this.#leaving.abort(new LimbeckError('ERR_LIMBECK_CANCELLED', '', 'the run was disposed'))
     this.#job?.dispose()
     void this.#pump?.leave(false)
   }
@@ -177,14 +188,22 @@ export class Run implements AsyncGenerator<StepReport, void, undefined> {
     const { signal } = setup
     signal?.throwIfAborted()
     const job = (this.#job ??= await this.#begin(setup))
+    // Left or disposed of while it began: what was begun must not train.
+    if (this.#state !== 'running') this.#leaving.signal.throwIfAborted()
     this.#state = 'running'
+    this.#pump?.asked()
     let said: string | null
     try {
       said = await withAbort(signal, () => job.cancel(), () => awaiting(() => job.next()))
     } catch (error) {
       throw this.#pump?.failure !== undefined && !signal?.aborted ? this.#pump.failure.error : error
+    } finally {
+      this.#pump?.answered()
     }
-    if (said === null) return undefined
+    if (said === null) {
+      this.#keepControl(job)
+      return undefined
+    }
     const report = JSON.parse(said) as StepReport
     this.#warn(report)
     if (report.summary !== undefined) {
@@ -197,7 +216,10 @@ export class Run implements AsyncGenerator<StepReport, void, undefined> {
   async #begin({ student, teacher, data, validation, options, epochs, signal }: Setup): Promise<NativeJob> {
     let rows = data instanceof BatchStream ? null : data
     let model: NativeModel | null = null
-    if (teacher instanceof Teacher) rows = await teacher.answering(rows!, signal)
+    if (teacher instanceof Teacher) {
+      const leaving = this.#leaving.signal
+      rows = await teacher.answering(rows!, signal === undefined ? leaving : AbortSignal.any([signal, leaving]))
+    }
     else if (teacher !== 'column' && teacher !== undefined) model = teacher
     const column = teacher === 'column' || teacher instanceof Teacher
     const { NativeJob } = native()
@@ -251,6 +273,11 @@ function setup(method: 'train' | 'distill', options: unknown): Setup {
   const stream = streamOf(own.data, student)
   if (stream !== undefined && teacher instanceof Teacher) {
     refuse('teacher', 'a model, or batches with teacherLogits, for a stream', 'a function')
+  }
+  if (stream !== undefined) {
+    for (const key of ['batchSize', 'shuffle', 'dropLast']) {
+      if (rest[key] !== undefined) refuse(key, 'nothing beside a stream, whose batches are trained on as they come', rest[key])
+    }
   }
   const epochs = stream === undefined ? 1 : streamEpochs(rest, stream)
   return {

@@ -2,7 +2,7 @@
 import { setTimeout as later } from 'node:timers/promises'
 import { reading, refuse } from './check.js'
 import { columnPath, packColumns, type Columns, type Meaning } from './columns.js'
-import { awaiting, LimbeckError } from './errors.js'
+import { awaiting, calling, LimbeckError } from './errors.js'
 import type { NativeJob } from './native/contract.js'
 
 /** Batches as columns, one after the other. */
@@ -40,10 +40,15 @@ export function isSource(value: unknown): value is BatchSource {
 /** How long a source that is left may take to clean up, in milliseconds. */
 const PATIENCE = 1000
 
-/** Feeds a job from a source until the source ends, fails, or the run is left. */
+/**
+ * Feeds a job from a source until the source ends, fails, or the run is left.
+ *
+ * It waits natively for room only while a report is awaited: a run that nobody asks keeps nothing alive.
+ */
 export class Pump {
   #iterator: AnyIterator | undefined
   #left = false
+  #asked: Gate = gate()
   /** What the source threw: the run rejects with it. */
   failure: { error: unknown } | undefined
 
@@ -57,7 +62,7 @@ export class Pump {
   async run(): Promise<void> {
     try {
       for (let epoch = 0; epoch < this.epochs && !this.#left; epoch++) {
-        const batches = await this.#epoch()
+        const batches = await this.#epoch(epoch)
         if (batches === 0) break
       }
       if (!this.#left) this.job.end()
@@ -69,7 +74,7 @@ export class Pump {
     }
   }
 
-  async #epoch(): Promise<number> {
+  async #epoch(epoch: number): Promise<number> {
     const { source, meaning } = this.stream
     this.#iterator = makerOf(typeof source === 'function' ? source() : source)()
     for (let count = 0; ; count++) {
@@ -80,26 +85,60 @@ export class Pump {
       }
       if (this.#left) return count
       const { json, buffers } = packed(value, meaning, count)
-      await awaiting(() => this.job.push(json, buffers), path => inBatch(count, columnPath(path)))
+      const room = calling(
+        () => this.job.push(epoch, json, buffers),
+        path => inBatch(count, columnPath(path)),
+      )
+      if (!room) await this.#room()
       if (this.#left) return count
     }
+  }
+
+  async #room(): Promise<void> {
+    while (!this.#left) {
+      await this.#asked.opened
+      if (this.#left || (await awaiting(() => this.job.room()))) return
+    }
+  }
+
+  /** A report is awaited. */
+  asked(): void {
+    this.#asked.open()
+  }
+
+  /** No report is awaited any more. */
+  answered(): void {
+    this.#asked = gate()
   }
 
   /** The run has ended or was left: nothing more is pulled, and the source may clean up. */
   async leave(wait = true): Promise<void> {
     if (this.#left) return
     this.#left = true
+    this.#asked.open()
     await this.#close(wait)
   }
 
   async #close(wait = true): Promise<void> {
     const iterator = this.#iterator
     this.#iterator = undefined
-    if (iterator?.return === undefined) return
-    const closing = Promise.resolve(iterator.return()).catch(() => {})
+    if (iterator === undefined) return
+    // In a function of its own: a source may throw instead of answering.
+    const closing = (async () => iterator.return?.())().catch(() => {})
     // A source that hangs holds up nobody for ever.
     if (wait) await Promise.race([closing, later(PATIENCE, undefined, { ref: false })])
   }
+}
+
+interface Gate {
+  opened: Promise<void>
+  open: () => void
+}
+
+function gate(): Gate {
+  let open = () => {}
+  const opened = new Promise<void>(resolve => (open = resolve))
+  return { opened, open }
 }
 
 function packed(batch: unknown, meaning: Meaning, count: number) {

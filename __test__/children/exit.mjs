@@ -17,6 +17,13 @@ const states = {
   async left() {
     for await (const _ of train(options())) break
   },
+  async stream() {
+    const { inputs, labels } = { inputs: new Float32Array(32), labels: [0, 1, 2, 0] }
+    async function* forever() {
+      for (;;) yield { inputs, labels }
+    }
+    await train(options({ data: forever(), epochs: undefined, reportEvery: 1 })).next()
+  },
   created() {
     train(options())
   },

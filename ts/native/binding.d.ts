@@ -31,8 +31,10 @@ export declare class NativeJob {
   checkpoint(): Promise<string>
   /** Ends the run after a whole step and publishes the student as it stands. */
   stop(): Promise<void>
-  /** A batch of a stream; resolves when there is room for the next. */
-  push(json: string, buffers: Buffers): Promise<void>
+  /** A batch of a stream's epoch; whether there is room for the next. */
+  push(epoch: number, json: string, buffers: Buffers): boolean
+  /** True once there is room for another batch, false once nobody waits for a report: then nothing makes room. */
+  room(): Promise<boolean>
   /** The stream has ended. */
   end(): void
   /** The stream has failed. */
@@ -53,6 +55,8 @@ export declare class NativeModel {
   save(path: string): Promise<void>
   summary(): string
   describe(): string
+  /** The version that `describe` tells: another one means that it may say something else. */
+  version(): number
   setLabelNames(names: Array<string>): void
   setPreprocessing(json: string): void
   predict(json: string, buffers: Buffers): Promise<NativePrediction>

@@ -69,6 +69,8 @@ export interface NativeModel {
   save(path: string): Promise<void>
   summary(): string
   describe(): string
+  /** Which `describe` is of now. */
+  version(): number
   setLabelNames(names: string[]): void
   setPreprocessing(json: string): void
   predict(json: string, buffers: Buffers): Promise<NativePrediction>
@@ -84,7 +86,10 @@ export interface NativeModel {
 
 export interface NativeJob {
   next(): Promise<string | null>
-  push(json: string, buffers: Buffers): Promise<void>
+  /** Whether there is room for the next batch. */
+  push(epoch: number, json: string, buffers: Buffers): boolean
+  /** True once there is room; false once nobody waits for a report. */
+  room(): Promise<boolean>
   end(): void
   fail(message: string): void
   /** What is awaited is answered after the step that the run is in. */

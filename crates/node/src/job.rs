@@ -3,13 +3,13 @@
 //! The thread starts with the first command and ends with the job. Each command carries its reply; when the thread
 //! ends, for whatever reason, queued replies are dropped and reject.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use limbeck_core::allocator;
 use limbeck_core::batch::Batch;
-use limbeck_core::dataset::Dataset;
+use limbeck_core::dataset::{Dataset, LabelColumn};
 use limbeck_core::error::{Code, Error, Result};
 use limbeck_core::learner::Teacher;
 use limbeck_core::options::{TrainOptions, parse};
@@ -33,6 +33,7 @@ const STACK: usize = 64 << 20;
 pub(crate) struct Control {
     cancel: Arc<AtomicBool>,
     hurry: Arc<AtomicBool>,
+    /// A command is on its way or worked on; a trainer that waits for one is idle.
     running: AtomicBool,
     inbox: Arc<Inbox>,
 }
@@ -45,6 +46,17 @@ impl Control {
 
     pub fn is_running(&self) -> bool {
         self.running.load(Ordering::Relaxed)
+    }
+
+    fn work(&self, working: bool) {
+        self.running.store(working, Ordering::Relaxed);
+        self.inbox.work(working);
+    }
+
+    /// Whether the run was left, and this is how it noticed while it waited for a batch.
+    fn was_left(&self, error: &Error) -> bool {
+        let flag = |flag: &AtomicBool| flag.load(Ordering::Relaxed);
+        error.code == Code::Cancelled && flag(&self.hurry) && !flag(&self.cancel)
     }
 }
 
@@ -64,6 +76,15 @@ struct Plan {
     options: TrainOptions,
 }
 
+/// What a stream's batches are counted and checked by.
+struct Streamed {
+    epoch: u64,
+    /// Rows of this epoch so far: the ids of rows that come without.
+    rows: u64,
+    /// Of the student: one batch need not hold the largest label.
+    classes: usize,
+}
+
 enum State {
     /// Not begun: no thread, no native work.
     Planned(Box<Plan>),
@@ -76,7 +97,7 @@ pub struct NativeJob {
     state: Mutex<State>,
     control: Arc<Control>,
     control_student: Arc<Mutex<Option<limbeck_core::models::Model>>>,
-    streamed: AtomicU64,
+    streamed: Mutex<Streamed>,
     external: External,
 }
 
@@ -97,7 +118,8 @@ impl NativeJob {
             panic_point("job.new");
             let options: TrainOptions = parse(&json)?;
             options.validate()?;
-            let bytes = student.shared.get()?.parameters.bytes() * (2 + options.optimizer.state_tensors() as u64);
+            let model = student.shared.get()?;
+            let bytes = model.parameters.bytes() * (2 + options.optimizer.state_tensors() as u64);
             let plan = Plan {
                 student: student.shared.clone(),
                 teacher: teacher.map(|teacher| teacher.shared.clone()),
@@ -117,7 +139,7 @@ impl NativeJob {
                 state: Mutex::new(State::Planned(Box::new(plan))),
                 control,
                 control_student: Arc::default(),
-                streamed: AtomicU64::new(0),
+                streamed: Mutex::new(Streamed { epoch: 0, rows: 0, classes: model.network.classes() }),
                 external: External::new(env, bytes),
             })
         })
@@ -147,19 +169,34 @@ impl NativeJob {
         Ok(promise)
     }
 
-    /// A batch of a stream; resolves when there is room for the next.
-    #[napi(catch_unwind, ts_return_type = "Promise<void>")]
-    pub fn push<'env>(&self, env: &'env Env, json: String, buffers: Buffers) -> napi::Result<Object<'env>> {
-        let batch = guarded(|| {
+    /// A batch of a stream's epoch; whether there is room for the next.
+    #[napi(catch_unwind)]
+    pub fn push(&self, epoch: f64, json: String, buffers: Buffers) -> napi::Result<bool> {
+        guarded(|| {
             panic_point("stream.push");
-            let columns = columns(&json, &buffers)?;
-            let first = self.streamed.load(Ordering::Relaxed);
-            let batch = Batch::from_columns(columns, 0, first)?;
-            self.streamed.fetch_add(batch.rows() as u64, Ordering::Relaxed);
-            Ok(batch)
-        })?;
+            let mut columns = columns(&json, &buffers)?;
+            let mut streamed = self.streamed.lock().unwrap_or_else(PoisonError::into_inner);
+            if epoch as u64 != streamed.epoch {
+                (streamed.epoch, streamed.rows) = (epoch as u64, 0);
+            }
+            if let (LabelColumn::Single { values, classes: classes @ None }, None) =
+                (&mut columns.labels, &columns.label_names)
+            {
+                // A label that is too large is refused with the losses, where a masked row may have one.
+                let largest = values.iter().max().map_or(0, |largest| *largest as usize + 1);
+                *classes = Some(streamed.classes.max(largest));
+            }
+            let batch = Batch::from_columns(columns, streamed.epoch, streamed.rows)?;
+            streamed.rows += batch.rows() as u64;
+            Ok(self.control.inbox.push(batch))
+        })
+    }
+
+    /// True once there is room for another batch, false once nobody waits for a report: then nothing makes room.
+    #[napi(catch_unwind, ts_return_type = "Promise<boolean>")]
+    pub fn room<'env>(&self, env: &'env Env) -> napi::Result<Object<'env>> {
         let (reply, promise) = Reply::new(env)?;
-        self.control.inbox.push(batch, reply);
+        self.control.inbox.room(reply);
         Ok(promise)
     }
 
@@ -192,6 +229,7 @@ impl NativeJob {
     #[napi(catch_unwind)]
     pub fn hurry(&self) {
         self.control.hurry.store(true, Ordering::Relaxed);
+        self.control.inbox.wake();
     }
 
     /// Cancels and lets go of everything; returns at once.
@@ -220,7 +258,9 @@ impl NativeJob {
         }
         match &*state {
             State::Running(sender) => {
+                self.control.work(true);
                 if let Err(unsent) = sender.send(command) {
+                    self.control.work(false);
                     unsent.0.ended();
                 }
             }
@@ -231,14 +271,12 @@ impl NativeJob {
     fn start(&self, plan: Plan) -> Result<Sender<Command>> {
         let (sender, commands) = channel();
         let (control, kept) = (self.control.clone(), self.control_student.clone());
-        control.running.store(true, Ordering::Relaxed);
         let thread = std::thread::Builder::new().name("limbeck-trainer".into()).stack_size(STACK).spawn(move || {
             // Set when the thread ends, by a panic too.
             struct Ended(Arc<Control>);
             impl Drop for Ended {
                 fn drop(&mut self) {
-                    self.0.running.store(false, Ordering::Relaxed);
-                    self.0.inbox.wake();
+                    self.0.work(false);
                 }
             }
             let ended = Ended(control.clone());
@@ -248,7 +286,6 @@ impl NativeJob {
             drop(ended);
         });
         if thread.is_err() {
-            self.control.running.store(false, Ordering::Relaxed);
             return Err(Error::internal("the trainer thread could not be started"));
         }
         Ok(sender)
@@ -286,7 +323,7 @@ impl Plan {
         };
         let data = match &self.data {
             Some(data) => Data::Dataset(data.clone()),
-            None => Data::Stream(Box::new(Pushed(control.inbox.clone()))),
+            None => Data::Stream(Box::new(Pushed { inbox: control.inbox.clone(), hurry: control.hurry.clone() })),
         };
         let mut run = Run::new(Setup {
             student: self.student.get()?,
@@ -310,17 +347,28 @@ fn serve(
 ) {
     let mut run: Option<Run> = None;
     let mut begun = false;
-    let teacher_version = plan.teacher.as_ref().map(|teacher| teacher.version());
+    let teacher_version = plan.teacher.as_ref().map(|teacher| teacher.trained());
     for command in commands {
+        // It rests before it answers: the next command may come at once.
+        control.work(true);
         if run.is_none() && begun {
+            control.work(false);
             command.ended();
             continue;
         }
         if run.is_none() {
             begun = true;
-            match guarded(|| plan.run(control)) {
+            let mut left = false;
+            let made = guarded(|| plan.run(control).inspect_err(|error| left = control.was_left(error)));
+            match made {
                 Ok(made) => run = Some(made),
+                Err(_) if left => {
+                    control.work(false);
+                    command.ended();
+                    continue;
+                }
                 Err(error) => {
+                    control.work(false);
                     match command {
                         Command::Next(reply) => reply.send(Err(error)),
                         Command::Checkpoint(reply) => reply.send(Err(error)),
@@ -336,11 +384,17 @@ fn serve(
                 let report = guarded(|| {
                     panic_point("job.next");
                     if let (Some(teacher), Some(before)) = (&plan.teacher, teacher_version)
-                        && teacher.version() != before
+                        && teacher.trained() != before
                     {
                         current.teacher_replaced()?;
                     }
-                    let report = current.next()?;
+                    let report = match current.next() {
+                        Err(error) if control.was_left(&error) => {
+                            publish(&plan, current, kept)?;
+                            None
+                        }
+                        report => report?,
+                    };
                     if report.as_ref().is_some_and(|report| report.summary.is_some()) {
                         publish(&plan, current, kept)?;
                     }
@@ -353,6 +407,7 @@ fn serve(
                     run = None;
                     allocator::trim();
                 }
+                control.work(false);
                 reply.send(report);
             }
             Command::Checkpoint(reply) => {
@@ -361,6 +416,7 @@ fn serve(
                     current.checkpoint()?;
                     current.flush_checkpoints()?.ok_or_else(|| Error::internal("no checkpoint was written"))
                 });
+                control.work(false);
                 reply.send(path);
             }
             Command::Stop(reply) => {
@@ -370,6 +426,7 @@ fn serve(
                 });
                 run = None;
                 allocator::trim();
+                control.work(false);
                 reply.send(done);
             }
         }

@@ -11,13 +11,15 @@ use limbeck_core::run::Stream;
 
 use crate::reply::Reply;
 
-/// Batches that wait; a pusher is answered once there is room for its next one.
+/// Batches that wait at most, as long as the pusher asks for room.
 const ROOM: usize = 2;
 
 #[derive(Default)]
 struct Queue {
     batches: VecDeque<Batch>,
-    waiting: VecDeque<Reply<()>>,
+    /// Who waits for room. A waiting promise keeps the process alive, so there is one only while the trainer works.
+    waiting: VecDeque<Reply<bool>>,
+    working: bool,
     ended: bool,
     failed: Option<String>,
 }
@@ -33,21 +35,35 @@ impl Inbox {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub fn push(&self, batch: Batch, reply: Reply<()>) {
+    /// Whether there is room for one more.
+    pub fn push(&self, batch: Batch) -> bool {
         let mut queue = self.lock();
         queue.batches.push_back(batch);
-        let room = queue.batches.len() <= ROOM;
-        let answered = if room {
-            Some(reply)
-        } else {
-            queue.waiting.push_back(reply);
-            None
-        };
+        let room = queue.batches.len() < ROOM;
         drop(queue);
         self.changed.notify_all();
-        if let Some(reply) = answered {
-            reply.send(Ok(()));
+        room
+    }
+
+    /// Answers true once there is room, false once the trainer rests and takes nothing out.
+    pub fn room(&self, reply: Reply<bool>) {
+        let mut queue = self.lock();
+        let room = queue.batches.len() < ROOM;
+        if !room && queue.working {
+            return queue.waiting.push_back(reply);
         }
+        drop(queue);
+        reply.send(Ok(room));
+    }
+
+    /// The trainer begins to work, or rests: then whoever waits is let go.
+    pub fn work(&self, working: bool) {
+        let waiting = {
+            let mut queue = self.lock();
+            queue.working = working;
+            if working { VecDeque::new() } else { std::mem::take(&mut queue.waiting) }
+        };
+        waiting.into_iter().for_each(|reply| reply.send(Ok(false)));
     }
 
     pub fn end(&self) {
@@ -60,19 +76,23 @@ impl Inbox {
         self.changed.notify_all();
     }
 
-    /// Wakes a waiting trainer, so that it sees that it was cancelled; pushers are let go.
+    /// Wakes a waiting trainer, so that it sees that it was cancelled or is to hurry.
     pub fn wake(&self) {
-        let waiting = std::mem::take(&mut self.lock().waiting);
+        // Under the lock: the trainer either has not looked yet, or already waits.
+        let _queue = self.lock();
         self.changed.notify_all();
-        waiting.into_iter().for_each(|reply| reply.send(Ok(())));
     }
 }
 
-pub(crate) struct Pushed(pub Arc<Inbox>);
+pub(crate) struct Pushed {
+    pub inbox: Arc<Inbox>,
+    /// Set when the run is left: it ends here rather than wait for a batch.
+    pub hurry: Arc<AtomicBool>,
+}
 
 impl Stream for Pushed {
     fn next(&mut self, cancel: &AtomicBool) -> Result<Option<Batch>> {
-        let mut queue = self.0.lock();
+        let mut queue = self.inbox.lock();
         loop {
             if cancel.load(Ordering::Relaxed) {
                 return Err(Error::cancelled());
@@ -81,7 +101,7 @@ impl Stream for Pushed {
                 let reply = queue.waiting.pop_front();
                 drop(queue);
                 if let Some(reply) = reply {
-                    reply.send(Ok(()));
+                    reply.send(Ok(true));
                 }
                 return Ok(Some(batch));
             }
@@ -91,8 +111,11 @@ impl Stream for Pushed {
             if queue.ended {
                 return Ok(None);
             }
+            if self.hurry.load(Ordering::Relaxed) {
+                return Err(Error::cancelled());
+            }
             // The time limit is a net below `notify`: a missed wake-up costs a moment, never the run.
-            let waited = self.0.changed.wait_timeout(queue, Duration::from_millis(100));
+            let waited = self.inbox.changed.wait_timeout(queue, Duration::from_millis(100));
             queue = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
     }
