@@ -1,5 +1,6 @@
 //! The data set as a run sees it: nothing lost, nothing twice, the same order for the same seed, resumable,
 //! and bad columns refused by name.
+#![allow(clippy::unwrap_used, clippy::expect_used)] // helpers of tests too
 
 use std::collections::BTreeSet;
 

@@ -1,4 +1,5 @@
 //! What a run makes of its data: streams beside data sets, augmentation, metrics of the validation, cached teachers.
+#![allow(clippy::unwrap_used, clippy::expect_used)] // helpers of tests too
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
