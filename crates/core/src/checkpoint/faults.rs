@@ -71,7 +71,7 @@ impl Faulty {
                 log.failed = Some((operation, path.to_path_buf()));
                 return Ok(bytes.min(1));
             }
-            Fault::Crawl if moves && n % 2 == 0 => libc::EINTR,
+            Fault::Crawl if moves && n.is_multiple_of(2) => libc::EINTR,
             Fault::Crawl if moves => return Ok(bytes.min(7)),
             _ => return Ok(bytes),
         };

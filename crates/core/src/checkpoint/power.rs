@@ -69,7 +69,7 @@ impl Memory {
         for (at, event) in events.iter().enumerate() {
             match event {
                 Event::Names { gone, come } => {
-                    if folder_synced.is_some_and(|synced| at < synced) || fate() % 2 == 0 {
+                    if folder_synced.is_some_and(|synced| at < synced) || fate().is_multiple_of(2) {
                         let come = come.as_ref().map(|(path, inode)| (path.as_path(), *inode));
                         apply_names(&mut left.names, gone.as_deref(), come);
                     }

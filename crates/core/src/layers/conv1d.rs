@@ -46,7 +46,11 @@ fn yes() -> bool {
 impl Conv1d {
     fn sizes(&self, input: &Shape) -> Result<[usize; 2]> {
         let [channels, length] = input.exactly::<2>("[channels, length]")?;
-        if self.channels == 0 || self.groups == 0 || channels % self.groups != 0 || self.channels % self.groups != 0 {
+        if self.channels == 0
+            || self.groups == 0
+            || channels % self.groups != 0
+            || !self.channels.is_multiple_of(self.groups)
+        {
             return Err(Error::shape(
                 "groups",
                 format!(

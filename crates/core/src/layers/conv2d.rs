@@ -80,7 +80,11 @@ pub(crate) fn window(size: usize, kernel: usize, stride: usize, padding: usize, 
 impl Conv2d {
     fn sizes(&self, input: &Shape) -> Result<[usize; 3]> {
         let [channels, height, width] = input.exactly::<3>("[channels, height, width]")?;
-        if self.channels == 0 || self.groups == 0 || channels % self.groups != 0 || self.channels % self.groups != 0 {
+        if self.channels == 0
+            || self.groups == 0
+            || channels % self.groups != 0
+            || !self.channels.is_multiple_of(self.groups)
+        {
             return Err(Error::shape(
                 "groups",
                 format!(

@@ -204,6 +204,7 @@ impl Run {
 
     /// Trains up to the next report. `None` after the last one, which holds the summary.
     /// An error leaves the run as it is; it must not be used further.
+    #[allow(clippy::should_implement_trait)] // that one could not fail
     pub fn next(&mut self) -> Result<Option<Report>> {
         if self.ended.is_some() {
             return Ok(None);
@@ -219,7 +220,7 @@ impl Run {
             let Some(done) = self.one_step()? else { return self.finish("finished", None).map(Some) };
             let last = self.total.is_some_and(|total| self.step >= total);
             let due = match self.options.validate_every {
-                Some(every) => self.step % every == 0,
+                Some(every) => self.step.is_multiple_of(every),
                 None => done.ended_epoch,
             };
             let mut validated = None;
@@ -231,7 +232,7 @@ impl Run {
             }
             self.checkpoint_if_due(done.ended_epoch)?;
             let hurry = self.hurry.load(Ordering::Relaxed);
-            if validated.is_some() || hurry || self.step % self.options.report_every == 0 {
+            if validated.is_some() || hurry || self.step.is_multiple_of(self.options.report_every) {
                 return self.report(&done, validated).map(Some);
             }
         }
@@ -250,8 +251,8 @@ impl Run {
         let rate = options.schedule.factor(self.step, self.total.unwrap_or(u64::MAX));
         let last = self.total == Some(next_step);
         let norms = last
-            || next_step % options.report_every == 0
-            || (watch.is_open() && (next_step <= 5 || next_step % 10 == 0));
+            || next_step.is_multiple_of(options.report_every)
+            || (watch.is_open() && (next_step <= 5 || next_step.is_multiple_of(10)));
         let at = At { step: self.step, seed: options.seed, rate, norms, cancel: cancel.clone() };
         let epoch = feed.epoch;
         let step = pool.enter(|| -> Result<_> {

@@ -70,13 +70,10 @@ pub(crate) fn check(
             "expected no augmentation beside cached teacher logits: they belong to the inputs as they are; give the teacher itself",
         ));
     }
-    if let (Data::Dataset(dataset), Some(Teacher::Column)) = (data, teacher) {
-        if !dataset.has_teacher_logits() {
-            return Err(Error::config(
-                "teacher",
-                "expected a teacher, or data with a teacherLogits column, got neither",
-            ));
-        }
+    if let (Data::Dataset(dataset), Some(Teacher::Column)) = (data, teacher)
+        && !dataset.has_teacher_logits()
+    {
+        return Err(Error::config("teacher", "expected a teacher, or data with a teacherLogits column, got neither"));
     }
     let teacher_classes = match (teacher, data) {
         (Some(Teacher::Model(model)), _) => Some(model.network.classes()),
@@ -312,12 +309,12 @@ impl crate::losses::Losses {
     /// The kind of labels that the losses ask for; none where they need none.
     fn label_kind(&self) -> LabelKind {
         use crate::losses::Need;
-        let kinds = self.needs().into_iter().filter_map(|(_, need)| match need {
+        let mut kinds = self.needs().into_iter().filter_map(|(_, need)| match need {
             Need::Labels => Some(LabelKind::Single),
             Need::SeveralLabels => Some(LabelKind::Several),
             Need::RealLabels => Some(LabelKind::Real),
             _ => None,
         });
-        kinds.last().unwrap_or(LabelKind::None)
+        kinds.next_back().unwrap_or(LabelKind::None)
     }
 }

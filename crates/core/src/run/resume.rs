@@ -64,7 +64,7 @@ impl Run {
     pub(super) fn checkpoint_if_due(&mut self, ended_epoch: bool) -> Result<()> {
         let Some(checkpoints) = &self.checkpoints else { return Ok(()) };
         let due = match checkpoints.every {
-            Some(every) => self.step % every == 0,
+            Some(every) => self.step.is_multiple_of(every),
             None => ended_epoch,
         };
         if due { self.checkpoint() } else { Ok(()) }
