@@ -1,5 +1,4 @@
 //! All arithmetic of limbeck, in the order of the walk. Knows candle, never Node.
-#![allow(dead_code)] // until the walk is whole
 
 pub mod allocator;
 pub mod batch;

@@ -29,11 +29,6 @@ pub(crate) fn from_vec<T: WithDType>(values: Vec<T>, shape: impl Into<Shape>) ->
     Tensor::from_vec(values, shape.into(), &Device::Cpu).ok_or_internal()
 }
 
-/// A scalar of the given type: rank 0.
-pub(crate) fn scalar(value: f64, dtype: DType) -> Result<Tensor> {
-    Tensor::new(value, &Device::Cpu).ok_or_internal()?.to_dtype(dtype).ok_or_internal()
-}
-
 /// Numbers of a contiguous CPU tensor, readable while this lives.
 /// Close it before the same tensor is updated in place: candle's lock would wait for ever.
 pub(crate) struct Read<'a, T> {

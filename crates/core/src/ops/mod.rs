@@ -61,6 +61,7 @@ pub(crate) const REGISTRY: &[Operation] = &[
 ];
 
 /// What a runner that knows no names needs: apply the operation to named inputs, with options as JSON.
+#[cfg_attr(not(test), allow(dead_code))] // its samples are what the suites run
 pub(crate) struct Operation {
     pub name: &'static str,
     pub case: fn(&mut Tape, &Inputs, &serde_json::Value) -> Result<Value>,
@@ -113,6 +114,7 @@ pub(crate) struct Sample {
     pub terms: usize,
 }
 
+#[cfg_attr(not(test), allow(dead_code))]
 pub(crate) struct Drawn {
     pub name: &'static str,
     pub dims: Vec<usize>,

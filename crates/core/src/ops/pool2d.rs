@@ -28,6 +28,7 @@ pub(crate) struct Pool2d {
     pub padding: [usize; 2],
 }
 
+#[cfg(test)]
 impl Pool2d {
     /// Windows of `size × size` that do not overlap.
     pub fn square(size: usize) -> Self {
