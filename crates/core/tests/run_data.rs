@@ -6,7 +6,7 @@ use std::sync::atomic::AtomicBool;
 
 use limbeck_core::batch::Batch;
 use limbeck_core::dataset::{Columns, Dataset, Inputs, LabelColumn, TeacherColumn};
-use limbeck_core::error::Result;
+use limbeck_core::error::{Code, Result};
 use limbeck_core::learner::Teacher;
 use limbeck_core::metrics::Measure;
 use limbeck_core::models::Model;
@@ -80,6 +80,32 @@ fn a_stream_of_the_same_batches_trains_to_the_same_bits_as_a_data_set() {
     let augmented = run(setup(stream(), None, None, augment())).0;
     assert_eq!(augmented, run(setup(dataset(), None, None, augment())).0);
     assert_ne!(augmented, run(setup(stream(), None, None, json!({}))).0);
+}
+
+/// The same batch again and again.
+struct Same(Dataset);
+
+impl Stream for Same {
+    fn next(&mut self, _cancel: &AtomicBool) -> Result<Option<Batch>> {
+        self.0.batch(&(0..32).collect::<Vec<_>>(), 0).map(Some)
+    }
+}
+
+#[test]
+fn a_stream_whose_labels_do_not_fit_the_losses_is_refused_at_its_first_batch() {
+    let real = |outputs| LabelColumn::Real { values: vec![1.0; outputs * ROWS], outputs };
+    let (kind, shape) = (Code::InvalidData, Code::ShapeMismatch);
+    for (loss, labels, code, message) in [
+        ("crossEntropy", LabelColumn::None, kind, "expected one label a row for crossEntropy, got no labels"),
+        ("crossEntropy", real(2), kind, "expected one label a row for crossEntropy, got real numbers as labels"),
+        ("mse", real(4), shape, "expected 32 rows of 2 numbers, got the shape [32, 4]"),
+        ("mse", real(1), shape, "expected 32 rows of 2 numbers, got the shape [32, 1]"),
+    ] {
+        let stream = Same(Dataset::new(Columns { labels, ..columns() }).unwrap());
+        let setup = setup(Data::Stream(Box::new(stream)), None, None, json!({ "losses": { loss: {} } }));
+        let error = Run::new(setup).unwrap().next().err().unwrap();
+        assert_eq!((error.code, error.path.as_str(), error.message.as_str()), (code, "labels", message));
+    }
 }
 
 #[test]

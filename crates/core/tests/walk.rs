@@ -141,6 +141,26 @@ fn any_number_of_threads_gives_the_same_bits() {
 }
 
 #[test]
+fn how_often_a_run_reports_changes_no_bit_of_the_student() {
+    let (train, test) = parts();
+    let teacher = trained_teacher(&train, &test);
+    let weights = |every: u64| {
+        let mut options = kd();
+        options["losses"]["logitMse"] = json!({ "weight": 0.05 });
+        options["reportEvery"] = json!(every);
+        let student = model(json!({ "mlp": { "sizes": [8, 16, 3] } }), 5);
+        let mut run = Run::new(setup(student, Some(teacher.clone()), &train, &test, options)).unwrap();
+        let reports = drain(&mut run).unwrap();
+        assert!(reports.iter().all(|report| report.step % every != 0 || report.gradient_norms.len() == 3));
+        let student = run.student().unwrap();
+        ["layers.0.weight", "head.weight"].map(|name| student.parameters.get(name).unwrap())
+    };
+    let always = weights(1);
+    assert_eq!(always, weights(7));
+    assert_eq!(always, weights(50));
+}
+
+#[test]
 fn resuming_equals_never_stopping() {
     let (train, test) = parts();
     let teacher = trained_teacher(&train, &test);

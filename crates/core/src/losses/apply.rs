@@ -104,14 +104,12 @@ impl Losses {
     /// Refuses a run that cannot give a loss what it needs.
     pub fn check(&self, given: &Given) -> Result<()> {
         for (name, need) in self.needs() {
-            let labels = |kind: LabelKind, what: &str| match given.labels == kind {
-                true => Ok(()),
-                false => Err(Error::config(name, format!("expected {what} in the data, got {}", given.labels.words()))),
-            };
+            if let Some(kind) = need.label_kind().filter(|kind| *kind != given.labels) {
+                let message = format!("expected {} in the data, got {}", kind.words(), given.labels.words());
+                return Err(Error::config(name, message));
+            }
             match need {
-                Need::Labels => labels(LabelKind::Single, "one label a row")?,
-                Need::SeveralLabels => labels(LabelKind::Several, "several labels a row")?,
-                Need::RealLabels => labels(LabelKind::Real, "real numbers as labels")?,
+                Need::Labels | Need::SeveralLabels | Need::RealLabels => {}
                 Need::Teacher | Need::TeacherLogits => match given.teacher_classes {
                     None => return Err(Error::config(name, "expected a teacher, got none: use `distill` with one")),
                     Some(classes) if classes != given.classes => {
@@ -179,16 +177,6 @@ impl Losses {
             let message = format!("expected {} rows of one or more classes, got {:?}", rows_of(batch), logits.dims());
             return Err(Error::shape("student.logits", message));
         }
-        let numbers = match &batch.labels {
-            Labels::None => None,
-            Labels::Single(labels) => Some((labels.len(), rows)),
-            Labels::Several(all) | Labels::Real(all) => Some((all.elem_count(), rows * classes)),
-        };
-        if let Some((got, expected)) = numbers
-            && got != expected
-        {
-            return Err(Error::shape("labels", format!("expected {expected} numbers for {rows} rows, got {got}")));
-        }
         for teacher in teachers.iter().filter(|_| self.needs_teacher()) {
             let dims = teacher.target.dims()?;
             if dims != (rows, classes) {
@@ -213,10 +201,38 @@ impl Losses {
         Ok(Applied { seeds: vec![(student.logits.clone(), gradient)], terms, total })
     }
 
-    /// A label out of range would read past its row; rows that no loss looks at may have any.
+    /// Several labels or real numbers, where a loss compares with them.
+    pub(super) fn targets<'b>(&self, batch: &'b Batch) -> Option<&'b Tensor> {
+        let wanted = |need: Need| matches!(need, Need::SeveralLabels | Need::RealLabels);
+        match &batch.labels {
+            Labels::Several(targets) | Labels::Real(targets) => {
+                self.needs().iter().any(|(_, need)| wanted(*need)).then_some(targets)
+            }
+            _ => None,
+        }
+    }
+
+    /// A stream may give each batch other labels. One out of range would read past its row; rows that no loss
+    /// looks at may have any.
     fn check_labels(&self, batch: &Batch, rows: usize, classes: usize) -> Result<()> {
+        let got = batch.labels.kind();
+        for (name, need) in self.needs() {
+            if let Some(kind) = need.label_kind().filter(|kind| *kind != got) {
+                let message = format!("expected {} for {name}, got {}", kind.words(), got.words());
+                return Err(Error::data("labels", message));
+            }
+        }
+        if let Some(targets) = self.targets(batch)
+            && targets.elem_count() != rows * classes
+        {
+            let message = format!("expected {rows} rows of {classes} numbers, got the shape {:?}", targets.dims());
+            return Err(Error::shape("labels", message));
+        }
         let Labels::Single(labels) = &batch.labels else { return Ok(()) };
-        for (row, label) in labels.iter().enumerate().take(rows) {
+        if labels.len() != rows {
+            return Err(Error::shape("labels", format!("expected {rows} labels, one a row, got {}", labels.len())));
+        }
+        for (row, label) in labels.iter().enumerate() {
             if *label as usize >= classes && batch.row_weights.as_ref().is_none_or(|weights| weights[row] != 0.0) {
                 let message = format!("expected a class from 0 to {}, got {label} in row {row}", classes - 1);
                 return Err(Error::data("labels", message));

@@ -57,13 +57,6 @@ impl<'c> Call<'c> {
         (0..self.rows).map(|row| row_weight(self.losses.losses[loss].1.as_ref(), self.batch, row)).collect()
     }
 
-    fn targets(&self) -> Option<&'c Tensor> {
-        match &self.batch.labels {
-            Labels::Several(targets) | Labels::Real(targets) => Some(targets),
-            _ => None,
-        }
-    }
-
     fn labels(&self) -> Option<&'c [u32]> {
         match &self.batch.labels {
             Labels::Single(labels) => Some(labels),
@@ -82,7 +75,7 @@ impl<'c> Call<'c> {
                 dense.push(plain(tensor)?);
             }
         }
-        let targets = self.targets().map(plain).transpose()?;
+        let targets = self.losses.targets(self.batch).map(plain).transpose()?;
         let guards = dense.iter().map(tensor::read::<f32>).collect::<Result<Vec<_>>>()?;
         let target_guard = targets.as_ref().map(tensor::read::<f32>).transpose()?;
         let student = tensor::read::<f32>(logits)?;
@@ -130,7 +123,8 @@ impl<'c> Call<'c> {
 
     pub fn references(&self, logits: &Tensor) -> Result<(Tensor, Swept)> {
         let student = logits.reshape((self.rows, self.classes)).ok_or_internal()?;
-        let targets = self.targets().map(|targets| targets.to_dtype(student.dtype())).transpose().ok_or_internal()?;
+        let alike = |targets: &Tensor| targets.reshape(student.dims())?.to_dtype(student.dtype());
+        let targets = self.losses.targets(self.batch).map(alike).transpose().ok_or_internal()?;
         let reference = Reference { student, targets, labels: self.labels().map(<[u32]>::to_vec) };
         self.finite(&reference.student, "student.logits", false)?;
         for logits in self.teachers.iter().flat_map(|teacher| teacher.target.dense()) {

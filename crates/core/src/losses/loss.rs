@@ -2,6 +2,7 @@
 
 use super::reference::Reference;
 use super::sweep::{Ask, Dense, Row};
+use crate::batch::LabelKind;
 use crate::error::Result;
 use crate::schedule::Scheduled;
 use crate::targets::{Source, Target};
@@ -20,6 +21,18 @@ pub enum Need {
     Teacher,
     /// A teacher's logits, dense.
     TeacherLogits,
+}
+
+impl Need {
+    /// The labels that it is, where it is labels.
+    pub fn label_kind(self) -> Option<LabelKind> {
+        match self {
+            Need::Labels => Some(LabelKind::Single),
+            Need::SeveralLabels => Some(LabelKind::Several),
+            Need::RealLabels => Some(LabelKind::Real),
+            Need::Teacher | Need::TeacherLogits => None,
+        }
+    }
 }
 
 /// A loss whose value is a mean over rows of something that one row decides.

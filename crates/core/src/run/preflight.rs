@@ -308,13 +308,7 @@ pub(crate) fn reload(model: &Model, rows: Option<&Dataset>, findings: &mut Findi
 impl crate::losses::Losses {
     /// The kind of labels that the losses ask for; none where they need none.
     fn label_kind(&self) -> LabelKind {
-        use crate::losses::Need;
-        let mut kinds = self.needs().into_iter().filter_map(|(_, need)| match need {
-            Need::Labels => Some(LabelKind::Single),
-            Need::SeveralLabels => Some(LabelKind::Several),
-            Need::RealLabels => Some(LabelKind::Real),
-            _ => None,
-        });
+        let mut kinds = self.needs().into_iter().filter_map(|(_, need)| need.label_kind());
         kinds.next_back().unwrap_or(LabelKind::None)
     }
 }

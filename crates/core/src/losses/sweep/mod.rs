@@ -6,7 +6,8 @@
 //! those whose temperature divides it are its powers: e^(x/1) = (e^(x/2))². So two losses at two temperatures
 //! read and write 12 bytes a logit, and a thread needs one scratch row, whatever the number of losses.
 //!
-//! Rows are split into fixed blocks, values are summed in row order: equal bits for any number of threads.
+//! Rows are split into fixed blocks, values are summed in row order: equal bits for any number of threads. Norms
+//! of single losses are measured beside the gradient, in scratch memory: asking for them changes no bit of it.
 
 mod layout;
 mod row;
@@ -14,6 +15,7 @@ mod statistics;
 mod write;
 
 use std::cell::RefCell;
+use std::ops::Range;
 
 pub(crate) use row::{Ask, Dense, Row, Side, Softmax};
 
@@ -79,8 +81,10 @@ pub(super) struct Swept {
 /// What a task needs while it goes through its rows, reused from row to row.
 struct Work<'a> {
     stats: Vec<Stats>,
-    /// One for all terms, or where norms are wanted one for each group.
-    gradients: Vec<Gradient<'a>>,
+    /// Of all terms together.
+    gradient: Gradient<'a>,
+    /// Of the group whose norm is measured.
+    part: Gradient<'a>,
     /// By base.
     polynomials: Vec<Polynomial>,
 }
@@ -108,9 +112,7 @@ pub(super) fn sweep<'a>(
     gradient: &mut [f32],
     norms: bool,
 ) -> Result<Swept> {
-    // A loss that reads exponentials while it writes, and the norms of several gradients, need them kept.
-    let keep = norms || ask.read;
-    let layout = Layout::new(ask.specs, keep);
+    let layout = Layout::new(ask.specs, ask.read);
     let count = rows.student.len() / rows.classes.max(1);
     let mut values = vec![0.0; count * terms.len()];
     let mut squares = vec![0.0; if norms { count * groups } else { 0 }];
@@ -147,6 +149,73 @@ pub(super) fn sweep<'a>(
     Ok(swept)
 }
 
+/// One row with what is known of it, to be asked by its losses: all of them, or those of one group.
+struct At<'t, 'a> {
+    layout: &'t Layout,
+    terms: &'t [Term<'a>],
+    rows: &'t Rows<'a>,
+    at: usize,
+    mean: f64,
+    stats: &'t [Stats],
+}
+
+impl<'t, 'a> At<'t, 'a> {
+    fn range(&self) -> Range<usize> {
+        self.at * self.rows.classes..(self.at + 1) * self.rows.classes
+    }
+
+    fn open(&self, group: Option<usize>) -> impl Iterator<Item = (usize, &'t Term<'a>)> {
+        let at = self.at;
+        let wanted = move |term: &Term| group.is_none_or(|group| group == term.group) && term.row_weight(at) != 0.0;
+        self.terms.iter().enumerate().filter(move |(_, term)| wanted(term))
+    }
+
+    /// The exponentials that are left once the gradient's row is written.
+    fn kept<'s>(&self, others: &'s [f32]) -> Exponentials<'s>
+    where
+        't: 's,
+    {
+        Exponentials { layout: self.layout, first: &[], others, len: self.rows.classes }
+    }
+
+    fn rows(
+        &self,
+        group: Option<usize>,
+        gradient: &mut Gradient<'a>,
+        first: &[f32],
+        others: &[f32],
+        mut value: impl FnMut(usize, f64),
+    ) {
+        for (number, term) in self.open(group) {
+            let mut row = Row {
+                index: self.at,
+                student: &self.rows.student[self.range()],
+                label: self.rows.labels.map(|labels| labels[self.at]),
+                mean: self.mean,
+                stats: self.stats,
+                exponentials: Exponentials { first, ..self.kept(others) },
+                gradient: &mut *gradient,
+                scale: term.scale(self.at),
+            };
+            value(number, term.loss.row(&mut row));
+        }
+    }
+
+    fn dense(&self, group: Option<usize>, gradient: &mut [f32], others: &[f32], mut value: impl FnMut(usize, f64)) {
+        for (number, term) in self.open(group).filter(|(_, term)| term.loss.is_dense()) {
+            let mut row = Dense {
+                rows: self.rows,
+                range: self.range(),
+                stats: self.stats,
+                exponentials: self.kept(others),
+                gradient: &mut *gradient,
+                scale: term.scale(self.at),
+            };
+            value(number, term.loss.dense(&mut row));
+        }
+    }
+}
+
 /// All rows of one task.
 fn run<'a>(
     layout: &Layout,
@@ -167,7 +236,8 @@ fn run<'a>(
     let new_gradient = || Gradient { softmaxes: vec![0.0; layout.specs.len()], ..Gradient::default() };
     let mut work = Work {
         stats: vec![Stats::default(); layout.specs.len()],
-        gradients: (0..if norms { groups } else { 1 }).map(|_| new_gradient()).collect(),
+        gradient: new_gradient(),
+        part: new_gradient(),
         polynomials: vec![Polynomial::default(); layout.bases.len()],
     };
     for (index, first) in task.gradient.chunks_exact_mut(len).enumerate() {
@@ -180,49 +250,24 @@ fn run<'a>(
         let range = at * len..(at + 1) * len;
         let student = &rows.student[range.clone()];
         let mean = prepare(layout, rows, at, first, others, &mut work.stats)?;
-        work.gradients.iter_mut().for_each(Gradient::clear);
-        for (number, term) in terms.iter().enumerate().filter(|(_, term)| term.row_weight(at) != 0.0) {
-            let mut row = Row {
-                index: at,
-                student,
-                label: rows.labels.map(|labels| labels[at]),
-                mean,
-                stats: &work.stats,
-                exponentials: Exponentials { layout, first, others, len },
-                gradient: &mut work.gradients[if norms { term.group } else { 0 }],
-                scale: term.scale(at),
-            };
-            values[number] = term.loss.row(&mut row);
-        }
-        let kept = Exponentials { layout, first: &[], others, len };
-        let mut dense = |group: Option<usize>, gradient: &mut [f32]| {
-            let wanted = |term: &Term| group.is_none_or(|group| group == term.group) && term.loss.is_dense();
-            for (number, term) in terms.iter().enumerate() {
-                if wanted(term) && term.row_weight(at) != 0.0 {
-                    let (stats, scale) = (&work.stats, term.scale(at));
-                    let mut row = Dense {
-                        rows,
-                        range: range.clone(),
-                        stats,
-                        exponentials: kept,
-                        gradient: &mut *gradient,
-                        scale,
-                    };
-                    values[number] += term.loss.dense(&mut row);
-                }
-            }
-        };
-        if norms {
-            first.fill(0.0);
+        let here = At { layout, terms, rows, at, mean, stats: &work.stats };
+        work.gradient.clear();
+        here.rows(None, &mut work.gradient, first, others, |number, value| values[number] = value);
+        if groups > 1 {
             for (group, square) in task.squares[index * groups..(index + 1) * groups].iter_mut().enumerate() {
-                write::write(kept, student, &work.gradients[group], own, &mut work.polynomials);
-                dense(Some(group), own);
+                work.part.clear();
+                here.rows(Some(group), &mut work.part, first, others, |_, _| {});
+                // Base 0 may stand in the gradient's row, which the next group reads again.
+                own.copy_from_slice(first);
+                write::write(here.kept(others), student, &work.part, own, &mut work.polynomials);
+                here.dense(Some(group), own, others, |_, _| {});
                 *square = rows::sum_of_squares(own);
-                rows::add_row(first, &Polynomial::linear(1.0), own);
             }
-        } else {
-            write::write(kept, student, &work.gradients[0], first, &mut work.polynomials);
-            dense(None, first);
+        }
+        write::write(here.kept(others), student, &work.gradient, first, &mut work.polynomials);
+        here.dense(None, first, others, |number, value| values[number] += value);
+        if groups == 1 {
+            task.squares[index] = rows::sum_of_squares(first);
         }
         if let Some(number) = values.iter().position(|value| !value.is_finite()) {
             for teacher in &rows.teachers {

@@ -93,7 +93,7 @@ fn labels_and_shapes_that_do_not_fit_are_refused() {
     few.labels.pop();
     few.row_weights = Some(vec![1.0; 4]);
     let error = few.try_run(&both, Precision::F32).unwrap_err();
-    assert_eq!(error.to_string(), "labels: expected 4 numbers for 4 rows, got 3");
+    assert_eq!(error.to_string(), "labels: expected 4 labels, one a row, got 3");
     let case = Case::new(4, 5, 2.0);
     let short = Case::new(3, 5, 2.0).teachers(Precision::F32);
     let error = case.against(&both, &short, Precision::F32).unwrap_err();
@@ -101,4 +101,57 @@ fn labels_and_shapes_that_do_not_fit_are_refused() {
     let mut weights = Case::new(4, 5, 2.0);
     weights.row_weights = Some(vec![1.0, -1.0, 1.0, 1.0]);
     assert!(weights.try_run(&both, Precision::F32).unwrap_err().message.contains("in row 1"));
+}
+
+#[test]
+fn a_batch_without_the_labels_that_a_loss_needs_is_refused() {
+    let apply = |options: Value, labels: Labels, precision: Precision| {
+        let (losses, case) = (losses(options), Case::new(4, 5, 2.0));
+        let mut batch = case.batch(&losses, precision);
+        batch.labels = labels;
+        let mut tape = Tape::new(precision.engine());
+        let logits = tape.leaf(case.tensor(&case.student, precision));
+        let outputs = Outputs { logits, hidden: BTreeMap::new(), head_weight: None, buffer_updates: Vec::new() };
+        let plan = losses.plan(&[&batch])?;
+        losses
+            .apply(&mut tape, &outputs, &case.teachers(precision), &batch, &plan, 0, true)
+            .map(|applied| applied.total)
+    };
+    let numbers = |width: usize| from_vec(vec![1.0f32; 4 * width], (4, width)).unwrap();
+    let wrong_kind = [
+        ("crossEntropy", Labels::None, "labels: expected one label a row for crossEntropy, got no labels"),
+        (
+            "crossEntropy",
+            Labels::Real(numbers(5)),
+            "labels: expected one label a row for crossEntropy, got real numbers as labels",
+        ),
+        (
+            "mse",
+            Labels::Several(numbers(5)),
+            "labels: expected real numbers as labels for mse, got several labels a row",
+        ),
+        (
+            "binaryCrossEntropy",
+            Labels::Single(vec![0; 4]),
+            "labels: expected several labels a row for binaryCrossEntropy, got one label a row",
+        ),
+    ];
+    let wrong_shape = [
+        ("mse", Labels::Real(numbers(10)), "labels: expected 4 rows of 5 numbers, got the shape [4, 10]"),
+        ("mse", Labels::Real(numbers(2)), "labels: expected 4 rows of 5 numbers, got the shape [4, 2]"),
+        ("crossEntropy", Labels::Single(vec![0; 3]), "expected 3 rows of one or more classes, got [4, 5]"),
+    ];
+    for precision in [Precision::F64, Precision::F32] {
+        for (name, labels, message) in &wrong_kind {
+            let error = apply(json!({ *name: {} }), labels.clone(), precision).unwrap_err();
+            assert_eq!((error.code, error.to_string().as_str()), (Code::InvalidData, *message));
+        }
+        for (name, labels, message) in &wrong_shape {
+            let error = apply(json!({ *name: {} }), labels.clone(), precision).unwrap_err();
+            assert_eq!(error.code, Code::ShapeMismatch);
+            assert!(error.to_string().ends_with(message), "{error}");
+        }
+        // Nothing compares with these.
+        assert!(apply(json!({ "kl": {} }), Labels::Real(numbers(2)), precision).is_ok());
+    }
 }

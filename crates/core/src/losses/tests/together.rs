@@ -54,6 +54,39 @@ fn each_terms_norm_is_that_of_its_own_weighted_gradient() {
 }
 
 #[test]
+fn asking_for_norms_changes_no_bit_of_the_gradient_and_the_values() {
+    let mut options = four();
+    options["kl"]["temperature"] = json!(2);
+    options["reverseKl"] = json!({ "temperature": 3 });
+    let mut sets = every();
+    // In place, apart, and with losses that read exponentials while they write.
+    for names in [vec!["crossEntropy", "kl"], vec!["crossEntropy", "binaryKl"], vec!["crossEntropy", "kl", "reverseKl"]]
+    {
+        let some: serde_json::Map<_, _> = names.iter().map(|name| (name.to_string(), options[*name].clone())).collect();
+        sets.push((names.join(" + "), losses(Value::Object(some))));
+    }
+    sets.push(("all".into(), losses(options)));
+    let mut case = Case::new(7, 9, 3.0);
+    case.row_weights = Some(vec![1.0, 0.5, 2.0, 1.0, 0.0, 1.5, 1.0]);
+    let second = Numbers(3).many(7 * 9, 3.0);
+    case.teachers = vec![(case.teachers[0].0.clone(), 0.3), (second, 0.7)];
+    for (name, losses) in sets {
+        let plan = losses.plan(&[&case.batch(&losses, Precision::F32)]).unwrap();
+        let teachers = case.teachers(Precision::F32);
+        on_each(|isa| {
+            let [without, with] =
+                [false, true].map(|norms| case.planned(&losses, &teachers, &plan, Precision::F32, norms).unwrap());
+            assert_eq!(with.1, without.1, "{name} {}", isa.name());
+            assert_eq!(with.0.total, without.0.total, "{name} {}", isa.name());
+            let mut terms = with.0.terms;
+            assert!(terms.values().all(|term| term.gradient_norm.is_some_and(|norm| norm > 0.0)), "{name}");
+            terms.values_mut().for_each(|term| term.gradient_norm = None);
+            assert_eq!(terms, without.0.terms, "{name} {}", isa.name());
+        });
+    }
+}
+
+#[test]
 fn temperatures_that_divide_each_other_share_their_exponentials_and_others_do_not() {
     for temperature in [1.0, 2.0, 3.0, 4.0, 8.0, 9.0, 3.3, 0.5, 1.0 / 3.0] {
         let both = losses(json!({ "crossEntropy": {}, "kl": { "temperature": temperature } }));
