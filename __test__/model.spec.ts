@@ -1,7 +1,7 @@
 /** Models: made, asked, kept in files, copied from each other. */
 import path from 'node:path'
 import { expect, test, vi } from 'vitest'
-import { Dataset, distill, Model, train } from '../ts/index.js'
+import { Dataset, distill, memory, Model, train } from '../ts/index.js'
 import { models } from '../ts/native/handles.js'
 import { native } from '../ts/native/load.js'
 import { clusterColumns, clusters, failure, folder, mlp, trainedTeacher, weights } from './support.js'
@@ -132,4 +132,16 @@ test('other label names of a teacher are no other teacher', async () => {
   expect(await named(() => models.get(teacher)!.setLabelNames(['red', 'green', 'blue']))).toEqual(none)
   const other = Model.create(mlp(4), { seed: 2 })
   expect(await named(() => teacher.copyFrom(other))).not.toEqual(none)
+})
+
+test('copying from a model shares its memory, and training the copy leaves the other as it was', async () => {
+  const [one, other] = [1, 2].map(seed => Model.create({ mlp: { sizes: [8, 1000, 1000, 3] } }, { seed })) as [Model, Model]
+  const before = memory().liveBytes
+  one.copyFrom(other)
+  expect(before - memory().liveBytes).toBeGreaterThan(3.9e6)
+  const held = weights(other)
+  expect(weights(one)).toEqual(held)
+  await train({ student: one, data: clusters(30), losses: { crossEntropy: {} }, epochs: 1 }).finish()
+  expect(weights(one)).not.toEqual(held)
+  expect(weights(other)).toEqual(held)
 })

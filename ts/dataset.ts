@@ -56,7 +56,10 @@ export class Dataset {
     this.#known = JSON.parse(calling(() => handle.describe())) as Description
   }
 
-  /** Copies the columns; what happens to the arrays afterwards changes nothing. */
+  /**
+   * Copies the columns; what happens to the arrays afterwards changes nothing. Copied and checked at once: the event
+   * loop waits for hundreds of megabytes, which a stream of batches does not hold at once.
+   */
   static from(columns: Columns, options: ColumnOptions = {}): Dataset {
     const { json, buffers } = reading('columns', () => packColumns(columns, meaningOf(options)))
     return new Dataset(calling(() => native().NativeDataset.create(json, buffers), columnPath))
@@ -127,7 +130,10 @@ export class Dataset {
     return this.#known.bytes
   }
 
-  /** Mean and standard deviation of each channel: what `Model.create` takes as `normalization`. */
+  /**
+   * Mean and standard deviation of each channel: what `Model.create` takes as `normalization`. Computed at once: the
+   * event loop waits while all numbers are read twice.
+   */
   normalization(): Normalization {
     return JSON.parse(calling(() => this.#handle().normalization())) as Normalization
   }

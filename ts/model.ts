@@ -101,7 +101,10 @@ export class Model {
     wrap = handle => new Model(handle)
   }
 
-  /** A fresh model with start values in PyTorch's manner: a preset, or `{ layers, input }`. */
+  /**
+   * A fresh model with start values in PyTorch's manner: a preset, or `{ layers, input }`. They are drawn at once: the
+   * event loop waits for a model of many millions of parameters, as it does not for `Model.load`.
+   */
   static create(options: ModelOptions, create: CreateOptions = {}): Model {
     const architecture = json('', plain('', options))
     const own = plain('options', create, ['seed', 'labelNames', 'normalization'])
@@ -183,7 +186,7 @@ export class Model {
 
   /**
    * Starts from another model: every tensor of equal name and shape is copied, or those of `layers`, own name to the
-   * other's. Gives the names of the tensors that were copied.
+   * other's. Gives the names of the tensors that were copied. Memory is shared until one of the models is trained.
    */
   copyFrom(other: Model, options: { layers?: Readonly<Record<string, string>> } = {}): string[] {
     const { layers } = plain('options', options, ['layers'])

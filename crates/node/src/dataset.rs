@@ -3,6 +3,7 @@
 use limbeck_core::dataset::{Dataset, Normalization, SplitOptions, TeacherColumn};
 use limbeck_core::error::{Code, Error, Result};
 use limbeck_core::options::parse;
+use limbeck_core::pool::Pool;
 use napi::Env;
 use napi::bindgen_prelude::{Float32Array, Float64Array, ObjectFinalize, Uint32Array};
 use napi_derive::napi;
@@ -124,7 +125,8 @@ impl NativeDataset {
     #[napi(catch_unwind)]
     pub fn normalization(&self) -> napi::Result<String> {
         guarded(|| {
-            let normalization = Normalization::from_dataset(&self.data()?)?;
+            let data = self.data()?;
+            let normalization = Pool::new(None)?.enter(|| Normalization::from_dataset(&data))?;
             serde_json::to_string(&normalization).map_err(|error| Error::internal(error.to_string()))
         })
     }

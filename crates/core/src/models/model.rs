@@ -150,8 +150,9 @@ impl Model {
                 rest.starts_with('.').then(|| format!("{theirs}{rest}"))
             })
         };
-        let mut parameters = self.parameters.deep_copy()?;
-        let theirs = other.parameters.deep_copy()?;
+        // Storage is shared: training begins with a copy of its own.
+        let mut parameters = self.parameters.clone();
+        let theirs = &other.parameters;
         let mut copied = Vec::new();
         for (name, parameter) in parameters.0.iter_mut() {
             let Some(from) = source(name).and_then(|from| theirs.0.get(&from)) else { continue };
