@@ -20,7 +20,10 @@ import { Teacher, type Answer } from './teacher.js'
 export interface RunOptions extends Omit<TrainOptions, 'checkpoint'> {
   /** The model that learns; in the end it has the new parameters. Until then, and after an abort, it keeps its own. */
   student: Model
-  /** Rows to learn from: a data set, `Dataset.stream(…)`, an iterable of batches, or a function that makes one. */
+  /**
+   * Rows to learn from: a data set, `Dataset.stream(…)`, an iterable of batches, or a function that makes one. Batches
+   * are trained on as they come: `batchSize`, `shuffle` and `dropLast` are refused beside them.
+   */
   data: Dataset | BatchStream | BatchSource
   /** Rows that are looked at but not learnt from. */
   validation?: Dataset
