@@ -304,3 +304,17 @@ test('leaving a run does not wait for the next report', async () => {
   const { value } = await pending
   expect((value as StepReport).step).toBeGreaterThan(0)
 })
+
+test('a student is trained by one run at a time', async () => {
+  const student = Model.create(mlp(8), { seed: 1 })
+  const first = train(long({ student }))
+  await first.next()
+  const second = train(long({ student, steps: 2, epochs: undefined as never }))
+  expect(await failure(() => second.next())).toMatchObject({ code: 'ERR_LIMBECK_BUSY', path: 'student' })
+  await first.return()
+  await train(long({ student, steps: 2, epochs: undefined as never })).finish()
+  const left = train(long({ student }))
+  await left.next()
+  left.dispose()
+  await train(long({ student, steps: 2, epochs: undefined as never })).finish()
+})

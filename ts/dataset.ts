@@ -74,7 +74,10 @@ export class Dataset {
   }
 
   /** Parts of these sizes, at random: fractions that sum up to at most 1. Nothing is copied. */
-  split(fractions: readonly number[], options: SplitOptions = {}): Dataset[] {
+  split<const Fractions extends readonly number[]>(
+    fractions: Fractions,
+    options: SplitOptions = {},
+  ): { -readonly [Part in keyof Fractions]: Dataset } {
     const parts = list('fractions', fractions).map((part, index) => number(`fractions[${index}]`, part))
     const { seed = 0, stratify = false } = plain('options', options, ['seed', 'stratify'])
     const json = JSON.stringify({
@@ -82,7 +85,8 @@ export class Dataset {
       seed: whole('seed', seed, 0),
       stratify: boolean('stratify', stratify),
     })
-    return calling(() => this.#handle().split(json)).map(part => new Dataset(part))
+    const made = calling(() => this.#handle().split(json)).map(part => new Dataset(part))
+    return made as { -readonly [Part in keyof Fractions]: Dataset }
   }
 
   /** The rows at these positions, in this order, each at most once. Nothing is copied. */

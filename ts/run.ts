@@ -26,7 +26,7 @@ export interface RunOptions extends Omit<TrainOptions, 'checkpoint'> {
    */
   data: Dataset | BatchStream | BatchSource
   /** Rows that are looked at but not learnt from. */
-  validation?: Dataset
+  validation?: Dataset | undefined
   /** Writes the whole state of the run to a folder, so that it can be resumed to the same bits. */
   checkpoint?: Omit<CheckpointOptions, 'folder'> & {
     /** The run folder; made if it is not there. Not needed beside `resume`. */
@@ -35,7 +35,7 @@ export interface RunOptions extends Omit<TrainOptions, 'checkpoint'> {
   /** Short for `checkpoint: { folder, resume: true }`: goes on from the newest checkpoint of a run folder, or begins it. */
   resume?: string
   /** Ends the run between two operations; it rejects with the signal's reason, and the student stays as it was. */
-  signal?: AbortSignal
+  signal?: AbortSignal | undefined
 }
 
 /** Which teacher a distilling run has: a model, a function, or the data's own column of logits. */

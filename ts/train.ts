@@ -9,6 +9,8 @@ export type TrainOptions = RunOptions
  * Lazy: no work is done until the first report is asked for, and leaving the loop early stops the training after a
  * whole step.
  *
+ * `await train(…)` alone trains nothing: iterate the run, or `await train(…).finish()`.
+ *
  * ```ts
  * for await (const { step, loss } of train({ student, data, losses: { crossEntropy: {} } })) console.log(step, loss)
  * ```

@@ -218,6 +218,9 @@ pub fn parse<T: DeserializeOwned>(json: &str) -> Result<T> {
 
 /// serde's words in our manner.
 fn readable(text: &str) -> String {
+    if text.contains("expected newtype variant") {
+        return "expected an object with the name as its key, { name: {} }, got the name alone".into();
+    }
     if let Some(rest) = text.strip_prefix("unknown field ") {
         let (key, known) = rest.split_once(", expected ").unwrap_or((rest, ""));
         let known = known.trim_start_matches("one of ").replace('`', "");
@@ -236,6 +239,17 @@ fn readable(text: &str) -> String {
     }
     if let Some(rest) = text.strip_prefix("invalid type: ").or_else(|| text.strip_prefix("invalid value: ")) {
         let (got, expected) = rest.split_once(", expected ").unwrap_or((rest, "something else"));
+        let expected = match expected {
+            "u64" | "usize" | "u32" => "a whole number of 0 or more",
+            "f64" | "f32" => "a number",
+            "map with a single key" => "an object with one key",
+            other if other.starts_with("struct ") => "an object",
+            other => other,
+        };
+        let got = match got {
+            "map" => "an object",
+            other => other,
+        };
         return format!("expected {expected}, got {}", got.replace('`', ""));
     }
     text.to_string()

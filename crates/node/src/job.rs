@@ -22,7 +22,7 @@ use crate::buffers::{Buffers, columns};
 use crate::dataset::NativeDataset;
 use crate::errors::{guarded, napi, panic_point};
 use crate::lifecycle::{External, register};
-use crate::model::{NativeModel, Shared};
+use crate::model::{Claim, NativeModel, Shared};
 use crate::reply::Reply;
 use crate::stream::{Inbox, Pushed};
 
@@ -36,9 +36,16 @@ pub(crate) struct Control {
     /// A command is on its way or worked on; a trainer that waits for one is idle.
     running: AtomicBool,
     inbox: Arc<Inbox>,
+    /// The student is this job's alone while its run is there.
+    claim: Mutex<Option<Claim>>,
 }
 
 impl Control {
+    /// Lets another job train the student.
+    fn release(&self) {
+        self.claim.lock().unwrap_or_else(PoisonError::into_inner).take();
+    }
+
     pub fn cancel(&self) {
         self.cancel.store(true, Ordering::Relaxed);
         self.inbox.wake();
@@ -133,6 +140,7 @@ impl NativeJob {
                 hurry: Arc::default(),
                 running: AtomicBool::new(false),
                 inbox: Arc::default(),
+                claim: Mutex::default(),
             });
             register(env, &control).map_err(|error| Error::internal(error.reason.to_string()))?;
             Ok(NativeJob {
@@ -236,6 +244,7 @@ impl NativeJob {
     #[napi(catch_unwind)]
     pub fn dispose(&self, env: &Env) {
         self.control.cancel();
+        self.control.release();
         *self.state.lock().unwrap_or_else(PoisonError::into_inner) = State::Ended;
         self.external.release(env);
     }
@@ -277,6 +286,7 @@ impl NativeJob {
             impl Drop for Ended {
                 fn drop(&mut self) {
                     self.0.work(false);
+                    self.0.release();
                 }
             }
             let ended = Ended(control.clone());
@@ -315,6 +325,7 @@ impl Command {
 
 impl Plan {
     fn run(&self, control: &Control) -> Result<Run> {
+        *control.claim.lock().unwrap_or_else(PoisonError::into_inner) = Some(Claim::of(&self.student)?);
         panic_point("job.setup");
         let teacher = match (&self.teacher, self.column_teacher) {
             (Some(teacher), _) => Some(Teacher::Model(Box::new(teacher.get()?))),
@@ -360,6 +371,9 @@ fn serve(
             begun = true;
             let mut left = false;
             let made = guarded(|| plan.run(control).inspect_err(|error| left = control.was_left(error)));
+            if made.is_err() {
+                control.release();
+            }
             match made {
                 Ok(made) => run = Some(made),
                 Err(_) if left => {
@@ -405,6 +419,7 @@ fn serve(
                     || matches!(&report, Ok(Some(json)) if json.contains("\"summary\":"));
                 if over {
                     run = None;
+                    control.release();
                     allocator::trim();
                 }
                 control.work(false);
@@ -425,6 +440,7 @@ fn serve(
                     publish(&plan, current, kept)
                 });
                 run = None;
+                control.release();
                 allocator::trim();
                 control.work(false);
                 reply.send(done);

@@ -1,7 +1,7 @@
 //! A model as JavaScript holds it: an immutable state that training replaces as a whole.
 
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use limbeck_core::checkpoint::ModelFile;
@@ -34,6 +34,28 @@ pub(crate) struct Shared {
     version: AtomicU64,
     /// Counts the parameters that were published: a run sees that its teacher became another.
     trained: AtomicU64,
+    /// A run trains it.
+    claimed: AtomicBool,
+}
+
+/// The right to train a model, given back when it is dropped.
+pub(crate) struct Claim(Arc<Shared>);
+
+impl Claim {
+    pub fn of(shared: &Arc<Shared>) -> Result<Claim> {
+        if shared.claimed.swap(true, Ordering::Relaxed) {
+            let message =
+                "expected a model that no other run trains: finish, leave or dispose that run first, or train a clone";
+            return Err(Error::new(Code::Busy, "student", message));
+        }
+        Ok(Claim(shared.clone()))
+    }
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        self.0.claimed.store(false, Ordering::Relaxed);
+    }
 }
 
 impl Shared {

@@ -72,7 +72,9 @@ impl Header {
         source.read_exact(&mut length).map_err(|error| shortened(&error))?;
         let header_size = u64::from_le_bytes(length);
         if header_size > LARGEST_HEADER {
-            return Err(refuse(format!("expected a header of at most {LARGEST_HEADER} bytes, got {header_size}")));
+            return Err(refuse(format!(
+                "expected a safetensors file with a header of at most {LARGEST_HEADER} bytes, got {header_size}"
+            )));
         }
         if header_size > size - 8 {
             let rest = size - 8;
