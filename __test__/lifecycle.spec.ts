@@ -64,7 +64,7 @@ test('one signal ends a thousand jobs, and nothing of it stays', async () => {
   for (let wave = 0; wave < 10; wave++) {
     const wait = new AbortController()
     const signal = wave === 9 ? stop.signal : AbortSignal.any([stop.signal, wait.signal])
-    const runs = Array.from({ length: 100 }, () => train(long({ student, data: few, reportEvery: 1_000_000, threads: 1, signal, proofs: 'off' })))
+    const runs = Array.from({ length: 100 }, () => train(long({ student: student.clone(), data: few, reportEvery: 1_000_000, threads: 1, signal, proofs: 'off' })))
     const ends = runs.map(run => run.next().then(() => 'ended', error => error as unknown))
     await later(5)
     const reason = new Error(`wave ${wave}`)

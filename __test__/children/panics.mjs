@@ -43,7 +43,10 @@ const passing = {
   'pool.enter': () => student.predict({ inputs: one }),
   once: () => student.save(path.join(folder, 'model.safetensors')),
   reply: () => student.predict({ inputs: one }),
-  'stream.push': () => train({ student, ...options, data: [{ inputs: columns.inputs, labels: columns.labels }] }).finish(),
+  'stream.push': () => {
+    const { batchSize, ...rest } = options
+    return train({ student, ...rest, data: [{ inputs: columns.inputs, labels: columns.labels }] }).finish()
+  },
   'job.checkpoint': () => begun(run => run.checkpoint()),
   'job.stop': () => begun(run => run.return()),
   doctor: () => doctor(),
