@@ -24,14 +24,14 @@ function cargo(version: string): string {
 test('no cargo', () => {
   const { status, sentence } = check('checkCargo', '/nowhere')
   expect(status).toBe(1)
-  expect(sentence).toMatch(/^The native side is built with Rust, and cargo was not found: install Rust 1\.88 or newer from https:\/\/rustup\.rs\.$/)
+  expect(sentence).toMatch(/^The native side is built with Rust, and cargo was not found: install Rust 1\.89 or newer from https:\/\/rustup\.rs\.$/)
 })
 
 test('an old cargo', () => {
   const { status, sentence } = check('checkCargo', cargo('1.79.0'))
   expect(status).toBe(1)
-  expect(sentence).toMatch(/^The native side needs Rust 1\.88 or newer, and this is cargo 1\.79\.0: run rustup update\.$/)
-  for (const fine of ['1.88.0', '1.101.2', '2.0.0']) expect(check('checkCargo', cargo(fine))).toEqual({ status: 0, sentence: '' })
+  expect(sentence).toMatch(/^The native side needs Rust 1\.89 or newer, and this is cargo 1\.79\.0: run rustup update\.$/)
+  for (const fine of ['1.89.0', '1.101.2', '2.0.0']) expect(check('checkCargo', cargo(fine))).toEqual({ status: 0, sentence: '' })
 })
 
 test('an old Node', () => {
