@@ -262,7 +262,7 @@ impl NativeJob {
             let State::Planned(plan) = std::mem::replace(&mut *state, State::Ended) else { return };
             match self.start(*plan) {
                 Ok(sender) => *state = State::Running(sender),
-                Err(error) => return command.fail(error),
+                Err(error) => return command.fail(napi(error)),
             }
         }
         match &*state {
@@ -303,11 +303,11 @@ impl NativeJob {
 }
 
 impl Command {
-    fn fail(self, error: Error) {
+    fn fail(self, error: napi::Error) {
         match self {
-            Command::Next(reply) => reply.send(Err(napi(error))),
-            Command::Checkpoint(reply) => reply.send(Err(napi(error))),
-            Command::Stop(reply) => reply.send(Err(napi(error))),
+            Command::Next(reply) => reply.send(Err(error)),
+            Command::Checkpoint(reply) => reply.send(Err(error)),
+            Command::Stop(reply) => reply.send(Err(error)),
         }
     }
 
@@ -383,11 +383,7 @@ fn serve(
                 }
                 Err(error) => {
                     control.work(false);
-                    match command {
-                        Command::Next(reply) => reply.send(Err(error)),
-                        Command::Checkpoint(reply) => reply.send(Err(error)),
-                        Command::Stop(reply) => reply.send(Err(error)),
-                    }
+                    command.fail(error);
                     continue;
                 }
             }
@@ -395,6 +391,8 @@ fn serve(
         let Some(current) = run.as_mut() else { continue };
         match command {
             Command::Next(reply) => {
+                // An error, a panic and the last report all end the run.
+                let mut over = true;
                 let report = guarded(|| {
                     panic_point("job.next");
                     if let (Some(teacher), Some(before)) = (&plan.teacher, teacher_version)
@@ -409,14 +407,15 @@ fn serve(
                         }
                         report => report?,
                     };
-                    if report.as_ref().is_some_and(|report| report.summary.is_some()) {
+                    let goes_on = report.as_ref().is_some_and(|report| report.summary.is_none());
+                    if !goes_on && report.is_some() {
                         publish(&plan, current, kept)?;
                     }
                     let json = report.map(|report| serde_json::to_string(&report)).transpose();
-                    json.map_err(|error| Error::internal(error.to_string()))
+                    let json = json.map_err(|error| Error::internal(error.to_string()))?;
+                    over = !goes_on;
+                    Ok(json)
                 });
-                let over = !matches!(report, Ok(Some(_)))
-                    || matches!(&report, Ok(Some(json)) if json.contains("\"summary\":"));
                 if over {
                     run = None;
                     control.release();
