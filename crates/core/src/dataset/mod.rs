@@ -9,6 +9,7 @@ mod columns;
 mod concat;
 mod fingerprint;
 mod gather;
+mod pairs;
 mod preprocessing;
 mod split;
 

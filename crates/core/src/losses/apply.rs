@@ -26,7 +26,11 @@ pub struct Given {
     pub teacher_classes: Option<usize>,
     /// Whether the teacher gives all its logits, not a few or probabilities alone.
     pub teacher_dense: bool,
+    /// Whether the teacher shows the weight of its last linear layer.
+    pub teacher_head: bool,
     pub labels: LabelKind,
+    /// Whether the data can give for every row one of a different class.
+    pub pairs: bool,
 }
 
 /// The denominators of one optimizer step: the row weights of each loss, summed over all its micro-batches.
@@ -92,7 +96,7 @@ impl Losses {
 
     /// Whether any loss compares with a teacher.
     pub fn needs_teacher(&self) -> bool {
-        self.needs().iter().any(|(_, need)| matches!(need, Need::Teacher | Need::TeacherLogits))
+        self.needs().iter().any(|(_, need)| need.is_teacher())
     }
 
     /// Losses whose weight is 0 at every step.
@@ -110,7 +114,12 @@ impl Losses {
             }
             match need {
                 Need::Labels | Need::SeveralLabels | Need::RealLabels => {}
-                Need::Teacher | Need::TeacherLogits => match given.teacher_classes {
+                Need::Pair if given.pairs => {}
+                Need::Pair => {
+                    let message = "expected a data set with rows of two or more classes, to pair every row with one of a different class, got none: use tripletBatch, whose negatives are rows of the batch";
+                    return Err(Error::config(name, message));
+                }
+                Need::Teacher | Need::TeacherLogits | Need::TeacherHead => match given.teacher_classes {
                     None => return Err(Error::config(name, "expected a teacher, got none: use `distill` with one")),
                     Some(classes) if classes != given.classes => {
                         let message = format!(
@@ -124,6 +133,10 @@ impl Losses {
                             name,
                             "expected a teacher that gives all its logits, got a part of them",
                         ));
+                    }
+                    Some(_) if need == Need::TeacherHead && !given.teacher_head => {
+                        let message = "expected a teacher that shows the weight of its last linear layer, got its answers alone: give the model itself";
+                        return Err(Error::config(name, message));
                     }
                     Some(_) => {}
                 },

@@ -2,7 +2,7 @@
 
 use super::Losses;
 use super::apply::Plan;
-use super::loss::{Need, RowLoss};
+use super::loss::RowLoss;
 use super::reference::Reference;
 use super::sweep::{self, Ask, Rows, Swept, Term};
 use crate::batch::{Batch, Labels};
@@ -44,7 +44,7 @@ impl<'c> Call<'c> {
     fn pairs(&self) -> Vec<(usize, Option<usize>, f64)> {
         let mut pairs = Vec::new();
         for (number, (_, loss)) in self.losses.losses.iter().enumerate() {
-            if loss.needs().iter().any(|need| matches!(need, Need::Teacher | Need::TeacherLogits)) {
+            if loss.needs().iter().any(|need| need.is_teacher()) {
                 pairs.extend(self.teachers.iter().enumerate().map(|(at, teacher)| (number, Some(at), teacher.weight)));
             } else {
                 pairs.push((number, None, 1.0));

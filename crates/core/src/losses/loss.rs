@@ -21,6 +21,10 @@ pub enum Need {
     Teacher,
     /// A teacher's logits, dense.
     TeacherLogits,
+    /// The weight of a teacher's last linear layer: its class templates.
+    TeacherHead,
+    /// For every row one of a different class.
+    Pair,
 }
 
 impl Need {
@@ -30,8 +34,13 @@ impl Need {
             Need::Labels => Some(LabelKind::Single),
             Need::SeveralLabels => Some(LabelKind::Several),
             Need::RealLabels => Some(LabelKind::Real),
-            Need::Teacher | Need::TeacherLogits => None,
+            Need::Teacher | Need::TeacherLogits | Need::TeacherHead | Need::Pair => None,
         }
+    }
+
+    /// Whether it is something of a teacher.
+    pub fn is_teacher(self) -> bool {
+        matches!(self, Need::Teacher | Need::TeacherLogits | Need::TeacherHead)
     }
 }
 

@@ -81,8 +81,11 @@ pub(crate) fn check(
         (Some(Teacher::Column), Data::Stream(_)) => Some(classes),
         (None, _) => None,
     };
+    let teacher_head = teacher_model.is_some_and(|model| model.network.head().is_some());
     if let Data::Dataset(dataset) = data {
-        let given = Given { classes, teacher_classes, teacher_dense: true, labels: dataset.label_kind() };
+        let labels = dataset.label_kind();
+        let given =
+            Given { classes, teacher_classes, teacher_dense: true, teacher_head, labels, pairs: dataset.pairs() };
         losses.check(&given).map_err(|error| error.at("losses"))?;
         fits(student, dataset, "data")?;
         if let Some(model) = teacher_model {
@@ -91,7 +94,7 @@ pub(crate) fn check(
     } else {
         // A stream shows its labels batch by batch; what does not depend on them is checked here.
         let kind = losses.label_kind();
-        let given = Given { classes, teacher_classes, teacher_dense: true, labels: kind };
+        let given = Given { classes, teacher_classes, teacher_dense: true, teacher_head, labels: kind, pairs: false };
         losses.check(&given).map_err(|error| error.at("losses"))?;
     }
     if let Some(validation) = validation {

@@ -11,6 +11,8 @@ mod top_k;
 pub use table::Table;
 pub use top_k::{Tail, TopK};
 
+use std::collections::BTreeMap;
+
 use crate::error::Result;
 use crate::losses::sweep::{Ask, Row, Softmax};
 use crate::tensor::{DType, Tensor};
@@ -33,12 +35,21 @@ pub enum Target {
 pub struct Teacher {
     pub target: Target,
     pub weight: f64,
+    /// The outputs of its layers that a loss looks at, by name, `[rows, …]`.
+    pub hidden: BTreeMap<String, Tensor>,
+    /// The weight of its last linear layer, `[classes, width]`: the class templates.
+    pub head_weight: Option<Tensor>,
 }
 
 impl Teacher {
     /// The only teacher, with dense logits.
     pub(crate) fn logits(logits: Tensor) -> Teacher {
-        Teacher { target: Target::Logits(logits), weight: 1.0 }
+        Teacher::new(Target::Logits(logits), 1.0)
+    }
+
+    /// One that gives nothing but its side of each row.
+    pub(crate) fn new(target: Target, weight: f64) -> Teacher {
+        Teacher { target, weight, hidden: BTreeMap::new(), head_weight: None }
     }
 }
 

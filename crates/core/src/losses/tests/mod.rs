@@ -107,10 +107,8 @@ impl Case {
     }
 
     pub fn teachers(&self, precision: Precision) -> Vec<Teacher> {
-        let teacher = |(logits, weight): &(Vec<f64>, f64)| Teacher {
-            target: Target::Logits(self.tensor(logits, precision)),
-            weight: *weight,
-        };
+        let teacher =
+            |(logits, weight): &(Vec<f64>, f64)| Teacher::new(Target::Logits(self.tensor(logits, precision)), *weight);
         self.teachers.iter().map(teacher).collect()
     }
 

@@ -33,7 +33,14 @@ fn options_out_of_range_are_refused_by_path() {
 }
 
 fn given() -> Given {
-    Given { classes: 5, teacher_classes: Some(5), teacher_dense: true, labels: LabelKind::Single }
+    Given {
+        classes: 5,
+        teacher_classes: Some(5),
+        teacher_dense: true,
+        teacher_head: true,
+        labels: LabelKind::Single,
+        pairs: true,
+    }
 }
 
 #[test]

@@ -9,7 +9,7 @@ fn kl(temperature: f64) -> Losses {
 }
 
 fn one(target: Target) -> Vec<Teacher> {
-    vec![Teacher { target, weight: 1.0 }]
+    vec![Teacher::new(target, 1.0)]
 }
 
 /// The kernels against the reference, and the reference's gradient against its value.

@@ -1,0 +1,55 @@
+//! For every row one of a different class: the pair view of a batch.
+//!
+//! ```text
+//! the partner of row a: uniform over all rows of the data set whose label is not a's
+//! ```
+//!
+//! Keyed by (seed, epoch, sample id): drawn anew each epoch, the same in every run, wherever a row stands in its
+//! batch. Source: Oki, Abe, Miyao, Kurita, "Triplet Loss for Knowledge Distillation", IJCNN 2020, arXiv:2004.08116
+//! (the code draws at each access). Where we differ: nowhere.
+
+use std::collections::BTreeMap;
+
+use super::Dataset;
+use crate::error::{Error, Result};
+use crate::random::Key;
+
+/// The rows of a data set, sorted by label.
+#[derive(Clone, Debug)]
+pub(crate) struct Pairs {
+    /// Positions, the classes one behind the other.
+    sorted: Vec<u32>,
+    /// Of each class, where its positions begin in `sorted`, and how many there are.
+    classes: BTreeMap<u32, (usize, usize)>,
+}
+
+impl Dataset {
+    /// Whether there are rows of two or more classes.
+    pub(crate) fn pairs(&self) -> bool {
+        let first = self.label(0);
+        first.is_some() && (1..self.rows()).any(|position| self.label(position) != first)
+    }
+}
+
+impl Pairs {
+    pub fn new(dataset: &Dataset) -> Result<Pairs> {
+        if !dataset.pairs() {
+            return Err(Error::data("labels", "expected rows of two or more classes, got fewer"));
+        }
+        let mut sorted: Vec<u32> = (0..dataset.rows() as u32).collect();
+        sorted.sort_by_key(|position| dataset.label(*position as usize));
+        let mut classes: BTreeMap<u32, (usize, usize)> = BTreeMap::new();
+        for (at, position) in sorted.iter().enumerate() {
+            let label = dataset.label(*position as usize).unwrap_or_default();
+            classes.entry(label).or_insert((at, 0)).1 += 1;
+        }
+        Ok(Pairs { sorted, classes })
+    }
+
+    /// The position of the partner of a row with this id and label.
+    pub fn partner(&self, id: u64, label: u32, key: Key) -> u32 {
+        let (start, count) = self.classes.get(&label).copied().unwrap_or((0, 0));
+        let place = key.below(id, (self.sorted.len() - count) as u64) as usize;
+        self.sorted[if place < start { place } else { place + count }]
+    }
+}
