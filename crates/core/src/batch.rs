@@ -78,6 +78,8 @@ pub struct Batch {
     pub row_weights: Option<Vec<f32>>,
     /// Cached teacher logits `[rows, classes]`, where the teacher is a column of the data.
     pub teacher_logits: Option<Tensor>,
+    /// For every row a sample of another class, where a loss wants it.
+    pub pair: Option<Box<Batch>>,
 }
 
 impl Batch {

@@ -70,6 +70,7 @@ impl Mlp {
                 labels: Labels::Single(labels),
                 row_weights: None,
                 teacher_logits: None,
+                pair: None,
             },
             layers: names,
         })
@@ -88,7 +89,7 @@ impl Mlp {
         let outputs =
             Outputs { logits: hidden, hidden: BTreeMap::new(), head_weight: None, buffer_updates: Vec::new() };
         let plan = self.losses.plan(&[&self.batch])?;
-        let applied = self.losses.apply(&mut tape, &outputs, &[], &self.batch, &plan, 0, false)?;
+        let applied = self.losses.apply(&mut tape, (&outputs).into(), &[], &self.batch, &plan, 0, false)?;
         let mut gradients = tape.backward(applied.seeds)?;
         let each = bound.iter().map(|(name, value)| Some((name.clone(), gradients.take(value)?)));
         let gradients = each.collect::<Option<_>>().ok_or_else(|| Error::internal("a layer without gradient"))?;

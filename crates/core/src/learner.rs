@@ -9,10 +9,12 @@ use std::sync::atomic::AtomicBool;
 use crate::batch::Batch;
 use crate::check::Watch;
 use crate::error::{Candle, Code, Error, Result};
-use crate::layers::Mode;
+use crate::layers::{self, Bound, Mode, Spec};
+use crate::losses::features::Student;
 use crate::losses::{Losses, LossesOptions, TermReport};
-use crate::models::{Model, Request};
+use crate::models::{Model, Network, Request};
 use crate::optimizers::{self, Average, Optimizer, OptimizerOptions};
+use crate::outputs::Outputs;
 use crate::parameters::{Kind, Parameters};
 use crate::random::Key;
 use crate::tape::{Cancel, Engine, Tape};
@@ -26,18 +28,49 @@ pub enum Teacher {
     Model(Box<Model>),
     /// The batch's own column of logits, found by sample id.
     Column,
+    /// The same; the column holds what this model answers.
+    Cached(Box<Model>),
 }
 
 impl Teacher {
+    /// The network behind the answers, where there is one.
+    pub(crate) fn network(&self) -> Option<&Network> {
+        match self {
+            Teacher::Model(model) | Teacher::Cached(model) => Some(&model.network),
+            Teacher::Column => None,
+        }
+    }
+
     pub(crate) fn logits(&self, batch: &Batch, cancel: &Cancel) -> Result<Tensor> {
+        self.answers(batch, &Request::default(), cancel).map(|(logits, _)| logits)
+    }
+
+    /// Logits, and the layers that were asked for.
+    fn answers(&self, batch: &Batch, request: &Request, cancel: &Cancel) -> Result<(Tensor, BTreeMap<String, Tensor>)> {
         match self {
             Teacher::Model(model) => {
-                model.logits_until(&batch.inputs, &batch.ids, cancel).map_err(|error| error.at("teacher"))
+                let outputs = model.outputs_until(&batch.inputs, &batch.ids, request, cancel);
+                let outputs = outputs.map_err(|error| error.at("teacher"))?;
+                let hidden = outputs.hidden.into_iter().map(|(name, value)| (name, value.tensor().clone())).collect();
+                Ok((outputs.logits.tensor().clone(), hidden))
             }
-            Teacher::Column => batch.teacher_logits.clone().ok_or_else(|| {
-                Error::data("teacherLogits", "expected a column of teacher logits in this batch, got none")
-            }),
+            Teacher::Column | Teacher::Cached(_) => {
+                let logits = batch.teacher_logits.clone().ok_or_else(|| {
+                    Error::data("teacherLogits", "expected a column of teacher logits in this batch, got none")
+                })?;
+                Ok((logits, BTreeMap::new()))
+            }
         }
+    }
+
+    /// Everything that losses compare with.
+    fn side(&self, batch: &Batch, request: &Request, cancel: &Cancel) -> Result<targets::Teacher> {
+        let (logits, hidden) = self.answers(batch, request, cancel)?;
+        let head_weight = match self {
+            Teacher::Model(model) | Teacher::Cached(model) => model.head_weight().cloned(),
+            Teacher::Column => None,
+        };
+        Ok(targets::Teacher { hidden, head_weight, ..targets::Teacher::logits(logits) })
     }
 }
 
@@ -66,6 +99,11 @@ pub struct StepNumbers {
 pub struct Learner {
     pub(crate) model: Model,
     pub(crate) losses: Losses,
+    /// The losses' own, by name below `losses.`; no part of the student.
+    pub(crate) loss_parameters: Parameters,
+    /// What the student's forward, and the teacher's, are asked for.
+    request: Request,
+    teacher_request: Request,
     pub(crate) optimizer: Optimizer,
     pub(crate) average: Option<Average>,
     pub(crate) frozen: Arc<BTreeSet<String>>,
@@ -75,6 +113,10 @@ pub struct Learner {
 /// What makes a learner besides its model.
 pub struct LearnerOptions<'a> {
     pub losses: &'a LossesOptions,
+    /// The teacher's network, where it has one.
+    pub teacher: Option<&'a Network>,
+    /// Start values of the losses' own parameters follow from it.
+    pub seed: u64,
     pub optimizer: &'a OptimizerOptions,
     pub freeze: &'a [String],
     pub clip_norm: Option<f64>,
@@ -103,19 +145,34 @@ impl Learner {
                 "expected at least one trainable tensor to be left, got none: nothing would be learnt",
             ));
         }
+        let mut losses = Losses::new(options.losses.clone()).map_err(|error| error.at("losses"))?;
+        losses.fit(&model.network, options.teacher).map_err(|error| error.at("losses"))?;
+        let specs: Vec<Spec> = losses.specs().into_iter().map(|spec| spec.below(LOSSES)).collect();
+        let loss_parameters = layers::initialize(&specs, Key::new(options.seed).with("init"))?;
+        let frozen = Arc::new(frozen);
         Ok(Learner {
-            losses: Losses::new(options.losses.clone()).map_err(|error| error.at("losses"))?,
-            optimizer: Optimizer::new(options.optimizer, &trained)?,
+            request: Request { hidden: losses.student_layers(), frozen: frozen.clone() },
+            teacher_request: Request { hidden: losses.teacher_layers(), ..Request::default() },
+            optimizer: Optimizer::new(options.optimizer, &trained.with(&loss_parameters))?,
+            losses,
+            loss_parameters,
             average: options.average_decay.map(|decay| Average::new(decay, &model.parameters)).transpose()?,
             model,
-            frozen: Arc::new(frozen),
+            frozen,
             clip_norm: options.clip_norm,
         })
     }
 
     /// Whether this tensor is changed by the optimizer.
     pub(crate) fn trains(&self, name: &str) -> bool {
-        self.model.parameters.0.get(name).is_some_and(|p| p.kind == Kind::Trainable) && !self.frozen.contains(name)
+        self.loss_parameters.0.contains_key(name)
+            || self.model.parameters.0.get(name).is_some_and(|p| p.kind == Kind::Trainable)
+                && !self.frozen.contains(name)
+    }
+
+    /// Every tensor that the optimizer may change: the student's and the losses' own.
+    pub(crate) fn trained(&self) -> Parameters {
+        self.model.parameters.clone().with(&self.loss_parameters)
     }
 
     /// The model with the parameters that count: the average where one is kept.
@@ -141,24 +198,21 @@ impl Learner {
         for batch in batches {
             let teachers = match teacher {
                 Some(teacher) if self.losses.needs_teacher() => {
-                    vec![targets::Teacher::logits(teacher.logits(batch, &at.cancel)?)]
+                    vec![teacher.side(batch, &self.teacher_request, &at.cancel)?]
                 }
                 _ => Vec::new(),
             };
             let mut tape = Tape::cancellable(Engine::Kernels, at.cancel.clone());
             let bound = self.model.parameters.leaves(&mut tape, &self.frozen);
-            let inputs = self.model.preprocessing.apply(&batch.inputs)?;
-            let key = Key::new(at.seed).with("forward").with(batch.epoch);
-            let outputs = self.model.network.forward(
-                &mut tape,
-                &bound,
-                &inputs,
-                &batch.ids,
-                &Request { frozen: self.frozen.clone(), ..Request::default() },
-                Mode::Train,
-                key,
-            )?;
-            let applied = self.losses.apply(&mut tape, &outputs, &teachers, batch, &plan, at.step, at.norms);
+            let of_losses = self.loss_parameters.leaves(&mut tape, &BTreeSet::new());
+            let outputs = self.forward(&mut tape, &bound, batch, at.seed, "main")?;
+            let pair = match batch.pair.as_deref().filter(|_| self.losses.needs_pairs()) {
+                Some(pair) => Some(self.forward(&mut tape, &bound, pair, at.seed, "pair")?),
+                None => None,
+            };
+            let named = below_losses(&of_losses);
+            let student = Student { main: &outputs, pair: pair.as_ref(), parameters: &named };
+            let applied = self.losses.apply(&mut tape, student, &teachers, batch, &plan, at.step, at.norms);
             let applied = match applied {
                 Err(error) if error.code == Code::NotFinite => {
                     return Err(self.first_not_finite(batch, at, error));
@@ -177,7 +231,7 @@ impl Learner {
                 }
             }
             let mut gradients = tape.backward(applied.seeds)?;
-            for (name, value) in &bound {
+            for (name, value) in bound.iter().chain(&of_losses) {
                 if value.node().is_none() {
                     continue;
                 }
@@ -220,11 +274,25 @@ impl Learner {
             }
         }
         watch.gradients(&sums)?;
-        self.optimizer.step(&self.model.parameters, &sums, at.rate)?;
+        if self.loss_parameters.0.is_empty() {
+            self.optimizer.step(&self.model.parameters, &sums, at.rate)?;
+        } else {
+            self.optimizer.step(&self.trained(), &sums, at.rate)?;
+        }
         if let Some(average) = &mut self.average {
             average.update(&self.model.parameters)?;
         }
         Ok(numbers)
+    }
+
+    /// The student on one view of a batch.
+    fn forward(&self, tape: &mut Tape, bound: &Bound, batch: &Batch, seed: u64, view: &str) -> Result<Outputs> {
+        let inputs = self.model.preprocessing.apply(&batch.inputs)?;
+        let mut key = Key::new(seed).with("forward").with(batch.epoch);
+        if view != "main" {
+            key = key.with(view);
+        }
+        self.model.network.forward(tape, bound, &inputs, &batch.ids, &self.request, Mode::Train, key)
     }
 
     /// Looks for what went wrong first, in the order of the walk: inputs, parameters, layers.
@@ -259,6 +327,15 @@ impl Learner {
             _ => Error { message: format!("{} at step {step}", error.message), ..error },
         }
     }
+}
+
+/// The prefix of the losses' own parameters among all names.
+const LOSSES: &str = "losses";
+
+/// The same values under the names that the losses know.
+fn below_losses(bound: &Bound) -> Bound {
+    let short = |name: &str| name.strip_prefix(LOSSES).unwrap_or(name).trim_start_matches('.').to_string();
+    bound.iter().map(|(name, value)| (short(name), value.clone())).collect()
 }
 
 pub(crate) fn all_finite(tensor: &Tensor) -> Result<bool> {

@@ -15,3 +15,15 @@ pub struct Outputs {
     /// New values of buffers (running statistics), applied once by the trainer, after the step.
     pub buffer_updates: Vec<(String, Tensor)>,
 }
+
+impl Outputs {
+    /// The logits alone.
+    pub(crate) fn of_logits(logits: Value) -> Outputs {
+        Outputs { logits, hidden: BTreeMap::new(), head_weight: None, buffer_updates: Vec::new() }
+    }
+
+    /// The output of a layer that was asked for, or the logits.
+    pub(crate) fn at(&self, name: &str) -> Option<&Value> {
+        if name == "logits" { Some(&self.logits) } else { self.hidden.get(name) }
+    }
+}

@@ -56,6 +56,13 @@ impl Parameters {
         self.0.iter().map(bind).collect()
     }
 
+    /// These and others, which have other names; nothing is copied.
+    #[must_use]
+    pub(crate) fn with(mut self, others: &Parameters) -> Parameters {
+        self.0.extend(others.0.iter().map(|(name, parameter)| (name.clone(), parameter.clone())));
+        self
+    }
+
     /// The same numbers in storage of their own.
     pub fn deep_copy(&self) -> Result<Parameters> {
         let copy = |(name, parameter): (&String, &Parameter)| {

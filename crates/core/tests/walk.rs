@@ -1,66 +1,17 @@
 //! From columns to a distilled student, through the public API of the core.
 #![allow(clippy::unwrap_used, clippy::expect_used)] // helpers of tests too
 
-use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 
-use limbeck_core::dataset::{Columns, Dataset, Inputs, LabelColumn, SplitOptions};
-use limbeck_core::error::{Code, Result};
+use limbeck_core::dataset::{Dataset, SplitOptions};
+use limbeck_core::error::Code;
 use limbeck_core::evaluate::evaluate;
-use limbeck_core::learner::Teacher;
 use limbeck_core::models::Model;
-use limbeck_core::options::{TrainOptions, parse};
-use limbeck_core::run::{Data, Report, Run, Setup};
+use limbeck_core::run::Run;
 use serde_json::json;
 
-/// Three noisy clusters on a plane of eight axes.
-fn clusters(rows: usize, seed: u64) -> Dataset {
-    let key = limbeck_core::random::Key::new(seed);
-    let (mut inputs, mut labels) = (Vec::new(), Vec::new());
-    for row in 0..rows {
-        let label = row % 3;
-        for axis in 0..8 {
-            let centre = if axis % 3 == label { 1.5 } else { 0.0 };
-            inputs.push(centre + key.normal((row * 8 + axis) as u64));
-        }
-        labels.push(label as u32);
-    }
-    let labels = LabelColumn::Single { values: labels, classes: Some(3) };
-    Dataset::new(Columns::new(Inputs::F32 { values: inputs, shape: vec![8] }, labels)).unwrap()
-}
+mod support;
 
-fn model(json: serde_json::Value, seed: u64) -> Model {
-    Model::create(parse(&json.to_string()).unwrap(), seed).unwrap()
-}
-
-fn options(json: serde_json::Value) -> TrainOptions {
-    parse(&json.to_string()).unwrap()
-}
-
-fn setup(
-    student: Model,
-    teacher: Option<Model>,
-    data: &Dataset,
-    validation: &Dataset,
-    json: serde_json::Value,
-) -> Setup {
-    Setup {
-        student,
-        teacher: teacher.map(|teacher| Teacher::Model(Box::new(teacher))),
-        data: Data::Dataset(data.clone()),
-        validation: Some(validation.clone()),
-        options: options(json),
-        cancel: Arc::new(AtomicBool::new(false)),
-    }
-}
-
-fn drain(run: &mut Run) -> Result<Vec<Report>> {
-    let mut reports = Vec::new();
-    while let Some(report) = run.next()? {
-        reports.push(report);
-    }
-    Ok(reports)
-}
+use support::{clusters, drain, model, setup};
 
 fn parts() -> (Dataset, Dataset) {
     let split = clusters(1200, 1).split(&[0.75, 0.25], &SplitOptions { seed: 7, ..SplitOptions::default() }).unwrap();

@@ -233,6 +233,7 @@ mod tests {
             labels: Labels::None,
             row_weights: None,
             teacher_logits: None,
+            pair: None,
         })
     }
 

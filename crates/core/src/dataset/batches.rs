@@ -4,9 +4,12 @@
 //! that one from the start would have given. With sampling weights `w`, each place of the epoch draws a row
 //! with replacement, row `r` with chance w_r / Σ w; a row that is drawn twice in an epoch is augmented alike.
 
+use std::sync::Arc;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::pairs::Pairs;
 use super::{Augment, Dataset};
 use crate::batch::Batch;
 use crate::error::{Error, Result};
@@ -25,11 +28,22 @@ pub struct BatchOptions {
     pub seed: u64,
     /// Random changes of images, new in every epoch. Default none.
     pub augment: Augment,
+    /// Whether every row comes with one of another class.
+    #[serde(skip)]
+    #[schemars(skip)]
+    pub pairs: bool,
 }
 
 impl Default for BatchOptions {
     fn default() -> Self {
-        BatchOptions { batch_size: 64, shuffle: true, drop_last: false, seed: 0, augment: Augment::default() }
+        BatchOptions {
+            batch_size: 64,
+            shuffle: true,
+            drop_last: false,
+            seed: 0,
+            augment: Augment::default(),
+            pairs: false,
+        }
     }
 }
 
@@ -41,7 +55,10 @@ impl BatchOptions {
 
     /// Augments a batch in place; its tensors have no other reader yet.
     pub(crate) fn augment(&self, batch: &Batch) -> Result<()> {
-        self.augment.apply(batch, self.seed, "main").map_err(|error| error.at("augment"))
+        for (batch, view) in std::iter::once((batch, "main")).chain(batch.pair.as_deref().map(|pair| (pair, "pair"))) {
+            self.augment.apply(batch, self.seed, view).map_err(|error| error.at("augment"))?;
+        }
+        Ok(())
     }
 
     /// Batches of one epoch over `rows` rows.
@@ -74,6 +91,7 @@ pub struct Batches {
     options: BatchOptions,
     epoch: u64,
     order: Order,
+    pairs: Option<Arc<Pairs>>,
     count: usize,
     next: usize,
 }
@@ -100,7 +118,8 @@ impl Dataset {
             _ if options.shuffle => Order::Listed(key.with("shuffle").with(epoch).permutation(self.rows())),
             _ => Order::AsTheyStand,
         };
-        Ok(Batches { dataset: self.clone(), options: options.clone(), epoch, order, count, next: 0 })
+        let pairs = if options.pairs { Some(self.sorted_by_class()?) } else { None };
+        Ok(Batches { dataset: self.clone(), options: options.clone(), epoch, order, pairs, count, next: 0 })
     }
 }
 
@@ -133,7 +152,12 @@ impl Batches {
     }
 
     fn make(&self, index: usize) -> Result<Batch> {
-        let batch = self.dataset.batch(&self.positions(index), self.epoch)?;
+        let positions = self.positions(index);
+        let mut batch = self.dataset.batch(&positions, self.epoch)?;
+        if let Some(pairs) = &self.pairs {
+            let partners = pairs.partners(&self.dataset, &positions, self.options.seed, self.epoch);
+            batch.pair = Some(Box::new(self.dataset.batch(&partners, self.epoch)?));
+        }
         self.options.augment(&batch)?;
         Ok(batch)
     }

@@ -24,6 +24,7 @@ impl Dataset {
                 .as_ref()
                 .map(|weights| rows.iter().map(|row| weights[*row as usize]).collect()),
             teacher_logits: self.answers.as_ref().map(|answers| teacher_logits(answers, &rows)).transpose()?,
+            pair: None,
         })
     }
 

@@ -50,6 +50,8 @@ pub struct Dataset {
     selection: Option<Arc<[u32]>>,
     answers: Option<Arc<Answers>>,
     fingerprint: Arc<OnceLock<[u8; 32]>>,
+    /// Made when pairs are asked for.
+    pairs: Arc<OnceLock<Arc<pairs::Pairs>>>,
 }
 
 impl Dataset {
@@ -62,6 +64,7 @@ impl Dataset {
             selection: None,
             answers: None,
             fingerprint: Arc::default(),
+            pairs: Arc::default(),
         };
         match teacher {
             Some(teacher) => dataset.with_answers(teacher),
@@ -166,7 +169,12 @@ impl Dataset {
             Some(pair) => {
                 Err(Error::data("indices", format!("expected every row at most once, got {} more than once", pair[0])))
             }
-            None => Ok(Dataset { selection: Some(selection), fingerprint: Arc::default(), ..self.clone() }),
+            None => Ok(Dataset {
+                selection: Some(selection),
+                fingerprint: Arc::default(),
+                pairs: Arc::default(),
+                ..self.clone()
+            }),
         }
     }
 

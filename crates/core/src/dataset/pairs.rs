@@ -9,6 +9,7 @@
 //! (the code draws at each access). Where we differ: nowhere.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::Dataset;
 use crate::error::{Error, Result};
@@ -29,6 +30,15 @@ impl Dataset {
         let first = self.label(0);
         first.is_some() && (1..self.rows()).any(|position| self.label(position) != first)
     }
+
+    /// The rows by class, made once.
+    pub(super) fn sorted_by_class(&self) -> Result<Arc<Pairs>> {
+        if let Some(pairs) = self.pairs.get() {
+            return Ok(pairs.clone());
+        }
+        let pairs = Arc::new(Pairs::new(self)?);
+        Ok(self.pairs.get_or_init(|| pairs).clone())
+    }
 }
 
 impl Pairs {
@@ -46,8 +56,17 @@ impl Pairs {
         Ok(Pairs { sorted, classes })
     }
 
-    /// The position of the partner of a row with this id and label.
-    pub fn partner(&self, id: u64, label: u32, key: Key) -> u32 {
+    /// The partners of the rows at these positions.
+    pub fn partners(&self, dataset: &Dataset, positions: &[u32], seed: u64, epoch: u64) -> Vec<u32> {
+        let key = Key::new(seed).with("pair").with(epoch);
+        let partner = |position: &u32| {
+            let at = *position as usize;
+            self.partner(dataset.id(at), dataset.label(at).unwrap_or_default(), key)
+        };
+        positions.iter().map(partner).collect()
+    }
+
+    fn partner(&self, id: u64, label: u32, key: Key) -> u32 {
         let (start, count) = self.classes.get(&label).copied().unwrap_or((0, 0));
         let place = key.below(id, (self.sorted.len() - count) as u64) as usize;
         self.sorted[if place < start { place } else { place + count }]

@@ -48,7 +48,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
-use crate::parameters::Kind;
+use crate::parameters::{Kind, Parameter, Parameters};
+use crate::random::Key;
+use crate::tensor::from_vec;
 
 /// How the start values of a tensor are drawn. PyTorch's manner: by layer, from its fan-in.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -91,6 +93,23 @@ impl Spec {
         self.name = format!("{prefix}.{}", self.name);
         self
     }
+}
+
+/// Start values of these tensors, each drawn from a stream of its own, keyed by its name.
+pub(crate) fn initialize(specs: &[Spec], key: Key) -> Result<Parameters> {
+    let mut parameters = Parameters::default();
+    for spec in specs {
+        let mut values = vec![0f32; spec.shape.iter().product()];
+        let key = key.with(spec.name.as_str());
+        match spec.init {
+            Init::Uniform(bound) => key.fill_uniform(&mut values, -bound as f32, bound as f32),
+            Init::Normal(deviation) => key.fill_normal(&mut values, 0.0, deviation as f32),
+            Init::Constant(constant) => values.fill(constant as f32),
+        }
+        let tensor = from_vec(values, spec.shape.as_slice())?;
+        parameters.0.insert(spec.name.clone(), Parameter { tensor, kind: spec.kind, decay: spec.decay });
+    }
+    Ok(parameters)
 }
 
 /// What every layer answers. Shapes are those of one sample, without the batch axis.
@@ -199,6 +218,7 @@ pub(crate) fn forward(layers: &[LayerOptions], pass: &mut Pass, prefix: &str, in
     for (index, options) in layers.iter().enumerate() {
         let name = name_at(prefix, index, options);
         let outer = std::mem::replace(&mut pass.prefix, name);
+        pass.keep_embedding(&signal);
         signal = options.layer().forward(pass, signal).map_err(|error| named(error, &pass.prefix, options))?;
         pass.keep(&signal);
         pass.prefix = outer;

@@ -51,6 +51,8 @@ pub struct Pass<'a> {
     pub(crate) wanted: &'a BTreeSet<String>,
     /// Tensors that stay as they are.
     pub(crate) frozen: &'a BTreeSet<String>,
+    /// The layer whose input is to be kept as the embedding.
+    pub(crate) embedding_of: Option<&'a str>,
     pub(crate) hidden: BTreeMap<String, Value>,
     pub(crate) buffer_updates: Vec<(String, Tensor)>,
 }
@@ -70,6 +72,15 @@ impl Pass<'_> {
     /// A new value for a buffer of the layer that runs, applied after the step.
     pub(crate) fn update_buffer(&mut self, name: &str, tensor: Tensor) {
         self.buffer_updates.push((format!("{}.{name}", self.prefix), tensor));
+    }
+
+    /// The input of the layer that runs, where it is the embedding.
+    pub(crate) fn keep_embedding(&mut self, signal: &Signal) {
+        if let Signal::Dense(value) = signal
+            && self.embedding_of == Some(self.prefix.as_str())
+        {
+            self.hidden.insert(crate::models::EMBEDDING.into(), value.clone());
+        }
     }
 
     pub(crate) fn keep(&mut self, signal: &Signal) {

@@ -1,20 +1,24 @@
 //! All configured losses together: checked once, planned each optimizer step, applied to each micro-batch.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::LossesOptions;
 use super::call::{Call, row_weight, rows_of};
+use super::features::{self, Feature, Student};
 use super::loss::{Need, RowLoss};
 use crate::batch::{Batch, LabelKind, Labels};
 use crate::error::{Error, Result};
-use crate::outputs::Outputs;
+use crate::layers::Spec;
+use crate::models::Network;
+use crate::schedule::Scheduled;
 use crate::tape::{Tape, Value};
 use crate::targets::Teacher;
 use crate::tensor::Tensor;
 
 /// The losses of a run. The total is Σ weight · loss.
 pub struct Losses {
-    pub(super) losses: Vec<(&'static str, Box<dyn RowLoss>)>,
+    pub(super) rows: Vec<(&'static str, Box<dyn RowLoss>)>,
+    pub(super) features: Vec<Feature>,
 }
 
 /// What a run has to give to its losses.
@@ -58,6 +62,8 @@ pub struct TermReport {
     pub gradient_norm: Option<f64>,
     /// All rows had the weight 0: the value and the gradient are 0.
     pub no_rows: bool,
+    /// What the loss counts beside its value: `openHinges`, a share of the rows.
+    pub details: BTreeMap<&'static str, f64>,
 }
 
 impl TermReport {
@@ -66,32 +72,74 @@ impl TermReport {
         self.value += other.value;
         self.gradient_norm = self.gradient_norm.zip(other.gradient_norm).map(|(a, b)| a.hypot(b));
         self.no_rows &= other.no_rows;
+        for (name, share) in &other.details {
+            *self.details.entry(name).or_default() += share;
+        }
     }
 }
 
 impl Losses {
     /// Refuses options that cannot work; paths start at the loss's key.
     pub fn new(options: LossesOptions) -> Result<Losses> {
-        let losses = options.into_losses();
-        for (name, loss) in &losses {
-            let weight = loss.weight().validate("weight", "a finite number of 0 or more", |weight| weight >= 0.0);
-            weight.and_then(|()| loss.validate()).map_err(|error| error.at(name))?;
+        let (rows, features) = options.into_losses();
+        let losses = Losses { rows, features };
+        for (name, weight) in losses.weights() {
+            let checked = weight.validate("weight", "a finite number of 0 or more", |weight| weight >= 0.0);
+            checked.map_err(|error| error.at(name))?;
         }
-        if !losses.iter().any(|(_, loss)| loss.weight().ever_positive()) {
+        for (name, loss) in &losses.rows {
+            loss.validate().map_err(|error| error.at(name))?;
+        }
+        for feature in &losses.features {
+            feature.loss.validate().map_err(|error| error.at(feature.name))?;
+        }
+        if !losses.weights().any(|(_, weight)| weight.ever_positive()) {
             let known = LossesOptions::NAMES.join(", ");
             let message = format!("expected at least one loss with a weight above 0 (of {known}), got none");
             return Err(Error::config("", message));
         }
-        Ok(Losses { losses })
+        Ok(losses)
+    }
+
+    fn weights(&self) -> impl Iterator<Item = (&'static str, &Scheduled)> {
+        let rows = self.rows.iter().map(|(name, loss)| (*name, loss.weight()));
+        rows.chain(self.features.iter().map(|feature| (feature.name, feature.loss.weight())))
+    }
+
+    /// Finds the layers that losses look at, and refuses those that cannot be compared. A teacher without a network
+    /// gives logits alone.
+    pub fn fit(&mut self, student: &Network, teacher: Option<&Network>) -> Result<()> {
+        for feature in &mut self.features {
+            feature.fit(student, teacher, student.classes()).map_err(|error| error.at(feature.name))?;
+        }
+        Ok(())
     }
 
     /// What each loss compares with, under its name.
     pub fn needs(&self) -> Vec<(&'static str, Need)> {
-        let each = |(name, loss): &(&'static str, Box<dyn RowLoss>)| {
-            let name = *name;
-            loss.needs().into_iter().map(move |need| (name, need)).collect::<Vec<_>>()
-        };
-        self.losses.iter().flat_map(each).collect()
+        let rows = self.rows.iter().map(|(name, loss)| (*name, loss.needs()));
+        let features = self.features.iter().map(|feature| (feature.name, feature.loss.needs()));
+        let named = |(name, needs): (&'static str, Vec<Need>)| needs.into_iter().map(move |need| (name, need));
+        rows.chain(features).flat_map(named).collect()
+    }
+
+    /// Whether every row needs a partner of another class.
+    pub fn needs_pairs(&self) -> bool {
+        self.features.iter().any(|feature| feature.loss.pairs())
+    }
+
+    /// Layers of the student, and of the teacher, that losses look at.
+    pub(crate) fn student_layers(&self) -> BTreeSet<String> {
+        features::names(&self.features, Feature::student_layers)
+    }
+
+    pub(crate) fn teacher_layers(&self) -> BTreeSet<String> {
+        features::names(&self.features, Feature::teacher_layers)
+    }
+
+    /// The losses' own parameters (projections): trained beside the student's, never part of it.
+    pub(crate) fn specs(&self) -> Vec<Spec> {
+        self.features.iter().flat_map(Feature::parameters).collect()
     }
 
     /// Whether any loss compares with a teacher.
@@ -101,8 +149,7 @@ impl Losses {
 
     /// Losses whose weight is 0 at every step.
     pub fn without_weight(&self) -> Vec<&'static str> {
-        let idle = self.losses.iter().filter(|(_, loss)| !loss.weight().ever_positive());
-        idle.map(|(name, _)| *name).collect()
+        self.weights().filter(|(_, weight)| !weight.ever_positive()).map(|(name, _)| name).collect()
     }
 
     /// Refuses a run that cannot give a loss what it needs.
@@ -142,7 +189,7 @@ impl Losses {
                 },
             }
         }
-        for (name, loss) in &self.losses {
+        for (name, loss) in &self.rows {
             if given.classes < loss.classes() {
                 let message = format!("expected at least {} classes, got {}", loss.classes(), given.classes);
                 return Err(Error::shape(*name, message));
@@ -155,7 +202,7 @@ impl Losses {
     /// The denominators of an optimizer step, from all its micro-batches: they are known before the first
     /// gradient, so four micro-batches of 16 rows equal one batch of 64.
     pub fn plan(&self, batches: &[&Batch]) -> Result<Plan> {
-        let mut denominators = vec![0.0; self.losses.len()];
+        let mut denominators = vec![0.0; self.rows.len() + self.features.len()];
         for batch in batches {
             let rows = rows_of(batch);
             if let Some(weights) = &batch.row_weights
@@ -164,26 +211,29 @@ impl Losses {
                 let message = format!("expected a number of 0 or more in row {row}, got {}", weights[row]);
                 return Err(Error::data("rowWeights", message));
             }
-            for ((_, loss), sum) in self.losses.iter().zip(&mut denominators) {
+            let (of_rows, of_features) = denominators.split_at_mut(self.rows.len());
+            for ((_, loss), sum) in self.rows.iter().zip(of_rows) {
                 *sum += (0..rows).map(|row| row_weight(loss.as_ref(), batch, row)).sum::<f64>();
             }
+            let samples: f64 = Feature::row_weights(batch).iter().sum();
+            of_features.iter_mut().for_each(|sum| *sum += samples);
         }
         Ok(Plan { denominators })
     }
 
     /// Values and gradient of one micro-batch at optimizer step `step` (the first being 0). With several
     /// teachers each loss that compares with one is their weighted sum. `norms` measures each term's gradient.
-    pub fn apply(
+    pub(crate) fn apply(
         &self,
         tape: &mut Tape,
-        student: &Outputs,
+        student: Student,
         teachers: &[Teacher],
         batch: &Batch,
         plan: &Plan,
         step: u64,
         norms: bool,
     ) -> Result<Applied> {
-        let logits = student.logits.tensor();
+        let logits = student.main.logits.tensor();
         let classes = logits.dims().last().copied().unwrap_or(0);
         let rows = logits.elem_count() / classes.max(1);
         if classes == 0 || rows != rows_of(batch) {
@@ -198,20 +248,30 @@ impl Losses {
             }
         }
         self.check_labels(batch, rows, classes)?;
-        let call = Call { losses: self, teachers, batch, plan, step, norms, rows, classes };
-        let (gradient, swept) = if tape.takes(logits) { call.kernels(logits)? } else { call.references(logits)? };
         let mut terms = BTreeMap::new();
-        for (number, (name, loss)) in self.losses.iter().enumerate() {
-            let report = TermReport {
-                value: swept.values[number],
-                weight: loss.weight().at(step),
-                gradient_norm: norms.then(|| swept.squares[number].sqrt()),
-                no_rows: plan.denominators[number] == 0.0,
-            };
-            terms.insert(*name, report);
+        let mut seeds = Vec::new();
+        if !self.rows.is_empty() {
+            let call = Call { losses: self, teachers, batch, plan, step, norms, rows, classes };
+            let (gradient, swept) = if tape.takes(logits) { call.kernels(logits)? } else { call.references(logits)? };
+            seeds.push((student.main.logits.clone(), gradient));
+            for (number, (name, loss)) in self.rows.iter().enumerate() {
+                let report = TermReport {
+                    value: swept.values[number],
+                    weight: loss.weight().at(step),
+                    gradient_norm: norms.then(|| swept.squares[number].sqrt()),
+                    no_rows: plan.denominators[number] == 0.0,
+                    details: BTreeMap::new(),
+                };
+                terms.insert(*name, report);
+            }
+        }
+        for (feature, denominator) in self.features.iter().zip(&plan.denominators[self.rows.len()..]) {
+            let weight = feature.loss.weight().at(step);
+            let report = feature.apply(tape, student, teachers, batch, *denominator, weight, &mut seeds)?;
+            terms.insert(feature.name, report);
         }
         let total = terms.values().map(|term: &TermReport| term.weight * term.value).sum();
-        Ok(Applied { seeds: vec![(student.logits.clone(), gradient)], terms, total })
+        Ok(Applied { seeds, terms, total })
     }
 
     /// Several labels or real numbers, where a loss compares with them.

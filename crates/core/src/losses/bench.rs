@@ -1,7 +1,5 @@
 //! What the benchmark programs run: the losses of one batch, forward and backward, as a step does it.
 
-use std::collections::BTreeMap;
-
 use super::{Losses, LossesOptions};
 use crate::batch::{Batch, Features, Labels};
 use crate::error::{Error, Result};
@@ -40,6 +38,7 @@ impl Distillation {
             labels: Labels::Single(labels),
             row_weights: None,
             teacher_logits: None,
+            pair: None,
         };
         Ok(Distillation {
             losses: Losses::new(options)?,
@@ -53,10 +52,9 @@ impl Distillation {
     pub fn run<R>(&self, look: impl FnOnce(&[f32]) -> R) -> Result<(f64, R)> {
         let mut tape = Tape::new(Engine::Kernels);
         let logits = tape.leaf(self.student.clone());
-        let outputs =
-            Outputs { logits: logits.clone(), hidden: BTreeMap::new(), head_weight: None, buffer_updates: Vec::new() };
+        let outputs = Outputs::of_logits(logits.clone());
         let plan = self.losses.plan(&[&self.batch])?;
-        let applied = self.losses.apply(&mut tape, &outputs, &self.teachers, &self.batch, &plan, 0, false)?;
+        let applied = self.losses.apply(&mut tape, (&outputs).into(), &self.teachers, &self.batch, &plan, 0, false)?;
         let mut gradients = tape.backward(applied.seeds)?;
         let gradient = gradients.take(&logits).ok_or_else(|| Error::internal("no gradient"))?;
         Ok((applied.total, look(&tensor::read::<f32>(&gradient)?)))

@@ -43,7 +43,7 @@ impl<'c> Call<'c> {
     /// Each loss, and where it compares with a teacher each teacher and its share.
     fn pairs(&self) -> Vec<(usize, Option<usize>, f64)> {
         let mut pairs = Vec::new();
-        for (number, (_, loss)) in self.losses.losses.iter().enumerate() {
+        for (number, (_, loss)) in self.losses.rows.iter().enumerate() {
             if loss.needs().iter().any(|need| need.is_teacher()) {
                 pairs.extend(self.teachers.iter().enumerate().map(|(at, teacher)| (number, Some(at), teacher.weight)));
             } else {
@@ -54,7 +54,7 @@ impl<'c> Call<'c> {
     }
 
     fn row_weights(&self, loss: usize) -> Vec<f64> {
-        (0..self.rows).map(|row| row_weight(self.losses.losses[loss].1.as_ref(), self.batch, row)).collect()
+        (0..self.rows).map(|row| row_weight(self.losses.rows[loss].1.as_ref(), self.batch, row)).collect()
     }
 
     fn labels(&self) -> Option<&'c [u32]> {
@@ -88,12 +88,12 @@ impl<'c> Call<'c> {
         };
         let (mut ask, mut terms) = (Ask::default(), Vec::new());
         for (number, teacher, share) in self.pairs() {
-            let loss = &self.losses.losses[number].1;
+            let loss = &self.losses.rows[number].1;
             let source = teacher.map(|at| Source { target: &self.teachers[at].target, teacher: firsts[at] });
             let weights = self.row_weights(number);
             terms.push(Term {
                 loss: loss.begin(self.step, source, &mut ask)?,
-                name: self.losses.losses[number].0,
+                name: self.losses.rows[number].0,
                 group: number,
                 weight: loss.weight().at(self.step),
                 share,
@@ -102,7 +102,7 @@ impl<'c> Call<'c> {
             });
         }
         let mut gradient = tensor::uninit(student.len());
-        let swept = sweep::sweep(ask, &terms, self.losses.losses.len(), &rows, &mut gradient, self.norms)?;
+        let swept = sweep::sweep(ask, &terms, self.losses.rows.len(), &rows, &mut gradient, self.norms)?;
         Ok((tensor::from_vec(gradient, logits.dims())?, swept))
     }
 
@@ -130,11 +130,11 @@ impl<'c> Call<'c> {
         for logits in self.teachers.iter().flat_map(|teacher| teacher.target.dense()) {
             self.finite(logits, "teacher.logits", true)?;
         }
-        let count = self.losses.losses.len();
+        let count = self.losses.rows.len();
         let mut swept = Swept { values: vec![0.0; count], squares: vec![0.0; count] };
         let mut gradients: Vec<Option<Tensor>> = vec![None; count];
         for (number, teacher, share) in self.pairs() {
-            let loss = &self.losses.losses[number].1;
+            let loss = &self.losses.rows[number].1;
             let target = teacher.map(|at| &self.teachers[at].target);
             let (values, gradient) = loss.reference(self.step, &reference, target)?;
             let denominator = self.plan.denominators[number];
@@ -144,7 +144,7 @@ impl<'c> Call<'c> {
                 if *weight != 0.0 {
                     if !value.is_finite() {
                         let message = format!("expected a finite loss, got {value} in row {row}");
-                        return Err(Error::new(Code::NotFinite, self.losses.losses[number].0, message));
+                        return Err(Error::new(Code::NotFinite, self.losses.rows[number].0, message));
                     }
                     swept.values[number] += value * weight;
                 }

@@ -3,32 +3,47 @@
 
 use std::collections::BTreeMap;
 
+use super::features::{Pair, Student};
 use super::{Losses, LossesOptions, Need};
 use crate::batch::{Batch, Features, Labels};
-use crate::error::{Error, Result};
-use crate::golden::{LayerCase, Numbers, Precision};
+use crate::error::{Candle, Error, Result};
+use crate::golden::{LayerCase, Precision};
+use crate::layers::Bound;
 use crate::outputs::Outputs;
-use crate::tape::Tape;
+use crate::tape::{Tape, Value};
 use crate::targets::Teacher;
-use crate::tensor::to_f64;
+use crate::tensor::{Tensor, to_f64};
 
 /// Runs one case of the loss of that name, value and gradient; `None` where the registry has none.
 pub fn golden(name: &str, case: &LayerCase, precision: Precision) -> Option<Result<()>> {
     LossesOptions::NAMES.contains(&name).then(|| run(name, case, precision))
 }
 
+/// The layer that a loss over features looks at in a golden case.
+const LAYER: &str = "golden";
+
 fn run(name: &str, case: &LayerCase, precision: Precision) -> Result<()> {
-    let options = serde_json::json!({ name: case.options });
-    let options = serde_json::from_value(options).map_err(|error| Error::config(name, error.to_string()))?;
-    let losses = Losses::new(options)?;
+    let mut options = if case.options.is_null() { serde_json::json!({}) } else { case.options.clone() };
+    if case.inputs.contains_key("projection") {
+        options["projection"] = true.into();
+    }
+    let options = serde_json::from_value(serde_json::json!({ name: options }))
+        .map_err(|error| Error::config(name, error.to_string()))?;
+    let mut losses = Losses::new(options)?;
     let mut tape = Tape::new(precision.engine());
-    let input = |name: &str| case.inputs.get(name).ok_or_else(|| Error::data(name, "expected an input, got none"));
-    let student = tape.leaf(precision.tensor(input("student")?)?);
     let real = losses.needs().iter().any(|(_, need)| *need == Need::RealLabels);
-    let (mut labels, mut row_weights, mut teachers) = (Labels::None, None, Vec::new());
-    for (name, numbers) in case.inputs.iter().filter(|(name, _)| *name != "student") {
+    let (mut labels, mut row_weights) = (Labels::None, None);
+    // What gets a gradient, by its input's name.
+    let mut trained: BTreeMap<&str, Value> = BTreeMap::new();
+    let mut constants: BTreeMap<&str, Tensor> = BTreeMap::new();
+    for (name, numbers) in &case.inputs {
         match name.as_str() {
-            "teacher" => teachers.push(Teacher::logits(precision.tensor(numbers)?)),
+            "student" | "positive" | "negative" | "projection" => {
+                trained.insert(name, tape.leaf(precision.tensor(numbers)?));
+            }
+            "teacher" | "anchor" | "classWeights" => {
+                constants.insert(name, precision.tensor(numbers)?);
+            }
             "labels" => labels = Labels::Single(numbers.values.iter().map(|label| *label as u32).collect()),
             "targets" if real => labels = Labels::Real(precision.tensor(numbers)?),
             "targets" => labels = Labels::Several(precision.tensor(numbers)?),
@@ -36,20 +51,61 @@ fn run(name: &str, case: &LayerCase, precision: Precision) -> Result<()> {
             other => return Err(Error::data(other, "expected an input that losses know")),
         }
     }
-    let rows = student.dims().first().copied().unwrap_or(0) as u64;
+    let student = trained.get("student").or(trained.get("positive")).cloned();
+    let student = student.ok_or_else(|| Error::data("student", "expected an input, got none"))?;
+    let teacher = constants.remove("teacher").or(constants.remove("anchor"));
+    let rows = student.dims().first().copied().unwrap_or(0);
     let inputs = Features::Ragged { ids: Vec::new(), offsets: Vec::new() };
-    let batch = Batch { ids: (0..rows).collect(), epoch: 0, inputs, labels, row_weights, teacher_logits: None };
+    let batch = Batch {
+        ids: (0..rows as u64).collect(),
+        epoch: 0,
+        inputs,
+        labels,
+        row_weights,
+        teacher_logits: None,
+        pair: None,
+    };
     let plan = losses.plan(&[&batch])?;
-    let outputs =
-        Outputs { logits: student.clone(), hidden: BTreeMap::new(), head_weight: None, buffer_updates: Vec::new() };
-    let applied = losses.apply(&mut tape, &outputs, &teachers, &batch, &plan, 0, false)?;
+    let mut parameters = Bound::new();
+    let (main, pair, teachers) = match losses.features.is_empty() {
+        true => {
+            let mut teacher = Teacher::logits(teacher.unwrap_or(student.tensor().clone()));
+            teacher.head_weight = constants.remove("classWeights");
+            (Outputs::of_logits(student), None, vec![teacher])
+        }
+        false => {
+            let teacher = teacher.ok_or_else(|| Error::data("teacher", "expected an input, got none"))?;
+            for feature in &mut losses.features {
+                let pair = Pair { student: LAYER.into(), teacher: LAYER.into() };
+                feature.place(0, pair, &student.dims()[1..], &teacher.dims()[1..])?;
+                let projection = trained.get("projection").cloned();
+                parameters.extend(feature.parameters().into_iter().map(|spec| spec.name).zip(projection));
+            }
+            let classes = match &batch.labels {
+                Labels::Single(labels) => labels.iter().max().map_or(2, |label| *label as usize + 1),
+                _ => 2,
+            };
+            let logits = Tensor::zeros((rows, classes), precision.dtype(), teacher.device()).ok_or_internal()?;
+            let seen = |value: Value| Outputs {
+                hidden: BTreeMap::from([(LAYER.to_string(), value)]),
+                ..Outputs::of_logits(Value::constant(logits.clone()))
+            };
+            let mut given = Teacher::logits(logits.clone());
+            given.hidden.insert(LAYER.into(), teacher);
+            (seen(student), trained.get("negative").cloned().map(seen), vec![given])
+        }
+    };
+    let student = Student { main: &main, pair: pair.as_ref(), parameters: &parameters };
+    let applied = losses.apply(&mut tape, student, &teachers, &batch, &plan, 0, false)?;
     precision.compare("value", &[applied.total], &[case.value])?;
     let mut gradients = tape.backward(applied.seeds)?;
-    let expected: &Numbers =
-        case.gradient.get("student").ok_or_else(|| Error::data("gradient.student", "expected one, got none"))?;
-    let got =
-        gradients.take(&student).ok_or_else(|| Error::data("gradient.student", "expected a gradient, got none"))?;
-    precision.compare("gradient.student", &to_f64(&got)?, &expected.values)
+    for (name, expected) in &case.gradient {
+        let path = format!("gradient.{name}");
+        let value = trained.get(name.as_str()).ok_or_else(|| Error::data(path.as_str(), "expected no constant"))?;
+        let got = gradients.take(value).ok_or_else(|| Error::data(path.as_str(), "expected a gradient, got none"))?;
+        precision.compare(&path, &to_f64(&got)?, &expected.values)?;
+    }
+    Ok(())
 }
 
 #[cfg(test)]

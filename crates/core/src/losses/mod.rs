@@ -18,13 +18,14 @@
 //! single classes gives coefficients in `RowTerm::row` (crossEntropy, kl); one that is not sees the whole row in
 //! `RowTerm::dense` (mse, reverseKl). What the teacher's side of a row may be is in `targets/`.
 //!
-//! A loss that compares embeddings, hidden layers or attention is no row loss: it will be an operation on the tape,
-//! whose scalar joins `Applied::seeds` with its weight as the gradient.
+//! A loss that compares embeddings or hidden layers is no row loss: it implements `features::Compare`, stands among the
+//! `features` of the registry, and its gradients join `Applied::seeds` at the layers that it looked at.
 
 mod apply;
 #[doc(hidden)]
 pub mod bench;
 mod call;
+pub(crate) mod features;
 mod golden;
 pub(crate) mod loss;
 pub(crate) mod reference;
@@ -36,17 +37,24 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use apply::{Applied, Given, Losses, Plan, TermReport};
+pub use features::Layers;
 pub use golden::golden;
 pub use loss::Need;
 
 use crate::schedule::Scheduled;
+use features::Feature;
 use loss::RowLoss;
 
 /// Declares each loss's module, its key among the options, and the list of all.
 macro_rules! registry {
-    ($($name:literal = $module:ident::$type:ident),* $(,)?) => {
+    (
+        rows: { $($name:literal = $module:ident::$type:ident),* $(,)? }
+        features: { $($feature:literal = $feature_module:ident::$feature_type:ident),* $(,)? }
+    ) => {
         $(mod $module;)*
         $(pub use $module::$type;)*
+        $(mod $feature_module;)*
+        $(pub use $feature_module::$feature_type;)*
 
         /// What the student learns from: one key a loss. The total is the sum of weight × loss.
         #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
@@ -56,24 +64,33 @@ macro_rules! registry {
                 #[serde(rename = $name, default, skip_serializing_if = "Option::is_none")]
                 pub $module: Option<$type>,
             )*
+            $(
+                #[serde(rename = $feature, default, skip_serializing_if = "Option::is_none")]
+                pub $feature_module: Option<$feature_type>,
+            )*
         }
 
         impl LossesOptions {
             /// Every key, in the order of the registry.
-            pub const NAMES: &'static [&'static str] = &[$($name),*];
+            pub const NAMES: &'static [&'static str] = &[$($name,)* $($feature),*];
 
-            fn into_losses(self) -> Vec<(&'static str, Box<dyn RowLoss>)> {
-                let mut losses: Vec<(&'static str, Box<dyn RowLoss>)> = Vec::new();
+            fn into_losses(self) -> (Vec<(&'static str, Box<dyn RowLoss>)>, Vec<Feature>) {
+                let mut rows: Vec<(&'static str, Box<dyn RowLoss>)> = Vec::new();
+                let mut features = Vec::new();
                 $(if let Some(loss) = self.$module {
-                    losses.push(($name, Box::new(loss)));
+                    rows.push(($name, Box::new(loss)));
                 })*
-                losses
+                $(if let Some(loss) = self.$feature_module {
+                    features.push(Feature::new($feature, Box::new(loss)));
+                })*
+                (rows, features)
             }
         }
     };
 }
 
 registry! {
+    rows: {
     "crossEntropy" = cross_entropy::CrossEntropy,
     "kl" = kl::Kl,
     "reverseKl" = reverse_kl::ReverseKl,
@@ -81,6 +98,12 @@ registry! {
     "binaryKl" = binary_kl::BinaryKl,
     "mse" = mse::Mse,
     "logitMse" = logit_mse::LogitMse,
+    }
+    features: {
+        "hint" = hint::Hint,
+        "triplet" = triplet::Triplet,
+        "tripletBatch" = triplet_batch::TripletBatch,
+    }
 }
 
 fn default_weight() -> Scheduled {

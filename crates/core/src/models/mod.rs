@@ -15,7 +15,7 @@ mod tests;
 pub use conv_net::ConvNet;
 pub use mlp::Mlp;
 pub use model::{Model, Prediction};
-pub use network::{Network, Request};
+pub use network::{EMBEDDING, Network, Request};
 pub use summary::{LayerSummary, Summary};
 
 use schemars::JsonSchema;

@@ -10,6 +10,7 @@ use crate::dataset::Preprocessing;
 use crate::error::{Error, Result};
 use crate::layers::Mode;
 use crate::memory;
+use crate::outputs::Outputs;
 use crate::parameters::Parameters;
 use crate::random::Key;
 use crate::tape::{Cancel, Engine, Tape};
@@ -103,12 +104,27 @@ impl Model {
 
     /// The same; ends with `Code::Cancelled` between two operations once the flag is set.
     pub(crate) fn logits_until(&self, inputs: &Features, ids: &[u64], cancel: &Cancel) -> Result<Tensor> {
+        Ok(self.outputs_until(inputs, ids, &Request::default(), cancel)?.logits.tensor().clone())
+    }
+
+    /// The weight of the last linear layer, `[classes, width]`: the class templates.
+    pub(crate) fn head_weight(&self) -> Option<&Tensor> {
+        let head = self.network.head()?;
+        self.parameters.0.get(&format!("{head}.weight")).map(|parameter| &parameter.tensor)
+    }
+
+    /// Everything that is asked for, in evaluation mode.
+    pub(crate) fn outputs_until(
+        &self,
+        inputs: &Features,
+        ids: &[u64],
+        request: &Request,
+        cancel: &Cancel,
+    ) -> Result<Outputs> {
         let inputs = self.preprocessing.apply(inputs)?;
         let mut tape = Tape::cancellable(Engine::Kernels, cancel.clone());
         let bound = self.parameters.constants();
-        let outputs =
-            self.network.forward(&mut tape, &bound, &inputs, ids, &Request::default(), Mode::Evaluate, Key::new(0))?;
-        Ok(outputs.logits.tensor().clone())
+        self.network.forward(&mut tape, &bound, &inputs, ids, request, Mode::Evaluate, Key::new(0))
     }
 
     /// What the model says of these rows.

@@ -6,18 +6,20 @@ use std::sync::Arc;
 use super::{Architecture, Summary};
 use crate::batch::Features;
 use crate::error::{Candle, Error, Result};
-use crate::layers::{self, Bound, Init, LayerOptions, Mode, Pass, Shape, Signal, Spec, show};
+use crate::layers::{self, Bound, LayerOptions, Mode, Pass, Shape, Signal, Spec, show};
 use crate::ops::activation::Activation;
 use crate::outputs::Outputs;
-use crate::parameters::{Parameter, Parameters};
+use crate::parameters::Parameters;
 use crate::random::Key;
 use crate::tape::{Tape, Value};
-use crate::tensor::from_vec;
+
+/// The name under which a loss or a study asks for what the last linear layer reads: the penultimate activations.
+pub const EMBEDDING: &str = "embedding";
 
 /// What a forward is asked for besides the logits.
 #[derive(Clone, Debug, Default)]
 pub struct Request {
-    /// Names of layers whose outputs are wanted.
+    /// Names of layers whose outputs are wanted, and `EMBEDDING`.
     pub hidden: BTreeSet<String>,
     /// Names of tensors that stay as they are: a batch norm whose statistics are among them uses those it has.
     pub frozen: Arc<BTreeSet<String>>,
@@ -106,29 +108,32 @@ impl Network {
         self.head.as_deref()
     }
 
+    /// What one sample is at the output of a layer, or at `EMBEDDING`; none where there is no such layer.
+    pub fn shape_of(&self, name: &str) -> Result<Option<Shape>> {
+        let mut found = None;
+        layers::walk(&self.architecture.layers, "", &self.input, &mut |layer, _, input, output| {
+            if layer == name {
+                found = Some(output.clone());
+            } else if name == EMBEDDING && Some(layer) == self.embedding_of() {
+                found = Some(input.clone());
+            }
+            Ok(())
+        })?;
+        Ok(found)
+    }
+
+    /// The layer whose input is `EMBEDDING`; none where a layer has that name.
+    fn embedding_of(&self) -> Option<&str> {
+        self.head().filter(|_| !self.names.contains(EMBEDDING))
+    }
+
     pub fn summary(&self) -> Result<Summary> {
         Summary::of(&self.architecture, &self.input)
     }
 
     /// Start values: each tensor drawn from its own stream, keyed by seed and name.
     pub fn initialize(&self, seed: u64) -> Result<Parameters> {
-        let key = Key::new(seed).with("init");
-        let mut parameters = Parameters::default();
-        for spec in &self.specs {
-            let count = spec.shape.iter().product();
-            let mut values = vec![0f32; count];
-            let key = key.with(spec.name.as_str());
-            match spec.init {
-                Init::Uniform(bound) => key.fill_uniform(&mut values, -bound as f32, bound as f32),
-                Init::Normal(deviation) => {
-                    key.fill_normal(&mut values, 0.0, deviation as f32);
-                }
-                Init::Constant(constant) => values.fill(constant as f32),
-            }
-            let tensor = from_vec(values, spec.shape.as_slice())?;
-            parameters.0.insert(spec.name.clone(), Parameter { tensor, kind: spec.kind, decay: spec.decay });
-        }
-        Ok(parameters)
+        layers::initialize(&self.specs, Key::new(seed).with("init"))
     }
 
     /// Biases that a batch norm right behind them takes out again: their gradient is 0 but for rounding.
@@ -211,6 +216,7 @@ impl Network {
             prefix: String::new(),
             wanted: &request.hidden,
             frozen: &request.frozen,
+            embedding_of: self.embedding_of().filter(|_| request.hidden.contains(EMBEDDING)),
             hidden: BTreeMap::new(),
             buffer_updates: Vec::new(),
         };

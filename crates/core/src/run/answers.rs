@@ -42,5 +42,5 @@ pub(super) fn asked_once(
     let logits =
         pool.enter(|| evaluate::logits_until(&model, &dataset, cancel)).map_err(|error| error.at("teacher"))?;
     let dataset = dataset.with_teacher_logits(TeacherColumn { logits, classes, ids: None })?;
-    Ok((Data::Dataset(dataset), Some(Teacher::Column)))
+    Ok((Data::Dataset(dataset), Some(Teacher::Cached(model))))
 }

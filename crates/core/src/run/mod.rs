@@ -90,7 +90,7 @@ impl Run {
     pub fn new(setup: Setup) -> Result<Run> {
         let Setup { student, teacher, data, validation, options, cancel } = setup;
         options.validate()?;
-        preflight::check(&student, teacher.as_ref(), &data, validation.as_ref(), &options)?;
+        let losses = preflight::check(&student, teacher.as_ref(), &data, validation.as_ref(), &options)?;
         let pool = Pool::new(options.threads)?;
         let mut findings = Findings::new(options.proofs);
         let batches = BatchOptions {
@@ -99,6 +99,7 @@ impl Run {
             drop_last: options.drop_last,
             seed: options.seed,
             augment: options.augment.clone(),
+            pairs: losses.needs_pairs(),
         };
         let sample = match &data {
             Data::Dataset(dataset) => Some(preflight::some_rows(dataset)?),
@@ -125,14 +126,19 @@ impl Run {
                 "expected the count of steps: this schedule runs over the whole training, and a stream does not say how long it is",
             ));
         }
-        let (data, asked) = answers::asked_once(data, teacher.clone(), &options, total, &pool, &cancel)?;
-        let teacher_rows = match (&data, &teacher, &asked) {
-            (Data::Dataset(dataset), Some(Teacher::Model(_)), Some(Teacher::Column)) => dataset.rows() as u64,
+        let (data, asked) = match losses.teacher_layers().is_empty() {
+            true => answers::asked_once(data, teacher.clone(), &options, total, &pool, &cancel)?,
+            false => (data, teacher.clone()),
+        };
+        let teacher_rows = match (&data, &asked) {
+            (Data::Dataset(dataset), Some(Teacher::Cached(_))) => dataset.rows() as u64,
             _ => 0,
         };
         let feed = Feed::new(data, batches, options.accumulate);
         let learner_options = |losses| LearnerOptions {
             losses,
+            teacher: teacher.as_ref().and_then(Teacher::network),
+            seed: options.seed,
             optimizer: &options.optimizer,
             freeze: &options.freeze,
             clip_norm: options.clip_norm,
@@ -149,7 +155,7 @@ impl Run {
             Proofs::Off => Watch::off(),
             _ => {
                 let cancelled = learner.model.network.cancelled_biases();
-                Watch::new(&learner.model.parameters, |name| learner.trains(name) && !cancelled.contains(name))?
+                Watch::new(&learner.trained(), |name| learner.trains(name) && !cancelled.contains(name))?
             }
         };
         let teacher_digest = match &teacher {
@@ -280,7 +286,7 @@ impl Run {
         let learning_rate = rate * self.options.optimizer.learning_rate();
         let full = self.watch.updated(&numbers, learning_rate);
         if full || (ended_epoch && self.watch.is_open()) {
-            self.watch.close(&self.learner.model.parameters, self.copied, &mut self.findings)?;
+            self.watch.close(&self.learner.trained(), self.copied, &mut self.findings)?;
         }
         Ok(Some(Done { numbers, learning_rate, epoch, ended_epoch }))
     }
@@ -342,6 +348,7 @@ impl Run {
             loss: sums.mean(sums.loss),
             terms: sums.terms.iter().map(|(name, sum)| (name.clone(), sums.mean(*sum))).collect(),
             gradient_norms: norms.collect(),
+            details: sums.details(),
             gradient_norm: done.numbers.gradient_norm,
             learning_rate: done.learning_rate,
             rows_per_second: sums.rows as f64 / seconds.max(1e-9),
@@ -358,7 +365,7 @@ impl Run {
 
     /// The last report: closes the proofs, settles which parameters are kept, saves the last checkpoint.
     fn finish(&mut self, ended: &'static str, last: Option<(Done, Option<Validated>)>) -> Result<Report> {
-        self.watch.close(&self.learner.model.parameters, self.copied, &mut self.findings)?;
+        self.watch.close(&self.learner.trained(), self.copied, &mut self.findings)?;
         if let (Some(before), Some(Teacher::Model(model))) = (self.teacher_digest, &self.teacher)
             && check::digest_all(&model.parameters)? != before
         {

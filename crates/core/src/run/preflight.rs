@@ -32,15 +32,15 @@ pub(crate) struct Before {
     pub inputs: Option<InputStatistics>,
 }
 
-/// Refuses what cannot work, by path.
+/// Refuses what cannot work, by path; gives the losses, which know where they look.
 pub(crate) fn check(
     student: &Model,
     teacher: Option<&Teacher>,
     data: &Data,
     validation: Option<&Dataset>,
     options: &TrainOptions,
-) -> Result<()> {
-    let losses = Losses::new(options.losses.clone()).map_err(|error| error.at("losses"))?;
+) -> Result<Losses> {
+    let mut losses = Losses::new(options.losses.clone()).map_err(|error| error.at("losses"))?;
     let classes = student.network.classes();
     let teacher_model = match teacher {
         Some(Teacher::Model(model)) => Some(model.as_ref()),
@@ -76,7 +76,7 @@ pub(crate) fn check(
         return Err(Error::config("teacher", "expected a teacher, or data with a teacherLogits column, got neither"));
     }
     let teacher_classes = match (teacher, data) {
-        (Some(Teacher::Model(model)), _) => Some(model.network.classes()),
+        (Some(Teacher::Model(model) | Teacher::Cached(model)), _) => Some(model.network.classes()),
         (Some(Teacher::Column), Data::Dataset(dataset)) => dataset.teacher_classes(),
         (Some(Teacher::Column), Data::Stream(_)) => Some(classes),
         (None, _) => None,
@@ -97,6 +97,7 @@ pub(crate) fn check(
         let given = Given { classes, teacher_classes, teacher_dense: true, teacher_head, labels: kind, pairs: false };
         losses.check(&given).map_err(|error| error.at("losses"))?;
     }
+    losses.fit(&student.network, teacher.and_then(Teacher::network)).map_err(|error| error.at("losses"))?;
     if let Some(validation) = validation {
         fits(student, validation, "validation")?;
         let asked = matches!(teacher, Some(Teacher::Model(_)));
@@ -124,7 +125,7 @@ pub(crate) fn check(
     if options.metric == Some(MetricChoice::Agreement) && teacher.is_none() {
         return Err(Error::config("metric", "expected a teacher for agreement, got none"));
     }
-    Ok(())
+    Ok(losses)
 }
 
 /// One row through the model: shapes and labels that do not fit are named before the first step.
@@ -193,7 +194,7 @@ pub(crate) fn prove(
             inputs_as_trained(model, &batch, findings)?;
             model.provenance.get("accuracy").and_then(serde_json::Value::as_f64)
         }
-        Teacher::Column => None,
+        Teacher::Column | Teacher::Cached(_) => None,
     };
     if let crate::batch::Labels::Single(labels) = &batch.labels {
         let (choices, classes) = choices(teacher, &batch, cancel)?;
@@ -213,7 +214,7 @@ fn choices(teacher: &Teacher, batch: &Batch, cancel: &Cancel) -> Result<(Vec<u32
         Ok(())
     };
     match teacher {
-        Teacher::Column => add(&teacher.logits(batch, cancel)?)?,
+        Teacher::Column | Teacher::Cached(_) => add(&teacher.logits(batch, cancel)?)?,
         Teacher::Model(model) => {
             let piece = memory::piece(model);
             for start in (0..batch.rows()).step_by(piece) {

@@ -25,6 +25,9 @@ pub struct Report {
     pub terms: BTreeMap<String, f64>,
     /// Norm of each weighted loss's gradient at the student's outputs, at the last step.
     pub gradient_norms: BTreeMap<String, f64>,
+    /// What a loss counts beside its value, mean over those steps: `{ triplet: { openHinges: 0.4 } }`, shares of the rows.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub details: BTreeMap<String, BTreeMap<String, f64>>,
     /// Global norm of the parameters' gradients at the last step, before clipping.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub gradient_norm: Option<f64>,
@@ -91,6 +94,8 @@ pub(crate) struct Sums {
     pub loss: f64,
     pub control_loss: f64,
     pub terms: BTreeMap<String, f64>,
+    #[serde(default)]
+    pub details: BTreeMap<String, BTreeMap<String, f64>>,
 }
 
 impl Sums {
@@ -101,7 +106,18 @@ impl Sums {
         self.control_loss += control.map_or(0.0, |numbers| numbers.loss);
         for (name, term) in &numbers.terms {
             *self.terms.entry(name.to_string()).or_default() += term.value;
+            for (detail, share) in &term.details {
+                let details = self.details.entry(name.to_string()).or_default();
+                *details.entry(detail.to_string()).or_default() += share;
+            }
         }
+    }
+
+    /// The mean of every detail.
+    pub fn details(&self) -> BTreeMap<String, BTreeMap<String, f64>> {
+        let mut details = self.details.clone();
+        details.values_mut().flat_map(BTreeMap::values_mut).for_each(|sum| *sum = self.mean(*sum));
+        details
     }
 
     pub fn mean(&self, sum: f64) -> f64 {

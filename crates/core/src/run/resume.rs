@@ -113,7 +113,9 @@ impl Run {
         }
         let architecture = serde_json::to_value(self.learner.model.network.architecture()).map_err(internal)?;
         let teacher = match &self.teacher {
-            Some(Teacher::Model(model)) => json!(format!("{:016x}", digest_all(&model.parameters)?)),
+            Some(Teacher::Model(model) | Teacher::Cached(model)) => {
+                json!(format!("{:016x}", digest_all(&model.parameters)?))
+            }
             Some(Teacher::Column) => json!("column"),
             None => Json::Null,
         };
@@ -215,6 +217,7 @@ fn tensors(arrays: NamedTensors) -> Result<BTreeMap<String, Tensor>> {
 
 fn save_learner(learner: &Learner, group: &str, checkpoint: &mut Checkpoint) -> Result<()> {
     checkpoint.insert_group(group, learner.model.parameters.snapshot()?);
+    checkpoint.insert_group(&format!("{group}.losses"), learner.loss_parameters.snapshot()?);
     checkpoint.insert_group(&format!("{group}.optimizer"), arrays(learner.optimizer.export()?)?);
     if let Some(average) = &learner.average {
         checkpoint.insert_group(&format!("{group}.average"), arrays(average.export()?)?);
@@ -224,6 +227,7 @@ fn save_learner(learner: &Learner, group: &str, checkpoint: &mut Checkpoint) -> 
 
 fn restore_learner(learner: &mut Learner, group: &str, checkpoint: &mut Checkpoint) -> Result<()> {
     learner.model.parameters.assign(checkpoint.take_group(group))?;
+    learner.loss_parameters.assign(checkpoint.take_group(&format!("{group}.losses")))?;
     learner.optimizer.import(&tensors(checkpoint.take_group(&format!("{group}.optimizer")))?)?;
     if let Some(average) = &mut learner.average {
         average.import(&tensors(checkpoint.take_group(&format!("{group}.average")))?)?;

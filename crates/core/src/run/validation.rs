@@ -22,7 +22,7 @@ impl Validation {
     /// Asks the teacher about the rows, once.
     pub fn new(data: Dataset, teacher: Option<&Teacher>, metrics: &Metrics, cancel: &Cancel) -> Result<Validation> {
         let (teacher, teacher_logits) = match teacher {
-            Some(Teacher::Model(model)) => {
+            Some(Teacher::Model(model) | Teacher::Cached(model)) => {
                 let logits = evaluate::logits_until(model, &data, cancel).map_err(|error| error.at("teacher"))?;
                 let classes = model.network.classes();
                 (Some(evaluate::evaluate_answers(&data, classes, &logits, &metrics.without_teacher())?), Some(logits))

@@ -1,6 +1,7 @@
 //! Suites that every loss of the registry goes through, with the options of its golden file.
 
 mod each;
+mod features;
 mod refused;
 mod together;
 mod with_targets;
@@ -23,8 +24,13 @@ pub(super) fn losses(options: Value) -> Losses {
     Losses::new(serde_json::from_value(options).unwrap()).unwrap()
 }
 
-/// Each loss alone, once with every set of options that its golden file knows.
+/// Each row loss alone, once with every set of options that its golden file knows.
 pub(super) fn every() -> Vec<(String, Losses)> {
+    all().into_iter().filter(|(_, losses)| losses.features.is_empty()).collect()
+}
+
+/// Each loss alone, row losses and losses over features.
+pub(super) fn all() -> Vec<(String, Losses)> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../__test__/golden/losses");
     let mut all = BTreeMap::new();
     for name in LossesOptions::NAMES {
@@ -32,6 +38,7 @@ pub(super) fn every() -> Vec<(String, Losses)> {
         let options: BTreeSet<String> = cases.iter().map(|case| case.options.to_string()).collect();
         for options in options {
             let parsed: Value = serde_json::from_str(&options).unwrap();
+            let parsed = if parsed.is_null() { json!({}) } else { parsed };
             all.insert(format!("{name} {options}"), losses(json!({ *name: parsed })));
         }
     }
@@ -103,7 +110,7 @@ impl Case {
         };
         let inputs = Features::Ragged { ids: Vec::new(), offsets: Vec::new() };
         let ids = (0..self.rows as u64).collect();
-        Batch { ids, epoch: 0, inputs, labels, row_weights: self.row_weights.clone(), teacher_logits: None }
+        Batch { ids, epoch: 0, inputs, labels, row_weights: self.row_weights.clone(), teacher_logits: None, pair: None }
     }
 
     pub fn teachers(&self, precision: Precision) -> Vec<Teacher> {
@@ -123,10 +130,9 @@ impl Case {
     ) -> Result<(Applied, Vec<f64>)> {
         let mut tape = Tape::new(precision.engine());
         let logits = tape.leaf(self.tensor(&self.student, precision));
-        let outputs =
-            Outputs { logits: logits.clone(), hidden: BTreeMap::new(), head_weight: None, buffer_updates: Vec::new() };
+        let outputs = Outputs::of_logits(logits.clone());
         let batch = self.batch(losses, precision);
-        let mut applied = losses.apply(&mut tape, &outputs, teachers, &batch, plan, 0, norms)?;
+        let mut applied = losses.apply(&mut tape, (&outputs).into(), teachers, &batch, plan, 0, norms)?;
         let mut gradients = tape.backward(std::mem::take(&mut applied.seeds))?;
         Ok((applied, to_f64(&gradients.take(&logits).unwrap())?))
     }

@@ -121,7 +121,7 @@ fn a_batch_without_the_labels_that_a_loss_needs_is_refused() {
         let outputs = Outputs { logits, hidden: BTreeMap::new(), head_weight: None, buffer_updates: Vec::new() };
         let plan = losses.plan(&[&batch])?;
         losses
-            .apply(&mut tape, &outputs, &case.teachers(precision), &batch, &plan, 0, true)
+            .apply(&mut tape, (&outputs).into(), &case.teachers(precision), &batch, &plan, 0, true)
             .map(|applied| applied.total)
     };
     let numbers = |width: usize| from_vec(vec![1.0f32; 4 * width], (4, width)).unwrap();

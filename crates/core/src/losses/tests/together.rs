@@ -138,7 +138,8 @@ fn weights_and_temperatures_follow_their_schedules() {
         let mut tape = Tape::new(precision.engine());
         let logits = tape.leaf(case.tensor(&case.student, precision));
         let outputs = Outputs { logits, hidden: BTreeMap::new(), head_weight: None, buffer_updates: Vec::new() };
-        let applied = moving.apply(&mut tape, &outputs, &case.teachers(precision), &batch, &plan, 2, false).unwrap();
+        let applied =
+            moving.apply(&mut tape, (&outputs).into(), &case.teachers(precision), &batch, &plan, 2, false).unwrap();
         assert_near("total", &[applied.total], &[case.run(&at_two, precision).0], 1e-12);
         assert_eq!(applied.terms["crossEntropy"].weight, 0.5);
     }

@@ -1,0 +1,108 @@
+//! The numbers of one tensor, of the rows that count.
+
+use crate::error::{Candle, Error, Result};
+use crate::kernels::cpu::gemm::{self, Matrix};
+use crate::tensor::{Tensor, from_vec, read};
+
+/// f32, and f64 in tests. Sums over many numbers are made in f64; products in the type itself.
+pub(crate) trait Float: Copy + Send + Sync + Into<f64> + candle_core::WithDType {
+    fn of(value: f64) -> Self;
+    /// a · bᵀ: a `[n, width]`, b `[m, width]`, gives `[n, m]`.
+    fn products(a: &[Self], b: &[Self], width: usize) -> Vec<Self>;
+    /// a · b: a `[n, inner]`, b `[inner, m]`, gives `[n, m]`.
+    fn matmul(a: &[Self], b: &[Self], inner: usize, m: usize) -> Vec<Self>;
+}
+
+impl Float for f32 {
+    fn of(value: f64) -> f32 {
+        value as f32
+    }
+
+    fn products(a: &[f32], b: &[f32], width: usize) -> Vec<f32> {
+        let (n, m) = (a.len() / width, b.len() / width);
+        let mut out = vec![0.0; n * m];
+        let (a, b) = (Matrix::new(a, n, width), Matrix::new(b, m, width).transposed());
+        gemm::product(a, b, &mut out, false);
+        out
+    }
+
+    fn matmul(a: &[f32], b: &[f32], inner: usize, m: usize) -> Vec<f32> {
+        let n = a.len() / inner;
+        let mut out = vec![0.0; n * m];
+        let (a, b) = (Matrix::new(a, n, inner), Matrix::new(b, inner, m));
+        gemm::product(a, b, &mut out, false);
+        out
+    }
+}
+
+impl Float for f64 {
+    fn of(value: f64) -> f64 {
+        value
+    }
+
+    fn products(a: &[f64], b: &[f64], width: usize) -> Vec<f64> {
+        let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
+        a.chunks(width).flat_map(|a| b.chunks(width).map(move |b| dot(a, b))).collect()
+    }
+
+    fn matmul(a: &[f64], b: &[f64], inner: usize, m: usize) -> Vec<f64> {
+        let row = |a: &[f64]| {
+            let mut sums = vec![0.0; m];
+            for (a, b) in a.iter().zip(b.chunks(m)) {
+                sums.iter_mut().zip(b).for_each(|(sum, b)| *sum += a * b);
+            }
+            sums
+        };
+        a.chunks(inner).flat_map(row).collect()
+    }
+}
+
+/// `[rows, …]`.
+#[derive(Clone, Debug)]
+pub(crate) struct Array<F> {
+    pub dims: Vec<usize>,
+    pub values: Vec<F>,
+}
+
+impl<F: Float> Array<F> {
+    /// These rows of a tensor of `all`.
+    pub fn of_rows(tensor: &Tensor, rows: &[usize], all: usize) -> Result<Array<F>> {
+        if tensor.dims().first() != Some(&all) {
+            let message = format!("expected one row a sample, {all} of them, got the shape {:?}", tensor.dims());
+            return Err(Error::shape("layers", message));
+        }
+        let tensor = tensor.to_dtype(F::DTYPE).and_then(|tensor| tensor.contiguous()).ok_or_internal()?;
+        let numbers = read::<F>(&tensor)?;
+        let width = numbers.len() / all.max(1);
+        let values = match rows.len() == all {
+            true => numbers.to_vec(),
+            false => rows.iter().flat_map(|row| numbers[row * width..(row + 1) * width].iter().copied()).collect(),
+        };
+        let dims = [&[rows.len()], &tensor.dims()[1..]].concat();
+        Ok(Array { dims, values })
+    }
+
+    /// Numbers of one row.
+    pub fn width(&self) -> usize {
+        self.dims[1..].iter().product()
+    }
+
+    pub fn row(&self, row: usize) -> &[F] {
+        let width = self.width();
+        &self.values[row * width..(row + 1) * width]
+    }
+}
+
+/// A gradient of the rows that count, as one of all rows.
+pub(super) fn scatter<F: Float>(gradient: Vec<F>, rows: &[usize], dims: &[usize]) -> Result<Tensor> {
+    let all = dims.first().copied().unwrap_or(0);
+    if rows.len() == all {
+        return from_vec(gradient, dims);
+    }
+    let width = dims[1..].iter().product::<usize>();
+    let mut whole = vec![F::of(0.0); all * width];
+    for (row, gradient) in rows.iter().zip(gradient.chunks(width.max(1))) {
+        whole[row * width..(row + 1) * width].copy_from_slice(gradient);
+    }
+    from_vec(whole, dims)
+}

@@ -1,0 +1,220 @@
+//! What holds of each loss over features, with the options of its golden file.
+
+use super::*;
+use crate::losses::features::{Pair, Student};
+use crate::tape::Value;
+
+const LAYER: &str = "layer";
+
+/// Everything that such a loss may look at: maps of equal size, or vectors.
+#[derive(Clone)]
+struct Seen {
+    dims: Vec<usize>,
+    student: Vec<f64>,
+    teacher: Vec<f64>,
+    pair: Vec<f64>,
+    labels: Vec<u32>,
+    row_weights: Option<Vec<f32>>,
+}
+
+impl Seen {
+    fn new(dims: &[usize], scale: f64) -> Seen {
+        let mut numbers = Numbers(dims.iter().product::<usize>() as u64);
+        let count = dims.iter().product();
+        let mut many = || numbers.many(count, scale);
+        let (student, teacher, pair) = (many(), many(), many());
+        let labels = (0..dims[0] as u32).map(|row| row % 3).collect();
+        Seen { dims: dims.to_vec(), student, teacher, pair, labels, row_weights: None }
+    }
+
+    fn rows(&self) -> usize {
+        self.dims[0]
+    }
+
+    /// These rows alone.
+    fn select(&self, rows: &[usize]) -> Seen {
+        let width: usize = self.dims[1..].iter().product();
+        let of = |all: &[f64]| rows.iter().flat_map(|row| all[row * width..(row + 1) * width].to_vec()).collect();
+        Seen {
+            dims: [&[rows.len()], &self.dims[1..]].concat(),
+            student: of(&self.student),
+            teacher: of(&self.teacher),
+            pair: of(&self.pair),
+            labels: rows.iter().map(|row| self.labels[*row]).collect(),
+            row_weights: self.row_weights.as_ref().map(|weights| rows.iter().map(|row| weights[*row]).collect()),
+        }
+    }
+
+    fn batch(&self) -> Batch {
+        let inputs = Features::Ragged { ids: Vec::new(), offsets: Vec::new() };
+        Batch {
+            ids: (0..self.rows() as u64).collect(),
+            epoch: 0,
+            inputs,
+            labels: Labels::Single(self.labels.clone()),
+            row_weights: self.row_weights.clone(),
+            teacher_logits: None,
+            pair: None,
+        }
+    }
+
+    /// The total, the report, and the gradients at the student's layer and at its pair view.
+    fn run(&self, losses: &mut Losses, precision: Precision) -> (f64, Applied, Vec<f64>, Vec<f64>) {
+        let tensor =
+            |values: &[f64]| from_vec(values.to_vec(), self.dims.clone()).unwrap().to_dtype(precision.dtype()).unwrap();
+        for feature in &mut losses.features {
+            let pair = Pair { student: LAYER.into(), teacher: LAYER.into() };
+            feature.forget();
+            feature.place(0, pair, &self.dims[1..], &self.dims[1..]).unwrap();
+        }
+        let mut tape = Tape::new(precision.engine());
+        let (student, pair) = (tape.leaf(tensor(&self.student)), tape.leaf(tensor(&self.pair)));
+        let logits = Tensor::zeros((self.rows(), 3), precision.dtype(), student.tensor().device()).unwrap();
+        let seen = |value: &Value| Outputs {
+            hidden: BTreeMap::from([(LAYER.to_string(), value.clone())]),
+            ..Outputs::of_logits(Value::constant(logits.clone()))
+        };
+        let (main, second) = (seen(&student), seen(&pair));
+        let mut teacher = Teacher::logits(logits.clone());
+        teacher.hidden.insert(LAYER.into(), tensor(&self.teacher));
+        let none = BTreeMap::new();
+        let views = Student { main: &main, pair: Some(&second), parameters: &none };
+        let batch = self.batch();
+        let plan = losses.plan(&[&batch]).unwrap();
+        let mut applied = losses.apply(&mut tape, views, &[teacher], &batch, &plan, 0, true).unwrap();
+        let mut gradients = tape.backward(std::mem::take(&mut applied.seeds)).unwrap();
+        let zeros = || vec![0.0; self.student.len()];
+        let mut take = |value: &Value| gradients.take(value).map_or_else(zeros, |tensor| to_f64(&tensor).unwrap());
+        let (at_student, at_pair) = (take(&student), take(&pair));
+        (applied.total, applied, at_student, at_pair)
+    }
+}
+
+/// Each loss, and dims that it can look at.
+fn features() -> Vec<(String, Losses, Vec<usize>)> {
+    let mut found = Vec::new();
+    for (name, losses) in all() {
+        let Some(feature) = losses.features.first() else { continue };
+        let shapes = [vec![6, 5], vec![6, 2, 5], vec![6, 3, 4, 2]];
+        let fitting = shapes.into_iter().find(|dims| feature.loss.check(&dims[1..], &dims[1..]).is_ok());
+        found.push((name, losses, fitting.unwrap()));
+    }
+    assert!(found.len() >= 4);
+    found
+}
+
+#[test]
+fn the_gradients_are_those_of_the_value() {
+    for (name, mut losses, dims) in features() {
+        for weights in [None, Some(vec![1.0, 0.5, 2.0, 0.0, 1.0, 0.25])] {
+            let seen = Seen { row_weights: weights, ..Seen::new(&dims, 1.5) };
+            let (_, _, student, pair) = seen.run(&mut losses, Precision::F64);
+            let mut slope = |move_by: &dyn Fn(&mut Seen, f64)| {
+                let mut value = |by: f64| {
+                    let mut moved = seen.clone();
+                    move_by(&mut moved, by);
+                    moved.run(&mut losses, Precision::F64).0
+                };
+                (value(1e-6) - value(-1e-6)) / 2e-6
+            };
+            let count = seen.student.len();
+            let slopes: Vec<f64> = (0..count).map(|at| slope(&|seen, by| seen.student[at] += by)).collect();
+            assert_near(&format!("{name} student"), &student, &slopes, 1e-6);
+            let slopes: Vec<f64> = (0..count).map(|at| slope(&|seen, by| seen.pair[at] += by)).collect();
+            assert_near(&format!("{name} pair"), &pair, &slopes, 1e-6);
+        }
+    }
+}
+
+#[test]
+fn single_precision_agrees_with_double_on_every_size() {
+    for (name, mut losses, dims) in features() {
+        for rows in [1, 2, 7, 33] {
+            for width in [1, 3, 131] {
+                let mut dims = [&[rows], &dims[1..]].concat();
+                *dims.last_mut().unwrap() = width;
+                let seen = Seen::new(&dims, 2.0);
+                let (value, _, gradient, _) = seen.run(&mut losses, Precision::F64);
+                let (single, _, near, _) = seen.run(&mut losses, Precision::F32);
+                let what = format!("{name} {dims:?}");
+                assert_near(&what, &[single], &[value], 2e-5);
+                assert_near(&what, &near, &gradient, 2e-4);
+                assert!(value.is_finite() && gradient.iter().all(|x| x.is_finite()), "{what}");
+            }
+        }
+    }
+}
+
+#[test]
+fn rows_of_weight_zero_take_no_part() {
+    for (name, mut losses, dims) in features() {
+        for precision in [Precision::F64, Precision::F32] {
+            let mut seen = Seen::new(&dims, 1.5);
+            let width: usize = dims[1..].iter().product();
+            let kept = seen.select(&[0, 2, 3, 5]);
+            seen.row_weights = Some(vec![1.0, 0.0, 1.0, 1.0, 0.0, 1.0]);
+            // What stands there does not matter.
+            seen.student[width] = f64::NAN;
+            seen.teacher[4 * width] = f64::INFINITY;
+            let (value, applied, gradient, _) = seen.run(&mut losses, precision);
+            let (expected, _, of_kept, _) = kept.run(&mut losses, precision);
+            assert_near(&name, &[value], &[expected], 1e-12);
+            let rows: Vec<f64> =
+                [0, 2, 3, 5].iter().flat_map(|r| gradient[r * width..(r + 1) * width].to_vec()).collect();
+            assert_near(&name, &rows, &of_kept, 1e-12);
+            assert!(gradient[width..2 * width].iter().all(|x| *x == 0.0), "{name}");
+            assert!(applied.terms.values().all(|term| !term.no_rows), "{name}");
+            seen.row_weights = Some(vec![0.0; 6]);
+            let (value, applied, gradient, _) = seen.run(&mut losses, precision);
+            assert_eq!((value, largest(&gradient)), (0.0, 0.0), "{name}");
+            assert!(applied.terms.values().all(|term| term.no_rows), "{name}");
+        }
+    }
+}
+
+#[test]
+fn equal_zero_and_large_features_give_finite_values_and_gradients() {
+    for (name, mut losses, dims) in features() {
+        let count: usize = dims.iter().product();
+        let mut equal = Seen::new(&dims, 1.0);
+        equal.teacher = equal.student.clone();
+        equal.pair = equal.student.clone();
+        let zero = Seen { student: vec![0.0; count], ..Seen::new(&dims, 1.0) };
+        let all_zero = Seen { teacher: vec![0.0; count], pair: vec![0.0; count], ..zero.clone() };
+        let constant = Seen { student: vec![0.5; count], teacher: vec![2.0; count], ..Seen::new(&dims, 1.0) };
+        for seen in [equal, zero, all_zero, constant, Seen::new(&dims, 1e4), Seen::new(&dims, 1e-6)] {
+            for precision in [Precision::F64, Precision::F32] {
+                let (value, _, gradient, pair) = seen.run(&mut losses, precision);
+                let finite = value.is_finite() && gradient.iter().chain(&pair).all(|x| x.is_finite());
+                assert!(finite, "{name} {precision:?}: {value}");
+            }
+        }
+    }
+}
+
+#[test]
+fn the_norm_is_that_of_the_weighted_gradient() {
+    for (name, mut losses, dims) in features() {
+        let (_, applied, student, pair) = Seen::new(&dims, 1.5).run(&mut losses, Precision::F64);
+        let norm = student.iter().chain(&pair).map(|x| x * x).sum::<f64>().sqrt();
+        let term = applied.terms.values().next().unwrap();
+        assert_near(&name, &[term.gradient_norm.unwrap()], &[norm], 1e-12);
+    }
+}
+
+#[test]
+fn open_hinges_and_rows_without_a_negative_are_counted() {
+    let mut seen = Seen::new(&[4, 3], 1.0);
+    let mut triplet = losses(json!({ "triplet": { "margin": 0 } }));
+    // The student is where the teacher is for the first row, and far off for the last.
+    seen.student[..3].copy_from_slice(&seen.teacher.clone()[..3]);
+    (0..3).for_each(|at| seen.student[9 + at] = seen.teacher[9 + at] + 100.0);
+    let (_, applied, ..) = seen.select(&[0, 3]).run(&mut triplet, Precision::F64);
+    assert_eq!(applied.terms["triplet"].details["openHinges"], 0.5);
+    let mut batch = losses(json!({ "tripletBatch": {} }));
+    seen.labels = vec![1, 1, 1, 1];
+    let (value, applied, ..) = seen.run(&mut batch, Precision::F64);
+    assert_eq!((value, applied.terms["tripletBatch"].details["rowsWithoutNegative"]), (0.0, 1.0));
+    let text = serde_json::to_value(&applied.terms["tripletBatch"].details).unwrap();
+    assert_eq!(text["openHinges"], 0.0);
+}

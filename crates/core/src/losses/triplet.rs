@@ -1,0 +1,123 @@
+//! The student's output for a sample is drawn to the teacher's, its output for a sample of another class pushed away.
+//!
+//! ```text
+//! ℓ_r = max(0, D(a, p) − D(a, n) + m),   D(x, y) = ‖x − y + 1e-6‖₂
+//! open hinge:   ∂ℓ_r/∂p = −(a − p + 1e-6) / D(a, p),   ∂ℓ_r/∂n = +(a − n + 1e-6) / D(a, n)
+//! ```
+//!
+//! a the teacher's output for the row, p the student's for the same row, n the student's for its partner of another
+//! class, `[rows, d]` each; m the margin. The teacher never sees the partner. Source: Oki, Abe, Miyao, Kurita, "Triplet
+//! Loss for Knowledge Distillation", IJCNN 2020, arXiv:2004.08116, and its code. Where we differ: any layer may be
+//! compared, not the logits alone.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::default_weight;
+use super::features::{Compare, Compared, Comparison, Float, Layers};
+use super::hint::same_shape;
+use super::loss::Need;
+use crate::error::{Error, Result};
+use crate::schedule::Scheduled;
+
+/// The margin of the paper's code.
+pub(super) fn five() -> f64 {
+    5.0
+}
+
+/// Triplet loss: the teacher's output is the anchor, the student's output for the same sample the positive, its output
+/// for a sample of another class the negative (Oki et al. 2020). Samples of another class are drawn anew each epoch.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Triplet {
+    /// What the loss is multiplied by in the total; 0 or more. Default 1.
+    #[serde(default = "default_weight")]
+    pub weight: Scheduled,
+    /// How much farther the negative has to be than the positive; 0 or more. Default 5.
+    #[serde(default = "five")]
+    pub margin: f64,
+    /// Which layers are compared. Default: the logits, as in the paper's code.
+    #[serde(default = "Layers::logits")]
+    pub layers: Layers,
+    /// Trains a linear map from the student's width to the teacher's. Default: widths must be equal.
+    #[serde(default)]
+    pub projection: bool,
+}
+
+impl Compare for Triplet {
+    fn weight(&self) -> &Scheduled {
+        &self.weight
+    }
+
+    fn validate(&self) -> Result<()> {
+        margin(self.margin)
+    }
+
+    fn needs(&self) -> Vec<Need> {
+        vec![Need::Pair]
+    }
+
+    fn layers(&self) -> &Layers {
+        &self.layers
+    }
+
+    fn projects(&self) -> bool {
+        self.projection
+    }
+
+    fn check(&self, student: &[usize], teacher: &[usize]) -> Result<()> {
+        same_shape(student, teacher, "set projection: true")
+    }
+
+    fn compare<F: Float>(&self, compared: &Compared<F>) -> Result<Comparison<F>> {
+        let mut values = vec![0.0; compared.rows()];
+        let mut open = vec![0.0; compared.rows()];
+        let (mut student, mut pair) = (Vec::new(), Vec::new());
+        for place in &compared.places {
+            let negatives = place.pair.as_ref().ok_or_else(|| Error::internal("triplet without its pair view"))?;
+            let zero = vec![F::of(0.0); place.student.values.len()];
+            let (mut drawn, mut pushed) = (zero.clone(), zero);
+            let width = place.student.width();
+            for (row, scale) in compared.scales.iter().enumerate() {
+                let (a, p, n) = (place.teacher.row(row), place.student.row(row), negatives.row(row));
+                let (near, far) = (distance(a, p), distance(a, n));
+                let hinge = near - far + self.margin;
+                if hinge <= 0.0 {
+                    continue;
+                }
+                values[row] += hinge;
+                open[row] += 1.0 / compared.places.len() as f64;
+                let of_row = row * width..(row + 1) * width;
+                pull(a, p, -scale / near, &mut drawn[of_row.clone()]);
+                pull(a, n, scale / far, &mut pushed[of_row]);
+            }
+            student.push(drawn);
+            pair.push(pushed);
+        }
+        Ok(Comparison { values, student, pair, details: vec![("openHinges", open)] })
+    }
+}
+
+pub(super) fn margin(margin: f64) -> Result<()> {
+    match margin.is_finite() && margin >= 0.0 {
+        true => Ok(()),
+        false => Err(Error::config("margin", format!("expected a finite number of 0 or more, got {margin}"))),
+    }
+}
+
+/// Added to every difference, as PyTorch's triplet margin loss does.
+const EPSILON: f64 = 1e-6;
+
+/// ‖a − b + 1e-6‖₂.
+pub(super) fn distance<F: Float>(a: &[F], b: &[F]) -> f64 {
+    let square = |(a, b): (&F, &F)| (Into::<f64>::into(*a) - Into::<f64>::into(*b) + EPSILON).powi(2);
+    a.iter().zip(b).map(square).sum::<f64>().sqrt()
+}
+
+/// gradient += scale · (a − b + 1e-6).
+pub(super) fn pull<F: Float>(a: &[F], b: &[F], scale: f64, gradient: &mut [F]) {
+    for ((a, b), gradient) in a.iter().zip(b).zip(gradient) {
+        let d = Into::<f64>::into(*a) - Into::<f64>::into(*b) + EPSILON;
+        *gradient = F::of(Into::<f64>::into(*gradient) + scale * d);
+    }
+}
