@@ -41,6 +41,8 @@ export interface StepReport {
   terms: Record<string, number>
   /** Norm of each weighted loss's gradient at the student's outputs, at the last step. */
   gradientNorms: Record<string, number>
+  /** What a loss counts beside its value, as shares of the rows: `{ triplet: { openHinges: 0.4 } }`. */
+  details?: Record<string, Record<string, number>>
   /** Global norm of the parameters' gradients at the last step, before clipping. */
   gradientNorm?: number
   learningRate: number

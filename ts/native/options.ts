@@ -30,6 +30,12 @@ export type Curve =
       }
     }
 /**
+ * The same for the types of TypeScript.
+ */
+export type Layers = OneAsJson | OneAsJson[]
+export type OneAsJson = string | LayerPair
+export type Negatives = 'hardest' | 'all'
+/**
  * How gradients change parameters.
  */
 export type OptimizerOptions =
@@ -159,6 +165,9 @@ export interface LossesOptions {
   binaryKl?: BinaryKl
   mse?: Mse
   logitMse?: LogitMse
+  hint?: Hint
+  triplet?: Triplet
+  tripletBatch?: TripletBatch
 }
 /**
  * Cross-entropy between each row's label and the student.
@@ -246,6 +255,85 @@ export interface LogitMse {
    * What the loss is multiplied by in the total; 0 or more. Default 1.
    */
   weight?: Scheduled
+}
+/**
+ * The student's layers repeat the teacher's, number by number (FitNets).
+ */
+export interface Hint {
+  /**
+   * What the loss is multiplied by in the total; 0 or more. Default 1.
+   */
+  weight?: Scheduled
+  /**
+   * Which layers are compared. Default: the embedding, what the last linear layer reads.
+   */
+  layers?: Layers
+  /**
+   * Trains a linear map (on feature maps a 1 × 1 convolution) from the student's width to the teacher's. Default:
+   * widths must be equal.
+   */
+  projection?: boolean
+}
+/**
+ * A layer of the student and one of the teacher.
+ */
+export interface LayerPair {
+  /**
+   * Name of the student's layer.
+   */
+  student: string
+  /**
+   * Name of the teacher's.
+   */
+  teacher: string
+}
+/**
+ * Triplet loss: the teacher's output is the anchor, the student's output for the same sample the positive, its output
+ * for a sample of another class the negative (Oki et al. 2020). Samples of another class are drawn anew each epoch.
+ */
+export interface Triplet {
+  /**
+   * What the loss is multiplied by in the total; 0 or more. Default 1.
+   */
+  weight?: Scheduled
+  /**
+   * How much farther the negative has to be than the positive; 0 or more. Default 5.
+   */
+  margin?: number
+  /**
+   * Which layers are compared. Default: the logits, as in the paper's code.
+   */
+  layers?: Layers
+  /**
+   * Trains a linear map from the student's width to the teacher's. Default: widths must be equal.
+   */
+  projection?: boolean
+}
+/**
+ * Triplet loss within the batch: the teacher's output is the anchor, the student's for the same sample the positive,
+ * the student's for samples of other classes the negatives.
+ */
+export interface TripletBatch {
+  /**
+   * What the loss is multiplied by in the total; 0 or more. Default 1.
+   */
+  weight?: Scheduled
+  /**
+   * How much farther negatives have to be than the positive; 0 or more. Default 5.
+   */
+  margin?: number
+  /**
+   * Which rows of another class count. Default: the nearest one.
+   */
+  negatives?: Negatives
+  /**
+   * Which layers are compared. Default: the logits.
+   */
+  layers?: Layers
+  /**
+   * Trains a linear map from the student's width to the teacher's. Default: widths must be equal.
+   */
+  projection?: boolean
 }
 export interface Sgd {
   /**

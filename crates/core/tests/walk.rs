@@ -1,7 +1,6 @@
 //! From columns to a distilled student, through the public API of the core.
 #![allow(clippy::unwrap_used, clippy::expect_used)] // helpers of tests too
 
-
 use limbeck_core::dataset::{Dataset, SplitOptions};
 use limbeck_core::error::Code;
 use limbeck_core::evaluate::evaluate;

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use super::features::{Pair, Student};
+use super::features::{LayerPair, Student};
 use super::{Losses, LossesOptions, Need};
 use crate::batch::{Batch, Features, Labels};
 use crate::error::{Candle, Error, Result};
@@ -76,7 +76,7 @@ fn run(name: &str, case: &LayerCase, precision: Precision) -> Result<()> {
         false => {
             let teacher = teacher.ok_or_else(|| Error::data("teacher", "expected an input, got none"))?;
             for feature in &mut losses.features {
-                let pair = Pair { student: LAYER.into(), teacher: LAYER.into() };
+                let pair = LayerPair { student: LAYER.into(), teacher: LAYER.into() };
                 feature.place(0, pair, &student.dims()[1..], &teacher.dims()[1..])?;
                 let projection = trained.get("projection").cloned();
                 parameters.extend(feature.parameters().into_iter().map(|spec| spec.name).zip(projection));

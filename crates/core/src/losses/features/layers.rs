@@ -14,12 +14,12 @@ pub(super) const LOGITS: &str = "logits";
 /// both models have, `{ student, teacher }` where the names differ, or a list of these, whose losses are added.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "Json", into = "Json")]
-pub struct Layers(Vec<Pair>);
+pub struct Layers(Vec<LayerPair>);
 
 /// A layer of the student and one of the teacher.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub(crate) struct Pair {
+pub(crate) struct LayerPair {
     /// Name of the student's layer.
     pub student: String,
     /// Name of the teacher's.
@@ -36,11 +36,11 @@ impl Layers {
     }
 
     fn named(name: &str) -> Layers {
-        Layers(vec![Pair { student: name.into(), teacher: name.into() }])
+        Layers(vec![LayerPair { student: name.into(), teacher: name.into() }])
     }
 
     /// The layers; a teacher without a network shows its logits alone.
-    pub(super) fn pairs(&self, _student: &Network, teacher: Option<&Network>) -> Result<Vec<Pair>> {
+    pub(super) fn pairs(&self, _student: &Network, teacher: Option<&Network>) -> Result<Vec<LayerPair>> {
         if let (None, Some(pair)) = (teacher, self.0.iter().find(|pair| pair.teacher != LOGITS)) {
             let message = format!(
                 "expected a teacher that is a model, whose {} can be looked at, got its answers alone: give the model, \
@@ -73,8 +73,8 @@ impl TryFrom<Json> for Layers {
 
     fn try_from(json: Json) -> Result<Layers, String> {
         let one = |json: &Json| match json {
-            Json::String(name) => Ok(Pair { student: name.clone(), teacher: name.clone() }),
-            Json::Object(_) => serde_json::from_value::<Pair>(json.clone()).map_err(|error| error.to_string()),
+            Json::String(name) => Ok(LayerPair { student: name.clone(), teacher: name.clone() }),
+            Json::Object(_) => serde_json::from_value::<LayerPair>(json.clone()).map_err(|error| error.to_string()),
             other => Err(format!("expected the name of a layer or {{ student, teacher }}, got {other}")),
         };
         match &json {
@@ -87,7 +87,7 @@ impl TryFrom<Json> for Layers {
 
 impl From<Layers> for Json {
     fn from(layers: Layers) -> Json {
-        let one = |pair: &Pair| match pair.student == pair.teacher {
+        let one = |pair: &LayerPair| match pair.student == pair.teacher {
             true => Json::String(pair.student.clone()),
             false => serde_json::json!({ "student": pair.student, "teacher": pair.teacher }),
         };
@@ -98,21 +98,23 @@ impl From<Layers> for Json {
     }
 }
 
-/// The same for the types of TypeScript.
+/// Which layers are compared: one choice, or a list whose losses are added.
 #[derive(JsonSchema)]
 #[serde(untagged)]
-#[allow(dead_code)] // read by its schema alone
+#[allow(dead_code)] // the shape of the JSON, read by its schema alone
 enum AsJson {
-    One(OneAsJson),
-    Several(Vec<OneAsJson>),
+    One(LayerChoice),
+    Several(Vec<LayerChoice>),
 }
 
+/// `'logits'`, `'embedding'` (what the last linear layer reads), the name of a layer that both models have, or one name
+/// each.
 #[derive(JsonSchema)]
 #[serde(untagged)]
-#[allow(dead_code)]
-enum OneAsJson {
+#[allow(dead_code)] // as above
+enum LayerChoice {
     Name(String),
-    Names(Pair),
+    Names(LayerPair),
 }
 
 impl JsonSchema for Layers {

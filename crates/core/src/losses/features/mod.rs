@@ -30,7 +30,7 @@ use crate::tape::{Tape, Value};
 use crate::targets::{Target, Teacher};
 use crate::tensor::{DType, Tensor};
 use layers::LOGITS;
-pub(crate) use layers::Pair;
+pub(crate) use layers::LayerPair;
 use projection::Projection;
 
 /// What a student's forward gave.
@@ -55,7 +55,7 @@ impl<'a> From<&'a Outputs> for Student<'a> {
 pub(crate) struct Feature {
     pub name: &'static str,
     pub loss: Box<dyn FeatureLoss>,
-    places: Vec<(Pair, Option<Projection>)>,
+    places: Vec<(LayerPair, Option<Projection>)>,
 }
 
 impl Feature {
@@ -84,7 +84,7 @@ impl Feature {
     }
 
     /// Looks at one more pair of layers, of these shapes of one sample.
-    pub fn place(&mut self, number: usize, pair: Pair, own: &[usize], other: &[usize]) -> Result<()> {
+    pub fn place(&mut self, number: usize, pair: LayerPair, own: &[usize], other: &[usize]) -> Result<()> {
         let (projection, own, other) = match self.loss.projects() {
             true => {
                 let (projection, own, other) =
@@ -223,7 +223,13 @@ impl Call<'_> {
         Ok((of_rows(&comparison.values), squares, details))
     }
 
-    fn own(&self, tape: &mut Tape, outputs: &Outputs, pair: &Pair, projection: Option<&Projection>) -> Result<Value> {
+    fn own(
+        &self,
+        tape: &mut Tape,
+        outputs: &Outputs,
+        pair: &LayerPair,
+        projection: Option<&Projection>,
+    ) -> Result<Value> {
         let value = outputs.at(&pair.student).ok_or_else(|| Error::internal(format!("no layer {}", pair.student)))?;
         match projection {
             Some(projection) => projection.apply(tape, value, self.student.parameters),
@@ -231,7 +237,7 @@ impl Call<'_> {
         }
     }
 
-    fn other(&self, pair: &Pair, projection: Option<&Projection>) -> Result<Tensor> {
+    fn other(&self, pair: &LayerPair, projection: Option<&Projection>) -> Result<Tensor> {
         let tensor = match self.teacher.hidden.get(&pair.teacher) {
             Some(tensor) => tensor,
             None => match &self.teacher.target {

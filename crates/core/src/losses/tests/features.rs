@@ -1,7 +1,7 @@
 //! What holds of each loss over features, with the options of its golden file.
 
 use super::*;
-use crate::losses::features::{Pair, Student};
+use crate::losses::features::{LayerPair, Student};
 use crate::tape::Value;
 
 const LAYER: &str = "layer";
@@ -63,7 +63,7 @@ impl Seen {
         let tensor =
             |values: &[f64]| from_vec(values.to_vec(), self.dims.clone()).unwrap().to_dtype(precision.dtype()).unwrap();
         for feature in &mut losses.features {
-            let pair = Pair { student: LAYER.into(), teacher: LAYER.into() };
+            let pair = LayerPair { student: LAYER.into(), teacher: LAYER.into() };
             feature.forget();
             feature.place(0, pair, &self.dims[1..], &self.dims[1..]).unwrap();
         }
