@@ -30,10 +30,14 @@ export type Curve =
       }
     }
 /**
- * The same for the types of TypeScript.
+ * Which layers are compared: one choice, or a list whose losses are added.
  */
-export type Layers = OneAsJson | OneAsJson[]
-export type OneAsJson = string | LayerPair
+export type Layers = LayerChoice | LayerChoice[]
+/**
+ * `'logits'`, `'embedding'` (what the last linear layer reads), the name of a layer that both models have, or one name
+ * each.
+ */
+export type LayerChoice = string | LayerPair
 export type Negatives = 'hardest' | 'all'
 /**
  * How gradients change parameters.
