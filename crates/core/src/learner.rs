@@ -366,7 +366,7 @@ fn frozen(parameters: &Parameters, patterns: &[String]) -> Result<BTreeSet<Strin
 }
 
 /// `*` stands for any text.
-fn matches(pattern: &str, name: &str) -> bool {
+pub(crate) fn matches(pattern: &str, name: &str) -> bool {
     let Some((head, tail)) = pattern.split_once('*') else { return pattern == name };
     let Some(rest) = name.strip_prefix(head) else { return false };
     (0..=rest.len()).any(|start| rest.is_char_boundary(start) && matches(tail, &rest[start..]))

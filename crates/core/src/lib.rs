@@ -11,6 +11,7 @@ pub mod dataset;
 pub mod doctor;
 pub mod error;
 pub mod evaluate;
+pub mod generator;
 pub mod golden;
 pub mod golden_runner;
 pub(crate) mod kernels;

@@ -29,6 +29,7 @@ pub(crate) mod reshape;
 pub(crate) mod rms_norm;
 pub(crate) mod slice;
 pub(crate) mod transpose;
+pub mod weight_generator;
 pub(crate) mod window;
 
 /// Every operation, by the name of its golden file.
@@ -58,6 +59,7 @@ pub(crate) const REGISTRY: &[Operation] = &[
     transpose::OPERATION,
     slice::OPERATION,
     mean::OPERATION,
+    weight_generator::OPERATION,
 ];
 
 /// What a runner that knows no names needs: apply the operation to named inputs, with options as JSON.
@@ -112,24 +114,39 @@ pub(crate) struct Sample {
     pub inputs: Vec<Drawn>,
     /// How many terms the longest sum has: rounding grows with its root.
     pub terms: usize,
+    /// The real numbers are in ± twice this.
+    pub scale: f64,
 }
 
 #[cfg_attr(not(test), allow(dead_code))]
 pub(crate) struct Drawn {
     pub name: &'static str,
     pub dims: Vec<usize>,
-    /// Whole numbers below this, without a gradient; otherwise real numbers with one.
+    /// Whole numbers below this, without a gradient; otherwise real numbers.
     pub below: Option<u32>,
+    /// Whether it has a gradient.
+    pub trained: bool,
 }
 
 impl Sample {
     pub fn of(inputs: &[(&'static str, &[usize])]) -> Self {
-        let inputs = inputs.iter().map(|(name, dims)| Drawn { name, dims: dims.to_vec(), below: None }).collect();
-        Sample { options: serde_json::json!({}), inputs, terms: 1 }
+        let drawn =
+            |(name, dims): &(&'static str, &[usize])| Drawn { name, dims: dims.to_vec(), below: None, trained: true };
+        Sample { options: serde_json::json!({}), inputs: inputs.iter().map(drawn).collect(), terms: 1, scale: 1.0 }
+    }
+
+    pub fn constant(mut self, name: &'static str, dims: &[usize]) -> Self {
+        self.inputs.push(Drawn { name, dims: dims.to_vec(), below: None, trained: false });
+        self
+    }
+
+    pub fn scaled(mut self, scale: f64) -> Self {
+        self.scale = scale;
+        self
     }
 
     pub fn ids(mut self, name: &'static str, dims: &[usize], below: u32) -> Self {
-        self.inputs.push(Drawn { name, dims: dims.to_vec(), below: Some(below) });
+        self.inputs.push(Drawn { name, dims: dims.to_vec(), below: Some(below), trained: false });
         self
     }
 

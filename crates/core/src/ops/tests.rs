@@ -32,10 +32,10 @@ fn draw(sample: &Sample, dtype: DType) -> Vec<(&'static str, Tensor, bool)> {
         let mut values = numbers(drawn.dims.iter().product(), i + 1);
         match drawn.below {
             Some(below) => values.iter_mut().for_each(|x| *x = ((*x + 2.0) / 4.0 * f64::from(below)).floor()),
-            None => values.iter_mut().for_each(|x| *x = f64::from(*x as f32)),
+            None => values.iter_mut().for_each(|x| *x = f64::from((*x * sample.scale) as f32)),
         }
         let tensor = from_vec(values, drawn.dims.clone()).unwrap().to_dtype(dtype).unwrap();
-        (drawn.name, tensor, drawn.below.is_none())
+        (drawn.name, tensor, drawn.trained)
     })
     .collect()
 }

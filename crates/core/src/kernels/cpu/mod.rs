@@ -5,6 +5,7 @@ pub(crate) mod batch_norm;
 pub(crate) mod conv2d;
 pub(crate) mod embedding;
 pub mod gemm;
+pub(crate) mod generator;
 pub mod isa;
 pub mod linear;
 pub mod math;

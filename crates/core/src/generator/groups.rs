@@ -1,0 +1,121 @@
+//! Which teacher layers each student layer is made from.
+//!
+//! Layers of one role are a sequence in each model. The student's i-th comes from the teacher's `l·i … l·(i+1) − 1`,
+//! `l = floor(Lt / Ls)`. Where both sequences change their shapes equally often, each stretch of one shape is a
+//! sequence of its own. The first layer comes from the first, the head from the head.
+//!
+//! Source: Lin and others, "Weight Distillation", 2021, arXiv:2009.09152. Where we differ: its code drops the last
+//! `Lt − l·Ls` layers without a word; here that is refused, or they are spread.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::Remainder;
+use super::slots::{End, Slot};
+use crate::error::{Error, Result};
+
+/// Student layer → teacher layers.
+pub(super) type Groups = BTreeMap<String, Vec<String>>;
+
+pub(super) fn groups(student: &[&Slot], teacher: &[&Slot], remainder: Remainder) -> Result<Groups> {
+    let mut groups = Groups::new();
+    for end in [End::Input, End::Head] {
+        let find = |slots: &[&Slot]| slots.iter().find(|slot| slot.end == Some(end)).map(|slot| (*slot).clone());
+        if let (Some(own), Some(theirs)) = (find(student), find(teacher))
+            && own.kind == theirs.kind
+        {
+            groups.insert(own.layer, vec![theirs.layer]);
+        }
+    }
+    let used: BTreeSet<&String> = groups.values().flatten().collect();
+    let student: Vec<&Slot> = student.iter().copied().filter(|slot| !groups.contains_key(&slot.layer)).collect();
+    let teacher: Vec<&Slot> = teacher.iter().copied().filter(|slot| !used.contains(&slot.layer)).collect();
+    // Names say more than places, but models need not be named alike.
+    let named = by_role(&teacher, Slot::named_role);
+    let alike = student.iter().all(|slot| named.contains_key(&slot.named_role()));
+    let role = |slot: &Slot| if alike { slot.named_role() } else { slot.role.clone() };
+    let theirs = by_role(&teacher, role);
+    for (role, own) in by_role(&student, role) {
+        let none = Vec::new();
+        let theirs = theirs.get(&role).unwrap_or(&none);
+        let (own_stages, their_stages) = (stages(&own), stages(theirs));
+        if own_stages.len() == their_stages.len() {
+            for (own, theirs) in own_stages.iter().zip(&their_stages) {
+                runs(own, theirs, remainder, &mut groups)?;
+            }
+        } else {
+            runs(&own, theirs, remainder, &mut groups)?;
+        }
+    }
+    Ok(groups)
+}
+
+fn by_role<'a>(slots: &[&'a Slot], role: impl Fn(&Slot) -> String) -> BTreeMap<String, Vec<&'a Slot>> {
+    let mut roles: BTreeMap<String, Vec<&Slot>> = BTreeMap::new();
+    for slot in slots {
+        roles.entry(role(slot)).or_default().push(slot);
+    }
+    roles
+}
+
+/// Stretches of layers of one shape.
+fn stages<'a>(slots: &[&'a Slot]) -> Vec<Vec<&'a Slot>> {
+    let mut stages: Vec<Vec<&Slot>> = Vec::new();
+    for slot in slots {
+        match stages.last_mut() {
+            Some(stage) if stage[0].shapes() == slot.shapes() => stage.push(slot),
+            _ => stages.push(vec![slot]),
+        }
+    }
+    stages
+}
+
+/// Cuts the teacher's sequence into one run for each of the student's.
+fn runs(own: &[&Slot], theirs: &[&Slot], remainder: Remainder, groups: &mut Groups) -> Result<()> {
+    let names = |slots: &[&Slot]| slots.iter().map(|slot| slot.layer.as_str()).collect::<Vec<_>>().join(", ");
+    let Some(last) = own.last() else { return Ok(()) };
+    let fresh = format!("rules: [{{ student: '{}', rule: {{ fresh: {{}} }} }}]", last.layer);
+    if theirs.is_empty() {
+        return Err(Error::config(
+            &last.layer,
+            format!(
+                "expected a {} layer of the teacher to make it from, got none in this place; \
+                 name one by teacher: [...] in a rule, or start it anew by {fresh}",
+                last.kind
+            ),
+        ));
+    }
+    if theirs.len() < own.len() {
+        return Err(Error::config(
+            &last.layer,
+            format!(
+                "expected at most {} layers where the teacher has {}, got {} ({}): the student is deeper; \
+                 start one anew by {fresh}",
+                theirs.len(),
+                names(theirs),
+                own.len(),
+                names(own)
+            ),
+        ));
+    }
+    let (each, more) = (theirs.len() / own.len(), theirs.len() % own.len());
+    if more > 0 && remainder == Remainder::Refuse {
+        return Err(Error::config(
+            "remainder",
+            format!(
+                "expected a count of layers that divides the teacher's {} ({}), got {} ({}); \
+                 remainder: 'spread' gives the first ones one teacher layer more",
+                theirs.len(),
+                names(theirs),
+                own.len(),
+                names(own)
+            ),
+        ));
+    }
+    let mut rest = theirs;
+    for (index, slot) in own.iter().enumerate() {
+        let (run, later) = rest.split_at(each + usize::from(index < more));
+        groups.insert(slot.layer.clone(), run.iter().map(|slot| slot.layer.clone()).collect());
+        rest = later;
+    }
+    Ok(())
+}

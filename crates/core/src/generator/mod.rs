@@ -1,0 +1,344 @@
+//! Weight Distillation: a trained generator makes the student's parameters from those of the frozen teacher.
+//!
+//! ```text
+//! plan: which rule makes which parameter from which   →   generate, at every forward   →   bake: plain parameters
+//! ```
+//!
+//! `options` is what is asked for; `slots` lists the layers of a model by role; `groups` cuts the teacher's into a run
+//! for each of the student's; `rules` say how one parameter is made (one file a rule); `plan` is the table of it all.
+//! No model knows that its parameters are generated.
+//!
+//! Source: Lin, Li, Wang, Li, Du, Xiao, Zhu, "Weight Distillation: Transferring the Knowledge in Neural Network
+//! Parameters", ACL 2021, arXiv:2009.09152. Where we differ: any list of layers, not translation models alone;
+//! running statistics begin anew.
+
+mod groups;
+mod options;
+mod plan;
+pub mod rules;
+mod slots;
+#[cfg(test)]
+mod tests;
+
+pub use options::{GeneratorOptions, Remainder, RuleFor};
+pub use plan::{Origin, Plan, PlanRow};
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::error::{Candle, Error, Result};
+use crate::layers::{Bound, Spec, show};
+use crate::learner::matches;
+use crate::models::Model;
+use crate::ops::weight_generator::{Weights, weight_generator};
+use crate::parameters::{Kind, Parameter, Parameters};
+use crate::random::Key;
+use crate::tape::{Tape, Value};
+use crate::tensor::Tensor;
+use rules::{Copy, Full, Making, Project, RuleOptions, ScaleShift, Side, Target, Vector};
+use slots::{End, Slot};
+
+/// The student's parameters as a function of the teacher's and of what is trained here.
+#[derive(Clone, Debug)]
+pub struct ParameterGenerator {
+    plan: Plan,
+    /// By parameter of the student; buffers are the student's own.
+    making: BTreeMap<String, Making>,
+    /// What is trained: `<student's parameter>.wOut`, …; a parameter that is trained itself has its own name.
+    parameters: Parameters,
+}
+
+impl ParameterGenerator {
+    /// With start values that follow from the seed. The teacher's parameters are read, never written.
+    pub fn new(teacher: &Model, student: &Model, options: &GeneratorOptions, seed: u64) -> Result<ParameterGenerator> {
+        let planned = Planned::new(teacher, student, options)?;
+        let key = Key::new(seed).with("generator");
+        let mut made =
+            ParameterGenerator { plan: Plan::default(), making: BTreeMap::new(), parameters: Parameters::default() };
+        for slot in &planned.student {
+            for spec in &slot.specs {
+                let name = format!("{}.{}", slot.layer, spec.name);
+                let own = &student.parameters.0[&name];
+                let mut row = PlanRow {
+                    shape: spec.shape.clone(),
+                    numbers: own.tensor.elem_count() as u64,
+                    student: name.clone(),
+                    teacher: Vec::new(),
+                    teacher_shape: Vec::new(),
+                    rule: "fresh",
+                    trained: 0,
+                };
+                if spec.kind == Kind::Trainable {
+                    let from = planned.sources(slot, spec, teacher)?;
+                    let rule = planned.rule(slot, spec, &from)?;
+                    let target = Target { name: &name, student: own, teacher: &from, key: key.with(name.as_str()) };
+                    let done = rule.rule().make(&target)?;
+                    row.rule = rule.key();
+                    row.teacher = from.iter().take(done.used).map(|(name, _)| name.clone()).collect();
+                    if let Some((_, tensor)) = from.first().filter(|_| done.used > 0) {
+                        row.teacher_shape = tensor.dims().to_vec();
+                    }
+                    row.trained = done.trained.iter().map(|(_, p)| p.tensor.elem_count() as u64).sum();
+                    made.making.insert(name.clone(), done.making);
+                    for (part, parameter) in done.trained {
+                        made.parameters.0.insert(below(&name, part), parameter);
+                    }
+                }
+                made.plan.rows.push(row);
+            }
+        }
+        made.plan.find_unused(planned.teacher.iter().map(|slot| slot.layer.as_str()));
+        Ok(made)
+    }
+
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    /// What is trained.
+    pub fn parameters(&self) -> &Parameters {
+        &self.parameters
+    }
+
+    #[allow(dead_code)]
+    pub(crate) fn parameters_mut(&mut self) -> &mut Parameters {
+        &mut self.parameters
+    }
+
+    /// The student's values of one forward. `trained` are the generator's own, leaves or constants; `student` gives
+    /// shapes and running statistics.
+    pub(crate) fn generate(&self, tape: &mut Tape, trained: &Bound, student: &Parameters) -> Result<Bound> {
+        let own = |name: &str, part: &str| trained.get(&below(name, part)).cloned();
+        let mut bound = Bound::new();
+        for (name, parameter) in &student.0 {
+            let value = match self.making.get(name) {
+                None => Value::constant(parameter.tensor.clone()),
+                Some(Making::Constant(tensor)) => {
+                    Value::constant(tensor.to_dtype(parameter.tensor.dtype()).ok_or_internal()?)
+                }
+                Some(Making::Own) => {
+                    own(name, "").ok_or_else(|| Error::internal(format!("no parameter of the generator for {name}")))?
+                }
+                Some(Making::Generated(stack)) => {
+                    let weights = Weights {
+                        w_out: own(name, rules::W_OUT),
+                        w_in: own(name, rules::W_IN),
+                        layers: own(name, rules::W_LAYER).zip(own(name, rules::W_REDUCE)),
+                        affine: own(name, rules::SCALE).zip(own(name, rules::SHIFT)),
+                    };
+                    weight_generator(tape, stack, &weights, parameter.tensor.dims()).map_err(|error| error.at(name))?
+                }
+            };
+            bound.insert(name.clone(), value);
+        }
+        Ok(bound)
+    }
+
+    /// The student's parameters as plain numbers, in storage of their own: what a forward through `generate` uses,
+    /// to the bit.
+    pub fn bake(&self, student: &Parameters) -> Result<Parameters> {
+        self.bake_from(&self.parameters, student)
+    }
+
+    /// The same from other values of what is trained: an average.
+    pub(crate) fn bake_from(&self, trained: &Parameters, student: &Parameters) -> Result<Parameters> {
+        let bound = self.generate(&mut Tape::default(), &trained.constants(), student)?;
+        let bake = |(name, parameter): (&String, &Parameter)| {
+            let value = bound.get(name).map_or(&parameter.tensor, Value::tensor);
+            let tensor = match self.making.get(name) {
+                Some(Making::Generated(_)) => value.clone(),
+                _ => value.force_contiguous().ok_or_internal()?,
+            };
+            Ok((name.clone(), Parameter { tensor, ..parameter.clone() }))
+        };
+        student.0.iter().map(bake).collect::<Result<_>>().map(Parameters)
+    }
+
+    /// Which of its own parameters make this one of the student's.
+    #[allow(dead_code)]
+    pub(crate) fn makes(own: &str, student: &str) -> bool {
+        own.strip_prefix(student).is_some_and(|part| part.is_empty() || part.starts_with('.'))
+    }
+}
+
+impl Model {
+    /// Starts from a larger teacher: parameters made by the rules, as a generator of this seed begins. Gives the plan.
+    pub fn start_from(&mut self, teacher: &Model, options: &GeneratorOptions, seed: u64) -> Result<Plan> {
+        let generator = ParameterGenerator::new(teacher, self, options, seed)?;
+        self.parameters = generator.bake(&self.parameters)?;
+        Ok(generator.plan)
+    }
+}
+
+fn below(name: &str, part: &str) -> String {
+    if part.is_empty() { name.to_string() } else { format!("{name}.{part}") }
+}
+
+/// The matching of two models, with the exceptions that were asked for.
+struct Planned<'a> {
+    options: &'a GeneratorOptions,
+    student: Vec<Slot>,
+    teacher: Vec<Slot>,
+    groups: groups::Groups,
+}
+
+impl<'a> Planned<'a> {
+    fn new(teacher: &Model, student: &Model, options: &'a GeneratorOptions) -> Result<Planned<'a>> {
+        options.validate()?;
+        let (own, theirs) = (slots::slots(&student.network)?, slots::slots(&teacher.network)?);
+        let planned = Planned { options, student: own, teacher: theirs, groups: BTreeMap::new() };
+        planned.every_rule_names_something()?;
+        // Layers that the exceptions settle take no part in the matching, nor do the teacher's that they name.
+        let (mut open, mut taken) = (Vec::new(), BTreeSet::new());
+        for slot in &planned.student {
+            let (mut settled, mut named) = (true, Vec::new());
+            for spec in slot.specs.iter().filter(|spec| spec.kind == Kind::Trainable) {
+                let name = format!("{}.{}", slot.layer, spec.name);
+                match planned.named(&name) {
+                    Some(at) => named.extend(planned.named_sources(at, &name, &spec.name, teacher)?),
+                    None => settled &= matches!(planned.exception(&name), Some(RuleOptions::Fresh(_))),
+                }
+            }
+            match settled {
+                true => taken.extend(named.into_iter().filter_map(|name| Some(name.rsplit_once('.')?.0.to_string()))),
+                false => open.push(slot),
+            }
+        }
+        let free: Vec<&Slot> = planned.teacher.iter().filter(|slot| !taken.contains(&slot.layer)).collect();
+        let groups = groups::groups(&open, &free, options.remainder)?;
+        Ok(Planned { groups, ..planned })
+    }
+
+    fn every_rule_names_something(&self) -> Result<()> {
+        let names: Vec<String> = self
+            .student
+            .iter()
+            .flat_map(|slot| {
+                let trained = slot.specs.iter().filter(|spec| spec.kind == Kind::Trainable);
+                trained.map(|spec| format!("{}.{}", slot.layer, spec.name))
+            })
+            .collect();
+        for (index, rule) in self.options.rules.iter().enumerate() {
+            if !names.iter().any(|name| covers(&rule.student, name)) {
+                let message = format!(
+                    "expected a trainable parameter or layer of the student, got {:?}; its parameters are {}",
+                    rule.student,
+                    names.join(", ")
+                );
+                return Err(Error::config(format!("rules[{index}].student"), message));
+            }
+        }
+        Ok(())
+    }
+
+    /// The last rule that names teacher layers for this parameter.
+    fn named(&self, name: &str) -> Option<usize> {
+        self.options.rules.iter().rposition(|rule| rule.teacher.is_some() && covers(&rule.student, name))
+    }
+
+    /// The last rule that says how this parameter is made.
+    fn exception(&self, name: &str) -> Option<&RuleOptions> {
+        let rules = self.options.rules.iter().rev();
+        rules.filter(|rule| covers(&rule.student, name)).find_map(|rule| rule.rule.as_ref())
+    }
+
+    /// The teacher's parameters that a rule names for `name`, which is called `own` in its layer.
+    fn named_sources(&self, at: usize, name: &str, own: &str, teacher: &Model) -> Result<Vec<String>> {
+        let rule = &self.options.rules[at];
+        let mut sources = Vec::new();
+        for (index, from) in rule.teacher.iter().flatten().enumerate() {
+            let rest = name.strip_prefix(rule.student.as_str()).filter(|rest| rest.starts_with('.')).unwrap_or("");
+            let candidates = [from.clone(), format!("{from}{rest}"), format!("{from}.{own}")];
+            match candidates.into_iter().find(|name| teacher.parameters.0.contains_key(name)) {
+                Some(source) => sources.push(source),
+                None => {
+                    let known: Vec<&str> = self.teacher.iter().map(|slot| slot.layer.as_str()).collect();
+                    let message = format!(
+                        "expected a layer or parameter of the teacher to make {name} from, got {from:?}; \
+                         its layers are {}",
+                        known.join(", ")
+                    );
+                    return Err(Error::config(format!("rules[{at}].teacher[{index}]"), message));
+                }
+            }
+        }
+        Ok(sources)
+    }
+
+    /// The teacher's parameters that this one is made from: all of one shape, none where it starts anew.
+    fn sources(&self, slot: &Slot, spec: &Spec, teacher: &Model) -> Result<Vec<(String, Tensor)>> {
+        let name = format!("{}.{}", slot.layer, spec.name);
+        if let Some(RuleOptions::Fresh(_)) = self.exception(&name) {
+            return Ok(Vec::new());
+        }
+        let names = match self.named(&name) {
+            Some(at) => self.named_sources(at, &name, &spec.name, teacher)?,
+            None => {
+                let layers = self.groups.get(&slot.layer).map(Vec::as_slice).unwrap_or(&[]);
+                layers.iter().map(|layer| format!("{layer}.{}", spec.name)).collect()
+            }
+        };
+        let mut sources: Vec<(String, Tensor)> = Vec::new();
+        for from in names {
+            let Some(parameter) = teacher.parameters.0.get(&from) else {
+                let message = format!(
+                    "expected {from} in the teacher to make it from, got none; \
+                     start it anew by rules: [{{ student: '{name}', rule: {{ fresh: {{}} }} }}]"
+                );
+                return Err(Error::config(name, message));
+            };
+            if let Some((first, tensor)) = sources.first()
+                && tensor.dims() != parameter.tensor.dims()
+            {
+                let message = format!(
+                    "expected teacher layers of one shape, got {first} of {} and {from} of {}; \
+                     name those to use by rules: [{{ student: '{name}', teacher: ['{from}'] }}]",
+                    show(tensor.dims()),
+                    show(parameter.tensor.dims())
+                );
+                return Err(Error::shape(name, message));
+            }
+            sources.push((from, parameter.tensor.clone()));
+        }
+        Ok(sources)
+    }
+
+    /// How this parameter is made: as asked for, else as published for its place.
+    fn rule(&self, slot: &Slot, spec: &Spec, from: &[(String, Tensor)]) -> Result<RuleOptions> {
+        let name = format!("{}.{}", slot.layer, spec.name);
+        let vector = spec.shape.len() == 1;
+        if let Some(rule) = self.exception(&name) {
+            return Ok(match rule {
+                RuleOptions::Full(_) if vector => RuleOptions::Vector(Vector {}),
+                rule => rule.clone(),
+            });
+        }
+        let theirs = from.first().map_or(&[][..], |(_, tensor)| tensor.dims());
+        let equal = theirs == spec.shape;
+        let full = |keep| RuleOptions::Full(Full { keep });
+        Ok(match slot.end {
+            Some(End::Head) if theirs.first() != spec.shape.first() => {
+                let got = spec.shape.first().copied().unwrap_or(0);
+                let message = format!(
+                    "expected as many classes as the teacher, {}, got {got}; \
+                     start it anew by rules: [{{ student: '{}', rule: {{ fresh: {{}} }} }}]",
+                    theirs.first().copied().unwrap_or(0),
+                    slot.layer
+                );
+                return Err(Error::shape(name, message));
+            }
+            // The published output matrix has no bias; one that is there is trained on from the teacher's.
+            Some(End::Head) if equal => RuleOptions::Copy(Copy { frozen: !vector }),
+            Some(End::Head) => RuleOptions::Project(Project {}),
+            _ if vector => RuleOptions::Vector(Vector {}),
+            Some(End::Input) if equal => RuleOptions::ScaleShift(ScaleShift {}),
+            Some(End::Input) if slot.kind == "embedding" => full(Some(Side::Outputs)),
+            Some(End::Input) => full(Some(Side::Inputs)),
+            None => full(None),
+        })
+    }
+}
+
+/// Whether a pattern of the options means this parameter: its name, that of a layer or block around it, or with `*`.
+fn covers(pattern: &str, name: &str) -> bool {
+    matches(pattern, name) || name.strip_prefix(pattern).is_some_and(|rest| rest.starts_with('.'))
+}

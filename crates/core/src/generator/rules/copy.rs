@@ -1,0 +1,31 @@
+//! The teacher's numbers themselves, of the first layer of the group: trained on, or as they are.
+//!
+//! Source: Lin and others, "Weight Distillation", 2021, arXiv:2009.09152, its code (the last norm is copied and
+//! trained, an output matrix of equal width is copied and frozen). Where we differ: nowhere.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{Made, Making, Rule, Target};
+use crate::error::{Candle, Result};
+
+/// Equal shapes: the numbers of the teacher's (first) layer.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Copy {
+    /// Whether they stay as they are while the generator is trained.
+    #[serde(default)]
+    pub frozen: bool,
+}
+
+impl Rule for Copy {
+    fn make(&self, target: &Target) -> Result<Made> {
+        target.equal_shapes("fresh: {}")?;
+        // Storage of its own: what is trained in place must not be the teacher's.
+        let numbers = target.teacher[0].1.force_contiguous().ok_or_internal()?;
+        Ok(match self.frozen {
+            true => Made { making: Making::Constant(numbers), trained: Vec::new(), used: 1 },
+            false => target.own(numbers, 1),
+        })
+    }
+}

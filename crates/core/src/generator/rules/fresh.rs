@@ -1,0 +1,18 @@
+//! The student's own start values: nothing comes from the teacher.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{Made, Rule, Target};
+use crate::error::{Candle, Result};
+
+/// The student's own start values, trained as usual.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Fresh {}
+
+impl Rule for Fresh {
+    fn make(&self, target: &Target) -> Result<Made> {
+        Ok(target.own(target.student.tensor.force_contiguous().ok_or_internal()?, 0))
+    }
+}

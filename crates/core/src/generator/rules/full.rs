@@ -1,0 +1,58 @@
+//! The generator of a matrix or a convolution kernel.
+//!
+//! ```text
+//! S = scale ⊙ tanh(wOutᵀ · (Σ_k r_k T_k) · wIn) + shift,   r = wLayer · wReduce
+//! ```
+//!
+//! Shapes and gradients: ops/weight_generator.rs. Start: wOut, wIn, wLayer Xavier normal, wReduce 1/l, scale 1,
+//! shift 0. Source: Lin and others, "Weight Distillation", 2021, arXiv:2009.09152, and its code. Where we differ:
+//! a side that is the data's own (pixels, ids) is kept instead of mixed; kernel positions share wOut and wIn.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{Made, Rule, Target, Vector, W_IN, W_OUT};
+use crate::error::Result;
+
+/// A matrix or kernel: outputs, inputs and layers of the teacher are mixed, then `scale ⊙ tanh(·) + shift`. A vector
+/// that the rule meets is made by `vector`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Full {
+    /// A side that is not mixed, because its places mean the same in both models: the inputs of the first layer, the
+    /// rows of an embedding. It must be as wide as the teacher's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keep: Option<Side>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum Side {
+    /// The second axis.
+    Inputs,
+    /// The first axis.
+    Outputs,
+}
+
+impl Rule for Full {
+    fn make(&self, target: &Target) -> Result<Made> {
+        if target.dims().len() < 2 {
+            return Vector {}.make(target);
+        }
+        target.equal_positions()?;
+        let (own, theirs) = (target.dims(), target.teacher_dims()?);
+        let mut trained = Vec::new();
+        for (side, axis, part) in [(Side::Outputs, 0, W_OUT), (Side::Inputs, 1, W_IN)] {
+            if self.keep != Some(side) {
+                trained.push(target.xavier(part, theirs[axis], own[axis])?);
+            } else if theirs[axis] != own[axis] {
+                let what = if axis == 0 { "outputs" } else { "inputs" };
+                let message = format!("expected {} {what} as the teacher has, got {}", theirs[axis], own[axis]);
+                return Err(target.refuse(message, "full: {}"));
+            }
+        }
+        trained.extend(target.layers()?);
+        trained.extend(target.affine()?);
+        target.generated(trained)
+    }
+}

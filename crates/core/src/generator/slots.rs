@@ -1,0 +1,94 @@
+//! The layers of a network that own parameters, each with the role it plays: what makes two layers alike.
+
+use std::collections::BTreeMap;
+
+use crate::error::Result;
+use crate::layers::{self, LayerOptions, Spec};
+use crate::models::Network;
+
+/// One layer with parameters.
+#[derive(Clone, Debug)]
+pub(super) struct Slot {
+    /// Full name.
+    pub layer: String,
+    pub kind: &'static str,
+    /// Kind, blocks around it, and its place inside them.
+    pub role: String,
+    /// Its tensors, by their names below the layer's.
+    pub specs: Vec<Spec>,
+    /// What only one layer of a model is.
+    pub end: Option<End>,
+}
+
+/// The ends of a network: their widths are the data's.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum End {
+    /// The first layer with a matrix.
+    Input,
+    /// The last linear layer: its outputs are the classes.
+    Head,
+}
+
+impl Slot {
+    /// The role together with the name, its numbers left out: `blocks.*.conv`.
+    pub fn named_role(&self) -> String {
+        let anonymous =
+            |part: &str| if part.bytes().all(|byte| byte.is_ascii_digit()) { "*" } else { part }.to_string();
+        let name: Vec<String> = self.layer.split('.').map(anonymous).collect();
+        format!("{} {}", self.role, name.join("."))
+    }
+
+    /// Shapes of all its tensors: layers of one group agree in them.
+    pub fn shapes(&self) -> Vec<(&str, &[usize])> {
+        self.specs.iter().map(|spec| (spec.name.as_str(), spec.shape.as_slice())).collect()
+    }
+}
+
+/// In the order of the walk.
+pub(super) fn slots(network: &Network) -> Result<Vec<Slot>> {
+    let mut specs: BTreeMap<String, Vec<Spec>> = BTreeMap::new();
+    let architecture = network.architecture();
+    layers::walk(&architecture.layers, "", network.input(), &mut |name, options, input, _| {
+        specs.insert(name.to_string(), options.layer().parameters(input)?);
+        Ok(())
+    })?;
+    let mut slots = Vec::new();
+    collect(&architecture.layers, "", "", &mut specs, &mut slots);
+    let matrix = |slot: &Slot| slot.specs.iter().any(|spec| spec.shape.len() > 1);
+    if let Some(first) = slots.iter_mut().find(|slot| matrix(slot)) {
+        first.end = Some(End::Input);
+    }
+    if let Some(head) = network.head()
+        && let Some(slot) = slots.iter_mut().find(|slot| slot.layer == head)
+    {
+        slot.end = Some(End::Head);
+    }
+    Ok(slots)
+}
+
+/// `role` is that of the block around this list, empty at the top: there layers of a kind are one sequence, inside a
+/// block each place has its own.
+fn collect(
+    list: &[LayerOptions],
+    prefix: &str,
+    role: &str,
+    specs: &mut BTreeMap<String, Vec<Spec>>,
+    slots: &mut Vec<Slot>,
+) {
+    let mut places: BTreeMap<&'static str, usize> = BTreeMap::new();
+    for (index, options) in list.iter().enumerate() {
+        let (layer, kind) = (layers::name_at(prefix, index, options), options.kind());
+        let place = places.entry(kind).or_default();
+        let own = if role.is_empty() { kind.to_string() } else { format!("{role}/{kind}#{place}") };
+        *place += 1;
+        for (below, inner) in options.layer().inner() {
+            match below.is_empty() {
+                true => collect(inner, &layer, &own, specs, slots),
+                false => collect(inner, &format!("{layer}.{below}"), &format!("{own}/{below}"), specs, slots),
+            }
+        }
+        if let Some(specs) = specs.remove(&layer).filter(|specs| !specs.is_empty()) {
+            slots.push(Slot { layer, kind, role: own, specs, end: None });
+        }
+    }
+}
