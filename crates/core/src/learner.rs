@@ -9,13 +9,14 @@ use std::sync::atomic::AtomicBool;
 use crate::batch::Batch;
 use crate::check::Watch;
 use crate::error::{Candle, Code, Error, Result};
+use crate::generator::{GeneratorOptions, ParameterGenerator};
 use crate::layers::{self, Bound, Mode, Spec};
 use crate::losses::features::Student;
 use crate::losses::{Losses, LossesOptions, TermReport};
 use crate::models::{Model, Network, Request};
 use crate::optimizers::{self, Average, Optimizer, OptimizerOptions};
 use crate::outputs::Outputs;
-use crate::parameters::{Kind, Parameters};
+use crate::parameters::{Kind, Parameter, Parameters};
 use crate::random::Key;
 use crate::tape::{Cancel, Engine, Tape};
 use crate::targets;
@@ -97,7 +98,10 @@ pub struct StepNumbers {
 }
 
 pub struct Learner {
+    /// The student. With a generator its trainable parameters stand as they began; its buffers go on.
     pub(crate) model: Model,
+    /// Where the values of a forward come from, if not from the model's own parameters: then this is trained.
+    pub(crate) generator: Option<ParameterGenerator>,
     pub(crate) losses: Losses,
     /// The losses' own, by name below `losses.`; no part of the student.
     pub(crate) loss_parameters: Parameters,
@@ -115,7 +119,9 @@ pub struct LearnerOptions<'a> {
     pub losses: &'a LossesOptions,
     /// The teacher's network, where it has one.
     pub teacher: Option<&'a Network>,
-    /// Start values of the losses' own parameters follow from it.
+    /// The model whose parameters make the student's, and how.
+    pub generator: Option<(&'a Model, &'a GeneratorOptions)>,
+    /// Start values of the losses' own parameters and of a generator follow from it.
     pub seed: u64,
     pub optimizer: &'a OptimizerOptions,
     pub freeze: &'a [String],
@@ -128,16 +134,16 @@ impl Learner {
     pub fn new(model: &Model, options: &LearnerOptions) -> Result<Learner> {
         let mut model = model.clone();
         model.parameters = model.parameters.deep_copy()?;
-        let frozen = frozen(&model.parameters, options.freeze)?;
-        let trained: Parameters = Parameters(
-            model
-                .parameters
-                .0
-                .iter()
-                .filter(|(name, parameter)| parameter.kind == Kind::Trainable && !frozen.contains(*name))
-                .map(|(name, parameter)| (name.clone(), parameter.clone()))
-                .collect(),
-        );
+        let made = options.generator.map(|(teacher, rules)| {
+            ParameterGenerator::new(teacher, &model, rules, options.seed).map_err(|error| error.at("generator"))
+        });
+        let generator = made.transpose()?;
+        let own = generator.as_ref().map_or(&model.parameters, ParameterGenerator::parameters);
+        let frozen = frozen(&own.clone().with(&model.parameters.buffers()), options.freeze)?;
+        let trains =
+            |(name, parameter): &(&String, &Parameter)| parameter.kind == Kind::Trainable && !frozen.contains(*name);
+        let trained: Parameters =
+            own.0.iter().filter(trains).map(|(name, parameter)| (name.clone(), parameter.clone())).collect();
         if trained.0.is_empty() {
             return Err(Error::new(
                 Code::ProofFailed,
@@ -156,31 +162,62 @@ impl Learner {
             optimizer: Optimizer::new(options.optimizer, &trained.with(&loss_parameters))?,
             losses,
             loss_parameters,
-            average: options.average_decay.map(|decay| Average::new(decay, &model.parameters)).transpose()?,
+            average: options.average_decay.map(|decay| Average::new(decay, own)).transpose()?,
             model,
+            generator,
             frozen,
             clip_norm: options.clip_norm,
         })
     }
 
+    /// What is trained so that the student learns: its own parameters, or those of its generator.
+    fn own(&self) -> &Parameters {
+        self.generator.as_ref().map_or(&self.model.parameters, ParameterGenerator::parameters)
+    }
+
+    /// The leaves that gradients are wanted of, and the student's values that they make.
+    fn bind(&self, tape: &mut Tape) -> Result<(Bound, Bound)> {
+        let leaves = self.own().leaves(tape, &self.frozen);
+        let values = match &self.generator {
+            Some(generator) => generator.generate(tape, &leaves, &self.model.parameters)?,
+            None => leaves.clone(),
+        };
+        Ok((leaves, values))
+    }
+
+    /// The student's parameters as numbers, from these values of what is trained.
+    fn baked(&self, own: Parameters) -> Result<Parameters> {
+        match &self.generator {
+            Some(generator) => generator.bake_from(&own, &self.model.parameters),
+            None => Ok(own),
+        }
+    }
+
     /// Whether this tensor is changed by the optimizer.
     pub(crate) fn trains(&self, name: &str) -> bool {
         self.loss_parameters.0.contains_key(name)
-            || self.model.parameters.0.get(name).is_some_and(|p| p.kind == Kind::Trainable)
-                && !self.frozen.contains(name)
+            || self.own().0.get(name).is_some_and(|p| p.kind == Kind::Trainable) && !self.frozen.contains(name)
     }
 
-    /// Every tensor that the optimizer may change: the student's and the losses' own.
+    /// What has no gradient but for rounding: biases that a batch norm takes out again, and what makes them.
+    pub(crate) fn cancelled(&self, name: &str, biases: &BTreeSet<String>) -> bool {
+        biases.contains(name)
+            || self.generator.is_some() && biases.iter().any(|bias| ParameterGenerator::makes(name, bias))
+    }
+
+    /// Every tensor that the optimizer may change: the student's, or its generator's, and the losses' own.
     pub(crate) fn trained(&self) -> Parameters {
-        self.model.parameters.clone().with(&self.loss_parameters)
+        self.own().clone().with(&self.loss_parameters)
     }
 
     /// The model with the parameters that count: the average where one is kept.
     pub(crate) fn current(&self) -> Result<Model> {
         let mut model = self.model.clone();
-        if let Some(average) = &self.average {
-            model.parameters = average.parameters(&self.model.parameters)?;
-        }
+        let own = match &self.average {
+            Some(average) => average.parameters(self.own())?,
+            None => self.own().clone(),
+        };
+        model.parameters = self.baked(own)?;
         Ok(model)
     }
 
@@ -203,7 +240,7 @@ impl Learner {
                 _ => Vec::new(),
             };
             let mut tape = Tape::cancellable(Engine::Kernels, at.cancel.clone());
-            let bound = self.model.parameters.leaves(&mut tape, &self.frozen);
+            let (leaves, bound) = self.bind(&mut tape)?;
             let of_losses = self.loss_parameters.leaves(&mut tape, &BTreeSet::new());
             let outputs = self.forward(&mut tape, &bound, batch, at.seed, "main")?;
             let pair = match batch.pair.as_deref().filter(|_| self.losses.needs_pairs()) {
@@ -231,7 +268,7 @@ impl Learner {
                 }
             }
             let mut gradients = tape.backward(applied.seeds)?;
-            for (name, value) in bound.iter().chain(&of_losses) {
+            for (name, value) in leaves.iter().chain(&of_losses) {
                 if value.node().is_none() {
                     continue;
                 }
@@ -275,12 +312,13 @@ impl Learner {
         }
         watch.gradients(&sums)?;
         if self.loss_parameters.0.is_empty() {
-            self.optimizer.step(&self.model.parameters, &sums, at.rate)?;
+            let own = self.generator.as_ref().map_or(&self.model.parameters, ParameterGenerator::parameters);
+            self.optimizer.step(own, &sums, at.rate)?;
         } else {
             self.optimizer.step(&self.trained(), &sums, at.rate)?;
         }
         if let Some(average) = &mut self.average {
-            average.update(&self.model.parameters)?;
+            average.update(self.generator.as_ref().map_or(&self.model.parameters, ParameterGenerator::parameters))?;
         }
         Ok(numbers)
     }
@@ -301,7 +339,7 @@ impl Learner {
         let bad = |path: String, what: &str| {
             Error::new(Code::NotFinite, path, format!("{what} is not finite at step {step}"))
         };
-        for (name, parameter) in &self.model.parameters.0 {
+        for (name, parameter) in self.own().0.iter().chain(&self.model.parameters.0) {
             if !all_finite(&parameter.tensor).unwrap_or(true) {
                 return bad(name.clone(), "the parameter");
             }
@@ -310,7 +348,8 @@ impl Learner {
             let mut tape = Tape::new(Engine::Kernels);
             let inputs = self.model.preprocessing.apply(&batch.inputs)?;
             let request = Request { hidden: self.model.network.layer_names().clone(), frozen: self.frozen.clone() };
-            let (bound, key) = (self.model.parameters.constants(), Key::new(at.seed).with("forward").with(batch.epoch));
+            let own = self.baked(self.own().clone())?;
+            let (bound, key) = (own.constants(), Key::new(at.seed).with("forward").with(batch.epoch));
             let outputs =
                 self.model.network.forward(&mut tape, &bound, &inputs, &batch.ids, &request, Mode::Train, key)?;
             for name in self.model.network.order() {

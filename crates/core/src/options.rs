@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::dataset::Augment;
 use crate::error::{Error, Result};
+use crate::generator::GeneratorOptions;
 use crate::learning_rate::Schedule;
 use crate::losses::LossesOptions;
 use crate::metrics::Metrics;
@@ -19,6 +20,11 @@ use crate::optimizers::OptimizerOptions;
 pub struct TrainOptions {
     /// What is minimised: the sum over the losses of weight · value. At least one weight above 0.
     pub losses: LossesOptions,
+    /// Makes the student's parameters from the teacher's and trains what makes them (phase 1 of Weight Distillation); in
+    /// the end the student has them as plain numbers. `freeze`, `average` and `optimizer` then mean the generator's own
+    /// parameters, `layers.0.weight.wOut` and others. Default: the student's parameters are trained themselves.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub generator: Option<GeneratorOptions>,
     /// How parameters are changed. Default: adamW with its defaults.
     #[serde(default)]
     pub optimizer: OptimizerOptions,
@@ -264,6 +270,9 @@ impl TrainOptions {
             0 => Err(Error::config(key, "expected an integer above 0, got 0")),
             _ => Ok(()),
         };
+        if let Some(generator) = &self.generator {
+            generator.validate().map_err(|error| error.at("generator"))?;
+        }
         self.optimizer.validate().map_err(|error| error.at("optimizer"))?;
         self.schedule.validate().map_err(|error| error.at("schedule"))?;
         at_least_one("batchSize", self.batch_size as u64)?;

@@ -63,6 +63,12 @@ impl Parameters {
         self
     }
 
+    /// Those that the model itself changes.
+    pub(crate) fn buffers(&self) -> Parameters {
+        let buffers = self.0.iter().filter(|(_, parameter)| parameter.kind == Kind::Buffer);
+        buffers.map(|(name, parameter)| (name.clone(), parameter.clone())).collect()
+    }
+
     /// The same numbers in storage of their own.
     pub fn deep_copy(&self) -> Result<Parameters> {
         let copy = |(name, parameter): (&String, &Parameter)| {

@@ -4,6 +4,7 @@ use schemars::schema_for;
 use serde_json::{Value as Json, json};
 
 use crate::dataset::Normalization;
+use crate::generator::GeneratorOptions;
 use crate::metrics::Metrics;
 use crate::models::ModelOptions;
 use crate::options::TrainOptions;
@@ -14,5 +15,6 @@ pub fn all() -> Json {
         "ModelOptions": schema_for!(ModelOptions),
         "Normalization": schema_for!(Normalization),
         "Metrics": schema_for!(Metrics),
+        "GeneratorOptions": schema_for!(GeneratorOptions),
     })
 }

@@ -99,7 +99,6 @@ impl ParameterGenerator {
         &self.parameters
     }
 
-    #[allow(dead_code)]
     pub(crate) fn parameters_mut(&mut self) -> &mut Parameters {
         &mut self.parameters
     }
@@ -154,7 +153,6 @@ impl ParameterGenerator {
     }
 
     /// Which of its own parameters make this one of the student's.
-    #[allow(dead_code)]
     pub(crate) fn makes(own: &str, student: &str) -> bool {
         own.strip_prefix(student).is_some_and(|part| part.is_empty() || part.starts_with('.'))
     }

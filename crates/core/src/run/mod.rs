@@ -20,6 +20,7 @@ use crate::batch::LabelKind;
 use crate::check::{self, Findings, Watch};
 use crate::dataset::{BatchOptions, Dataset};
 use crate::error::{Code, Error, Result};
+use crate::generator::Origin;
 use crate::learner::{At, Learner, LearnerOptions, StepNumbers, Teacher};
 use crate::models::Model;
 use crate::options::{Keep, Proofs, TrainOptions};
@@ -126,28 +127,36 @@ impl Run {
                 "expected the count of steps: this schedule runs over the whole training, and a stream does not say how long it is",
             ));
         }
+        // A generator reads the teacher's parameters; its answers are asked for where a loss compares with them.
+        let asked = teacher.clone().filter(|_| losses.needs_teacher());
         let (data, asked) = match losses.teacher_layers().is_empty() {
-            true => answers::asked_once(data, teacher.clone(), &options, total, &pool, &cancel)?,
-            false => (data, teacher.clone()),
+            true => answers::asked_once(data, asked, &options, total, &pool, &cancel)?,
+            false => (data, asked),
         };
         let teacher_rows = match (&data, &asked) {
             (Data::Dataset(dataset), Some(Teacher::Cached(_))) => dataset.rows() as u64,
             _ => 0,
         };
         let feed = Feed::new(data, batches, options.accumulate);
-        let learner_options = |losses| LearnerOptions {
+        let made_from = match (&teacher, &options.generator) {
+            (Some(Teacher::Model(model)), Some(generator)) => Some((model.as_ref(), generator)),
+            _ => None,
+        };
+        let learner_options = |losses, generator| LearnerOptions {
             losses,
             teacher: teacher.as_ref().and_then(Teacher::network),
+            generator,
             seed: options.seed,
             optimizer: &options.optimizer,
             freeze: &options.freeze,
             clip_norm: options.clip_norm,
             average_decay: options.average.as_ref().map(|average| average.decay),
         };
-        let learner = Learner::new(&student, &learner_options(&options.losses))?;
+        let learner = Learner::new(&student, &learner_options(&options.losses, made_from))?;
         let control = match options.control {
             true => {
-                Some(Learner::new(&student, &learner_options(&control::without_teacher(&options.losses, labels)?))?)
+                let losses = control::without_teacher(&options.losses, labels)?;
+                Some(Learner::new(&student, &learner_options(&losses, None))?)
             }
             false => None,
         };
@@ -155,7 +164,7 @@ impl Run {
             Proofs::Off => Watch::off(),
             _ => {
                 let cancelled = learner.model.network.cancelled_biases();
-                Watch::new(&learner.trained(), |name| learner.trains(name) && !cancelled.contains(name))?
+                Watch::new(&learner.trained(), |name| learner.trains(name) && !learner.cancelled(name, &cancelled))?
             }
         };
         let teacher_digest = match &teacher {
@@ -402,6 +411,7 @@ impl Run {
             teacher: self.validation.as_ref().and_then(|validation| validation.teacher.clone()),
             teacher_rows: self.teacher_rows,
             reloaded,
+            origin: self.origin(),
             findings: self.findings.list.clone(),
         });
         Ok(report)
@@ -435,6 +445,11 @@ impl Run {
         self.findings.add("teacherFrozen", "teacher", message)
     }
 
+    /// How much of the student came from where, where a generator made it.
+    fn origin(&self) -> Option<Origin> {
+        self.learner.generator.as_ref().map(|generator| generator.plan().origin())
+    }
+
     fn provenance(&self) -> serde_json::Value {
         let accuracy = match (&self.best, self.options.keep) {
             (Some((best, _)), Keep::Best) => (best.metric == "accuracy").then_some(best.value),
@@ -447,6 +462,7 @@ impl Run {
             "steps": self.step,
             "inputs": self.inputs,
             "accuracy": accuracy,
+            "origin": self.origin(),
         })
     }
 }

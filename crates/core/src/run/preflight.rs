@@ -9,6 +9,7 @@ use crate::check::{Findings, TeacherRows, digest, teacher_knows};
 use crate::dataset::Dataset;
 use crate::error::{Error, Result};
 use crate::evaluate;
+use crate::generator::ParameterGenerator;
 use crate::learner::{StepNumbers, Teacher};
 use crate::losses::{Given, Losses};
 use crate::memory;
@@ -58,7 +59,14 @@ pub(crate) fn check(
             ));
         }
     }
-    if teacher.is_some() && !losses.needs_teacher() {
+    if let Some(generator) = &options.generator {
+        let Some(teacher) = teacher_model else {
+            let message = "expected a model as teacher, whose parameters make the student's, got none";
+            return Err(Error::config("teacher", message));
+        };
+        // Seen here first, because the teacher may be asked about every row before the learner is made.
+        ParameterGenerator::new(teacher, student, generator, options.seed).map_err(|error| error.at("generator"))?;
+    } else if teacher.is_some() && !losses.needs_teacher() {
         return Err(Error::config(
             "losses",
             "expected a loss that compares with the teacher (kl, …), got none: use train without a teacher",

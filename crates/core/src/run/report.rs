@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::check::Finding;
 use crate::evaluate::Evaluation;
+use crate::generator::Origin;
 use crate::learner::StepNumbers;
 
 /// Numbers of the steps since the last report.
@@ -75,6 +76,9 @@ pub struct RunSummary {
     pub teacher_rows: u64,
     /// The student was saved, read again, and gave the same outputs.
     pub reloaded: bool,
+    /// How much of the student came from where, where a generator made it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub origin: Option<Origin>,
     pub findings: Vec<Finding>,
 }
 

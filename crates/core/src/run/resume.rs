@@ -217,6 +217,9 @@ fn tensors(arrays: NamedTensors) -> Result<BTreeMap<String, Tensor>> {
 
 fn save_learner(learner: &Learner, group: &str, checkpoint: &mut Checkpoint) -> Result<()> {
     checkpoint.insert_group(group, learner.model.parameters.snapshot()?);
+    if let Some(generator) = &learner.generator {
+        checkpoint.insert_group(&format!("{group}.generator"), generator.parameters().snapshot()?);
+    }
     checkpoint.insert_group(&format!("{group}.losses"), learner.loss_parameters.snapshot()?);
     checkpoint.insert_group(&format!("{group}.optimizer"), arrays(learner.optimizer.export()?)?);
     if let Some(average) = &learner.average {
@@ -227,6 +230,9 @@ fn save_learner(learner: &Learner, group: &str, checkpoint: &mut Checkpoint) -> 
 
 fn restore_learner(learner: &mut Learner, group: &str, checkpoint: &mut Checkpoint) -> Result<()> {
     learner.model.parameters.assign(checkpoint.take_group(group))?;
+    if let Some(generator) = &mut learner.generator {
+        generator.parameters_mut().assign(checkpoint.take_group(&format!("{group}.generator")))?;
+    }
     learner.loss_parameters.assign(checkpoint.take_group(&format!("{group}.losses")))?;
     learner.optimizer.import(&tensors(checkpoint.take_group(&format!("{group}.optimizer")))?)?;
     if let Some(average) = &mut learner.average {
