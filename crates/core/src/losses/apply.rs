@@ -166,16 +166,16 @@ impl Losses {
                     let message = "expected a data set with rows of two or more classes, to pair every row with one of a different class, got none: use tripletBatch, whose negatives are rows of the batch";
                     return Err(Error::config(name, message));
                 }
-                Need::Teacher | Need::TeacherLogits | Need::TeacherHead => match given.teacher_classes {
+                _ => match given.teacher_classes {
                     None => return Err(Error::config(name, "expected a teacher, got none: use `distill` with one")),
-                    Some(classes) if classes != given.classes => {
+                    Some(classes) if classes != given.classes && need != Need::TeacherLogitsOfAnyWidth => {
                         let message = format!(
                             "expected a teacher of the student's {} classes, got one of {classes}",
                             given.classes
                         );
                         return Err(Error::shape(name, message));
                     }
-                    Some(_) if need == Need::TeacherLogits && !given.teacher_dense => {
+                    Some(_) if need.is_dense() && !given.teacher_dense => {
                         return Err(Error::config(
                             name,
                             "expected a teacher that gives all its logits, got a part of them",
@@ -242,7 +242,8 @@ impl Losses {
         }
         for teacher in teachers.iter().filter(|_| self.needs_teacher()) {
             let dims = teacher.target.dims()?;
-            if dims != (rows, classes) {
+            let any_width = !self.needs().iter().any(|(_, need)| need.is_of_classes());
+            if dims.0 != rows || (dims.1 != classes && !any_width) {
                 let message = format!("expected {rows} rows of {classes} classes, got {} of {}", dims.0, dims.1);
                 return Err(Error::shape("teacher.logits", message));
             }

@@ -20,7 +20,7 @@ use super::sweep::{Ask, Dense};
 use crate::error::{Candle, Error, Result};
 use crate::kernels::cpu::pointwise;
 use crate::schedule::Scheduled;
-use crate::targets::{Source, Target};
+use crate::targets::{Source, Teacher};
 use crate::tensor::Tensor;
 
 /// Cross-entropy between several labels a row and the student, each class a coin of its own.
@@ -45,11 +45,11 @@ impl RowLoss for BinaryCrossEntropy {
         1
     }
 
-    fn begin<'a>(&'a self, _: u64, _: Option<Source<'a>>, _: &mut Ask) -> Result<Box<dyn RowTerm<'a> + 'a>> {
+    fn begin<'a>(&'a self, _: u64, _: Option<Source<'a>>, _: &mut Ask) -> Result<Box<dyn RowTerm + 'a>> {
         Ok(Box::new(Term))
     }
 
-    fn reference(&self, _: u64, rows: &Reference, _: Option<&Target>) -> Result<(Tensor, Tensor)> {
+    fn reference(&self, _: u64, rows: &Reference, _: Option<&Teacher>) -> Result<(Tensor, Tensor)> {
         let y = rows.targets.as_ref().ok_or_else(|| Error::internal("binaryCrossEntropy without labels"))?;
         let (z, classes) = (&rows.student, rows.classes() as f64);
         let (q, log) = reference::coin(z)?;
@@ -63,7 +63,7 @@ impl RowLoss for BinaryCrossEntropy {
 
 struct Term;
 
-impl<'a> RowTerm<'a> for Term {
+impl RowTerm for Term {
     fn is_dense(&self) -> bool {
         true
     }

@@ -19,7 +19,7 @@ use super::{default_temperature, default_weight};
 use crate::error::{Candle, Error, Result};
 use crate::kernels::cpu::pointwise;
 use crate::schedule::Scheduled;
-use crate::targets::{Source, Target};
+use crate::targets::{Source, Teacher};
 use crate::tensor::Tensor;
 
 /// Forward Kullback–Leibler divergence of several labels at once, each class a coin of its own, times temperature².
@@ -51,12 +51,12 @@ impl RowLoss for BinaryKl {
         1
     }
 
-    fn begin<'a>(&'a self, step: u64, teacher: Option<Source<'a>>, _: &mut Ask) -> Result<Box<dyn RowTerm<'a> + 'a>> {
+    fn begin<'a>(&'a self, step: u64, teacher: Option<Source<'a>>, _: &mut Ask) -> Result<Box<dyn RowTerm + 'a>> {
         let source = teacher.ok_or_else(|| Error::internal("binaryKl without a teacher"))?;
         Ok(Box::new(Term { teacher: source.teacher, temperature: self.temperature.at(step) }))
     }
 
-    fn reference(&self, step: u64, rows: &Reference, teacher: Option<&Target>) -> Result<(Tensor, Tensor)> {
+    fn reference(&self, step: u64, rows: &Reference, teacher: Option<&Teacher>) -> Result<(Tensor, Tensor)> {
         let (temperature, classes) = (self.temperature.at(step), rows.classes() as f64);
         // As in the kernel: a masked class is a coin that never falls.
         let v = (rows.teacher(teacher)? / temperature).and_then(|v| v.maximum(-1e30)).ok_or_internal()?;
@@ -79,7 +79,7 @@ struct Term {
     temperature: f64,
 }
 
-impl<'a> RowTerm<'a> for Term {
+impl RowTerm for Term {
     fn is_dense(&self) -> bool {
         true
     }

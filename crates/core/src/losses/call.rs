@@ -89,7 +89,12 @@ impl<'c> Call<'c> {
         let (mut ask, mut terms) = (Ask::default(), Vec::new());
         for (number, teacher, share) in self.pairs() {
             let loss = &self.losses.rows[number].1;
-            let source = teacher.map(|at| Source { target: &self.teachers[at].target, teacher: firsts[at] });
+            let source = teacher.map(|at| Source {
+                target: &self.teachers[at].target,
+                teacher: firsts[at],
+                head: self.teachers[at].head_weight.as_ref(),
+                labels: self.labels(),
+            });
             let weights = self.row_weights(number);
             terms.push(Term {
                 loss: loss.begin(self.step, source, &mut ask)?,
@@ -101,6 +106,9 @@ impl<'c> Call<'c> {
                 denominator: self.plan.denominators[number],
             });
         }
+        for term in &mut terms {
+            term.loss.look(&rows, term.row_weights.as_deref())?;
+        }
         let mut gradient = tensor::uninit(student.len());
         let swept = sweep::sweep(ask, &terms, self.losses.rows.len(), &rows, &mut gradient, self.norms)?;
         Ok((tensor::from_vec(gradient, logits.dims())?, swept))
@@ -111,10 +119,11 @@ impl<'c> Call<'c> {
         let all = tensor::to_f64(logits)?;
         let counts = |row: usize| self.batch.row_weights.as_ref().is_none_or(|weights| weights[row] != 0.0);
         let good = |x: f64| x.is_finite() || (masks && x == f64::NEG_INFINITY);
-        match (0..all.len()).find(|at| !good(all[*at]) && counts(at / self.classes)) {
+        let classes = all.len() / self.rows.max(1);
+        match (0..all.len()).find(|at| !good(all[*at]) && counts(at / classes)) {
             None => Ok(()),
             Some(at) => {
-                let (row, class) = (at / self.classes, at % self.classes);
+                let (row, class) = (at / classes, at % classes);
                 let message = format!("expected finite numbers, got {} in row {row}, class {class}", all[at]);
                 Err(Error::new(Code::NotFinite, path, message))
             }
@@ -125,7 +134,9 @@ impl<'c> Call<'c> {
         let student = logits.reshape((self.rows, self.classes)).ok_or_internal()?;
         let alike = |targets: &Tensor| targets.reshape(student.dims())?.to_dtype(student.dtype());
         let targets = self.losses.targets(self.batch).map(alike).transpose().ok_or_internal()?;
-        let reference = Reference { student, targets, labels: self.labels().map(<[u32]>::to_vec) };
+        let weights = |row: usize| self.batch.row_weights.as_ref().map_or(1.0, |weights| f64::from(weights[row]));
+        let weights = (0..self.rows).map(weights).collect();
+        let reference = Reference { student, targets, labels: self.labels().map(<[u32]>::to_vec), weights };
         self.finite(&reference.student, "student.logits", false)?;
         for logits in self.teachers.iter().flat_map(|teacher| teacher.target.dense()) {
             self.finite(logits, "teacher.logits", true)?;
@@ -135,8 +146,8 @@ impl<'c> Call<'c> {
         let mut gradients: Vec<Option<Tensor>> = vec![None; count];
         for (number, teacher, share) in self.pairs() {
             let loss = &self.losses.rows[number].1;
-            let target = teacher.map(|at| &self.teachers[at].target);
-            let (values, gradient) = loss.reference(self.step, &reference, target)?;
+            let teacher = teacher.map(|at| &self.teachers[at]);
+            let (values, gradient) = loss.reference(self.step, &reference, teacher)?;
             let denominator = self.plan.denominators[number];
             let by_row = |weight: f64| if denominator == 0.0 { 0.0 } else { share * weight / denominator };
             let weights: Vec<f64> = self.row_weights(number).into_iter().map(by_row).collect();

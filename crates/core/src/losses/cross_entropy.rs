@@ -19,7 +19,7 @@ use super::reference::{self, Reference};
 use super::sweep::{Ask, Row, Side, Softmax};
 use crate::error::{Candle, Error, Result};
 use crate::schedule::Scheduled;
-use crate::targets::{Source, Target};
+use crate::targets::{Source, Teacher};
 use crate::tensor::Tensor;
 
 /// Cross-entropy between each row's label and the student.
@@ -85,11 +85,11 @@ impl RowLoss for CrossEntropy {
         }
     }
 
-    fn begin<'a>(&'a self, _: u64, _: Option<Source<'a>>, ask: &mut Ask) -> Result<Box<dyn RowTerm<'a> + 'a>> {
+    fn begin<'a>(&'a self, _: u64, _: Option<Source<'a>>, ask: &mut Ask) -> Result<Box<dyn RowTerm + 'a>> {
         Ok(Box::new(Term { softmax: ask.softmax(Side::Student, 1.0), smoothing: self.label_smoothing }))
     }
 
-    fn reference(&self, _: u64, rows: &Reference, _: Option<&Target>) -> Result<(Tensor, Tensor)> {
+    fn reference(&self, _: u64, rows: &Reference, _: Option<&Teacher>) -> Result<(Tensor, Tensor)> {
         let log_q = reference::log_softmax(&rows.student, 1.0)?;
         let a = self.label_smoothing;
         let target = rows.one_hot()?.affine(1.0 - a, a / rows.classes() as f64).ok_or_internal()?;
@@ -103,8 +103,8 @@ struct Term {
     smoothing: f64,
 }
 
-impl<'a> RowTerm<'a> for Term {
-    fn row(&self, row: &mut Row<'a, '_>) -> f64 {
+impl RowTerm for Term {
+    fn row<'t>(&'t self, row: &mut Row<'t, '_>) -> f64 {
         let (label, a) = (row.label(), self.smoothing);
         row.add_softmax(self.softmax, 1.0);
         row.add_class(label, a - 1.0);

@@ -28,7 +28,7 @@ use super::sweep::{Ask, Row, Softmax};
 use super::{default_temperature, default_weight};
 use crate::error::{Candle, Error, Result};
 use crate::schedule::Scheduled;
-use crate::targets::{self, Soft, Source, Target};
+use crate::targets::{self, Soft, Source, Teacher};
 use crate::tensor::Tensor;
 
 /// Forward Kullback–Leibler divergence KL(teacher ‖ student) between softened logits, times temperature².
@@ -59,34 +59,48 @@ impl RowLoss for Kl {
         vec![if self.standardize { Need::TeacherLogits } else { Need::Teacher }]
     }
 
-    fn begin<'a>(&'a self, step: u64, teacher: Option<Source<'a>>, ask: &mut Ask) -> Result<Box<dyn RowTerm<'a> + 'a>> {
+    fn begin<'a>(&'a self, step: u64, teacher: Option<Source<'a>>, ask: &mut Ask) -> Result<Box<dyn RowTerm + 'a>> {
         let temperature = self.temperature.at(step);
         let source = teacher.ok_or_else(|| Error::internal("kl without a teacher"))?;
         if self.standardize {
             let pair = ask.pair(source.teacher, temperature, true);
             return Ok(Box::new(Standardized { pair, temperature }));
         }
-        let (target, student) = targets::soft(source, temperature, ask);
-        Ok(Box::new(Plain { target, student, temperature }))
+        Ok(plain(source, temperature, ask))
     }
 
-    fn reference(&self, step: u64, rows: &Reference, teacher: Option<&Target>) -> Result<(Tensor, Tensor)> {
+    fn reference(&self, step: u64, rows: &Reference, teacher: Option<&Teacher>) -> Result<(Tensor, Tensor)> {
         let temperature = self.temperature.at(step);
-        let target = teacher.ok_or_else(|| Error::internal("kl without a teacher"))?;
         if self.standardize {
-            return self.standardized_reference(temperature, rows, target);
+            return self.standardized_reference(temperature, rows, teacher);
         }
-        let p = target.probabilities(temperature, rows.dtype())?;
-        let log_q = reference::log_softmax(&rows.student, temperature)?;
-        let value = reference::divergence(&p, &log_q)?;
-        let inner = || Ok(((value * temperature.powi(2))?, ((log_q.exp()? - p)? * temperature)?));
-        inner().ok_or_internal()
+        plain_reference(temperature, rows, teacher)
     }
 }
 
+/// `kl` of one temperature: what others are at the ends of their ranges.
+pub(super) fn plain<'a>(source: Source<'a>, temperature: f64, ask: &mut Ask) -> Box<dyn RowTerm + 'a> {
+    let (target, student) = targets::soft(source, temperature, ask);
+    Box::new(Plain { target, student, temperature })
+}
+
+pub(super) fn plain_reference(
+    temperature: f64,
+    rows: &Reference,
+    teacher: Option<&Teacher>,
+) -> Result<(Tensor, Tensor)> {
+    let teacher = teacher.ok_or_else(|| Error::internal("kl without a teacher"))?;
+    reference::towards(&teacher.target.probabilities(temperature, rows.dtype())?, rows, temperature)
+}
+
 impl Kl {
-    fn standardized_reference(&self, temperature: f64, rows: &Reference, target: &Target) -> Result<(Tensor, Tensor)> {
-        let (teacher_scores, ..) = scores(&rows.teacher(Some(target))?)?;
+    fn standardized_reference(
+        &self,
+        temperature: f64,
+        rows: &Reference,
+        teacher: Option<&Teacher>,
+    ) -> Result<(Tensor, Tensor)> {
+        let (teacher_scores, ..) = scores(&rows.teacher(teacher)?)?;
         let (student_scores, centred, sigma) = scores(&rows.student)?;
         let p = reference::softmax(&teacher_scores, temperature)?;
         let log_q = reference::log_softmax(&student_scores, temperature)?;
@@ -122,13 +136,13 @@ fn scores(x: &Tensor) -> Result<(Tensor, Tensor, Tensor)> {
 }
 
 struct Plain<'a> {
-    target: Box<dyn Soft<'a> + 'a>,
+    target: Box<dyn Soft + 'a>,
     student: Softmax,
     temperature: f64,
 }
 
-impl<'a> RowTerm<'a> for Plain<'a> {
-    fn row(&self, row: &mut Row<'a, '_>) -> f64 {
+impl RowTerm for Plain<'_> {
+    fn row<'t>(&'t self, row: &mut Row<'t, '_>) -> f64 {
         row.add_softmax(self.student, self.temperature);
         self.target.add(row, -self.temperature);
         self.temperature.powi(2) * self.target.divergence(row)
@@ -140,8 +154,8 @@ struct Standardized {
     temperature: f64,
 }
 
-impl<'a> RowTerm<'a> for Standardized {
-    fn row(&self, row: &mut Row<'a, '_>) -> f64 {
+impl RowTerm for Standardized {
+    fn row<'t>(&'t self, row: &mut Row<'t, '_>) -> f64 {
         let (teacher, student) = self.pair;
         // A softmax of z-scores is one of the logits at the temperature T · d.
         if let (mean, Some(d)) = row.spread(student) {

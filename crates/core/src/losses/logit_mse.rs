@@ -18,7 +18,7 @@ use super::sweep::{Ask, Dense};
 use crate::error::{Error, Result};
 use crate::kernels::cpu::pointwise;
 use crate::schedule::Scheduled;
-use crate::targets::{Source, Target};
+use crate::targets::{Source, Teacher};
 use crate::tensor::Tensor;
 
 /// Mean squared error between the teacher's and the student's logits.
@@ -43,12 +43,12 @@ impl RowLoss for LogitMse {
         1
     }
 
-    fn begin<'a>(&'a self, _: u64, teacher: Option<Source<'a>>, _: &mut Ask) -> Result<Box<dyn RowTerm<'a> + 'a>> {
+    fn begin<'a>(&'a self, _: u64, teacher: Option<Source<'a>>, _: &mut Ask) -> Result<Box<dyn RowTerm + 'a>> {
         let source = teacher.ok_or_else(|| Error::internal("logitMse without a teacher"))?;
         Ok(Box::new(Term { teacher: source.teacher }))
     }
 
-    fn reference(&self, _: u64, rows: &Reference, teacher: Option<&Target>) -> Result<(Tensor, Tensor)> {
+    fn reference(&self, _: u64, rows: &Reference, teacher: Option<&Teacher>) -> Result<(Tensor, Tensor)> {
         reference::squared_error(&rows.student, &rows.teacher(teacher)?)
     }
 }
@@ -57,7 +57,7 @@ struct Term {
     teacher: usize,
 }
 
-impl<'a> RowTerm<'a> for Term {
+impl RowTerm for Term {
     fn is_dense(&self) -> bool {
         true
     }

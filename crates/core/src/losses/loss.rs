@@ -1,11 +1,11 @@
 //! What a loss is to the rest: its options, what it needs, and how it is computed.
 
 use super::reference::Reference;
-use super::sweep::{Ask, Dense, Row};
+use super::sweep::{Ask, Dense, Row, Rows};
 use crate::batch::LabelKind;
 use crate::error::Result;
 use crate::schedule::Scheduled;
-use crate::targets::{Source, Target};
+use crate::targets::{Source, Teacher};
 use crate::tensor::Tensor;
 
 /// Something a loss compares with; a run that cannot give it is refused before its first step.
@@ -21,6 +21,8 @@ pub enum Need {
     Teacher,
     /// A teacher's logits, dense.
     TeacherLogits,
+    /// The same, of any number of classes.
+    TeacherLogitsOfAnyWidth,
     /// The weight of a teacher's last linear layer: its class templates.
     TeacherHead,
     /// For every row one of a different class.
@@ -34,13 +36,25 @@ impl Need {
             Need::Labels => Some(LabelKind::Single),
             Need::SeveralLabels => Some(LabelKind::Several),
             Need::RealLabels => Some(LabelKind::Real),
-            Need::Teacher | Need::TeacherLogits | Need::TeacherHead | Need::Pair => None,
+            Need::Teacher | Need::TeacherLogits | Need::TeacherLogitsOfAnyWidth | Need::TeacherHead | Need::Pair => {
+                None
+            }
         }
+    }
+
+    /// Whether it is all logits of a teacher.
+    pub fn is_dense(self) -> bool {
+        matches!(self, Need::TeacherLogits | Need::TeacherLogitsOfAnyWidth)
+    }
+
+    /// Whether it is something of a teacher with as many classes as the student.
+    pub fn is_of_classes(self) -> bool {
+        matches!(self, Need::Teacher | Need::TeacherLogits | Need::TeacherHead)
     }
 
     /// Whether it is something of a teacher.
     pub fn is_teacher(self) -> bool {
-        matches!(self, Need::Teacher | Need::TeacherLogits | Need::TeacherHead)
+        matches!(self, Need::Teacher | Need::TeacherLogits | Need::TeacherLogitsOfAnyWidth | Need::TeacherHead)
     }
 }
 
@@ -64,17 +78,25 @@ pub(crate) trait RowLoss: Send + Sync {
     fn row_weight(&self, _label: Option<u32>) -> f64 {
         1.0
     }
+    /// Whether rows change each other's value: then micro-batches do not add up to the large batch.
+    fn couples_rows(&self) -> bool {
+        false
+    }
     /// The loss at one step: asks for the softmaxes that its rows will read.
-    fn begin<'a>(&'a self, step: u64, teacher: Option<Source<'a>>, ask: &mut Ask) -> Result<Box<dyn RowTerm<'a> + 'a>>;
+    fn begin<'a>(&'a self, step: u64, teacher: Option<Source<'a>>, ask: &mut Ask) -> Result<Box<dyn RowTerm + 'a>>;
     /// The value of each row, `[rows]`, and its gradient at the student's logits, `[rows, classes]`, in plain
     /// tensor calls of any float type: what the kernels are tested against.
-    fn reference(&self, step: u64, rows: &Reference, teacher: Option<&Target>) -> Result<(Tensor, Tensor)>;
+    fn reference(&self, step: u64, rows: &Reference, teacher: Option<&Teacher>) -> Result<(Tensor, Tensor)>;
 }
 
 /// A row loss at one step.
-pub(crate) trait RowTerm<'a>: Sync {
-    /// The row's value, without weights; adds the row's gradient as far as it is a sum of softmaxes.
-    fn row(&self, _row: &mut Row<'a, '_>) -> f64 {
+pub(crate) trait RowTerm: Sync {
+    /// Called once before the rows, with all of them and their weights: for what no row decides alone.
+    fn look(&mut self, _rows: &Rows, _weights: Option<&[f64]>) -> Result<()> {
+        Ok(())
+    }
+    /// The row's value, without weights; adds the row's gradient as far as softmaxes and slopes make it.
+    fn row<'t>(&'t self, _row: &mut Row<'t, '_>) -> f64 {
         0.0
     }
     /// Whether `dense` has to be called.

@@ -15,8 +15,9 @@
 //!
 //! `apply.rs` is that sequence, `call.rs` one call of it, `sweep/` the row engine, `loss.rs` what a loss implements,
 //! `reference.rs` what its plain twin shares with others. A loss whose gradient is a sum of softmaxes, logits and
-//! single classes gives coefficients in `RowTerm::row` (crossEntropy, kl); one that is not sees the whole row in
-//! `RowTerm::dense` (mse, reverseKl). What the teacher's side of a row may be is in `targets/`.
+//! single classes gives coefficients in `RowTerm::row` (crossEntropy, kl); one that is a function of both sides' probabilities writes slopes there (reverseKl,
+//! jsd); one that is neither sees the whole row in `RowTerm::dense` (mse). One that compares columns sees all rows first,
+//! in `RowTerm::look` (dist). What the teacher's side of a row may be is in `targets/`.
 //!
 //! A loss that compares embeddings or hidden layers is no row loss: it implements `features::Compare`, stands among the
 //! `features` of the registry, and its gradients join `Applied::seeds` at the layers that it looked at.
@@ -91,13 +92,20 @@ macro_rules! registry {
 
 registry! {
     rows: {
-    "crossEntropy" = cross_entropy::CrossEntropy,
-    "kl" = kl::Kl,
-    "reverseKl" = reverse_kl::ReverseKl,
-    "binaryCrossEntropy" = binary_cross_entropy::BinaryCrossEntropy,
-    "binaryKl" = binary_kl::BinaryKl,
-    "mse" = mse::Mse,
-    "logitMse" = logit_mse::LogitMse,
+        "crossEntropy" = cross_entropy::CrossEntropy,
+        "kl" = kl::Kl,
+        "reverseKl" = reverse_kl::ReverseKl,
+        "jsd" = jsd::Jsd,
+        "tvd" = tvd::Tvd,
+        "skewKl" = skew_kl::SkewKl,
+        "skewReverseKl" = skew_reverse_kl::SkewReverseKl,
+        "dkd" = dkd::Dkd,
+        "kdPt" = kd_pt::KdPt,
+        "kdTopk" = kd_topk::KdTopk,
+        "binaryCrossEntropy" = binary_cross_entropy::BinaryCrossEntropy,
+        "binaryKl" = binary_kl::BinaryKl,
+        "mse" = mse::Mse,
+        "logitMse" = logit_mse::LogitMse,
     }
     features: {
         "hint" = hint::Hint,

@@ -17,7 +17,7 @@ use super::sweep::{Ask, Dense};
 use crate::error::{Error, Result};
 use crate::kernels::cpu::pointwise;
 use crate::schedule::Scheduled;
-use crate::targets::{Source, Target};
+use crate::targets::{Source, Teacher};
 use crate::tensor::Tensor;
 
 /// Mean squared error between real numbers and the student's outputs.
@@ -42,11 +42,11 @@ impl RowLoss for Mse {
         1
     }
 
-    fn begin<'a>(&'a self, _: u64, _: Option<Source<'a>>, _: &mut Ask) -> Result<Box<dyn RowTerm<'a> + 'a>> {
+    fn begin<'a>(&'a self, _: u64, _: Option<Source<'a>>, _: &mut Ask) -> Result<Box<dyn RowTerm + 'a>> {
         Ok(Box::new(Term))
     }
 
-    fn reference(&self, _: u64, rows: &Reference, _: Option<&Target>) -> Result<(Tensor, Tensor)> {
+    fn reference(&self, _: u64, rows: &Reference, _: Option<&Teacher>) -> Result<(Tensor, Tensor)> {
         let y = rows.targets.as_ref().ok_or_else(|| Error::internal("mse without labels"))?;
         reference::squared_error(&rows.student, y)
     }
@@ -54,7 +54,7 @@ impl RowLoss for Mse {
 
 struct Term;
 
-impl<'a> RowTerm<'a> for Term {
+impl RowTerm for Term {
     fn is_dense(&self) -> bool {
         true
     }

@@ -10,19 +10,19 @@
 //! Language Models", 2023, arXiv:2306.08543, section 2. Where we differ: T², as in `kl`; a class that the teacher
 //! masks makes it infinite, which is refused by row.
 
-use std::f64::consts::{LN_2, LOG2_E};
+use std::f64::consts::LN_2;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::loss::{Need, RowLoss, RowTerm};
 use super::reference::{self, Reference};
-use super::sweep::{Ask, Dense, Side, Softmax};
+use super::sweep::{Ask, Row, Softmax};
 use super::{default_temperature, default_weight};
 use crate::error::{Candle, Error, Result};
-use crate::kernels::cpu::pointwise::{self, Exponents};
+use crate::kernels::cpu::slopes;
 use crate::schedule::Scheduled;
-use crate::targets::{Source, Target};
+use crate::targets::{Source, Teacher};
 use crate::tensor::Tensor;
 
 /// Reverse Kullback–Leibler divergence KL(student ‖ teacher) between softened logits, times temperature².
@@ -50,49 +50,52 @@ impl RowLoss for ReverseKl {
         vec![Need::TeacherLogits]
     }
 
-    fn begin<'a>(&'a self, step: u64, teacher: Option<Source<'a>>, ask: &mut Ask) -> Result<Box<dyn RowTerm<'a> + 'a>> {
-        let temperature = self.temperature.at(step);
+    fn begin<'a>(&'a self, step: u64, teacher: Option<Source<'a>>, ask: &mut Ask) -> Result<Box<dyn RowTerm + 'a>> {
         let source = teacher.ok_or_else(|| Error::internal("reverseKl without a teacher"))?;
-        let own = ask.softmax(Side::Student, temperature);
-        let student = ask.read(own);
-        let softmax = ask.softmax(Side::Teacher(source.teacher), temperature);
-        Ok(Box::new(Term { student, softmax, teacher: source.teacher, temperature }))
+        Ok(plain(source, self.temperature.at(step), ask))
     }
 
-    fn reference(&self, step: u64, rows: &Reference, teacher: Option<&Target>) -> Result<(Tensor, Tensor)> {
-        let temperature = self.temperature.at(step);
-        let log_p = reference::log_softmax(&rows.teacher(teacher)?, temperature)?;
-        let log_q = reference::log_softmax(&rows.student, temperature)?;
-        let inner = || {
-            let (q, distance) = (log_q.exp()?, (log_q - log_p)?);
-            let mean = (&q * &distance)?.sum_keepdim(1)?;
-            let gradient = ((q * distance.broadcast_sub(&mean)?)? * temperature)?;
-            Ok(((mean.squeeze(1)? * temperature.powi(2))?, gradient))
-        };
-        inner().ok_or_internal()
+    fn reference(&self, step: u64, rows: &Reference, teacher: Option<&Teacher>) -> Result<(Tensor, Tensor)> {
+        plain_reference(self.temperature.at(step), rows, teacher)
     }
 }
 
+/// `reverseKl` of one temperature: what others are at the ends of their ranges.
+pub(super) fn plain<'a>(source: Source<'a>, temperature: f64, ask: &mut Ask) -> Box<dyn RowTerm + 'a> {
+    Box::new(Term { pair: ask.slopes(source.teacher, temperature), teacher: source.teacher, temperature })
+}
+
+pub(super) fn plain_reference(
+    temperature: f64,
+    rows: &Reference,
+    teacher: Option<&Teacher>,
+) -> Result<(Tensor, Tensor)> {
+    let log_p = reference::log_softmax(&rows.teacher(teacher)?, temperature)?;
+    let log_q = reference::log_softmax(&rows.student, temperature)?;
+    let inner = || {
+        let q = log_q.exp()?;
+        // Where q is 0 the distance may be infinite.
+        let distance = q.gt(0.0)?.where_cond(&(log_q - log_p)?, &q.zeros_like()?)?;
+        Ok(((&q * &distance)?.sum(1)?, q, distance))
+    };
+    let (mean, q, distance) = inner().ok_or_internal()?;
+    let value = (mean * temperature.powi(2)).ok_or_internal()?;
+    Ok((value, reference::bend(&q, &distance, temperature)?))
+}
+
 struct Term {
-    student: Softmax,
-    softmax: Softmax,
+    pair: (Softmax, Softmax),
     teacher: usize,
     temperature: f64,
 }
 
-impl<'a> RowTerm<'a> for Term {
-    fn is_dense(&self) -> bool {
-        true
-    }
-
-    fn dense(&self, row: &mut Dense) -> f64 {
-        let t = self.temperature;
-        let exponents = |logits, softmax| Exponents { logits, max: row.max(softmax), scale: (LOG2_E / t) as f32 };
-        let (a, b) = (exponents(row.student(), self.student), exponents(row.teacher(self.teacher), self.softmax));
-        let (exponentials, share) = row.exponentials(self.student);
-        let mean = pointwise::mean_distance(exponentials, a, b) * share;
-        let scale = row.scale * t * LN_2 * share;
-        pointwise::add_distance(exponentials, a, b, mean as f32, scale as f32, row.gradient);
-        t.powi(2) * (LN_2 * mean - row.log_sum(self.student) + row.log_sum(self.softmax))
+impl RowTerm for Term {
+    fn row<'t>(&'t self, row: &mut Row<'t, '_>) -> f64 {
+        let (t, (teacher, student)) = (self.temperature, self.pair);
+        let (exponentials, share) = row.exponentials(student);
+        let (a, b) = (row.exponents(student, row.student), row.exponents(teacher, row.teacher(self.teacher)));
+        let mean = slopes::reverse(exponentials, a, b, row.slopes) * share;
+        row.add_bent(student, mean, t * LN_2);
+        t.powi(2) * (LN_2 * mean - row.log_sum(student) + row.log_sum(teacher))
     }
 }

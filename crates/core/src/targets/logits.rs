@@ -10,17 +10,17 @@ struct Logits {
     pair: (Softmax, Softmax),
 }
 
-impl<'a> Soft<'a> for Logits {
+impl Soft for Logits {
     fn divergence(&self, row: &Row) -> f64 {
         row.divergence(self.pair)
     }
 
-    fn add(&self, row: &mut Row<'a, '_>, coefficient: f64) {
+    fn add<'t>(&'t self, row: &mut Row<'t, '_>, coefficient: f64) {
         row.add_softmax(self.pair.0, coefficient)
     }
 }
 
-pub(super) fn soft<'a>(teacher: usize, temperature: f64, ask: &mut Ask) -> (Box<dyn Soft<'a> + 'a>, Softmax) {
+pub(super) fn soft<'a>(teacher: usize, temperature: f64, ask: &mut Ask) -> (Box<dyn Soft + 'a>, Softmax) {
     let pair = ask.pair(teacher, temperature, false);
     (Box::new(Logits { pair }), pair.1)
 }

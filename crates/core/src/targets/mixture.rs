@@ -13,7 +13,7 @@ struct Mixture<'a> {
     student: Softmax,
 }
 
-impl<'a> Soft<'a> for Mixture<'a> {
+impl Soft for Mixture<'_> {
     fn divergence(&self, row: &Row) -> f64 {
         let shares = || self.teachers.iter().zip(self.parts);
         let parts: Vec<(&[f32], f64)> = shares()
@@ -29,7 +29,7 @@ impl<'a> Soft<'a> for Mixture<'a> {
         (0..row.classes()).map(each).sum()
     }
 
-    fn add(&self, row: &mut Row<'a, '_>, coefficient: f64) {
+    fn add<'t>(&'t self, row: &mut Row<'t, '_>, coefficient: f64) {
         for (softmax, (_, share)) in self.teachers.iter().zip(self.parts) {
             row.add_softmax(*softmax, coefficient * share);
         }
@@ -41,7 +41,7 @@ pub(super) fn soft<'a>(
     first: usize,
     temperature: f64,
     ask: &mut Ask,
-) -> (Box<dyn Soft<'a> + 'a>, Softmax) {
+) -> (Box<dyn Soft + 'a>, Softmax) {
     let student = ask.softmax(Side::Student, temperature);
     let mut stored = |teacher: usize| {
         let softmax = ask.softmax(Side::Teacher(first + teacher), temperature);

@@ -59,14 +59,18 @@ pub(crate) struct Source<'a> {
     pub target: &'a Target,
     /// The number of its first dense logits among the sweep's.
     pub teacher: usize,
+    /// The weight of its last linear layer.
+    pub head: Option<&'a Tensor>,
+    /// The batch's labels, one a row.
+    pub labels: Option<&'a [u32]>,
 }
 
 /// Soft labels ρ of a row, compared with the student's softmax q.
-pub(crate) trait Soft<'a>: Sync {
+pub(crate) trait Soft: Sync {
     /// KL(ρ ‖ q).
     fn divergence(&self, row: &Row) -> f64;
     /// Adds `coefficient` · ρ to the gradient.
-    fn add(&self, row: &mut Row<'a, '_>, coefficient: f64);
+    fn add<'t>(&'t self, row: &mut Row<'t, '_>, coefficient: f64);
 }
 
 impl Target {
@@ -101,7 +105,7 @@ impl Target {
 }
 
 /// What the sweep does with a target at a temperature, and the student's softmax it is compared with.
-pub(crate) fn soft<'a>(source: Source<'a>, temperature: f64, ask: &mut Ask) -> (Box<dyn Soft<'a> + 'a>, Softmax) {
+pub(crate) fn soft<'a>(source: Source<'a>, temperature: f64, ask: &mut Ask) -> (Box<dyn Soft + 'a>, Softmax) {
     match source.target {
         Target::Logits(_) => logits::soft(source.teacher, temperature, ask),
         Target::Mixture(parts) => mixture::soft(parts, source.teacher, temperature, ask),

@@ -66,17 +66,17 @@ impl<'a> ByLabel<'a> {
     }
 }
 
-impl<'a> Soft<'a> for ByLabel<'a> {
+impl Soft for ByLabel<'_> {
     fn divergence(&self, row: &Row) -> f64 {
         self.table.negative_entropy[self.table.index[row.index]] - row.mean_log_under(self.student, self.row(row.index))
     }
 
-    fn add(&self, row: &mut Row<'a, '_>, coefficient: f64) {
+    fn add<'t>(&'t self, row: &mut Row<'t, '_>, coefficient: f64) {
         row.add_row(self.row(row.index), coefficient)
     }
 }
 
-pub(super) fn soft<'a>(table: &'a Table, temperature: f64, ask: &mut Ask) -> (Box<dyn Soft<'a> + 'a>, Softmax) {
+pub(super) fn soft<'a>(table: &'a Table, temperature: f64, ask: &mut Ask) -> (Box<dyn Soft + 'a>, Softmax) {
     let student = ask.softmax(Side::Student, temperature);
     (Box::new(ByLabel { table, student }), student)
 }

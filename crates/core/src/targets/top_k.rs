@@ -113,7 +113,7 @@ impl Few<'_> {
     }
 }
 
-impl<'a> Soft<'a> for Few<'a> {
+impl Soft for Few<'_> {
     fn divergence(&self, row: &Row) -> f64 {
         let (mut sum, mut top_log) = (0.0, 0.0);
         for (class, p) in self.entries(row.index) {
@@ -129,7 +129,7 @@ impl<'a> Soft<'a> for Few<'a> {
         sum
     }
 
-    fn add(&self, row: &mut Row<'a, '_>, coefficient: f64) {
+    fn add<'t>(&'t self, row: &mut Row<'t, '_>, coefficient: f64) {
         let other = self.others[row.index];
         row.add_everywhere(coefficient * other);
         for (class, p) in self.entries(row.index) {
@@ -138,7 +138,7 @@ impl<'a> Soft<'a> for Few<'a> {
     }
 }
 
-pub(super) fn soft<'a>(target: &'a TopK, temperature: f64, ask: &mut Ask) -> (Box<dyn Soft<'a> + 'a>, Softmax) {
+pub(super) fn soft<'a>(target: &'a TopK, temperature: f64, ask: &mut Ask) -> (Box<dyn Soft + 'a>, Softmax) {
     let student = ask.softmax(Side::Student, temperature);
     let (top, others) = target.shares(temperature);
     (Box::new(Few { target, student, top, others }), student)

@@ -3,13 +3,8 @@
 use std::f32::consts::LOG2_E;
 
 use super::isa::kernel;
-use super::rows::{BLOCK, put, reduce};
+use super::rows::{BLOCK, get, put, reduce};
 use super::vector::{Vector, log1p_unit};
-
-#[inline(always)]
-fn get<V: Vector>(from: &[f32], at: usize, width: usize) -> V {
-    if width == V::N { V::load(&from[at..at + V::N]) } else { V::load_part(&from[at..at + width], 0.0) }
-}
 
 /// σ(x), σ(-|x|) and ln(1 + e^-|x|).
 #[inline(always)]
@@ -68,49 +63,5 @@ kernel! {
             put(q.sub(p).mul_add(scale, get::<L::V>(gradient, from, width)), gradient, from, width);
         });
         sum
-    }
-}
-
-/// Logits as exponents of two: d_i = (x_i − max) · scale.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Exponents<'x> {
-    pub logits: &'x [f32],
-    pub max: f32,
-    pub scale: f32,
-}
-
-kernel! {
-    /// Σ e_i (a_i − b_i) for exponents a and b; infinite where b is and e is not 0.
-    pub(crate) fn mean_distance<L>(e: &[f32], a: Exponents, b: Exponents) -> f64 {
-        let (x, y) = (a.logits, b.logits);
-        let ((a_max, a_scale), (b_max, b_scale)) =
-            ((L::V::splat(a.max), L::V::splat(a.scale)), (L::V::splat(b.max), L::V::splat(b.scale)));
-        let [sum] = reduce!(L::V, 1, [e = 0.0, x = 0.0, y = 0.0], e.len(), |acc, _from, _width, r, s, t| {
-            let distance = s.sub(a_max).mul(a_scale).sub(t.sub(b_max).mul(b_scale));
-            acc[0] = r.mul_add(distance, acc[0]);
-        });
-        sum
-    }
-}
-
-kernel! {
-    /// Adds `scale` · e_i (a_i − b_i − mean) to the gradient.
-    pub(crate) fn add_distance<L>(
-        e: &[f32], a: Exponents, b: Exponents, mean: f32, scale: f32, gradient: &mut [f32],
-    ) {
-        let (x, y) = (a.logits, b.logits);
-        let ((a_max, a_scale), (b_max, b_scale)) =
-            ((L::V::splat(a.max), L::V::splat(a.scale)), (L::V::splat(b.max), L::V::splat(b.scale)));
-        let (mean, scale) = (L::V::splat(mean), L::V::splat(scale));
-        let n = L::V::N;
-        let mut at = 0;
-        while at < e.len() {
-            let width = n.min(e.len() - at);
-            let (r, s, t) = (get::<L::V>(e, at, width), get::<L::V>(x, at, width), get::<L::V>(y, at, width));
-            let distance = s.sub(a_max).mul(a_scale).sub(t.sub(b_max).mul(b_scale));
-            let sum = r.mul(distance.sub(mean)).mul_add(scale, get::<L::V>(gradient, at, width));
-            put(sum, gradient, at, width);
-            at += n;
-        }
     }
 }

@@ -53,6 +53,11 @@ pub(super) fn put<V: Vector>(value: V, to: &mut [f32], from: usize, width: usize
     if width == V::N { value.store(&mut to[from..from + V::N]) } else { value.store_part(&mut to[from..from + width]) }
 }
 
+#[inline(always)]
+pub(super) fn get<V: Vector>(from: &[f32], at: usize, width: usize) -> V {
+    if width == V::N { V::load(&from[at..at + V::N]) } else { V::load_part(&from[at..at + width], 0.0) }
+}
+
 kernel! {
     /// The largest number and the sum of a row. The sum is not finite if one of the numbers is not.
     pub(crate) fn max_and_sum<L>(x: &[f32]) -> (f32, f64) {
@@ -182,9 +187,11 @@ fn horner<V: Vector>(p: &Polynomial, e: V) -> V {
 }
 
 kernel! {
-    /// out = p(out) + a · first + b · second, in place: what the student's softmaxes and two more rows make of a
-    /// gradient. `second` may be empty.
-    pub(crate) fn combine<L>(out: &mut [f32], p: &Polynomial, first: &[f32], a: f32, second: &[f32], b: f32) {
+    /// out = p(out) + constant + a · first + b · second, in place: what the student's softmaxes and two more rows
+    /// make of a gradient. `second` may be empty.
+    pub(crate) fn combine<L>(
+        out: &mut [f32], p: &Polynomial, constant: f32, first: &[f32], a: f32, second: &[f32], b: f32,
+    ) {
         #[inline(always)]
         fn run<V: Vector>(
             out: &mut [f32], first: &[f32], a: f32, second: &[f32], b: f32, own: impl Fn(V) -> V,
@@ -208,18 +215,18 @@ kernel! {
             }
         }
         let c = |power: usize| L::V::splat(p.coefficients[power - 1]);
-        let (one, two) = (c(1), c(2));
+        let (one, two, k) = (c(1), c(2), L::V::splat(constant));
         match p.degree {
-            0 => run::<L::V>(out, first, a, second, b, |_| L::V::splat(0.0)),
-            1 => run::<L::V>(out, first, a, second, b, |e| e.mul(one)),
-            2 => run::<L::V>(out, first, a, second, b, |e| two.mul_add(e, one).mul(e)),
+            0 => run::<L::V>(out, first, a, second, b, |_| k),
+            1 => run::<L::V>(out, first, a, second, b, |e| e.mul_add(one, k)),
+            2 => run::<L::V>(out, first, a, second, b, |e| two.mul_add(e, one).mul_add(e, k)),
             4 => {
                 let (three, four) = (c(3), c(4));
                 run::<L::V>(out, first, a, second, b, |e| {
-                    four.mul_add(e, three).mul_add(e, two).mul_add(e, one).mul(e)
+                    four.mul_add(e, three).mul_add(e, two).mul_add(e, one).mul_add(e, k)
                 })
             }
-            _ => run::<L::V>(out, first, a, second, b, |e| horner(p, e)),
+            _ => run::<L::V>(out, first, a, second, b, |e| horner(p, e).add(k)),
         }
     }
 }

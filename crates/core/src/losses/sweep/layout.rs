@@ -17,13 +17,10 @@ pub(super) struct Layout {
     pub places: Vec<Place>,
     /// By base: the softmax whose exponentials it holds.
     pub bases: Vec<usize>,
-    /// Base 0 stands in the gradient's own row, and is overwritten by it.
-    pub in_place: bool,
 }
 
 impl Layout {
-    /// `keep`: the exponentials are read while the gradient is written, so none may stand in its row.
-    pub fn new(specs: Vec<Spec>, keep: bool) -> Layout {
+    pub fn new(specs: Vec<Spec>) -> Layout {
         // Students first, then by falling temperature.
         let mut order: Vec<usize> = (0..specs.len()).collect();
         let rank = |side: Side| match side {
@@ -53,17 +50,17 @@ impl Layout {
                 }
             };
         }
-        let in_place = !keep && !bases.is_empty();
-        Layout { specs, places, bases, in_place }
+        Layout { specs, places, bases }
     }
 
-    /// Rows of exponentials that stand in scratch memory.
+    /// Rows of exponentials that stand in scratch memory: base 0 stands in the gradient's own row, which
+    /// overwrites it.
     pub fn apart(&self) -> usize {
-        self.bases.len() - usize::from(self.in_place)
+        self.bases.len().saturating_sub(1)
     }
 }
 
-/// A row's exponentials: one in the gradient's row or none, the others one after the other.
+/// A row's exponentials: those of base 0 in the gradient's row, the others one after the other.
 #[derive(Clone, Copy)]
 pub(super) struct Exponentials<'r> {
     pub layout: &'r Layout,
@@ -74,9 +71,9 @@ pub(super) struct Exponentials<'r> {
 
 impl<'r> Exponentials<'r> {
     pub fn base(&self, base: usize) -> &'r [f32] {
-        match (self.layout.in_place, base) {
-            (true, 0) => self.first,
-            (in_place, base) => &self.others[(base - usize::from(in_place)) * self.len..][..self.len],
+        match base {
+            0 => self.first,
+            base => &self.others[(base - 1) * self.len..][..self.len],
         }
     }
 
@@ -92,19 +89,18 @@ mod tests {
     use crate::losses::sweep::Ask;
 
     /// Rows of scratch memory that cross-entropy beside kl needs.
-    fn rows_apart(temperature: f64, keep: bool) -> usize {
+    fn rows_apart(temperature: f64) -> usize {
         let mut ask = Ask::default();
         ask.softmax(Side::Student, 1.0);
         ask.pair(0, temperature, false);
-        Layout::new(ask.specs, keep).apart()
+        Layout::new(ask.specs).apart()
     }
 
     #[test]
     fn a_thread_needs_one_row_where_temperatures_divide_each_other_and_two_where_they_do_not() {
         for (temperature, rows) in [(1.0, 1), (2.0, 1), (4.0, 1), (8.0, 1), (0.5, 1), (3.3, 2), (9.0, 2)] {
-            assert_eq!(rows_apart(temperature, false), rows, "{temperature}");
+            assert_eq!(rows_apart(temperature), rows, "{temperature}");
         }
-        assert_eq!(rows_apart(2.0, true), 2);
     }
 
     #[test]

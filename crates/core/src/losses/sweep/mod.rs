@@ -6,16 +6,19 @@
 //! those whose temperature divides it are its powers: e^(x/1) = (e^(x/2))². So two losses at two temperatures
 //! read and write 12 bytes a logit, and a thread needs one scratch row, whatever the number of losses.
 //!
+//! A loss whose gradient is no sum of softmaxes writes its slopes ∂/∂q into a scratch row; what they make of the
+//! gradient is summed in one more, for all such losses, and joins the last pass.
+//!
 //! Rows are split into fixed blocks, values are summed in row order: equal bits for any number of threads. Norms
 //! of single losses are measured beside the gradient, in scratch memory: asking for them changes no bit of it.
 
 mod layout;
+pub(crate) mod others;
 mod row;
 mod statistics;
 mod write;
 
 use std::cell::RefCell;
-use std::ops::Range;
 
 pub(crate) use row::{Ask, Dense, Row, Side, Softmax};
 
@@ -24,7 +27,7 @@ use crate::error::{Code, Error, Result};
 use crate::kernels::cpu::rows::{self, Polynomial};
 use crate::pool;
 use layout::{Exponentials, Layout};
-use row::{Gradient, Stats};
+use row::{Bent, Gradient, Stats};
 use statistics::{finite, prepare};
 
 /// Logits of one task.
@@ -32,7 +35,7 @@ const TASK: usize = 16 * 1024;
 
 /// One loss (against one teacher) at one step.
 pub(super) struct Term<'a> {
-    pub loss: Box<dyn RowTerm<'a> + 'a>,
+    pub loss: Box<dyn RowTerm + 'a>,
     pub name: &'static str,
     /// The number of its loss: terms against several teachers are reported together.
     pub group: usize,
@@ -63,13 +66,25 @@ impl Term<'_> {
 }
 
 /// What a sweep reads: all rows of equal length, one after the other.
-pub(super) struct Rows<'a> {
+pub(crate) struct Rows<'a> {
     pub classes: usize,
     pub student: &'a [f32],
     pub teachers: Vec<&'a [f32]>,
     /// Several labels or real numbers; empty where there are none.
     pub targets: &'a [f32],
     pub labels: Option<&'a [u32]>,
+}
+
+impl Rows<'_> {
+    pub fn count(&self) -> usize {
+        self.student.len() / self.classes.max(1)
+    }
+
+    /// One row of a teacher, of as many classes as it has.
+    pub fn teacher(&self, index: usize, row: usize) -> &[f32] {
+        let classes = self.teachers[index].len() / self.count().max(1);
+        &self.teachers[index][row * classes..(row + 1) * classes]
+    }
 }
 
 /// By group: Σ of the rows' weighted values over the denominator, and the square of the gradient's norm.
@@ -81,16 +96,14 @@ pub(super) struct Swept {
 /// What a task needs while it goes through its rows, reused from row to row.
 struct Work<'a> {
     stats: Vec<Stats>,
-    /// Of all terms together.
+    /// Of the group whose norm is measured, then of all terms together.
     gradient: Gradient<'a>,
-    /// Of the group whose norm is measured.
-    part: Gradient<'a>,
     /// By base.
     polynomials: Vec<Polynomial>,
 }
 
 thread_local! {
-    /// Rows of exponentials, all but the one that stands in the gradient.
+    /// Rows of exponentials, all but the one that stands in the gradient, and what else is asked for.
     static SCRATCH: RefCell<Vec<f32>> = const { RefCell::new(Vec::new()) };
 }
 
@@ -112,8 +125,8 @@ pub(super) fn sweep<'a>(
     gradient: &mut [f32],
     norms: bool,
 ) -> Result<Swept> {
-    let layout = Layout::new(ask.specs, ask.read);
-    let count = rows.student.len() / rows.classes.max(1);
+    let layout = Layout::new(ask.specs);
+    let count = rows.count();
     let mut values = vec![0.0; count * terms.len()];
     let mut squares = vec![0.0; if norms { count * groups } else { 0 }];
     let task_rows = if rows.student.len() <= 4 * TASK { count } else { TASK.div_ceil(rows.classes) }.max(1);
@@ -133,7 +146,7 @@ pub(super) fn sweep<'a>(
     }
     pool::pieces(&mut tasks, 1, |_, task| {
         for task in task {
-            task.result = SCRATCH.with_borrow_mut(|scratch| run(&layout, terms, rows, task, scratch));
+            task.result = SCRATCH.with_borrow_mut(|scratch| run(&layout, ask.slopes, terms, rows, task, scratch));
         }
     });
     for task in tasks {
@@ -149,19 +162,30 @@ pub(super) fn sweep<'a>(
     Ok(swept)
 }
 
+/// Rows of scratch memory for losses that work with slopes.
+struct Slopes<'w> {
+    slopes: &'w mut [f32],
+    bent: &'w mut [f32],
+    filled: bool,
+}
+
+impl Slopes<'_> {
+    fn bent(&self) -> Option<&[f32]> {
+        self.filled.then_some(&*self.bent)
+    }
+}
+
 /// One row with what is known of it, to be asked by its losses: all of them, or those of one group.
 struct At<'t, 'a> {
-    layout: &'t Layout,
     terms: &'t [Term<'a>],
     rows: &'t Rows<'a>,
     at: usize,
     mean: f64,
-    stats: &'t [Stats],
 }
 
 impl<'t, 'a> At<'t, 'a> {
-    fn range(&self) -> Range<usize> {
-        self.at * self.rows.classes..(self.at + 1) * self.rows.classes
+    fn student(&self) -> &'t [f32] {
+        &self.rows.student[self.at * self.rows.classes..(self.at + 1) * self.rows.classes]
     }
 
     fn open(&self, group: Option<usize>) -> impl Iterator<Item = (usize, &'t Term<'a>)> {
@@ -170,30 +194,28 @@ impl<'t, 'a> At<'t, 'a> {
         self.terms.iter().enumerate().filter(move |(_, term)| wanted(term))
     }
 
-    /// The exponentials that are left once the gradient's row is written.
-    fn kept<'s>(&self, others: &'s [f32]) -> Exponentials<'s>
-    where
-        't: 's,
-    {
-        Exponentials { layout: self.layout, first: &[], others, len: self.rows.classes }
-    }
-
     fn rows(
         &self,
         group: Option<usize>,
-        gradient: &mut Gradient<'a>,
-        first: &[f32],
-        others: &[f32],
+        stats: &[Stats],
+        exponentials: Exponentials,
+        gradient: &mut Gradient<'t>,
+        slopes: &mut Slopes,
         mut value: impl FnMut(usize, f64),
     ) {
+        gradient.clear();
+        slopes.filled = false;
         for (number, term) in self.open(group) {
             let mut row = Row {
                 index: self.at,
-                student: &self.rows.student[self.range()],
+                student: self.student(),
                 label: self.rows.labels.map(|labels| labels[self.at]),
+                slopes: &mut *slopes.slopes,
+                bent: Bent { row: &mut *slopes.bent, filled: &mut slopes.filled },
+                rows: self.rows,
                 mean: self.mean,
-                stats: self.stats,
-                exponentials: Exponentials { first, ..self.kept(others) },
+                stats,
+                exponentials,
                 gradient: &mut *gradient,
                 scale: term.scale(self.at),
             };
@@ -201,43 +223,38 @@ impl<'t, 'a> At<'t, 'a> {
         }
     }
 
-    fn dense(&self, group: Option<usize>, gradient: &mut [f32], others: &[f32], mut value: impl FnMut(usize, f64)) {
+    fn dense(&self, group: Option<usize>, gradient: &mut [f32], mut value: impl FnMut(usize, f64)) {
         for (number, term) in self.open(group).filter(|(_, term)| term.loss.is_dense()) {
-            let mut row = Dense {
-                rows: self.rows,
-                range: self.range(),
-                stats: self.stats,
-                exponentials: self.kept(others),
-                gradient: &mut *gradient,
-                scale: term.scale(self.at),
-            };
+            let mut row = Dense { rows: self.rows, at: self.at, gradient: &mut *gradient, scale: term.scale(self.at) };
             value(number, term.loss.dense(&mut row));
         }
     }
 }
 
 /// All rows of one task.
-fn run<'a>(
+fn run(
     layout: &Layout,
-    terms: &[Term<'a>],
-    rows: &Rows<'a>,
+    with_slopes: bool,
+    terms: &[Term],
+    rows: &Rows,
     task: &mut Task,
     scratch: &mut Vec<f32>,
 ) -> Result<()> {
     let len = rows.classes;
-    let norms = !task.squares.is_empty();
-    let apart = layout.apart() * len;
-    let room = apart + if norms { len } else { 0 };
+    let groups = task.squares.len() / (task.gradient.len() / len).max(1);
+    let rows_of = |wanted: bool| if wanted { len } else { 0 };
+    let (apart, each) = (layout.apart() * len, rows_of(with_slopes));
+    let room = apart + 2 * each + rows_of(groups > 1);
     if scratch.len() < room {
         scratch.resize(room, 0.0);
     }
-    let (others, own) = scratch[..room].split_at_mut(apart);
-    let groups = task.squares.len() / (task.gradient.len() / len).max(1);
-    let new_gradient = || Gradient { softmaxes: vec![0.0; layout.specs.len()], ..Gradient::default() };
+    let (others, rest) = scratch[..room].split_at_mut(apart);
+    let (slopes, rest) = rest.split_at_mut(each);
+    let (bent, own) = rest.split_at_mut(each);
+    let mut slopes = Slopes { slopes, bent, filled: false };
     let mut work = Work {
         stats: vec![Stats::default(); layout.specs.len()],
-        gradient: new_gradient(),
-        part: new_gradient(),
+        gradient: Gradient { softmaxes: vec![0.0; layout.specs.len()], ..Gradient::default() },
         polynomials: vec![Polynomial::default(); layout.bases.len()],
     };
     for (index, first) in task.gradient.chunks_exact_mut(len).enumerate() {
@@ -247,34 +264,36 @@ fn run<'a>(
             first.fill(0.0);
             continue;
         }
-        let range = at * len..(at + 1) * len;
-        let student = &rows.student[range.clone()];
         let mean = prepare(layout, rows, at, first, others, &mut work.stats)?;
-        let here = At { layout, terms, rows, at, mean, stats: &work.stats };
-        work.gradient.clear();
-        here.rows(None, &mut work.gradient, first, others, |number, value| values[number] = value);
+        let here = At { terms, rows, at, mean };
+        let student = here.student();
         if groups > 1 {
             for (group, square) in task.squares[index * groups..(index + 1) * groups].iter_mut().enumerate() {
-                work.part.clear();
-                here.rows(Some(group), &mut work.part, first, others, |_, _| {});
-                // Base 0 may stand in the gradient's row, which the next group reads again.
+                let exponentials = Exponentials { layout, first, others, len };
+                here.rows(Some(group), &work.stats, exponentials, &mut work.gradient, &mut slopes, |_, _| {});
+                // Base 0 stands in the gradient's row, which the next group reads again.
                 own.copy_from_slice(first);
-                write::write(here.kept(others), student, &work.part, own, &mut work.polynomials);
-                here.dense(Some(group), own, others, |_, _| {});
+                let kept = Exponentials { first: &[], ..exponentials };
+                write::write(kept, student, &work.gradient, slopes.bent(), own, &mut work.polynomials);
+                here.dense(Some(group), own, |_, _| {});
                 *square = rows::sum_of_squares(own);
             }
         }
-        write::write(here.kept(others), student, &work.gradient, first, &mut work.polynomials);
-        here.dense(None, first, others, |number, value| values[number] += value);
+        let exponentials = Exponentials { layout, first, others, len };
+        let note = |number: usize, value: f64| values[number] = value;
+        here.rows(None, &work.stats, exponentials, &mut work.gradient, &mut slopes, note);
+        let kept = Exponentials { layout, first: &[], others, len };
+        write::write(kept, student, &work.gradient, slopes.bent(), first, &mut work.polynomials);
+        here.dense(None, first, |number, value| values[number] += value);
         if groups == 1 {
             task.squares[index] = rows::sum_of_squares(first);
         }
         if let Some(number) = values.iter().position(|value| !value.is_finite()) {
-            for teacher in &rows.teachers {
-                finite(&teacher[range.clone()], at, "teacher.logits", true)?;
+            for teacher in 0..rows.teachers.len() {
+                finite(rows.teacher(teacher, at), at, "teacher.logits", true)?;
             }
             if !rows.targets.is_empty() {
-                finite(&rows.targets[range.clone()], at, "labels", false)?;
+                finite(&rows.targets[at * len..(at + 1) * len], at, "labels", false)?;
             }
             let message = format!("expected a finite loss, got {} in row {at}", values[number]);
             return Err(Error::new(Code::NotFinite, terms[number].name, message));

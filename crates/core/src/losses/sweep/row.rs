@@ -3,12 +3,13 @@
 //! Losses that ask for the same softmax share it. The gradient is kept as coefficients of rows that are in
 //! cache anyway (exponentials, logits, a constant) and single classes, and is written once, at the end.
 
-use std::f64::consts::LN_2;
+use std::f64::consts::{LN_2, LOG2_E};
 use std::ops::Range;
 
 use super::Rows;
 use super::layout::Exponentials;
-use crate::kernels::cpu::rows;
+use crate::kernels::cpu::rows::{self, Polynomial};
+use crate::kernels::cpu::slopes::{self, Exponents, Probabilities};
 
 /// Whose logits: the student's, or those of one of the teachers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,8 +38,8 @@ pub(super) struct Spec {
 #[derive(Default)]
 pub(crate) struct Ask {
     pub(super) specs: Vec<Spec>,
-    /// Whether a loss reads exponentials in `RowTerm::dense`.
-    pub(super) read: bool,
+    /// Whether a loss works with slopes.
+    pub(super) slopes: bool,
 }
 
 impl Ask {
@@ -71,10 +72,17 @@ impl Ask {
         softmax
     }
 
-    /// The same, by `Dense::exponentials` too.
-    pub fn read(&mut self, softmax: Softmax) -> Softmax {
-        self.read = true;
-        self.stored(softmax)
+    /// A teacher's softmax and the student's of one temperature, as numbers, and a row for slopes.
+    pub fn slopes(&mut self, teacher: usize, temperature: f64) -> (Softmax, Softmax) {
+        let student = self.softmax(Side::Student, temperature);
+        let teacher = self.softmax(Side::Teacher(teacher), temperature);
+        self.slopes = true;
+        (self.stored(teacher), self.stored(student))
+    }
+
+    /// A row for slopes or for exponentials of a loss's own.
+    pub fn scratch(&mut self) {
+        self.slopes = true;
     }
 }
 
@@ -120,6 +128,13 @@ impl Gradient<'_> {
     }
 }
 
+/// What slopes become: a part of the gradient that has a row of its own.
+pub(super) struct Bent<'g> {
+    pub row: &'g mut [f32],
+    /// Whether anything stands in it.
+    pub filled: &'g mut bool,
+}
+
 /// One row while it is in cache.
 pub(crate) struct Row<'a, 'g> {
     /// Its number in the batch.
@@ -128,6 +143,10 @@ pub(crate) struct Row<'a, 'g> {
     pub student: &'a [f32],
     /// Its class, where the batch has one a row; in range.
     pub label: Option<u32>,
+    /// Numbers of a loss's own, one a class, where it asked for them; what another loss left there.
+    pub slopes: &'g mut [f32],
+    pub(super) bent: Bent<'g>,
+    pub(super) rows: &'a Rows<'a>,
     pub(super) mean: f64,
     pub(super) stats: &'g [Stats],
     pub(super) exponentials: Exponentials<'g>,
@@ -136,7 +155,12 @@ pub(crate) struct Row<'a, 'g> {
     pub(super) scale: f64,
 }
 
-impl<'a> Row<'a, '_> {
+impl<'a, 'g> Row<'a, 'g> {
+    /// A teacher's logits; as many as it has classes.
+    pub fn teacher(&self, index: usize) -> &'a [f32] {
+        self.rows.teacher(index, self.index)
+    }
+
     /// The class of a loss that needs labels.
     pub fn label(&self) -> usize {
         self.label.map_or(0, |label| label as usize)
@@ -146,10 +170,15 @@ impl<'a> Row<'a, '_> {
         self.student.len()
     }
 
+    /// ln of what a softmax gives to one of its logits.
+    pub fn log_share(&self, softmax: Softmax, logit: f32) -> f64 {
+        let stats = &self.stats[softmax.0];
+        (f64::from(logit) - f64::from(stats.max)) * stats.scale - stats.log_sum()
+    }
+
     /// ln softmax(student / T) of one class.
     pub fn log_probability(&self, softmax: Softmax, class: usize) -> f64 {
-        let stats = &self.stats[softmax.0];
-        (f64::from(self.student[class]) - f64::from(stats.max)) * stats.scale - stats.log_sum()
+        self.log_share(softmax, self.student[class])
     }
 
     /// The mean over all classes of ln softmax(student / T).
@@ -178,8 +207,25 @@ impl<'a> Row<'a, '_> {
     }
 
     /// The exponentials of a stored softmax and what makes them probabilities.
-    pub fn exponentials(&self, softmax: Softmax) -> (&[f32], f64) {
+    pub fn exponentials(&self, softmax: Softmax) -> (&'g [f32], f64) {
         self.exponentials.of(softmax.0, self.stats)
+    }
+
+    /// The same, as probabilities.
+    pub fn probabilities(&self, softmax: Softmax) -> Probabilities<'g> {
+        let (exponentials, share) = self.exponentials(softmax);
+        Probabilities { exponentials, share }
+    }
+
+    /// A row of logits as exponents of two, less the largest: those of a softmax at 1 / `scale`.
+    pub fn exponents<'x>(&self, softmax: Softmax, logits: &'x [f32]) -> Exponents<'x> {
+        let stats = &self.stats[softmax.0];
+        Exponents { logits, max: stats.max, scale: (stats.scale * LOG2_E) as f32 }
+    }
+
+    /// ln Σ exp(x / T), less the largest x / T.
+    pub fn log_sum(&self, softmax: Softmax) -> f64 {
+        self.stats[softmax.0].log_sum()
     }
 
     /// Σ p (z − mean of the row): the softmax's mean of the student's logits.
@@ -207,18 +253,34 @@ impl<'a> Row<'a, '_> {
         self.gradient.everywhere -= self.scale * coefficient * mean;
     }
 
+    /// Adds `coefficient` · q_i (g_i − mean), g the slopes and q the student's softmax.
+    pub fn add_bent(&mut self, student: Softmax, mean: f64, coefficient: f64) {
+        let (exponentials, share) = self.exponentials(student);
+        let scale = (self.scale * coefficient * share) as f32;
+        slopes::bend(exponentials, self.slopes, mean as f32, scale, self.bent.row, *self.bent.filled);
+        *self.bent.filled = true;
+    }
+
+    /// Adds `coefficient` · the slopes' row as it is.
+    pub fn add_slopes(&mut self, coefficient: f64) {
+        let factor = Polynomial::linear(self.scale * coefficient);
+        if !*self.bent.filled {
+            self.bent.row.fill(0.0);
+        }
+        rows::add_row(self.bent.row, &factor, self.slopes);
+        *self.bent.filled = true;
+    }
+
     /// Adds `coefficient` · a row of numbers.
     pub fn add_row(&mut self, row: &'a [f32], coefficient: f64) {
         self.gradient.dense.push((row, self.scale * coefficient));
     }
 }
 
-/// One row whose gradient has been written as far as it is a sum of softmaxes, with what the rest is made of.
+/// One row whose gradient has been written as far as the softmaxes and slopes make it.
 pub(crate) struct Dense<'b> {
     pub(super) rows: &'b Rows<'b>,
-    pub(super) range: Range<usize>,
-    pub(super) stats: &'b [Stats],
-    pub(super) exponentials: Exponentials<'b>,
+    pub(super) at: usize,
     /// Added to, by losses.
     pub gradient: &'b mut [f32],
     /// What the gradient of the row's value is multiplied by.
@@ -226,34 +288,24 @@ pub(crate) struct Dense<'b> {
 }
 
 impl<'b> Dense<'b> {
+    fn range(&self) -> Range<usize> {
+        self.at * self.rows.classes..(self.at + 1) * self.rows.classes
+    }
+
     pub fn student(&self) -> &'b [f32] {
-        &self.rows.student[self.range.clone()]
+        &self.rows.student[self.range()]
     }
 
     /// Several labels or real numbers.
     pub fn targets(&self) -> &'b [f32] {
-        &self.rows.targets[self.range.clone()]
+        &self.rows.targets[self.range()]
     }
 
     pub fn teacher(&self, index: usize) -> &'b [f32] {
-        &self.rows.teachers[index][self.range.clone()]
+        self.rows.teacher(index, self.at)
     }
 
     pub fn classes(&self) -> usize {
         self.rows.classes
-    }
-
-    /// The exponentials of a softmax that was asked for with `Ask::read`, and what makes them probabilities.
-    pub fn exponentials(&self, softmax: Softmax) -> (&'b [f32], f64) {
-        self.exponentials.of(softmax.0, self.stats)
-    }
-
-    /// The largest logit of a softmax, and ln Σ exp(x / T) less the largest x / T.
-    pub fn max(&self, softmax: Softmax) -> f32 {
-        self.stats[softmax.0].max
-    }
-
-    pub fn log_sum(&self, softmax: Softmax) -> f64 {
-        self.stats[softmax.0].log_sum()
     }
 }

@@ -36,7 +36,7 @@ pub(super) fn prepare(
         *of = Stats { scale: 1.0 / temperature, ..Stats::default() };
         let logits = match side {
             Side::Student => student,
-            Side::Teacher(index) => &rows.teachers[index][range.clone()],
+            Side::Teacher(index) => rows.teacher(index, at),
         };
         of.max = match known {
             Some(max) => max,
@@ -56,9 +56,9 @@ pub(super) fn prepare(
     }
     for (base, spec) in layout.bases.iter().enumerate() {
         let Spec { side, temperature, standardize, across, .. } = layout.specs[*spec];
-        let out = match (layout.in_place, base) {
-            (true, 0) => &mut *first,
-            (in_place, base) => &mut others[(base - usize::from(in_place)) * len..][..len],
+        let out = match base {
+            0 => &mut *first,
+            base => &mut others[(base - 1) * len..][..len],
         };
         let (max, scale) = (stats[*spec].max, (stats[*spec].scale * LOG2_E) as f32);
         let logits = match side {
@@ -80,7 +80,7 @@ pub(super) fn prepare(
         if let Side::Teacher(index) = side
             && !sums[0].is_finite()
         {
-            finite(&rows.teachers[index][range.clone()], at, "teacher.logits", true)?;
+            finite(rows.teacher(index, at), at, "teacher.logits", true)?;
         }
         for (other, place) in places() {
             stats[other].sum = match place.power {

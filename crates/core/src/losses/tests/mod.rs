@@ -45,6 +45,22 @@ pub(super) fn all() -> Vec<(String, Losses)> {
     all.into_iter().collect()
 }
 
+/// Those of them that a batch of so many rows and classes can have.
+pub(super) fn every_for(classes: usize) -> Vec<(String, Losses)> {
+    let fits = |losses: &Losses| losses.rows.iter().all(|(_, loss)| loss.check(classes).is_ok());
+    every().into_iter().filter(|(_, losses)| fits(losses)).collect()
+}
+
+/// Whether a class that the teacher masks makes the loss infinite.
+pub(super) fn is_from_behind(name: &str) -> bool {
+    name.starts_with("reverseKl") || name.starts_with("jsd {\"beta\":1.0")
+}
+
+/// Whether its rows change each other's value.
+pub(super) fn couples_rows(losses: &Losses) -> bool {
+    losses.rows.iter().any(|(_, loss)| loss.couples_rows())
+}
+
 /// Numbers from -½ to ½.
 pub(super) struct Numbers(pub u64);
 

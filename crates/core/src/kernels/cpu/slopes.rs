@@ -1,0 +1,173 @@
+//! Losses that are a function of two rows of probabilities: sums over the row, and the slopes
+//! g_i = ∂(row's value)/∂q_i, which become the gradient at the logits by
+//!
+//! ```text
+//! ∂/∂z_i = q_i (g_i − Σ_j q_j g_j) / T
+//! ```
+//!
+//! q and p the student's and the teacher's probabilities, given as exponentials and what makes them probabilities; z
+//! the student's logits, T the temperature. Sums over q are of its exponentials, not of rounded probabilities, so that
+//! a class that has them all gets a gradient of exactly 0. No loss here reads a logarithm of 0: what is smaller than
+//! every normal number adds nothing.
+
+use super::isa::kernel;
+use super::rows::{BLOCK, get, put, reduce};
+use super::vector::{Vector, log2};
+
+/// The smallest normal number: what a logarithm or a division is protected with.
+const TINY: f32 = f32::MIN_POSITIVE;
+
+/// A row of probabilities: exponentials, times what makes them probabilities.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Probabilities<'x> {
+    pub exponentials: &'x [f32],
+    pub share: f64,
+}
+
+/// Logits as exponents of two: d_i = (x_i − max) · scale.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Exponents<'x> {
+    pub logits: &'x [f32],
+    pub max: f32,
+    pub scale: f32,
+}
+
+kernel! {
+    /// Σ|q − p| and Σ e sign(q − p), e the exponentials of q.
+    pub(crate) fn total_variation<L>(q: Probabilities, p: Probabilities, g: &mut [f32]) -> [f64; 2] {
+        let (x, y) = (q.exponentials, p.exponentials);
+        let (q_share, p_share) = (L::V::splat(q.share as f32), L::V::splat(p.share as f32));
+        let (zero, one) = (L::V::splat(0.0), L::V::splat(1.0));
+        reduce!(L::V, 2, [x = 0.0, y = 0.0], x.len(), |acc, from, width, r, s| {
+            let d = r.mul(q_share).sub(s.mul(p_share));
+            let back = zero.sub(d);
+            let sign = d.choose(one, back.choose(zero.sub(one), zero));
+            acc[0] = acc[0].add(d.largest(back));
+            acc[1] = r.mul_add(sign, acc[1]);
+            put(sign, g, from, width);
+        })
+    }
+}
+
+kernel! {
+    /// Σ e (a − b) for exponents a of the student and b of the teacher; g = a − b, and 0 where e is.
+    pub(crate) fn reverse<L>(e: &[f32], a: Exponents, b: Exponents, g: &mut [f32]) -> f64 {
+        let (x, y, zero) = (a.logits, b.logits, L::V::splat(0.0));
+        let ((a_max, a_scale), (b_max, b_scale)) =
+            ((L::V::splat(a.max), L::V::splat(a.scale)), (L::V::splat(b.max), L::V::splat(b.scale)));
+        let [sum] = reduce!(L::V, 1, [e = 0.0, x = 0.0, y = 0.0], e.len(), |acc, from, width, r, s, t| {
+            let distance = s.sub(a_max).mul(a_scale).sub(t.sub(b_max).mul(b_scale));
+            // Where e is 0 the distance may be infinite.
+            let distance = r.where_equal(zero, zero, distance);
+            acc[0] = r.mul_add(distance, acc[0]);
+            put(distance, g, from, width);
+        });
+        sum
+    }
+}
+
+kernel! {
+    /// With M = α p + (1 − α) q: Σ p log₂(p/M), and Σ e g with g = p/M.
+    pub(crate) fn skew<L>(q: Probabilities, p: Probabilities, alpha: f32, g: &mut [f32]) -> [f64; 2] {
+        let (x, y) = (q.exponentials, p.exponentials);
+        let (q_share, p_share) = (L::V::splat((q.share * (1.0 - f64::from(alpha))) as f32), L::V::splat(p.share as f32));
+        let (alpha, tiny) = (L::V::splat(alpha), L::V::splat(TINY));
+        reduce!(L::V, 2, [x = 0.0, y = 0.0], x.len(), |acc, from, width, r, s| {
+            let p = s.mul(p_share);
+            let slope = p.div(tiny.max(p.mul_add(alpha, r.mul(q_share))));
+            acc[0] = p.mul_add(log2(tiny.max(slope)), acc[0]);
+            acc[1] = r.mul_add(slope, acc[1]);
+            put(slope, g, from, width);
+        })
+    }
+}
+
+kernel! {
+    /// With M = (1 − α) p + α q: Σ e log₂(q/M), and Σ e g with g = ln(q/M) − α q/M.
+    pub(crate) fn skew_reverse<L>(q: Probabilities, p: Probabilities, alpha: f32, g: &mut [f32]) -> [f64; 2] {
+        let (x, y) = (q.exponentials, p.exponentials);
+        let (q_share, p_share) = (L::V::splat(q.share as f32), L::V::splat((p.share * (1.0 - f64::from(alpha))) as f32));
+        let (alpha, tiny) = (L::V::splat(alpha), L::V::splat(TINY));
+        let (ln_2, minus) = (L::V::splat(std::f32::consts::LN_2), L::V::splat(0.0).sub(alpha));
+        reduce!(L::V, 2, [x = 0.0, y = 0.0], x.len(), |acc, from, width, r, s| {
+            let q = r.mul(q_share);
+            let ratio = q.div(tiny.max(q.mul_add(alpha, s.mul(p_share))));
+            let log = log2(tiny.max(ratio));
+            let slope = ratio.mul_add(minus, log.mul(ln_2));
+            acc[0] = r.mul_add(log, acc[0]);
+            acc[1] = r.mul_add(slope, acc[1]);
+            put(slope, g, from, width);
+        })
+    }
+}
+
+kernel! {
+    /// With M = β p + (1 − β) q: Σ p log₂(p/M) and Σ e g, g = log₂(q/M).
+    pub(crate) fn jensen_shannon<L>(q: Probabilities, p: Probabilities, beta: f32, g: &mut [f32]) -> [f64; 2] {
+        let (x, y) = (q.exponentials, p.exponentials);
+        let (q_share, p_share) = (L::V::splat(q.share as f32), L::V::splat(p.share as f32));
+        let (beta, rest, tiny) = (L::V::splat(beta), L::V::splat((1.0 - f64::from(beta)) as f32), L::V::splat(TINY));
+        let one = L::V::splat(1.0);
+        reduce!(L::V, 2, [x = 0.0, y = 0.0], x.len(), |acc, from, width, r, s| {
+            let (q, p) = (r.mul(q_share), s.mul(p_share));
+            let over = one.div(tiny.max(p.mul_add(beta, q.mul(rest))));
+            let slope = log2(tiny.max(q.mul(over)));
+            acc[0] = p.mul_add(log2(tiny.max(p.mul(over))), acc[0]);
+            acc[1] = r.mul_add(slope, acc[1]);
+            put(slope, g, from, width);
+        })
+    }
+}
+
+kernel! {
+    /// Σ (x_i − x_mean)(y_i − y_mean).
+    pub(crate) fn covariance<L>(x: &[f32], x_mean: f32, y: &[f32], y_mean: f32) -> f64 {
+        let (a, b) = (L::V::splat(x_mean), L::V::splat(y_mean));
+        let [sum] = reduce!(L::V, 1, [x = x_mean, y = y_mean], x.len(), |acc, _from, _width, r, s| {
+            acc[0] = r.sub(a).mul_add(s.sub(b), acc[0]);
+        });
+        sum
+    }
+}
+
+kernel! {
+    /// g = a (x − x_mean) + b (y − y_mean), and Σ x g.
+    pub(crate) fn linear<L>(x: &[f32], x_mean: f32, a: f32, y: &[f32], y_mean: f32, b: f32, g: &mut [f32]) -> f64 {
+        let (x_mean, y_mean) = (L::V::splat(x_mean), L::V::splat(y_mean));
+        let (a, b) = (L::V::splat(a), L::V::splat(b));
+        let [sum] = reduce!(L::V, 1, [x = 0.0, y = 0.0], x.len(), |acc, from, width, r, s| {
+            let slope = a.mul_add(r.sub(x_mean), b.mul(s.sub(y_mean)));
+            acc[0] = r.mul_add(slope, acc[0]);
+            put(slope, g, from, width);
+        });
+        sum
+    }
+}
+
+kernel! {
+    /// Σ r log₂ r for r = a + b x_i, b above 1e-30.
+    pub(crate) fn entropy<L>(x: &[f32], a: f32, b: f32) -> f64 {
+        let (a, b, tiny, zero) = (L::V::splat(a), L::V::splat(b), L::V::splat(TINY), L::V::splat(0.0));
+        // Beyond the row's end: far below 0, which counts as 0.
+        let [sum] = reduce!(L::V, 1, [x = f32::MIN], x.len(), |acc, _from, _width, x| {
+            let r = zero.max(x.mul_add(b, a));
+            acc[0] = r.mul_add(log2(tiny.max(r)), acc[0]);
+        });
+        sum
+    }
+}
+
+kernel! {
+    /// sum = scale · e_i (g_i − mean), or adds it: the gradient that slopes make.
+    pub(crate) fn bend<L>(e: &[f32], g: &[f32], mean: f32, scale: f32, sum: &mut [f32], add: bool) {
+        let (mean, scale, n) = (L::V::splat(mean), L::V::splat(scale), L::V::N);
+        let mut at = 0;
+        while at < e.len() {
+            let width = n.min(e.len() - at);
+            let bent = get::<L::V>(e, at, width).mul(get::<L::V>(g, at, width).sub(mean));
+            let all = if add { bent.mul_add(scale, get::<L::V>(sum, at, width)) } else { bent.mul(scale) };
+            put(all, sum, at, width);
+            at += n;
+        }
+    }
+}

@@ -1,0 +1,171 @@
+//! Decoupled distillation: how sure both are of the label, and how they rank the other classes, weighed apart.
+//!
+//! ```text
+//! L = T² · mean over rows of a · TCKD + b · NCKD
+//!     TCKD = KL of the two-way distributions (p_t, 1 − p_t) and (q_t, 1 − q_t)
+//!     NCKD = KL(p' ‖ q'),  p' and q' the softmaxes over the classes that are not the label
+//!     p = softmax(teacher / T),  q = softmax(student / T),  T = temperature,  t the label,  a = alpha,  b = beta
+//! ∂L/∂z_t = T a (q_t − p_t) / rows                       z: the student's logits
+//! ∂L/∂z_k = T (b (q'_k − p'_k) − a (q_t − p_t) q'_k) / rows     for k ≠ t
+//! ```
+//!
+//! Logits are `[rows, classes]`, labels `[rows]`. KL(p ‖ q) = TCKD + (1 − p_t) NCKD. Source: Zhao, Cui, Song, Qiu,
+//! Liang, "Decoupled Knowledge Distillation", 2022, arXiv:2203.08679, section 3. Where we differ: 1 − p_t is a sum over
+//! the other classes, so that a sure teacher keeps it; the paper's warm-up of the loss is a schedule of `weight`; a
+//! teacher that masks every other class has NCKD 0.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::default_weight;
+use super::loss::{Need, RowLoss, RowTerm};
+use super::reference::{self, Reference};
+use super::sweep::others::{self, Others};
+use super::sweep::{Ask, Row};
+use crate::error::{Candle, Error, Result};
+use crate::schedule::Scheduled;
+use crate::targets::{Source, Teacher};
+use crate::tensor::Tensor;
+
+fn default_alpha() -> f64 {
+    1.0
+}
+
+fn default_beta() -> f64 {
+    8.0
+}
+
+fn default_temperature() -> Scheduled {
+    Scheduled::Constant(4.0)
+}
+
+/// Decoupled distillation (DKD): confidence in the label and ranking of the other classes weighed apart, times
+/// temperature².
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Dkd {
+    /// What the loss is multiplied by in the total; 0 or more. Default 1.
+    #[serde(default = "default_weight")]
+    pub weight: Scheduled,
+    /// Weight of the part about the label; 0 or more. Default 1.
+    #[serde(default = "default_alpha")]
+    pub alpha: f64,
+    /// Weight of the part about the other classes; 0 or more, and not 0 beside an alpha of 0. Default 8.
+    #[serde(default = "default_beta")]
+    pub beta: f64,
+    /// What both sides' logits are divided by before the softmax; above 0. Default 4.
+    #[serde(default = "default_temperature")]
+    pub temperature: Scheduled,
+}
+
+impl RowLoss for Dkd {
+    fn weight(&self) -> &Scheduled {
+        &self.weight
+    }
+
+    fn validate(&self) -> Result<()> {
+        for (name, value) in [("alpha", self.alpha), ("beta", self.beta)] {
+            if !(value.is_finite() && value >= 0.0) {
+                return Err(Error::config(name, format!("expected a finite number of 0 or more, got {value}")));
+            }
+        }
+        if self.alpha == 0.0 && self.beta == 0.0 {
+            return Err(Error::config("beta", "expected a number above 0 beside an alpha of 0, got 0"));
+        }
+        self.temperature.validate("temperature", "a number above 0", |temperature| temperature > 0.0)
+    }
+
+    fn needs(&self) -> Vec<Need> {
+        vec![Need::TeacherLogits, Need::Labels]
+    }
+
+    fn begin<'a>(&'a self, step: u64, teacher: Option<Source<'a>>, ask: &mut Ask) -> Result<Box<dyn RowTerm + 'a>> {
+        let source = teacher.ok_or_else(|| Error::internal("dkd without a teacher"))?;
+        ask.scratch();
+        Ok(Box::new(Term { options: self, teacher: source.teacher, temperature: self.temperature.at(step) }))
+    }
+
+    fn reference(&self, step: u64, rows: &Reference, teacher: Option<&Teacher>) -> Result<(Tensor, Tensor)> {
+        let (t, a, b) = (self.temperature.at(step), self.alpha, self.beta);
+        let one = rows.one_hot()?;
+        let (teacher, student) = (Split::of(&rows.teacher(teacher)?, &one, t)?, Split::of(&rows.student, &one, t)?);
+        // The two-way distributions as logits against 0, whose softmax they are.
+        let both = |split: &Split| split.label.pad_with_zeros(1, 0, 1).ok_or_internal();
+        let (log_p, log_q) =
+            (reference::log_softmax(&both(&teacher)?, 1.0)?, reference::log_softmax(&both(&student)?, 1.0)?);
+        let p = log_p.exp().ok_or_internal()?;
+        let target = reference::divergence(&p, &log_q)?;
+        // Two classes, or a teacher without another class: nothing to rank.
+        let ranked = (&teacher.open * if rows.classes() > 2 { b } else { 0.0 }).ok_or_internal()?;
+        let others = reference::divergence(&teacher.others, &student.log_others)?;
+        let inner = || {
+            let value = ((target * a)? + (others * ranked.squeeze(1)?)?)?;
+            let towards = ((log_q.exp()? - &p)?.narrow(1, 0, 1)? * a)?;
+            let ranking = (&student.others - &teacher.others)?.broadcast_mul(&ranked)?;
+            let gradient = (one.broadcast_mul(&towards)? + ranking)? - student.others.broadcast_mul(&towards)?;
+            Ok(((value * t.powi(2))?, (gradient? * t)?))
+        };
+        inner().ok_or_internal()
+    }
+}
+
+/// One side's logits, apart: the label's against all others together, and the softmax of the others.
+struct Split {
+    /// ln(p_t / (1 − p_t)), `[rows, 1]`.
+    label: Tensor,
+    /// `[rows, classes]`, 0 at the label.
+    others: Tensor,
+    log_others: Tensor,
+    /// 1 where any of the others is open, `[rows, 1]`.
+    open: Tensor,
+}
+
+impl Split {
+    fn of(x: &Tensor, one: &Tensor, temperature: f64) -> Result<Split> {
+        let inner = || {
+            // A masked class far below all others: -∞ would leave no difference of two.
+            let x = (x / temperature)?.maximum(reference::MASKED)?;
+            let masked = one.gt(0.0)?.where_cond(&(x.zeros_like()? + reference::MASKED)?, &x)?;
+            let max = masked.max_keepdim(1)?;
+            let sum = masked.broadcast_sub(&max)?.exp()?.sum_keepdim(1)?;
+            let log_sum = (&max + sum.log()?)?;
+            let own = one.gt(0.0)?.where_cond(&x, &x.zeros_like()?)?.sum_keepdim(1)?;
+            let log_others = masked.broadcast_sub(&log_sum)?;
+            let open = max.gt(reference::MASKED / 2.0)?.to_dtype(x.dtype())?;
+            let others = log_others.exp()?.broadcast_mul(&open)?.mul(&(1.0 - one)?)?;
+            Ok(Split { label: (own - log_sum)?, others, log_others, open })
+        };
+        inner().ok_or_internal()
+    }
+}
+
+struct Term<'a> {
+    options: &'a Dkd,
+    teacher: usize,
+    temperature: f64,
+}
+
+impl RowTerm for Term<'_> {
+    fn row<'t>(&'t self, row: &mut Row<'t, '_>) -> f64 {
+        let (t, label, Dkd { alpha, beta, .. }) = (self.temperature, row.label(), self.options);
+        let (z, v, without) = (row.student, row.teacher(self.teacher), [label]);
+        let teacher = Others::across(v, z, &without, t, row.slopes);
+        let ranks = teacher.sum > 0.0 && row.classes() > 2 && *beta > 0.0;
+        if ranks {
+            row.add_slopes(-t * beta / teacher.sum);
+        }
+        let student = Others::of(z, &without, t, row.slopes);
+        let of_label = |logits: &[f32], others: Others| f64::from(logits[label]) / t - others.log_sum;
+        let (p, q) = (of_label(v, teacher), of_label(z, student));
+        let towards = alpha * others::sigmoid_difference(q, p);
+        let ranking = if ranks { *beta } else { 0.0 };
+        row.add_slopes(t * (ranking - towards) / student.sum);
+        row.add_class(label, t * towards);
+        let mut value = alpha * others::coin_divergence(p, q);
+        if ranks {
+            let across = std::f64::consts::LN_2 * teacher.across / teacher.sum;
+            value += beta * (across - teacher.sum.ln() + student.sum.ln());
+        }
+        t.powi(2) * value
+    }
+}

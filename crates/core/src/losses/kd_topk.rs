@@ -1,0 +1,250 @@
+//! The k classes that the teacher holds most likely; what it thinks of the others is left out.
+//!
+//! ```text
+//! L = T² · mean over rows of ℓ,   S = Σ_top p,  Q = Σ_top q
+//!     p = softmax(teacher / T),  q = softmax(student / T),  T = temperature,  top the k classes of the largest logits
+//!
+//! missing       ℓ                                              ∂ℓ/∂z_k · T (z: the student's logits)
+//! renormalize   Σ_top (p/S) ln(p/(S q))                        q_k − [k in top] p_k/S
+//! zero          Σ_top p ln(p/q)                                S q_k − [k in top] p_k
+//! uniform       KL(r ‖ q), r = p on top, else (1−S)/(K−k)      q_k − r_k
+//! bucket        Σ_top p ln(p/q) + (1−S) ln((1−S)/(1−Q))        top: q_k − p_k,  else q_k (S−Q)/(1−Q)
+//! ```
+//!
+//! Logits are `[rows, K]`. With k = K each is `kl`; of equal logits the lower class is kept. `zero` may be negative;
+//! `bucket` makes one class of the rest on both sides. With `includeTarget` the label is kept in any case, in place of
+//! the least likely of the k. Source: Tang, Shivanna, Zhao, Lin, Singh, Chi, Jain, "Understanding and Improving Knowledge
+//! Distillation", 2020, arXiv:2002.03532 (KD-topk). Where we differ: the paper does not say what becomes of the
+//! probability that is left out, so all four ways are here; `includeTarget` is ours.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::loss::{Need, RowLoss, RowTerm};
+use super::reference::{self, Reference};
+use super::sweep::others::{self, Others};
+use super::sweep::{Ask, Row, Side, Softmax};
+use super::{default_temperature, default_weight};
+use crate::error::{Candle, Error, Result};
+use crate::kernels::cpu::{rows, top};
+use crate::schedule::Scheduled;
+use crate::targets::{Source, Teacher};
+use crate::tensor::{self, Tensor};
+
+/// What becomes of the probability outside the k classes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum Missing {
+    /// The k classes are made to add up to 1.
+    #[default]
+    Renormalize,
+    /// It is left out on the teacher's side.
+    Zero,
+    /// It is spread evenly over the other classes.
+    Uniform,
+    /// The other classes are one, on both sides.
+    Bucket,
+}
+
+/// The k classes that the teacher holds most likely (KD-topk), times temperature².
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct KdTopk {
+    /// What the loss is multiplied by in the total; 0 or more. Default 1.
+    #[serde(default = "default_weight")]
+    pub weight: Scheduled,
+    /// How many classes of each row are kept; from 1 to the number of classes. Required.
+    pub k: usize,
+    /// What becomes of the probability outside the k classes. Default 'renormalize'.
+    #[serde(default)]
+    pub missing: Missing,
+    /// Keeps the label's class in any case, in place of the least likely of the k; needs labels. Default false.
+    #[serde(default)]
+    pub include_target: bool,
+    /// What both sides' logits are divided by before the softmax; above 0. Default 1.
+    #[serde(default = "default_temperature")]
+    pub temperature: Scheduled,
+}
+
+impl RowLoss for KdTopk {
+    fn weight(&self) -> &Scheduled {
+        &self.weight
+    }
+
+    fn validate(&self) -> Result<()> {
+        if self.k == 0 {
+            return Err(Error::config("k", "expected a whole number of 1 or more, got 0"));
+        }
+        self.temperature.validate("temperature", "a number above 0", |temperature| temperature > 0.0)
+    }
+
+    fn needs(&self) -> Vec<Need> {
+        let labels = self.include_target.then_some(Need::Labels);
+        [Need::TeacherLogits].into_iter().chain(labels).collect()
+    }
+
+    fn check(&self, classes: usize) -> Result<()> {
+        if self.k > classes {
+            return Err(Error::config("k", format!("expected at most the {classes} classes, got {}", self.k)));
+        }
+        Ok(())
+    }
+
+    fn begin<'a>(&'a self, step: u64, teacher: Option<Source<'a>>, ask: &mut Ask) -> Result<Box<dyn RowTerm + 'a>> {
+        let temperature = self.temperature.at(step);
+        let source = teacher.ok_or_else(|| Error::internal("kdTopk without a teacher"))?;
+        if self.missing != Missing::Renormalize {
+            ask.scratch();
+        }
+        let student = (self.missing != Missing::Bucket).then(|| ask.softmax(Side::Student, temperature));
+        Ok(Box::new(Term { options: self, student, teacher: source.teacher, temperature }))
+    }
+
+    fn reference(&self, step: u64, rows: &Reference, teacher: Option<&Teacher>) -> Result<(Tensor, Tensor)> {
+        let (t, classes) = (self.temperature.at(step), rows.classes());
+        let teacher = rows.teacher(teacher)?;
+        let top = self.kept(&teacher, rows)?;
+        let p = reference::softmax(&teacher, t)?;
+        let inside = top.gt(0.0).ok_or_internal()?;
+        let masked = |x: &Tensor, keep_top: bool| {
+            let x = (x / t)?.maximum(reference::MASKED)?;
+            let low = (x.zeros_like()? + reference::MASKED)?;
+            if keep_top { inside.where_cond(&x, &low) } else { inside.where_cond(&low, &x) }
+        };
+        let apart = |x: &Tensor, keep_top: bool| reference::log_softmax(&masked(x, keep_top).ok_or_internal()?, 1.0);
+        if self.missing == Missing::Renormalize || self.k == classes {
+            let inner = || apart(&teacher, true)?.exp().and_then(|p| p * &top).ok_or_internal();
+            return reference::towards(&inner()?, rows, t);
+        }
+        let outside = (1.0 - &top).ok_or_internal()?;
+        let rest = |p: &Tensor| (p * &outside).and_then(|rest| rest.sum_keepdim(1)).ok_or_internal();
+        let rest_p = rest(&p)?;
+        if self.missing == Missing::Uniform {
+            let spread = || (&p * &top)? + outside.broadcast_mul(&(&rest_p / (classes - self.k) as f64)?)?;
+            return reference::towards(&spread().ok_or_internal()?, rows, t);
+        }
+        let log_q = reference::log_softmax(&rows.student, t)?;
+        let p_top = (&p * &top).ok_or_internal()?;
+        let value = reference::divergence(&p_top, &log_q)?;
+        let q = log_q.exp().ok_or_internal()?;
+        if self.missing == Missing::Zero {
+            let inner = || {
+                let gradient = (q.broadcast_mul(&p_top.sum_keepdim(1)?)? - &p_top)?;
+                Ok(((&value * t.powi(2))?, (gradient * t)?))
+            };
+            return inner().ok_or_internal();
+        }
+        let others = apart(&rows.student, false)?.exp().ok_or_internal()?;
+        let log_rest = || {
+            let masked = masked(&rows.student, false)?;
+            let max = masked.max_keepdim(1)?;
+            let all = (&rows.student / t)?;
+            let all_max = all.max_keepdim(1)?;
+            let all = (&all_max + all.broadcast_sub(&all_max)?.exp()?.sum_keepdim(1)?.log()?)?;
+            (&max + masked.broadcast_sub(&max)?.exp()?.sum_keepdim(1)?.log()?)? - all
+        };
+        let log_rest = log_rest().ok_or_internal()?;
+        let value = (value + reference::divergence(&rest_p, &log_rest)?).ok_or_internal()?;
+        let inner = || {
+            let behind = (log_rest.exp()? - &rest_p)?;
+            let gradient = (((&q * &top)? - &p_top)? + others.mul(&outside)?.broadcast_mul(&behind)?)?;
+            Ok(((&value * t.powi(2))?, (gradient * t)?))
+        };
+        inner().ok_or_internal()
+    }
+}
+
+impl KdTopk {
+    /// 1 at the classes that are kept, `[rows, classes]`.
+    fn kept(&self, teacher: &Tensor, rows: &Reference) -> Result<Tensor> {
+        let classes = rows.classes();
+        let logits = tensor::to_f64(teacher)?;
+        let mut top = vec![0.0; logits.len()];
+        for (row, logits) in logits.chunks_exact(classes).enumerate() {
+            let mut order: Vec<usize> = (0..classes).collect();
+            order.sort_by(|a, b| logits[*b].total_cmp(&logits[*a]));
+            let label = rows.labels.as_ref().filter(|_| self.include_target).map(|labels| labels[row] as usize);
+            if let Some(label) = label.filter(|label| *label < classes && !order[..self.k].contains(label)) {
+                order[self.k - 1] = label;
+            }
+            order[..self.k].iter().for_each(|class| top[row * classes + class] = 1.0);
+        }
+        tensor::from_vec(top, teacher.dims())?.to_dtype(rows.dtype()).ok_or_internal()
+    }
+}
+
+struct Term<'a> {
+    options: &'a KdTopk,
+    student: Option<Softmax>,
+    teacher: usize,
+    temperature: f64,
+}
+
+/// ln Σ e^x.
+fn log_sum_exp(x: &[f64]) -> f64 {
+    let max = x.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    max + x.iter().map(|x| (x - max).exp()).sum::<f64>().ln()
+}
+
+impl RowTerm for Term<'_> {
+    fn row<'t>(&'t self, row: &mut Row<'t, '_>) -> f64 {
+        let (t, KdTopk { k, missing, include_target, .. }) = (self.temperature, self.options);
+        let v = row.teacher(self.teacher);
+        let always = include_target.then(|| row.label());
+        let mut top = top::largest(v, *k, always);
+        top.sort_unstable();
+        let scaled = |logits: &[f32]| top.iter().map(|class| f64::from(logits[*class]) / t).collect::<Vec<_>>();
+        let (kept, own) = (scaled(v), scaled(row.student));
+        let log_kept = log_sum_exp(&kept);
+        // ln(S / (1 − S)): what is kept against the rest.
+        let (odds, log_all) = if *missing == Missing::Renormalize {
+            // Numbers that are not finite may stand among those that are left out.
+            let (_, sum) = rows::max_and_sum(v);
+            (f64::INFINITY, if sum.is_nan() || sum == f64::INFINITY { f64::NAN } else { log_kept })
+        } else {
+            let odds = log_kept - Others::of(v, &top, t, row.slopes).log_sum;
+            (odds, log_kept - others::log_sigmoid(odds))
+        };
+        let (share, rest) = (others::sigmoid(odds), others::sigmoid(-odds));
+        // Σ_top p ln p − p ln q, and each class's part of the gradient.
+        let divergence = |row: &mut Row<'t, '_>, log_q: &[f64], minus: f64| {
+            let mut sum = 0.0;
+            for ((class, kept), log_q) in top.iter().zip(&kept).zip(log_q) {
+                let log_p = kept - log_all;
+                let p = log_p.exp();
+                row.add_class(*class, -t * (p - minus));
+                sum += if p == 0.0 { 0.0 } else { p * (log_p - log_q) };
+            }
+            sum
+        };
+        let Some(student) = self.student else {
+            let others = Others::of(row.student, &top, t, row.slopes);
+            let log_own = log_sum_exp(&own);
+            let own_odds = log_own - others.log_sum;
+            let all = log_own - others::log_sigmoid(own_odds);
+            let log_q: Vec<f64> = own.iter().map(|own| own - all).collect();
+            top.iter().zip(&log_q).for_each(|(class, log_q)| row.add_class(*class, t * log_q.exp()));
+            let mut value = divergence(row, &log_q, 0.0);
+            if others.sum > 0.0 {
+                row.add_slopes(t * others::sigmoid_difference(odds, own_odds) / others.sum);
+            }
+            if rest > 0.0 {
+                value += rest * (others::log_sigmoid(-odds) - others::log_sigmoid(-own_odds));
+            }
+            return t.powi(2) * value;
+        };
+        let log_q: Vec<f64> = top.iter().map(|class| row.log_probability(student, *class)).collect();
+        row.add_softmax(student, if *missing == Missing::Zero { t * share } else { t });
+        let each = match *missing {
+            Missing::Uniform if rest > 0.0 => rest / (row.classes() - k) as f64,
+            _ => 0.0,
+        };
+        let mut value = divergence(row, &log_q, each);
+        if each > 0.0 {
+            row.add_everywhere(-t * each);
+            let outside = row.mean_log_probability(student) * row.classes() as f64 - log_q.iter().sum::<f64>();
+            value += rest * each.ln() - each * outside;
+        }
+        t.powi(2) * value
+    }
+}
