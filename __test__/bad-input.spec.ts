@@ -43,6 +43,7 @@ const runs: [name: string, change: object, code: string, path: string, message: 
   ['early stop without validation', { earlyStop: { patience: 1 } }, CONFIG, 'validation', /expected validation data/],
   ['a layer that is not there', { freeze: ['tail'] }, CONFIG, 'freeze[0]', /tail/],
   ['more threads than any machine has', { threads: 2 ** 53 - 1 }, CONFIG, 'threads', /at most 1024/],
+  ['a niceness that no system has', { niceness: 20 }, CONFIG, 'niceness', /0…19/],
   ['a backend that is not there', { backend: 'cuda' }, 'ERR_LIMBECK_BACKEND', 'backend', /use 'cpu' or 'auto'/],
   ['too little memory', { maxMemoryBytes: 10 }, 'ERR_LIMBECK_MEMORY', 'maxMemoryBytes', /at most 10 bytes/],
   ['no student', { student: undefined }, CONFIG, 'student', /expected a Model, got nothing/],

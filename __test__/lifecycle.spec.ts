@@ -227,15 +227,29 @@ test('a hundred jobs leave nothing, disposed or forgotten', async () => {
   expect(Math.max(disposed!.rss, forgotten!.rss)).toBeLessThan(0.05)
 }, 120_000)
 
+/** Milliseconds: p99 and longest delay of a 1 ms timer, p99 of `fs.stat`. */
+interface Delays {
+  loop: number
+  longest: number
+  stat: number
+}
+
+/** Of the process before so many jobs train in it and then, for so many seconds each. */
+const delays = (jobs: string, seconds: string): Promise<{ idle: Delays; busy: Delays }> => said(child('loop.mjs', [jobs, seconds]))
+
 test('the event loop stays free while a job trains', async () => {
-  const { idle, busy }: Record<string, { loop: number; longest: number }> = await said(child('loop.mjs', ['1', '5']))
-  // A busy machine is late by itself: what it is when idle is added.
-  expect(busy!.loop).toBeLessThan(20 + idle!.loop)
+  const { idle, busy } = await delays('1', '5')
+  expect(busy.loop).toBeLessThan(20 + idle.loop)
+  expect(busy.longest).toBeLessThan(100 + idle.longest)
 }, 60_000)
 
 test("libuv's pool stays free while eight jobs train", async () => {
-  const { idle, busy }: Record<string, { stat: number }> = await said(child('loop.mjs', ['8', '3']))
-  expect(busy!.stat).toBeLessThan(50 + 10 * idle!.stat)
+  // Other programs may take the cores for a while: one of three times must be quiet enough to tell.
+  const times: { idle: Delays; busy: Delays }[] = []
+  const free = ({ idle, busy }: { idle: Delays; busy: Delays }) => busy.stat <= 5 && busy.stat <= 10 * idle.stat
+  do times.push(await delays('8', '3'))
+  while (times.length < 3 && !times.some(free))
+  expect(times).toSatisfy(() => times.some(free))
 }, 60_000)
 
 test('a run that is left or disposed of while a function teacher answers trains nothing', async () => {

@@ -3,6 +3,7 @@
  * A new option without a line here fails the last test.
  */
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { getPriority } from 'node:os'
 import { beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest'
 import {
   Dataset,
@@ -71,14 +72,17 @@ const differ = (a: Outcome, b: Outcome) => {
   expect([a.error, b.error]).toEqual([undefined, undefined])
   expect(a.weights).not.toEqual(b.weights)
 }
-const threads = () =>
-  readdirSync('/proc/self/task').filter(task => {
+/** Threads of the runs' pools, each with its niceness. */
+const pools = () =>
+  readdirSync('/proc/self/task').flatMap(task => {
     try {
-      return /^limbeck-\d/.test(readFileSync(`/proc/self/task/${task}/comm`, 'utf8'))
+      const [, name, rest] = /\((.*)\) (.*)/.exec(readFileSync(`/proc/self/task/${task}/stat`, 'utf8'))!
+      return /^limbeck-\d/.test(name!) ? [Number(rest!.split(' ')[16])] : []
     } catch {
-      return false
+      return []
     }
-  }).length
+  })
+const threads = () => pools().length
 
 interface Case {
   without?: () => object
@@ -298,6 +302,24 @@ describe.each(['train', 'distill'] as const)('%s', method => {
     expect(weights(student)).toEqual(one.weights)
   })
 
+  test('niceness is not ignored, and changes no bit', async () => {
+    const without = await methods[method]({})
+    const losses = method === 'train' ? { crossEntropy: {} } : { crossEntropy: { weight: 0.1 }, kl: { weight: 0.9, temperature: 2 } }
+    const own = getPriority()
+    for (const [change, stands] of [[{}, 10], [{ niceness: 0 }, 0], [{ niceness: 19 }, 19]] as const) {
+      const student = Model.create(mlp(6), { seed: 4 })
+      const options = { ...base(), student, losses, threads: 2, reportEvery: 1, ...change }
+      const run = method === 'train' ? train(options) : distill({ ...options, teacher })
+      onTestFinished(() => run.dispose())
+      await vi.waitUntil(() => threads() === 0)
+      await run.next()
+      await vi.waitUntil(() => pools()[0] === Math.min(19, own + stands))
+      await run.finish()
+      expect(weights(student)).toEqual(without.weights)
+    }
+    expect(getPriority()).toBe(own)
+  })
+
   test('four batches of 16 accumulated are one batch of 64', async () => {
     const rows = clusters(128, 8)
     const change = { data: rows, shuffle: false, optimizer: { sgd: { learningRate: 0.1, momentum: 0.9 } } }
@@ -358,7 +380,7 @@ test('what a teacher function throws is what the run rejects with', async () => 
 })
 
 test('every option has a test above', async () => {
-  const own = ['control', 'threads', 'teacher']
+  const own = ['control', 'threads', 'niceness', 'teacher']
   const facade = ['student', 'data', 'validation', 'resume', 'signal']
   expect(Object.keys(cases).concat(own).sort()).toEqual([...trainOptionKeys, ...facade, 'teacher'].sort())
   const { message } = await failure(() => train({ ...base(), losses: { crossEntropy: {} }, nothing: 1 } as never).next())

@@ -29,7 +29,7 @@ const data = clusters(4000, 64)
 const stop = new AbortController()
 const runs = Array.from({ length: jobs }, async (_, seed) => {
   const student = Model.create({ mlp: { sizes: [64, 256, 256, 3] } }, { seed })
-  const run = train({ student, data, losses: { crossEntropy: {} }, epochs: 1e6, reportEvery: 10, signal: stop.signal })
+  const run = train({ student, data, losses: { crossEntropy: {} }, epochs: 1e6, signal: stop.signal })
   try {
     for await (const _ of run);
   } catch (error) {

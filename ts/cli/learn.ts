@@ -61,7 +61,8 @@ interface Setup {
 }
 
 function begin(method: Method, { student, data, validation, teacher, options }: Setup): Run {
-  const all = { ...options, student, data, ...(validation && { validation }) } as unknown as Parameters<typeof train>[0]
+  // Nothing else runs in this process: no reason to stand back behind others.
+  const all = { niceness: 0, ...options, student, data, ...(validation && { validation }) } as unknown as Parameters<typeof train>[0]
   return method === 'train' ? train(all) : distill({ ...all, ...(teacher && { teacher }) })
 }
 

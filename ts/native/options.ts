@@ -750,6 +750,13 @@ export interface TrainOptions {
    */
   threads?: number
   /**
+   * How far the run's threads stand back behind the event loop, the threads of `fs` and `dns`, and other processes:
+   * added to the niceness of this process; 0…19, on Linux alone. Costs nothing while a core is free; beside a busy
+   * process on the same core a run gets a tenth at 10 and half at 0. The command line, which has no event loop to
+   * spare, begins at 0. Any number gives the same bits.
+   */
+  niceness?: number
+  /**
    * The run is refused where it would need more native memory than this; bytes. Default: no limit.
    */
   maxMemoryBytes?: number
@@ -1220,6 +1227,7 @@ export const trainOptionKeys: readonly string[] = [
   'proofs',
   'checkpoint',
   'threads',
+  'niceness',
   'maxMemoryBytes',
   'backend',
 ]

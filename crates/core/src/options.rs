@@ -102,6 +102,12 @@ pub struct TrainOptions {
     /// bits.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub threads: Option<usize>,
+    /// How far the run's threads stand back behind the event loop, the threads of `fs` and `dns`, and other processes:
+    /// added to the niceness of this process; 0…19, on Linux alone. Costs nothing while a core is free; beside a busy
+    /// process on the same core a run gets a tenth at 10 and half at 0. The command line, which has no event loop to
+    /// spare, begins at 0. Any number gives the same bits.
+    #[serde(default = "ten")]
+    pub niceness: u8,
     /// The run is refused where it would need more native memory than this; bytes. Default: no limit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_memory_bytes: Option<u64>,
@@ -198,6 +204,9 @@ fn one() -> usize {
 fn three() -> usize {
     3
 }
+fn ten() -> u8 {
+    10
+}
 fn fifty() -> u64 {
     50
 }
@@ -246,7 +255,7 @@ fn readable(text: &str) -> String {
     if let Some(rest) = text.strip_prefix("invalid type: ").or_else(|| text.strip_prefix("invalid value: ")) {
         let (got, expected) = rest.split_once(", expected ").unwrap_or((rest, "something else"));
         let expected = match expected {
-            "u64" | "usize" | "u32" => "a whole number of 0 or more",
+            "u64" | "usize" | "u32" | "u8" => "a whole number of 0 or more",
             "f64" | "f32" => "a number",
             "map with a single key" => "an object with one key",
             other if other.starts_with("struct ") => "an object",
@@ -298,6 +307,9 @@ impl TrainOptions {
             if threads > MOST_THREADS {
                 return Err(Error::config("threads", format!("expected at most {MOST_THREADS}, got {threads}")));
             }
+        }
+        if self.niceness > 19 {
+            return Err(Error::config("niceness", format!("expected an integer of 0…19, got {}", self.niceness)));
         }
         self.augment.validate().map_err(|error| error.at("augment"))?;
         if let Some(norm) = self.clip_norm

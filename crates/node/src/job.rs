@@ -19,11 +19,12 @@ use napi::bindgen_prelude::{Object, ObjectFinalize};
 use napi_derive::napi;
 
 use crate::buffers::{Buffers, columns};
+use crate::courtesy::stand_back;
 use crate::dataset::NativeDataset;
 use crate::errors::{guarded, napi, panic_point};
 use crate::lifecycle::{External, register};
 use crate::model::{Claim, NativeModel, Shared};
-use crate::reply::Reply;
+use crate::reply::{Reply, open_post};
 use crate::stream::{Inbox, Pushed};
 
 /// Address space, not memory: walks and deep drops may recurse.
@@ -278,6 +279,8 @@ impl NativeJob {
     }
 
     fn start(&self, plan: Plan) -> Result<Sender<Command>> {
+        let not_started = || Error::internal("the trainer thread could not be started");
+        open_post().map_err(|_| not_started())?;
         let (sender, commands) = channel();
         let (control, kept) = (self.control.clone(), self.control_student.clone());
         let thread = std::thread::Builder::new().name("limbeck-trainer".into()).stack_size(STACK).spawn(move || {
@@ -290,14 +293,13 @@ impl NativeJob {
                 }
             }
             let ended = Ended(control.clone());
+            stand_back(plan.options.niceness);
             panic_point("job.thread");
             serve(plan, commands, &control, &kept);
             allocator::trim();
             drop(ended);
         });
-        if thread.is_err() {
-            return Err(Error::internal("the trainer thread could not be started"));
-        }
+        thread.map_err(|_| not_started())?;
         Ok(sender)
     }
 }
@@ -305,19 +307,19 @@ impl NativeJob {
 impl Command {
     fn fail(self, error: napi::Error) {
         match self {
-            Command::Next(reply) => reply.send(Err(error)),
-            Command::Checkpoint(reply) => reply.send(Err(error)),
-            Command::Stop(reply) => reply.send(Err(error)),
+            Command::Next(reply) => reply.post(Err(error)),
+            Command::Checkpoint(reply) => reply.post(Err(error)),
+            Command::Stop(reply) => reply.post(Err(error)),
         }
     }
 
     /// The answer of a job that has ended: nothing more comes, there is nothing to save.
     fn ended(self) {
         match self {
-            Command::Next(reply) => reply.send(Ok(None)),
-            Command::Stop(reply) => reply.send(Ok(())),
+            Command::Next(reply) => reply.post(Ok(None)),
+            Command::Stop(reply) => reply.post(Ok(())),
             Command::Checkpoint(reply) => {
-                reply.send(Err(napi(Error::new(Code::Disposed, "checkpoint", "the run has ended"))));
+                reply.post(Err(napi(Error::new(Code::Disposed, "checkpoint", "the run has ended"))));
             }
         }
     }
@@ -422,7 +424,7 @@ fn serve(
                     allocator::trim();
                 }
                 control.work(false);
-                reply.send(report);
+                reply.post(report);
             }
             Command::Checkpoint(reply) => {
                 let path = guarded(|| {
@@ -431,7 +433,7 @@ fn serve(
                     current.flush_checkpoints()?.ok_or_else(|| Error::internal("no checkpoint was written"))
                 });
                 control.work(false);
-                reply.send(path);
+                reply.post(path);
             }
             Command::Stop(reply) => {
                 let done = guarded(|| {
@@ -442,7 +444,7 @@ fn serve(
                 control.release();
                 allocator::trim();
                 control.work(false);
-                reply.send(done);
+                reply.post(done);
             }
         }
     }

@@ -5,6 +5,7 @@
 #![cfg_attr(test, allow(dead_code))] // exports are registered in builds that are no tests
 
 mod buffers;
+mod courtesy;
 mod dataset;
 mod desk;
 mod diagnostics;

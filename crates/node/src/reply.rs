@@ -2,6 +2,10 @@
 //!
 //! napi leaves a dropped deferred pending for ever, and a pending one keeps the process alive.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::mpsc::{Sender, channel};
+use std::sync::{Mutex, PoisonError};
+
 use limbeck_core::error::Error;
 use napi::bindgen_prelude::{Object, ToNapiValue};
 use napi::{Env, JsDeferred};
@@ -30,6 +34,41 @@ impl<T: ToNapiValue + Send + 'static> Reply<T> {
                 Ok(value) => deferred.resolve(Box::new(move |_| Ok(value))),
                 Err(error) => deferred.reject(error),
             }
+        }
+    }
+}
+
+type Letter = Box<dyn FnOnce() + Send>;
+
+static POST: Mutex<Option<Sender<Letter>>> = Mutex::new(None);
+
+/// Starts the thread that posts for trainers, if there is none. Called on the JavaScript thread, whose priority it gets.
+///
+/// napi wakes the event loop while it holds a lock that the event loop then wants. A trainer loses its core to the one
+/// that it woke, and may wait long for another turn: it must not be the one that holds the lock.
+pub(crate) fn open_post() -> std::io::Result<()> {
+    let mut post = POST.lock().unwrap_or_else(PoisonError::into_inner);
+    if post.is_none() {
+        let (sender, letters) = channel::<Letter>();
+        std::thread::Builder::new().name("limbeck-post".into()).spawn(move || {
+            for letter in letters {
+                // What was to be answered is dropped by the panic, and rejects.
+                let _ = catch_unwind(AssertUnwindSafe(letter));
+            }
+        })?;
+        *post = Some(sender);
+    }
+    Ok(())
+}
+
+impl<T: ToNapiValue + Send + 'static> Reply<T> {
+    /// Sends from the thread that posts for trainers.
+    pub fn post(self, result: napi::Result<T>) {
+        let letter: Letter = Box::new(move || self.send(result));
+        let post = POST.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        match post {
+            Some(post) => post.send(letter).unwrap_or_else(|unsent| unsent.0()),
+            None => letter(),
         }
     }
 }

@@ -63,7 +63,7 @@ impl Inbox {
             queue.working = working;
             if working { VecDeque::new() } else { std::mem::take(&mut queue.waiting) }
         };
-        waiting.into_iter().for_each(|reply| reply.send(Ok(false)));
+        waiting.into_iter().for_each(|reply| reply.post(Ok(false)));
     }
 
     pub fn end(&self) {
@@ -101,7 +101,7 @@ impl Stream for Pushed {
                 let reply = queue.waiting.pop_front();
                 drop(queue);
                 if let Some(reply) = reply {
-                    reply.send(Ok(true));
+                    reply.post(Ok(true));
                 }
                 return Ok(Some(batch));
             }

@@ -17,7 +17,7 @@ use crate::parameters::Parameters;
 use crate::tensor::Tensor;
 
 /// Options that may change between a run and its continuation: they do not change its bits.
-const FREE: [&str; 5] = ["checkpoint", "threads", "reportEvery", "maxMemoryBytes", "backend"];
+const FREE: [&str; 6] = ["checkpoint", "threads", "niceness", "reportEvery", "maxMemoryBytes", "backend"];
 
 pub(crate) struct Checkpoints {
     folder: RunFolder,
