@@ -111,5 +111,5 @@ export function child(name: string, args: string[] = [], flags: string[] = []) {
       waiting.push({ text, heard })
       void ended.then(({ stderr }) => reject(new Error(`it ended without saying ${text}: ${stderr}`)))
     })
-  return { kill: (signal: NodeJS.Signals) => running.kill(signal), says, ended, pid: running.pid! }
+  return { kill: (signal: NodeJS.Signals) => running.kill(signal), says, ended, pid: running.pid!, stdout: running.stdout }
 }

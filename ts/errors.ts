@@ -47,6 +47,13 @@ export class LimbeckError extends Error {
   }
 }
 
+/** The same error at another place: `convNet.channels` becomes `student.convNet.channels`. */
+export function elsewhere(error: LimbeckError, place: (path: string) => string): LimbeckError {
+  const { code, path, message, details, cause } = error
+  const bare = path === '' ? message : message.slice(path.length + 2)
+  return new LimbeckError(code, place(path), bare, { ...details, cause })
+}
+
 interface NativeText {
   code: ErrorCode
   path?: string

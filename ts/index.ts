@@ -10,6 +10,26 @@ export {
 } from './model.js'
 export { train, type TrainOptions } from './train.js'
 export { distill, type DistillOptions } from './distill.js'
+export { distillChain, type ChainOptions, type ChainOutcome, type HopLabel } from './regimes/distill-chain.js'
+export {
+  assistantPaths,
+  nearestAssistant,
+  searchPaths,
+  type PathLabel,
+  type PathOptions,
+  type PathOutcome,
+} from './regimes/assistants.js'
+export {
+  bornAgain,
+  BornAgain,
+  type BornAgainOptions,
+  type BornAgainOutcome,
+  type BornAgainVariant,
+  type GenerationLabel,
+} from './regimes/born-again.js'
+export type { RegimeOptions, StageOptions } from './regimes/options.js'
+export { Sequence, type RegimeReport, type StageOutcome } from './regimes/sequence.js'
+export { Ensemble } from './ensemble.js'
 export { Run, type AnyTeacher, type RunOptions } from './run.js'
 export { Teacher, type Answer, type TeacherBatch, type TeacherOptions } from './teacher.js'
 export { BatchStream, type Batches, type BatchSource } from './stream.js'

@@ -281,7 +281,8 @@ export function meaningFor({ input }: Pick<Description, 'input'>): Meaning {
   }
 }
 
-function prediction(made: NativePrediction, { labelNames }: Description): Prediction {
+/** An answer, with names where there are some. */
+export function prediction(made: NativePrediction, { labelNames }: Pick<Description, 'labelNames'>): Prediction {
   const { rows, classes, logits, probabilities, labels } = made
   const said: Prediction = { rows, classes, logits, probabilities, labels }
   if (labelNames === null) return said

@@ -143,6 +143,19 @@ export class Run implements AsyncGenerator<StepReport, void, undefined> {
     return this.#summary
   }
 
+  /** Rejects with what is wrong with the options; nothing is begun. A teacher that is a function is not asked yet. */
+  async check(): Promise<void> {
+    const setup = this.#setup
+    if ('wrong' in setup) throw setup.wrong
+    if (setup.teacher instanceof Teacher) return
+    const job = jobOf(setup, setup.data instanceof BatchStream ? null : setup.data)
+    try {
+      await awaiting(() => job.check())
+    } finally {
+      job.dispose()
+    }
+  }
+
   /** Writes a checkpoint to the folder of the option `checkpoint`; gives its path once it is durable. */
   checkpoint(): Promise<string> {
     return this.#inTurn(async () => {
@@ -216,17 +229,14 @@ export class Run implements AsyncGenerator<StepReport, void, undefined> {
     return report
   }
 
-  async #begin({ student, teacher, data, validation, options, epochs, signal }: Setup): Promise<NativeJob> {
+  async #begin(setup: Setup): Promise<NativeJob> {
+    const { teacher, data, epochs, signal } = setup
     let rows = data instanceof BatchStream ? null : data
-    let model: NativeModel | null = null
     if (teacher instanceof Teacher) {
       const leaving = this.#leaving.signal
       rows = await teacher.answering(rows!, signal === undefined ? leaving : AbortSignal.any([signal, leaving]))
     }
-    else if (teacher !== 'column' && teacher !== undefined) model = teacher
-    const column = teacher === 'column' || teacher instanceof Teacher
-    const { NativeJob } = native()
-    const job = calling(() => new NativeJob(student, model, column, rows, validation, options))
+    const job = jobOf(setup, rows)
     if (data instanceof BatchStream) {
       this.#pump = new Pump(job, data, epochs)
       void this.#pump.run()
@@ -255,6 +265,13 @@ export class Run implements AsyncGenerator<StepReport, void, undefined> {
     await this.#pump?.leave(wait)
     this.#job = undefined
   }
+}
+
+function jobOf({ student, teacher, validation, options }: Setup, rows: NativeDataset | null): NativeJob {
+  const column = teacher === 'column' || teacher instanceof Teacher
+  const model = column || teacher === undefined ? null : teacher
+  const { NativeJob } = native()
+  return calling(() => new NativeJob(student, model, column, rows, validation, options))
 }
 
 function setup(method: 'train' | 'distill', options: unknown): Setup {

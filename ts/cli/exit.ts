@@ -1,6 +1,6 @@
 /** How a command ends: its exit code, and what an error is called. */
 import { CommanderError } from 'commander'
-import { LimbeckError } from '../errors.js'
+import { elsewhere, LimbeckError } from '../errors.js'
 
 /** Documented in `limbeck --help`. */
 export const exitCodes = { ok: 0, failed: 1, usage: 2, interrupted: 130 } as const
@@ -45,8 +45,6 @@ export async function under<T>(place: string, work: () => T | Promise<T>): Promi
     return await work()
   } catch (error) {
     if (!(error instanceof LimbeckError)) throw error
-    const { code, path, message, details, cause } = error
-    const bare = path === '' ? message : message.slice(path.length + 2)
-    throw new LimbeckError(code, path === '' ? place : `${place}.${path}`, bare, { ...details, cause })
+    throw elsewhere(error, path => (path === '' ? place : `${place}.${path}`))
   }
 }

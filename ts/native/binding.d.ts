@@ -13,6 +13,8 @@ export declare class NativeDataset {
   static create(json: string, buffers: Buffers): NativeDataset
   rows(): number
   describe(): string
+  /** 64 hexadecimal digits over all rows. */
+  fingerprint(): Promise<string>
   select(positions: Uint32Array): NativeDataset
   split(json: string): Array<NativeDataset>
   /** Mean and standard deviation of each channel, computed from the data. */
@@ -22,11 +24,23 @@ export declare class NativeDataset {
   dispose(): void
 }
 
+/** Memory of the parameters is shared with the models. */
+export declare class NativeEnsemble {
+  constructor(models: Array<NativeModel>, weights?: Array<number> | undefined | null)
+  predict(json: string, buffers: Buffers): Promise<NativePrediction>
+  /** Metrics on data whose answers are known, as JSON. */
+  evaluate(data: NativeDataset): Promise<string>
+  /** Logarithms of the probabilities of all rows, in order. */
+  logits(data: NativeDataset): Promise<Float32Array>
+}
+
 export declare class NativeJob {
   /** Cheap: the options are read, everything else is checked and begun by the first `next`. */
   constructor(student: NativeModel, teacher: NativeModel | undefined | null, columnTeacher: boolean, data: NativeDataset | undefined | null, validation: NativeDataset | undefined | null, json: string)
   /** The next report as JSON; null after the last one. */
   next(): Promise<string | null>
+  /** Refuses what cannot work, without beginning. */
+  check(): Promise<void>
   /** Writes a checkpoint; its path, once it is durable. */
   checkpoint(): Promise<string>
   /** Ends the run after a whole step and publishes the student as it stands. */
@@ -69,6 +83,10 @@ export declare class NativeModel {
   parameter(name: string): Float32Array
   /** JSON of `[[own layer, theirs], …]`; an empty list takes everything of equal name and shape. */
   copyFrom(other: NativeModel, json: string): Array<string>
+  /** Becomes the other, which must have the same layers: parameters, preprocessing, names and provenance. */
+  assume(other: NativeModel): void
+  /** 16 hexadecimal digits over the parameters. */
+  fingerprint(): Promise<string>
   clone(): NativeModel
   dispose(): void
 }

@@ -773,8 +773,9 @@ if (
   }
 }
 
-const { NativeDataset, NativeJob, NativeModel, doctor, golden, lossNames, memory, nativeVersion, schema, trimMemory } = nativeBinding
+const { NativeDataset, NativeEnsemble, NativeJob, NativeModel, doctor, golden, lossNames, memory, nativeVersion, schema, trimMemory } = nativeBinding
 export { NativeDataset }
+export { NativeEnsemble }
 export { NativeJob }
 export { NativeModel }
 export { doctor }

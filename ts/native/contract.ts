@@ -54,6 +54,8 @@ export interface NativeDataset {
   normalization(): string
   withTeacher(json: string, logits: Float32Array, ids?: Float64Array): NativeDataset
   batch(positions: Uint32Array): RawBatch
+  /** Over all rows. */
+  fingerprint(): Promise<string>
   dispose(): void
 }
 
@@ -81,11 +83,23 @@ export interface NativeModel {
   parameter(name: string): Float32Array
   copyFrom(other: NativeModel, json: string): string[]
   clone(): NativeModel
+  /** Becomes the other, which has the same layers. */
+  assume(other: NativeModel): void
+  /** Over the parameters. */
+  fingerprint(): Promise<string>
   dispose(): void
+}
+
+export interface NativeEnsemble {
+  predict(json: string, buffers: Buffers): Promise<NativePrediction>
+  evaluate(dataset: NativeDataset): Promise<string>
+  logits(dataset: NativeDataset): Promise<Float32Array>
 }
 
 export interface NativeJob {
   next(): Promise<string | null>
+  /** Refuses what cannot work, without beginning. */
+  check(): Promise<void>
   /** Whether there is room for the next batch. */
   push(epoch: number, json: string, buffers: Buffers): boolean
   /** True once there is room; false once nobody waits for a report. */
@@ -115,6 +129,7 @@ export interface Native {
     validation: NativeDataset | null,
     optionsJson: string,
   ) => NativeJob
+  NativeEnsemble: new (models: NativeModel[], weights?: number[]) => NativeEnsemble
   nativeVersion(): string
   doctor(): string
   schema(): string

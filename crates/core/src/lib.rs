@@ -9,6 +9,7 @@ pub mod check;
 pub mod checkpoint;
 pub mod dataset;
 pub mod doctor;
+pub mod ensemble;
 pub mod error;
 pub mod evaluate;
 pub mod generator;

@@ -5,15 +5,17 @@ use limbeck_core::error::{Code, Error, Result};
 use limbeck_core::options::parse;
 use limbeck_core::pool::Pool;
 use napi::Env;
-use napi::bindgen_prelude::{Float32Array, Float64Array, ObjectFinalize, Uint32Array};
+use napi::bindgen_prelude::{Float32Array, Float64Array, Object, ObjectFinalize, Uint32Array};
 use napi_derive::napi;
 use serde::Deserialize;
 use serde_json::json;
 use std::sync::RwLock;
 
 use crate::buffers::{Buffers, columns, ids};
+use crate::desk;
 use crate::errors::{guarded, panic_point};
 use crate::lifecycle::{External, trim_after};
+use crate::reply::Reply;
 
 #[napi(custom_finalize)]
 pub struct NativeDataset {
@@ -95,6 +97,15 @@ impl NativeDataset {
             })
             .to_string())
         })
+    }
+
+    /// 64 hexadecimal digits over all rows.
+    #[napi(catch_unwind, ts_return_type = "Promise<string>")]
+    pub fn fingerprint<'env>(&self, env: &'env Env) -> napi::Result<Object<'env>> {
+        let data = guarded(|| self.data())?;
+        let (reply, promise) = Reply::new(env)?;
+        desk::once("fingerprint", reply, move || Ok(data.fingerprint()))?;
+        Ok(promise)
     }
 
     #[napi(catch_unwind)]

@@ -13,7 +13,7 @@ use limbeck_core::dataset::{Dataset, LabelColumn};
 use limbeck_core::error::{Code, Error, Result};
 use limbeck_core::learner::Teacher;
 use limbeck_core::options::{TrainOptions, parse};
-use limbeck_core::run::{Data, Run, Setup};
+use limbeck_core::run::{self, Data, Run, Setup};
 use napi::Env;
 use napi::bindgen_prelude::{Object, ObjectFinalize};
 use napi_derive::napi;
@@ -21,6 +21,7 @@ use napi_derive::napi;
 use crate::buffers::{Buffers, columns};
 use crate::courtesy::stand_back;
 use crate::dataset::NativeDataset;
+use crate::desk;
 use crate::errors::{guarded, napi, panic_point};
 use crate::lifecycle::{External, register};
 use crate::model::{Claim, NativeModel, Shared};
@@ -75,6 +76,7 @@ enum Command {
 }
 
 /// What the thread needs to make its run.
+#[derive(Clone)]
 struct Plan {
     student: Arc<Shared>,
     teacher: Option<Arc<Shared>>,
@@ -159,6 +161,20 @@ impl NativeJob {
     pub fn next<'env>(&self, env: &'env Env) -> napi::Result<Object<'env>> {
         let (reply, promise) = Reply::new(env)?;
         self.command(Command::Next(reply));
+        Ok(promise)
+    }
+
+    /// Refuses what cannot work, without beginning.
+    #[napi(catch_unwind, ts_return_type = "Promise<void>")]
+    pub fn check<'env>(&self, env: &'env Env) -> napi::Result<Object<'env>> {
+        let (reply, promise) = Reply::new(env)?;
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let State::Planned(plan) = &*state else {
+            reply.send(Ok(()));
+            return Ok(promise);
+        };
+        let (plan, control) = (plan.clone(), self.control.clone());
+        desk::once("check", reply, move || run::check(&plan.setup(&control)?))?;
         Ok(promise)
     }
 
@@ -326,9 +342,7 @@ impl Command {
 }
 
 impl Plan {
-    fn run(&self, control: &Control) -> Result<Run> {
-        *control.claim.lock().unwrap_or_else(PoisonError::into_inner) = Some(Claim::of(&self.student)?);
-        panic_point("job.setup");
+    fn setup(&self, control: &Control) -> Result<Setup> {
         let teacher = match (&self.teacher, self.column_teacher) {
             (Some(teacher), _) => Some(Teacher::Model(Box::new(teacher.get()?))),
             (None, true) => Some(Teacher::Column),
@@ -338,14 +352,20 @@ impl Plan {
             Some(data) => Data::Dataset(data.clone()),
             None => Data::Stream(Box::new(Pushed { inbox: control.inbox.clone(), hurry: control.hurry.clone() })),
         };
-        let mut run = Run::new(Setup {
+        Ok(Setup {
             student: self.student.get()?,
             teacher,
             data,
             validation: self.validation.clone(),
             options: self.options.clone(),
             cancel: control.cancel.clone(),
-        })?;
+        })
+    }
+
+    fn run(&self, control: &Control) -> Result<Run> {
+        *control.claim.lock().unwrap_or_else(PoisonError::into_inner) = Some(Claim::of(&self.student)?);
+        panic_point("job.setup");
+        let mut run = Run::new(self.setup(control)?)?;
         run.hurry_when(control.hurry.clone());
         Ok(run)
     }

@@ -9,6 +9,7 @@ mod courtesy;
 mod dataset;
 mod desk;
 mod diagnostics;
+mod ensemble;
 mod errors;
 mod job;
 mod lifecycle;

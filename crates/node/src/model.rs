@@ -349,6 +349,29 @@ impl NativeModel {
         })
     }
 
+    /// Becomes the other, which must have the same layers: parameters, preprocessing, names and provenance.
+    #[napi(catch_unwind)]
+    pub fn assume(&self, other: &NativeModel) -> napi::Result<()> {
+        guarded(|| {
+            panic_point("model.assume");
+            let (own, other) = (self.shared.get()?, other.shared.get()?);
+            if own.network.architecture() != other.network.architecture() {
+                return Err(Error::shape("model", "expected a model of the same layers, got one of others"));
+            }
+            self.shared.publish(other);
+            Ok(())
+        })
+    }
+
+    /// 16 hexadecimal digits over the parameters.
+    #[napi(catch_unwind, ts_return_type = "Promise<string>")]
+    pub fn fingerprint<'env>(&self, env: &'env Env) -> napi::Result<Object<'env>> {
+        let model = guarded(|| self.shared.get())?;
+        let (reply, promise) = Reply::new(env)?;
+        desk::once("fingerprint", reply, move || model.fingerprint())?;
+        Ok(promise)
+    }
+
     #[napi(js_name = "clone", catch_unwind)]
     pub fn duplicate(&self, env: &Env) -> napi::Result<NativeModel> {
         guarded(|| Ok(NativeModel::of(env, self.shared.get()?)))

@@ -127,6 +127,11 @@ impl Model {
         self.network.forward(&mut tape, &bound, &inputs, ids, request, Mode::Evaluate, Key::new(0))
     }
 
+    /// 16 hexadecimal digits over the parameters, in the order of their names.
+    pub fn fingerprint(&self) -> Result<String> {
+        Ok(format!("{:016x}", crate::check::digest_all(&self.parameters)?))
+    }
+
     /// What the model says of these rows.
     pub fn predict(&self, inputs: &Features, rows: usize) -> Result<Prediction> {
         let ids: Vec<u64> = (0..rows as u64).collect();

@@ -22,6 +22,7 @@ use crate::dataset::{BatchOptions, Dataset};
 use crate::error::{Code, Error, Result};
 use crate::generator::Origin;
 use crate::learner::{At, Learner, LearnerOptions, StepNumbers, Teacher};
+use crate::losses::Losses;
 use crate::models::Model;
 use crate::options::{Keep, Proofs, TrainOptions};
 use crate::parameters::Parameters;
@@ -85,13 +86,23 @@ pub struct Run {
     ended: Option<&'static str>,
 }
 
+/// Refuses what cannot work, by path, without beginning: what `Run::new` looks at first.
+pub fn check(setup: &Setup) -> Result<()> {
+    checked(setup).map(|_| ())
+}
+
+/// The losses of a run that can work.
+fn checked(setup: &Setup) -> Result<Losses> {
+    setup.options.validate()?;
+    preflight::check(&setup.student, setup.teacher.as_ref(), &setup.data, setup.validation.as_ref(), &setup.options)
+}
+
 impl Run {
     /// Checks everything that can be checked before the first step; with `checkpoint.resume` takes up where the
     /// newest checkpoint ended.
     pub fn new(setup: Setup) -> Result<Run> {
+        let losses = checked(&setup)?;
         let Setup { student, teacher, data, validation, options, cancel } = setup;
-        options.validate()?;
-        let losses = preflight::check(&student, teacher.as_ref(), &data, validation.as_ref(), &options)?;
         let pool = Pool::new(options.threads)?;
         let mut findings = Findings::new(options.proofs);
         let batches = BatchOptions {

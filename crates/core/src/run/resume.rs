@@ -7,7 +7,7 @@ use serde_json::{Value as Json, json};
 
 use super::report::{Best, Sums};
 use super::{Keep, Run};
-use crate::check::{Finding, Watch, digest_all};
+use crate::check::{Finding, Watch};
 use crate::checkpoint::{Array, Checkpoint, NamedTensors, RunFolder, Writer};
 use crate::error::{Error, Result};
 use crate::kernels::cpu::isa;
@@ -113,9 +113,7 @@ impl Run {
         }
         let architecture = serde_json::to_value(self.learner.model.network.architecture()).map_err(internal)?;
         let teacher = match &self.teacher {
-            Some(Teacher::Model(model) | Teacher::Cached(model)) => {
-                json!(format!("{:016x}", digest_all(&model.parameters)?))
-            }
+            Some(Teacher::Model(model) | Teacher::Cached(model)) => json!(model.fingerprint()?),
             Some(Teacher::Column) => json!("column"),
             None => Json::Null,
         };

@@ -1,0 +1,41 @@
+// Runs one regime on a few real digits, resumed from LIMBECK_FOLDER: REGIME names it. One line a report; in the end the
+// bits of all models that it made. Whoever kills it at any moment and runs it again gets the same bits.
+import { bornAgain, Dataset, distillChain, Model, searchPaths, train } from 'limbeck'
+import { readDemoData } from '../../dist/cli/demo-data.js'
+import { bits } from './common.mjs'
+
+const { train: all } = await readDemoData()
+const digits = Dataset.from(all, { inputs: [784], classes: 10 })
+const [data, validation] = digits.split([0.08, 0.04], { seed: 1 })
+const net = (hidden, seed) => Model.create({ mlp: { sizes: [784, hidden, 10] } }, { seed })
+const teacher = net(24, 9)
+await train({ student: teacher, data, losses: { crossEntropy: {} }, epochs: 2, seed: 9 }).finish()
+
+const shared = {
+  teacher,
+  data,
+  validation,
+  epochs: 2,
+  reportEvery: 1,
+  seed: 3,
+  resume: process.env.LIMBECK_FOLDER,
+  checkpoint: { every: 3 },
+}
+const losses = { crossEntropy: { weight: 0.1 }, kl: { weight: 0.9, temperature: 4 } }
+const regimes = {
+  distillChain() {
+    const students = [net(12, 1), net(6, 2)]
+    return { regime: distillChain({ ...shared, losses, students, hops: [{ epochs: 1 }, {}] }), models: () => students }
+  },
+  searchPaths() {
+    const student = net(6, 2)
+    return { regime: searchPaths({ ...shared, losses, epochs: 1, assistants: [net(12, 1)], student }), models: () => [student] }
+  },
+  bornAgain() {
+    const regime = bornAgain({ ...shared, generations: 2, variant: process.env.VARIANT ?? 'banL' })
+    return { regime, models: () => regime.students }
+  },
+}
+const { regime, models } = regimes[process.env.REGIME]()
+for await (const { step } of regime) console.log(`step ${step}`)
+console.log(JSON.stringify({ bits: models().map(bits) }))

@@ -1,0 +1,132 @@
+//! Several models that answer as one: the mean of what each of them holds to be probable.
+//!
+//! ```text
+//! p = Σ_j a_j softmax(z_j),   logits = ln p         z_j [rows, classes] of model j, Σ_j a_j = 1
+//! ```
+//!
+//! Source: Furlanello, Lipton, Tschannen, Itti, Anandkumar, "Born-Again Neural Networks", 2018, arXiv:1805.04770,
+//! section 3 (BANE: the mean of the generations). Where we differ: shares may be unequal.
+
+use crate::batch::Features;
+use crate::dataset::Dataset;
+use crate::error::{Error, Result};
+use crate::evaluate::{self, Evaluation};
+use crate::metrics::Metrics;
+use crate::models::{Model, Prediction};
+
+/// Models of one width of output, and their shares, which sum to 1.
+#[derive(Clone)]
+pub struct Ensemble {
+    members: Vec<(Model, f64)>,
+    classes: usize,
+}
+
+impl Ensemble {
+    /// Weights are brought to the sum 1; without them every model counts the same.
+    pub fn new(models: Vec<Model>, weights: Option<Vec<f64>>) -> Result<Ensemble> {
+        let Some(classes) = models.first().map(|model| model.network.classes()) else {
+            return Err(Error::config("models", "expected one model or more, got none"));
+        };
+        if let Some((at, other)) = models.iter().enumerate().find(|(_, model)| model.network.classes() != classes) {
+            let message =
+                format!("expected a model of {classes} classes, as the first, got {}", other.network.classes());
+            return Err(Error::shape(format!("models[{at}]"), message));
+        }
+        let weights = weights.unwrap_or_else(|| vec![1.0; models.len()]);
+        Ok(Ensemble { members: models.into_iter().zip(shares("weights", &weights)?).collect(), classes })
+    }
+
+    /// What the ensemble says of these rows; its logits are logarithms of probabilities.
+    pub fn predict(&self, inputs: &Features, rows: usize) -> Result<Prediction> {
+        let logits = self.mixed(|model| Ok(model.predict(inputs, rows)?.logits))?;
+        Ok(Prediction { rows, classes: self.classes, logits })
+    }
+
+    /// Logarithms of the probabilities of all rows, `[rows, classes]`, in the order of the data.
+    pub fn logits(&self, data: &Dataset) -> Result<Vec<f32>> {
+        self.mixed(|model| evaluate::logits(model, data))
+    }
+
+    /// The ensemble on rows whose answers are known.
+    pub fn evaluate(&self, data: &Dataset) -> Result<Evaluation> {
+        evaluate::evaluate_answers(data, self.classes, &self.logits(data)?, &Metrics::default())
+    }
+
+    fn mixed(&self, answers: impl Fn(&Model) -> Result<Vec<f32>>) -> Result<Vec<f32>> {
+        let mut probabilities: Vec<f64> = Vec::new();
+        for (at, (model, share)) in self.members.iter().enumerate() {
+            let logits = answers(model).map_err(|error| error.at(&format!("models[{at}]")))?;
+            probabilities.resize(logits.len(), 0.0);
+            for (sums, row) in probabilities.chunks_mut(self.classes).zip(logits.chunks(self.classes)) {
+                let largest = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+                let exponential = |logit: &f32| f64::from(logit - largest).exp();
+                let all: f64 = row.iter().map(exponential).sum();
+                for (sum, logit) in sums.iter_mut().zip(row) {
+                    *sum += share * exponential(logit) / all;
+                }
+            }
+        }
+        Ok(probabilities.into_iter().map(|p| p.ln() as f32).collect())
+    }
+}
+
+/// Weights as shares of their sum; refuses what is none, by path.
+pub(crate) fn shares(path: &str, weights: &[f64]) -> Result<Vec<f64>> {
+    if let Some((at, weight)) = weights.iter().enumerate().find(|(_, w)| !(w.is_finite() && **w >= 0.0)) {
+        return Err(Error::config(
+            format!("{path}[{at}]"),
+            format!("expected a finite number of 0 or more, got {weight}"),
+        ));
+    }
+    let sum: f64 = weights.iter().sum();
+    if sum <= 0.0 {
+        return Err(Error::config(path, "expected at least one weight above 0, got none"));
+    }
+    Ok(weights.iter().map(|weight| weight / sum).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::dataset::{Columns, Inputs, LabelColumn};
+
+    fn model(seed: u64, classes: usize) -> Model {
+        Model::create(serde_json::from_value(json!({ "mlp": { "sizes": [3, classes] } })).unwrap(), seed).unwrap()
+    }
+
+    fn data() -> Dataset {
+        let values = (0..15).map(|at| (at as f32 * 0.7).sin()).collect();
+        let inputs = Inputs::F32 { values, shape: vec![3] };
+        let labels = LabelColumn::Single { values: vec![0, 1, 0, 1, 1], classes: Some(2) };
+        Dataset::new(Columns::new(inputs, labels)).unwrap()
+    }
+
+    #[test]
+    fn its_probabilities_are_the_mean_of_its_models() {
+        let (models, data) = (vec![model(1, 2), model(2, 2)], data());
+        let softmax = |logits: Vec<f32>| -> Vec<f64> {
+            Prediction { rows: 5, classes: 2, logits }.probabilities().into_iter().map(f64::from).collect()
+        };
+        let each: Vec<Vec<f64>> = models.iter().map(|m| softmax(evaluate::logits(m, &data).unwrap())).collect();
+        for (weights, shares) in [(None, [0.5, 0.5]), (Some(vec![3.0, 1.0]), [0.75, 0.25])] {
+            let ensemble = Ensemble::new(models.clone(), weights).unwrap();
+            let mixed = ensemble.logits(&data).unwrap();
+            for (at, log) in mixed.iter().enumerate() {
+                let expected = shares[0] * each[0][at] + shares[1] * each[1][at];
+                assert!((f64::from(*log).exp() - expected).abs() < 1e-6, "{log} {expected}");
+            }
+            assert!(ensemble.evaluate(&data).unwrap().accuracy.is_some());
+        }
+    }
+
+    #[test]
+    fn models_of_other_widths_and_weights_that_are_none_are_refused() {
+        let path = |models: Vec<Model>, weights| Ensemble::new(models, weights).err().unwrap().path;
+        assert_eq!(path(vec![], None), "models");
+        assert_eq!(path(vec![model(1, 2), model(1, 4)], None), "models[1]");
+        assert_eq!(path(vec![model(1, 2), model(1, 2)], Some(vec![1.0, -1.0])), "weights[1]");
+        assert_eq!(path(vec![model(1, 2)], Some(vec![0.0])), "weights");
+    }
+}

@@ -1,0 +1,63 @@
+//! Several models that answer as one: it holds their states as they were when it was made.
+
+use limbeck_core::ensemble::Ensemble;
+use limbeck_core::error::Error;
+use limbeck_core::pool::Pool;
+use napi::Env;
+use napi::bindgen_prelude::{ClassInstance, Float32Array, Object};
+use napi_derive::napi;
+
+use crate::buffers::{Buffers, inputs};
+use crate::dataset::NativeDataset;
+use crate::desk;
+use crate::errors::{guarded, panic_point};
+use crate::model::{NativeModel, NativePrediction};
+use crate::reply::Reply;
+
+/// Memory of the parameters is shared with the models.
+#[napi]
+pub struct NativeEnsemble {
+    ensemble: Ensemble,
+}
+
+#[napi]
+impl NativeEnsemble {
+    #[napi(constructor, catch_unwind)]
+    pub fn new(models: Vec<ClassInstance<NativeModel>>, weights: Option<Vec<f64>>) -> napi::Result<NativeEnsemble> {
+        guarded(|| {
+            panic_point("ensemble.new");
+            let models = models.iter().map(|model| model.shared.get()).collect::<Result<_, _>>()?;
+            Ok(NativeEnsemble { ensemble: Ensemble::new(models, weights)? })
+        })
+    }
+
+    #[napi(catch_unwind, ts_return_type = "Promise<NativePrediction>")]
+    pub fn predict<'env>(&self, env: &'env Env, json: String, buffers: Buffers) -> napi::Result<Object<'env>> {
+        let (features, rows) = guarded(|| inputs(&json, &buffers))?;
+        let ensemble = self.ensemble.clone();
+        let (reply, promise) = Reply::new(env)?;
+        desk::predict(reply, move || ensemble.predict(&features, rows).map(NativePrediction::from));
+        Ok(promise)
+    }
+
+    /// Metrics on data whose answers are known, as JSON.
+    #[napi(catch_unwind, ts_return_type = "Promise<string>")]
+    pub fn evaluate<'env>(&self, env: &'env Env, data: &NativeDataset) -> napi::Result<Object<'env>> {
+        let (ensemble, data) = (self.ensemble.clone(), guarded(|| data.data())?);
+        let (reply, promise) = Reply::new(env)?;
+        desk::once("evaluate", reply, move || {
+            let evaluation = Pool::new(None)?.enter(|| ensemble.evaluate(&data))?;
+            serde_json::to_string(&evaluation).map_err(|error| Error::internal(error.to_string()))
+        })?;
+        Ok(promise)
+    }
+
+    /// Logarithms of the probabilities of all rows, in order.
+    #[napi(catch_unwind, ts_return_type = "Promise<Float32Array>")]
+    pub fn logits<'env>(&self, env: &'env Env, data: &NativeDataset) -> napi::Result<Object<'env>> {
+        let (ensemble, data) = (self.ensemble.clone(), guarded(|| data.data())?);
+        let (reply, promise) = Reply::new(env)?;
+        desk::once("logits", reply, move || Pool::new(None)?.enter(|| ensemble.logits(&data)).map(Float32Array::new))?;
+        Ok(promise)
+    }
+}

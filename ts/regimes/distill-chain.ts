@@ -1,0 +1,83 @@
+/**
+ * Teacher assistants: a teacher that is much bigger than its student teaches one of a size between, and that one the
+ * student.
+ *
+ * ```text
+ * s₀ teaches s₁, s₁ teaches s₂, …, sₙ₋₁ teaches sₙ          sizes s₀ > … > sₙ; each hop is an ordinary distillation
+ * ```
+ *
+ * Each hop begins from scratch and learns from the best checkpoint of the one before. Source: Mirzadeh, Farajtabar, Li,
+ * Levine, Matsukawa, Ghasemzadeh, "Improved Knowledge Distillation via Teacher Assistant", 2020, arXiv:1902.03393.
+ * Where we differ: "best" is chosen on validation rows, never on those of a test.
+ */
+import { list, refuse } from '../check.js'
+import { modelOf, type Model } from '../model.js'
+import type { AnyTeacher } from '../run.js'
+import { begun, eachStage, readableAgain, sharedOf, stageOptions, stagePlace, stageRun, type RegimeOptions, type StageOptions } from './options.js'
+import { Sequence, type Plan, type StageOutcome } from './sequence.js'
+
+export interface ChainOptions extends RegimeOptions {
+  /** Who teaches the first student: a model, a function, or nothing where the data bring a column `teacherLogits`. */
+  teacher?: AnyTeacher
+  /**
+   * Who learns, one from the other: assistants from big to small, then the student itself. One alone is `distill`. Each
+   * has the new parameters once its hop is done.
+   */
+  students: readonly Model[]
+  /** For each student the options that are its own, in the place of those beside them. */
+  hops?: readonly StageOptions[]
+}
+
+/** Which hop a report is of, counted from 0. */
+export interface HopLabel {
+  hop: number
+  hops: number
+}
+
+/** What every hop was. */
+export interface ChainOutcome {
+  hops: StageOutcome[]
+}
+
+/**
+ * Distils again and again along a list of students.
+ *
+ * With validation rows each student hands on its best parameters (`keep: 'best'`), else its last ones.
+ *
+ * ```ts
+ * const chain = distillChain({ teacher, students: [assistant, student], data, validation, losses, hops: [{ epochs: 5 }, {}] })
+ * for await (const { hop, step, validation } of chain) console.log(hop, step, validation?.accuracy)
+ * ```
+ */
+export function distillChain(options: ChainOptions): Sequence<HopLabel, ChainOutcome> {
+  return new Sequence(() => plan(options))
+}
+
+function plan(given: unknown): Plan<HopLabel, ChainOutcome> {
+  const shared = sharedOf(given, ['teacher', 'students', 'hops'])
+  const { own, validation, checkpoint, signal } = shared
+  const students = list('students', own.students) as Model[]
+  if (students.length === 0) refuse('students', 'one student or more, assistants before it', 'an empty list')
+  students.forEach((student, at) => {
+    modelOf(`students[${at}]`, student)
+    if (student === own.teacher || students.indexOf(student) !== at) refuse(`students[${at}]`, 'a model of its own', 'one that stands in the chain already')
+  })
+  const hops = eachStage('hops', own.hops, students.length)
+  readableAgain(shared, students.length)
+  const teacherOf = (hop: number) => (hop === 0 ? (own.teacher as AnyTeacher | undefined) : students[hop - 1])
+  const runOf = (hop: number, checkpoint?: Parameters<typeof stageRun>[4]) =>
+    stageRun(shared, stageOptions(shared.options, hops[hop]), students[hop]!, teacherOf(hop), checkpoint)
+  return {
+    regime: 'distillChain',
+    stage: ({ length: hop }) =>
+      hop === students.length
+        ? undefined
+        : { name: `hop-${hop}`, label: { hop, hops: students.length }, student: students[hop]!, run: checkpoint => runOf(hop, checkpoint) },
+    outcome: done => ({ hops: [...done] }),
+    checks: () => students.map((_, hop) => ({ run: runOf(hop), place: stagePlace(hops[hop]!, 'hops', 'students', hop) })),
+    begun: () => begun(shared, { hops }, own.teacher, students),
+    validation,
+    checkpoint,
+    signal,
+  }
+}

@@ -1,0 +1,152 @@
+/** What all regimes take, read once: the options of a run, and which of them are the regime's own. */
+import { isSource } from '../stream.js'
+import { below, json, list, plain, refuse, signalOf, text, type Plain } from '../check.js'
+import { datasetOf, type Dataset } from '../dataset.js'
+import { awaiting } from '../errors.js'
+import type { Model } from '../model.js'
+import { datasets, models } from '../native/handles.js'
+import type { CheckpointOptions, TrainOptions } from '../native/options.js'
+import { trainOptionKeys } from '../native/options.js'
+import type { Evaluation } from '../report.js'
+import { BatchStream } from '../stream.js'
+import { Run, type AnyTeacher, type RunOptions } from '../run.js'
+
+/** The options of a run; which models learn from whom is said by the regime. */
+export type RegimeOptions = Omit<RunOptions, 'student'>
+
+/** Options of one stage alone, in the place of those that all stages share. */
+export type StageOptions = Partial<Omit<TrainOptions, 'checkpoint'>>
+
+/** What was read. */
+export interface Shared {
+  /** The keys that are the regime's own. */
+  own: Plain
+  /** The options of the training, for every stage. */
+  options: Plain
+  data: unknown
+  validation: Dataset | undefined
+  checkpoint: Partial<CheckpointOptions> | undefined
+  signal: AbortSignal | undefined
+}
+
+const ours = ['data', 'validation', 'resume', 'signal']
+/** They may change between a regime and its continuation, for they do not change its bits. */
+const free = ['threads', 'reportEvery', 'maxMemoryBytes', 'backend']
+
+/** Reads the options of a regime; `keys` are its own. */
+export function sharedOf(given: unknown, keys: readonly string[]): Shared {
+  const all = plain('', given, [...keys, ...ours, ...trainOptionKeys])
+  const own: Plain = Object.create(null) as Plain
+  const options: Plain = Object.create(null) as Plain
+  for (const [key, value] of Object.entries(all)) {
+    if (value === undefined || ours.includes(key) || key === 'checkpoint') continue
+    const place = keys.includes(key) ? own : options
+    place[key] = value
+  }
+  if (all.validation !== undefined) datasetOf('validation', all.validation)
+  const validation = all.validation as Dataset | undefined
+  return {
+    own,
+    options: { ...(kept(all.data, options) && validation !== undefined && { keep: 'best' }), ...options },
+    data: all.data,
+    validation,
+    checkpoint: checkpointOf(all.checkpoint, all.resume),
+    signal: signalOf('signal', all.signal),
+  }
+}
+
+/** Whether validations come by themselves, so that the best can be handed over. */
+function kept(data: unknown, { validateEvery }: Plain): boolean {
+  return !(data instanceof BatchStream || isSource(data)) || validateEvery !== undefined
+}
+
+function checkpointOf(checkpoint: unknown, resume: unknown): Partial<CheckpointOptions> | undefined {
+  if (checkpoint === undefined && resume === undefined) return undefined
+  const own = checkpoint === undefined ? {} : plain('checkpoint', checkpoint, ['folder', 'every', 'keep', 'resume'])
+  if (resume !== undefined) {
+    const folder = text('resume', resume)
+    if (own.folder !== undefined && own.folder !== folder) refuse('resume', 'the folder of checkpoint, or checkpoint without one', folder)
+    return { ...own, folder, resume: true }
+  }
+  return { ...own, folder: text('checkpoint.folder', own.folder) }
+}
+
+/** The options of one stage: those of all, and its own over them. */
+export function stageOptions(shared: Plain, own: StageOptions | Plain = {}): Plain {
+  const merged: Plain = { ...shared, ...own }
+  if (own.steps !== undefined && own.epochs === undefined) delete merged.epochs
+  if (own.epochs !== undefined && own.steps === undefined) delete merged.steps
+  return merged
+}
+
+/** One list of options a stage; each may be left out. */
+export function eachStage(path: string, given: unknown, count: number): Plain[] {
+  if (given === undefined) return Array.from({ length: count }, () => ({}))
+  const all = list(path, given)
+  if (all.length !== count) refuse(path, `one entry a student, ${count}`, all.length)
+  const keys = trainOptionKeys.filter(key => key !== 'checkpoint')
+  return all.map((entry, index) => plain(`${path}[${index}]`, entry, keys))
+}
+
+/** The run of one stage. */
+export function stageRun(
+  { data, validation, signal }: Shared,
+  options: Plain,
+  student: Model,
+  teacher: AnyTeacher | undefined,
+  checkpoint?: CheckpointOptions,
+): Run {
+  return new Run('distill', {
+    ...options,
+    student,
+    data,
+    ...(teacher !== undefined && { teacher }),
+    ...(validation !== undefined && { validation }),
+    ...(checkpoint !== undefined && { checkpoint }),
+    ...(signal !== undefined && { signal }),
+  })
+}
+
+/** Data that more than one stage can read. */
+export function readableAgain({ data }: Shared, stages: number): void {
+  const source = data instanceof BatchStream ? data.source : data
+  if (stages > 1 && isSource(source) && typeof source !== 'function') {
+    refuse('data', `a Dataset, or a function that makes the batches anew for each of ${stages} stages`, source)
+  }
+}
+
+/** What decides the bits, as plain JSON: options, whose data, which teacher, what shape of students. */
+export async function begun(shared: Shared, own: unknown, teacher: unknown, students: readonly Model[]): Promise<unknown> {
+  const options = Object.fromEntries(Object.entries(shared.options).filter(([key]) => !free.includes(key)))
+  const dataOf = async (value: unknown) => {
+    const handle = datasets.get(value as object)
+    return handle === undefined ? null : awaiting(() => handle.fingerprint())
+  }
+  const model = typeof teacher === 'object' && teacher !== null ? models.get(teacher) : undefined
+  return {
+    options: JSON.parse(json('', options)) as unknown,
+    own,
+    data: await dataOf(shared.data),
+    validation: shared.validation === undefined ? null : await dataOf(shared.validation),
+    teacher: model === undefined ? (teacher === undefined ? 'column' : 'function') : await awaiting(() => model.fingerprint()),
+    students: students.map(student => student.architecture),
+  }
+}
+
+/** A path of stage `index`'s options: `losses.kl` is `hops[1].losses.kl` where they are its own. */
+export function stagePlace(own: Plain, options: string, models: string, index: number): (path: string) => string {
+  return path => {
+    const key = /^\w+/.exec(path)?.[0] ?? ''
+    if (Object.hasOwn(own, key)) return below(`${options}[${index}]`, path)
+    const student = path.replace(/^student\.?/, '')
+    return index === 0 && student === path ? path : below(`${models}[${index}]`, student).replace(/\.$/, '')
+  }
+}
+
+/** Which of two is better on the validation rows: by accuracy, or by loss where there is none. Higher is better. */
+export function score(evaluation: Evaluation | undefined, metric?: unknown): number {
+  if (evaluation === undefined) return -Infinity
+  const { accuracy, loss, agreement } = evaluation
+  if (metric === 'agreement' && agreement !== undefined) return agreement
+  return accuracy !== undefined && metric !== 'loss' ? accuracy : loss === undefined ? -Infinity : -loss
+}
