@@ -1,6 +1,6 @@
 /**
  * `--config run.json`: the options of `train` and `distill`, and beside them `data`, `validation`, `teacher`,
- * `student` and `out`. Paths are relative to the file; flags and `--set` come after it, and theirs to the working
+ * `student`, `regime` and `out`. Paths are relative to the file; flags and `--set` come after it, and theirs to the working
  * directory.
  */
 import { readFile } from 'node:fs/promises'
@@ -17,6 +17,7 @@ export const configKeys: readonly string[] = [
   'validation',
   'teacher',
   'student',
+  'regime',
   'out',
   'model',
   ...trainOptionKeys,
@@ -31,6 +32,10 @@ const pathKeys: ReadonlySet<string> = new Set([
   'student',
   'student.file',
   'checkpoint.folder',
+  ...['distillChain.students', 'distillMutually.students', 'searchPaths.assistants'].flatMap(models => [
+    `regime.${models}[]`,
+    `regime.${models}[].file`,
+  ]),
   ...['data', 'validation'].flatMap(rows =>
     ['idx.images', 'idx.labels', 'csv.path', 'jsonLines.path', 'folder'].map(key => `${rows}.${key}`),
   ),
@@ -101,7 +106,8 @@ async function fileConfig(file: string): Promise<Plain> {
 /** The same value with its paths absolute. */
 function resolved(value: unknown, base: string, at = ''): unknown {
   if (typeof value === 'string') return pathKeys.has(at) ? path.resolve(base, value) : value
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) return value
+  if (Array.isArray(value)) return value.map(entry => resolved(entry, base, `${at}[]`))
+  if (typeof value !== 'object' || value === null) return value
   const entries = Object.entries(value).map(([key, inner]) => [key, resolved(inner, base, at === '' ? key : `${at}.${key}`)])
   return Object.fromEntries(entries)
 }

@@ -25,20 +25,20 @@ export interface StudentPlan {
  * A file to go on from, or what `Model.create` takes, and beside it `seed` (default: the run's), `labelNames` and
  * `normalization`.
  */
-export async function studentPlan(spec: unknown, runSeed: unknown): Promise<StudentPlan> {
+export async function studentPlan(place: string, spec: unknown, runSeed: unknown): Promise<StudentPlan> {
   if (typeof spec === 'string' || (typeof spec === 'object' && spec !== null && 'file' in spec)) {
-    const loaded = await loadModel('student', spec)
+    const loaded = await loadModel(place, spec)
     return { loaded, make: async () => loaded }
   }
-  const { seed = runSeed, labelNames, normalization, ...architecture } = plain('student', spec)
+  const { seed = runSeed, labelNames, normalization, ...architecture } = plain(place, spec)
   const options: CreateOptions = {}
-  if (seed !== undefined) options.seed = whole(seed === runSeed ? 'seed' : 'student.seed', seed, 0)
-  if (labelNames !== undefined) options.labelNames = texts('student.labelNames', labelNames)
+  if (seed !== undefined) options.seed = whole(seed === runSeed ? 'seed' : `${place}.seed`, seed, 0)
+  if (labelNames !== undefined) options.labelNames = texts(`${place}.labelNames`, labelNames)
   if (normalization !== undefined) options.normalization = normalization as Normalization
   return {
     loaded: undefined,
     make: knows =>
-      under('student', () =>
+      under(place, () =>
         Model.create(architecture as ModelOptions, {
           ...(knows.labelNames && { labelNames: knows.labelNames }),
           ...(knows.normalization && { normalization: knows.normalization }),

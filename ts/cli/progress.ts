@@ -15,7 +15,7 @@ export class Progress {
 
   constructor(
     private readonly output: Output,
-    private readonly title: string,
+    private title: string,
   ) {
     if (!output.moving) return
     // The cursor stays: hiding it needs handlers of signals, and those are ours.
@@ -36,6 +36,12 @@ export class Progress {
       this.#said = now
       this.output.note(this.#line(report))
     }
+  }
+
+  /** What is reported from here on. */
+  retitle(title: string): void {
+    if (title !== this.title) this.#started = undefined
+    this.title = title
   }
 
   end(): void {

@@ -115,7 +115,7 @@ export async function learnInRegime(config: Plain, output: Output): Promise<numb
   const file = await target(out, guide)
   const { specs, begin } = regimes[name]!
   const { teacher, students, data, validation } = await runParts(config, specs(own, config))
-  const begun = begin(own, { ...options, ...(teacher && { teacher }), data, ...(validation && { validation }) }, students)
+  const begun = begin(own, { niceness: 0, ...options, ...(teacher && { teacher }), data, ...(validation && { validation }) }, students)
   const run = begun.run as unknown as Work['run']
   // Paths as they stand in the configuration.
   const place = (path: string) => (Object.hasOwn(own, /^\w*/.exec(path)![0]) ? `regime.${name}.${path}` : path)

@@ -65,6 +65,11 @@ export class Manifest {
     return manifest
   }
 
+  /** The file that says which stages are done. */
+  get path(): string {
+    return path.join(this.folder, NAME)
+  }
+
   /** What was recorded of a stage, once it is done. */
   record<T>(stage: string): T | undefined {
     return this.text.stages.find(done => done.stage === stage)?.record as T | undefined
@@ -98,7 +103,7 @@ export class Manifest {
   }
 
   async #write(): Promise<void> {
-    const file = path.join(this.folder, NAME)
+    const file = this.path
     const sibling = `${file}.${randomUUID()}.tmp`
     await disk(file, async () => {
       try {

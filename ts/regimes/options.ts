@@ -31,7 +31,7 @@ export interface Shared {
 
 const ours = ['data', 'validation', 'resume', 'signal']
 /** They may change between a regime and its continuation, for they do not change its bits. */
-const free = ['threads', 'reportEvery', 'maxMemoryBytes', 'backend']
+const free = ['threads', 'niceness', 'reportEvery', 'maxMemoryBytes', 'backend']
 
 /** Reads the options of a regime; `keys` are its own. */
 export function sharedOf(given: unknown, keys: readonly string[]): Shared {

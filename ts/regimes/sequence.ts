@@ -131,8 +131,10 @@ export class Sequence<Label extends object, Outcome> implements AsyncGenerator<R
   checkpoint(): Promise<string> {
     return this.#inTurn(async () => {
       if (this.#ended) throw new LimbeckError('ERR_LIMBECK_DISPOSED', 'checkpoint', 'the regime has ended')
-      const message = 'no stage is under way: ask for a report first'
-      return this.#run?.checkpoint() ?? Promise.reject(new LimbeckError('ERR_LIMBECK_BUSY', 'checkpoint', message))
+      if (this.#run !== undefined) return this.#run.checkpoint()
+      // Between two stages everything is on the disk already.
+      if (this.#manifest !== undefined) return this.#manifest.path
+      throw new LimbeckError('ERR_LIMBECK_BUSY', 'checkpoint', 'no stage is under way: ask for a report first')
     })
   }
 

@@ -24,6 +24,11 @@ Example: digits.json holds
   }
   $ limbeck distill --config digits.json --set losses.kl.temperature=2 --seed 3
 
+More than one distillation: a key "regime", beside the options that its stages share
+  "regime": { "distillChain": { "students": [{ "mlp": … }, { "mlp": … }], "hops": [{ "epochs": 5 }, {}] } }
+  "regime": { "searchPaths": { "assistants": [{ "mlp": … }, { "mlp": … }] } }     with "student"
+  "regime": { "bornAgain": { "generations": 3, "variant": "banL", "patience": 1 } }
+
 A teacher that is no limbeck model: write its logits beside the rows ("teacherLogits" of a csv or jsonLines spec) and
 leave "teacher" out. See also: limbeck train --help, for data and checkpoints.`,
     )
