@@ -139,18 +139,18 @@ function setKey(config: Plain, entry: string, base: string): void {
 }
 
 /** `--data`: a data spec as JSON, or the path of a CSV or JSON lines file. */
-function dataFlag(text: string, base: string): unknown {
+export function dataFlag(text: string, base: string, flag = '--data'): unknown {
   if (text.trimStart().startsWith('{')) {
     try {
       return resolved(JSON.parse(text), base, 'data')
     } catch (cause) {
-      throw new LimbeckError('ERR_LIMBECK_INVALID_CONFIG', '--data', `expected JSON, got: ${(cause as Error).message}`, { cause })
+      throw new LimbeckError('ERR_LIMBECK_INVALID_CONFIG', flag, `expected JSON, got: ${(cause as Error).message}`, { cause })
     }
   }
   const file = path.resolve(base, text)
   if (/\.csv(\.gz)?$/i.test(text)) return { csv: { path: file } }
   if (/\.(jsonl|ndjson)(\.gz)?$/i.test(text)) return { jsonLines: { path: file } }
-  return refuse('--data', `expected a data spec as JSON, or a file that ends in .csv or .jsonl, got ${show(text)}`)
+  return refuse(flag, `expected a data spec as JSON, or a file that ends in .csv or .jsonl, got ${show(text)}`)
 }
 
 /** An object of the configuration, or an empty one. */

@@ -2,6 +2,7 @@
 /** The command line: wires the commands together. */
 import { createRequire } from 'node:module'
 import { Command } from 'commander'
+import { addAnalyse } from './commands/analyse.js'
 import { addDemo } from './commands/demo.js'
 import { addDistill } from './commands/distill.js'
 import { addDoctor } from './commands/doctor.js'
@@ -9,6 +10,7 @@ import { addEvaluate } from './commands/evaluate.js'
 import { addInspect } from './commands/inspect.js'
 import { addLosses } from './commands/losses.js'
 import { addPredict } from './commands/predict.js'
+import { addStudy } from './commands/study.js'
 import { addTrain } from './commands/train.js'
 import { exitCodeOf, exitCodes } from './exit.js'
 import { hearSignals } from './interrupt.js'
@@ -49,9 +51,9 @@ Start here:
 Exit codes: 0 done; 1 the run failed; 2 wrong usage or configuration; 130 stopped by Ctrl-C.
 Colours: NO_COLOR=1 turns them off, FORCE_COLOR=1 on; pipes and files have none.`,
     )
-  const add = [addTrain, addDistill, addEvaluate, addPredict, addInspect, addDoctor, addDemo, addLosses]
+  const add = [addTrain, addDistill, addEvaluate, addAnalyse, addPredict, addInspect, addDoctor, addDemo, addLosses, addStudy]
   for (const one of add) one(program)
-  for (const command of [program, ...program.commands]) {
+  for (const command of [program, ...program.commands, ...program.commands.flatMap(({ commands }) => commands)]) {
     command.exitOverride().configureHelp({ styleTitle: title, showGlobalOptions: false }).configureOutput({
       getOutHasColors: () => coloursFor(process.stdout).isColorSupported,
       getErrHasColors: () => coloursFor(process.stderr).isColorSupported,

@@ -130,6 +130,15 @@ export interface Native {
     optionsJson: string,
   ) => NativeJob
   NativeEnsemble: new (models: NativeModel[], weights?: number[]) => NativeEnsemble
+  /** JSON of an `Analysis`. */
+  analyse(
+    data: NativeDataset,
+    validation: NativeDataset | null,
+    teacher: NativeModel | null,
+    student: NativeModel | null,
+    control: NativeModel | null,
+    diagnosticsJson: string | null,
+  ): Promise<string>
   nativeVersion(): string
   doctor(): string
   schema(): string

@@ -74,8 +74,12 @@ fn one(name: &str, kind: &str, case: &Json, precision: Precision) -> Option<Resu
                 case.get("options").unwrap_or(&Json::Null),
                 case.get("inputs").unwrap_or(&Json::Null),
             )?;
-            let expected = case.get("value").and_then(Json::as_f64).unwrap_or(f64::NAN);
-            Some(value.and_then(|value| precision.compare("value", &[value], &[expected])))
+            let expected = case.get("value").unwrap_or(&Json::Null);
+            let expected: Vec<f64> = match expected {
+                Json::Array(numbers) => numbers.iter().map(|number| number.as_f64().unwrap_or(f64::NAN)).collect(),
+                number => vec![number.as_f64().unwrap_or(f64::NAN)],
+            };
+            Some(value.and_then(|value| precision.compare("value", &value, &expected)))
         }
         _ => None,
     }

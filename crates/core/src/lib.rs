@@ -1,6 +1,7 @@
 //! All arithmetic of limbeck, in the order of the walk. Knows candle, never Node.
 
 pub mod allocator;
+pub mod analysis;
 pub mod batch;
 #[doc(hidden)]
 pub mod bench;

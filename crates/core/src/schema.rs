@@ -3,6 +3,7 @@
 use schemars::schema_for;
 use serde_json::{Value as Json, json};
 
+use crate::analysis::{Analysis, Diagnostics};
 use crate::dataset::Normalization;
 use crate::generator::GeneratorOptions;
 use crate::metrics::Metrics;
@@ -16,5 +17,7 @@ pub fn all() -> Json {
         "Normalization": schema_for!(Normalization),
         "Metrics": schema_for!(Metrics),
         "GeneratorOptions": schema_for!(GeneratorOptions),
+        "Diagnostics": schema_for!(Diagnostics),
+        "Analysis": schema_for!(Analysis),
     })
 }

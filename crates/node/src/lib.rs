@@ -4,6 +4,7 @@
 //! (`desk`), short-lived threads for files and evaluations. A promise settles once, whatever happens (`reply`).
 #![cfg_attr(test, allow(dead_code))] // exports are registered in builds that are no tests
 
+mod analysis;
 mod buffers;
 mod courtesy;
 mod dataset;

@@ -43,38 +43,53 @@ impl Metric for CalibrationError {
     }
 
     fn start(&self, _outputs: usize) -> Box<dyn Accumulator> {
-        Box::new(State { bins: vec![Bin::default(); self.bins] })
+        Box::new(State(Bins::new(self.bins)))
     }
 }
 
+/// Sums over the rows of one bin.
 #[derive(Clone, Copy, Default)]
-struct Bin {
-    rows: usize,
-    confidence: f64,
-    right: f64,
+pub(crate) struct Bin {
+    pub rows: usize,
+    pub confidence: f64,
+    pub right: f64,
 }
 
-struct State {
-    bins: Vec<Bin>,
+/// The bins, and the rows fed to them.
+pub(crate) struct Bins(pub Vec<Bin>);
+
+impl Bins {
+    pub fn new(bins: usize) -> Bins {
+        Bins(vec![Bin::default(); bins])
+    }
+
+    pub fn add(&mut self, confidence: f64, right: bool) {
+        let bin = (confidence * self.0.len() as f64).ceil() as usize;
+        let last = self.0.len() - 1;
+        let bin = &mut self.0[bin.saturating_sub(1).min(last)];
+        bin.rows += 1;
+        bin.confidence += confidence;
+        bin.right += f64::from(right);
+    }
+
+    pub fn error(&self) -> f64 {
+        let rows: usize = self.0.iter().map(|bin| bin.rows).sum();
+        let apart: f64 = self.0.iter().map(|bin| (bin.right - bin.confidence).abs()).sum();
+        apart / rows as f64
+    }
 }
+
+struct State(Bins);
 
 impl Accumulator for State {
     fn add(&mut self, rows: &Rows<'_>) {
         let statistics = rows.best().iter().zip(rows.log_sums());
         for ((logits, label), (best, log_sum)) in rows.labelled().zip(statistics) {
-            let confidence = (logits[*best] - log_sum).exp();
-            let bin = (confidence * self.bins.len() as f64).ceil() as usize;
-            let last = self.bins.len() - 1;
-            let bin = &mut self.bins[bin.saturating_sub(1).min(last)];
-            bin.rows += 1;
-            bin.confidence += confidence;
-            bin.right += f64::from(label == *best);
+            self.0.add((logits[*best] - log_sum).exp(), label == *best);
         }
     }
 
     fn measure(&self) -> Measure {
-        let rows: usize = self.bins.iter().map(|bin| bin.rows).sum();
-        let apart: f64 = self.bins.iter().map(|bin| (bin.right - bin.confidence).abs()).sum();
-        Measure::Number(apart / rows as f64)
+        Measure::Number(self.0.error())
     }
 }

@@ -38,7 +38,7 @@ impl Metrics {
 
     /// Those that need no teacher: for the teacher itself.
     pub fn without_teacher(&self) -> Metrics {
-        Metrics { agreement: None, teacher_kl: None, ..self.clone() }
+        Metrics { agreement: None, teacher_kl: None, equivalent_smoothing: None, reweighting: None, ..self.clone() }
     }
 
     /// Whatever is worth knowing about labels of this kind, without a table.
@@ -74,6 +74,7 @@ impl Evaluator {
                 Needs::Classes => matches!(labels, LabelColumn::Single { .. } | LabelColumn::Several { .. }),
                 Needs::Real => matches!(labels, LabelColumn::Real { .. }),
                 Needs::Teacher => teacher,
+                Needs::TeacherAndLabels => teacher && matches!(labels, LabelColumn::Single { .. }),
             };
             if !given {
                 return Err(Error::config(name, format!("expected {}, got none", metric.needs().as_str())));

@@ -6,16 +6,19 @@
 mod accuracy;
 mod agreement;
 mod binary_cross_entropy;
-mod calibration_error;
+pub(crate) mod calibration_error;
 mod confusion;
 mod cross_entropy;
+mod equivalent_smoothing;
 mod evaluator;
 mod exact_match;
 mod macro_f1;
 mod mean_squared_error;
 mod micro_f1;
 mod per_class;
+pub(crate) mod reweighting;
 mod rows;
+mod spread;
 mod teacher_kl;
 mod top_k_accuracy;
 
@@ -27,6 +30,7 @@ use crate::error::{Error, Result};
 pub use evaluator::Evaluator;
 pub use per_class::ClassMeasure;
 pub use rows::{Rows, Truth};
+pub use spread::Spread;
 
 macro_rules! registry {
     ($($key:literal: $module:ident::$options:ident,)*) => {
@@ -70,6 +74,8 @@ registry! {
     "meanSquaredError": mean_squared_error::MeanSquaredError,
     "agreement": agreement::Agreement,
     "teacherKl": teacher_kl::TeacherKl,
+    "equivalentSmoothing": equivalent_smoothing::EquivalentSmoothing,
+    "reweighting": reweighting::Reweighting,
 }
 
 /// What the rows must bring.
@@ -85,6 +91,8 @@ pub enum Needs {
     Real,
     /// The teacher's outputs.
     Teacher,
+    /// The teacher's outputs, and one label a row.
+    TeacherAndLabels,
 }
 
 impl Needs {
@@ -95,6 +103,7 @@ impl Needs {
             Needs::Classes => "labels that are classes",
             Needs::Real => "labels that are real numbers",
             Needs::Teacher => "a teacher",
+            Needs::TeacherAndLabels => "a teacher and one label a row",
         }
     }
 }
@@ -115,6 +124,10 @@ pub trait Metric {
 pub trait Accumulator: Send {
     fn add(&mut self, rows: &Rows<'_>);
     fn measure(&self) -> Measure;
+    /// What it says in plain numbers: for a golden file, whose value is a number or a list of them.
+    fn numbers(&self) -> Vec<f64> {
+        self.measure().number().into_iter().collect()
+    }
 }
 
 /// What a metric says.
@@ -122,6 +135,8 @@ pub trait Accumulator: Send {
 #[serde(untagged)]
 pub enum Measure {
     Number(f64),
+    /// One number a row, all rows together.
+    Spread(Spread),
     /// One line a class.
     Classes(Vec<ClassMeasure>),
 }
@@ -130,7 +145,7 @@ impl Measure {
     pub fn number(&self) -> Option<f64> {
         match self {
             Measure::Number(number) => Some(*number),
-            Measure::Classes(_) => None,
+            Measure::Spread(_) | Measure::Classes(_) => None,
         }
     }
 }
@@ -155,7 +170,7 @@ impl Mean {
 }
 
 /// One case of a golden file by the name of its metric; none: no such metric.
-pub fn golden(name: &str, options: &serde_json::Value, inputs: &serde_json::Value) -> Option<Result<f64>> {
+pub fn golden(name: &str, options: &serde_json::Value, inputs: &serde_json::Value) -> Option<Result<Vec<f64>>> {
     NAMES.contains(&name).then(|| {
         let options = if options.is_null() { serde_json::json!({}) } else { options.clone() };
         let given = serde_json::json!({ name: options });
@@ -164,8 +179,11 @@ pub fn golden(name: &str, options: &serde_json::Value, inputs: &serde_json::Valu
             let Some(value) = inputs.get(key) else { return Ok(None) };
             serde_json::from_value(value.clone()).map(Some).map_err(|error| Error::data(key, error.to_string()))
         };
-        let logits = table("logits")?.ok_or_else(|| Error::data("logits", "expected an input, got none"))?;
-        let teacher = table("teacher")?.map(|rows| rows.concat());
+        let teacher = table("teacher")?;
+        // A metric of the teacher alone reads no logits of a student.
+        let logits = table("logits")?.or(table("student")?).or_else(|| teacher.clone());
+        let logits = logits.ok_or_else(|| Error::data("logits", "expected an input, got none"))?;
+        let teacher = teacher.map(|rows| rows.concat());
         let outputs = logits.first().map_or(0, Vec::len);
         let numbers = inputs.get("labels").cloned().unwrap_or_default();
         let single = serde_json::from_value::<Vec<u32>>(numbers.clone());
@@ -182,12 +200,12 @@ pub fn golden(name: &str, options: &serde_json::Value, inputs: &serde_json::Valu
             metric.validate(outputs)?;
             let mut accumulator = metric.start(outputs);
             accumulator.add(&Rows::new(&logits, outputs, truth, teacher.as_deref())?);
-            measures.push(accumulator.measure());
+            measures.extend(accumulator.numbers());
         }
-        measures
-            .first()
-            .and_then(Measure::number)
-            .ok_or_else(|| Error::data(name, "expected a metric that is a number"))
+        match measures.is_empty() {
+            true => Err(Error::data(name, "expected a metric that gives numbers")),
+            false => Ok(measures),
+        }
     })
 }
 

@@ -130,13 +130,56 @@ fn golden_values_are_met() {
         let file: serde_json::Value = serde_json::from_str(&text).unwrap();
         for case in file["cases"].as_array().unwrap() {
             let got = golden(file["name"].as_str().unwrap(), &case["options"], &case["inputs"]).unwrap().unwrap();
-            let expected = case["value"].as_f64().unwrap();
-            assert!((got - expected).abs() <= 1e-9 * expected.abs(), "{} {got} {expected}", case["name"]);
+            let expected = &case["value"];
+            let expected: Vec<f64> = match expected.as_array() {
+                Some(numbers) => numbers.iter().map(|number| number.as_f64().unwrap()).collect(),
+                None => vec![expected.as_f64().unwrap()],
+            };
+            assert_eq!(got.len(), expected.len());
+            for (got, expected) in got.into_iter().zip(expected) {
+                assert!((got - expected).abs() <= 1e-9 * expected.abs(), "{} {got} {expected}", case["name"]);
+            }
             cases += 1;
         }
     }
     assert!(cases > 0);
     assert!(golden("bleu", &json!({}), &json!({})).is_none(), "an unknown name is known to be unknown");
+}
+
+#[test]
+fn the_numbers_of_the_paper_s_diagnostics_and_their_edges() {
+    let (student, teacher) = ([1.0, 1.5, -0.5, 0.0], [2.0, 1.0, 0.5, -1.0]);
+    let of = |name: &str, options: serde_json::Value, student: &[f64], teacher: &[f64]| {
+        of(name, options, &[Rows::new(student, student.len(), Truth::Single(&[0]), Some(teacher)).unwrap()])
+    };
+    let spread = |options: serde_json::Value, student: &[f64], teacher: &[f64]| {
+        let Measure::Spread(spread) = of("reweighting", options, student, teacher) else { panic!() };
+        spread
+    };
+    for (weight, temperature, expected) in [(0.5, 2.0, 0.6982249179), (1.0, 1.0, 0.4350908903)] {
+        let found = spread(json!({ "weight": weight, "temperature": temperature }), &student, &teacher);
+        assert!((found.median - expected).abs() < 1e-9);
+    }
+    for (temperature, expected) in [(1.0, 0.5207199499), (2.0, 0.7541337334), (4.0, 0.8795803915)] {
+        let found =
+            of("equivalentSmoothing", json!({ "temperature": temperature }), &student, &teacher).number().unwrap();
+        assert!((found - expected).abs() < 1e-9);
+    }
+    // 1 − q_t below 1e-12: skipped and counted; just above: exact, though 1 − q_t is rounded in f64.
+    let sure = spread(json!({}), &[40.0, 0.0], &[1.0, 0.0]);
+    assert_eq!((sure.rows, sure.skipped), (0, 1));
+    // Both nearly sure: 1 − q = e^-25/(1 + e^-25), 1 − p = e^-26/(1 + e^-26); w = ((1 − q) − (1 − p))/(1 − q).
+    let nearly = spread(json!({ "weight": 1.0 }), &[25.0, 0.0], &[26.0, 0.0]);
+    let wrong = |distance: f64| (-distance).exp() / (1.0 + (-distance).exp());
+    assert!((nearly.median - (wrong(25.0) - wrong(26.0)) / wrong(25.0)).abs() < 1e-9);
+    // A teacher that excludes the label, and one that excludes all others.
+    let (never, alone) = ([f64::NEG_INFINITY, 0.0], [0.0, f64::NEG_INFINITY]);
+    assert_eq!(spread(json!({ "weight": 1.0 }), &[0.0, 0.0], &never).median, -1.0);
+    assert_eq!(of("equivalentSmoothing", json!({}), &[0.0, 0.0], &alone), Measure::Number(0.0));
+    assert_eq!(
+        of("equivalentSmoothing", json!({ "temperature": 1e-3 }), &[0.0, 0.0], &[-1e4, 1e4]),
+        Measure::Number(2.0)
+    );
 }
 
 fn data(labels: LabelColumn) -> Dataset {

@@ -1,0 +1,56 @@
+//! Equivalent smoothing γ of each model over the rows of a data set.
+//!
+//! The number of a row, with formula and source, is that of `metrics/equivalent_smoothing.rs`; here any model can be
+//! asked, not the teacher alone: γ of a student says how much of the teacher's smoothing it took over.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::Diagnostic;
+use super::seen::{Seen, Sides};
+use crate::error::Result;
+use crate::metrics::{self, Metric};
+
+/// Options of the equivalent smoothing γ.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+#[schemars(rename = "EquivalentSmoothingDiagnostic")]
+pub struct EquivalentSmoothing {
+    /// Divides the logits, above 0. Default 1.
+    pub temperature: f64,
+}
+
+impl Default for EquivalentSmoothing {
+    fn default() -> Self {
+        EquivalentSmoothing { temperature: 1.0 }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct EquivalentSmoothingReport {
+    /// The label smoothing that the answers are worth.
+    pub gamma: f64,
+    /// Mean probability of the label at this temperature: 1 − γ (K − 1) / K.
+    pub confidence: f64,
+}
+
+impl Diagnostic for EquivalentSmoothing {
+    type Report = Sides<EquivalentSmoothingReport>;
+
+    fn validate(&self) -> Result<()> {
+        metrics::EquivalentSmoothing { temperature: self.temperature }.validate(0)
+    }
+
+    fn report(&self, seen: &Seen<'_>) -> Result<Sides<EquivalentSmoothingReport>> {
+        let labels = seen.labels()?;
+        let metric = metrics::EquivalentSmoothing { temperature: self.temperature };
+        seen.each(|who| {
+            let logits = seen.logits(who)?;
+            let rows = logits.rows().zip(&labels).map(|(logits, label)| metric.row(logits, *label));
+            let gamma = rows.sum::<f64>() / labels.len() as f64;
+            let classes = logits.width as f64;
+            Ok(EquivalentSmoothingReport { gamma, confidence: 1.0 - gamma * (classes - 1.0) / classes })
+        })
+    }
+}

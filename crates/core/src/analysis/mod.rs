@@ -1,0 +1,133 @@
+//! What happens between a teacher and its student, in numbers: one diagnostic one file.
+//!
+//! Each is a function of (teacher, student, data) that changes none of them and gives plain numbers and rows. To add
+//! one: `analysis/<name>.rs` with formula, source, options and `Diagnostic`, its line in the registry below. The types
+//! that JavaScript sees and the command line follow from the line. What a metric computes too is the metric's
+//! (`metrics/reweighting.rs`, `metrics/equivalent_smoothing.rs`): during a run it says the same by epoch.
+
+mod calibration;
+mod class_correlation;
+mod entropy;
+mod equivalent_smoothing;
+mod gain;
+mod geometry;
+mod mutual_information;
+mod projection;
+mod reweighting;
+mod seen;
+#[cfg(test)]
+mod tests;
+mod tree;
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Code, Error, Result};
+use seen::Seen;
+pub use seen::{Given, Sides};
+
+/// One diagnostic: its options.
+trait Diagnostic {
+    type Report;
+
+    /// Refuses options out of range.
+    fn validate(&self) -> Result<()>;
+
+    fn report(&self, seen: &Seen<'_>) -> Result<Self::Report>;
+}
+
+macro_rules! registry {
+    ($($(#[$meta:meta])* $key:literal: $module:ident::$options:ident => $report:ty,)*) => {
+        /// Which diagnostics, each with its options.
+        #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+        #[serde(deny_unknown_fields, default)]
+        pub struct Diagnostics {
+            $($(#[$meta])* #[serde(rename = $key, skip_serializing_if = "Option::is_none")] pub $module: Option<$module::$options>,)*
+        }
+
+        /// What the diagnostics say, each under its name.
+        #[derive(Clone, Debug, Default, Serialize, JsonSchema)]
+        #[serde(rename_all = "camelCase")]
+        pub struct Analysis {
+            /// Rows that were looked at; those of weight 0 are left out.
+            pub rows: usize,
+            $($(#[$meta])* #[serde(rename = $key, skip_serializing_if = "Option::is_none")] pub $module: Option<$report>,)*
+            /// Where all were asked for: those that these models and data cannot give, and why.
+            pub left_out: BTreeMap<String, String>,
+        }
+
+        /// The name of every diagnostic.
+        pub const NAMES: &[&str] = &[$($key,)*];
+
+        impl Diagnostics {
+            fn all() -> Diagnostics {
+                Diagnostics { $($module: Some(Default::default()),)* }
+            }
+
+            fn validate(&self) -> Result<()> {
+                let mut chosen = 0;
+                $(if let Some(options) = &self.$module {
+                    chosen += 1;
+                    options.validate().map_err(|error| error.at($key))?;
+                })*
+                match chosen {
+                    0 => Err(Error::config("", format!("expected at least one of {}, got none", NAMES.join(", ")))),
+                    _ => Ok(()),
+                }
+            }
+
+            fn run(&self, seen: &Seen<'_>, all: bool) -> Result<Analysis> {
+                let mut analysis = Analysis { rows: seen.rows(), ..Analysis::default() };
+                $(if let Some(options) = &self.$module {
+                    match options.report(seen) {
+                        Ok(report) => analysis.$module = Some(report),
+                        Err(error) if all && lacking(&error) => {
+                            analysis.left_out.insert($key.into(), error.to_string());
+                        }
+                        Err(error) => return Err(error.at($key)),
+                    }
+                })*
+                Ok(analysis)
+            }
+        }
+    };
+}
+
+registry! {
+    /// How strongly the teacher re-weights each row (w_t).
+    "reweighting": reweighting::Reweighting => reweighting::ReweightingReport,
+    /// The label smoothing that a model's answers are worth (γ).
+    "equivalentSmoothing": equivalent_smoothing::EquivalentSmoothing => Sides<equivalent_smoothing::EquivalentSmoothingReport>,
+    /// How uncertain a model's answers are.
+    "entropy": entropy::Entropy => Sides<entropy::EntropyReport>,
+    /// Which classes a model finds alike.
+    "classCorrelation": class_correlation::ClassCorrelation => Sides<class_correlation::ClassCorrelationReport>,
+    /// Penultimate activations on the plane of three class templates.
+    "projection": projection::Projection => Sides<projection::ProjectionReport>,
+    /// Whether nearness to class templates follows the teacher's order of wrong classes.
+    "geometry": geometry::Geometry => geometry::GeometryReport,
+    /// Confidence against accuracy, before and after temperature scaling.
+    "calibration": calibration::Calibration => Sides<calibration::CalibrationReport>,
+    /// The distilled student against the one that learnt alone, class by class.
+    "gain": gain::Gain => gain::GainReport,
+    /// What a difference of two logits tells of the row, under random changes of it.
+    "mutualInformation": mutual_information::MutualInformation => Sides<mutual_information::MutualInformationReport>,
+}
+
+/// Whether an error says that something is missing, not that something is broken.
+fn lacking(error: &Error) -> bool {
+    matches!(error.code, Code::InvalidConfig | Code::InvalidData | Code::ShapeMismatch)
+}
+
+/// Runs the diagnostics that are chosen, or all that these models and data can give.
+pub fn analyse(given: &Given<'_>, chosen: Option<&Diagnostics>) -> Result<Analysis> {
+    let all = Diagnostics::all();
+    let diagnostics = chosen.unwrap_or(&all);
+    diagnostics.validate().map_err(|error| error.at("diagnostics"))?;
+    let seen = Seen::new(given)?;
+    diagnostics
+        .run(&seen, chosen.is_none())
+        .map_err(|error| if lacking(&error) { error.at("diagnostics") } else { error })
+}

@@ -1,0 +1,107 @@
+//! Example re-weighting w_t over the rows of a data set: its spread, and how it grows with the teacher's confidence.
+//!
+//! The number of a row, with formula and source, is that of `metrics/reweighting.rs`. The rows are cut into groups of
+//! equal count by the teacher's confidence p~_t = softmax(v / T)_t in the label; a group's line says where it lies and
+//! how its rows are weighted. Where w_t is the same in every group, the teacher does not re-weight at all: that of a
+//! teacher that is confident everywhere (Tang et al., 2020, arXiv:2002.03532).
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::Diagnostic;
+use super::seen::{Seen, Who};
+use crate::error::{Error, Result};
+use crate::metrics::reweighting::masses;
+use crate::metrics::{self, Metric, Spread};
+
+/// Options of the re-weighting w_t.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+#[schemars(rename = "ReweightingDiagnostic")]
+pub struct Reweighting {
+    /// Weight λ of the teacher's part beside 1 − λ of cross entropy, 0 to 1. Default 0.5.
+    pub weight: f64,
+    /// Divides the logits of both in the teacher's part, above 0. Default 1.
+    pub temperature: f64,
+    /// Into how many parts rows are cut by the teacher's confidence, 1 or more. Default 5.
+    pub groups: usize,
+    /// Whether every row's number stands in the report. Default false.
+    pub each_row: bool,
+}
+
+impl Default for Reweighting {
+    fn default() -> Self {
+        let metrics::Reweighting { weight, temperature } = Default::default();
+        Reweighting { weight, temperature, groups: 5, each_row: false }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ReweightingReport {
+    /// w_t over all rows; rows whose student is so sure that cross entropy has no gradient are skipped.
+    pub weights: Spread,
+    /// The share of the rows with w_t below 0: the teacher holds them back.
+    pub negative: f64,
+    /// From the least confident rows to the most.
+    pub by_confidence: Vec<ConfidenceGroup>,
+    /// w_t of every row, in the order of the data; null where it was skipped.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub each_row: Option<Vec<Option<f64>>>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ConfidenceGroup {
+    /// The teacher's least confidence in the label.
+    pub from: f64,
+    /// Its largest.
+    pub to: f64,
+    pub weights: Spread,
+}
+
+/// The report on plain numbers: the teacher's confidence of each row, and w_t.
+pub fn report(confidence: &[f64], weights: Vec<Option<f64>>, groups: usize, each_row: bool) -> ReweightingReport {
+    let mut order: Vec<usize> = (0..weights.len()).collect();
+    order.sort_by(|a, b| confidence[*a].total_cmp(&confidence[*b]));
+    let cut = |group: usize| group * order.len() / groups;
+    let by_confidence = (0..groups).map(|group| &order[cut(group)..cut(group + 1)]).filter(|rows| !rows.is_empty());
+    let group = |rows: &[usize]| ConfidenceGroup {
+        from: confidence[rows[0]],
+        to: confidence[rows[rows.len() - 1]],
+        weights: Spread::of(rows.iter().map(|row| weights[*row])),
+    };
+    let counted = weights.iter().flatten();
+    ReweightingReport {
+        negative: counted.clone().filter(|weight| **weight < 0.0).count() as f64 / counted.count().max(1) as f64,
+        by_confidence: by_confidence.map(group).collect(),
+        weights: Spread::of(weights.iter().copied()),
+        each_row: each_row.then_some(weights),
+    }
+}
+
+impl Reweighting {
+    fn metric(&self) -> metrics::Reweighting {
+        metrics::Reweighting { weight: self.weight, temperature: self.temperature }
+    }
+}
+
+impl Diagnostic for Reweighting {
+    type Report = ReweightingReport;
+
+    fn validate(&self) -> Result<()> {
+        if self.groups == 0 {
+            return Err(Error::config("groups", "expected a whole number of 1 or more, got 0"));
+        }
+        self.metric().validate(0)
+    }
+
+    fn report(&self, seen: &Seen<'_>) -> Result<ReweightingReport> {
+        let (teacher, student, labels) = (seen.logits(Who::Teacher)?, seen.logits(Who::Student)?, seen.labels()?);
+        let metric = self.metric();
+        let rows = || teacher.rows().zip(student.rows()).zip(&labels);
+        let confidence: Vec<f64> = rows().map(|((v, _), label)| masses(v, *label, self.temperature).0).collect();
+        let weights = rows().map(|((v, z), label)| metric.row(z, v, *label)).collect();
+        Ok(report(&confidence, weights, self.groups, self.each_row))
+    }
+}

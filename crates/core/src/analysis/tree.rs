@@ -1,0 +1,91 @@
+//! The tree that average linkage makes of distances, by chains of nearest neighbours: K² steps for K leaves.
+//!
+//! ```text
+//! d(A ∪ B, C) = (|A| d(A,C) + |B| d(B,C)) / (|A| + |B|)
+//! ```
+//!
+//! A cluster is known by its least leaf; of equal distances the one to the lower leaf counts.
+//! Source: Murtagh, "A survey of recent advances in hierarchical clustering algorithms", The Computer Journal 26, 1983
+//! (nearest-neighbour chains give the tree that joining the two nearest clusters gives). Where we differ: nowhere.
+
+pub(super) struct Tree {
+    leaves: usize,
+    /// The clusters that were joined, each by its least leaf, and how far apart they were; from the nearest.
+    joins: Vec<(usize, usize, f64)>,
+}
+
+impl Tree {
+    /// `distances[i][j]` of leaves i and j, symmetric.
+    pub fn average_linkage(mut distances: Vec<Vec<f64>>) -> Tree {
+        let leaves = distances.len();
+        let mut sizes = vec![1.0; leaves];
+        let mut alive = vec![true; leaves];
+        let mut joins = Vec::new();
+        let mut chain: Vec<usize> = Vec::new();
+        while joins.len() + 1 < leaves {
+            let last = match chain.last() {
+                Some(last) => *last,
+                None => {
+                    let first = alive.iter().position(|alive| *alive).unwrap_or(0);
+                    chain.push(first);
+                    first
+                }
+            };
+            let before = chain.len().checked_sub(2).map(|at| chain[at]);
+            // The one it came from wins a draw: else the chain could go round in a circle.
+            let mut nearest = before;
+            for other in (0..leaves).filter(|other| alive[*other] && *other != last) {
+                if nearest.is_none_or(|nearest| distances[last][other] < distances[last][nearest]) {
+                    nearest = Some(other);
+                }
+            }
+            let Some(nearest) = nearest else { break };
+            if Some(nearest) != before {
+                chain.push(nearest);
+                continue;
+            }
+            chain.truncate(chain.len() - 2);
+            let (a, b) = (last.min(nearest), last.max(nearest));
+            joins.push((a, b, distances[a][b]));
+            for other in (0..leaves).filter(|other| alive[*other] && *other != a && *other != b) {
+                let joined = (sizes[a] * distances[a][other] + sizes[b] * distances[b][other]) / (sizes[a] + sizes[b]);
+                distances[a][other] = joined;
+                distances[other][a] = joined;
+            }
+            sizes[a] += sizes[b];
+            alive[b] = false;
+        }
+        joins.sort_by(|a, b| a.2.total_cmp(&b.2));
+        Tree { leaves, joins }
+    }
+
+    /// The clusters that are left after so many joins, each in the order of its tree.
+    fn clusters(&self, joins: usize) -> Vec<Vec<usize>> {
+        let mut clusters: Vec<Vec<usize>> = (0..self.leaves).map(|leaf| vec![leaf]).collect();
+        let mut whose: Vec<usize> = (0..self.leaves).collect();
+        for (a, b, _) in &self.joins[..joins] {
+            // After sorting, a cluster may be known by another leaf than its least: that of a join as far apart.
+            let (a, b) = (whose[*a].min(whose[*b]), whose[*a].max(whose[*b]));
+            let joined = std::mem::take(&mut clusters[b]);
+            joined.iter().for_each(|leaf| whose[*leaf] = a);
+            clusters[a].extend(joined);
+        }
+        clusters.retain(|cluster| !cluster.is_empty());
+        clusters
+    }
+
+    /// All leaves, those that are near each other side by side.
+    pub fn order(&self) -> Vec<usize> {
+        self.clusters(self.joins.len()).concat()
+    }
+
+    /// The part of each leaf where the tree is cut into so many; parts are counted by their least leaf.
+    pub fn cut(&self, parts: usize) -> Vec<usize> {
+        let mut of = vec![0; self.leaves];
+        for (part, cluster) in self.clusters(self.leaves.saturating_sub(parts).min(self.joins.len())).iter().enumerate()
+        {
+            cluster.iter().for_each(|leaf| of[*leaf] = part);
+        }
+        of
+    }
+}

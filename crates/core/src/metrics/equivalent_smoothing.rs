@@ -1,0 +1,70 @@
+//! Equivalent smoothing: which label smoothing leaves as much to the wrong classes as the teacher does.
+//!
+//! ```text
+//! γ = mean over rows of (1 − p~_t) · K / (K − 1)          p~ = softmax(v / T)
+//! ```
+//!
+//! v: the teacher's logits, t: the label, K: classes. For a target smoothed by α, γ = α.
+//!
+//! Source: Müller, Kornblith, Hinton, "When Does Label Smoothing Help?", NeurIPS 2019, arXiv:1906.02629, section 4.
+//! Where we differ: nowhere.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::reweighting::{masses, positive};
+use super::{Accumulator, Mean, Measure, Metric, Needs, Rows};
+use crate::error::Result;
+
+/// The label smoothing that a teacher at this temperature is worth, 0 or more.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct EquivalentSmoothing {
+    /// Divides the teacher's logits, above 0. Default 1.
+    pub temperature: f64,
+}
+
+impl Default for EquivalentSmoothing {
+    fn default() -> Self {
+        EquivalentSmoothing { temperature: 1.0 }
+    }
+}
+
+impl EquivalentSmoothing {
+    /// One row's part of the mean.
+    pub fn row(&self, teacher: &[f64], label: usize) -> f64 {
+        let classes = teacher.len() as f64;
+        masses(teacher, label, self.temperature).1 * classes / (classes - 1.0)
+    }
+}
+
+impl Metric for EquivalentSmoothing {
+    fn needs(&self) -> Needs {
+        Needs::TeacherAndLabels
+    }
+
+    fn validate(&self, _outputs: usize) -> Result<()> {
+        positive("temperature", self.temperature)
+    }
+
+    fn start(&self, _outputs: usize) -> Box<dyn Accumulator> {
+        Box::new(State { options: self.clone(), mean: Mean::default() })
+    }
+}
+
+struct State {
+    options: EquivalentSmoothing,
+    mean: Mean,
+}
+
+impl Accumulator for State {
+    fn add(&mut self, rows: &Rows<'_>) {
+        for ((_, label), teacher) in rows.labelled().zip(rows.teacher()) {
+            self.mean.add(self.options.row(teacher, label));
+        }
+    }
+
+    fn measure(&self) -> Measure {
+        self.mean.measure()
+    }
+}

@@ -1,0 +1,71 @@
+/** What happens between a teacher and its student, in numbers: diagnostics of models on rows whose answers are known. */
+import { orAbort } from './abort.js'
+import { json, plain, reading, refuse, signalOf } from './check.js'
+import { datasetOf, type Dataset } from './dataset.js'
+import { awaiting } from './errors.js'
+import { modelOf, type Model } from './model.js'
+import type { NativeModel } from './native/contract.js'
+import { models } from './native/handles.js'
+import { native } from './native/load.js'
+import type { Analysis, Diagnostics } from './native/options.js'
+import type { AnyTeacher } from './run.js'
+import { Teacher, type Answer } from './teacher.js'
+
+/** Models and rows to look at; none of them is changed. */
+export interface AnalyseOptions {
+  /** Rows to look at, with one label each: those of a test, not those that the models learnt. */
+  data: Dataset
+  /** Rows that temperatures are fitted to, for `calibration`. */
+  validation?: Dataset | undefined
+  /** A model, or a function that answers; default: the column `teacherLogits` of the data, where there is one. */
+  teacher?: AnyTeacher | undefined
+  /** The student that was distilled. */
+  student?: Model | undefined
+  /** The same student, trained without teacher: `run.control`. */
+  control?: Model | undefined
+  /** The answer is not waited for any longer. */
+  signal?: AbortSignal | undefined
+}
+
+/** An analysis in which the chosen diagnostics are there. */
+export type AnalysisOf<Chosen extends keyof Diagnostics> = Analysis & Required<Pick<Analysis, Chosen>>
+
+const keys = ['data', 'validation', 'teacher', 'student', 'control', 'diagnostics', 'signal']
+
+/**
+ * Runs the diagnostics that are chosen, each with its options; without a choice all that these models and data can give,
+ * and `leftOut` says why others cannot. Computed off the event loop.
+ *
+ * ```ts
+ * const { reweighting, calibration } = await analyse({
+ *   teacher, student, data: test, validation, diagnostics: { reweighting: { temperature: 4 }, calibration: {} },
+ * })
+ * console.log(reweighting.weights.median, calibration.student?.after?.temperature)
+ * ```
+ */
+export function analyse<Chosen extends keyof Diagnostics>(
+  options: AnalyseOptions & { diagnostics: Pick<Required<Diagnostics>, Chosen> },
+): Promise<AnalysisOf<Chosen>>
+export function analyse(options: AnalyseOptions): Promise<Analysis>
+export async function analyse(options: AnalyseOptions & { diagnostics?: Diagnostics }): Promise<Analysis> {
+  const own = reading('', () => plain('', options, keys))
+  const signal = signalOf('signal', own.signal)
+  const chosen = own.diagnostics === undefined ? null : json('diagnostics', plain('diagnostics', own.diagnostics))
+  const validation = own.validation === undefined ? null : datasetOf('validation', own.validation)
+  const student = own.student === undefined ? null : modelOf('student', own.student)
+  const control = own.control === undefined ? null : modelOf('control', own.control)
+  const teacher = teacherOf(own.teacher)
+  const data = datasetOf('data', own.data)
+  const rows = teacher instanceof Teacher ? await teacher.answering(data, signal) : data
+  const model = teacher instanceof Teacher ? null : teacher
+  const said = await orAbort(signal, () => awaiting(() => native().analyse(rows, validation, model, student, control, chosen)))
+  return JSON.parse(said) as Analysis
+}
+
+function teacherOf(teacher: unknown): NativeModel | Teacher | null {
+  if (teacher === undefined) return null
+  const asked = typeof teacher === 'function' ? Teacher.fromFunction(teacher as Answer) : teacher
+  if (asked instanceof Teacher) return asked
+  const handle = typeof asked === 'object' && asked !== null ? models.get(asked) : undefined
+  return handle ?? refuse('teacher', 'a Model, a Teacher, a function, or nothing where the data have teacherLogits', teacher)
+}

@@ -1,0 +1,61 @@
+/** `limbeck study methods`: which method helps, with how much certainty. */
+import { availableParallelism } from 'node:os'
+import path from 'node:path'
+import type { Command } from 'commander'
+import { show } from '../../check.js'
+import { refuse } from '../exit.js'
+import type { Output, OutputFlags } from '../output.js'
+import { perform, withOutput, wholeOption } from '../perform.js'
+import { arms, armsNamed, studyMethods } from '../study/methods.js'
+import { taskNames, type TaskName } from '../study/tasks.js'
+
+interface Flags extends OutputFlags {
+  arm?: string[]
+  task?: string[]
+  seeds: number
+  out: string
+  jobs: number
+  dry?: boolean
+}
+
+const collect = (value: string, all: string[] = []) => [...all, value]
+
+export function addStudy(program: Command): void {
+  const study = program.command('study').summary('measure what methods are worth, on real data')
+  const methods = study.command('methods').summary('all methods with one student and one budget')
+  withOutput(methods.description('Trains one student by every method, over several seeds, on two tasks, and writes a page of what was measured. Stopped, it goes on where it was.'))
+    .option('--arm <name>', 'this arm alone; may be repeated. Default: all', collect)
+    .option('--task <name>', `${taskNames.join(' or ')}; may be repeated. Default: both`, collect)
+    .addOption(wholeOption('--seeds <number>', 'runs of each arm, with seeds 1, 2, …', 1).default(5))
+    .option('-o, --out <folder>', 'where page, record and teachers stand', 'docs/studies')
+    .addOption(wholeOption('--jobs <number>', 'runs at the same time, a thread each', 1).default(availableParallelism()))
+    .option('--dry', 'say how long it will take, and do nothing')
+    .addHelpText(
+      'after',
+      `
+Examples:
+  $ limbeck study methods --dry
+  $ limbeck study methods --arm alone --arm kd-t4 --seeds 1 --task digits --out study
+
+Arms: ${arms.map(({ name }) => name).join(', ')}`,
+    )
+    .action(perform(run))
+}
+
+async function run({ arm, task, seeds, out, jobs, dry = false }: Flags, output: Output): Promise<void> {
+  const chosen = armsNamed(arm)
+  if ('unknown' in chosen) refuse('--arm', `expected one of ${arms.map(({ name }) => name).join(', ')}, got ${show(chosen.unknown)}`)
+  const unknown = task?.find(name => !taskNames.includes(name as TaskName))
+  if (unknown !== undefined) refuse('--task', `expected ${taskNames.join(' or ')}, got ${show(unknown)}`)
+  await studyMethods(
+    {
+      tasks: taskNames.filter(name => task === undefined || task.includes(name)),
+      arms: chosen,
+      seeds: Array.from({ length: seeds }, (_, index) => index + 1),
+      folder: path.resolve(out),
+      jobs,
+      dry,
+    },
+    output,
+  )
+}

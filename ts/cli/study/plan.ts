@@ -1,0 +1,65 @@
+/** What is left to do, how long it will take, and the setting that an arm's trials choose. */
+import { train } from '../../index.js'
+import type { Arm, Setting } from './arms.js'
+import type { Line, Lines } from './lines.js'
+import { budget, freshStudent, type Task } from './tasks.js'
+
+/** Trials have a seed of their own: that of no run. */
+export const trialSeed = 0
+
+export interface Piece {
+  arm: Arm
+  phase: Line['phase']
+  setting: number
+  seed: number
+}
+
+/** The trials of an arm that are not on record. One setting needs no trial. */
+export function trialsOf(arm: Arm, task: Task, lines: Lines): Piece[] {
+  if (arm.settings.length < 2) return []
+  return arm.settings
+    .map((options, setting) => ({ arm, phase: 'trial' as const, setting, seed: trialSeed, options }))
+    .filter(({ options, phase, seed }) => lines.find({ task: task.name, arm: arm.name, phase, options, seed }) === undefined)
+}
+
+/** The setting whose trial was best on the held-back part; of equal ones the first. */
+export function chosen(arm: Arm, task: Task, lines: Lines): number {
+  const scores = arm.settings.map(options => lines.find({ task: task.name, arm: arm.name, phase: 'trial', options, seed: trialSeed })?.accuracy ?? -1)
+  return scores.indexOf(Math.max(...scores))
+}
+
+/** The runs of an arm that are not on record, once its setting is known. */
+export function runsOf(arm: Arm, task: Task, lines: Lines, seeds: readonly number[]): Piece[] {
+  const setting = chosen(arm, task, lines)
+  const options = arm.settings[setting]!
+  return seeds
+    .filter(seed => lines.find({ task: task.name, arm: arm.name, phase: 'run', options, seed }) === undefined)
+    .map(seed => ({ arm, phase: 'run', setting, seed }))
+}
+
+/** How many runs of each arm are left, trials among them. */
+export function left(arm: Arm, task: Task, lines: Lines, seeds: readonly number[]): number {
+  const trials = trialsOf(arm, task, lines).length
+  return trials + (trials > 0 ? seeds.length : runsOf(arm, task, lines, seeds).length)
+}
+
+/** Seconds of one run of a student alone, measured by a small part of it. */
+export async function measured(task: Task): Promise<number> {
+  const steps = 60
+  const { epochs: _, ...rest } = budget(1, 99)
+  const run = train({ student: freshStudent(task, 99), data: task.train, losses: { crossEntropy: {} }, ...rest, steps })
+  const begun = performance.now()
+  await run.finish()
+  const seconds = (performance.now() - begun) / 1000
+  return (seconds / steps) * Math.ceil(task.train.rows / 64) * task.epochs
+}
+
+/** Seconds of one run of an arm: as on record, or that of the student alone times what its kind costs. */
+export function secondsOf(arm: Arm, task: Task, lines: Lines, alone: number): number {
+  const known = lines.all.filter(line => line.task === task.name && line.arm === arm.name).map(({ seconds }) => seconds)
+  if (known.length > 0) return known.reduce((sum, seconds) => sum + seconds, 0) / known.length
+  // Judging after each epoch, and the teacher inside.
+  return alone * 1.3 * (arm.inside ? 1.5 : 1)
+}
+
+export const settingOf = ({ arm, setting }: Piece): Setting => arm.settings[setting]!

