@@ -91,6 +91,9 @@ export declare class NativeModel {
   dispose(): void
 }
 
+/** JSON of an `Analysis`. `diagnostics` is JSON too; without it all that can be said is said. */
+export declare function analyse(data: NativeDataset, validation?: NativeDataset | undefined | null, teacher?: NativeModel | undefined | null, student?: NativeModel | undefined | null, control?: NativeModel | undefined | null, diagnostics?: string | undefined | null): Promise<string>
+
 /** Which of them are given is said by the JSON beside them. They are copied before the call returns. */
 export interface Buffers {
   /** Dense inputs. */

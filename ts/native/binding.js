@@ -774,10 +774,12 @@ if (
 }
 
 const { NativeDataset, NativeEnsemble, NativeJob, NativeModel, doctor, golden, lossNames, memory, nativeVersion, schema, trimMemory } = nativeBinding
+const { NativeDataset, NativeJob, NativeModel, analyse, doctor, golden, lossNames, memory, nativeVersion, schema, trimMemory } = nativeBinding
 export { NativeDataset }
 export { NativeEnsemble }
 export { NativeJob }
 export { NativeModel }
+export { analyse }
 export { doctor }
 export { golden }
 export { lossNames }

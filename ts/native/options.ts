@@ -30,6 +30,10 @@ export type Curve =
       }
     }
 /**
+ * What becomes of the probability outside the k classes.
+ */
+export type Missing = 'renormalize' | 'zero' | 'uniform' | 'bucket'
+/**
  * Which layers are compared: one choice, or a list whose losses are added.
  */
 export type Layers = LayerChoice | LayerChoice[]
@@ -39,6 +43,33 @@ export type Layers = LayerChoice | LayerChoice[]
  */
 export type LayerChoice = string | LayerPair
 export type Negatives = 'hardest' | 'all'
+export type Remainder = 'refuse' | 'spread'
+/**
+ * How a parameter of the student is made: an object with one key.
+ */
+export type RuleOptions =
+  | {
+      full: Full
+    }
+  | {
+      vector: Vector
+    }
+  | {
+      scaleShift: ScaleShift
+    }
+  | {
+      project: Project
+    }
+  | {
+      copy: Copy
+    }
+  | {
+      truncate: Truncate
+    }
+  | {
+      fresh: Fresh
+    }
+export type Side = 'inputs' | 'outputs'
 /**
  * How gradients change parameters.
  */
@@ -165,6 +196,13 @@ export interface LossesOptions {
   crossEntropy?: CrossEntropy
   kl?: Kl
   reverseKl?: ReverseKl
+  jsd?: Jsd
+  tvd?: Tvd
+  skewKl?: SkewKl
+  skewReverseKl?: SkewReverseKl
+  dkd?: Dkd
+  kdPt?: KdPt
+  kdTopk?: KdTopk
   binaryCrossEntropy?: BinaryCrossEntropy
   binaryKl?: BinaryKl
   mse?: Mse
@@ -215,6 +253,131 @@ export interface ReverseKl {
    * What the loss is multiplied by in the total; 0 or more. Default 1.
    */
   weight?: Scheduled
+  /**
+   * What both sides' logits are divided by before the softmax; above 0. Default 1.
+   */
+  temperature?: Scheduled
+}
+/**
+ * Jensen–Shannon divergence between softened logits, times temperature²; between `kl` and `reverseKl`.
+ */
+export interface Jsd {
+  /**
+   * What the loss is multiplied by in the total; 0 or more. Default 1.
+   */
+  weight?: Scheduled
+  /**
+   * The teacher's share of the mixture that both sides are compared with, from 0 (`kl`) to 1 (`reverseKl`).
+   * Default 0.5.
+   */
+  beta?: number
+  /**
+   * What both sides' logits are divided by before the softmax; above 0. Default 1.
+   */
+  temperature?: Scheduled
+}
+/**
+ * Total variation distance between softened logits, from 0 to 1; without temperature².
+ */
+export interface Tvd {
+  /**
+   * What the loss is multiplied by in the total; 0 or more. Default 1.
+   */
+  weight?: Scheduled
+  /**
+   * What both sides' logits are divided by before the softmax; above 0. Default 1.
+   */
+  temperature?: Scheduled
+}
+/**
+ * Divergence KL(teacher ‖ mixture) between softened logits, times temperature²; the mixture holds some of the teacher, which bounds it.
+ */
+export interface SkewKl {
+  /**
+   * What the loss is multiplied by in the total; 0 or more. Default 1.
+   */
+  weight?: Scheduled
+  /**
+   * The teacher's share of the mixture; at least 0 (`kl`), below 1. Default 0.1.
+   */
+  alpha?: number
+  /**
+   * What both sides' logits are divided by before the softmax; above 0. Default 1.
+   */
+  temperature?: Scheduled
+}
+/**
+ * Divergence KL(student ‖ mixture) between softened logits, times temperature²; the mixture holds some of the student, which bounds it.
+ */
+export interface SkewReverseKl {
+  /**
+   * What the loss is multiplied by in the total; 0 or more. Default 1.
+   */
+  weight?: Scheduled
+  /**
+   * The student's share of the mixture; at least 0 (`reverseKl`), below 1. Default 0.1.
+   */
+  alpha?: number
+  /**
+   * What both sides' logits are divided by before the softmax; above 0. Default 1.
+   */
+  temperature?: Scheduled
+}
+/**
+ * Decoupled distillation (DKD): confidence in the label and ranking of the other classes weighed apart, times
+ * temperature².
+ */
+export interface Dkd {
+  /**
+   * What the loss is multiplied by in the total; 0 or more. Default 1.
+   */
+  weight?: Scheduled
+  /**
+   * Weight of the part about the label; 0 or more. Default 1.
+   */
+  alpha?: number
+  /**
+   * Weight of the part about the other classes; 0 or more, and not 0 beside an alpha of 0. Default 8.
+   */
+  beta?: number
+  /**
+   * What both sides' logits are divided by before the softmax; above 0. Default 4.
+   */
+  temperature?: Scheduled
+}
+/**
+ * The teacher's confidence in each row's label, without what it thinks of the other classes (KD-pt).
+ */
+export interface KdPt {
+  /**
+   * What the loss is multiplied by in the total; 0 or more. Default 1.
+   */
+  weight?: Scheduled
+  /**
+   * What both sides' logits are divided by before the softmax; above 0. Default 1.
+   */
+  temperature?: Scheduled
+}
+/**
+ * The k classes that the teacher holds most likely (KD-topk), times temperature².
+ */
+export interface KdTopk {
+  /**
+   * What the loss is multiplied by in the total; 0 or more. Default 1.
+   */
+  weight?: Scheduled
+  /**
+   * How many classes of each row are kept; from 1 to the number of classes. Required.
+   */
+  k: number
+  /**
+   * What becomes of the probability outside the k classes. Default 'renormalize'.
+   */
+  missing?: Missing
+  /**
+   * Keeps the label's class in any case, in place of the least likely of the k; needs labels. Default false.
+   */
+  includeTarget?: boolean
   /**
    * What both sides' logits are divided by before the softmax; above 0. Default 1.
    */
@@ -339,6 +502,77 @@ export interface TripletBatch {
    */
   projection?: boolean
 }
+/**
+ * How the student's parameters are made from the teacher's (Weight Distillation). Without rules layers are matched by
+ * kind and place: each student layer comes from a run of adjacent teacher layers.
+ */
+export interface GeneratorOptions {
+  /**
+   * What to do where the count of the student's layers does not divide that of the teacher's.
+   */
+  remainder?: Remainder
+  /**
+   * Exceptions from the plan that the two models lead to; later ones win.
+   */
+  rules?: RuleFor[]
+}
+/**
+ * An exception for some of the student's parameters.
+ */
+export interface RuleFor {
+  /**
+   * Which parameters of the student: a parameter, a layer or block, or a pattern with `*`.
+   */
+  student: string
+  /**
+   * What they are made from, in this order: layers or parameters of the teacher. Default: what the plan says.
+   */
+  teacher?: string[]
+  /**
+   * How they are made. Default: what the plan says.
+   */
+  rule?: RuleOptions
+}
+/**
+ * A matrix or kernel: outputs, inputs and layers of the teacher are mixed, then `scale ⊙ tanh(·) + shift`. A vector
+ * that the rule meets is made by `vector`.
+ */
+export interface Full {
+  /**
+   * A side that is not mixed, because its places mean the same in both models: the inputs of the first layer, the
+   * rows of an embedding. It must be as wide as the teacher's.
+   */
+  keep?: Side
+}
+/**
+ * A vector (bias, gain of a norm): the teacher's numbers and layers are mixed, then `scale ⊙ tanh(·) + shift`.
+ */
+export interface Vector {}
+/**
+ * Equal shapes, nothing is mixed: `scale ⊙ tanh(teacher) + shift`.
+ */
+export interface ScaleShift {}
+/**
+ * A matrix on each side whose width differs from the teacher's; no tanh, scale or shift. Equal shapes are `copy`.
+ */
+export interface Project {}
+/**
+ * Equal shapes: the numbers of the teacher's (first) layer.
+ */
+export interface Copy {
+  /**
+   * Whether they stay as they are while the generator is trained.
+   */
+  frozen?: boolean
+}
+/**
+ * The first outputs and inputs of the teacher's (first) layer, trained from there on.
+ */
+export interface Truncate {}
+/**
+ * The student's own start values, trained as usual.
+ */
+export interface Fresh {}
 export interface Sgd {
   /**
    * Step length; above 0. Default 0.01.
@@ -548,6 +782,8 @@ export interface Metrics {
   meanSquaredError?: MeanSquaredError
   agreement?: Agreement
   teacherKl?: TeacherKl
+  equivalentSmoothing?: EquivalentSmoothing
+  reweighting?: Reweighting
 }
 /**
  * The share of rows that are predicted right, 0 to 1.
@@ -622,6 +858,29 @@ export interface TeacherKl {
    */
   temperature?: number
 }
+/**
+ * The label smoothing that a teacher at this temperature is worth, 0 or more.
+ */
+export interface EquivalentSmoothing {
+  /**
+   * Divides the teacher's logits, above 0. Default 1.
+   */
+  temperature?: number
+}
+/**
+ * How strongly the teacher re-weights each row: the gradient of distilling at the label's logit over that of cross
+ * entropy alone; median and quantiles. In a run: by epoch, over the validation rows.
+ */
+export interface Reweighting {
+  /**
+   * Weight λ of the teacher's part beside 1 − λ of cross entropy, 0 to 1. Default 0.5.
+   */
+  weight?: number
+  /**
+   * Divides the logits of both in the teacher's part, above 0. Default 1.
+   */
+  temperature?: number
+}
 export interface CheckpointOptions {
   /**
    * The run folder; made if it is not there.
@@ -648,6 +907,12 @@ export interface TrainOptions {
    * What is minimised: the sum over the losses of weight · value. At least one weight above 0.
    */
   losses: LossesOptions
+  /**
+   * Makes the student's parameters from the teacher's and trains what makes them (phase 1 of Weight Distillation); in
+   * the end the student has them as plain numbers. `freeze`, `average` and `optimizer` then mean the generator's own
+   * parameters, `layers.0.weight.wOut` and others. Default: the student's parameters are trained themselves.
+   */
+  generator?: GeneratorOptions
   /**
    * How parameters are changed. Default: adamW with its defaults.
    */
@@ -1199,10 +1464,576 @@ export interface Normalization {
    */
   std: number[]
 }
+/**
+ * Options of the re-weighting w_t.
+ */
+export interface ReweightingDiagnostic {
+  /**
+   * Weight λ of the teacher's part beside 1 − λ of cross entropy, 0 to 1. Default 0.5.
+   */
+  weight?: number
+  /**
+   * Divides the logits of both in the teacher's part, above 0. Default 1.
+   */
+  temperature?: number
+  /**
+   * Into how many parts rows are cut by the teacher's confidence, 1 or more. Default 5.
+   */
+  groups?: number
+  /**
+   * Whether every row's number stands in the report. Default false.
+   */
+  eachRow?: boolean
+}
+/**
+ * Options of the equivalent smoothing γ.
+ */
+export interface EquivalentSmoothingDiagnostic {
+  /**
+   * Divides the logits, above 0. Default 1.
+   */
+  temperature?: number
+}
+/**
+ * Options of the entropy of answers.
+ */
+export interface EntropyDiagnostic {
+  /**
+   * Divides the logits, above 0. Default 1.
+   */
+  temperature?: number
+}
+/**
+ * Options of the class correlations.
+ */
+export interface ClassCorrelationDiagnostic {
+  /**
+   * Divides the logits, above 0: relations show at a high one. Default 1.
+   */
+  temperature?: number
+  /**
+   * The group of each class, such as its super-class. Default: the tree of classes cut into `blocks`.
+   */
+  groups?: number[]
+  /**
+   * Into how many parts the tree is cut, 1 to the classes; not beside `groups`. Default: the root of their number.
+   */
+  blocks?: number
+}
+/**
+ * Options of the projection.
+ */
+export interface ProjectionDiagnostic {
+  /**
+   * The three classes, all different. Default `[0, 1, 2]`.
+   *
+   * @minItems 3
+   * @maxItems 3
+   */
+  classes?: [number, number, number]
+}
+/**
+ * Options of the geometry: none.
+ */
+export interface GeometryDiagnostic {}
+/**
+ * Options of the calibration.
+ */
+export interface CalibrationDiagnostic {
+  /**
+   * Bins of equal width between 0 and 1, 1 or more. Default 15.
+   */
+  bins?: number
+}
+/**
+ * Options of the gain: none.
+ */
+export interface GainDiagnostic {}
+/**
+ * Options of the mutual information.
+ */
+export interface MutualInformationDiagnostic {
+  /**
+   * The two classes whose logits are subtracted. Default `[0, 1]`.
+   *
+   * @minItems 2
+   * @maxItems 2
+   */
+  classes?: [number, number]
+  /**
+   * How rows are changed. Default: images are shifted by up to 2 pixels.
+   */
+  augment?: Augment
+  /**
+   * Changed copies of each row, 2 or more. Default 8.
+   */
+  copies?: number
+  /**
+   * Rows that are looked at, evenly spaced in the data, 2 or more: the effort grows with their square. Default 500.
+   */
+  rows?: number
+  /**
+   * Decides the changes. Default 0.
+   */
+  seed?: number
+}
+/**
+ * Which diagnostics, each with its options.
+ */
+export interface Diagnostics {
+  /**
+   * How strongly the teacher re-weights each row (w_t).
+   */
+  reweighting?: ReweightingDiagnostic
+  /**
+   * The label smoothing that a model's answers are worth (γ).
+   */
+  equivalentSmoothing?: EquivalentSmoothingDiagnostic
+  /**
+   * How uncertain a model's answers are.
+   */
+  entropy?: EntropyDiagnostic
+  /**
+   * Which classes a model finds alike.
+   */
+  classCorrelation?: ClassCorrelationDiagnostic
+  /**
+   * Penultimate activations on the plane of three class templates.
+   */
+  projection?: ProjectionDiagnostic
+  /**
+   * Whether nearness to class templates follows the teacher's order of wrong classes.
+   */
+  geometry?: GeometryDiagnostic
+  /**
+   * Confidence against accuracy, before and after temperature scaling.
+   */
+  calibration?: CalibrationDiagnostic
+  /**
+   * The distilled student against the one that learnt alone, class by class.
+   */
+  gain?: GainDiagnostic
+  /**
+   * What a difference of two logits tells of the row, under random changes of it.
+   */
+  mutualInformation?: MutualInformationDiagnostic
+}
+export interface ReweightingReport {
+  /**
+   * w_t over all rows; rows whose student is so sure that cross entropy has no gradient are skipped.
+   */
+  weights: Spread
+  /**
+   * The share of the rows with w_t below 0: the teacher holds them back.
+   */
+  negative: number
+  /**
+   * From the least confident rows to the most.
+   */
+  byConfidence: ConfidenceGroup[]
+  /**
+   * w_t of every row, in the order of the data; null where it was skipped.
+   */
+  eachRow?: number[]
+}
+/**
+ * Mean, extremes and quantiles of numbers, one a row.
+ */
+export interface Spread {
+  /**
+   * How many numbers there were. Without any the others are 0.
+   */
+  rows: number
+  /**
+   * Rows that have no such number and were left out.
+   */
+  skipped: number
+  mean: number
+  lowest: number
+  /**
+   * A twentieth of the numbers is below.
+   */
+  q5: number
+  /**
+   * A quarter of the numbers is below.
+   */
+  q25: number
+  median: number
+  /**
+   * A quarter of the numbers is above.
+   */
+  q75: number
+  /**
+   * A twentieth of the numbers is above.
+   */
+  q95: number
+  highest: number
+}
+export interface ConfidenceGroup {
+  /**
+   * The teacher's least confidence in the label.
+   */
+  from: number
+  /**
+   * Its largest.
+   */
+  to: number
+  weights: Spread
+}
+/**
+ * The same for each model that was given.
+ */
+export interface SidesOfEquivalentSmoothingReport {
+  teacher?: EquivalentSmoothingReport
+  student?: EquivalentSmoothingReport
+  /**
+   * The student that learnt alone.
+   */
+  control?: EquivalentSmoothingReport
+}
+export interface EquivalentSmoothingReport {
+  /**
+   * The label smoothing that the answers are worth.
+   */
+  gamma: number
+  /**
+   * Mean probability of the label at this temperature: 1 − γ (K − 1) / K.
+   */
+  confidence: number
+}
+/**
+ * The same for each model that was given.
+ */
+export interface SidesOfEntropyReport {
+  teacher?: EntropyReport
+  student?: EntropyReport
+  /**
+   * The student that learnt alone.
+   */
+  control?: EntropyReport
+}
+export interface EntropyReport {
+  /**
+   * In nats, one number a row.
+   */
+  nats: Spread
+  /**
+   * The mean as a share of ln K, the entropy of knowing nothing.
+   */
+  share: number
+}
+/**
+ * The same for each model that was given.
+ */
+export interface SidesOfClassCorrelationReport {
+  teacher?: ClassCorrelationReport
+  student?: ClassCorrelationReport
+  /**
+   * The student that learnt alone.
+   */
+  control?: ClassCorrelationReport
+}
+export interface ClassCorrelationReport {
+  /**
+   * `[classes][classes]`, in the order of the labels.
+   */
+  matrix: number[][]
+  /**
+   * The classes with those that are alike side by side.
+   */
+  order: number[]
+  /**
+   * The block of each class, in the order of the labels.
+   */
+  groups: number[]
+  /**
+   * Mean correlation of two classes of one block; 0 where every block has one class.
+   */
+  within: number
+  /**
+   * Mean correlation of two classes of different blocks; 0 where there is one block.
+   */
+  between: number
+  /**
+   * `within − between`.
+   */
+  score: number
+  /**
+   * Classes whose probability is the same in all rows.
+   */
+  constant: number[]
+}
+/**
+ * The same for each model that was given.
+ */
+export interface SidesOfProjectionReport {
+  teacher?: ProjectionReport
+  student?: ProjectionReport
+  /**
+   * The student that learnt alone.
+   */
+  control?: ProjectionReport
+}
+export interface ProjectionReport {
+  /**
+   * Where the templates of the three classes lie, in the order of `classes`: the first at `[0, 0]`.
+   *
+   * @minItems 3
+   * @maxItems 3
+   */
+  templates: [[number, number], [number, number], [number, number]]
+  /**
+   * Mean and spread of each class's points, in the order of `classes`.
+   */
+  clusters: ProjectedCluster[]
+  /**
+   * Every row of the three classes.
+   */
+  points: ProjectedPoint[]
+}
+export interface ProjectedCluster {
+  label: number
+  rows: number
+  x: number
+  y: number
+  /**
+   * Root of the mean squared distance of the points to their mean.
+   */
+  deviation: number
+}
+export interface ProjectedPoint {
+  /**
+   * Place of the row in the data.
+   */
+  row: number
+  label: number
+  x: number
+  y: number
+}
+export interface GeometryReport {
+  /**
+   * The share of ordered pairs of wrong classes where distance and probability agree, 0 to 1; by chance 0.5.
+   */
+  share: number
+  /**
+   * How many pairs that is, all rows together.
+   */
+  pairs: number
+  /**
+   * Least and largest length of a class template: the proposition takes them for equal.
+   *
+   * @minItems 2
+   * @maxItems 2
+   */
+  templateLengths: [number, number]
+}
+/**
+ * The same for each model that was given.
+ */
+export interface SidesOfCalibrationReport {
+  teacher?: CalibrationReport
+  student?: CalibrationReport
+  /**
+   * The student that learnt alone.
+   */
+  control?: CalibrationReport
+}
+export interface CalibrationReport {
+  /**
+   * The model as it is.
+   */
+  before: CalibrationAt
+  /**
+   * The model with its logits divided by the temperature that was fitted on the validation rows; left out where there
+   * are none.
+   */
+  after?: CalibrationAt
+}
+export interface CalibrationAt {
+  /**
+   * Divides the logits.
+   */
+  temperature: number
+  /**
+   * Expected calibration error, 0 to 1.
+   */
+  error: number
+  /**
+   * Mean negative log-likelihood of the labels, in nats.
+   */
+  loss: number
+  /**
+   * From the lowest confidence to the highest.
+   */
+  bins: CalibrationBin[]
+}
+export interface CalibrationBin {
+  from: number
+  to: number
+  rows: number
+  /**
+   * Mean of the largest probability; 0 in an empty bin.
+   */
+  confidence: number
+  /**
+   * Share of the rows that are predicted right; 0 in an empty bin.
+   */
+  accuracy: number
+}
+export interface GainReport {
+  /**
+   * All rows together.
+   */
+  all: GainOf
+  /**
+   * Chance of a difference as large as that between `mended` and `spoilt` rows, were both students equally good.
+   */
+  pValue: number
+  /**
+   * Each class, in order; a class without rows is left out.
+   */
+  classes: ClassGain[]
+}
+export interface GainOf {
+  rows: number
+  /**
+   * Accuracy of the student that learnt alone.
+   */
+  alone: number
+  /**
+   * Accuracy of the distilled student.
+   */
+  distilled: number
+  /**
+   * `distilled − alone`.
+   */
+  gain: number
+  /**
+   * Accuracy of the teacher, where there is one.
+   */
+  teacher?: number
+  /**
+   * Rows that only the distilled student predicts right.
+   */
+  mended: number
+  /**
+   * Rows that only the student alone predicts right.
+   */
+  spoilt: number
+}
+export interface ClassGain {
+  label: number
+  /**
+   * Its name, where the data or the student know names.
+   */
+  name?: string
+  rows: number
+  /**
+   * Accuracy of the student that learnt alone.
+   */
+  alone: number
+  /**
+   * Accuracy of the distilled student.
+   */
+  distilled: number
+  /**
+   * `distilled − alone`.
+   */
+  gain: number
+  /**
+   * Accuracy of the teacher, where there is one.
+   */
+  teacher?: number
+  /**
+   * Rows that only the distilled student predicts right.
+   */
+  mended: number
+  /**
+   * Rows that only the student alone predicts right.
+   */
+  spoilt: number
+}
+/**
+ * The same for each model that was given.
+ */
+export interface SidesOfMutualInformationReport {
+  teacher?: MutualInformationReport
+  student?: MutualInformationReport
+  /**
+   * The student that learnt alone.
+   */
+  control?: MutualInformationReport
+}
+export interface MutualInformationReport {
+  /**
+   * The estimate I^, in nats.
+   */
+  nats: number
+  /**
+   * ln N, the most that there can be.
+   */
+  most: number
+  /**
+   * N, the rows that were looked at.
+   */
+  rows: number
+}
+/**
+ * What the diagnostics say, each under its name.
+ */
+export interface Analysis {
+  /**
+   * Rows that were looked at; those of weight 0 are left out.
+   */
+  rows: number
+  /**
+   * How strongly the teacher re-weights each row (w_t).
+   */
+  reweighting?: ReweightingReport
+  /**
+   * The label smoothing that a model's answers are worth (γ).
+   */
+  equivalentSmoothing?: SidesOfEquivalentSmoothingReport
+  /**
+   * How uncertain a model's answers are.
+   */
+  entropy?: SidesOfEntropyReport
+  /**
+   * Which classes a model finds alike.
+   */
+  classCorrelation?: SidesOfClassCorrelationReport
+  /**
+   * Penultimate activations on the plane of three class templates.
+   */
+  projection?: SidesOfProjectionReport
+  /**
+   * Whether nearness to class templates follows the teacher's order of wrong classes.
+   */
+  geometry?: GeometryReport
+  /**
+   * Confidence against accuracy, before and after temperature scaling.
+   */
+  calibration?: SidesOfCalibrationReport
+  /**
+   * The distilled student against the one that learnt alone, class by class.
+   */
+  gain?: GainReport
+  /**
+   * What a difference of two logits tells of the row, under random changes of it.
+   */
+  mutualInformation?: SidesOfMutualInformationReport
+  /**
+   * Where all were asked for: those that these models and data cannot give, and why.
+   */
+  leftOut: {
+    [k: string]: string
+  }
+}
 
 /** The keys of `TrainOptions`. */
 export const trainOptionKeys: readonly string[] = [
   'losses',
+  'generator',
   'optimizer',
   'schedule',
   'batchSize',

@@ -11,7 +11,6 @@ export interface Teacher {
   data: Dataset
   /** Percent on the test part. */
   accuracy: number
-  seconds: number
 }
 
 /** Teachers are trained once, kept in the study's folder, and asked once. */
@@ -35,7 +34,6 @@ export class Teachers {
     const { task } = this
     const { channels, labelSmoothing, epochs } = task.teachers[name]
     const file = path.join(this.folder, 'models', `${task.name}-${name}.safetensors`)
-    const begun = performance.now()
     let model = await Model.load(file).catch(() => undefined)
     if (model === undefined) {
       model = Model.create(architecture(task, channels), { seed: 0, normalization: task.train.normalization() })
@@ -45,10 +43,9 @@ export class Teachers {
       await model.save(`${file}.new`)
       await rename(`${file}.new`, file)
     }
-    const seconds = (performance.now() - begun) / 1000
     const { accuracy } = await model.evaluate(task.test)
     const data = task.train.withTeacherLogits(await model.logits(task.train))
-    return { model, data, accuracy: 100 * accuracy!, seconds }
+    return { model, data, accuracy: 100 * accuracy! }
   }
 }
 

@@ -56,6 +56,7 @@ async function inTurns(pieces: readonly Piece[], task: Task, teachers: Teachers,
   const one = async () => {
     for (let piece = waiting.shift(); piece !== undefined; piece = waiting.shift()) {
       const { arm, phase, setting, seed } = piece
+      if (arm.teacher !== undefined) await teachers.get(arm.teacher)
       const begun = performance.now()
       const judge = phase === 'trial' ? task.held : task.test
       const { student, ...learnt } = await learn(task, arm, settingOf(piece), seed, teachers, judge)
