@@ -773,8 +773,7 @@ if (
   }
 }
 
-const { NativeDataset, NativeEnsemble, NativeJob, NativeModel, doctor, golden, lossNames, memory, nativeVersion, schema, trimMemory } = nativeBinding
-const { NativeDataset, NativeJob, NativeModel, analyse, doctor, golden, lossNames, memory, nativeVersion, schema, trimMemory } = nativeBinding
+const { NativeDataset, NativeEnsemble, NativeJob, NativeModel, analyse, doctor, golden, lossNames, memory, nativeVersion, schema, trimMemory } = nativeBinding
 export { NativeDataset }
 export { NativeEnsemble }
 export { NativeJob }
