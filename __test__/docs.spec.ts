@@ -7,9 +7,20 @@ import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 
 const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)))
-const pages = ['README.md', ...readdirSync(path.join(root, 'docs')).filter(name => name.endsWith('.md')).map(name => `docs/${name}`)]
+const pages = [
+  'README.md',
+  ...readdirSync(path.join(root, 'docs'), { recursive: true, encoding: 'utf8' })
+    .filter(name => name.endsWith('.md'))
+    .map(name => `docs/${name.replaceAll('\\', '/')}`)
+    .sort(),
+]
+/** Every block of TypeScript, and where it stands. */
 const blocks = pages.flatMap(page =>
-  [...readFileSync(path.join(root, page), 'utf8').matchAll(/```ts\n([\s\S]*?)```/g)].map(([, code]) => ({ page, code: code! })),
+  [...readFileSync(path.join(root, page), 'utf8').matchAll(/```ts\n([\s\S]*?)```/g)].map(([, code], index) => ({
+    at: `${page}, block ${index + 1}`,
+    name: `${page.replace(/\W/g, '-')}-${index + 1}`,
+    code: code!,
+  })),
 )
 const data = `
 export const labels = Uint8Array.from({ length: 200 }, (_, row) => row % 10)
@@ -20,20 +31,21 @@ let folder: string
 beforeAll(() => {
   folder = mkdtempSync(path.join(root, '__test__', '.readme-'))
   writeFileSync(path.join(folder, 'my-data.ts'), data)
-  blocks.forEach(({ code }, index) => writeFileSync(path.join(folder, `block-${index}.ts`), `${code}\nexport {}\n`))
+  blocks.forEach(({ name, code }) => writeFileSync(path.join(folder, `${name}.ts`), `${code}\nexport {}\n`))
   const compilerOptions = { module: 'nodenext', target: 'es2022', lib: ['es2023', 'esnext.disposable'], strict: true, types: ['node'], skipLibCheck: true }
   writeFileSync(path.join(folder, 'tsconfig.json'), JSON.stringify({ compilerOptions }))
 })
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
-test('every block of the README and of docs compiles and runs', () => {
-  expect(new Set(blocks.map(({ page }) => page)).size).toBeGreaterThan(1)
+test('every block compiles', () => {
+  expect(blocks.length).toBeGreaterThan(0)
   const tsc = createRequire(import.meta.url).resolve('typescript/bin/tsc')
-  const compiled = spawnSync(process.execPath, [tsc, '-p', folder], { cwd: folder, encoding: 'utf8' })
-  expect(compiled.stdout).toBe('')
-  blocks.forEach(({ page }, index) => {
-    const { status, stdout, stderr } = spawnSync(process.execPath, [`block-${index}.js`], { cwd: folder, encoding: 'utf8' })
-    expect({ page, index, status, stderr }).toEqual({ page, index, status: 0, stderr: '' })
-    expect(stdout).not.toBe('')
-  })
-}, 180_000)
+  expect(spawnSync(process.execPath, [tsc, '-p', folder], { cwd: folder, encoding: 'utf8' }).stdout).toBe('')
+}, 120_000)
+
+test.each(blocks)('$at runs and prints something', ({ name, code }) => {
+  if (name.startsWith('docs-')) expect(code.trim().split('\n').length, 'lines').toBeLessThan(30)
+  const { status, stdout, stderr } = spawnSync(process.execPath, [`${name}.js`], { cwd: folder, encoding: 'utf8' })
+  expect({ status, stderr }).toEqual({ status: 0, stderr: '' })
+  expect(stdout).not.toBe('')
+}, 120_000)
