@@ -1,5 +1,7 @@
 //! One call of `Losses::apply`: the row engine where it takes the logits, else each loss's reference.
 
+use std::collections::BTreeMap;
+
 use super::Losses;
 use super::apply::Plan;
 use super::loss::RowLoss;
@@ -7,7 +9,7 @@ use super::reference::Reference;
 use super::sweep::{self, Ask, Rows, Swept, Term};
 use crate::batch::{Batch, Labels};
 use crate::error::{Candle, Code, Error, Result};
-use crate::targets::{Source, Teacher};
+use crate::targets::{Source, Target, Teacher};
 use crate::tensor::{self, DType, Tensor};
 
 /// The rows of a batch: of a sequence model every token is one.
@@ -64,6 +66,20 @@ impl<'c> Call<'c> {
         }
     }
 
+    /// The temperature at which a loss that reads logits needs a mixture's.
+    fn mixed(&self, number: usize, teacher: Option<usize>) -> Result<Option<f64>> {
+        let (name, loss) = &self.losses.rows[number];
+        let is_mixture = teacher.is_some_and(|at| matches!(self.teachers[at].target, Target::Mixture(_)));
+        if !is_mixture || !loss.needs().iter().any(|need| need.is_dense()) {
+            return Ok(None);
+        }
+        let temperature = loss.mixed_temperature(self.step).ok_or_else(|| {
+            let message = "expected teachers whose losses are added, got teachers mixed as probabilities, which have no logits to compare with";
+            Error::config(*name, message)
+        })?;
+        Ok(Some(temperature))
+    }
+
     pub fn kernels(&self, logits: &Tensor) -> Result<(Tensor, Swept)> {
         let plain =
             |tensor: &Tensor| tensor.to_dtype(DType::F32).and_then(|tensor| tensor.contiguous()).ok_or_internal();
@@ -73,6 +89,17 @@ impl<'c> Call<'c> {
             firsts.push(dense.len());
             for tensor in teacher.target.dense() {
                 dense.push(plain(tensor)?);
+            }
+        }
+        // Of each pair of a loss and a teacher whose distributions are mixed, the mixture's logits.
+        let mut mixed: BTreeMap<(usize, u64), usize> = BTreeMap::new();
+        for (number, teacher, _) in self.pairs() {
+            if let Some((at, temperature)) = teacher.zip(self.mixed(number, teacher)?)
+                && !mixed.contains_key(&(at, temperature.to_bits()))
+                && let Some(logits) = self.teachers[at].target.logits_at(temperature)?
+            {
+                mixed.insert((at, temperature.to_bits()), dense.len());
+                dense.push(plain(&logits)?);
             }
         }
         let targets = self.losses.targets(self.batch).map(plain).transpose()?;
@@ -89,11 +116,13 @@ impl<'c> Call<'c> {
         let (mut ask, mut terms) = (Ask::default(), Vec::new());
         for (number, teacher, share) in self.pairs() {
             let loss = &self.losses.rows[number].1;
+            let temperature = self.mixed(number, teacher)?;
             let source = teacher.map(|at| Source {
                 target: &self.teachers[at].target,
-                teacher: firsts[at],
+                teacher: temperature.map_or(firsts[at], |temperature| mixed[&(at, temperature.to_bits())]),
                 head: self.teachers[at].head_weight.as_ref(),
                 labels: self.labels(),
+                classes: self.classes,
             });
             let weights = self.row_weights(number);
             terms.push(Term {
@@ -146,8 +175,13 @@ impl<'c> Call<'c> {
         let mut gradients: Vec<Option<Tensor>> = vec![None; count];
         for (number, teacher, share) in self.pairs() {
             let loss = &self.losses.rows[number].1;
-            let teacher = teacher.map(|at| &self.teachers[at]);
-            let (values, gradient) = loss.reference(self.step, &reference, teacher)?;
+            let mut target = teacher.map(|at| self.teachers[at].clone());
+            if let Some((target, temperature)) = target.as_mut().zip(self.mixed(number, teacher)?)
+                && let Some(logits) = target.target.logits_at(temperature)?
+            {
+                target.target = Target::Logits(logits);
+            }
+            let (values, gradient) = loss.reference(self.step, &reference, target.as_ref())?;
             let denominator = self.plan.denominators[number];
             let by_row = |weight: f64| if denominator == 0.0 { 0.0 } else { share * weight / denominator };
             let weights: Vec<f64> = self.row_weights(number).into_iter().map(by_row).collect();

@@ -79,6 +79,10 @@ impl RowLoss for Dkd {
         vec![Need::TeacherLogits, Need::Labels]
     }
 
+    fn mixed_temperature(&self, step: u64) -> Option<f64> {
+        Some(self.temperature.at(step))
+    }
+
     fn begin<'a>(&'a self, step: u64, teacher: Option<Source<'a>>, ask: &mut Ask) -> Result<Box<dyn RowTerm + 'a>> {
         let source = teacher.ok_or_else(|| Error::internal("dkd without a teacher"))?;
         ask.scratch();

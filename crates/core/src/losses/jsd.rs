@@ -62,6 +62,10 @@ impl RowLoss for Jsd {
         vec![Need::TeacherLogits]
     }
 
+    fn mixed_temperature(&self, step: u64) -> Option<f64> {
+        Some(self.temperature.at(step))
+    }
+
     fn begin<'a>(&'a self, step: u64, teacher: Option<Source<'a>>, ask: &mut Ask) -> Result<Box<dyn RowTerm + 'a>> {
         let temperature = self.temperature.at(step);
         let source = teacher.ok_or_else(|| Error::internal("jsd without a teacher"))?;

@@ -90,6 +90,10 @@ impl RowLoss for KdTopk {
         Ok(())
     }
 
+    fn mixed_temperature(&self, step: u64) -> Option<f64> {
+        Some(self.temperature.at(step))
+    }
+
     fn begin<'a>(&'a self, step: u64, teacher: Option<Source<'a>>, ask: &mut Ask) -> Result<Box<dyn RowTerm + 'a>> {
         let temperature = self.temperature.at(step);
         let source = teacher.ok_or_else(|| Error::internal("kdTopk without a teacher"))?;

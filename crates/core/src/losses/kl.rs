@@ -59,6 +59,11 @@ impl RowLoss for Kl {
         vec![if self.standardize { Need::TeacherLogits } else { Need::Teacher }]
     }
 
+    fn mixed_temperature(&self, step: u64) -> Option<f64> {
+        // z-scores of a mixture would be those of no teacher.
+        (!self.standardize).then(|| self.temperature.at(step))
+    }
+
     fn begin<'a>(&'a self, step: u64, teacher: Option<Source<'a>>, ask: &mut Ask) -> Result<Box<dyn RowTerm + 'a>> {
         let temperature = self.temperature.at(step);
         let source = teacher.ok_or_else(|| Error::internal("kl without a teacher"))?;

@@ -82,6 +82,11 @@ pub(crate) trait RowLoss: Send + Sync {
     fn couples_rows(&self) -> bool {
         false
     }
+    /// The temperature at which several teachers are mixed as probabilities, for a loss that reads logits; `None` for one
+    /// that reads no softmax of them.
+    fn mixed_temperature(&self, _step: u64) -> Option<f64> {
+        None
+    }
     /// The loss at one step: asks for the softmaxes that its rows will read.
     fn begin<'a>(&'a self, step: u64, teacher: Option<Source<'a>>, ask: &mut Ask) -> Result<Box<dyn RowTerm + 'a>>;
     /// The value of each row, `[rows]`, and its gradient at the student's logits, `[rows, classes]`, in plain

@@ -50,6 +50,10 @@ impl RowLoss for ReverseKl {
         vec![Need::TeacherLogits]
     }
 
+    fn mixed_temperature(&self, step: u64) -> Option<f64> {
+        Some(self.temperature.at(step))
+    }
+
     fn begin<'a>(&'a self, step: u64, teacher: Option<Source<'a>>, ask: &mut Ask) -> Result<Box<dyn RowTerm + 'a>> {
         let source = teacher.ok_or_else(|| Error::internal("reverseKl without a teacher"))?;
         Ok(plain(source, self.temperature.at(step), ask))

@@ -5,9 +5,13 @@
 
 mod logits;
 mod mixture;
+mod permuted;
+mod similar;
 mod table;
 mod top_k;
 
+pub use permuted::permuted;
+pub(crate) use similar::{Similar, SimilarRow, normalised, sharpened};
 pub use table::Table;
 pub use top_k::{Tail, TopK};
 
@@ -63,6 +67,8 @@ pub(crate) struct Source<'a> {
     pub head: Option<&'a Tensor>,
     /// The batch's labels, one a row.
     pub labels: Option<&'a [u32]>,
+    /// The student's classes.
+    pub classes: usize,
 }
 
 /// Soft labels ρ of a row, compared with the student's softmax q.
@@ -80,6 +86,15 @@ impl Target {
             Target::Logits(logits) => vec![logits],
             Target::Mixture(parts) => parts.iter().map(|(logits, _)| logits).collect(),
             Target::Table(_) | Target::TopK(_) => Vec::new(),
+        }
+    }
+
+    /// Dense logits whose softmax at a temperature is ρ, for losses that read them; `None` where there are none.
+    pub(crate) fn logits_at(&self, temperature: f64) -> Result<Option<Tensor>> {
+        match self {
+            Target::Logits(logits) => Ok(Some(logits.clone())),
+            Target::Mixture(parts) => mixture::logits_at(parts, temperature).map(Some),
+            Target::Table(_) | Target::TopK(_) => Ok(None),
         }
     }
 

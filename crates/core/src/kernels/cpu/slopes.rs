@@ -144,6 +144,35 @@ kernel! {
     }
 }
 
+/// Of each column: means, 1 / deviations (0 where there is no gradient), correlation.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ColumnSlices<'x> {
+    pub q_mean: &'x [f32],
+    pub q_inverse: &'x [f32],
+    pub p_mean: &'x [f32],
+    pub p_inverse: &'x [f32],
+    pub correlation: &'x [f32],
+}
+
+kernel! {
+    /// Adds `factor` · (ρ a − b) / deviation of q to g, a and b the deviations over their columns' own; Σ e g.
+    pub(crate) fn columns<L>(q: Probabilities, p: Probabilities, c: ColumnSlices, factor: f32, g: &mut [f32]) -> f64 {
+        let (x, y) = (q.exponentials, p.exponentials);
+        let (q_share, p_share) = (L::V::splat(q.share as f32), L::V::splat(p.share as f32));
+        let factor = L::V::splat(factor);
+        let [sum] = reduce!(L::V, 1, [x = 0.0, y = 0.0], x.len(), |acc, from, width, r, s| {
+            let at = |row: &[f32]| get::<L::V>(row, from, width);
+            let inverse = at(c.q_inverse);
+            let a = r.mul(q_share).sub(at(c.q_mean)).mul(inverse);
+            let b = s.mul(p_share).sub(at(c.p_mean)).mul(at(c.p_inverse));
+            let slope = a.mul(at(c.correlation)).sub(b).mul(inverse).mul_add(factor, get::<L::V>(g, from, width));
+            acc[0] = r.mul_add(slope, acc[0]);
+            put(slope, g, from, width);
+        });
+        sum
+    }
+}
+
 kernel! {
     /// Σ r log₂ r for r = a + b x_i, b above 1e-30.
     pub(crate) fn entropy<L>(x: &[f32], a: f32, b: f32) -> f64 {

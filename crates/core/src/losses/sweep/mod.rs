@@ -12,6 +12,7 @@
 //! Rows are split into fixed blocks, values are summed in row order: equal bits for any number of threads. Norms
 //! of single losses are measured beside the gradient, in scratch memory: asking for them changes no bit of it.
 
+pub(crate) mod columns;
 mod layout;
 pub(crate) mod others;
 mod row;
@@ -28,7 +29,7 @@ use crate::kernels::cpu::rows::{self, Polynomial};
 use crate::pool;
 use layout::{Exponentials, Layout};
 use row::{Bent, Gradient, Stats};
-use statistics::{finite, prepare};
+use statistics::{finite, open, prepare};
 
 /// Logits of one task.
 const TASK: usize = 16 * 1024;
@@ -290,7 +291,7 @@ fn run(
         }
         if let Some(number) = values.iter().position(|value| !value.is_finite()) {
             for teacher in 0..rows.teachers.len() {
-                finite(rows.teacher(teacher, at), at, "teacher.logits", true)?;
+                open(rows.teacher(teacher, at), at)?;
             }
             if !rows.targets.is_empty() {
                 finite(&rows.targets[at * len..(at + 1) * len], at, "labels", false)?;

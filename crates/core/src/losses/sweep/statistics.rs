@@ -44,9 +44,7 @@ pub(super) fn prepare(
             None => rows::max_and_sum(logits).0,
         };
         if of.max == f32::NEG_INFINITY || of.max == f32::INFINITY {
-            finite(logits, at, "teacher.logits", true)?;
-            let message = format!("expected one class that is not masked, got -∞ for all of row {at}");
-            return Err(Error::new(Code::NotFinite, "teacher.logits", message));
+            open(logits, at)?;
         }
         if standardize {
             (of.mean, of.deviation) = spread(logits, of.max);
@@ -103,6 +101,16 @@ fn ahead(all: &[f32], end: usize, len: usize) -> &[f32] {
 fn spread(logits: &[f32], max: f32) -> (f64, f64) {
     let (count, mean, squares) = rows::spread(logits, max);
     (mean, if count > 1.0 { (squares / (count - 1.0)).sqrt() } else { 0.0 })
+}
+
+/// Refuses a teacher's row with a number that is not finite, but for masked classes, or with no class left.
+pub(super) fn open(logits: &[f32], row: usize) -> Result<()> {
+    finite(logits, row, "teacher.logits", true)?;
+    if logits.iter().all(|x| *x == f32::NEG_INFINITY) {
+        let message = format!("expected one class that is not masked, got -∞ for all of row {row}");
+        return Err(Error::new(Code::NotFinite, "teacher.logits", message));
+    }
+    Ok(())
 }
 
 /// Names the first number that is not finite, if there is one.

@@ -1,0 +1,187 @@
+//! Correlation instead of equality: of each row's probabilities over the classes, and of each class's over the batch.
+//!
+//! ```text
+//! L = T² · ( inter · (1 − mean over rows of ρ(q_r, p_r)) + intra · (1 − mean over classes of ρ(q_k, p_k)) )
+//!     p = softmax(teacher / T),  q = softmax(student / T),  T = temperature
+//!     ρ Pearson's correlation: of a row r over the classes, of a class k over the rows
+//! ∂ρ/∂a = (b'/‖b'‖ − ρ a'/‖a'‖) / ‖a'‖,   a' and b' less their means,  then ∂L/∂z through the softmax
+//! ```
+//!
+//! Logits are `[rows, classes]`. Row weights weigh the mean over rows, and the means, deviations and products over a
+//! column. The second part couples the rows of a batch: with accumulation it is that of each micro-batch, so that four
+//! micro-batches of 16 do not equal a batch of 64. Source: Huang, You, Wang, Qian, Xu, "Knowledge Distillation from A
+//! Stronger Teacher", 2022, arXiv:2205.10536, section 3. Where we differ: no 1e-8 in the denominator: a constant row or
+//! column has the correlation and the gradient 0, as has a column whose probabilities differ by less than 1e-20; one row
+//! alone has no second part; T², which the authors use in some settings only.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::loss::{Need, RowLoss, RowTerm};
+use super::reference::{self, Reference};
+use super::sweep::columns::{self, Columns};
+use super::sweep::{Ask, Row, Rows, Softmax};
+use super::{default_temperature, default_weight};
+use crate::error::{Candle, Error, Result};
+use crate::kernels::cpu::{rows, slopes};
+use crate::schedule::Scheduled;
+use crate::targets::{Source, Teacher};
+use crate::tensor::Tensor;
+
+fn one() -> f64 {
+    1.0
+}
+
+/// Pearson correlation of softened distributions within rows and within classes (DIST), times temperature².
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Dist {
+    /// What the loss is multiplied by in the total; 0 or more. Default 1.
+    #[serde(default = "default_weight")]
+    pub weight: Scheduled,
+    /// Weight of the correlation of each row over the classes; 0 or more. Default 1.
+    #[serde(default = "one")]
+    pub inter: f64,
+    /// Weight of the correlation of each class over the rows of the batch; 0 or more, and not 0 beside an inter of 0.
+    /// Needs batches of two rows or more. Default 1.
+    #[serde(default = "one")]
+    pub intra: f64,
+    /// What both sides' logits are divided by before the softmax; above 0. Default 1.
+    #[serde(default = "default_temperature")]
+    pub temperature: Scheduled,
+}
+
+impl RowLoss for Dist {
+    fn weight(&self) -> &Scheduled {
+        &self.weight
+    }
+
+    fn validate(&self) -> Result<()> {
+        for (name, value) in [("inter", self.inter), ("intra", self.intra)] {
+            if !(value.is_finite() && value >= 0.0) {
+                return Err(Error::config(name, format!("expected a finite number of 0 or more, got {value}")));
+            }
+        }
+        if self.inter == 0.0 && self.intra == 0.0 {
+            return Err(Error::config("intra", "expected a number above 0 beside an inter of 0, got 0"));
+        }
+        self.temperature.validate("temperature", "a number above 0", |temperature| temperature > 0.0)
+    }
+
+    fn needs(&self) -> Vec<Need> {
+        vec![Need::TeacherLogits]
+    }
+
+    fn mixed_temperature(&self, step: u64) -> Option<f64> {
+        Some(self.temperature.at(step))
+    }
+
+    fn couples_rows(&self) -> bool {
+        self.intra > 0.0
+    }
+
+    fn begin<'a>(&'a self, step: u64, teacher: Option<Source<'a>>, ask: &mut Ask) -> Result<Box<dyn RowTerm + 'a>> {
+        let temperature = self.temperature.at(step);
+        let source = teacher.ok_or_else(|| Error::internal("dist without a teacher"))?;
+        let pair = ask.slopes(source.teacher, temperature);
+        Ok(Box::new(Term { options: self, pair, teacher: source.teacher, temperature, columns: None }))
+    }
+
+    fn reference(&self, step: u64, rows: &Reference, teacher: Option<&Teacher>) -> Result<(Tensor, Tensor)> {
+        let temperature = self.temperature.at(step);
+        let q = reference::softmax(&rows.student, temperature)?;
+        let p = reference::softmax(&rows.teacher(teacher)?, temperature)?;
+        let count = rows.weights.iter().filter(|weight| **weight != 0.0).count();
+        let inner = || {
+            let (across, mut slopes) = correlate(&q, &p, &q.ones_like()?)?;
+            slopes = (slopes * -self.inter)?;
+            let mut value = ((1.0 - across)? * self.inter)?.squeeze(1)?;
+            if self.intra > 0.0 && count > 1 {
+                // A row that does not count may hold anything.
+                let weights = Tensor::new(rows.weights.as_slice(), q.device())?.to_dtype(q.dtype())?;
+                let weights = weights.unsqueeze(1)?.broadcast_as(q.shape())?.contiguous()?;
+                let open = weights.gt(0.0)?;
+                let turned = |x: &Tensor| open.where_cond(x, &x.zeros_like()?)?.t()?.contiguous();
+                let (down, more) = correlate(&turned(&q)?, &turned(&p)?, &weights.t()?.contiguous()?)?;
+                let total: f64 = rows.weights.iter().sum();
+                let factor = -self.intra * total / rows.classes() as f64;
+                slopes = (slopes + (more.t()? * factor)?)?;
+                value = value.broadcast_add(&((1.0 - down.mean_all()?)? * self.intra)?)?;
+            }
+            Ok((value * temperature.powi(2), slopes))
+        };
+        let (value, slopes) = inner().ok_or_internal()?;
+        Ok((value.ok_or_internal()?, reference::bend(&q, &slopes, temperature)?))
+    }
+}
+
+/// Of each row of `a` and `b`, weighed: ρ, and ∂ρ/∂a over the weights; both 0 where one side is constant.
+fn correlate(a: &Tensor, b: &Tensor, weights: &Tensor) -> candle_core::Result<(Tensor, Tensor)> {
+    let open = weights.gt(0.0)?;
+    let total = weights.sum_keepdim(1)?;
+    let centred = |x: &Tensor| {
+        // Less a number that occurs first: a constant row becomes 0 without rounding.
+        let low = (x.zeros_like()? - 1.0)?;
+        let first = open.where_cond(x, &low)?.max_keepdim(1)?;
+        let x = x.broadcast_sub(&first)?;
+        let mean = (&x * weights)?.sum_keepdim(1)?.div(&total)?;
+        x.broadcast_sub(&mean)
+    };
+    let (a, b) = (centred(a)?, centred(b)?);
+    let norm = |x: &Tensor| (x.sqr()? * weights)?.sum_keepdim(1)?.sqrt();
+    let (a_norm, b_norm) = (norm(&a)?, norm(&b)?);
+    let moves = (a_norm.gt(columns::CONSTANT)?.to_dtype(a.dtype())? * b_norm.gt(columns::CONSTANT)?.to_dtype(a.dtype())?)?;
+    // Two points lie on a line, whatever their distance.
+    let counted = open.to_dtype(a.dtype())?.sum_keepdim(1)?.gt(2.0)?.to_dtype(a.dtype())?;
+    let safe = |norm: &Tensor| moves.gt(0.0)?.where_cond(norm, &norm.ones_like()?);
+    let (a, b) = (a.broadcast_div(&safe(&a_norm)?)?, b.broadcast_div(&safe(&b_norm)?)?);
+    let correlation = ((&a * &b)?.mul(weights)?.sum_keepdim(1)? * &moves)?;
+    let slope = (b - a.broadcast_mul(&correlation)?)?.broadcast_div(&safe(&a_norm)?)?;
+    Ok((correlation, slope.broadcast_mul(&(moves * counted)?)?))
+}
+
+struct Term<'a> {
+    options: &'a Dist,
+    pair: (Softmax, Softmax),
+    teacher: usize,
+    temperature: f64,
+    columns: Option<Columns>,
+}
+
+impl RowTerm for Term<'_> {
+    fn look(&mut self, rows: &Rows, weights: Option<&[f64]>) -> Result<()> {
+        if self.options.intra > 0.0 {
+            self.columns = Columns::of(rows, self.teacher, self.temperature, weights)?;
+        }
+        Ok(())
+    }
+
+    fn row<'t>(&'t self, row: &mut Row<'t, '_>) -> f64 {
+        let (t, (teacher, student)) = (self.temperature, self.pair);
+        let ((q, share), (p, _)) = (row.exponentials(student), row.exponentials(teacher));
+        // Exponentials correlate as the probabilities that they are proportional to.
+        let ((_, q_mean, q_squares), (_, p_mean, p_squares)) = (rows::spread(q, q[0]), rows::spread(p, p[0]));
+        let mut correlation = 0.0;
+        let (mut a, mut b) = (0.0, 0.0);
+        if q_squares > 0.0 && p_squares > 0.0 {
+            let both = (q_squares * p_squares).sqrt();
+            correlation = slopes::covariance(q, q_mean as f32, p, p_mean as f32) / both;
+            // Two points lie on a line, whatever their distance.
+            if q.len() > 2 {
+                let weight = self.options.inter / share;
+                (a, b) = (weight * correlation / q_squares, -weight / both);
+            }
+        }
+        let mut mean =
+            slopes::linear(q, q_mean as f32, a as f32, p, p_mean as f32, b as f32, row.slopes);
+        let mut value = self.options.inter * (1.0 - correlation);
+        if let Some(columns) = &self.columns {
+            let factor = self.options.intra * columns.weight / row.classes() as f64;
+            let (q, p) = (row.probabilities(student), row.probabilities(teacher));
+            mean = slopes::columns(q, p, columns.slices(), factor as f32, row.slopes);
+            value += self.options.intra * (1.0 - columns.mean);
+        }
+        row.add_bent(student, mean * share, t);
+        t.powi(2) * value
+    }
+}

@@ -1,0 +1,128 @@
+//! Universal logit distillation: sorted probabilities compared, so that the teacher may have other classes.
+//!
+//! ```text
+//! L = mean over rows of Σ_j |q_(j) − p_(j)|
+//!     p = softmax(teacher / T),  q = softmax(student / T),  T = temperature
+//!     q_(1) ≥ q_(2) ≥ …, p likewise; the shorter one is continued with zeros
+//! ∂L/∂z_k = q_k (g_k − Σ_i q_i g_i) / (T · rows),  g_k = sign(q_k − p_(rank of k))          z: the student's logits
+//! ```
+//!
+//! Logits are `[rows, classes]`, the number of classes of each side its own. It is the Wasserstein distance of two
+//! distributions whose classes cannot be matched. Of equal probabilities the lower class has the higher rank. Source:
+//! Boizard, El Haddad, Hudelot, Colombo, "Towards Cross-Tokenizer Distillation: the Universal Logit Distillation Loss for
+//! LLMs", 2024, arXiv:2402.12030, section 3. Where we differ: nowhere; there is no T².
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use std::f64::consts::LOG2_E;
+
+use super::loss::{Need, RowLoss, RowTerm};
+use super::reference::{self, Reference};
+use super::sweep::{Ask, Row, Side, Softmax};
+use super::{default_temperature, default_weight};
+use crate::error::{Candle, Error, Result};
+use crate::kernels::cpu::rows;
+use crate::schedule::Scheduled;
+use crate::targets::{Source, Teacher};
+use crate::tensor::{self, Tensor};
+
+/// Sum of absolute differences between sorted softened distributions (ULD); the teacher may have another number of
+/// classes. Without temperature².
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Uld {
+    /// What the loss is multiplied by in the total; 0 or more. Default 1.
+    #[serde(default = "default_weight")]
+    pub weight: Scheduled,
+    /// What both sides' logits are divided by before the softmax; above 0. Default 1.
+    #[serde(default = "default_temperature")]
+    pub temperature: Scheduled,
+}
+
+impl RowLoss for Uld {
+    fn weight(&self) -> &Scheduled {
+        &self.weight
+    }
+
+    fn validate(&self) -> Result<()> {
+        self.temperature.validate("temperature", "a number above 0", |temperature| temperature > 0.0)
+    }
+
+    fn needs(&self) -> Vec<Need> {
+        vec![Need::TeacherLogitsOfAnyWidth]
+    }
+
+    fn mixed_temperature(&self, step: u64) -> Option<f64> {
+        Some(self.temperature.at(step))
+    }
+
+    fn begin<'a>(&'a self, step: u64, teacher: Option<Source<'a>>, ask: &mut Ask) -> Result<Box<dyn RowTerm + 'a>> {
+        let temperature = self.temperature.at(step);
+        let source = teacher.ok_or_else(|| Error::internal("uld without a teacher"))?;
+        ask.scratch();
+        let student = ask.softmax(Side::Student, temperature);
+        Ok(Box::new(Term { student: ask.stored(student), teacher: source.teacher, temperature }))
+    }
+
+    fn reference(&self, step: u64, rows: &Reference, teacher: Option<&Teacher>) -> Result<(Tensor, Tensor)> {
+        let (temperature, classes) = (self.temperature.at(step), rows.classes());
+        let teacher = rows.teacher(teacher)?;
+        let width = teacher.dims()[1];
+        let p = tensor::to_f64(&reference::softmax(&teacher, temperature)?)?;
+        let q = reference::softmax(&rows.student, temperature)?;
+        let numbers = tensor::to_f64(&q)?;
+        let (mut values, mut signs) = (Vec::new(), vec![0.0; numbers.len()]);
+        for (row, (q, p)) in numbers.chunks_exact(classes).zip(p.chunks_exact(width)).enumerate() {
+            let mut order: Vec<usize> = (0..classes).collect();
+            order.sort_by(|a, b| q[*b].total_cmp(&q[*a]));
+            let mut p = p.to_vec();
+            p.sort_by(|a, b| b.total_cmp(a));
+            let mut value: f64 = p.iter().skip(classes).sum();
+            for (rank, class) in order.into_iter().enumerate() {
+                let d = q[class] - p.get(rank).copied().unwrap_or(0.0);
+                value += d.abs();
+                signs[row * classes + class] = if d == 0.0 { 0.0 } else { d.signum() };
+            }
+            values.push(value);
+        }
+        let count = values.len();
+        let values = tensor::from_vec(values, count)?.to_dtype(rows.dtype()).ok_or_internal()?;
+        let signs = tensor::from_vec(signs, q.dims())?.to_dtype(rows.dtype()).ok_or_internal()?;
+        Ok((values, reference::bend(&q, &signs, 1.0 / temperature)?))
+    }
+}
+
+struct Term {
+    student: Softmax,
+    teacher: usize,
+    temperature: f64,
+}
+
+impl RowTerm for Term {
+    fn row<'t>(&'t self, row: &mut Row<'t, '_>) -> f64 {
+        let v = row.teacher(self.teacher);
+        let mut p = vec![0.0; v.len()];
+        let scale = (LOG2_E / self.temperature) as f32;
+        let [sum, _] = rows::exponentials(v, rows::max_and_sum(v).0, scale, &mut p, &[], 1);
+        p.sort_unstable_by(|a, b| b.total_cmp(a));
+        let (q, share) = row.exponentials(self.student);
+        // Numbers of 0 or more are ordered as their bits are; of equal ones the lower class comes first.
+        let key = |(class, e): (usize, &f32)| u64::from(e.to_bits()) << 32 | u64::from(!(class as u32));
+        let mut order: Vec<u64> = q.iter().enumerate().map(key).collect();
+        order.sort_unstable_by(|a, b| b.cmp(a));
+        let (p_share, mut value, mut mean) = (1.0 / sum, 0.0, 0.0);
+        for (rank, key) in order.into_iter().enumerate() {
+            let class = !(key as u32) as usize;
+            let e = f64::from(q[class]);
+            let d = e * share - p.get(rank).map_or(0.0, |p| f64::from(*p) * p_share);
+            let sign = if d == 0.0 { 0.0 } else { d.signum() };
+            value += d.abs();
+            mean += e * sign;
+            row.slopes[class] = sign as f32;
+        }
+        value += p.iter().skip(q.len()).map(|p| f64::from(*p)).sum::<f64>() * p_share;
+        row.add_bent(self.student, mean * share, 1.0 / self.temperature);
+        value
+    }
+}

@@ -1,0 +1,189 @@
+//! A distribution over classes that a row's label decides: how alike the teacher's class templates are.
+//!
+//! ```text
+//! c_k = cos(w_t, w_k),   ρ = softmax_k( sign(c_k) |c_k|^power / sharpness )
+//! ```
+//!
+//! w_k row k of the weight of the teacher's last linear layer, `[classes, width]`; t the label. Only rows of labels that
+//! occurred are made, and they are kept while the weight is the same: a table of all would be classes². A weight that
+//! changes in place is seen by its sum and its sum of squares.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crate::error::{Candle, Error, Result};
+use crate::kernels::cpu::rows;
+use crate::tensor::{self, DType, Tensor, from_vec};
+
+/// Numbers that are kept for one teacher, beside those of the current batch.
+const KEPT: usize = 16 << 20;
+/// Teachers whose rows are kept.
+const TEACHERS: usize = 8;
+/// Labels of one product.
+const LABELS: usize = 64;
+
+/// ρ of one label, and Σ ρ ln ρ.
+#[derive(Debug)]
+pub(crate) struct SimilarRow {
+    pub rho: Vec<f32>,
+    pub negative_entropy: f64,
+}
+
+/// What makes a weight the same as before.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Mark {
+    id: candle_core::TensorId,
+    sum: f64,
+    squares: f64,
+    power: f64,
+    sharpness: f64,
+}
+
+#[derive(Debug)]
+struct Known {
+    mark: Mark,
+    /// Templates of length 1, `[classes, width]` in f64; a row of zeros stays one.
+    templates: Tensor,
+    rows: BTreeMap<u32, Arc<SimilarRow>>,
+}
+
+/// The rows that were made so far, the teacher that was asked last behind the others.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Similar(Arc<Mutex<Vec<Known>>>);
+
+/// Rows of length 1; a row of zeros stays one.
+pub(crate) fn normalised(weight: &Tensor) -> candle_core::Result<Tensor> {
+    let norms = weight.sqr()?.sum_keepdim(1)?.sqrt()?;
+    let one = norms.ones_like()?;
+    weight.broadcast_div(&norms.gt(0.0)?.where_cond(&norms, &one)?)
+}
+
+/// sign(c) |c|^power / sharpness.
+pub(crate) fn sharpened(c: &Tensor, power: f64, sharpness: f64) -> candle_core::Result<Tensor> {
+    let size = c.abs()?;
+    let size = if power == 1.0 { size } else { size.powf(power)? };
+    (c.lt(0.0)?.where_cond(&size.neg()?, &size)? / sharpness)
+}
+
+impl Similar {
+    /// ρ of each label; of those that are no class (of rows that do not count) none.
+    pub fn rows(
+        &self,
+        head: &Tensor,
+        classes: usize,
+        labels: &[u32],
+        power: f64,
+        sharpness: f64,
+    ) -> Result<Vec<Option<Arc<SimilarRow>>>> {
+        if head.rank() != 2 || head.dims()[0] != classes {
+            let message = format!("expected one row a class, {classes}, got the shape {:?}", head.dims());
+            return Err(Error::shape("teacher.head", message));
+        }
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = Similar::known(&mut all, head, power, sharpness)?;
+        let mut missing: Vec<u32> = labels.iter().copied().filter(|label| (*label as usize) < classes).collect();
+        missing.sort_unstable();
+        missing.dedup();
+        let wanted = missing.clone();
+        missing.retain(|label| !known.rows.contains_key(label));
+        if (known.rows.len() + missing.len()) * classes > KEPT {
+            known.rows.retain(|label, _| wanted.binary_search(label).is_ok());
+        }
+        for labels in missing.chunks(LABELS) {
+            known.make(labels, power, sharpness)?;
+        }
+        Ok(labels.iter().map(|label| known.rows.get(label).cloned()).collect())
+    }
+
+    fn known<'k>(
+        all: &'k mut MutexGuard<Vec<Known>>,
+        head: &Tensor,
+        power: f64,
+        sharpness: f64,
+    ) -> Result<&'k mut Known> {
+        let plain = head.to_dtype(DType::F32).and_then(|head| head.contiguous()).ok_or_internal()?;
+        let (sum, squares) = {
+            let numbers = tensor::read::<f32>(&plain)?;
+            (rows::max_and_sum(&numbers).1, rows::sum_of_squares(&numbers))
+        };
+        if !squares.is_finite() {
+            return Err(Error::data("teacher.head", "expected finite numbers, got others"));
+        }
+        let mark = Mark { id: head.id(), sum, squares, power, sharpness };
+        match all.iter().position(|known| known.mark == mark) {
+            Some(at) => {
+                let found = all.remove(at);
+                all.push(found);
+            }
+            None => {
+                // A weight that changed in place leaves what was made of it before.
+                all.retain(|known| known.mark.id != mark.id);
+                if all.len() == TEACHERS {
+                    all.remove(0);
+                }
+                let templates = head.to_dtype(DType::F64).and_then(|head| normalised(&head)).ok_or_internal()?;
+                all.push(Known { mark, templates, rows: BTreeMap::new() });
+            }
+        }
+        all.last_mut().ok_or_else(|| Error::internal("no rows of similar classes"))
+    }
+}
+
+impl Known {
+    fn make(&mut self, labels: &[u32], power: f64, sharpness: f64) -> Result<()> {
+        let index = from_vec(labels.to_vec(), labels.len())?;
+        let inner = || {
+            let own = self.templates.index_select(&index, 0)?;
+            sharpened(&own.matmul(&self.templates.t()?)?, power, sharpness)
+        };
+        let logits = inner().ok_or_internal()?;
+        let classes = logits.dims()[1];
+        for (label, logits) in labels.iter().zip(tensor::to_f64(&logits)?.chunks_exact(classes)) {
+            let max = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+            let log_sum = max + logits.iter().map(|x| (x - max).exp()).sum::<f64>().ln();
+            let negative_entropy = logits.iter().map(|x| (x - log_sum).exp() * (x - log_sum)).sum();
+            let rho = logits.iter().map(|x| (x - log_sum).exp() as f32).collect();
+            self.rows.insert(*label, Arc::new(SimilarRow { rho, negative_entropy }));
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn head(values: &[f32]) -> Tensor {
+        from_vec(values.to_vec(), (values.len() / 2, 2)).unwrap()
+    }
+
+    #[test]
+    fn a_row_is_made_once_and_again_when_the_weight_changes() {
+        let similar = Similar::default();
+        let weight = head(&[1.0, 0.0, 0.6, 0.8, 0.0, 1.0, -1.0, 0.0]);
+        let first = similar.rows(&weight, 4, &[0, 2, 0, 9], 1.0, 1.0).unwrap();
+        assert!(Arc::ptr_eq(first[0].as_ref().unwrap(), first[2].as_ref().unwrap()));
+        assert!(first[3].is_none(), "no class");
+        let again = similar.rows(&weight, 4, &[2, 1], 1.0, 1.0).unwrap();
+        assert!(Arc::ptr_eq(first[1].as_ref().unwrap(), again[0].as_ref().unwrap()));
+        let expected = [0.460_080_056_5, 0.308_400_884_7, 0.169_253_994_1, 0.062_265_064_8];
+        for (got, expected) in first[0].as_ref().unwrap().rho.iter().zip(expected) {
+            assert!((f64::from(*got) - expected).abs() < 1e-7);
+        }
+        tensor::update(&weight, |values| values[1] = 0.5).unwrap();
+        let changed = similar.rows(&weight, 4, &[0], 1.0, 1.0).unwrap();
+        assert_ne!(changed[0].as_ref().unwrap().rho, first[0].as_ref().unwrap().rho);
+    }
+
+    #[test]
+    fn a_template_of_zeros_is_like_no_other() {
+        let rows = Similar::default().rows(&head(&[0.0, 0.0, 1.0, 2.0, 3.0, 1.0]), 3, &[0], 0.4, 0.3).unwrap();
+        assert_eq!(rows[0].as_ref().unwrap().rho, vec![1.0f32 / 3.0; 3]);
+    }
+
+    #[test]
+    fn a_weight_of_other_classes_is_refused() {
+        let error = Similar::default().rows(&head(&[1.0; 6]), 4, &[0], 1.0, 1.0).unwrap_err();
+        assert_eq!(error.to_string(), "teacher.head: expected one row a class, 4, got the shape [3, 2]");
+    }
+}
