@@ -35,6 +35,8 @@ pub struct Given {
     pub labels: LabelKind,
     /// Whether the data can give for every row one of a different class.
     pub pairs: bool,
+    /// The rows of a micro-batch, where they are known.
+    pub batch: Option<usize>,
 }
 
 /// The denominators of one optimizer step: the row weights of each loss, summed over all its micro-batches.
@@ -194,7 +196,11 @@ impl Losses {
                 let message = format!("expected at least {} classes, got {}", loss.classes(), given.classes);
                 return Err(Error::shape(*name, message));
             }
-            loss.check(given.classes).map_err(|error| error.at(name))?;
+            loss.check(given).map_err(|error| error.at(name))?;
+            if let Some(option) = loss.couples_rows().filter(|_| given.batch == Some(1)) {
+                let message = "expected 0 beside a batchSize of 1, whose rows have none to be compared with, got more";
+                return Err(Error::config(format!("{name}.{option}"), message));
+            }
         }
         Ok(())
     }

@@ -149,6 +149,13 @@ impl<'c> Call<'c> {
         let counts = |row: usize| self.batch.row_weights.as_ref().is_none_or(|weights| weights[row] != 0.0);
         let good = |x: f64| x.is_finite() || (masks && x == f64::NEG_INFINITY);
         let classes = all.len() / self.rows.max(1);
+        let masked = |row: &[f64]| row.iter().all(|x| *x == f64::NEG_INFINITY);
+        if let Some(row) = (0..self.rows).find(|row| masked(&all[row * classes..(row + 1) * classes]) && counts(*row))
+            && masks
+        {
+            let message = format!("expected one class that is not masked, got -∞ for all of row {row}");
+            return Err(Error::new(Code::NotFinite, path, message));
+        }
         match (0..all.len()).find(|at| !good(all[*at]) && counts(at / classes)) {
             None => Ok(()),
             Some(at) => {

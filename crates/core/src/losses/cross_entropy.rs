@@ -13,6 +13,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::apply::Given;
 use super::default_weight;
 use super::loss::{Need, RowLoss, RowTerm};
 use super::reference::{self, Reference};
@@ -68,7 +69,8 @@ impl RowLoss for CrossEntropy {
         vec![Need::Labels]
     }
 
-    fn check(&self, classes: usize) -> Result<()> {
+    fn check(&self, given: &Given) -> Result<()> {
+        let classes = given.classes;
         match &self.label_weights {
             Some(weights) if weights.len() != classes => {
                 let message = format!("expected {classes} numbers, one a class, got {}", weights.len());

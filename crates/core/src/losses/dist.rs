@@ -76,8 +76,8 @@ impl RowLoss for Dist {
         Some(self.temperature.at(step))
     }
 
-    fn couples_rows(&self) -> bool {
-        self.intra > 0.0
+    fn couples_rows(&self) -> Option<&'static str> {
+        (self.intra > 0.0).then_some("intra")
     }
 
     fn begin<'a>(&'a self, step: u64, teacher: Option<Source<'a>>, ask: &mut Ask) -> Result<Box<dyn RowTerm + 'a>> {
@@ -130,7 +130,8 @@ fn correlate(a: &Tensor, b: &Tensor, weights: &Tensor) -> candle_core::Result<(T
     let (a, b) = (centred(a)?, centred(b)?);
     let norm = |x: &Tensor| (x.sqr()? * weights)?.sum_keepdim(1)?.sqrt();
     let (a_norm, b_norm) = (norm(&a)?, norm(&b)?);
-    let moves = (a_norm.gt(columns::CONSTANT)?.to_dtype(a.dtype())? * b_norm.gt(columns::CONSTANT)?.to_dtype(a.dtype())?)?;
+    let moves =
+        (a_norm.gt(columns::CONSTANT)?.to_dtype(a.dtype())? * b_norm.gt(columns::CONSTANT)?.to_dtype(a.dtype())?)?;
     // Two points lie on a line, whatever their distance.
     let counted = open.to_dtype(a.dtype())?.sum_keepdim(1)?.gt(2.0)?.to_dtype(a.dtype())?;
     let safe = |norm: &Tensor| moves.gt(0.0)?.where_cond(norm, &norm.ones_like()?);
@@ -166,14 +167,15 @@ impl RowTerm for Term<'_> {
         if q_squares > 0.0 && p_squares > 0.0 {
             let both = (q_squares * p_squares).sqrt();
             correlation = slopes::covariance(q, q_mean as f32, p, p_mean as f32) / both;
-            // Two points lie on a line, whatever their distance.
-            if q.len() > 2 {
+            if q.len() == 2 {
+                // Two points lie on a line, whatever their distance.
+                correlation = correlation.signum();
+            } else {
                 let weight = self.options.inter / share;
                 (a, b) = (weight * correlation / q_squares, -weight / both);
             }
         }
-        let mut mean =
-            slopes::linear(q, q_mean as f32, a as f32, p, p_mean as f32, b as f32, row.slopes);
+        let mut mean = slopes::linear(q, q_mean as f32, a as f32, p, p_mean as f32, b as f32, row.slopes);
         let mut value = self.options.inter * (1.0 - correlation);
         if let Some(columns) = &self.columns {
             let factor = self.options.intra * columns.weight / row.classes() as f64;

@@ -77,12 +77,7 @@ pub(super) fn similar_rows(
 }
 
 /// r in plain tensor calls, `[rows, classes]`.
-pub(super) fn similarities(
-    rows: &Reference,
-    teacher: Option<&Teacher>,
-    power: f64,
-    sharpness: f64,
-) -> Result<Tensor> {
+pub(super) fn similarities(rows: &Reference, teacher: Option<&Teacher>, power: f64, sharpness: f64) -> Result<Tensor> {
     let head = teacher.and_then(|teacher| teacher.head_weight.as_ref());
     let head = head.ok_or_else(|| Error::internal("no weight of a last layer"))?;
     let classes = rows.classes() as u32;

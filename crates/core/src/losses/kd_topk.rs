@@ -20,6 +20,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::apply::Given;
 use super::loss::{Need, RowLoss, RowTerm};
 use super::reference::{self, Reference};
 use super::sweep::others::{self, Others};
@@ -83,9 +84,9 @@ impl RowLoss for KdTopk {
         [Need::TeacherLogits].into_iter().chain(labels).collect()
     }
 
-    fn check(&self, classes: usize) -> Result<()> {
-        if self.k > classes {
-            return Err(Error::config("k", format!("expected at most the {classes} classes, got {}", self.k)));
+    fn check(&self, given: &Given) -> Result<()> {
+        if self.k > given.classes {
+            return Err(Error::config("k", format!("expected at most the {} classes, got {}", given.classes, self.k)));
         }
         Ok(())
     }

@@ -1,5 +1,6 @@
 //! What a loss is to the rest: its options, what it needs, and how it is computed.
 
+use super::apply::Given;
 use super::reference::Reference;
 use super::sweep::{Ask, Dense, Row, Rows};
 use crate::batch::LabelKind;
@@ -70,17 +71,17 @@ pub(crate) trait RowLoss: Send + Sync {
     fn classes(&self) -> usize {
         2
     }
-    /// What the number of classes decides about the options.
-    fn check(&self, _classes: usize) -> Result<()> {
+    /// What the run decides about the options; what it needs has been looked at.
+    fn check(&self, _given: &Given) -> Result<()> {
         Ok(())
     }
     /// What multiplies the row's own weight, in the sum and in its denominator.
     fn row_weight(&self, _label: Option<u32>) -> f64 {
         1.0
     }
-    /// Whether rows change each other's value: then micro-batches do not add up to the large batch.
-    fn couples_rows(&self) -> bool {
-        false
+    /// The option by which rows change each other's value: then micro-batches do not add up to the large batch.
+    fn couples_rows(&self) -> Option<&'static str> {
+        None
     }
     /// The temperature at which several teachers are mixed as probabilities, for a loss that reads logits; `None` for one
     /// that reads no softmax of them.

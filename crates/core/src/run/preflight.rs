@@ -90,10 +90,12 @@ pub(crate) fn check(
         (None, _) => None,
     };
     let teacher_head = teacher_model.is_some_and(|model| model.network.head().is_some());
+    // A model over tokens has a row for each of them.
+    let batch = (student.network.output().sizes().len() == 1).then_some(options.batch_size);
     if let Data::Dataset(dataset) = data {
         let labels = dataset.label_kind();
-        let given =
-            Given { classes, teacher_classes, teacher_dense: true, teacher_head, labels, pairs: dataset.pairs() };
+        let pairs = dataset.pairs();
+        let given = Given { classes, teacher_classes, teacher_dense: true, teacher_head, labels, pairs, batch };
         losses.check(&given).map_err(|error| error.at("losses"))?;
         fits(student, dataset, "data")?;
         if let Some(model) = teacher_model {
@@ -102,7 +104,8 @@ pub(crate) fn check(
     } else {
         // A stream shows its labels batch by batch; what does not depend on them is checked here.
         let kind = losses.label_kind();
-        let given = Given { classes, teacher_classes, teacher_dense: true, teacher_head, labels: kind, pairs: false };
+        let given =
+            Given { classes, teacher_classes, teacher_dense: true, teacher_head, labels: kind, pairs: false, batch };
         losses.check(&given).map_err(|error| error.at("losses"))?;
     }
     losses.fit(&student.network, teacher.and_then(Teacher::network)).map_err(|error| error.at("losses"))?;

@@ -56,9 +56,7 @@ mod tests {
         let shuffled = rows(&permuted(&teacher(), &ids, 1, 0).unwrap());
         let mut moved = 0;
         for (before, after) in rows(&teacher()).iter().zip(&shuffled) {
-            let best = |row: &[f64]| {
-                (0..10).rev().max_by(|a, b| row[*a].partial_cmp(&row[*b]).unwrap()).unwrap()
-            };
+            let best = |row: &[f64]| (0..10).rev().max_by(|a, b| row[*a].partial_cmp(&row[*b]).unwrap()).unwrap();
             assert_eq!(best(before), best(after));
             assert_eq!(before[best(before)], after[best(before)]);
             let sorted = |row: &[f64]| {

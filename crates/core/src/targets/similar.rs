@@ -6,7 +6,7 @@
 //!
 //! w_k row k of the weight of the teacher's last linear layer, `[classes, width]`; t the label. Only rows of labels that
 //! occurred are made, and they are kept while the weight is the same: a table of all would be classes². A weight that
-//! changes in place is seen by its sum and its sum of squares.
+//! changes in place is seen by its sum of squares and of products of neighbours.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -33,8 +33,8 @@ pub(crate) struct SimilarRow {
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Mark {
     id: candle_core::TensorId,
-    sum: f64,
     squares: f64,
+    neighbours: f64,
     power: f64,
     sharpness: f64,
 }
@@ -62,7 +62,7 @@ pub(crate) fn normalised(weight: &Tensor) -> candle_core::Result<Tensor> {
 pub(crate) fn sharpened(c: &Tensor, power: f64, sharpness: f64) -> candle_core::Result<Tensor> {
     let size = c.abs()?;
     let size = if power == 1.0 { size } else { size.powf(power)? };
-    (c.lt(0.0)?.where_cond(&size.neg()?, &size)? / sharpness)
+    c.lt(0.0)?.where_cond(&size.neg()?, &size)? / sharpness
 }
 
 impl Similar {
@@ -102,14 +102,14 @@ impl Similar {
         sharpness: f64,
     ) -> Result<&'k mut Known> {
         let plain = head.to_dtype(DType::F32).and_then(|head| head.contiguous()).ok_or_internal()?;
-        let (sum, squares) = {
+        let (squares, neighbours) = {
             let numbers = tensor::read::<f32>(&plain)?;
-            (rows::max_and_sum(&numbers).1, rows::sum_of_squares(&numbers))
+            (rows::sum_of_squares(&numbers), rows::dot(&numbers[1..], 0.0, &numbers[..numbers.len() - 1]))
         };
         if !squares.is_finite() {
             return Err(Error::data("teacher.head", "expected finite numbers, got others"));
         }
-        let mark = Mark { id: head.id(), sum, squares, power, sharpness };
+        let mark = Mark { id: head.id(), squares, neighbours, power, sharpness };
         match all.iter().position(|known| known.mark == mark) {
             Some(at) => {
                 let found = all.remove(at);

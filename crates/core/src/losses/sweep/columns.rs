@@ -105,9 +105,7 @@ fn probabilities(rows: &Rows, teacher: usize, row: usize, temperature: f64, out:
 fn correlate(both: &[f32], classes: usize, first: usize, weights: &[f64], columns: &mut [Column]) {
     let total: f64 = weights.iter().sum();
     let rows = || both.chunks_exact(2 * classes).zip(weights);
-    let pair = |row: &[f32], column: usize| {
-        [f64::from(row[first + column]), f64::from(row[classes + first + column])]
-    };
+    let pair = |row: &[f32], column: usize| [f64::from(row[first + column]), f64::from(row[classes + first + column])];
     // Less the first row's, so that a constant column is 0 without rounding.
     let start = &both[..2 * classes];
     for (row, weight) in rows() {

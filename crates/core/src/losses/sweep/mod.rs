@@ -29,7 +29,7 @@ use crate::kernels::cpu::rows::{self, Polynomial};
 use crate::pool;
 use layout::{Exponentials, Layout};
 use row::{Bent, Gradient, Stats};
-use statistics::{finite, open, prepare};
+use statistics::{finite, masked, open, prepare};
 
 /// Logits of one task.
 const TASK: usize = 16 * 1024;
@@ -264,6 +264,9 @@ fn run(
         if terms.iter().all(|term| term.row_weight(at) == 0.0) {
             first.fill(0.0);
             continue;
+        }
+        for teacher in 0..rows.teachers.len() {
+            masked(rows.teacher(teacher, at), at)?;
         }
         let mean = prepare(layout, rows, at, first, others, &mut work.stats)?;
         let here = At { terms, rows, at, mean };

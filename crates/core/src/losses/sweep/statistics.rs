@@ -106,6 +106,11 @@ fn spread(logits: &[f32], max: f32) -> (f64, f64) {
 /// Refuses a teacher's row with a number that is not finite, but for masked classes, or with no class left.
 pub(super) fn open(logits: &[f32], row: usize) -> Result<()> {
     finite(logits, row, "teacher.logits", true)?;
+    masked(logits, row)
+}
+
+/// Refuses a teacher's row with no class left.
+pub(super) fn masked(logits: &[f32], row: usize) -> Result<()> {
     if logits.iter().all(|x| *x == f32::NEG_INFINITY) {
         let message = format!("expected one class that is not masked, got -∞ for all of row {row}");
         return Err(Error::new(Code::NotFinite, "teacher.logits", message));

@@ -1,7 +1,9 @@
 //! Suites that every loss of the registry goes through, with the options of its golden file.
 
 mod each;
+mod edges;
 mod features;
+mod identities;
 mod refused;
 mod together;
 mod with_targets;
@@ -11,8 +13,8 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use super::{Applied, Losses, LossesOptions, Need, Plan};
-use crate::batch::{Batch, Features, Labels};
+use super::{Applied, Given, Losses, LossesOptions, Need, Plan};
+use crate::batch::{Batch, Features, LabelKind, Labels};
 use crate::error::Result;
 use crate::golden::{self, LayerCase, Precision};
 use crate::outputs::Outputs;
@@ -47,7 +49,8 @@ pub(super) fn all() -> Vec<(String, Losses)> {
 
 /// Those of them that a batch of so many rows and classes can have.
 pub(super) fn every_for(classes: usize) -> Vec<(String, Losses)> {
-    let fits = |losses: &Losses| losses.rows.iter().all(|(_, loss)| loss.check(classes).is_ok());
+    let given = Given { classes, ..given() };
+    let fits = |losses: &Losses| losses.rows.iter().all(|(_, loss)| loss.check(&given).is_ok());
     every().into_iter().filter(|(_, losses)| fits(losses)).collect()
 }
 
@@ -58,7 +61,26 @@ pub(super) fn is_from_behind(name: &str) -> bool {
 
 /// Whether its rows change each other's value.
 pub(super) fn couples_rows(losses: &Losses) -> bool {
-    losses.rows.iter().any(|(_, loss)| loss.couples_rows())
+    losses.rows.iter().any(|(_, loss)| loss.couples_rows().is_some())
+}
+
+/// Whether it reads a teacher's logits.
+pub(super) fn reads_logits(losses: &Losses) -> bool {
+    let reads = |need: &Need| matches!(need, Need::Teacher | Need::TeacherLogits | Need::TeacherLogitsOfAnyWidth);
+    losses.needs().iter().any(|(_, need)| reads(need))
+}
+
+/// A run that gives everything.
+pub(super) fn given() -> Given {
+    Given {
+        classes: 5,
+        teacher_classes: Some(5),
+        teacher_dense: true,
+        teacher_head: true,
+        labels: LabelKind::Single,
+        pairs: true,
+        batch: None,
+    }
 }
 
 /// Numbers from -½ to ½.
@@ -111,7 +133,29 @@ impl Case {
         }
     }
 
-    fn tensor(&self, values: &[f64], precision: Precision) -> Tensor {
+    /// These rows alone.
+    pub fn pick(&self, rows: &[usize]) -> Case {
+        let parts: Vec<Case> = rows.iter().map(|row| self.part(*row..row + 1)).collect();
+        let of = |values: fn(&Case) -> &[f64]| parts.iter().flat_map(|part| values(part).to_vec()).collect();
+        let weights = |part: &Case| part.row_weights.clone().unwrap_or_else(|| vec![1.0]);
+        Case {
+            rows: rows.len(),
+            classes: self.classes,
+            student: of(|part| &part.student),
+            teachers: vec![(of(|part| &part.teachers[0].0), 1.0)],
+            labels: rows.iter().map(|row| self.labels[*row]).collect(),
+            targets: of(|part| &part.targets),
+            row_weights: Some(parts.iter().flat_map(weights).collect()),
+        }
+    }
+
+    /// Class templates of a teacher, `[classes, 5]`.
+    pub fn head(&self, precision: Precision) -> Tensor {
+        let values = Numbers(self.classes as u64 + 77).many(self.classes * 5, 1.0);
+        from_vec(values, (self.classes, 5)).unwrap().to_dtype(precision.dtype()).unwrap()
+    }
+
+    pub fn tensor(&self, values: &[f64], precision: Precision) -> Tensor {
         from_vec(values.to_vec(), (self.rows, self.classes)).unwrap().to_dtype(precision.dtype()).unwrap()
     }
 
@@ -130,8 +174,10 @@ impl Case {
     }
 
     pub fn teachers(&self, precision: Precision) -> Vec<Teacher> {
-        let teacher =
-            |(logits, weight): &(Vec<f64>, f64)| Teacher::new(Target::Logits(self.tensor(logits, precision)), *weight);
+        let teacher = |(logits, weight): &(Vec<f64>, f64)| Teacher {
+            head_weight: Some(self.head(precision)),
+            ..Teacher::new(Target::Logits(self.tensor(logits, precision)), *weight)
+        };
         self.teachers.iter().map(teacher).collect()
     }
 

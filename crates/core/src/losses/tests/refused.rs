@@ -1,8 +1,6 @@
 //! What is refused, and how it is named.
 
-use super::super::Given;
 use super::*;
-use crate::batch::LabelKind;
 use crate::error::Code;
 
 fn refusal(options: Value) -> String {
@@ -28,19 +26,38 @@ fn options_out_of_range_are_refused_by_path() {
     assert!(refusal(json!({ "kl": { "temprature": 2 } })).contains("temprature"));
     assert!(refusal(json!({ "kll": {} })).contains("kll"));
     assert!(refusal(json!({ "kl": { "temperature": "hot" } })).contains("expected a number"));
+    for (options, message) in [
+        (json!({ "jsd": { "beta": 1.5 } }), "jsd.beta: expected a number from 0 to 1, got 1.5"),
+        (json!({ "skewKl": { "alpha": 1 } }), "skewKl.alpha: expected a number of at least 0 and below 1, got 1"),
+        (
+            json!({ "skewReverseKl": { "alpha": -0.1 } }),
+            "skewReverseKl.alpha: expected a number of at least 0 and below 1, got -0.1",
+        ),
+        (json!({ "dkd": { "alpha": -1 } }), "dkd.alpha: expected a finite number of 0 or more, got -1"),
+        (
+            json!({ "dkd": { "alpha": 0, "beta": 0 } }),
+            "dkd.beta: expected a number above 0 beside an alpha of 0, got 0",
+        ),
+        (
+            json!({ "dist": { "inter": 0, "intra": 0 } }),
+            "dist.intra: expected a number above 0 beside an inter of 0, got 0",
+        ),
+        (json!({ "dist": { "inter": -1 } }), "dist.inter: expected a finite number of 0 or more, got -1"),
+        (json!({ "kdSim": { "power": 0 } }), "kdSim.power: expected a finite number above 0, got 0"),
+        (json!({ "kdPtSim": { "sharpness": 0 } }), "kdPtSim.sharpness: expected a finite number above 0, got 0"),
+        (json!({ "kdPtSim": { "mix": 2 } }), "kdPtSim.mix: expected a number from 0 to 1, got 2"),
+        (json!({ "kdTopk": { "k": 0 } }), "kdTopk.k: expected a whole number of 1 or more, got 0"),
+        (json!({ "uld": { "temperature": 0 } }), "uld.temperature: expected a number above 0, got 0"),
+        (json!({ "tvd": { "temperature": -2 } }), "tvd.temperature: expected a number above 0, got -2"),
+    ] {
+        assert_eq!(refusal(options), message);
+    }
+    assert!(refusal(json!({ "kdTopk": {} })).contains("missing field `k`"));
+    assert!(refusal(json!({ "kdTopk": { "k": 2.5 } })).contains("2.5"));
+    assert!(refusal(json!({ "kdTopk": { "k": 2, "missing": "dropped" } })).contains("dropped"));
+    assert!(refusal(json!({ "kdSim": { "similar": [] } })).contains("similar"));
     let schedule = json!({ "binaryKl": { "temperature": { "linear": { "from": 1, "to": 0, "steps": 5 } } } });
     assert_eq!(refusal(schedule), "binaryKl.temperature.linear.to: expected a number above 0, got 0");
-}
-
-fn given() -> Given {
-    Given {
-        classes: 5,
-        teacher_classes: Some(5),
-        teacher_dense: true,
-        teacher_head: true,
-        labels: LabelKind::Single,
-        pairs: true,
-    }
 }
 
 #[test]
@@ -58,6 +75,25 @@ fn a_run_that_cannot_give_what_a_loss_needs_is_refused_by_its_name() {
     assert!(
         message(&dense, Given { teacher_dense: false, ..given() }).starts_with("logitMse: expected a teacher that")
     );
+    let top = losses(json!({ "kdTopk": { "k": 6 } }));
+    assert_eq!(message(&top, given()), "kdTopk.k: expected at most the 5 classes, got 6");
+    let labelled = losses(json!({ "kdTopk": { "k": 2, "includeTarget": true } }));
+    assert!(message(&labelled, Given { labels: LabelKind::None, ..given() }).starts_with("kdTopk: expected one label"));
+    let columns = losses(json!({ "dist": {} }));
+    let text = message(&columns, Given { batch: Some(1), ..given() });
+    assert_eq!(text, "dist.intra: expected 0 beside a batchSize of 1, whose rows have none to be compared with, got more");
+    assert!(columns.check(&Given { batch: Some(2), ..given() }).is_ok());
+    assert!(losses(json!({ "dist": { "intra": 0 } })).check(&Given { batch: Some(1), ..given() }).is_ok());
+    for name in ["kdSim", "kdPtSim"] {
+        let text = message(&losses(json!({ name: {} })), Given { teacher_head: false, ..given() });
+        assert!(text.starts_with(&format!("{name}: expected a teacher that shows the weight")), "{text}");
+    }
+    // Sorted probabilities need no equal classes.
+    let sorted = losses(json!({ "uld": {} }));
+    assert!(sorted.check(&Given { teacher_classes: Some(9), ..given() }).is_ok());
+    assert!(message(&sorted, Given { teacher_classes: None, ..given() }).starts_with("uld: expected a teacher"));
+    let both = losses(json!({ "uld": {}, "kl": {} }));
+    assert!(message(&both, Given { teacher_classes: Some(9), ..given() }).starts_with("kl: expected a teacher of"));
     let weights = losses(json!({ "crossEntropy": { "labelWeights": [1, 1] } }));
     assert_eq!(message(&weights, given()), "crossEntropy.labelWeights: expected 5 numbers, one a class, got 2");
     assert!(message(&losses(json!({ "mse": {} })), given()).starts_with("mse: expected real numbers"));
@@ -75,7 +111,7 @@ fn numbers_that_are_not_finite_are_named_by_row() {
             assert!(error.message.contains("in row 2, class 7"), "{error}");
         }
     }
-    for (name, losses) in every().into_iter().filter(|(_, losses)| losses.needs_teacher()) {
+    for (name, losses) in every().into_iter().filter(|(_, losses)| reads_logits(losses)) {
         for value in [f64::NAN, f64::INFINITY] {
             let mut bad = Case::new(4, 50, 2.0);
             bad.teachers[0].0[50 + 9] = value;

@@ -50,6 +50,60 @@ fn a_mixture_of_teachers_has_the_gradient_of_their_weighted_losses() {
 }
 
 #[test]
+fn losses_that_read_logits_take_those_of_the_mixture() {
+    let mut case = Case::new(4, 11, 3.0);
+    let second = Numbers(3).many(44, 3.0);
+    case.teachers.push((second, 0.7));
+    case.teachers[0].1 = 0.3;
+    let parts = |precision| case.teachers.iter().map(move |(logits, share)| (logits, *share, precision));
+    let mixture = |precision| {
+        let parts = parts(precision).map(|(logits, share, precision)| (case.tensor(logits, precision), share));
+        one(Target::Mixture(parts.collect()))
+    };
+    let soft = |logits: &[f64]| -> Vec<f64> {
+        let rows = logits.chunks(11).map(|row| {
+            let row: Vec<f64> = row.iter().map(|x| (x / 2.0).exp()).collect();
+            let sum: f64 = row.iter().sum();
+            row.into_iter().map(move |x| x / sum).collect::<Vec<_>>()
+        });
+        rows.flatten().collect()
+    };
+    let mixed: Vec<f64> = soft(&case.teachers[0].0)
+        .iter()
+        .zip(soft(&case.teachers[1].0))
+        .map(|(a, b)| 2.0 * (0.3 * a + 0.7 * b).ln())
+        .collect();
+    for options in [
+        json!({ "reverseKl": { "temperature": 2 } }),
+        json!({ "dkd": { "temperature": 2 } }),
+        json!({ "kdPt": { "temperature": 2 } }),
+        json!({ "kdTopk": { "k": 3, "temperature": 2 } }),
+        json!({ "dist": { "temperature": 2 } }),
+        json!({ "jsd": { "temperature": 2 }, "kl": { "temperature": 3 }, "tvd": { "temperature": 2 } }),
+    ] {
+        let what = options.to_string();
+        let losses = losses(options);
+        if losses.rows.len() > 1 {
+            check(&what, &losses, &case, mixture);
+            continue;
+        }
+        let (value, gradient) = check(&what, &losses, &case, mixture);
+        let mut plain = case.clone();
+        plain.teachers = vec![(mixed.clone(), 1.0)];
+        let (expected, slopes) = plain.run(&losses, Precision::F64);
+        assert_near(&what, &[value], &[expected], 1e-9);
+        assert_near(&what, &gradient, &slopes, 1e-9);
+    }
+    for (name, options) in [("logitMse", json!({})), ("binaryKl", json!({})), ("kl", json!({ "standardize": true }))] {
+        for precision in [Precision::F64, Precision::F32] {
+            let error = case.against(&losses(json!({ name: options })), &mixture(precision), precision).unwrap_err();
+            let text = error.to_string();
+            assert!(text.starts_with(&format!("{name}: expected teachers whose losses are added")), "{text}");
+        }
+    }
+}
+
+#[test]
 fn a_table_gives_each_row_the_distribution_of_its_label() {
     let case = Case::new(5, 6, 3.0);
     let mut made = Vec::new();
@@ -131,11 +185,35 @@ fn a_constant_row_has_z_scores_of_zero_and_no_gradient() {
 
 #[test]
 fn a_divergence_from_a_masked_class_is_refused_by_loss_and_row() {
+    let jsd = losses(json!({ "jsd": { "beta": 1 } }));
+    let skewed = losses(json!({ "skewReverseKl": { "alpha": 0 } }));
     let losses = losses(json!({ "reverseKl": {} }));
     let mut case = Case::new(3, 5, 3.0);
     case.teachers[0].0[7] = f64::NEG_INFINITY;
     for precision in [Precision::F64, Precision::F32] {
         let error = case.try_run(&losses, precision).unwrap_err();
         assert_eq!(error.to_string(), "reverseKl: expected a finite loss, got inf in row 1");
+        let error = case.try_run(&jsd, precision).unwrap_err();
+        assert_eq!(error.to_string(), "jsd: expected a finite loss, got inf in row 1");
+        let error = case.try_run(&skewed, precision).unwrap_err();
+        assert_eq!(error.to_string(), "skewReverseKl: expected a finite loss, got inf in row 1");
+    }
+    // A student that holds the class impossible too, to the last bit, is at no distance.
+    case.student[7] = -1e6;
+    for precision in [Precision::F64, Precision::F32] {
+        assert!(case.try_run(&losses, precision).unwrap().0.is_finite());
+    }
+}
+
+#[test]
+fn a_teacher_that_masks_a_whole_row_is_refused() {
+    for (name, losses) in every().into_iter().filter(|(_, losses)| reads_logits(losses)) {
+        let mut case = Case::new(3, 5, 3.0);
+        case.teachers[0].0[5..10].fill(f64::NEG_INFINITY);
+        for precision in [Precision::F64, Precision::F32] {
+            let error = case.try_run(&losses, precision).unwrap_err().to_string();
+            let expected = "teacher.logits: expected one class that is not masked, got -∞ for all of row 1";
+            assert_eq!(error, expected, "{name}");
+        }
     }
 }
