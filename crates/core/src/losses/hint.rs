@@ -65,7 +65,7 @@ impl Compare for Hint {
             }
             student.push(gradient);
         }
-        Ok(Comparison { values, student, pair: Vec::new(), details: Vec::new() })
+        Ok(Comparison::of(values, student))
     }
 }
 

@@ -115,6 +115,14 @@ registry! {
         "hint" = hint::Hint,
         "triplet" = triplet::Triplet,
         "tripletBatch" = triplet_batch::TripletBatch,
+        "cosine" = cosine::Cosine,
+        "patient" = patient::Patient,
+        "attentionTransfer" = attention_transfer::AttentionTransfer,
+        "nst" = nst::Nst,
+        "similarity" = similarity::Similarity,
+        "rkdDistance" = rkd_distance::RkdDistance,
+        "rkdAngle" = rkd_angle::RkdAngle,
+        "pkt" = pkt::Pkt,
     }
 }
 

@@ -122,6 +122,21 @@ impl Network {
         Ok(found)
     }
 
+    /// Names of the residual blocks, and of the linear and convolutional layers before the head; outermost ones alone.
+    pub(crate) fn depth(&self) -> (Vec<String>, Vec<String>) {
+        let (mut blocks, mut plain) = (Vec::new(), Vec::new());
+        for (index, options) in self.architecture.layers.iter().enumerate() {
+            let name = layers::name_at("", index, options);
+            match options {
+                LayerOptions::Residual(_) => blocks.push(name),
+                LayerOptions::Linear(_) | LayerOptions::Conv1d(_) | LayerOptions::Conv2d(_) => plain.push(name),
+                _ => {}
+            }
+        }
+        plain.retain(|name| Some(name.as_str()) != self.head());
+        (blocks, plain)
+    }
+
     /// The layer whose input is `EMBEDDING`; none where a layer has that name.
     fn embedding_of(&self) -> Option<&str> {
         self.head().filter(|_| !self.names.contains(EMBEDDING))

@@ -87,6 +87,10 @@ impl<F: Float> Array<F> {
         self.dims[1..].iter().product()
     }
 
+    pub fn to_f64(&self) -> Array<f64> {
+        Array { dims: self.dims.clone(), values: self.values.iter().map(|x| (*x).into()).collect() }
+    }
+
     pub fn row(&self, row: usize) -> &[F] {
         let width = self.width();
         &self.values[row * width..(row + 1) * width]

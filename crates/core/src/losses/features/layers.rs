@@ -10,8 +10,16 @@ use crate::models::{EMBEDDING, Network};
 /// The outputs of the last layer.
 pub(super) const LOGITS: &str = "logits";
 
+/// Layers chosen by depth, spread over the whole teacher.
+const SKIP: &str = "skip";
+/// The same, right below the teacher's last.
+const LAST: &str = "last";
+
 /// Which layers are compared: `'logits'`, `'embedding'` (what the last linear layer reads), the name of a layer that
-/// both models have, `{ student, teacher }` where the names differ, or a list of these, whose losses are added.
+/// both models have, `{ student, teacher }` where the names differ, or a list of these, whose losses are added. `'skip'`
+/// and `'last'` choose by depth: each of the student's layers but its last, with layers spread over the whole teacher or
+/// with those right below the teacher's last. What counts as layers are the residual blocks of a model, or where it has
+/// none its linear and convolutional layers before the head.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "Json", into = "Json")]
 pub struct Layers(Vec<LayerPair>);
@@ -35,12 +43,16 @@ impl Layers {
         Layers::named(EMBEDDING)
     }
 
+    pub(crate) fn skip() -> Layers {
+        Layers::named(SKIP)
+    }
+
     fn named(name: &str) -> Layers {
         Layers(vec![LayerPair { student: name.into(), teacher: name.into() }])
     }
 
     /// The layers; a teacher without a network shows its logits alone.
-    pub(super) fn pairs(&self, _student: &Network, teacher: Option<&Network>) -> Result<Vec<LayerPair>> {
+    pub(super) fn pairs(&self, student: &Network, teacher: Option<&Network>) -> Result<Vec<LayerPair>> {
         if let (None, Some(pair)) = (teacher, self.0.iter().find(|pair| pair.teacher != LOGITS)) {
             let message = format!(
                 "expected a teacher that is a model, whose {} can be looked at, got its answers alone: give the model, \
@@ -49,8 +61,42 @@ impl Layers {
             );
             return Err(Error::config("layers", message));
         }
-        Ok(self.0.clone())
+        match (self.0.as_slice(), teacher) {
+            ([pair], Some(teacher)) if pair.student == pair.teacher && by_depth(&pair.student, student, teacher) => {
+                deep_pairs(pair.student == SKIP, &depth(student), &depth(teacher))
+            }
+            (pairs, _) => Ok(pairs.to_vec()),
+        }
     }
+}
+
+/// Whether that is no layer but a choice by depth.
+fn by_depth(name: &str, student: &Network, teacher: &Network) -> bool {
+    let has = |network: &Network| network.layer_names().contains(name);
+    [SKIP, LAST].contains(&name) && !has(student) && !has(teacher)
+}
+
+/// What counts as the layers of a network where they are chosen by depth.
+fn depth(network: &Network) -> Vec<String> {
+    let (blocks, plain) = network.depth();
+    if blocks.is_empty() { plain } else { blocks }
+}
+
+/// Each of the student's layers but its last, with one of the teacher's. Counted from 1: `skip` multiples of the
+/// teacher's count ÷ the student's, below the teacher's count; `last` those right below the teacher's last.
+fn deep_pairs(skip: bool, student: &[String], teacher: &[String]) -> Result<Vec<LayerPair>> {
+    let (own, other) = (student.len(), teacher.len());
+    if own < 2 || other < own {
+        let message = format!(
+            "expected a student of at least 2 layers, as many as the teacher has or fewer, got {own} ({}) and {other}: \
+             name the layers, {{ student, teacher }}",
+            student.join(", ")
+        );
+        return Err(Error::config("layers", message));
+    }
+    let of_teacher = |at: usize| if skip { at * other / own } else { other - own + at };
+    let pair = |at: usize| LayerPair { student: student[at - 1].clone(), teacher: teacher[of_teacher(at) - 1].clone() };
+    Ok((1..own).map(pair).collect())
 }
 
 /// The sizes of one sample at a layer.
@@ -124,5 +170,29 @@ impl JsonSchema for Layers {
 
     fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
         AsJson::json_schema(generator)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn layers_by_depth_are_those_of_the_paper() {
+        let names = |count: usize| (1..=count).map(|at| at.to_string()).collect::<Vec<String>>();
+        let of = |skip: bool, own: usize, other: usize| {
+            let pairs = deep_pairs(skip, &names(own), &names(other)).unwrap();
+            let students: Vec<String> = pairs.iter().map(|pair| pair.student.clone()).collect();
+            assert_eq!(students, names(own - 1));
+            pairs.iter().map(|pair| pair.teacher.parse::<usize>().unwrap()).collect::<Vec<usize>>()
+        };
+        assert_eq!(of(true, 6, 12), [2, 4, 6, 8, 10]);
+        assert_eq!(of(false, 6, 12), [7, 8, 9, 10, 11]);
+        assert_eq!(of(true, 3, 12), [4, 8]);
+        assert_eq!(of(false, 3, 12), [10, 11]);
+        assert_eq!(of(true, 3, 5), [1, 3]);
+        let error = deep_pairs(true, &names(1), &names(3)).unwrap_err().to_string();
+        assert!(error.contains("at least 2 layers") && error.contains("{ student, teacher }"), "{error}");
+        assert!(deep_pairs(false, &names(4), &names(3)).is_err());
     }
 }

@@ -30,7 +30,6 @@ impl<F> Compared<F> {
 }
 
 /// What a comparison gives.
-#[derive(Default)]
 pub(crate) struct Comparison<F> {
     /// ℓ of each row.
     pub values: Vec<f64>,
@@ -40,6 +39,13 @@ pub(crate) struct Comparison<F> {
     pub pair: Vec<Vec<F>>,
     /// What is reported beside the value: a name and a number of each row, whose weighted mean is shown.
     pub details: Vec<(&'static str, Vec<f64>)>,
+}
+
+impl<F> Comparison<F> {
+    /// Without pair view or details.
+    pub fn of(values: Vec<f64>, student: Vec<Vec<F>>) -> Comparison<F> {
+        Comparison { values, student, pair: Vec::new(), details: Vec::new() }
+    }
 }
 
 /// A loss over features; what it implements.

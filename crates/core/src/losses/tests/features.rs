@@ -1,6 +1,7 @@
 //! What holds of each loss over features, with the options of its golden file.
 
 use super::*;
+use crate::error::Code;
 use crate::losses::features::{LayerPair, Student};
 use crate::tape::Value;
 
@@ -9,7 +10,9 @@ const LAYER: &str = "layer";
 /// Everything that such a loss may look at: maps of equal size, or vectors.
 #[derive(Clone)]
 struct Seen {
+    /// The student's, and its pair view's.
     dims: Vec<usize>,
+    teacher_dims: Vec<usize>,
     student: Vec<f64>,
     teacher: Vec<f64>,
     pair: Vec<f64>,
@@ -19,12 +22,16 @@ struct Seen {
 
 impl Seen {
     fn new(dims: &[usize], scale: f64) -> Seen {
+        Seen::unequal(dims, dims, scale)
+    }
+
+    fn unequal(dims: &[usize], teacher_dims: &[usize], scale: f64) -> Seen {
         let mut numbers = Numbers(dims.iter().product::<usize>() as u64);
-        let count = dims.iter().product();
-        let mut many = || numbers.many(count, scale);
-        let (student, teacher, pair) = (many(), many(), many());
+        let mut many = |dims: &[usize]| numbers.many(dims.iter().product(), scale);
+        let (student, teacher, pair) = (many(dims), many(teacher_dims), many(dims));
         let labels = (0..dims[0] as u32).map(|row| row % 3).collect();
-        Seen { dims: dims.to_vec(), student, teacher, pair, labels, row_weights: None }
+        let (dims, teacher_dims) = (dims.to_vec(), teacher_dims.to_vec());
+        Seen { dims, teacher_dims, student, teacher, pair, labels, row_weights: None }
     }
 
     fn rows(&self) -> usize {
@@ -33,10 +40,13 @@ impl Seen {
 
     /// These rows alone.
     fn select(&self, rows: &[usize]) -> Seen {
-        let width: usize = self.dims[1..].iter().product();
-        let of = |all: &[f64]| rows.iter().flat_map(|row| all[row * width..(row + 1) * width].to_vec()).collect();
+        let of = |all: &[f64]| {
+            let width = all.len() / self.rows();
+            rows.iter().flat_map(|row| all[row * width..(row + 1) * width].to_vec()).collect()
+        };
         Seen {
             dims: [&[rows.len()], &self.dims[1..]].concat(),
+            teacher_dims: [&[rows.len()], &self.teacher_dims[1..]].concat(),
             student: of(&self.student),
             teacher: of(&self.teacher),
             pair: of(&self.pair),
@@ -60,12 +70,18 @@ impl Seen {
 
     /// The total, the report, and the gradients at the student's layer and at its pair view.
     fn run(&self, losses: &mut Losses, precision: Precision) -> (f64, Applied, Vec<f64>, Vec<f64>) {
-        let tensor =
-            |values: &[f64]| from_vec(values.to_vec(), self.dims.clone()).unwrap().to_dtype(precision.dtype()).unwrap();
+        self.try_run(losses, precision).unwrap()
+    }
+
+    fn try_run(&self, losses: &mut Losses, precision: Precision) -> Result<(f64, Applied, Vec<f64>, Vec<f64>)> {
+        let of = |values: &[f64], dims: &[usize]| {
+            from_vec(values.to_vec(), dims.to_vec()).unwrap().to_dtype(precision.dtype()).unwrap()
+        };
+        let tensor = |values: &[f64]| of(values, &self.dims);
         for feature in &mut losses.features {
             let pair = LayerPair { student: LAYER.into(), teacher: LAYER.into() };
             feature.forget();
-            feature.place(0, pair, &self.dims[1..], &self.dims[1..]).unwrap();
+            feature.place(0, pair, &self.dims[1..], &self.teacher_dims[1..])?;
         }
         let mut tape = Tape::new(precision.engine());
         let (student, pair) = (tape.leaf(tensor(&self.student)), tape.leaf(tensor(&self.pair)));
@@ -76,17 +92,34 @@ impl Seen {
         };
         let (main, second) = (seen(&student), seen(&pair));
         let mut teacher = Teacher::logits(logits.clone());
-        teacher.hidden.insert(LAYER.into(), tensor(&self.teacher));
+        teacher.hidden.insert(LAYER.into(), of(&self.teacher, &self.teacher_dims));
         let none = BTreeMap::new();
         let views = Student { main: &main, pair: Some(&second), parameters: &none };
         let batch = self.batch();
         let plan = losses.plan(&[&batch]).unwrap();
-        let mut applied = losses.apply(&mut tape, views, &[teacher], &batch, &plan, 0, true).unwrap();
+        let mut applied = losses.apply(&mut tape, views, &[teacher], &batch, &plan, 0, true)?;
         let mut gradients = tape.backward(std::mem::take(&mut applied.seeds)).unwrap();
         let zeros = || vec![0.0; self.student.len()];
         let mut take = |value: &Value| gradients.take(value).map_or_else(zeros, |tensor| to_f64(&tensor).unwrap());
         let (at_student, at_pair) = (take(&student), take(&pair));
-        (applied.total, applied, at_student, at_pair)
+        Ok((applied.total, applied, at_student, at_pair))
+    }
+
+    /// Holds the gradients to differences of the value.
+    fn hold(&self, what: &str, losses: &mut Losses) {
+        let (_, _, student, pair) = self.run(losses, Precision::F64);
+        let mut slope = |move_by: &dyn Fn(&mut Seen, f64)| {
+            let mut value = |by: f64| {
+                let mut moved = self.clone();
+                move_by(&mut moved, by);
+                moved.run(losses, Precision::F64).0
+            };
+            (value(1e-6) - value(-1e-6)) / 2e-6
+        };
+        let slopes: Vec<f64> = (0..student.len()).map(|at| slope(&|seen, by| seen.student[at] += by)).collect();
+        assert_near(&format!("{what} student"), &student, &slopes, 1e-6);
+        let slopes: Vec<f64> = (0..student.len()).map(|at| slope(&|seen, by| seen.pair[at] += by)).collect();
+        assert_near(&format!("{what} pair"), &pair, &slopes, 1e-6);
     }
 }
 
@@ -99,7 +132,7 @@ fn features() -> Vec<(String, Losses, Vec<usize>)> {
         let fitting = shapes.into_iter().find(|dims| feature.loss.check(&dims[1..], &dims[1..]).is_ok());
         found.push((name, losses, fitting.unwrap()));
     }
-    assert!(found.len() >= 4);
+    assert!(found.len() >= 12);
     found
 }
 
@@ -107,23 +140,82 @@ fn features() -> Vec<(String, Losses, Vec<usize>)> {
 fn the_gradients_are_those_of_the_value() {
     for (name, mut losses, dims) in features() {
         for weights in [None, Some(vec![1.0, 0.5, 2.0, 0.0, 1.0, 0.25])] {
-            let seen = Seen { row_weights: weights, ..Seen::new(&dims, 1.5) };
-            let (_, _, student, pair) = seen.run(&mut losses, Precision::F64);
-            let mut slope = |move_by: &dyn Fn(&mut Seen, f64)| {
-                let mut value = |by: f64| {
-                    let mut moved = seen.clone();
-                    move_by(&mut moved, by);
-                    moved.run(&mut losses, Precision::F64).0
-                };
-                (value(1e-6) - value(-1e-6)) / 2e-6
-            };
-            let count = seen.student.len();
-            let slopes: Vec<f64> = (0..count).map(|at| slope(&|seen, by| seen.student[at] += by)).collect();
-            assert_near(&format!("{name} student"), &student, &slopes, 1e-6);
-            let slopes: Vec<f64> = (0..count).map(|at| slope(&|seen, by| seen.pair[at] += by)).collect();
-            assert_near(&format!("{name} pair"), &pair, &slopes, 1e-6);
+            Seen { row_weights: weights, ..Seen::new(&dims, 1.5) }.hold(&name, &mut losses);
         }
     }
+}
+
+#[test]
+fn the_gradients_are_those_of_the_value_where_widths_or_options_differ() {
+    let (vectors, maps) = ([6, 3], [6, 3, 4, 5]);
+    let cases: [(serde_json::Value, &[usize], &[usize]); 14] = [
+        (json!({ "similarity": {} }), &vectors, &[6, 5]),
+        (json!({ "rkdDistance": {} }), &vectors, &[6, 5]),
+        (json!({ "rkdAngle": {} }), &vectors, &[6, 2, 4]),
+        (json!({ "pkt": { "eps": 0.1 } }), &vectors, &[6, 5]),
+        (json!({ "attentionTransfer": {} }), &maps, &[6, 2, 2, 3]),
+        (json!({ "attentionTransfer": {} }), &maps, &[6, 2, 8, 5]),
+        (json!({ "attentionTransfer": {} }), &maps, &[6, 2, 7, 3]),
+        (json!({ "nst": {} }), &maps, &[6, 2, 4, 5]),
+        (json!({ "cosine": {} }), &maps, &maps),
+        (json!({ "cosine": {} }), &[6, 2, 3], &[6, 2, 3]),
+        (json!({ "patient": { "normalize": false } }), &[6, 2, 3], &[6, 2, 3]),
+        (json!({ "patient": { "token": "first" } }), &[6, 4, 3], &[6, 4, 3]),
+        (json!({ "patient": { "token": "mean" } }), &[6, 4, 3], &[6, 4, 3]),
+        (json!({ "tripletBatch": { "negatives": "all", "margin": 1 } }), &[6, 3], &[6, 3]),
+    ];
+    for (options, own, other) in cases {
+        let mut seen = Seen::unequal(own, other, 1.5);
+        seen.row_weights = Some(vec![1.0, 0.5, 2.0, 0.0, 1.0, 0.25]);
+        seen.hold(&format!("{options} {own:?} {other:?}"), &mut losses(options.clone()));
+    }
+}
+
+#[test]
+fn a_teacher_row_that_is_no_number_is_refused() {
+    for (name, mut losses, dims) in features() {
+        for number in [f64::NEG_INFINITY, f64::NAN] {
+            for precision in [Precision::F64, Precision::F32] {
+                let mut seen = Seen::new(&dims, 1.0);
+                let width: usize = dims[1..].iter().product();
+                seen.teacher[2 * width..3 * width].fill(number);
+                let error = seen.try_run(&mut losses, precision).err().unwrap_or_else(|| panic!("{name} {number}"));
+                let (loss, _) = name.split_once(' ').unwrap();
+                assert_eq!((error.code, error.path.as_str()), (Code::NotFinite, loss), "{error}");
+                assert!(error.message.contains("row "), "{error}");
+            }
+        }
+    }
+}
+
+#[test]
+fn relations_of_one_row_are_nothing() {
+    for name in ["similarity", "rkdDistance", "rkdAngle", "pkt", "tripletBatch"] {
+        for scale in [0.0, 1.0] {
+            let (value, _, gradient, _) =
+                Seen::new(&[1, 4], scale).run(&mut losses(json!({ name: {} })), Precision::F64);
+            assert_eq!((value, largest(&gradient)), (0.0, 0.0), "{name}");
+        }
+    }
+}
+
+#[test]
+fn shapes_that_cannot_be_compared_are_refused_with_the_remedy() {
+    let cases: [(serde_json::Value, &[usize], &[usize], &str); 6] = [
+        (json!({ "cosine": {} }), &[2, 3], &[2, 5], "set projection: true"),
+        (json!({ "patient": {} }), &[2, 3], &[2, 5], "set projection: true"),
+        (json!({ "hint": {} }), &[2, 3], &[2, 5], "set projection: true"),
+        (json!({ "triplet": {} }), &[2, 3], &[2, 5], "set projection: true"),
+        (json!({ "attentionTransfer": {} }), &[2, 3], &[2, 3], "name convolutions"),
+        (json!({ "nst": {} }), &[2, 3, 4, 4], &[2, 3, 2, 2], "attentionTransfer, which pools"),
+    ];
+    for (options, own, other, remedy) in cases {
+        let error = Seen::unequal(own, other, 1.0).try_run(&mut losses(options), Precision::F64).err().unwrap();
+        assert_eq!(error.path, "layers");
+        assert!(error.message.contains(remedy) && error.message.contains("layer of the student"), "{error}");
+    }
+    let options = serde_json::from_value(json!({ "pkt": { "eps": 0 } })).unwrap();
+    assert_eq!(Losses::new(options).err().unwrap().path, "pkt.eps");
 }
 
 #[test]

@@ -1,0 +1,154 @@
+//! The student looks where the teacher looks.
+//!
+//! ```text
+//! A(F) = m / ‖m‖,   m = mean over the channels of F²;        ℓ_r = mean over the places of (A(F_s) − A(F_t))²
+//! ∂ℓ_r/∂F_s = 2 F_s ∂m / C,   ∂m = (g − A (A·g)) / ‖m‖,   g = 2 (A(F_s) − A(F_t)) / places
+//! ```
+//!
+//! F_s and F_t feature maps `[rows, C, height, width]`, C may differ. Where heights or widths differ the larger map is
+//! pooled first: place i of n out of N is the mean of ⌊iN/n⌋ … ⌈(i+1)N/n⌉ − 1. Source: Zagoruyko, Komodakis, "Paying
+//! More Attention to Attention", 2017, arXiv:1612.03928. Where we differ: nothing; several stages are added up.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::default_weight;
+use super::features::{Array, Compare, Compared, Comparison, Float, Layers, Units};
+use crate::error::{Error, Result};
+use crate::schedule::Scheduled;
+
+/// The student looks where the teacher looks: squares of feature maps, averaged over the channels (attention transfer).
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct AttentionTransfer {
+    /// What the loss is multiplied by in the total; 0 or more. Default 1.
+    #[serde(default = "default_weight")]
+    pub weight: Scheduled,
+    /// Which feature maps are compared: layers whose output is `[channels, height, width]`. Losses of several are added.
+    /// Default: `'skip'`.
+    #[serde(default = "Layers::skip")]
+    pub layers: Layers,
+}
+
+impl Compare for AttentionTransfer {
+    fn weight(&self) -> &Scheduled {
+        &self.weight
+    }
+
+    fn layers(&self) -> &Layers {
+        &self.layers
+    }
+
+    fn check(&self, student: &[usize], teacher: &[usize]) -> Result<()> {
+        feature_maps(student, teacher)
+    }
+
+    fn compare<F: Float>(&self, compared: &Compared<F>) -> Result<Comparison<F>> {
+        let mut values = vec![0.0; compared.rows()];
+        let mut student = Vec::new();
+        for place in &compared.places {
+            let size = |at: usize| place.student.dims[at].min(place.teacher.dims[at]);
+            let (down, across) = (size(2), size(3));
+            let (own, other) = (Pooled::of(&place.student, down, across), Pooled::of(&place.teacher, down, across));
+            let places = down * across;
+            let (own_map, other_map) = (Units::of(&own.attention(), places), Units::of(&other.attention(), places));
+            let mut gradient = Vec::with_capacity(own_map.values.len());
+            for (at, (a, b)) in own_map.values.iter().zip(&other_map.values).enumerate() {
+                let (row, d) = (at / places, Into::<f64>::into(*a) - Into::<f64>::into(*b));
+                values[row] += d * d / places as f64;
+                gradient.push(F::of(2.0 * compared.scales[row] * d / places as f64));
+            }
+            student.push(own.back(&own_map.back(gradient)));
+        }
+        Ok(Comparison::of(values, student))
+    }
+}
+
+/// Maps `[rows, channels, height, width]` brought to `down` × `across` places, averages of windows.
+struct Pooled<F> {
+    values: Vec<F>,
+    channels: usize,
+    from: (usize, usize),
+    to: (usize, usize),
+}
+
+/// The places that window `at` of `to` covers, of `from`.
+fn window(at: usize, from: usize, to: usize) -> std::ops::Range<usize> {
+    at * from / to..((at + 1) * from).div_ceil(to)
+}
+
+impl<F: Float> Pooled<F> {
+    fn of(maps: &Array<F>, down: usize, across: usize) -> Pooled<F> {
+        let (channels, from, to) = (maps.dims[1], (maps.dims[2], maps.dims[3]), (down, across));
+        let mut pooled = Pooled { values: Vec::new(), channels, from, to };
+        pooled.values = match from == to {
+            true => maps.values.clone(),
+            false => maps.values.chunks(from.0 * from.1).flat_map(|map| pooled.pool(map)).collect(),
+        };
+        pooled
+    }
+
+    /// Of each window of a map: where its mean goes, which numbers it has.
+    fn windows(&self) -> impl Iterator<Item = Vec<usize>> {
+        let (from, to) = (self.from, self.to);
+        (0..to.0 * to.1).map(move |at| {
+            let (rows, columns) = (window(at / to.1, from.0, to.0), window(at % to.1, from.1, to.1));
+            rows.flat_map(|row| columns.clone().map(move |column| row * from.1 + column)).collect()
+        })
+    }
+
+    fn pool(&self, map: &[F]) -> Vec<F> {
+        let mean =
+            |window: Vec<usize>| window.iter().map(|at| Into::<f64>::into(map[*at])).sum::<f64>() / window.len() as f64;
+        self.windows().map(|window| F::of(mean(window))).collect()
+    }
+
+    /// `[rows, places]`.
+    fn attention(&self) -> Vec<F> {
+        let places = self.to.0 * self.to.1;
+        let of_row = |row: &[F]| {
+            let mut sums = vec![0.0; places];
+            for map in row.chunks(places) {
+                sums.iter_mut().zip(map).for_each(|(sum, x)| *sum += Into::<f64>::into(*x).powi(2));
+            }
+            sums.into_iter().map(|sum| F::of(sum / self.channels as f64)).collect::<Vec<F>>()
+        };
+        self.values.chunks(self.channels * places).flat_map(of_row).collect()
+    }
+
+    /// The gradient at the maps from that at the attention.
+    fn back(&self, gradient: &[F]) -> Vec<F> {
+        let places = self.to.0 * self.to.1;
+        let factor = F::of(2.0 / self.channels as f64);
+        let at_pooled = self.values.chunks(places).enumerate().map(|(map, values)| {
+            let row = map / self.channels;
+            let gradient = &gradient[row * places..(row + 1) * places];
+            values.iter().zip(gradient).map(|(x, g)| *x * *g * factor).collect::<Vec<F>>()
+        });
+        if self.from == self.to {
+            return at_pooled.flatten().collect();
+        }
+        let windows: Vec<Vec<usize>> = self.windows().collect();
+        let spread = |of_map: Vec<F>| {
+            let mut whole = vec![F::of(0.0); self.from.0 * self.from.1];
+            for (window, g) in windows.iter().zip(of_map) {
+                let share = g * F::of(1.0 / window.len() as f64);
+                window.iter().for_each(|at| whole[*at] += share);
+            }
+            whole
+        };
+        at_pooled.flat_map(spread).collect()
+    }
+}
+
+/// Refuses what is no feature map.
+pub(super) fn feature_maps(student: &[usize], teacher: &[usize]) -> Result<()> {
+    if student.len() == 3 && teacher.len() == 3 {
+        return Ok(());
+    }
+    let message = format!(
+        "expected layers that give feature maps [channels, height, width], got {student:?} and {teacher:?}: name \
+         convolutions, or what follows them"
+    );
+    Err(Error::shape("layers", message))
+}

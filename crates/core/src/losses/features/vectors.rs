@@ -1,0 +1,110 @@
+//! What losses over features have in common: unit vectors, Gram matrices, distances, and the ways back through them.
+
+use super::{Array, Float};
+
+/// A vector of which `Units` makes a zero, for want of a direction: its gradient is 0 too.
+pub(crate) const SHORTEST: f64 = 1e-12;
+
+/// Vectors narrower than this are often parallel or opposite to the last digit, so that gradients of their directions
+/// cancel to nothing: worth f64, and cheap.
+pub(crate) const NARROW: usize = 8;
+
+/// Vectors of one width, each divided by its length.
+pub(crate) struct Units<F> {
+    pub values: Vec<F>,
+    lengths: Vec<f64>,
+    width: usize,
+}
+
+impl<F: Float> Units<F> {
+    pub fn of(vectors: &[F], width: usize) -> Units<F> {
+        let (mut values, mut lengths) = (Vec::with_capacity(vectors.len()), Vec::new());
+        for vector in vectors.chunks(width) {
+            let length = vector.iter().map(|x| Into::<f64>::into(*x).powi(2)).sum::<f64>().sqrt();
+            // Not `>=`: what is no number has to stay none.
+            match length < SHORTEST {
+                true => values.resize(values.len() + width, F::of(0.0)),
+                false => values.extend(vector.iter().map(|x| F::of(Into::<f64>::into(*x) / length))),
+            }
+            lengths.push(length);
+        }
+        Units { values, lengths, width }
+    }
+
+    /// The gradient at the vectors, u their units: (g − u (u · g)) / length.
+    pub fn back(&self, mut gradient: Vec<F>) -> Vec<F> {
+        let units = self.values.chunks(self.width);
+        for ((gradient, unit), length) in gradient.chunks_mut(self.width).zip(units).zip(&self.lengths) {
+            if *length < SHORTEST {
+                gradient.fill(F::of(0.0));
+                continue;
+            }
+            let along = dot(gradient, unit);
+            for (g, u) in gradient.iter_mut().zip(unit) {
+                *g = F::of((Into::<f64>::into(*g) - Into::<f64>::into(*u) * along) / length);
+            }
+        }
+        gradient
+    }
+}
+
+/// a · b, summed in f64.
+pub(crate) fn dot<F: Float>(a: &[F], b: &[F]) -> f64 {
+    a.iter().zip(b).map(|(a, b)| Into::<f64>::into(*a) * Into::<f64>::into(*b)).sum()
+}
+
+/// The gradient at X from that at X · Xᵀ: (G + Gᵀ) · X.
+pub(crate) fn gram_back<F: Float>(gradient: &[F], vectors: &[F], width: usize) -> Vec<F> {
+    let rows = vectors.len() / width;
+    let both = |at: usize| gradient[at] + gradient[at % rows * rows + at / rows];
+    let symmetric: Vec<F> = (0..rows * rows).map(both).collect();
+    F::matmul(&symmetric, vectors, rows, width)
+}
+
+/// ‖a − b‖², the differences first, so that near vectors keep their digits. Eight sums, for the machine to make at once.
+pub(crate) fn square_distance<F: Float>(a: &[F], b: &[F]) -> f64 {
+    let mut sums = [F::of(0.0); 8];
+    for (a, b) in a.chunks(8).zip(b.chunks(8)) {
+        for ((sum, a), b) in sums.iter_mut().zip(a).zip(b) {
+            let d = *a - *b;
+            *sum += d * d;
+        }
+    }
+    sums.iter().map(|sum| Into::<f64>::into(*sum)).sum()
+}
+
+/// ½ x² within 1 of 0, |x| − ½ beyond; and its slope.
+pub(crate) fn smooth_l1(x: f64) -> (f64, f64) {
+    match x.abs() < 1.0 {
+        true => (0.5 * x * x, x),
+        false => (x.abs() - 0.5, x.signum()),
+    }
+}
+
+/// How long a vector of a layer is: the last size of vectors and of sequences; a feature map is one vector.
+pub(crate) fn width_of<F: Float>(layer: &Array<F>) -> usize {
+    match layer.dims.as_slice() {
+        [_, width] | [_, _, width] => *width,
+        _ => layer.width(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn units_and_distances_are_those_by_hand() {
+        let units = Units::of(&[3.0f64, 4.0, 0.0, 0.0], 2);
+        assert_eq!(units.values, [0.6, 0.8, 0.0, 0.0]);
+        // (1, 0) − (0.6, 0.8) · 0.6, over 5; a vector without direction has no gradient.
+        let back = units.back(vec![1.0, 0.0, 1.0, 1.0]);
+        assert!((back[0] - 0.128f64).abs() < 1e-15 && (back[1] + 0.096f64).abs() < 1e-15, "{back:?}");
+        assert_eq!(back[2..], [0.0, 0.0]);
+        assert!(Units::of(&[f32::NAN, 1.0], 2).values[1].is_nan());
+        let (a, b): (Vec<f32>, Vec<f32>) = (0..19).map(|i| (i as f32, 2.0 * i as f32)).unzip();
+        assert_eq!(square_distance(&a, &b), (0..19).map(|i| f64::from(i * i)).sum::<f64>());
+        assert_eq!(smooth_l1(-3.0), (2.5, -1.0));
+        assert_eq!(smooth_l1(0.5), (0.125, 0.5));
+    }
+}

@@ -1,0 +1,83 @@
+//! The student's channels are active where the teacher's are, as a set.
+//!
+//! ```text
+//! ℓ_r = mean_{c,c'} (t_c·t_c')² + mean_{c,c'} (s_c·s_c')² − 2 mean_{c,c'} (s_c·t_c')²
+//! ∂ℓ_r/∂s_c = 4/C_s² Σ_c' (s_c·s_c') s_c' − 4/(C_s C_t) Σ_c' (s_c·t_c') t_c'
+//! ```
+//!
+//! s_c and t_c the channels of the student's and the teacher's feature map `[rows, C, height, width]`, flattened and
+//! divided by their length (whose gradient follows); C may differ. It is the maximum mean discrepancy of the two sets of
+//! channels under the kernel (a·b)². Source: Huang, Wang, "Like What You Like: Knowledge Distill via Neuron Selectivity
+//! Transfer", 2017, arXiv:1707.01219. Where we differ: nothing; several stages are added up.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::attention_transfer::feature_maps;
+use super::default_weight;
+use super::features::{Compare, Compared, Comparison, Float, Layers, Units};
+use crate::error::{Error, Result};
+use crate::schedule::Scheduled;
+
+/// The student's channels are active where the teacher's are, compared as sets (neuron selectivity transfer).
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Nst {
+    /// What the loss is multiplied by in the total; 0 or more. Default 1.
+    #[serde(default = "default_weight")]
+    pub weight: Scheduled,
+    /// Which feature maps are compared: layers whose output is `[channels, height, width]`. Losses of several are added.
+    /// Default: `'skip'`.
+    #[serde(default = "Layers::skip")]
+    pub layers: Layers,
+}
+
+impl Compare for Nst {
+    fn weight(&self) -> &Scheduled {
+        &self.weight
+    }
+
+    fn layers(&self) -> &Layers {
+        &self.layers
+    }
+
+    fn check(&self, student: &[usize], teacher: &[usize]) -> Result<()> {
+        feature_maps(student, teacher)?;
+        if student[1..] == teacher[1..] {
+            return Ok(());
+        }
+        let message = format!(
+            "expected maps of equal height and width, got {student:?} and {teacher:?}: choose other layers, or \
+             attentionTransfer, which pools the larger map"
+        );
+        Err(Error::shape("layers", message))
+    }
+
+    fn compare<F: Float>(&self, compared: &Compared<F>) -> Result<Comparison<F>> {
+        let mut values = vec![0.0; compared.rows()];
+        let mut student = Vec::new();
+        for place in &compared.places {
+            let size: usize = place.student.dims[2..].iter().product();
+            let (own, other) = (Units::of(&place.student.values, size), Units::of(&place.teacher.values, size));
+            let (channels, of_teacher) = (place.student.dims[1] as f64, place.teacher.dims[1] as f64);
+            let mut gradient = Vec::with_capacity(own.values.len());
+            let rows = own.values.chunks(place.student.width()).zip(other.values.chunks(place.teacher.width()));
+            for (row, (s, t)) in rows.enumerate() {
+                let (ss, tt, st) = (F::products(s, s, size), F::products(t, t, size), F::products(s, t, size));
+                values[row] += mean_square(&ss) + mean_square(&tt) - 2.0 * mean_square(&st);
+                let scale = 4.0 * compared.scales[row] / channels;
+                let to_own = F::matmul(&ss, s, place.student.dims[1], size);
+                let to_other = F::matmul(&st, t, place.teacher.dims[1], size);
+                gradient.extend(to_own.iter().zip(&to_other).map(|(own, other)| {
+                    F::of(scale * (Into::<f64>::into(*own) / channels - Into::<f64>::into(*other) / of_teacher))
+                }));
+            }
+            student.push(own.back(gradient));
+        }
+        Ok(Comparison::of(values, student))
+    }
+}
+
+fn mean_square<F: Float>(values: &[F]) -> f64 {
+    values.iter().map(|x| Into::<f64>::into(*x).powi(2)).sum::<f64>() / values.len() as f64
+}

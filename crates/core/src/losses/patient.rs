@@ -1,0 +1,136 @@
+//! The student's hidden states follow the teacher's through the layers.
+//!
+//! ```text
+//! ℓ_r = mean over layers, tokens and width of (â − b̂)²,   ∂ℓ_r/∂a = (g − â (â·g)) / ‖a‖,   g = 2 (â − b̂) / (layers · tokens · d)
+//! ```
+//!
+//! a the student's hidden states, b the teacher's, `[rows, d]` or `[rows, length, d]` a layer; â, b̂ of length 1, or as
+//! they are without `normalize`. The last layer is left out: it feeds the loss over outputs. Source: Sun, Cheng, Gan,
+//! Liu, "Patient Knowledge Distillation for BERT Model Compression", EMNLP 2019, arXiv:1908.09355, and its code (which
+//! takes the mean where the paper writes a sum; the paper's weights are tuned for the mean). Where we differ: all tokens
+//! count unless `token` says which; a feature map is one vector, or projected one a place; a vector shorter than 1e-12
+//! is 0 and has gradient 0.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::default_weight;
+use super::features::{Array, Compare, Compared, Comparison, Float, Layers, Units, width_of};
+use super::hint::same_shape;
+use crate::error::Result;
+use crate::schedule::Scheduled;
+
+/// The student's hidden states follow the teacher's through the layers (patient distillation).
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Patient {
+    /// What the loss is multiplied by in the total; 0 or more. Default 1.
+    #[serde(default = "default_weight")]
+    pub weight: Scheduled,
+    /// Which layers are compared; the loss is the mean over them. `'skip'` spreads the student's layers over the whole
+    /// teacher, `'last'` compares them with those right below the teacher's last. Default `'skip'`.
+    #[serde(default = "Layers::skip")]
+    pub layers: Layers,
+    /// Whether states are divided by their length. Default true.
+    #[serde(default = "yes")]
+    pub normalize: bool,
+    /// Which tokens of a sequence are compared. Default all.
+    #[serde(default)]
+    pub token: Token,
+    /// Trains a linear map from the student's width to the teacher's. Default: widths must be equal.
+    #[serde(default)]
+    pub projection: bool,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum Token {
+    /// Each with its own.
+    #[default]
+    All,
+    /// The first, `[CLS]` in the paper.
+    First,
+    /// Their mean.
+    Mean,
+}
+
+fn yes() -> bool {
+    true
+}
+
+impl Token {
+    /// Of each row the states that count.
+    fn states<F: Float>(self, layer: &Array<F>) -> Vec<F> {
+        let (width, all) = (width_of(layer), layer.width());
+        let mean = |row: &[F]| {
+            let mut sums = vec![0.0; width];
+            row.chunks(width).for_each(|state| sums.iter_mut().zip(state).for_each(|(sum, x)| *sum += (*x).into()));
+            sums.into_iter().map(|sum| F::of(sum * width as f64 / all as f64)).collect::<Vec<F>>()
+        };
+        match self {
+            Token::All => layer.values.clone(),
+            Token::First => layer.values.chunks(all).flat_map(|row| row[..width].to_vec()).collect(),
+            Token::Mean => layer.values.chunks(all).flat_map(mean).collect(),
+        }
+    }
+
+    /// The gradient at the layer from that at the states.
+    fn back<F: Float>(self, gradient: Vec<F>, layer: &Array<F>) -> Vec<F> {
+        let (width, all) = (width_of(layer), layer.width());
+        let count = all / width;
+        let spread = |of_row: &[F]| match self {
+            Token::First => [of_row, &vec![F::of(0.0); all - width]].concat(),
+            _ => of_row.iter().map(|g| F::of(Into::<f64>::into(*g) / count as f64)).collect::<Vec<F>>().repeat(count),
+        };
+        match self {
+            Token::All => gradient,
+            _ => gradient.chunks(width).flat_map(spread).collect(),
+        }
+    }
+}
+
+impl Compare for Patient {
+    fn weight(&self) -> &Scheduled {
+        &self.weight
+    }
+
+    fn layers(&self) -> &Layers {
+        &self.layers
+    }
+
+    fn projects(&self) -> bool {
+        self.projection
+    }
+
+    fn check(&self, student: &[usize], teacher: &[usize]) -> Result<()> {
+        same_shape(student, teacher, "set projection: true")
+    }
+
+    fn compare<F: Float>(&self, compared: &Compared<F>) -> Result<Comparison<F>> {
+        let mut values = vec![0.0; compared.rows()];
+        let mut student = Vec::new();
+        for place in &compared.places {
+            let width = width_of(&place.student);
+            let (own, other) = (self.token.states(&place.student), self.token.states(&place.teacher));
+            let of_row = own.len() / compared.rows();
+            let share = 1.0 / (compared.places.len() * of_row) as f64;
+            let mut differ = |own: &[F], other: &[F]| {
+                let each = own.iter().zip(other).enumerate().map(|(at, (a, b))| {
+                    let (row, d) = (at / of_row, Into::<f64>::into(*a) - Into::<f64>::into(*b));
+                    values[row] += share * d * d;
+                    F::of(2.0 * share * compared.scales[row] * d)
+                });
+                each.collect::<Vec<F>>()
+            };
+            let gradient = match self.normalize {
+                true => {
+                    let (own, other) = (Units::of(&own, width), Units::of(&other, width));
+                    own.back(differ(&own.values, &other.values))
+                }
+                false => differ(&own, &other),
+            };
+            student.push(self.token.back(gradient, &place.student));
+        }
+        Ok(Comparison::of(values, student))
+    }
+}

@@ -1,0 +1,163 @@
+//! Which samples are near a sample is equally probable in the student and in the teacher.
+//!
+//! ```text
+//! S_rj = (cos(f_r, f_j) + 1)/2,   p_rj = S_rj / Σ_k S_rk of the teacher, q the student's
+//! ℓ_r = 1/N Σ_j p_rj log((p_rj + eps)/(q_rj + eps))
+//! ∂S_rj = (g_rj − Σ_k g_rk q_rk) / Σ_k S_rk,   g_rj = −p_rj / (N (q_rj + eps));   ∂f̂ = ½ (∂S + ∂Sᵀ) f̂
+//! ```
+//!
+//! f the rows of a layer, flattened to `[N, width]`; widths may differ; f̂ = f/(‖f‖ + eps), whose gradient is
+//! (g − f̂ (f̂·g)(‖f‖ + eps)/‖f‖) / (‖f‖ + eps). Source: Passalis, Tefas, "Learning Deep Representations with
+//! Probabilistic Knowledge Transfer", ECCV 2018, arXiv:1803.10837, and its code. Couples the rows of a batch:
+//! accumulated small batches do not equal a large one; one row alone gives 0.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::default_weight;
+use super::features::{Array, Compare, Compared, Comparison, Float, Layers, NARROW, SHORTEST, dot, gram_back};
+use crate::error::{Error, Result};
+use crate::schedule::Scheduled;
+
+/// Which samples are near a sample is equally probable in the student and in the teacher (probabilistic knowledge
+/// transfer).
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Pkt {
+    /// What the loss is multiplied by in the total; 0 or more. Default 1.
+    #[serde(default = "default_weight")]
+    pub weight: Scheduled,
+    /// Added to lengths and probabilities; above 0. Default 1e-7.
+    #[serde(default = "tiny")]
+    pub eps: f64,
+    /// Which layers are compared. Default: the embedding, what the last linear layer reads.
+    #[serde(default = "Layers::embedding")]
+    pub layers: Layers,
+}
+
+fn tiny() -> f64 {
+    1e-7
+}
+
+impl Compare for Pkt {
+    fn weight(&self) -> &Scheduled {
+        &self.weight
+    }
+
+    fn validate(&self) -> Result<()> {
+        match self.eps.is_finite() && self.eps > 0.0 {
+            true => Ok(()),
+            false => Err(Error::config("eps", format!("expected a finite number above 0, got {}", self.eps))),
+        }
+    }
+
+    fn layers(&self) -> &Layers {
+        &self.layers
+    }
+
+    /// Widths may differ: rows are compared with rows of the same model.
+    fn check(&self, _student: &[usize], _teacher: &[usize]) -> Result<()> {
+        Ok(())
+    }
+
+    fn compare<F: Float>(&self, compared: &Compared<F>) -> Result<Comparison<F>> {
+        let mut values = vec![0.0; compared.rows()];
+        let mut student = Vec::new();
+        for place in &compared.places {
+            let (own, other) = (&place.student, &place.teacher);
+            let scales = &compared.scales;
+            student.push(match own.width().min(other.width()) < NARROW {
+                true => {
+                    let gradient = self.one(&own.to_f64(), &other.to_f64(), scales, &mut values);
+                    gradient.into_iter().map(F::of).collect()
+                }
+                false => self.one(own, other, scales, &mut values),
+            });
+        }
+        Ok(Comparison::of(values, student))
+    }
+}
+
+impl Pkt {
+    /// Adds to the values; gives the gradient at the student's layer.
+    fn one<F: Float>(&self, own: &Array<F>, other: &Array<F>, scales: &[f64], values: &mut [f64]) -> Vec<F> {
+        let rows = scales.len();
+        if rows < 2 {
+            return vec![F::of(0.0); own.values.len()];
+        }
+        let (own, other) = (Near::of(own, self.eps), Near::of(other, self.eps));
+        let mut gradient = Vec::with_capacity(rows * rows);
+        for (row, value) in values.iter_mut().enumerate() {
+            let of_row = row * rows..(row + 1) * rows;
+            let (p, q) = (&other.probabilities[of_row.clone()], &own.probabilities[of_row]);
+            let mut slopes = vec![0.0; rows];
+            for ((p, q), slope) in p.iter().zip(q).zip(&mut slopes) {
+                *value += p * ((p + self.eps) / (q + self.eps)).ln() / rows as f64;
+                *slope = -scales[row] * p / (rows as f64 * (q + self.eps));
+            }
+            let mean = slopes.iter().zip(q).map(|(slope, q)| slope * q).sum::<f64>();
+            gradient.extend(slopes.iter().map(|slope| F::of((slope - mean) / (2.0 * own.sums[row]))));
+        }
+        own.back(gradient, self.eps)
+    }
+}
+
+/// Below it two rows are opposite enough to look closely.
+const OPPOSITE: f64 = 1e-3;
+
+/// How probable each row is as a neighbour of each.
+struct Near<F> {
+    /// f̂.
+    scaled: Vec<F>,
+    width: usize,
+    lengths: Vec<f64>,
+    sums: Vec<f64>,
+    probabilities: Vec<f64>,
+}
+
+impl<F: Float> Near<F> {
+    fn of(layer: &Array<F>, eps: f64) -> Near<F> {
+        let (rows, width) = (layer.dims[0], layer.width());
+        let lengths: Vec<f64> = layer.values.chunks(width).map(|row| dot(row, row).sqrt()).collect();
+        let scale = |(row, length): (&[F], &f64)| {
+            row.iter().map(|x| F::of(Into::<f64>::into(*x) / (length + eps))).collect::<Vec<F>>()
+        };
+        let scaled: Vec<F> = layer.values.chunks(width).zip(&lengths).flat_map(scale).collect();
+        let products = F::products(&scaled, &scaled, width);
+        // Near −1 a cosine's rounding is all that is left of it: there the product is made again, in f64.
+        let near = |(at, product): (usize, &F)| {
+            let (r, j) = (at / rows, at % rows);
+            let near = (Into::<f64>::into(*product) + 1.0) / 2.0;
+            if near > OPPOSITE {
+                return near;
+            }
+            let cosine = dot(layer.row(r), layer.row(j)) / ((lengths[r] + eps) * (lengths[j] + eps));
+            (cosine + 1.0) / 2.0
+        };
+        let mut probabilities: Vec<f64> = products.iter().enumerate().map(near).collect();
+        let mut sums = Vec::with_capacity(rows);
+        for row in probabilities.chunks_mut(rows) {
+            let sum = row.iter().sum::<f64>();
+            row.iter_mut().for_each(|p| *p /= sum);
+            sums.push(sum);
+        }
+        Near { scaled, width, lengths, sums, probabilities }
+    }
+
+    /// The gradient at the layer from that at the cosines.
+    fn back(&self, gradient: Vec<F>, eps: f64) -> Vec<F> {
+        let mut back = gram_back(&gradient, &self.scaled, self.width);
+        let rows = back.chunks_mut(self.width).zip(self.scaled.chunks(self.width)).zip(&self.lengths);
+        for ((gradient, scaled), length) in rows {
+            if *length < SHORTEST {
+                gradient.fill(F::of(0.0));
+                continue;
+            }
+            let along = dot(gradient, scaled) * (length + eps) / length;
+            for (g, f) in gradient.iter_mut().zip(scaled) {
+                *g = F::of((Into::<f64>::into(*g) - Into::<f64>::into(*f) * along) / (length + eps));
+            }
+        }
+        back
+    }
+}

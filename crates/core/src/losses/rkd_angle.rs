@@ -1,0 +1,87 @@
+//! Three samples make the same angle in the student as in the teacher.
+//!
+//! ```text
+//! n_rj = (e_j − e_r)/‖e_j − e_r‖,   A_rjk = n_rj·n_rk;        ℓ_r = 1/N² Σ_jk h(A^s_rjk − A^t_rjk)
+//! ∂n_rj = 2 Σ_k c_jk n_rk,   c = h'/N²;   ∂e_j += (∂n_rj − n_rj (n_rj·∂n_rj))/‖e_j − e_r‖,   ∂e_r −= the same
+//! ```
+//!
+//! e the rows of a layer, flattened to `[N, width]`; widths may differ; r the sample where the angle is; h(x) = ½x²
+//! within 1 of 0, else |x| − ½. Equal samples make no angle. One r at a time: N × N numbers in memory, never N × N × N.
+//! Source: Park, Kim, Lu, Cho, "Relational Knowledge Distillation", CVPR 2019, arXiv:1904.05068. Couples the rows of a batch:
+//! accumulated small batches do not equal a large one; one row alone gives 0.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::default_weight;
+use super::features::{Array, Compare, Compared, Comparison, Float, Layers, Units, smooth_l1};
+use crate::error::Result;
+use crate::schedule::Scheduled;
+
+/// Three samples make the same angle in the student as in the teacher (relational distillation, angles).
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct RkdAngle {
+    /// What the loss is multiplied by in the total; 0 or more. Default 1.
+    #[serde(default = "default_weight")]
+    pub weight: Scheduled,
+    /// Which layers are compared. Default: the embedding, what the last linear layer reads.
+    #[serde(default = "Layers::embedding")]
+    pub layers: Layers,
+}
+
+impl Compare for RkdAngle {
+    fn weight(&self) -> &Scheduled {
+        &self.weight
+    }
+
+    fn layers(&self) -> &Layers {
+        &self.layers
+    }
+
+    /// Widths may differ: rows are compared with rows of the same model.
+    fn check(&self, _student: &[usize], _teacher: &[usize]) -> Result<()> {
+        Ok(())
+    }
+
+    fn compare<F: Float>(&self, compared: &Compared<F>) -> Result<Comparison<F>> {
+        let rows = compared.rows();
+        let mut values = vec![0.0; rows];
+        let mut student = Vec::new();
+        for place in &compared.places {
+            let width = place.student.width();
+            let mut gradient = vec![F::of(0.0); place.student.values.len()];
+            for r in 0..rows {
+                let (own, other) = (from(&place.student, r), from(&place.teacher, r));
+                let mut angles = F::products(&own.values, &own.values, width);
+                let of_teacher = F::products(&other.values, &other.values, place.teacher.width());
+                let share = 1.0 / (rows * rows) as f64;
+                let mut sum = 0.0;
+                for (angle, other) in angles.iter_mut().zip(&of_teacher) {
+                    let (value, slope) = smooth_l1(Into::<f64>::into(*angle) - Into::<f64>::into(*other));
+                    sum += value;
+                    *angle = F::of(2.0 * share * compared.scales[r] * slope);
+                }
+                values[r] += share * sum;
+                let at_differences = own.back(F::matmul(&angles, &own.values, rows, width));
+                for (j, of_pair) in at_differences.chunks(width).enumerate() {
+                    for (at, g) in of_pair.iter().enumerate() {
+                        gradient[j * width + at] += *g;
+                        gradient[r * width + at] -= *g;
+                    }
+                }
+            }
+            student.push(gradient);
+        }
+        Ok(Comparison::of(values, student))
+    }
+}
+
+/// The directions of all rows from row r.
+fn from<F: Float>(layer: &Array<F>, r: usize) -> Units<F> {
+    let start = layer.row(r);
+    let width = layer.width();
+    let differences: Vec<F> =
+        layer.values.chunks(width).flat_map(|row| row.iter().zip(start).map(|(e, start)| *e - *start)).collect();
+    Units::of(&differences, width)
+}
