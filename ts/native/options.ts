@@ -201,7 +201,11 @@ export interface LossesOptions {
   skewKl?: SkewKl
   skewReverseKl?: SkewReverseKl
   dkd?: Dkd
+  dist?: Dist
+  uld?: Uld
   kdPt?: KdPt
+  kdSim?: KdSim
+  kdPtSim?: KdPtSim
   kdTopk?: KdTopk
   binaryCrossEntropy?: BinaryCrossEntropy
   binaryKl?: BinaryKl
@@ -346,6 +350,42 @@ export interface Dkd {
   temperature?: Scheduled
 }
 /**
+ * Pearson correlation of softened distributions within rows and within classes (DIST), times temperature².
+ */
+export interface Dist {
+  /**
+   * What the loss is multiplied by in the total; 0 or more. Default 1.
+   */
+  weight?: Scheduled
+  /**
+   * Weight of the correlation of each row over the classes; 0 or more. Default 1.
+   */
+  inter?: number
+  /**
+   * Weight of the correlation of each class over the rows of the batch; 0 or more, and not 0 beside an inter of 0.
+   * Needs batches of two rows or more. Default 1.
+   */
+  intra?: number
+  /**
+   * What both sides' logits are divided by before the softmax; above 0. Default 1.
+   */
+  temperature?: Scheduled
+}
+/**
+ * Sum of absolute differences between sorted softened distributions (ULD); the teacher may have another number of
+ * classes. Without temperature².
+ */
+export interface Uld {
+  /**
+   * What the loss is multiplied by in the total; 0 or more. Default 1.
+   */
+  weight?: Scheduled
+  /**
+   * What both sides' logits are divided by before the softmax; above 0. Default 1.
+   */
+  temperature?: Scheduled
+}
+/**
  * The teacher's confidence in each row's label, without what it thinks of the other classes (KD-pt).
  */
 export interface KdPt {
@@ -353,6 +393,52 @@ export interface KdPt {
    * What the loss is multiplied by in the total; 0 or more. Default 1.
    */
   weight?: Scheduled
+  /**
+   * What both sides' logits are divided by before the softmax; above 0. Default 1.
+   */
+  temperature?: Scheduled
+}
+/**
+ * How alike the teacher's classes are to the label, by the weight of its last layer (KD-sim); without its answers.
+ */
+export interface KdSim {
+  /**
+   * What the loss is multiplied by in the total; 0 or more. Default 1.
+   */
+  weight?: Scheduled
+  /**
+   * What the size of each cosine is raised to; above 0. Default 1.
+   */
+  power?: number
+  /**
+   * What the powers are divided by before the softmax: smaller is sharper; above 0. Default 1.
+   */
+  sharpness?: number
+  /**
+   * What the student's logits are divided by before the softmax; above 0. Default 1.
+   */
+  temperature?: Scheduled
+}
+/**
+ * The teacher's confidence in the label mixed with how alike its classes are (KD-pt+sim), times temperature².
+ */
+export interface KdPtSim {
+  /**
+   * What the loss is multiplied by in the total; 0 or more. Default 1.
+   */
+  weight?: Scheduled
+  /**
+   * The share of the confidence (`kdPt`), from 0 to 1; the rest is class relations (`kdSim`). Default 0.5.
+   */
+  mix?: number
+  /**
+   * What the size of each cosine is raised to; above 0. Default 1.
+   */
+  power?: number
+  /**
+   * What the powers are divided by before the softmax: smaller is sharper; above 0. Default 1.
+   */
+  sharpness?: number
   /**
    * What both sides' logits are divided by before the softmax; above 0. Default 1.
    */
