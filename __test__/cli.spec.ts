@@ -337,6 +337,38 @@ describe('evaluate, predict and inspect', () => {
   })
 })
 
+describe('analyse', () => {
+  const flowersOf = (file: string) => JSON.stringify({ csv: { path: at(file), label: 'species' } })
+
+  test('says of teacher and student what the facade says', async () => {
+    const args = ['analyse', '--teacher', 'teacher.safetensors', '--model', 'teacher.safetensors', '--control', 'teacher.safetensors', '--data', flowersOf('test.csv')]
+    const { code, stdout } = await limbeck([...args, '--fit', flowersOf('train.csv'), '--temperature', '2', '--json'])
+    expect(code).toBe(0)
+    const { analysis } = lines(stdout)[0]!
+    const model = await Model.load(at('teacher.safetensors'))
+    expect(analysis.rows).toBe(90)
+    expect(analysis.gain.all).toMatchObject({ rows: 90, gain: 0, mended: 0, spoilt: 0 })
+    expect(analysis.gain.classes.map(({ name }: Json) => name)).toEqual(model.labelNames)
+    expect(analysis.calibration.teacher.after.temperature).toBeGreaterThan(0)
+    const one = await limbeck([...args, '--only', 'entropy', '--json'])
+    expect(lines(one.stdout)[0]!.analysis.entropy.teacher.nats.mean).toBeLessThan(analysis.entropy.teacher.nats.mean)
+    const { stdout: text } = await limbeck([...args, '--options', '{ "reweighting": { "groups": 2 } }'])
+    expect(text).toMatch(/^re-weighting w +rows +5 % +25 % +median/m)
+    expect(text).not.toContain('gain')
+  })
+
+  test.for([
+    [['--only', 'entropie'], /diagnostics\.entropie: unknown key entropie/],
+    [['--options', '{'], /--options: expected JSON/],
+    [['--temperature', '0'], /temperature: expected a number above 0, got 0/],
+    [['--temperature', 'warm'], /--temperature: expected a finite number/],
+  ] as const)('refuses %j', async ([args, message]) => {
+    const { code, stderr } = await limbeck(['analyse', '--teacher', 'teacher.safetensors', '--data', flowersOf('test.csv'), ...args])
+    expect(stderr).toMatch(message)
+    expect(code).toBe(2)
+  })
+})
+
 describe('doctor, losses, demo', () => {
   test('doctor says what this machine has and trains a second', async () => {
     const json = await limbeck(['doctor', '--json'])
@@ -355,6 +387,11 @@ describe('doctor, losses, demo', () => {
     expect(stdout).toMatch(/^kl +Forward Kullback–Leibler divergence/m)
     const { loss } = lines((await limbeck(['losses', '--json'])).stdout).find(({ loss }) => loss.name === 'kl')!
     expect(loss.options.temperature).toMatch(/above 0/)
+    expect(loss.source).toMatch(/^Hinton, Vinyals, Dean, "Distilling the Knowledge in a Neural Network", 2015/)
+    expect(loss.needs).toEqual(['teacher'])
+    expect(stdout).toMatch(/^ {2}needs: labels$/m)
+    const { stdout: page } = await limbeck(['losses', '--markdown'])
+    expect(page).toContain('| [`kl`](#kl) | Forward Kullback')
   })
 
   test('demo runs on the digits it is given', async () => {
@@ -479,7 +516,7 @@ test('help and version', async () => {
   const { code, stdout } = await limbeck(['--help'])
   expect(code).toBe(0)
   expect(stdout).toMatch(/Exit codes: 0 done; 1 the run failed; 2 wrong usage or configuration; 130 stopped by Ctrl-C/)
-  for (const command of ['train', 'distill', 'evaluate', 'predict', 'inspect', 'doctor', 'demo', 'losses']) {
+  for (const command of ['train', 'distill', 'evaluate', 'predict', 'inspect', 'doctor', 'demo', 'losses', 'analyse', 'study']) {
     expect(stdout).toMatch(new RegExp(`^ +${command} `, 'm'))
     const help = await limbeck([command, '--help'])
     expect(help.code).toBe(0)

@@ -126,8 +126,8 @@ export declare function doctor(): string
 /** Runs the cases of one golden file; JSON of one result a case, precision and instruction set. */
 export declare function golden(json: string, kind: string): Promise<string>
 
-/** The keys of `losses`. */
-export declare function lossNames(): Array<string>
+/** Every loss with its source and what it needs, as JSON. */
+export declare function losses(): string
 
 /** Native memory in use, at its peak, and kept for reuse, as JSON. */
 export declare function memory(): string

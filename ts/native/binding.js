@@ -773,7 +773,7 @@ if (
   }
 }
 
-const { NativeDataset, NativeEnsemble, NativeJob, NativeModel, analyse, doctor, golden, lossNames, memory, nativeVersion, schema, trimMemory } = nativeBinding
+const { NativeDataset, NativeEnsemble, NativeJob, NativeModel, analyse, doctor, golden, losses, memory, nativeVersion, schema, trimMemory } = nativeBinding
 export { NativeDataset }
 export { NativeEnsemble }
 export { NativeJob }
@@ -781,7 +781,7 @@ export { NativeModel }
 export { analyse }
 export { doctor }
 export { golden }
-export { lossNames }
+export { losses }
 export { memory }
 export { nativeVersion }
 export { schema }

@@ -143,7 +143,8 @@ export interface Native {
   doctor(): string
   schema(): string
   golden(json: string, kind: string): Promise<string>
-  lossNames(): string[]
+  /** JSON of `{ name, source, needs }` for every loss. */
+  losses(): string
   memory(): string
   trimMemory(): void
 }

@@ -39,10 +39,13 @@ pub fn option_schemas() -> napi::Result<String> {
     })
 }
 
-/// The keys of `losses`.
+/// Every loss with its source and what it needs, as JSON.
 #[napi(catch_unwind)]
-pub fn loss_names() -> Vec<String> {
-    limbeck_core::losses::LossesOptions::NAMES.iter().map(|name| name.to_string()).collect()
+pub fn losses() -> napi::Result<String> {
+    guarded(|| {
+        let all = limbeck_core::losses::catalogue()?;
+        serde_json::to_string(&all).map_err(|error| Error::internal(error.to_string()))
+    })
 }
 
 /// Runs the cases of one golden file; JSON of one result a case, precision and instruction set.

@@ -55,33 +55,38 @@ async function run(flags: Flags, output: Output): Promise<void> {
   const { rows: data } = await heldRows(config, known)
   const fit = flags.fit === undefined ? undefined : dataFlag(flags.fit, process.cwd(), '--fit')
   const validation = fit === undefined ? undefined : await datasetFrom('fit', await readRows('fit', fit, known))
-  const diagnostics = chosenBy(flags)
   const given = { data, validation, teacher, student, control }
-  const analysis = await (diagnostics === undefined ? analyse(given) : analyse({ ...given, diagnostics: diagnostics as Required<Diagnostics> }))
+  const chosen = chosenBy(flags)
+  let analysis = chosen === undefined ? await analyse(given) : undefined
+  const diagnostics = softer(chosen ?? {}, flags, analysis)
+  if (Object.keys(diagnostics).length > 0 || analysis === undefined) {
+    analysis = { ...analysis, ...(await analyse({ ...given, diagnostics: diagnostics as Required<Diagnostics> })), leftOut: analysis?.leftOut ?? {} }
+  }
   output.data({ analysis })
   if (!output.json) output.answer(shown(analysis))
 }
 
 /** Nothing where nothing is chosen: then all that can be said is said. */
-function chosenBy({ only, options, temperature }: Flags): Diagnostics | undefined {
-  if (only === undefined && options === undefined && temperature === undefined) return undefined
+function chosenBy({ only, options }: Flags): Record<string, object> | undefined {
+  if (only === undefined && options === undefined) return undefined
   const names = only?.split(',').map(name => text('--only', name.trim()))
-  const chosen: Record<string, unknown> = Object.fromEntries((names ?? []).map(name => [name, {}]))
-  if (options !== undefined) {
-    let read: unknown
-    try {
-      read = JSON.parse(options)
-    } catch (error) {
-      refuse('--options', `expected JSON, got: ${(error as Error).message}`)
-    }
-    Object.assign(chosen, plain('--options', read))
+  const chosen: Record<string, object> = Object.fromEntries((names ?? []).map(name => [name, {}]))
+  if (options === undefined) return chosen
+  let read: unknown
+  try {
+    read = JSON.parse(options)
+  } catch (error) {
+    return refuse('--options', `expected JSON, got: ${(error as Error).message}`)
   }
-  if (temperature !== undefined) {
-    const value = number('--temperature', Number(temperature))
-    const places = names === undefined && options === undefined ? softened : softened.filter(name => name in chosen)
-    for (const name of places) chosen[name] = { temperature: value, ...(chosen[name] as object | undefined) }
-  }
-  return chosen as Diagnostics
+  return Object.assign(chosen, plain('--options', read))
+}
+
+/** The same with `--temperature`; where nothing was chosen, those that were said and have a temperature are said again. */
+function softer(chosen: Record<string, object>, { temperature }: Flags, said: Analysis | undefined): Record<string, object> {
+  if (temperature === undefined) return chosen
+  const value = number('--temperature', Number(temperature))
+  const places = softened.filter(name => name in (said ?? chosen))
+  return { ...chosen, ...Object.fromEntries(places.map(name => [name, { temperature: value, ...chosen[name] }])) }
 }
 
 /** The numbers that matter, a table a diagnostic. */

@@ -14,24 +14,46 @@ interface Schema {
 
 export function addLosses(program: Command): void {
   const command = program.command('losses').summary('list the losses and their options')
-  withOutput(command.description('Lists the losses: keys of "losses", what each compares, and its options.'))
+  withOutput(command.description('Lists the losses: keys of "losses", what each compares, whose it is, and what it needs.'))
     .option('--options', 'the options of each loss too')
+    .option('--markdown', 'the page docs/losses.md')
     .addHelpText('after', '\nExample:\n  $ limbeck losses --options')
     .action(perform(losses))
 }
 
-async function losses({ options = false }: OutputFlags & { options?: boolean }, output: Output): Promise<void> {
+interface Loss {
+  name: string
+  source: string
+  needs: string[]
+}
+
+async function losses({ options = false, markdown = false }: OutputFlags & { options?: boolean; markdown?: boolean }, output: Output): Promise<void> {
   const root = (JSON.parse(native().schema()) as Record<string, Schema>).TrainOptions ?? {}
   const list = resolve(root, root.properties?.losses)
-  const lines: string[][] = []
-  for (const name of native().lossNames()) {
-    const loss = resolve(root, list?.properties?.[name])
+  const all = (JSON.parse(native().losses()) as Loss[]).map(entry => {
+    const loss = resolve(root, list?.properties?.[entry.name])
     const own = Object.entries(loss?.properties ?? {}).map(([option, schema]) => [option, sentence(schema)] as const)
-    output.data({ loss: { name, description: sentence(loss), options: Object.fromEntries(own) } })
-    lines.push([output.out.bold(name), sentence(loss)])
-    if (options) lines.push(...own.map(([option, text]) => [`  ${option}`, text]))
+    return { ...entry, description: sentence(loss), options: Object.fromEntries(own) }
+  })
+  for (const loss of all) output.data({ loss })
+  if (output.json) return
+  if (markdown) return output.answer(page(all))
+  const { bold, dim } = output.out
+  for (const { name, source, needs, description, options: own } of all) {
+    output.answer(`${bold(name)}  ${description}`)
+    output.answer(dim(`  ${source}`))
+    output.answer(dim(`  needs: ${needs.join(', ')}`))
+    if (options) output.answer(table(Object.entries(own).map(([option, text]) => [`  ${option}  ${text}`])))
   }
-  if (!output.json) output.answer(leftTable(lines))
+}
+
+/** The page of all losses: a table, and the options of each. */
+function page(all: readonly (Loss & { description: string; options: Record<string, string> })[]): string {
+  const row = ({ name, source, needs, description }: (typeof all)[number]) =>
+    `| [\`${name}\`](#${name.toLowerCase()}) | ${description} | ${source} | ${needs.join(', ')} |`
+  const part = ({ name, options }: (typeof all)[number]) => `## ${name}\n\n${Object.entries(options).map(([option, text]) => `- \`${option}\`: ${text}`).join('\n')}`
+  const head = '# Losses\n\nMade by `limbeck losses --markdown`; not written by hand. Formulas stand on top of the files in `crates/core/src/losses`.'
+  return [head, ['| loss | what | source | needs |', '| --- | --- | --- | --- |', ...all.map(row)].join('\n'), ...all.map(part)].join('\n\n')
 }
 
 /** What a reference stands for. */
@@ -43,9 +65,4 @@ function resolve(root: Schema, schema: Schema | undefined): Schema | undefined {
 /** The first paragraph of a description, on one line. */
 function sentence(schema: Schema | undefined): string {
   return (schema?.description ?? '').split('\n\n')[0]!.replace(/\s*\n\s*/g, ' ')
-}
-
-/** Two columns, both to the left. */
-function leftTable(rows: readonly string[][]): string {
-  return table(rows.map(([name, text]) => [`${name!}  ${text!}`]))
 }

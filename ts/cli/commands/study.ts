@@ -21,7 +21,7 @@ interface Flags extends OutputFlags {
 const collect = (value: string, all: string[] = []) => [...all, value]
 
 export function addStudy(program: Command): void {
-  const study = program.command('study').summary('measure what methods are worth, on real data')
+  const study = program.command('study').summary('measure what methods are worth, on real data').addHelpText('after', '\nExample:\n  $ limbeck study methods --help')
   const methods = study.command('methods').summary('all methods with one student and one budget')
   withOutput(methods.description('Trains one student by every method, over several seeds, on two tasks, and writes a page of what was measured. Stopped, it goes on where it was.'))
     .option('--arm <name>', 'this arm alone; may be repeated. Default: all', collect)

@@ -2,12 +2,14 @@
  * The arms of `limbeck study methods`: what is tried, whose it is, what its authors say of it. Arms differ in loss,
  * teacher or regime alone. A method has at most four settings; which of them counts is chosen on the held-back part.
  */
-import type { LossesOptions } from '../../index.js'
+import type { BornAgainVariant, LossesOptions } from '../../index.js'
 import type { TeacherName } from './tasks.js'
 
-/** One setting of an arm: plain options. */
+/** One setting of an arm: plain options, as they stand in the record. */
 export interface Setting {
-  losses: LossesOptions
+  losses?: LossesOptions
+  /** Generations of the student's own shape, the first taught by a student that learnt alone. */
+  bornAgain?: { variant: BornAgainVariant; generations: number }
 }
 
 export interface Arm {
@@ -20,29 +22,35 @@ export interface Arm {
   teacher?: TeacherName
   /** The loss looks into the teacher: it is asked as a model, not by its stored answers. */
   inside?: true
-  settings: readonly Setting[]
+  /** Runs of a student that one run of this arm is worth: for the time it takes. Default 1. */
+  cost?: number
+  settings(classes: number): readonly Setting[]
 }
 
-const ce = (weight: number) => ({ crossEntropy: { weight } })
-/** The teacher's part beside 0.1 cross entropy, as kd has it. */
-const beside = (losses: LossesOptions): Setting => ({ losses: { ...ce(0.1), ...losses } })
-const kd = (temperature: number, weight = 0.9) => ({ kl: { weight, temperature } })
-const each = <T>(values: readonly T[], setting: (value: T) => Setting) => values.map(setting)
 const hinton = 'Hinton, Vinyals, Dean 2015'
 const tang = 'Tang et al. 2020'
 const muller = 'Müller, Kornblith, Hinton 2019'
+const oki = 'Oki et al. 2020'
+const furlanello = 'Furlanello et al. 2018'
+
+/** The teacher's part beside 0.1 cross entropy, as plain kd has it. */
+const beside = (losses: LossesOptions, weight = 0.1): Setting => ({ losses: { crossEntropy: { weight }, ...losses } })
+const kd = (temperature: number) => [beside({ kl: { weight: 0.9, temperature } })]
+/** One setting for each value. */
+const each = <T>(values: readonly T[], setting: (value: T) => Setting) => values.map(setting)
+const temperatures = (values: readonly number[], losses: (temperature: number) => LossesOptions) => () => each(values, temperature => beside(losses(temperature)))
 
 /** Plain distilling: what every arm is compared with. */
 export const baseline = 'kd-t4'
 export const alone = 'alone'
 
-export const arms: readonly Arm[] = [
-  { name: alone, paper: '', claim: 'no teacher', settings: [{ losses: { crossEntropy: {} } }] },
+const plain: Arm[] = [
+  { name: alone, paper: '', claim: '', settings: () => [{ losses: { crossEntropy: {} } }] },
   {
     name: 'label-smoothing',
     paper: muller,
     claim: 'a little better, and better calibrated',
-    settings: each([0.05, 0.1, 0.2, 0.3], labelSmoothing => ({ losses: { crossEntropy: { labelSmoothing } } })),
+    settings: () => each([0.05, 0.1, 0.2, 0.3], labelSmoothing => ({ losses: { crossEntropy: { labelSmoothing } } })),
   },
   ...[1, 2, 4, 8].map(
     (temperature): Arm => ({
@@ -50,47 +58,165 @@ export const arms: readonly Arm[] = [
       paper: hinton,
       claim: temperature === 4 ? 'better than alone: soft targets say which classes are alike' : 'the temperature matters',
       teacher: 'teacher',
-      settings: [beside(kd(temperature))],
+      settings: () => kd(temperature),
     }),
   ),
+]
+
+/** Which part of the teacher's answer helps? */
+const parts: Arm[] = [
+  {
+    name: 'kd-pt',
+    paper: tang,
+    claim: 'confidence alone (re-weighting) helps, less than kd',
+    teacher: 'teacher',
+    settings: temperatures([1, 2, 4], temperature => ({ kdPt: { weight: 0.9, temperature } })),
+  },
+  ...(
+    [
+      ['topk-few', (classes: number) => Math.max(2, Math.round(classes / 20)), 'renormalize'],
+      ['topk-quarter', (classes: number) => Math.ceil(classes / 4), 'renormalize'],
+      ['topk-half', (classes: number) => Math.ceil(classes / 2), 'renormalize'],
+      ['topk-quarter-zero', (classes: number) => Math.ceil(classes / 4), 'zero'],
+      ['topk-quarter-uniform', (classes: number) => Math.ceil(classes / 4), 'uniform'],
+      ['topk-quarter-bucket', (classes: number) => Math.ceil(classes / 4), 'bucket'],
+    ] as const
+  ).map(
+    ([name, k, missing]): Arm => ({
+      name,
+      paper: tang,
+      claim: name === 'topk-quarter' ? 'better than kd: the rest is noise' : '',
+      teacher: 'teacher',
+      settings: classes => each([2, 4], temperature => beside({ kdTopk: { weight: 0.9, temperature, k: k(classes), missing } })),
+    }),
+  ),
+]
+
+const tripletPaper = { paper: oki, teacher: 'teacher', inside: true } as const
+const triplets: Arm[] = [
+  {
+    name: 'tlkd2020',
+    ...tripletPaper,
+    claim: 'better than kd: close to the teacher, far from other classes (the code of 2020: cross entropy + 2 triplet)',
+    settings: () => [beside({ triplet: { weight: 2, margin: 5 } }, 1)],
+  },
+  {
+    name: 'tlkd2022',
+    ...tripletPaper,
+    claim: 'the same (the code of 2022: kl at temperature 1 beside it)',
+    settings: () => [beside({ kl: {}, triplet: { weight: 2, margin: 5 } }, 1)],
+  },
+  {
+    name: 'triplet-batch',
+    paper: `after ${oki}`,
+    claim: '',
+    teacher: 'teacher',
+    inside: true,
+    settings: () =>
+      each([['hardest', 2], ['hardest', 0.5], ['all', 2], ['all', 0.5]] as const, ([negatives, weight]) => beside({ tripletBatch: { weight, negatives } }, 1)),
+  },
+]
+
+const later: Arm[] = [
   {
     name: 'reverse-kl',
-    paper: 'Gu et al. 2023 (MiniLLM)',
+    paper: 'Gu et al. 2023',
     claim: 'seeks the main classes of the teacher',
     teacher: 'teacher',
-    settings: each([1, 2, 4], temperature => beside({ reverseKl: { weight: 0.9, temperature } })),
+    settings: temperatures([1, 2, 4], temperature => ({ reverseKl: { weight: 0.9, temperature } })),
+  },
+  {
+    name: 'jsd',
+    paper: 'Agarwal et al. 2023',
+    claim: 'between kl and its reverse',
+    teacher: 'teacher',
+    settings: () => each([[0.1, 4], [0.5, 2], [0.5, 4], [0.9, 4]] as const, ([beta, temperature]) => beside({ jsd: { weight: 0.9, beta, temperature } })),
+  },
+  {
+    name: 'tvd',
+    paper: 'Wen et al. 2023',
+    claim: 'symmetric, bounded',
+    teacher: 'teacher',
+    settings: () => each([[1, 0.9], [4, 0.9], [1, 4], [4, 4]] as const, ([temperature, weight]) => beside({ tvd: { weight, temperature } })),
+  },
+  {
+    name: 'skew-kl',
+    paper: 'Ko et al. 2024',
+    claim: 'a steadier gradient than kl',
+    teacher: 'teacher',
+    settings: temperatures([1, 2, 4], temperature => ({ skewKl: { weight: 0.9, temperature } })),
+  },
+  {
+    name: 'skew-reverse-kl',
+    paper: 'Ko et al. 2024',
+    claim: 'the best of them on text',
+    teacher: 'teacher',
+    settings: temperatures([1, 2, 4], temperature => ({ skewReverseKl: { weight: 0.9, temperature } })),
   },
   {
     name: 'logit-mse',
-    paper: 'Kim et al. 2021',
+    paper: 'Ba, Caruana 2014; Kim et al. 2021',
     claim: 'as good as kd or better',
     teacher: 'teacher',
-    settings: each([0.05, 0.2, 0.5, 1], weight => beside({ logitMse: { weight } })),
+    settings: () => each([0.05, 0.2, 0.5, 1], weight => beside({ logitMse: { weight } })),
   },
   {
     name: 'kd-standardized',
     paper: 'Sun et al. 2024',
-    claim: 'better than kd: logits of both are brought to one scale',
+    claim: 'better than kd: logits of both on one scale',
     teacher: 'teacher',
-    settings: each([[0.9, 2], [0.9, 4], [9, 2], [3, 2]] as const, ([weight, temperature]) => beside({ kl: { weight, temperature, standardize: true } })),
+    settings: () => each([[0.9, 2], [0.9, 4], [9, 2], [3, 2]] as const, ([weight, temperature]) => beside({ kl: { weight, temperature, standardize: true } })),
   },
+  {
+    name: 'dkd',
+    paper: 'Zhao et al. 2022',
+    claim: 'clearly better than kd: the wrong classes weigh as much in sure rows',
+    teacher: 'teacher',
+    settings: () => each([[8, 0.25], [8, 1], [2, 0.25], [2, 1]] as const, ([beta, weight]) => beside({ dkd: { weight, beta } }, 1)),
+  },
+  {
+    name: 'hint',
+    paper: 'Romero et al. 2014 (FitNets)',
+    claim: 'better than kd where the student is thin; here kd beside it',
+    teacher: 'teacher',
+    inside: true,
+    settings: () => each([0.1, 1], weight => beside({ kl: { weight: 0.9, temperature: 4 }, hint: { weight, projection: true } })),
+  },
+]
+
+/** Whose answers help? */
+const teachers: Arm[] = [
   ...(['quarter', 'fourfold'] as const).map(
     (teacher): Arm => ({
       name: `kd-${teacher}-teacher`,
       paper: tang,
-      claim: teacher === 'quarter' ? 'a smaller teacher re-weights more' : 'a much larger teacher is confident everywhere: students get worse',
+      claim: teacher === 'quarter' ? 'a smaller teacher re-weights more' : 'a much larger teacher is sure of everything: its students get worse',
       teacher,
-      settings: [beside(kd(4))],
+      settings: () => kd(4),
     }),
   ),
+  { name: 'kd-smoothed-teacher', paper: `${tang}; ${muller}`, claim: 'label smoothing makes a better teacher and worse students', teacher: 'smoothed', settings: () => kd(4) },
   {
-    name: 'kd-smoothed-teacher',
-    paper: `${tang}; ${muller}`,
-    claim: 'a teacher trained with label smoothing is better itself and teaches worse',
+    name: 'kd-pt-smoothed-teacher',
+    paper: tang,
+    claim: 'the same',
     teacher: 'smoothed',
-    settings: [beside(kd(4))],
+    settings: temperatures([1, 2, 4], temperature => ({ kdPt: { weight: 0.9, temperature } })),
+  },
+  { name: 'assistant', paper: 'Mirzadeh et al. 2020', claim: 'better than kd: a network of middle size between', teacher: 'assistant', settings: () => kd(4) },
+]
+
+const regimes: Arm[] = [
+  {
+    name: 'born-again',
+    paper: furlanello,
+    claim: 'better than alone, without a larger teacher',
+    cost: 3,
+    settings: () => each(['ban', 'banL'] as const, variant => ({ bornAgain: { variant, generations: 2 } })),
   },
 ]
+
+export const arms: readonly Arm[] = [...plain, ...parts, ...later.filter(({ inside }) => !inside), ...teachers, ...regimes, ...triplets, ...later.filter(({ inside }) => inside)]
 
 export function armOf(name: string): Arm | undefined {
   return arms.find(arm => arm.name === name)

@@ -1,8 +1,8 @@
 /** One run of one arm: a student from its seed's start to its last epoch. */
-import { distill, Model, train, type Dataset, type Run } from '../../index.js'
+import { bornAgain, distill, Model, train, type Dataset, type Run } from '../../index.js'
 import { mkdir, rename } from 'node:fs/promises'
 import path from 'node:path'
-import type { Arm, Setting } from './arms.js'
+import { alone, armOf, baseline, type Arm, type Setting } from './arms.js'
 import { architecture, budget, freshStudent, type Task, type TeacherName } from './tasks.js'
 
 export interface Teacher {
@@ -32,13 +32,17 @@ export class Teachers {
 
   async #make(name: TeacherName): Promise<Teacher> {
     const { task } = this
-    const { channels, labelSmoothing, epochs } = task.teachers[name]
+    const { channels, labelSmoothing, epochs, from } = task.teachers[name]
     const file = path.join(this.folder, 'models', `${task.name}-${name}.safetensors`)
     let model = await Model.load(file).catch(() => undefined)
     if (model === undefined) {
       model = Model.create(architecture(task, channels), { seed: 0, normalization: task.train.normalization() })
-      const losses = { crossEntropy: { labelSmoothing } }
-      await train({ student: model, data: task.train, losses, ...budget(epochs, 0) }).finish()
+      if (from === undefined) {
+        await train({ student: model, data: task.train, losses: { crossEntropy: { labelSmoothing } }, ...budget(epochs, 0) }).finish()
+      } else {
+        const { losses } = armOf(baseline)!.settings(task.classes)[0]!
+        await distill({ student: model, data: (await this.get(from)).data, losses: losses!, ...budget(epochs, 0) }).finish()
+      }
       await mkdir(path.dirname(file), { recursive: true })
       await model.save(`${file}.new`)
       await rename(`${file}.new`, file)
@@ -61,21 +65,37 @@ export interface Learnt {
 
 /** Trains a student as the setting says; `judge` are the rows that it is judged on after every epoch. */
 export async function learn(task: Task, arm: Arm, setting: Setting, seed: number, teachers: Teachers, judge: Dataset): Promise<Learnt> {
+  if (setting.bornAgain !== undefined) return again(task, setting.bornAgain, seed, teachers, judge)
   const student = freshStudent(task, seed)
-  const common = { student, validation: judge, losses: setting.losses, ...budget(task.epochs, seed) }
-  let run: Run
-  if (arm.teacher === undefined) {
-    run = train({ data: task.train, ...common })
-  } else {
-    const teacher = await teachers.get(arm.teacher)
-    run = arm.inside ? distill({ teacher: teacher.model, data: task.train, ...common }) : distill({ data: teacher.data, ...common })
-  }
+  const common = { student, validation: judge, losses: setting.losses!, ...budget(task.epochs, seed) }
+  if (arm.teacher === undefined) return followed(train({ data: task.train, ...common }), student)
+  const teacher = await teachers.get(arm.teacher)
+  const run = arm.inside ? distill({ teacher: teacher.model, data: task.train, ...common }) : distill({ data: teacher.data, ...common })
   return followed(run, student)
+}
+
+/** A student alone, then generations of its shape; the last one is judged. */
+async function again(task: Task, own: NonNullable<Setting['bornAgain']>, seed: number, teachers: Teachers, judge: Dataset): Promise<Learnt> {
+  const first = armOf(alone)!
+  const { student: teacher } = await learn(task, first, first.settings(task.classes)[0]!, seed, teachers, judge)
+  const run = bornAgain({ teacher, data: task.train, validation: judge, keep: 'last', ...own, ...budget(task.epochs, seed) })
+  const seen: number[] = []
+  let findings = 0
+  for await (const { validation, generation, summary } of run) {
+    if (validation?.accuracy !== undefined && generation === own.generations) seen.push(100 * validation.accuracy)
+    findings += summary?.findings.length ?? 0
+  }
+  return { ...scores(seen), findings, student: teacher }
 }
 
 async function followed(run: Run, student: Model): Promise<Learnt> {
   const seen: number[] = []
   for await (const { validation } of run) if (validation?.accuracy !== undefined) seen.push(100 * validation.accuracy)
+  return { ...scores(seen), findings: run.summary!.findings.length, student }
+}
+
+/** The last epoch and the best of them. */
+function scores(seen: readonly number[]): Pick<Learnt, 'accuracy' | 'best' | 'bestEpoch'> {
   const best = Math.max(...seen)
-  return { accuracy: seen.at(-1)!, best, bestEpoch: seen.indexOf(best) + 1, findings: run.summary!.findings.length, student }
+  return { accuracy: seen.at(-1)!, best, bestEpoch: seen.indexOf(best) + 1 }
 }

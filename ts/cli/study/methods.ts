@@ -59,10 +59,10 @@ async function inTurns(pieces: readonly Piece[], task: Task, teachers: Teachers,
       if (arm.teacher !== undefined) await teachers.get(arm.teacher)
       const begun = performance.now()
       const judge = phase === 'trial' ? task.held : task.test
-      const { student, ...learnt } = await learn(task, arm, settingOf(piece), seed, teachers, judge)
+      const { student, ...learnt } = await learn(task, arm, settingOf(piece, task), seed, teachers, judge)
       student.dispose()
       const seconds = Number(((performance.now() - begun) / 1000).toFixed(1))
-      const line = { task: task.name, arm: arm.name, phase, setting, options: settingOf(piece), seed, ...rounded(learnt), seconds }
+      const line = { task: task.name, arm: arm.name, phase, setting, options: settingOf(piece, task), seed, ...rounded(learnt), seconds }
       await lines.add(line)
       output.data({ line })
       output.note(`${task.name} ${arm.name} ${phase} ${phase === 'trial' ? setting : seed}: ${learnt.accuracy.toFixed(2)} % in ${seconds.toFixed(0)} s, ${waiting.length} to come`)
@@ -87,7 +87,7 @@ async function keepFacts(task: Task, teachers: Teachers, { folder, arms: chosen 
   for (const name of names) {
     if (facts.teachers[name] !== undefined) continue
     const { model, accuracy } = await teachers.get(name)
-    student ??= (await learn(task, armOf(baseline)!, armOf(baseline)!.settings[0]!, 1, teachers, task.held)).student
+    student ??= (await learn(task, armOf(baseline)!, armOf(baseline)!.settings(task.classes)[0]!, 1, teachers, task.held)).student
     const { equivalentSmoothing, reweighting, calibration } = await analyse({
       teacher: model,
       student,

@@ -37,7 +37,7 @@ function row(arm: Arm, task: TaskName, lines: readonly Line[]): string | undefin
   const against = arm.name === baseline ? undefined : paired(bySeed(own), bySeed(runsOf(lines, task, baseline)))
   const difference =
     against === undefined ? '' : `${signed(against.mean)} ± ${Number.isFinite(against.half) ? two(against.half) : '∞'}${Math.abs(against.mean) > against.half ? ' *' : ''}`
-  const trials = arm.settings.length > 1 ? `${arm.settings.length}` : '0'
+  const trials = new Set(lines.filter(line => line.task === task && line.arm === arm.name && line.phase === 'trial').map(({ options }) => JSON.stringify(options))).size
   return `| \`${arm.name}\` | ${arm.paper} | ${last.count} | ${two(last.mean)} ± ${two(last.deviation)} | ${difference} | ${two(best.mean)} | ${trials} | \`${JSON.stringify(own[0]!.options).slice(0, 160)}\` |`
 }
 

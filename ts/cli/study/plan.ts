@@ -16,22 +16,23 @@ export interface Piece {
 
 /** The trials of an arm that are not on record. One setting needs no trial. */
 export function trialsOf(arm: Arm, task: Task, lines: Lines): Piece[] {
-  if (arm.settings.length < 2) return []
-  return arm.settings
+  const settings = arm.settings(task.classes)
+  if (settings.length < 2) return []
+  return settings
     .map((options, setting) => ({ arm, phase: 'trial' as const, setting, seed: trialSeed, options }))
     .filter(({ options, phase, seed }) => lines.find({ task: task.name, arm: arm.name, phase, options, seed }) === undefined)
 }
 
 /** The setting whose trial was best on the held-back part; of equal ones the first. */
 export function chosen(arm: Arm, task: Task, lines: Lines): number {
-  const scores = arm.settings.map(options => lines.find({ task: task.name, arm: arm.name, phase: 'trial', options, seed: trialSeed })?.accuracy ?? -1)
+  const scores = arm.settings(task.classes).map(options => lines.find({ task: task.name, arm: arm.name, phase: 'trial', options, seed: trialSeed })?.accuracy ?? -1)
   return scores.indexOf(Math.max(...scores))
 }
 
 /** The runs of an arm that are not on record, once its setting is known. */
 export function runsOf(arm: Arm, task: Task, lines: Lines, seeds: readonly number[]): Piece[] {
   const setting = chosen(arm, task, lines)
-  const options = arm.settings[setting]!
+  const options = arm.settings(task.classes)[setting]!
   return seeds
     .filter(seed => lines.find({ task: task.name, arm: arm.name, phase: 'run', options, seed }) === undefined)
     .map(seed => ({ arm, phase: 'run', setting, seed }))
@@ -59,7 +60,7 @@ export function secondsOf(arm: Arm, task: Task, lines: Lines, alone: number): nu
   const known = lines.all.filter(line => line.task === task.name && line.arm === arm.name).map(({ seconds }) => seconds)
   if (known.length > 0) return known.reduce((sum, seconds) => sum + seconds, 0) / known.length
   // Judging after each epoch, and the teacher inside.
-  return alone * 1.3 * (arm.inside ? 1.5 : 1)
+  return alone * 1.3 * (arm.cost ?? 1) * (arm.inside ? 4 : 1)
 }
 
-export const settingOf = ({ arm, setting }: Piece): Setting => arm.settings[setting]!
+export const settingOf = ({ arm, setting }: Piece, task: Task): Setting => arm.settings(task.classes)[setting]!

@@ -19,6 +19,8 @@ export interface TeacherPlan {
   channels: readonly number[]
   labelSmoothing: number
   epochs: number
+  /** Who taught it, by plain kd. */
+  from?: TeacherName
 }
 
 export interface Task {
@@ -134,7 +136,7 @@ export async function taskOf(name: TaskName): Promise<Task> {
       smoothed: plan(1, 0.1),
       quarter: plan(0.5),
       fourfold: plan(2, 0, pairs ? 5 : 8),
-      assistant: plan(0.25, 0, pairs ? 12 : 20),
+      assistant: { ...plan(0.25, 0, pairs ? 12 : 20), from: 'teacher' },
     },
     source,
   }
@@ -150,7 +152,7 @@ export function freshStudent(task: Task, seed: number): Model {
 }
 
 /** What the steps of every arm have in common. */
-export type Budget = Required<Pick<RunOptions, 'optimizer' | 'schedule' | 'batchSize' | 'epochs' | 'seed' | 'threads'>>
+export type Budget = Required<Pick<RunOptions, 'optimizer' | 'schedule' | 'batchSize' | 'epochs' | 'seed' | 'threads' | 'niceness'>>
 
 /** The budget, the same for every arm. */
 export function budget(epochs: number, seed: number): Budget {
@@ -161,5 +163,7 @@ export function budget(epochs: number, seed: number): Budget {
     epochs,
     seed,
     threads: 1,
+    // Nobody waits beside it.
+    niceness: 0,
   }
 }

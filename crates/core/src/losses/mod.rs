@@ -26,6 +26,7 @@ mod apply;
 #[doc(hidden)]
 pub mod bench;
 mod call;
+mod catalogue;
 pub(crate) mod features;
 mod golden;
 pub(crate) mod loss;
@@ -38,6 +39,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use apply::{Applied, Given, Losses, Plan, TermReport};
+pub use catalogue::{Entry, catalogue};
 pub use features::Layers;
 pub use golden::golden;
 pub use loss::Need;
@@ -45,6 +47,16 @@ pub use loss::Need;
 use crate::schedule::Scheduled;
 use features::Feature;
 use loss::RowLoss;
+
+/// The source that a file names on its top.
+macro_rules! source {
+    ($module:ident) => {{
+        const TEXT: &[u8] = include_bytes!(concat!(stringify!($module), ".rs"));
+        const RANGE: (usize, usize) = catalogue::source_range(TEXT);
+        const SOURCE: [u8; RANGE.1 - RANGE.0] = catalogue::part(TEXT, RANGE.0);
+        &SOURCE
+    }};
+}
 
 /// Declares each loss's module, its key among the options, and the list of all.
 macro_rules! registry {
@@ -56,6 +68,9 @@ macro_rules! registry {
         $(pub use $module::$type;)*
         $(mod $feature_module;)*
         $(pub use $feature_module::$feature_type;)*
+
+        /// The source that each loss's file names on its top, in the order of the registry.
+        const SOURCES: &[&[u8]] = &[$(source!($module),)* $(source!($feature_module)),*];
 
         /// What the student learns from: one key a loss. The total is the sum of weight × loss.
         #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
