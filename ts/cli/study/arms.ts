@@ -63,6 +63,14 @@ const plain: Arm[] = [
   ),
 ]
 
+/** As the paper writes it, and sharper: the exact sharpening of the paper was not found. */
+const similar = [
+  { power: 1, sharpness: 1 },
+  { power: 0.5, sharpness: 0.3 },
+  { power: 0.3, sharpness: 0.3 },
+  { power: 0.5, sharpness: 0.3, temperature: 4 },
+]
+
 /** Which part of the teacher's answer helps? */
 const parts: Arm[] = [
   {
@@ -71,6 +79,22 @@ const parts: Arm[] = [
     claim: 'confidence alone (re-weighting) helps, less than kd',
     teacher: 'teacher',
     settings: temperatures([1, 2, 4], temperature => ({ kdPt: { weight: 0.9, temperature } })),
+  },
+  {
+    name: 'kd-sim',
+    paper: tang,
+    claim: "class relations alone, from the teacher's last layer, help, less than kd",
+    teacher: 'teacher',
+    inside: true,
+    settings: () => similar.map(own => beside({ kdSim: { weight: 0.9, ...own } })),
+  },
+  {
+    name: 'kd-pt-sim',
+    paper: tang,
+    claim: 'both together are nearer to kd',
+    teacher: 'teacher',
+    inside: true,
+    settings: () => similar.map(own => beside({ kdPtSim: { weight: 0.9, mix: 0.5, ...own } })),
   },
   ...(
     [
@@ -175,6 +199,20 @@ const later: Arm[] = [
     settings: () => each([[8, 0.25], [8, 1], [2, 0.25], [2, 1]] as const, ([beta, weight]) => beside({ dkd: { weight, beta } }, 1)),
   },
   {
+    name: 'dist',
+    paper: 'Huang et al. 2022',
+    claim: 'better than kd from strong teachers: correlations instead of equality',
+    teacher: 'teacher',
+    settings: () => each([[1, 1], [2, 1], [1, 4], [0.1, 4]] as const, ([weight, temperature]) => beside({ dist: { weight, temperature } }, 1)),
+  },
+  {
+    name: 'uld',
+    paper: 'Boizard et al. 2024',
+    claim: 'for other vocabularies: sorted probabilities alone',
+    teacher: 'teacher',
+    settings: () => each([[1.5, 1], [0.3, 1], [1.5, 4], [0.3, 4]] as const, ([weight, temperature]) => beside({ uld: { weight, temperature } }, 1)),
+  },
+  {
     name: 'hint',
     paper: 'Romero et al. 2014 (FitNets)',
     claim: 'better than kd where the student is thin; here kd beside it',
@@ -203,6 +241,14 @@ const teachers: Arm[] = [
     teacher: 'smoothed',
     settings: temperatures([1, 2, 4], temperature => ({ kdPt: { weight: 0.9, temperature } })),
   },
+  {
+    name: 'kd-sim-smoothed-teacher',
+    paper: tang,
+    claim: 'the same',
+    teacher: 'smoothed',
+    inside: true,
+    settings: () => similar.map(own => beside({ kdSim: { weight: 0.9, ...own } })),
+  },
   { name: 'assistant', paper: 'Mirzadeh et al. 2020', claim: 'better than kd: a network of middle size between', teacher: 'assistant', settings: () => kd(4) },
 ]
 
@@ -216,7 +262,7 @@ const regimes: Arm[] = [
   },
 ]
 
-export const arms: readonly Arm[] = [...plain, ...parts, ...later.filter(({ inside }) => !inside), ...teachers, ...regimes, ...triplets, ...later.filter(({ inside }) => inside)]
+export const arms: readonly Arm[] = [...plain, ...parts, ...triplets, ...teachers, ...later, ...regimes]
 
 export function armOf(name: string): Arm | undefined {
   return arms.find(arm => arm.name === name)
