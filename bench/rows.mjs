@@ -38,6 +38,18 @@ export const rows = [
     peers: { eager: torch('kd.py', 'eager', { floor: 8 }), compile: torch('kd.py', 'compile') },
   },
   {
+    row: '14',
+    title: 'weight generator, six layers 512² to three 256²',
+    shape: [6, 512, 512, 3, 256, 256],
+    tolerance: SUMS,
+    ours: rust('bench_generator'),
+    // The second peer is our own matrix products, those of forward and backward, and nothing else.
+    peers: {
+      eager: torch('generator.py', 'eager', { floor: 1.2 }),
+      products: { ...rust('bench_generator'), command: [example('bench_generator'), '--variant', 'products'], floor: 0.7 },
+    },
+  },
+  {
     row: '16.square',
     title: 'matrix product 1024³',
     shape: [1024, 1024, 1024],

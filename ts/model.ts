@@ -7,8 +7,8 @@ import { awaiting, calling, LimbeckError } from './errors.js'
 import type { NativeModel, NativePrediction } from './native/contract.js'
 import { models } from './native/handles.js'
 import { native } from './native/load.js'
-import type { ModelOptions } from './native/options.js'
-import type { Evaluation } from './report.js'
+import type { GeneratorOptions, ModelOptions } from './native/options.js'
+import type { Evaluation, Origin } from './report.js'
 
 export interface CreateOptions {
   /** The start values follow from it: a whole number. Default 0. */
@@ -53,6 +53,30 @@ export interface ModelSummary {
   /** Multiply-adds of one sample. */
   multiplyAdds: number
   output: string
+  /** All of this as a table to print. */
+  text: string
+}
+
+/** One parameter of a student, and what it is made from. */
+export interface GeneratorPlanRow {
+  student: string
+  shape: number[]
+  /** The teacher's parameters, in order; none where it starts anew. */
+  teacher: string[]
+  /** Of each of the teacher's. */
+  teacherShape: number[]
+  /** How it is made. */
+  rule: 'full' | 'vector' | 'scaleShift' | 'project' | 'copy' | 'truncate' | 'fresh'
+  /** Numbers of the student that are made. */
+  numbers: number
+  /** Numbers that are trained for it in phase 1. */
+  trained: number
+}
+
+/** What a generator makes from what. */
+export interface GeneratorPlan {
+  rows: GeneratorPlanRow[]
+  origin: Origin
   /** All of this as a table to print. */
   text: string
 }
@@ -193,6 +217,36 @@ export class Model {
     const map = layers === undefined ? {} : plain('layers', layers)
     const pairs = Object.entries(map).map(([own, theirs]) => [own, text(`layers.${own}`, theirs)])
     return calling(() => this.#handle().copyFrom(modelOf('other', other), JSON.stringify(pairs)))
+  }
+
+  /**
+   * What a generator would make of this student from a teacher's parameters, before anything is trained: a row a
+   * parameter. `text` is a table to print.
+   */
+  generatorPlan(teacher: Model, generator: GeneratorOptions = {}): GeneratorPlan {
+    const options = json('generator', plain('generator', generator))
+    return JSON.parse(calling(() => this.#handle().generatorPlan(modelOf('teacher', teacher), options))) as GeneratorPlan
+  }
+
+  /**
+   * Starts from a bigger teacher as a generator begins, with random matrices between them that follow from `seed`.
+   * `distillWeights` trains them; this alone is its start.
+   */
+  startFrom(teacher: Model, generator: GeneratorOptions = {}, start: { seed?: number } = {}): GeneratorPlan {
+    const options = json('generator', plain('generator', generator))
+    const own = plain('options', start, ['seed'])
+    const seed = own.seed === undefined ? 0 : whole('seed', own.seed, 0)
+    return JSON.parse(calling(() => this.#handle().startFrom(modelOf('teacher', teacher), options, seed))) as GeneratorPlan
+  }
+
+  /**
+   * Starts from a sub-block of a bigger teacher's parameters: the first outputs and inputs of each layer, of the first
+   * one where the teacher is deeper. What `generator` says of single parameters goes before it.
+   */
+  truncateFrom(teacher: Model, generator: GeneratorOptions = {}): GeneratorPlan {
+    const own = plain('generator', generator) as GeneratorOptions
+    const rules = [{ student: '*', rule: { truncate: {} } }, ...(own.rules ?? [])]
+    return this.startFrom(teacher, { remainder: 'spread', ...own, rules })
   }
 
   /** Another model with the same parameters; memory is shared until one of them is trained. */

@@ -73,5 +73,19 @@ export interface RunSummary {
   teacherRows: number
   /** The student was saved, read again, and gave the same outputs. */
   reloaded: boolean
+  /** How much of the student came from where, where a generator made it. */
+  origin?: Origin
   findings: Finding[]
+}
+
+/** How much of a student came from where. */
+export interface Origin {
+  /** Numbers of the student by the rule that made them: `{ full: 4096, fresh: 10 }`. */
+  numbers: Record<string, number>
+  /** Share of the student's numbers that were made from the teacher's; 0…1. */
+  fromTeacher: number
+  /** Numbers that were trained for it in phase 1. */
+  trained: number
+  /** Layers of the teacher that nothing was made from. */
+  unused: string[]
 }

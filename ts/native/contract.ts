@@ -82,6 +82,8 @@ export interface NativeModel {
   parameters(): string
   parameter(name: string): Float32Array
   copyFrom(other: NativeModel, json: string): string[]
+  generatorPlan(teacher: NativeModel, json: string): string
+  startFrom(teacher: NativeModel, json: string, seed: number): string
   clone(): NativeModel
   /** Becomes the other, which has the same layers. */
   assume(other: NativeModel): void
@@ -145,6 +147,7 @@ export interface Native {
   golden(json: string, kind: string): Promise<string>
   /** JSON of `{ name, source, needs }` for every loss. */
   losses(): string
+  lossesNeedTeacher(json: string): boolean
   memory(): string
   trimMemory(): void
 }

@@ -48,6 +48,15 @@ pub fn losses() -> napi::Result<String> {
     })
 }
 
+/// Whether a loss of these options compares with a teacher.
+#[napi(catch_unwind)]
+pub fn losses_need_teacher(json: String) -> napi::Result<bool> {
+    guarded(|| {
+        let losses = limbeck_core::losses::Losses::new(limbeck_core::options::parse(&json)?);
+        Ok(losses.map_err(|error| error.at("losses"))?.needs_teacher())
+    })
+}
+
 /// Runs the cases of one golden file; JSON of one result a case, precision and instruction set.
 #[napi(catch_unwind, ts_return_type = "Promise<string>")]
 pub fn golden<'env>(env: &'env Env, json: String, kind: String) -> napi::Result<Object<'env>> {

@@ -8,6 +8,7 @@ use limbeck_core::checkpoint::ModelFile;
 use limbeck_core::dataset::Preprocessing;
 use limbeck_core::error::{Code, Error, Result};
 use limbeck_core::evaluate;
+use limbeck_core::generator::ParameterGenerator;
 use limbeck_core::models::{Model, ModelOptions, Prediction};
 use limbeck_core::options::parse;
 use limbeck_core::pool::Pool;
@@ -370,6 +371,26 @@ impl NativeModel {
         let (reply, promise) = Reply::new(env)?;
         desk::once("fingerprint", reply, move || model.fingerprint())?;
         Ok(promise)
+    }
+
+    /// What a generator of these options would make this model from; JSON of a plan.
+    #[napi(catch_unwind)]
+    pub fn generator_plan(&self, teacher: &NativeModel, json: String) -> napi::Result<String> {
+        guarded(|| {
+            let generator = ParameterGenerator::new(&teacher.shared.get()?, &self.shared.get()?, &parse(&json)?, 0)?;
+            Ok(generator.plan().to_json().to_string())
+        })
+    }
+
+    /// Starts from a teacher's parameters, by the rules of a generator; JSON of the plan.
+    #[napi(catch_unwind)]
+    pub fn start_from(&self, teacher: &NativeModel, json: String, seed: f64) -> napi::Result<String> {
+        guarded(|| {
+            let mut model = self.shared.get()?;
+            let plan = model.start_from(&teacher.shared.get()?, &parse(&json)?, seed as u64)?;
+            self.shared.publish(model);
+            Ok(plan.to_json().to_string())
+        })
     }
 
     #[napi(js_name = "clone", catch_unwind)]

@@ -2,7 +2,8 @@
 //!
 //! Layers of one role are a sequence in each model. The student's i-th comes from the teacher's `l·i … l·(i+1) − 1`,
 //! `l = floor(Lt / Ls)`. Where both sequences change their shapes equally often, each stretch of one shape is a
-//! sequence of its own. The first layer comes from the first, the head from the head.
+//! sequence of its own. The first layer comes from the first, the head from the head, and a norm from the norms behind
+//! the layers that the layer before it comes from.
 //!
 //! Source: Lin and others, "Weight Distillation", 2021, arXiv:2009.09152. Where we differ: its code drops the last
 //! `Lt − l·Ls` layers without a word; here that is refused, or they are spread.
@@ -16,7 +17,48 @@ use crate::error::{Error, Result};
 /// Student layer → teacher layers.
 pub(super) type Groups = BTreeMap<String, Vec<String>>;
 
-pub(super) fn groups(student: &[&Slot], teacher: &[&Slot], remainder: Remainder) -> Result<Groups> {
+/// `settled` are those that are given; `open` those that are to be found, among the teacher's `free` layers.
+pub(super) fn groups(
+    settled: Groups,
+    open: &[&Slot],
+    free: &[&Slot],
+    teacher: &[Slot],
+    remainder: Remainder,
+) -> Result<Groups> {
+    let anchored = |slots: &[&Slot], is: bool| -> Vec<Slot> {
+        slots.iter().filter(|slot| slot.anchor.is_some() == is).map(|slot| (*slot).clone()).collect()
+    };
+    let (own, theirs) = (anchored(open, false), anchored(free, false));
+    let mut groups = in_order(&own.iter().collect::<Vec<_>>(), &theirs.iter().collect::<Vec<_>>(), remainder)?;
+    groups.extend(settled);
+    for slot in anchored(open, true) {
+        let Some((before, place)) = &slot.anchor else { continue };
+        let mut run = Vec::new();
+        for layer in groups.get(before).into_iter().flatten() {
+            let behind = Some((layer.clone(), place.clone()));
+            let Some(found) = teacher.iter().find(|slot| slot.anchor == behind) else {
+                return Err(missing(&slot, &format!("behind {layer}")));
+            };
+            run.push(found.layer.clone());
+        }
+        if run.is_empty() {
+            return Err(missing(&slot, &format!("behind what {before} is made from")));
+        }
+        groups.insert(slot.layer, run);
+    }
+    Ok(groups)
+}
+
+fn missing(slot: &Slot, place: &str) -> Error {
+    let message = format!(
+        "expected a {} layer of the teacher {place} to make it from, got none; name one by teacher: [...] in a rule, \
+         or start it anew by rules: [{{ student: '{}', rule: {{ fresh: {{}} }} }}]",
+        slot.kind, slot.layer
+    );
+    Error::config(&slot.layer, message)
+}
+
+fn in_order(student: &[&Slot], teacher: &[&Slot], remainder: Remainder) -> Result<Groups> {
     let mut groups = Groups::new();
     for end in [End::Input, End::Head] {
         let find = |slots: &[&Slot]| slots.iter().find(|slot| slot.end == Some(end)).map(|slot| (*slot).clone());
@@ -75,14 +117,7 @@ fn runs(own: &[&Slot], theirs: &[&Slot], remainder: Remainder, groups: &mut Grou
     let Some(last) = own.last() else { return Ok(()) };
     let fresh = format!("rules: [{{ student: '{}', rule: {{ fresh: {{}} }} }}]", last.layer);
     if theirs.is_empty() {
-        return Err(Error::config(
-            &last.layer,
-            format!(
-                "expected a {} layer of the teacher to make it from, got none in this place; \
-                 name one by teacher: [...] in a rule, or start it anew by {fresh}",
-                last.kind
-            ),
-        ));
+        return Err(missing(last, "in its place"));
     }
     if theirs.len() < own.len() {
         return Err(Error::config(

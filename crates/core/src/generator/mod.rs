@@ -186,7 +186,7 @@ impl<'a> Planned<'a> {
         let planned = Planned { options, student: own, teacher: theirs, groups: BTreeMap::new() };
         planned.every_rule_names_something()?;
         // Layers that the exceptions settle take no part in the matching, nor do the teacher's that they name.
-        let (mut open, mut taken) = (Vec::new(), BTreeSet::new());
+        let (mut open, mut given, mut taken) = (Vec::new(), groups::Groups::new(), BTreeSet::new());
         for slot in &planned.student {
             let (mut settled, mut named) = (true, Vec::new());
             for spec in slot.specs.iter().filter(|spec| spec.kind == Kind::Trainable) {
@@ -196,13 +196,21 @@ impl<'a> Planned<'a> {
                     None => settled &= matches!(planned.exception(&name), Some(RuleOptions::Fresh(_))),
                 }
             }
-            match settled {
-                true => taken.extend(named.into_iter().filter_map(|name| Some(name.rsplit_once('.')?.0.to_string()))),
-                false => open.push(slot),
+            if !settled {
+                open.push(slot);
+                continue;
             }
+            let mut layers = Vec::new();
+            for layer in named.iter().filter_map(|name| Some(name.rsplit_once('.')?.0.to_string())) {
+                if !layers.contains(&layer) {
+                    layers.push(layer);
+                }
+            }
+            taken.extend(layers.iter().cloned());
+            given.insert(slot.layer.clone(), layers);
         }
         let free: Vec<&Slot> = planned.teacher.iter().filter(|slot| !taken.contains(&slot.layer)).collect();
-        let groups = groups::groups(&open, &free, options.remainder)?;
+        let groups = groups::groups(given, &open, &free, &planned.teacher, options.remainder)?;
         Ok(Planned { groups, ..planned })
     }
 

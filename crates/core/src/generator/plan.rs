@@ -47,6 +47,11 @@ pub struct Origin {
 }
 
 impl Plan {
+    /// Rows, unused layers and sums as plain values, and all of it as a table to print.
+    pub fn to_json(&self) -> serde_json::Value {
+        serde_json::json!({ "rows": self.rows, "origin": self.origin(), "text": self.to_string() })
+    }
+
     pub fn origin(&self) -> Origin {
         let mut origin = Origin { unused: self.unused.clone(), ..Origin::default() };
         for row in &self.rows {

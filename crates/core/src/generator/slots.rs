@@ -18,6 +18,9 @@ pub(super) struct Slot {
     pub specs: Vec<Spec>,
     /// What only one layer of a model is.
     pub end: Option<End>,
+    /// Of a layer of vectors alone, a norm: the layer with a matrix before it in the same list, and which one behind it
+    /// this is. They go together.
+    pub anchor: Option<(String, String)>,
 }
 
 /// The ends of a network: their widths are the data's.
@@ -54,8 +57,7 @@ pub(super) fn slots(network: &Network) -> Result<Vec<Slot>> {
     })?;
     let mut slots = Vec::new();
     collect(&architecture.layers, "", "", &mut specs, &mut slots);
-    let matrix = |slot: &Slot| slot.specs.iter().any(|spec| spec.shape.len() > 1);
-    if let Some(first) = slots.iter_mut().find(|slot| matrix(slot)) {
+    if let Some(first) = slots.iter_mut().find(|slot| has_matrix(&slot.specs)) {
         first.end = Some(End::Input);
     }
     if let Some(head) = network.head()
@@ -64,6 +66,10 @@ pub(super) fn slots(network: &Network) -> Result<Vec<Slot>> {
         slot.end = Some(End::Head);
     }
     Ok(slots)
+}
+
+fn has_matrix(specs: &[Spec]) -> bool {
+    specs.iter().any(|spec| spec.shape.len() > 1)
 }
 
 /// `role` is that of the block around this list, empty at the top: there layers of a kind are one sequence, inside a
@@ -76,6 +82,7 @@ fn collect(
     slots: &mut Vec<Slot>,
 ) {
     let mut places: BTreeMap<&'static str, usize> = BTreeMap::new();
+    let mut anchor: Option<(String, BTreeMap<&'static str, usize>)> = None;
     for (index, options) in list.iter().enumerate() {
         let (layer, kind) = (layers::name_at(prefix, index, options), options.kind());
         let place = places.entry(kind).or_default();
@@ -87,8 +94,15 @@ fn collect(
                 false => collect(inner, &format!("{layer}.{below}"), &format!("{own}/{below}"), specs, slots),
             }
         }
-        if let Some(specs) = specs.remove(&layer).filter(|specs| !specs.is_empty()) {
-            slots.push(Slot { layer, kind, role: own, specs, end: None });
+        let Some(specs) = specs.remove(&layer).filter(|specs| !specs.is_empty()) else { continue };
+        let mut follows = None;
+        if has_matrix(&specs) {
+            anchor = Some((layer.clone(), BTreeMap::new()));
+        } else if let Some((before, behind)) = &mut anchor {
+            let count = behind.entry(kind).or_default();
+            follows = Some((before.clone(), format!("{kind}#{count}")));
+            *count += 1;
         }
+        slots.push(Slot { layer, kind, role: own, specs, end: None, anchor: follows });
     }
 }

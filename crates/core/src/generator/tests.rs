@@ -103,6 +103,18 @@ fn blocks_of_residual_networks_are_matched_place_by_place() {
 }
 
 #[test]
+fn a_norm_comes_from_the_norms_behind_the_layers_that_its_convolution_comes_from() {
+    let made = generator(&conv_net(&[6, 6, 6]), &conv_net(&[4, 4]), json!({})).unwrap();
+    let rows = rows(&made);
+    assert!(rows.contains(&"blocks.0.norm.weight <- blocks.0.norm.weight: vector".into()), "{rows:?}");
+    assert!(rows.contains(&"blocks.1.conv.weight <- blocks.1.conv.weight, blocks.2.conv.weight: full".into()));
+    assert!(rows.contains(&"blocks.1.norm.bias <- blocks.1.norm.bias, blocks.2.norm.bias: vector".into()), "{rows:?}");
+    let rule = json!({ "rules": [{ "student": "blocks.1.conv", "teacher": ["blocks.2.conv"] }] });
+    let rows = self::rows(&generator(&conv_net(&[6, 6, 6]), &conv_net(&[4, 4]), rule).unwrap());
+    assert!(rows.contains(&"blocks.1.norm.bias <- blocks.2.norm.bias: vector".into()), "{rows:?}");
+}
+
+#[test]
 fn stretches_of_one_shape_are_matched_with_each_other() {
     let (teacher, student) = (mlp(&[6, 9, 9, 9, 8, 8, 8, 3]), mlp(&[6, 5, 5, 4, 4, 3]));
     let rows = rows(&generator(&teacher, &student, json!({})).unwrap());
@@ -160,7 +172,7 @@ fn what_cannot_be_made_is_refused_by_path_with_a_remedy() {
     let cases = [
         // A deeper student than the plan allows, and one whose layers have no counterpart.
         (teacher.clone(), mlp(&[6, 5, 5, 5, 3]), json!({}), "layers.2", "the student is deeper"),
-        (mlp(&[6, 8, 3]), mlp(&[6, 5, 5, 3]), json!({}), "layers.1", "got none in this place"),
+        (mlp(&[6, 8, 3]), mlp(&[6, 5, 5, 3]), json!({}), "layers.1", "got none"),
         (conv_net(&[4]), residual(4, 1), json!({}), "layers.1.", "got none"),
         // Unequal shapes in a group.
         (mlp(&[6, 8, 7, 6, 3]), mlp(&[6, 5, 5, 3]), json!({}), "layers.1.weight", "teacher layers of one shape"),

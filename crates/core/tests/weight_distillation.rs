@@ -1,0 +1,159 @@
+//! Weight Distillation in whole runs: phase 1 trains a generator, its student goes on as an ordinary model.
+#![allow(clippy::unwrap_used, clippy::expect_used)] // helpers of tests too
+
+mod support;
+
+use limbeck_core::dataset::{Dataset, SplitOptions};
+use limbeck_core::learner::Teacher;
+use limbeck_core::models::Model;
+use limbeck_core::run::{Report, Run};
+use serde_json::{Value, json};
+use support::{clusters, drain, model, setup};
+
+fn parts() -> (Dataset, Dataset) {
+    let split = clusters(600, 1).split(&[0.75, 0.25], &SplitOptions { seed: 7, ..SplitOptions::default() }).unwrap();
+    (split[0].clone(), split[1].clone())
+}
+
+/// Batch norms, so that running statistics take part.
+fn network(width: usize, blocks: usize) -> Value {
+    let mut layers = Vec::new();
+    for block in 0..blocks {
+        layers.push(json!({ "linear": { "name": format!("blocks.{block}.linear"), "outputs": width } }));
+        layers.push(json!({ "batchNorm": { "name": format!("blocks.{block}.norm"), "activation": "relu" } }));
+    }
+    layers.push(json!({ "linear": { "name": "head", "outputs": 3 } }));
+    json!({ "input": [8], "layers": layers })
+}
+
+fn teacher(train: &Dataset, test: &Dataset) -> Model {
+    let options = json!({
+        "losses": { "crossEntropy": {} }, "optimizer": { "adamW": { "learningRate": 0.01 } }, "epochs": 4, "seed": 2
+    });
+    let mut run = Run::new(setup(model(network(24, 5), 3), None, train, test, options)).unwrap();
+    drain(&mut run).unwrap();
+    run.student().unwrap()
+}
+
+fn student() -> Model {
+    model(network(10, 3), 5)
+}
+
+fn phase1() -> Value {
+    json!({
+        "losses": { "crossEntropy": {}, "kl": { "temperature": 2 } },
+        "optimizer": { "adam": { "learningRate": 0.01 } }, "clipNorm": 5, "average": { "decay": 0.9 },
+        "generator": {}, "epochs": 6, "seed": 1, "proofs": "strict"
+    })
+}
+
+fn ran(run: &mut Run) -> (Model, Report) {
+    let last = drain(run).unwrap().pop().unwrap();
+    (run.student().unwrap(), last)
+}
+
+fn bits(model: &Model) -> Vec<(String, Vec<u32>)> {
+    let of = |name: &str| model.parameters.get(name).unwrap().1.iter().map(|number| number.to_bits()).collect();
+    model.parameters.names().map(|name| (name.to_string(), of(name))).collect()
+}
+
+#[test]
+fn a_generated_student_learns_and_goes_on_as_an_ordinary_model() {
+    let (train, test) = parts();
+    let teacher = teacher(&train, &test);
+    let before = bits(&teacher);
+    let mut run = Run::new(setup(student(), Some(teacher.clone()), &train, &test, phase1())).unwrap();
+    let (baked, last) = ran(&mut run);
+    let accuracy = last.validation.as_ref().and_then(|validation| validation.accuracy).unwrap();
+    assert!(accuracy > 0.85, "{accuracy}");
+    let summary = last.summary.unwrap();
+    assert!(summary.findings.is_empty() && summary.reloaded, "{:?}", summary.findings);
+    let origin = summary.origin.unwrap();
+    // Running statistics alone begin anew: two of ten for each of three norms.
+    assert_eq!(origin.numbers["fresh"], 60);
+    assert!(origin.trained > 0 && origin.unused.is_empty() && origin.from_teacher > 0.8, "{origin:?}");
+    assert_eq!(bits(&teacher), before);
+    assert_eq!(baked.provenance["origin"]["numbers"]["fresh"], 60);
+    assert_ne!(baked.parameters.get("blocks.1.norm.running_var").unwrap().1, vec![1.0; 10]);
+
+    let options = json!({
+        "losses": { "crossEntropy": {} }, "optimizer": { "adam": { "learningRate": 0.002 } }, "epochs": 2, "seed": 1
+    });
+    let mut run = Run::new(setup(baked, None, &train, &test, options)).unwrap();
+    let (_, last) = ran(&mut run);
+    assert!(last.summary.unwrap().origin.is_none());
+    assert!(last.validation.and_then(|validation| validation.accuracy).unwrap() > 0.85);
+}
+
+#[test]
+fn a_phase_one_without_a_loss_of_the_teacher_asks_the_teacher_nothing() {
+    let (train, test) = parts();
+    let mut options = phase1();
+    options["losses"] = json!({ "crossEntropy": { "labelSmoothing": 0.1 } });
+    let mut run = Run::new(setup(student(), Some(teacher(&train, &test)), &train, &test, options)).unwrap();
+    let (_, last) = ran(&mut run);
+    assert_eq!(last.summary.unwrap().teacher_rows, 0);
+    assert!(last.validation.and_then(|validation| validation.accuracy).unwrap() > 0.85);
+}
+
+#[test]
+fn a_stopped_phase_one_is_resumed_to_the_same_bits() {
+    let (train, test) = parts();
+    let teacher = teacher(&train, &test);
+    let folder = tempfile::tempdir().unwrap();
+    let begin =
+        |options: &Value| Run::new(setup(student(), Some(teacher.clone()), &train, &test, options.clone())).unwrap();
+    let mut options = phase1();
+    options["keep"] = json!("best");
+    let mut whole = begin(&options);
+    drain(&mut whole).unwrap();
+
+    options["checkpoint"] = json!({ "folder": folder.path().to_str().unwrap(), "every": 7, "resume": true });
+    options["reportEvery"] = json!(1);
+    let mut stopped = begin(&options);
+    while stopped.step() < 17 {
+        stopped.next().unwrap();
+    }
+    stopped.flush_checkpoints().unwrap();
+    drop(stopped);
+    let mut resumed = begin(&options);
+    assert_eq!(resumed.step(), 14);
+    drain(&mut resumed).unwrap();
+    assert!(bits(&resumed.student().unwrap()) == bits(&whole.student().unwrap()));
+
+    // Another generator is another run.
+    options["generator"] = json!({ "rules": [{ "student": "*.bias", "rule": { "fresh": {} } }] });
+    let error = Run::new(setup(student(), Some(teacher.clone()), &train, &test, options)).err().unwrap();
+    assert_eq!(error.code, limbeck_core::error::Code::CheckpointMismatch, "{error}");
+}
+
+#[test]
+fn freezing_names_the_generators_own_parameters() {
+    let (train, test) = parts();
+    let mut options = phase1();
+    options["freeze"] = json!(["blocks.1.linear", "*.scale"]);
+    options["proofs"] = json!("warn");
+    let mut run = Run::new(setup(student(), Some(teacher(&train, &test)), &train, &test, options.clone())).unwrap();
+    drain(&mut run).unwrap();
+    options["freeze"] = json!(["blocks.7"]);
+    let error = Run::new(setup(student(), Some(teacher(&train, &test)), &train, &test, options)).err().unwrap();
+    assert!(error.path == "freeze[0]" && error.message.contains("blocks.0.linear.weight.wOut"), "{error}");
+}
+
+#[test]
+fn what_a_generator_needs_is_asked_for_before_the_first_step() {
+    let (train, test) = parts();
+    let refused = |student: Model, teacher: Option<Teacher>, options: Value| {
+        let mut setup = setup(student, None, &train, &test, options);
+        setup.teacher = teacher;
+        Run::new(setup).err().unwrap()
+    };
+    let error = refused(student(), None, phase1());
+    assert!(error.path == "teacher" && error.message.contains("expected a model"), "{error}");
+    let taught = || Some(Teacher::Model(Box::new(model(network(24, 5), 3))));
+    let error = refused(model(network(10, 7), 5), taught(), phase1());
+    assert!(error.path == "generator.blocks.6.linear" && error.message.contains("deeper"), "{error}");
+    let mut options = phase1();
+    options["generator"] = json!({ "rules": [{ "student": "blocks.9", "rule": { "copy": {} } }] });
+    assert_eq!(refused(student(), taught(), options).path, "generator.rules[0].student");
+}
