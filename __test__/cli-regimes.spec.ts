@@ -120,3 +120,28 @@ test('what is wrong with a regime is refused by its path in the file', async () 
   const { stderr } = await limbeck(['train', '-c', 'train.json', '--json'])
   expect(stderr).toContain('"path":"regime"')
 }, 120_000)
+
+test('weights are distilled from a configuration file, and inspect shows what from what', async () => {
+  const student = { mlp: { sizes: [784, 12, 10] } }
+  const phase2 = { losses: { crossEntropy: {} } }
+  const weightsConfig = { student, losses, regime: { distillWeights: { generator: {}, phase2 } }, out: 'made.safetensors' }
+  const file = config('weights.json', weightsConfig)
+  const { code, said, stderr } = await limbeck(['distill', '-c', file, '--json'])
+  expect(code, stderr).toBe(0)
+  expect([...new Set(said.flatMap(({ report }) => report?.phase ?? []))]).toEqual([1, 2])
+  expect(said.at(-1)!.outcome.origin.fromTeacher).toBe(1)
+  expect(existsSync(at('made.safetensors'))).toBe(true)
+  const shown = await limbeck(['inspect', 'teacher.safetensors', '--generator', file, '--json'])
+  expect(shown.code, shown.stderr).toBe(0)
+  const { rows } = shown.said[0]!.generator
+  expect(rows.map(({ student: name, rule }: Json) => `${name} ${rule}`)).toEqual([
+    'layers.0.weight full',
+    'layers.0.bias vector',
+    'head.weight project',
+    'head.bias copy',
+  ])
+  const wrong = config('deep.json', { student: { mlp: { sizes: [784, 12, 12, 10] } } })
+  const refused = await limbeck(['inspect', 'teacher.safetensors', '--generator', wrong])
+  expect(refused.code).toBe(2)
+  expect(refused.stderr).toContain('layers.1')
+}, 60_000)

@@ -209,6 +209,8 @@ test.each([
   ['distillChain', {}, [4, 12, 9]],
   ['searchPaths', {}, [5, 15, 8]],
   ['bornAgain', { VARIANT: 'banL' }, [7, 22, 11]],
+  // In phase 1 and in phase 2, which has half as many steps.
+  ['distillWeights', {}, [5, 12, 16]],
 ])('%s, killed in the middle of its stages and resumed: equal bits', async (regime, env, after) => {
   const whole = await killed(regime, env, [])
   expect(JSON.parse(whole).bits.length).toBeGreaterThan(0)

@@ -3,6 +3,8 @@ export type { ColumnOptions, Columns, Inputs, Numbers, RaggedIds, TeacherLogits 
 export {
   Model,
   type CreateOptions,
+  type GeneratorPlan,
+  type GeneratorPlanRow,
   type LayerSummary,
   type ModelSummary,
   type Parameter,
@@ -27,6 +29,7 @@ export {
   type BornAgainVariant,
   type GenerationLabel,
 } from './regimes/born-again.js'
+export { distillWeights, type PhaseLabel, type WeightsOptions, type WeightsOutcome } from './regimes/distill-weights.js'
 export type { RegimeOptions, StageOptions } from './regimes/options.js'
 export { Sequence, type RegimeReport, type StageOutcome } from './regimes/sequence.js'
 export { Ensemble } from './ensemble.js'
@@ -34,7 +37,7 @@ export { Run, type AnyTeacher, type RunOptions } from './run.js'
 export { Teacher, type Answer, type TeacherBatch, type TeacherOptions } from './teacher.js'
 export { BatchStream, type Batches, type BatchSource } from './stream.js'
 export { analyse, type AnalyseOptions, type AnalysisOf } from './analysis.js'
-export type { Evaluation, Finding, Measure, RunSummary, StepReport } from './report.js'
+export type { Evaluation, Finding, Measure, Origin, RunSummary, StepReport } from './report.js'
 export { doctor, memory, trimMemory, type Memory } from './doctor.js'
 export { LimbeckError, errorCodes, type ErrorCode } from './errors.js'
 export { readCsv, streamCsv, type CsvKind, type CsvOptions } from './readers/csv.js'

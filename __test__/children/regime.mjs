@@ -1,6 +1,6 @@
 // Runs one regime on a few real digits, resumed from LIMBECK_FOLDER: REGIME names it. One line a report; in the end the
 // bits of all models that it made. Whoever kills it at any moment and runs it again gets the same bits.
-import { bornAgain, Dataset, distillChain, Model, searchPaths, train } from 'limbeck'
+import { bornAgain, Dataset, distillChain, distillWeights, Model, searchPaths, train } from 'limbeck'
 import { readDemoData } from '../../dist/cli/demo-data.js'
 import { bits } from './common.mjs'
 
@@ -30,6 +30,13 @@ const regimes = {
   searchPaths() {
     const student = net(6, 2)
     return { regime: searchPaths({ ...shared, losses, epochs: 1, assistants: [net(12, 1)], student }), models: () => [student] }
+  },
+  distillWeights() {
+    const [deep, student] = [{ seed: 9 }, { seed: 2 }].map((seed, at) =>
+      Model.create({ mlp: { sizes: [784, ...[[20, 20, 20], [8, 8]][at], 10] } }, seed),
+    )
+    const phase1 = { optimizer: { adam: { learningRate: 0.005 } }, average: {} }
+    return { regime: distillWeights({ ...shared, teacher: deep, losses, student, phase1, phase2: { losses: { crossEntropy: {} }, epochs: 1 } }), models: () => [student] }
   },
   bornAgain() {
     const regime = bornAgain({ ...shared, generations: 2, variant: process.env.VARIANT ?? 'banL' })

@@ -9,7 +9,17 @@
 import path from 'node:path'
 import { list, plain, type Plain } from '../check.js'
 import { elsewhere, LimbeckError } from '../errors.js'
-import { bornAgain, distillChain, searchPaths, type Evaluation, type Finding, type Model, type StageOutcome, type StepReport } from '../index.js'
+import {
+  bornAgain,
+  distillChain,
+  distillWeights,
+  searchPaths,
+  type Evaluation,
+  type Finding,
+  type Model,
+  type StageOutcome,
+  type StepReport,
+} from '../index.js'
 import type { Sequence } from '../regimes/sequence.js'
 import { below } from './config.js'
 import { refuse } from './exit.js'
@@ -100,6 +110,22 @@ const regimes: Record<string, Regime> = {
           beside: Object.fromEntries(run.students.map((model, at) => [`generation-${at + 1}`, model])),
         }),
         scores: () => run.outcome!.generations.map((outcome, at) => scoreOf(`generation ${at + 1}`, outcome)),
+      }
+    },
+  },
+  distillWeights: {
+    specs(_, { student, teacher }) {
+      if (teacher === undefined) refuse('teacher', "expected a model, whose parameters make the student's, got nothing")
+      if (student === undefined) refuse('student', 'expected a model to make, or a file, got nothing')
+      return [{ place: 'student', spec: student }]
+    },
+    begin(own, options, [student]) {
+      const run = distillWeights({ ...own, ...options, student } as unknown as Parameters<typeof distillWeights>[0])
+      return {
+        run,
+        title: report => `phase ${(report as unknown as { phase: number }).phase}`,
+        models: () => ({ student: student!, beside: {} }),
+        scores: () => run.outcome!.phases.map((phase, at) => scoreOf(at === 0 ? 'student made by the generator' : 'student', phase)),
       }
     },
   },

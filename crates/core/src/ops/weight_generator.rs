@@ -189,32 +189,22 @@ impl Generator {
             }
         };
         let v = match &self.weights.w_in {
-            None => y.clone(),
+            None => read::<f32>(&y)?.to_vec(),
             Some(w_in) => {
                 let mut v = uninit(rows * self.inputs);
-                {
-                    let (w_in, y) = (read::<f32>(w_in.tensor())?, read::<f32>(&y)?);
-                    let w_in = Matrix::new(&w_in, teacher_inputs, self.inputs);
-                    gemm::product(Matrix::new(&y, rows, teacher_inputs), w_in, &mut v, false);
-                }
-                from_vec(v, rows * self.inputs)?
+                let (w_in, y) = (read::<f32>(w_in.tensor())?, read::<f32>(&y)?);
+                let w_in = Matrix::new(&w_in, teacher_inputs, self.inputs);
+                gemm::product(Matrix::new(&y, rows, teacher_inputs), w_in, &mut v, false);
+                v
             }
         };
-        let mut out = uninit(rows * self.inputs);
-        let tanh = {
-            let v = read::<f32>(&v)?;
-            match &self.weights.affine {
-                None => {
-                    kernel::transpose_inner(&v, positions, self.inputs, &mut out);
-                    None
-                }
-                Some((scale, shift)) => {
-                    let (scale, shift) = (read::<f32>(scale.tensor())?, read::<f32>(shift.tensor())?);
-                    let mut tanh = uninit(rows * self.inputs);
-                    kernel::transpose_inner(&v, positions, self.inputs, &mut tanh);
-                    kernel::forward(&mut tanh, &scale, &shift, &mut out);
-                    Some(from_vec(tanh, self.dims.as_slice())?)
-                }
+        let mut v = turned(v, positions, self.inputs);
+        let (out, tanh) = match &self.weights.affine {
+            None => (v, None),
+            Some((scale, shift)) => {
+                let mut out = uninit(rows * self.inputs);
+                kernel::forward(&mut v, &read::<f32>(scale.tensor())?, &read::<f32>(shift.tensor())?, &mut out);
+                (out, Some(from_vec(v, self.dims.as_slice())?))
             }
         };
         let x = Some(x).filter(|_| self.weights.layers.is_none() || self.stack.layers() > FEW_LAYERS);
@@ -225,20 +215,23 @@ impl Generator {
         let Stack { outputs: teacher_outputs, inputs: teacher_inputs, positions, .. } = self.stack;
         let (width, rows) = (self.width(), self.outputs * positions);
         let up = up.contiguous().ok_or_internal()?;
-        let mut d = uninit(rows * self.inputs);
-        match (&self.weights.affine, &saved.tanh) {
+        let d = match (&self.weights.affine, &saved.tanh) {
             (Some((scale, shift)), Some(tanh)) => {
                 let (mut dscale, mut down) = (uninit(rows * self.inputs), uninit(rows * self.inputs));
-                {
-                    let (up, tanh) = (read::<f32>(&up)?, read::<f32>(tanh)?);
-                    kernel::backward(&up, &read::<f32>(scale.tensor())?, &tanh, &mut dscale, &mut down);
-                }
-                kernel::transpose_inner(&down, self.inputs, positions, &mut d);
+                kernel::backward(
+                    &*read::<f32>(&up)?,
+                    &*read::<f32>(scale.tensor())?,
+                    &*read::<f32>(tanh)?,
+                    &mut dscale,
+                    &mut down,
+                );
                 gradients.add(scale, from_vec(dscale, self.dims.as_slice())?)?;
                 gradients.add_shared(shift, up)?;
+                down
             }
-            _ => kernel::transpose_inner(&read::<f32>(&up)?, self.inputs, positions, &mut d),
-        }
+            _ => read::<f32>(&up)?.to_vec(),
+        };
+        let d = turned(d, self.inputs, positions);
         // E = ∂L/∂(wOutᵀX), `[outputs, positions · teacher inputs]`.
         let e = match &self.weights.w_in {
             None => d,
@@ -259,6 +252,7 @@ impl Generator {
         };
         let planes = self.stack.planes.iter().map(read::<f32>).collect::<Result<Vec<_>>>()?;
         let factors = match &self.weights.w_out {
+            None if self.weights.layers.is_none() => Vec::new(),
             None => planes.iter().map(|plane| kernel::dot(plane, &e)).collect(),
             Some(w_out) => {
                 let e = Matrix::new(&e, self.outputs, width);
@@ -414,6 +408,17 @@ impl Generator {
         let factors = self.planes().ok_or_internal()?.iter().map(dot).collect::<Result<Vec<f64>>>()?;
         self.layer_gradients(&factors, gradients)
     }
+}
+
+/// `[outputs, rows, cols]` to `[outputs, cols, rows]`: kernel positions stand behind the inputs in a parameter, before
+/// them in a product.
+fn turned(x: Vec<f32>, rows: usize, cols: usize) -> Vec<f32> {
+    if rows == 1 || cols == 1 {
+        return x;
+    }
+    let mut out = uninit(x.len());
+    kernel::transpose_inner(&x, rows, cols, &mut out);
+    out
 }
 
 /// A case as golden files have it: `teacher` `[Ot, It, l]`, or `[Ot, It, positions, l]`, or `[Ot, l]` without wIn.

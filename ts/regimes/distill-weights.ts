@@ -1,0 +1,109 @@
+/**
+ * Weight Distillation: the student's parameters are made from the teacher's by a generator that is trained (phase 1),
+ * then they are plain numbers and trained as usual (phase 2).
+ *
+ * ```text
+ * phase 1: student = generator(teacher), the generator learns     →  bake  →     phase 2: the student learns
+ * ```
+ *
+ * Each phase has losses, optimizer, schedule and length of its own: distilling where a loss compares with the teacher,
+ * training where none does. Source: Lin, Li, Wang, Li, Du, Xiao, Zhu, "Weight Distillation: Transferring the Knowledge
+ * in Neural Network Parameters", ACL 2021, arXiv:2009.09152. Where we differ: any list of layers, any losses; with
+ * validation rows phase 1 hands on its best student, not the average of its last checkpoints.
+ */
+import { json, plain, refuse, type Plain } from '../check.js'
+import { calling } from '../errors.js'
+import { modelOf, type Model } from '../model.js'
+import { native } from '../native/load.js'
+import type { CheckpointOptions, GeneratorOptions, LossesOptions } from '../native/options.js'
+import { trainOptionKeys } from '../native/options.js'
+import type { Origin } from '../report.js'
+import { begun, readableAgain, sharedOf, stageOptions, stageRun, type RegimeOptions, type StageOptions } from './options.js'
+import { Sequence, type Plan, type StageOutcome } from './sequence.js'
+
+export interface WeightsOptions extends Omit<RegimeOptions, 'losses' | 'generator'> {
+  /** The model whose parameters make the student's; it stays as it is. */
+  teacher: Model
+  /** What is made; in the end it has the parameters that phase 2 trained. */
+  student: Model
+  /** What is made from what. Default: layers are matched by kind and place. `student.generatorPlan(teacher)` shows it. */
+  generator?: GeneratorOptions
+  /** What both phases minimise, where they do not say it themselves. */
+  losses?: LossesOptions
+  /** Options of phase 1 alone, in the place of those beside it: `freeze`, `average` and `optimizer` mean the generator. */
+  phase1?: Omit<StageOptions, 'generator'>
+  /** Options of phase 2 alone. */
+  phase2?: Omit<StageOptions, 'generator'>
+}
+
+/** Which phase a report is of. */
+export interface PhaseLabel {
+  phase: 1 | 2
+}
+
+/** What both phases were. */
+export interface WeightsOutcome {
+  /** Phase 1, with the student that it handed on, and phase 2. */
+  phases: StageOutcome[]
+  /** How much of the student came from where. */
+  origin: Origin
+}
+
+/**
+ * Makes a student from a teacher's parameters, then trains it.
+ *
+ * ```ts
+ * const run = distillWeights({ teacher, student, data, validation, losses, phase1: { epochs: 5 }, phase2: { epochs: 5 } })
+ * for await (const { phase, step, validation } of run) console.log(phase, step, validation?.accuracy)
+ * ```
+ */
+export function distillWeights(options: WeightsOptions): Sequence<PhaseLabel, WeightsOutcome> {
+  return new Sequence(() => plan(options))
+}
+
+function plan(given: unknown): Plan<PhaseLabel, WeightsOutcome> {
+  const shared = sharedOf(given, ['teacher', 'student', 'generator', 'phase1', 'phase2'])
+  const { own, validation, checkpoint, signal } = shared
+  const [teacher, student] = [own.teacher as Model, own.student as Model]
+  modelOf('teacher', teacher)
+  modelOf('student', student)
+  if (teacher === student) refuse('student', 'a model of its own', 'the teacher')
+  const generator = own.generator === undefined ? {} : plain('generator', own.generator)
+  const keys = trainOptionKeys.filter(key => key !== 'checkpoint' && key !== 'generator')
+  const ofPhase = (path: string) => (own[path] === undefined ? {} : plain(path, own[path], keys))
+  const phases = [ofPhase('phase1'), ofPhase('phase2')]
+  readableAgain(shared, phases.length)
+  const options = phases.map((phase, at) => ({ ...stageOptions(shared.options, phase), ...(at === 0 && { generator }) }))
+  const runOf = (at: number, folder?: CheckpointOptions) => {
+    const distils = at === 0 || comparesWithTeacher(options[at]!)
+    return stageRun(shared, options[at]!, student, distils ? teacher : undefined, folder, distils ? 'distill' : 'train')
+  }
+  return {
+    regime: 'distillWeights',
+    stage: ({ length: at }) =>
+      at === phases.length
+        ? undefined
+        : { name: `phase-${at + 1}`, label: { phase: at === 0 ? 1 : 2 }, student, run: folder => runOf(at, folder) },
+    outcome: done => ({ phases: [...done], origin: done[0]!.summary.origin! }),
+    checks: () => phases.map((phase, at) => ({ run: runOf(at), place: path => placeOf(phase, `phase${at + 1}`, path) })),
+    begun: () => begun(shared, { generator, phases }, teacher, [student]),
+    validation,
+    checkpoint,
+    signal,
+  }
+}
+
+/** Whether the phase is distilling; what is wrong with its losses is said by its run. */
+function comparesWithTeacher({ losses }: Plain): boolean {
+  try {
+    return losses === undefined || calling(() => native().lossesNeedTeacher(json('losses', losses)))
+  } catch {
+    return true
+  }
+}
+
+/** `losses.kl` is `phase1.losses.kl` where the phase has losses of its own. */
+function placeOf(phase: Plain, name: string, path: string): string {
+  const key = /^\w+/.exec(path)?.[0] ?? ''
+  return Object.hasOwn(phase, key) ? `${name}.${path}` : path
+}
