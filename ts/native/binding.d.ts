@@ -87,6 +87,10 @@ export declare class NativeModel {
   assume(other: NativeModel): void
   /** 16 hexadecimal digits over the parameters. */
   fingerprint(): Promise<string>
+  /** What a generator of these options would make this model from; JSON of a plan. */
+  generatorPlan(teacher: NativeModel, json: string): string
+  /** Starts from a teacher's parameters, by the rules of a generator; JSON of the plan. */
+  startFrom(teacher: NativeModel, json: string, seed: number): string
   clone(): NativeModel
   dispose(): void
 }
@@ -128,6 +132,9 @@ export declare function golden(json: string, kind: string): Promise<string>
 
 /** Every loss with its source and what it needs, as JSON. */
 export declare function losses(): string
+
+/** Whether a loss of these options compares with a teacher. */
+export declare function lossesNeedTeacher(json: string): boolean
 
 /** Native memory in use, at its peak, and kept for reuse, as JSON. */
 export declare function memory(): string

@@ -773,7 +773,7 @@ if (
   }
 }
 
-const { NativeDataset, NativeEnsemble, NativeJob, NativeModel, analyse, doctor, golden, losses, memory, nativeVersion, schema, trimMemory } = nativeBinding
+const { NativeDataset, NativeEnsemble, NativeJob, NativeModel, analyse, doctor, golden, losses, lossesNeedTeacher, memory, nativeVersion, schema, trimMemory } = nativeBinding
 export { NativeDataset }
 export { NativeEnsemble }
 export { NativeJob }
@@ -782,6 +782,7 @@ export { analyse }
 export { doctor }
 export { golden }
 export { losses }
+export { lossesNeedTeacher }
 export { memory }
 export { nativeVersion }
 export { schema }
