@@ -3,9 +3,10 @@
 use super::{Losses, LossesOptions};
 use crate::batch::{Batch, Features, Labels};
 use crate::error::{Error, Result};
+use crate::kernels::cpu::top;
 use crate::outputs::Outputs;
 use crate::tape::{Engine, Tape};
-use crate::targets::Teacher;
+use crate::targets::{Tail, Target, Teacher, TopK};
 use crate::tensor::{self, Tensor};
 
 /// The instruction set in use.
@@ -46,6 +47,34 @@ impl Distillation {
             teachers: vec![Teacher::logits(teacher)],
             batch,
         })
+    }
+
+    /// Gives the teacher the weight of a last layer, `[classes, width]`.
+    pub fn with_head(mut self, weight: Vec<f32>, classes: usize) -> Result<Distillation> {
+        let width = weight.len() / classes.max(1);
+        self.teachers[0].head_weight = Some(tensor::from_vec(weight, (classes, width))?);
+        Ok(self)
+    }
+
+    /// Leaves of the teacher the k largest logits of each row, and the sum of the rest at a temperature, as they are
+    /// stored.
+    pub fn with_top(mut self, k: usize, temperature: f64) -> Result<Distillation> {
+        let classes = self.student.dims()[1];
+        let Target::Logits(logits) = &self.teachers[0].target else {
+            return Err(Error::internal("a teacher without logits"));
+        };
+        let logits = tensor::to_f64(logits)?;
+        let (mut ids, mut kept, mut log_sum_exp) = (Vec::new(), Vec::new(), Vec::new());
+        for row in logits.chunks_exact(classes) {
+            let single: Vec<f32> = row.iter().map(|x| *x as f32).collect();
+            let top = top::largest(&single, &[], k, None).0;
+            kept.extend(top.iter().map(|class| single[*class]));
+            ids.extend(top.iter().map(|class| *class as u32));
+            log_sum_exp.push(row.iter().map(|x| (x / temperature).exp()).sum::<f64>().ln());
+        }
+        let tail = Some(Tail { temperature, log_sum_exp });
+        self.teachers[0].target = Target::TopK(TopK::new(classes, k, ids, kept, tail)?);
+        Ok(self)
     }
 
     /// Forward and backward; gives the total and hands the gradient to `look`.

@@ -106,7 +106,7 @@ struct Term {
 }
 
 impl RowTerm for Term {
-    fn row<'t>(&'t self, row: &mut Row<'t, '_>) -> f64 {
+    fn row<'t>(&'t self, row: &mut Row<'t, '_, '_>) -> f64 {
         let (label, a) = (row.label(), self.smoothing);
         row.add_softmax(self.softmax, 1.0);
         row.add_class(label, a - 1.0);

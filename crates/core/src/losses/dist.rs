@@ -157,7 +157,7 @@ impl RowTerm for Term<'_> {
         Ok(())
     }
 
-    fn row<'t>(&'t self, row: &mut Row<'t, '_>) -> f64 {
+    fn row<'t>(&'t self, row: &mut Row<'t, '_, '_>) -> f64 {
         let (t, (teacher, student)) = (self.temperature, self.pair);
         let ((q, share), (p, _)) = (row.exponentials(student), row.exponentials(teacher));
         // Exponentials correlate as the probabilities that they are proportional to.
@@ -175,12 +175,13 @@ impl RowTerm for Term<'_> {
                 (a, b) = (weight * correlation / q_squares, -weight / both);
             }
         }
-        let mut mean = slopes::linear(q, q_mean as f32, a as f32, p, p_mean as f32, b as f32, row.slopes);
+        let mut mean = slopes::linear(q, q_mean as f32, a as f32, p, p_mean as f32, b as f32, row.slopes());
         let mut value = self.options.inter * (1.0 - correlation);
         if let Some(columns) = &self.columns {
             let factor = self.options.intra * columns.weight / row.classes() as f64;
             let (q, p) = (row.probabilities(student), row.probabilities(teacher));
-            mean = slopes::columns(q, p, columns.slices(), factor as f32, row.slopes);
+            // Nothing is pending: these slopes are added to those above.
+            mean = slopes::columns(q, p, columns.slices(), factor as f32, row.slopes());
             value += self.options.intra * (1.0 - columns.mean);
         }
         row.add_bent(student, mean * share, t);

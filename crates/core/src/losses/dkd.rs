@@ -150,15 +150,15 @@ struct Term<'a> {
 }
 
 impl RowTerm for Term<'_> {
-    fn row<'t>(&'t self, row: &mut Row<'t, '_>) -> f64 {
+    fn row<'t>(&'t self, row: &mut Row<'t, '_, '_>) -> f64 {
         let (t, label, Dkd { alpha, beta, .. }) = (self.temperature, row.label(), self.options);
         let (z, v, without) = (row.student, row.teacher(self.teacher), [label]);
-        let teacher = Others::across(v, z, &without, t, row.slopes);
+        let teacher = Others::across(v, z, &without, t, row.slopes());
         let ranks = teacher.sum > 0.0 && row.classes() > 2 && *beta > 0.0;
         if ranks {
             row.add_slopes(-t * beta / teacher.sum);
         }
-        let student = Others::of(z, &without, t, row.slopes);
+        let student = Others::of(z, &without, t, row.slopes());
         let of_label = |logits: &[f32], others: Others| f64::from(logits[label]) / t - others.log_sum;
         let (p, q) = (of_label(v, teacher), of_label(z, student));
         let towards = alpha * others::sigmoid_difference(q, p);

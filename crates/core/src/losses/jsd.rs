@@ -72,7 +72,10 @@ impl RowLoss for Jsd {
         Ok(match self.beta {
             0.0 => kl::plain(source, temperature, ask),
             1.0 => reverse_kl::plain(source, temperature, ask),
-            beta => Box::new(Term { pair: ask.slopes(source.teacher, temperature), temperature, beta }),
+            beta => {
+                let pair = ask.slopes(source.teacher, temperature);
+                Box::new(Term { pair, teacher: source.teacher, temperature, beta })
+            }
         })
     }
 
@@ -98,15 +101,17 @@ impl RowLoss for Jsd {
 
 struct Term {
     pair: (Softmax, Softmax),
+    teacher: usize,
     temperature: f64,
     beta: f64,
 }
 
 impl RowTerm for Term {
-    fn row<'t>(&'t self, row: &mut Row<'t, '_>) -> f64 {
+    fn row<'t>(&'t self, row: &mut Row<'t, '_, '_>) -> f64 {
         let (t, beta, (teacher, student)) = (self.temperature, self.beta, self.pair);
         let (p, q) = (row.probabilities(teacher), row.probabilities(student));
-        let [from_p, from_q] = slopes::jensen_shannon(q, p, beta as f32, row.slopes);
+        let (z, v) = (row.exponents(student, row.student), row.exponents(teacher, row.teacher(self.teacher)));
+        let [from_p, from_q] = slopes::jensen_shannon(q, p, z, v, beta as f32, row.slopes());
         let from_q = from_q * q.share;
         row.add_bent(student, from_q, t * (1.0 - beta) * LN_2);
         t.powi(2) * LN_2 * (beta * from_p + (1.0 - beta) * from_q)

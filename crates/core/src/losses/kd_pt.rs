@@ -116,7 +116,7 @@ struct Term {
 }
 
 impl RowTerm for Term {
-    fn row<'t>(&'t self, row: &mut Row<'t, '_>) -> f64 {
+    fn row<'t>(&'t self, row: &mut Row<'t, '_, '_>) -> f64 {
         let (t, label, others) = (self.temperature, row.label(), (row.classes() - 1) as f64);
         let (log_p, rest) = self.confidence.of(row);
         let p = log_p.exp();

@@ -117,7 +117,7 @@ impl Term {
 }
 
 impl RowTerm for Term {
-    fn row<'t>(&'t self, row: &mut Row<'t, '_>) -> f64 {
+    fn row<'t>(&'t self, row: &mut Row<'t, '_, '_>) -> f64 {
         let (t, label, classes) = (self.temperature, row.label(), row.classes() as f64);
         // Each row that counts has a label that is a class.
         let Some(similar) = &self.rows[row.index] else { return f64::NAN };

@@ -127,7 +127,7 @@ struct Term {
 }
 
 impl RowTerm for Term {
-    fn row<'t>(&'t self, row: &mut Row<'t, '_>) -> f64 {
+    fn row<'t>(&'t self, row: &mut Row<'t, '_, '_>) -> f64 {
         let t = self.temperature;
         // Each row that counts has a label that is a class.
         let Some(similar) = &self.rows[row.index] else { return f64::NAN };

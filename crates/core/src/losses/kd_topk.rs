@@ -27,7 +27,7 @@ use super::sweep::others::{self, Others};
 use super::sweep::{Ask, Row, Side, Softmax};
 use super::{default_temperature, default_weight};
 use crate::error::{Candle, Error, Result};
-use crate::kernels::cpu::{rows, top};
+use crate::kernels::cpu::top;
 use crate::schedule::Scheduled;
 use crate::targets::{Source, Teacher};
 use crate::tensor::{self, Tensor};
@@ -192,27 +192,28 @@ fn log_sum_exp(x: &[f64]) -> f64 {
 }
 
 impl RowTerm for Term<'_> {
-    fn row<'t>(&'t self, row: &mut Row<'t, '_>) -> f64 {
+    fn row<'t>(&'t self, row: &mut Row<'t, '_, '_>) -> f64 {
         let (t, KdTopk { k, missing, include_target, .. }) = (self.temperature, self.options);
         let v = row.teacher(self.teacher);
         let always = include_target.then(|| row.label());
-        let mut top = top::largest(v, *k, always);
+        let (mut top, sum) = top::largest(v, row.next_teacher(self.teacher), *k, always);
         top.sort_unstable();
         let scaled = |logits: &[f32]| top.iter().map(|class| f64::from(logits[*class]) / t).collect::<Vec<_>>();
-        let (kept, own) = (scaled(v), scaled(row.student));
+        let kept = scaled(v);
         let log_kept = log_sum_exp(&kept);
         // ln(S / (1 − S)): what is kept against the rest.
         let (odds, log_all) = if *missing == Missing::Renormalize {
-            // Numbers that are not finite may stand among those that are left out.
-            let (_, sum) = rows::max_and_sum(v);
-            (f64::INFINITY, if sum.is_nan() || sum == f64::INFINITY { f64::NAN } else { log_kept })
+            // Numbers that are not finite may stand among those that are left out; -∞ is none of them.
+            let suspicious = sum.is_nan() || sum == f32::INFINITY;
+            let bad = suspicious && v.iter().any(|x| x.is_nan() || *x == f32::INFINITY);
+            (f64::INFINITY, if bad { f64::NAN } else { log_kept })
         } else {
-            let odds = log_kept - Others::of(v, &top, t, row.slopes).log_sum;
+            let odds = log_kept - Others::of(v, &top, t, row.slopes()).log_sum;
             (odds, log_kept - others::log_sigmoid(odds))
         };
         let (share, rest) = (others::sigmoid(odds), others::sigmoid(-odds));
         // Σ_top p ln p − p ln q, and each class's part of the gradient.
-        let divergence = |row: &mut Row<'t, '_>, log_q: &[f64], minus: f64| {
+        let divergence = |row: &mut Row<'t, '_, '_>, log_q: &[f64], minus: f64| {
             let mut sum = 0.0;
             for ((class, kept), log_q) in top.iter().zip(&kept).zip(log_q) {
                 let log_p = kept - log_all;
@@ -223,7 +224,8 @@ impl RowTerm for Term<'_> {
             sum
         };
         let Some(student) = self.student else {
-            let others = Others::of(row.student, &top, t, row.slopes);
+            let own = scaled(row.student);
+            let others = Others::of(row.student, &top, t, row.slopes());
             let log_own = log_sum_exp(&own);
             let own_odds = log_own - others.log_sum;
             let all = log_own - others::log_sigmoid(own_odds);

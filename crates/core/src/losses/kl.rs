@@ -147,7 +147,7 @@ struct Plain<'a> {
 }
 
 impl RowTerm for Plain<'_> {
-    fn row<'t>(&'t self, row: &mut Row<'t, '_>) -> f64 {
+    fn row<'t>(&'t self, row: &mut Row<'t, '_, '_>) -> f64 {
         row.add_softmax(self.student, self.temperature);
         self.target.add(row, -self.temperature);
         self.temperature.powi(2) * self.target.divergence(row)
@@ -160,7 +160,7 @@ struct Standardized {
 }
 
 impl RowTerm for Standardized {
-    fn row<'t>(&'t self, row: &mut Row<'t, '_>) -> f64 {
+    fn row<'t>(&'t self, row: &mut Row<'t, '_, '_>) -> f64 {
         let (teacher, student) = self.pair;
         // A softmax of z-scores is one of the logits at the temperature T · d.
         if let (mean, Some(d)) = row.spread(student) {

@@ -102,7 +102,7 @@ pub(crate) trait RowTerm: Sync {
         Ok(())
     }
     /// The row's value, without weights; adds the row's gradient as far as softmaxes and slopes make it.
-    fn row<'t>(&'t self, _row: &mut Row<'t, '_>) -> f64 {
+    fn row<'t>(&'t self, _row: &mut Row<'t, '_, '_>) -> f64 {
         0.0
     }
     /// Whether `dense` has to be called.

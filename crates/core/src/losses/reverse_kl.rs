@@ -94,11 +94,11 @@ struct Term {
 }
 
 impl RowTerm for Term {
-    fn row<'t>(&'t self, row: &mut Row<'t, '_>) -> f64 {
+    fn row<'t>(&'t self, row: &mut Row<'t, '_, '_>) -> f64 {
         let (t, (teacher, student)) = (self.temperature, self.pair);
         let (exponentials, share) = row.exponentials(student);
         let (a, b) = (row.exponents(student, row.student), row.exponents(teacher, row.teacher(self.teacher)));
-        let mean = slopes::reverse(exponentials, a, b, row.slopes) * share;
+        let mean = slopes::reverse(exponentials, a, b, row.slopes()) * share;
         row.add_bent(student, mean, t * LN_2);
         t.powi(2) * (LN_2 * mean - row.log_sum(student) + row.log_sum(teacher))
     }

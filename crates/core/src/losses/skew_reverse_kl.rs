@@ -101,10 +101,10 @@ struct Term {
 }
 
 impl RowTerm for Term {
-    fn row<'t>(&'t self, row: &mut Row<'t, '_>) -> f64 {
+    fn row<'t>(&'t self, row: &mut Row<'t, '_, '_>) -> f64 {
         let (t, (teacher, student)) = (self.temperature, self.pair);
         let (p, q) = (row.probabilities(teacher), row.probabilities(student));
-        let [value, mean] = slopes::skew_reverse(q, p, self.alpha as f32, row.slopes);
+        let [value, mean] = slopes::skew_reverse(q, p, self.alpha as f32, row.slopes());
         row.add_bent(student, mean * q.share, t);
         t.powi(2) * LN_2 * value * q.share
     }

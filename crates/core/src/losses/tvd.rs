@@ -74,10 +74,10 @@ struct Term {
 }
 
 impl RowTerm for Term {
-    fn row<'t>(&'t self, row: &mut Row<'t, '_>) -> f64 {
+    fn row<'t>(&'t self, row: &mut Row<'t, '_, '_>) -> f64 {
         let (teacher, student) = self.pair;
         let (p, q) = (row.probabilities(teacher), row.probabilities(student));
-        let [distance, signs] = slopes::total_variation(q, p, row.slopes);
+        let [distance, signs] = slopes::total_variation(q, p, row.slopes());
         row.add_bent(student, signs * q.share, 0.5 / self.temperature);
         0.5 * distance
     }

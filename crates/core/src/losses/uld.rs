@@ -100,7 +100,7 @@ struct Term {
 }
 
 impl RowTerm for Term {
-    fn row<'t>(&'t self, row: &mut Row<'t, '_>) -> f64 {
+    fn row<'t>(&'t self, row: &mut Row<'t, '_, '_>) -> f64 {
         let v = row.teacher(self.teacher);
         let mut p = vec![0.0; v.len()];
         let scale = (LOG2_E / self.temperature) as f32;
@@ -112,6 +112,7 @@ impl RowTerm for Term {
         let mut order: Vec<u64> = q.iter().enumerate().map(key).collect();
         order.sort_unstable_by(|a, b| b.cmp(a));
         let (p_share, mut value, mut mean) = (1.0 / sum, 0.0, 0.0);
+        let slopes = row.slopes();
         for (rank, key) in order.into_iter().enumerate() {
             let class = !(key as u32) as usize;
             let e = f64::from(q[class]);
@@ -119,7 +120,7 @@ impl RowTerm for Term {
             let sign = if d == 0.0 { 0.0 } else { d.signum() };
             value += d.abs();
             mean += e * sign;
-            row.slopes[class] = sign as f32;
+            slopes[class] = sign as f32;
         }
         value += p.iter().skip(q.len()).map(|p| f64::from(*p)).sum::<f64>() * p_share;
         row.add_bent(self.student, mean * share, 1.0 / self.temperature);

@@ -15,7 +15,7 @@ impl Soft for Logits {
         row.divergence(self.pair)
     }
 
-    fn add<'t>(&'t self, row: &mut Row<'t, '_>, coefficient: f64) {
+    fn add<'t>(&'t self, row: &mut Row<'t, '_, '_>, coefficient: f64) {
         row.add_softmax(self.pair.0, coefficient)
     }
 }

@@ -29,7 +29,7 @@ impl Soft for Mixture<'_> {
         (0..row.classes()).map(each).sum()
     }
 
-    fn add<'t>(&'t self, row: &mut Row<'t, '_>, coefficient: f64) {
+    fn add<'t>(&'t self, row: &mut Row<'t, '_, '_>, coefficient: f64) {
         for (softmax, (_, share)) in self.teachers.iter().zip(self.parts) {
             row.add_softmax(*softmax, coefficient * share);
         }

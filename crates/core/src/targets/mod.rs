@@ -76,7 +76,7 @@ pub(crate) trait Soft: Sync {
     /// KL(ρ ‖ q).
     fn divergence(&self, row: &Row) -> f64;
     /// Adds `coefficient` · ρ to the gradient.
-    fn add<'t>(&'t self, row: &mut Row<'t, '_>, coefficient: f64);
+    fn add<'t>(&'t self, row: &mut Row<'t, '_, '_>, coefficient: f64);
 }
 
 impl Target {

@@ -8,11 +8,11 @@
 //! occurred are made, and they are kept while the weight is the same: a table of all would be classes². A weight that
 //! changes in place is seen by its sum of squares and of products of neighbours.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::error::{Candle, Error, Result};
-use crate::kernels::cpu::rows;
+use crate::kernels::cpu::slopes;
 use crate::tensor::{self, DType, Tensor, from_vec};
 
 /// Numbers that are kept for one teacher, beside those of the current batch.
@@ -44,7 +44,9 @@ struct Known {
     mark: Mark,
     /// Templates of length 1, `[classes, width]` in f64; a row of zeros stays one.
     templates: Tensor,
-    rows: BTreeMap<u32, Arc<SimilarRow>>,
+    /// By label.
+    rows: Vec<Option<Arc<SimilarRow>>>,
+    made: usize,
 }
 
 /// The rows that were made so far, the teacher that was asked last behind the others.
@@ -81,18 +83,19 @@ impl Similar {
         }
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let known = Similar::known(&mut all, head, power, sharpness)?;
-        let mut missing: Vec<u32> = labels.iter().copied().filter(|label| (*label as usize) < classes).collect();
+        let is_missing = |label: &u32| known.rows.get(*label as usize).is_some_and(Option::is_none);
+        let mut missing: Vec<u32> = labels.iter().copied().filter(is_missing).collect();
         missing.sort_unstable();
         missing.dedup();
-        let wanted = missing.clone();
-        missing.retain(|label| !known.rows.contains_key(label));
-        if (known.rows.len() + missing.len()) * classes > KEPT {
-            known.rows.retain(|label, _| wanted.binary_search(label).is_ok());
+        if !missing.is_empty() && (known.made + missing.len()) * classes > KEPT {
+            let wanted: BTreeSet<usize> = labels.iter().map(|label| *label as usize).collect();
+            (0..classes).filter(|label| !wanted.contains(label)).for_each(|label| known.rows[label] = None);
+            known.made = known.rows.iter().flatten().count();
         }
         for labels in missing.chunks(LABELS) {
             known.make(labels, power, sharpness)?;
         }
-        Ok(labels.iter().map(|label| known.rows.get(label).cloned()).collect())
+        Ok(labels.iter().map(|label| known.rows.get(*label as usize).cloned().flatten()).collect())
     }
 
     fn known<'k>(
@@ -102,10 +105,7 @@ impl Similar {
         sharpness: f64,
     ) -> Result<&'k mut Known> {
         let plain = head.to_dtype(DType::F32).and_then(|head| head.contiguous()).ok_or_internal()?;
-        let (squares, neighbours) = {
-            let numbers = tensor::read::<f32>(&plain)?;
-            (rows::sum_of_squares(&numbers), rows::dot(&numbers[1..], 0.0, &numbers[..numbers.len() - 1]))
-        };
+        let [squares, neighbours] = slopes::mark(&*tensor::read::<f32>(&plain)?);
         if !squares.is_finite() {
             return Err(Error::data("teacher.head", "expected finite numbers, got others"));
         }
@@ -122,7 +122,7 @@ impl Similar {
                     all.remove(0);
                 }
                 let templates = head.to_dtype(DType::F64).and_then(|head| normalised(&head)).ok_or_internal()?;
-                all.push(Known { mark, templates, rows: BTreeMap::new() });
+                all.push(Known { mark, templates, rows: vec![None; head.dims()[0]], made: 0 });
             }
         }
         all.last_mut().ok_or_else(|| Error::internal("no rows of similar classes"))
@@ -143,8 +143,9 @@ impl Known {
             let log_sum = max + logits.iter().map(|x| (x - max).exp()).sum::<f64>().ln();
             let negative_entropy = logits.iter().map(|x| (x - log_sum).exp() * (x - log_sum)).sum();
             let rho = logits.iter().map(|x| (x - log_sum).exp() as f32).collect();
-            self.rows.insert(*label, Arc::new(SimilarRow { rho, negative_entropy }));
+            self.rows[*label as usize] = Some(Arc::new(SimilarRow { rho, negative_entropy }));
         }
+        self.made += labels.len();
         Ok(())
     }
 }

@@ -71,7 +71,7 @@ impl Soft for ByLabel<'_> {
         self.table.negative_entropy[self.table.index[row.index]] - row.mean_log_under(self.student, self.row(row.index))
     }
 
-    fn add<'t>(&'t self, row: &mut Row<'t, '_>, coefficient: f64) {
+    fn add<'t>(&'t self, row: &mut Row<'t, '_, '_>, coefficient: f64) {
         row.add_row(self.row(row.index), coefficient)
     }
 }

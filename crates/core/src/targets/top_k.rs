@@ -129,7 +129,7 @@ impl Soft for Few<'_> {
         sum
     }
 
-    fn add<'t>(&'t self, row: &mut Row<'t, '_>, coefficient: f64) {
+    fn add<'t>(&'t self, row: &mut Row<'t, '_, '_>, coefficient: f64) {
         let other = self.others[row.index];
         row.add_everywhere(coefficient * other);
         for (class, p) in self.entries(row.index) {

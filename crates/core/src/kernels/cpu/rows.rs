@@ -178,7 +178,7 @@ impl Polynomial {
 }
 
 #[inline(always)]
-fn horner<V: Vector>(p: &Polynomial, e: V) -> V {
+pub(super) fn horner<V: Vector>(p: &Polynomial, e: V) -> V {
     let mut sum = V::splat(p.coefficients[p.degree - 1]);
     for c in p.coefficients[..p.degree - 1].iter().rev() {
         sum = sum.mul_add(e, V::splat(*c));

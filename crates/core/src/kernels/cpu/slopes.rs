@@ -11,7 +11,7 @@
 //! every normal number adds nothing.
 
 use super::isa::kernel;
-use super::rows::{BLOCK, get, put, reduce};
+use super::rows::{BLOCK, Polynomial, get, horner, put, reduce};
 use super::vector::{Vector, log2};
 
 /// The smallest normal number: what a logarithm or a division is protected with.
@@ -102,17 +102,23 @@ kernel! {
 }
 
 kernel! {
-    /// With M = β p + (1 − β) q: Σ p log₂(p/M) and Σ e g, g = log₂(q/M).
-    pub(crate) fn jensen_shannon<L>(q: Probabilities, p: Probabilities, beta: f32, g: &mut [f32]) -> [f64; 2] {
-        let (x, y) = (q.exponentials, p.exponentials);
+    /// With M = β p + (1 − β) q: Σ p log₂(p/M) and Σ e g, g = log₂(q/M). The logarithms of q and p are exponents.
+    pub(crate) fn jensen_shannon<L>(
+        q: Probabilities, p: Probabilities, z: Exponents, v: Exponents, beta: f32, g: &mut [f32],
+    ) -> [f64; 2] {
+        let (x, y, a, b) = (q.exponentials, p.exponentials, z.logits, v.logits);
         let (q_share, p_share) = (L::V::splat(q.share as f32), L::V::splat(p.share as f32));
         let (beta, rest, tiny) = (L::V::splat(beta), L::V::splat((1.0 - f64::from(beta)) as f32), L::V::splat(TINY));
-        let one = L::V::splat(1.0);
-        reduce!(L::V, 2, [x = 0.0, y = 0.0], x.len(), |acc, from, width, r, s| {
-            let (q, p) = (r.mul(q_share), s.mul(p_share));
-            let over = one.div(tiny.max(p.mul_add(beta, q.mul(rest))));
-            let slope = log2(tiny.max(q.mul(over)));
-            acc[0] = p.mul_add(log2(tiny.max(p.mul(over))), acc[0]);
+        let (z_max, z_scale, z_log) = (L::V::splat(z.max), L::V::splat(z.scale), L::V::splat(q.share.log2() as f32));
+        let (v_max, v_scale, v_log) = (L::V::splat(v.max), L::V::splat(v.scale), L::V::splat(p.share.log2() as f32));
+        // A masked class has the exponent −∞: times its 0 it would be NaN.
+        let lowest = L::V::splat(-1e30);
+        reduce!(L::V, 2, [x = 0.0, y = 0.0, a = 0.0, b = 0.0], x.len(), |acc, from, width, r, s, z, v| {
+            let p = s.mul(p_share);
+            let log = log2(tiny.max(p.mul_add(beta, r.mul(q_share).mul(rest))));
+            let slope = z.sub(z_max).mul_add(z_scale, z_log).sub(log);
+            let other = lowest.max(v.sub(v_max).mul_add(v_scale, v_log)).sub(log);
+            acc[0] = p.mul_add(other, acc[0]);
             acc[1] = r.mul_add(slope, acc[1]);
             put(slope, g, from, width);
         })
@@ -174,6 +180,18 @@ kernel! {
 }
 
 kernel! {
+    /// Σ x_i² and Σ x_i x_(i+1): what a change of any number changes.
+    pub(crate) fn mark<L>(x: &[f32]) -> [f64; 2] {
+        let (first, next) = (&x[..x.len().saturating_sub(1)], x.get(1..).unwrap_or(&[]));
+        let [squares, neighbours] = reduce!(L::V, 2, [first = 0.0, next = 0.0], first.len(), |acc, _from, _width, r, s| {
+            acc[0] = r.mul_add(r, acc[0]);
+            acc[1] = r.mul_add(s, acc[1]);
+        });
+        [squares + x.last().map_or(0.0, |x| f64::from(*x) * f64::from(*x)), neighbours]
+    }
+}
+
+kernel! {
     /// Σ r log₂ r for r = a + b x_i, b above 1e-30.
     pub(crate) fn entropy<L>(x: &[f32], a: f32, b: f32) -> f64 {
         let (a, b, tiny, zero) = (L::V::splat(a), L::V::splat(b), L::V::splat(TINY), L::V::splat(0.0));
@@ -183,6 +201,42 @@ kernel! {
             acc[0] = r.mul_add(log2(tiny.max(r)), acc[0]);
         });
         sum
+    }
+}
+
+kernel! {
+    /// out = p(out) + constant + a · row + scale · out (g − mean), in place: slopes beside all else. `row` may be empty.
+    pub(crate) fn combine<L>(
+        out: &mut [f32], p: &Polynomial, constant: f32, row: &[f32], a: f32, g: &[f32], mean: f32, scale: f32,
+    ) {
+        #[inline(always)]
+        fn run<V: Vector>(
+            out: &mut [f32], row: &[f32], a: f32, g: &[f32], mean: f32, scale: f32, own: impl Fn(V) -> V,
+        ) {
+            let (n, a, mean, scale) = (V::N, V::splat(a), V::splat(mean), V::splat(scale));
+            let whole = out.len() / n * n;
+            let bent = |e: V, g: V| e.mul(g.sub(mean)).mul_add(scale, own(e));
+            let (head, tail) = out.split_at_mut(whole);
+            if row.is_empty() {
+                for (out, g) in head.chunks_exact_mut(n).zip(g.chunks_exact(n)) {
+                    bent(V::load(out), V::load(g)).store(out);
+                }
+                bent(V::load_part(tail, 0.0), V::load_part(&g[whole..], 0.0)).store_part(tail);
+            } else {
+                let rows = row.chunks_exact(n).zip(g.chunks_exact(n));
+                for (out, (row, g)) in head.chunks_exact_mut(n).zip(rows) {
+                    a.mul_add(V::load(row), bent(V::load(out), V::load(g))).store(out);
+                }
+                let sum = bent(V::load_part(tail, 0.0), V::load_part(&g[whole..], 0.0));
+                a.mul_add(V::load_part(&row[whole..], 0.0), sum).store_part(tail);
+            }
+        }
+        let (k, one) = (L::V::splat(constant), L::V::splat(p.coefficients[0]));
+        match p.degree {
+            0 => run::<L::V>(out, row, a, g, mean, scale, |_| k),
+            1 => run::<L::V>(out, row, a, g, mean, scale, |e| e.mul_add(one, k)),
+            _ => run::<L::V>(out, row, a, g, mean, scale, |e| horner(p, e).add(k)),
+        }
     }
 }
 

@@ -7,24 +7,36 @@ use super::isa::kernel;
 use super::vector::Vector;
 
 kernel! {
-    /// The first index from `from` on whose number is above `bound`, or the row's length.
-    fn next_above<L>(x: &[f32], from: usize, bound: f32) -> usize {
+    /// Where the next few numbers begin that are not all at most `bound`, or the row's length; and the sum of the numbers
+    /// before, which is not finite if one of them is not. `next` is fetched.
+    fn next_above<L>(x: &[f32], from: usize, bound: f32, next: &[f32]) -> (usize, f32) {
         let n = L::V::N;
         let mut at = from;
+        let mut sums = [L::V::splat(0.0); 2];
         while at + 4 * n <= x.len() {
             let part = |i: usize| L::V::load(&x[at + i * n..at + (i + 1) * n]);
-            let max = part(0).max(part(1)).max(part(2).max(part(3)));
-            if max.max_lane() > bound {
-                break;
+            let (a, b, c, d) = (part(0), part(1), part(2), part(3));
+            if a.max(b).max(c.max(d)).max_lane() > bound {
+                // Not all four, where the first have none.
+                let ahead = if a.max(b).max_lane() > bound { 0 } else { 2 * n };
+                if ahead > 0 {
+                    sums[0] = sums[0].add(a.add(b));
+                }
+                return (at + ahead, sums[0].add(sums[1]).sum());
             }
+            if at < next.len() {
+                (0..4).filter(|i| at + i * n < next.len()).for_each(|i| L::V::prefetch(&next[at + i * n..]));
+            }
+            sums[0] = sums[0].add(a.add(b));
+            sums[1] = sums[1].add(c.add(d));
             at += 4 * n;
         }
-        while at < x.len() && !(x[at] > bound) {
-            at += 1;
-        }
-        at
+        (at, sums[0].add(sums[1]).sum())
     }
 }
+
+/// Numbers that are looked at one by one where some of them are above the bound.
+const FEW: usize = 32;
 
 /// Larger numbers have larger keys, and of equal ones the lower index has.
 fn key(x: f32, index: usize) -> u64 {
@@ -41,24 +53,29 @@ fn keep(keys: &mut Vec<u64>, k: usize) {
     }
 }
 
-/// Indices of the k largest, the largest first; k from 1 to the row's length. With `always` that index is among them
-/// in any case, in place of the last.
-pub(crate) fn largest(x: &[f32], k: usize, always: Option<usize>) -> Vec<usize> {
+/// Indices of the k largest, the largest first, and the sum of all numbers (in no good precision), which is not finite if
+/// one of them is not; k from 1 to the row's length. With `always` that index is among them in any case, in place of the
+/// last. `next` is fetched.
+pub(crate) fn largest(x: &[f32], next: &[f32], k: usize, always: Option<usize>) -> (Vec<usize>, f32) {
     let first = (2 * k).min(x.len());
-    let mut keys: Vec<u64> = Vec::with_capacity(2 * k);
+    let mut keys: Vec<u64> = Vec::with_capacity(2 * k + FEW);
     keys.extend(x[..first].iter().enumerate().map(|(index, x)| key(*x, index)));
     keep(&mut keys, k);
+    let mut sum: f32 = x[..first].iter().sum();
     let index = |key: u64| !(key as u32) as usize;
     let bound = |keys: &[u64]| keys.last().map_or(f32::NEG_INFINITY, |last| x[index(*last)]);
     let (mut at, mut least) = (first, bound(&keys));
-    loop {
-        at = next_above(x, at, least);
-        if at == x.len() {
-            break;
+    while at < x.len() {
+        let (found, before) = next_above(x, at, least, next);
+        let end = (found + FEW).min(x.len());
+        for (index, number) in x[found..end].iter().enumerate() {
+            sum += number;
+            if *number > least {
+                keys.push(key(*number, found + index));
+            }
         }
-        keys.push(key(x[at], at));
-        at += 1;
-        if keys.len() == 2 * k {
+        (sum, at) = (sum + before, end);
+        if keys.len() >= 2 * k {
             keep(&mut keys, k);
             least = bound(&keys);
         }
@@ -71,7 +88,7 @@ pub(crate) fn largest(x: &[f32], k: usize, always: Option<usize>) -> Vec<usize> 
     {
         indices[k - 1] = always;
     }
-    indices
+    (indices, sum)
 }
 
 #[cfg(test)]
@@ -96,17 +113,28 @@ mod tests {
             order.sort_by(|a, b| x[*b].partial_cmp(&x[*a]).unwrap());
             on_each(|isa| {
                 for k in [1, 2, 3, 64, 999, len].into_iter().filter(|k| *k <= len) {
-                    assert_eq!(largest(&x, k, None), order[..k], "{len} {k} {isa:?}");
+                    assert_eq!(largest(&x, &[], k, None).0, order[..k], "{len} {k} {isa:?}");
                 }
             });
         }
     }
 
     #[test]
+    fn a_number_that_is_not_finite_is_seen_wherever_it_stands() {
+        for at in [0, 5, 300, 700, 999] {
+            for bad in [f32::NAN, f32::INFINITY] {
+                let mut x: Vec<f32> = (0..1000).map(|i| (i % 17) as f32).collect();
+                x[at] = bad;
+                on_each(|isa| assert!(!largest(&x, &[], 3, None).1.is_finite(), "{at} {isa:?}"));
+            }
+        }
+    }
+
+    #[test]
     fn an_index_that_must_be_there_takes_the_last_place() {
         let x = [1.0, 5.0, 3.0, 4.0];
-        assert_eq!(largest(&x, 2, Some(0)), [1, 0]);
-        assert_eq!(largest(&x, 2, Some(1)), [1, 3]);
-        assert_eq!(largest(&x, 1, Some(2)), [2]);
+        assert_eq!(largest(&x, &[], 2, Some(0)).0, [1, 0]);
+        assert_eq!(largest(&x, &[], 2, Some(1)).0, [1, 3]);
+        assert_eq!(largest(&x, &[], 1, Some(2)).0, [2]);
     }
 }

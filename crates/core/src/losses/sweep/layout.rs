@@ -77,6 +77,11 @@ impl<'r> Exponentials<'r> {
         }
     }
 
+    /// Of one softmax that is stored.
+    pub fn of_softmax(&self, softmax: usize) -> &'r [f32] {
+        self.base(self.layout.places[softmax].base)
+    }
+
     /// Of one softmax, and what makes them probabilities.
     pub fn of(&self, softmax: usize, stats: &[Stats]) -> (&'r [f32], f64) {
         (self.base(self.layout.places[softmax].base), 1.0 / stats[softmax].sum)

@@ -6,8 +6,8 @@
 //! those whose temperature divides it are its powers: e^(x/1) = (e^(x/2))². So two losses at two temperatures
 //! read and write 12 bytes a logit, and a thread needs one scratch row, whatever the number of losses.
 //!
-//! A loss whose gradient is no sum of softmaxes writes its slopes ∂/∂q into a scratch row; what they make of the
-//! gradient is summed in one more, for all such losses, and joins the last pass.
+//! A loss whose gradient is no sum of softmaxes writes its slopes ∂/∂q into a scratch row. The last pass makes them a part
+//! of the gradient; with several such losses those of the others are summed in one more row before.
 //!
 //! Rows are split into fixed blocks, values are summed in row order: equal bits for any number of threads. Norms
 //! of single losses are measured beside the gradient, in scratch memory: asking for them changes no bit of it.
@@ -28,7 +28,7 @@ use crate::error::{Code, Error, Result};
 use crate::kernels::cpu::rows::{self, Polynomial};
 use crate::pool;
 use layout::{Exponentials, Layout};
-use row::{Bent, Gradient, Stats};
+use row::{Gradient, Slopes, Stats};
 use statistics::{finite, masked, open, prepare};
 
 /// Logits of one task.
@@ -163,19 +163,6 @@ pub(super) fn sweep<'a>(
     Ok(swept)
 }
 
-/// Rows of scratch memory for losses that work with slopes.
-struct Slopes<'w> {
-    slopes: &'w mut [f32],
-    bent: &'w mut [f32],
-    filled: bool,
-}
-
-impl Slopes<'_> {
-    fn bent(&self) -> Option<&[f32]> {
-        self.filled.then_some(&*self.bent)
-    }
-}
-
 /// One row with what is known of it, to be asked by its losses: all of them, or those of one group.
 struct At<'t, 'a> {
     terms: &'t [Term<'a>],
@@ -205,14 +192,13 @@ impl<'t, 'a> At<'t, 'a> {
         mut value: impl FnMut(usize, f64),
     ) {
         gradient.clear();
-        slopes.filled = false;
+        (slopes.filled, slopes.pending) = (false, None);
         for (number, term) in self.open(group) {
             let mut row = Row {
                 index: self.at,
                 student: self.student(),
                 label: self.rows.labels.map(|labels| labels[self.at]),
-                slopes: &mut *slopes.slopes,
-                bent: Bent { row: &mut *slopes.bent, filled: &mut slopes.filled },
+                scratch: &mut *slopes,
                 rows: self.rows,
                 mean: self.mean,
                 stats,
@@ -221,6 +207,10 @@ impl<'t, 'a> At<'t, 'a> {
                 scale: term.scale(self.at),
             };
             value(number, term.loss.row(&mut row));
+        }
+        // The last pass reads what stands in the gradient's row, and nothing else of the student.
+        if slopes.pending.is_some_and(|pending| exponentials.layout.places[pending.softmax].base != 0) {
+            slopes.settle(exponentials);
         }
     }
 
@@ -252,7 +242,7 @@ fn run(
     let (others, rest) = scratch[..room].split_at_mut(apart);
     let (slopes, rest) = rest.split_at_mut(each);
     let (bent, own) = rest.split_at_mut(each);
-    let mut slopes = Slopes { slopes, bent, filled: false };
+    let mut slopes = Slopes { row: slopes, pending: None, bent, filled: false };
     let mut work = Work {
         stats: vec![Stats::default(); layout.specs.len()],
         gradient: Gradient { softmaxes: vec![0.0; layout.specs.len()], ..Gradient::default() },
@@ -278,7 +268,7 @@ fn run(
                 // Base 0 stands in the gradient's row, which the next group reads again.
                 own.copy_from_slice(first);
                 let kept = Exponentials { first: &[], ..exponentials };
-                write::write(kept, student, &work.gradient, slopes.bent(), own, &mut work.polynomials);
+                write::write(kept, student, &work.gradient, &slopes, own, &mut work.polynomials);
                 here.dense(Some(group), own, |_, _| {});
                 *square = rows::sum_of_squares(own);
             }
@@ -287,7 +277,7 @@ fn run(
         let note = |number: usize, value: f64| values[number] = value;
         here.rows(None, &work.stats, exponentials, &mut work.gradient, &mut slopes, note);
         let kept = Exponentials { layout, first: &[], others, len };
-        write::write(kept, student, &work.gradient, slopes.bent(), first, &mut work.polynomials);
+        write::write(kept, student, &work.gradient, &slopes, first, &mut work.polynomials);
         here.dense(None, first, |number, value| values[number] += value);
         if groups == 1 {
             task.squares[index] = rows::sum_of_squares(first);

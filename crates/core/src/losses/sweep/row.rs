@@ -128,24 +128,50 @@ impl Gradient<'_> {
     }
 }
 
-/// What slopes become: a part of the gradient that has a row of its own.
-pub(super) struct Bent<'g> {
-    pub row: &'g mut [f32],
-    /// Whether anything stands in it.
-    pub filled: &'g mut bool,
+/// Slopes that are no gradient yet: scale · q_i (g_i − mean), of one of the student's softmaxes.
+#[derive(Clone, Copy)]
+pub(super) struct Pending {
+    pub softmax: usize,
+    pub mean: f32,
+    pub scale: f32,
+}
+
+/// Rows of scratch memory for losses that work with slopes.
+pub(super) struct Slopes<'w> {
+    /// Slopes, or exponentials of a loss's own.
+    pub row: &'w mut [f32],
+    /// What stands in `row` and is left to the last pass, which reads the student's exponentials anyway.
+    pub pending: Option<Pending>,
+    /// What slopes became: a part of the gradient that has a row of its own.
+    pub bent: &'w mut [f32],
+    /// Whether anything stands in `bent`.
+    pub filled: bool,
+}
+
+impl Slopes<'_> {
+    pub fn bent(&self) -> Option<&[f32]> {
+        self.filled.then_some(&*self.bent)
+    }
+
+    /// Makes what is pending a part of `bent`.
+    pub fn settle(&mut self, exponentials: Exponentials) {
+        if let Some(Pending { softmax, mean, scale }) = self.pending.take() {
+            let e = exponentials.of_softmax(softmax);
+            slopes::bend(e, self.row, mean, scale, self.bent, self.filled);
+            self.filled = true;
+        }
+    }
 }
 
 /// One row while it is in cache.
-pub(crate) struct Row<'a, 'g> {
+pub(crate) struct Row<'a, 'g, 'w> {
     /// Its number in the batch.
     pub index: usize,
     /// The student's logits.
     pub student: &'a [f32],
     /// Its class, where the batch has one a row; in range.
     pub label: Option<u32>,
-    /// Numbers of a loss's own, one a class, where it asked for them; what another loss left there.
-    pub slopes: &'g mut [f32],
-    pub(super) bent: Bent<'g>,
+    pub(super) scratch: &'g mut Slopes<'w>,
     pub(super) rows: &'a Rows<'a>,
     pub(super) mean: f64,
     pub(super) stats: &'g [Stats],
@@ -155,10 +181,15 @@ pub(crate) struct Row<'a, 'g> {
     pub(super) scale: f64,
 }
 
-impl<'a, 'g> Row<'a, 'g> {
+impl<'a, 'g> Row<'a, 'g, '_> {
     /// A teacher's logits; as many as it has classes.
     pub fn teacher(&self, index: usize) -> &'a [f32] {
         self.rows.teacher(index, self.index)
+    }
+
+    /// Those of the next row, to be fetched; empty behind the last.
+    pub fn next_teacher(&self, index: usize) -> &'a [f32] {
+        if self.index + 1 < self.rows.count() { self.rows.teacher(index, self.index + 1) } else { &[] }
     }
 
     /// The class of a loss that needs labels.
@@ -253,22 +284,27 @@ impl<'a, 'g> Row<'a, 'g> {
         self.gradient.everywhere -= self.scale * coefficient * mean;
     }
 
+    /// Numbers of a loss's own, one a class, where it asked for them; whatever was left there.
+    pub fn slopes(&mut self) -> &mut [f32] {
+        self.scratch.settle(self.exponentials);
+        self.scratch.row
+    }
+
     /// Adds `coefficient` · q_i (g_i − mean), g the slopes and q the student's softmax.
     pub fn add_bent(&mut self, student: Softmax, mean: f64, coefficient: f64) {
-        let (exponentials, share) = self.exponentials(student);
+        let (_, share) = self.exponentials(student);
         let scale = (self.scale * coefficient * share) as f32;
-        slopes::bend(exponentials, self.slopes, mean as f32, scale, self.bent.row, *self.bent.filled);
-        *self.bent.filled = true;
+        self.scratch.pending = Some(Pending { softmax: student.0, mean: mean as f32, scale });
     }
 
     /// Adds `coefficient` · the slopes' row as it is.
     pub fn add_slopes(&mut self, coefficient: f64) {
         let factor = Polynomial::linear(self.scale * coefficient);
-        if !*self.bent.filled {
-            self.bent.row.fill(0.0);
+        if !self.scratch.filled {
+            self.scratch.bent.fill(0.0);
         }
-        rows::add_row(self.bent.row, &factor, self.slopes);
-        *self.bent.filled = true;
+        rows::add_row(self.scratch.bent, &factor, self.scratch.row);
+        self.scratch.filled = true;
     }
 
     /// Adds `coefficient` · a row of numbers.

@@ -1,8 +1,9 @@
 //! The gradient of a row, from the coefficients that the losses gave.
 
 use super::layout::{Exponentials, Layout};
-use super::row::Gradient;
+use super::row::{Gradient, Slopes};
 use crate::kernels::cpu::rows::{self, Polynomial};
+use crate::kernels::cpu::slopes;
 
 /// The powers of each base that a gradient is the sum of.
 fn polynomials(layout: &Layout, gradient: &Gradient, polynomials: &mut [Polynomial]) {
@@ -16,13 +17,13 @@ fn polynomials(layout: &Layout, gradient: &Gradient, polynomials: &mut [Polynomi
     }
 }
 
-/// Writes the gradient into `out`, where the exponentials of base 0 stand and become it. `bent` is the part that was
-/// made of slopes, if there is one.
+/// Writes the gradient into `out`, where the exponentials of base 0 stand and become it. `made` holds what was made of
+/// slopes, and what is left to be made.
 pub(super) fn write(
     from: Exponentials,
     student: &[f32],
     gradient: &Gradient,
-    bent: Option<&[f32]>,
+    made: &Slopes,
     out: &mut [f32],
     powers: &mut [Polynomial],
 ) {
@@ -35,15 +36,26 @@ pub(super) fn write(
         let bases = bases.map(|(base, power)| (from.base(base + 1), power.coefficients[0]));
         let logits = (gradient.logits != 0.0).then_some((student, gradient.logits as f32));
         let dense = gradient.dense.iter().map(|(row, coefficient)| (*row, *coefficient as f32));
-        bases.chain(logits).chain(dense).chain(bent.map(|row| (row, 1.0)))
+        bases.chain(logits).chain(dense).chain(made.bent().map(|row| (row, 1.0)))
     };
     let mut first = rows();
-    match (first.next(), first.next()) {
-        (None, _) => rows::scale_row(out, &own, constant),
-        (Some((row, a)), None) => rows::combine(out, &own, constant, row, a, &[], 0.0),
-        (Some((row, a)), Some((second, b))) => rows::combine(out, &own, constant, row, a, second, b),
-    }
-    for (row, coefficient) in rows().skip(2) {
+    let done = match (made.pending, first.next(), first.next()) {
+        (Some(pending), one, _) => {
+            let (row, a) = one.unwrap_or((&[], 0.0));
+            slopes::combine(out, &own, constant, row, a, made.row, pending.mean, pending.scale);
+            1
+        }
+        (None, None, _) => {
+            rows::scale_row(out, &own, constant);
+            0
+        }
+        (None, Some((row, a)), second) => {
+            let (second, b) = second.unwrap_or((&[], 0.0));
+            rows::combine(out, &own, constant, row, a, second, b);
+            2
+        }
+    };
+    for (row, coefficient) in rows().skip(done) {
         rows::add_row(out, &Polynomial::linear(f64::from(coefficient)), row);
     }
     for (base, power) in others.iter().enumerate().filter(|(_, power)| power.degree > 1) {

@@ -81,7 +81,10 @@ fn a_run_that_cannot_give_what_a_loss_needs_is_refused_by_its_name() {
     assert!(message(&labelled, Given { labels: LabelKind::None, ..given() }).starts_with("kdTopk: expected one label"));
     let columns = losses(json!({ "dist": {} }));
     let text = message(&columns, Given { batch: Some(1), ..given() });
-    assert_eq!(text, "dist.intra: expected 0 beside a batchSize of 1, whose rows have none to be compared with, got more");
+    assert_eq!(
+        text,
+        "dist.intra: expected 0 beside a batchSize of 1, whose rows have none to be compared with, got more"
+    );
     assert!(columns.check(&Given { batch: Some(2), ..given() }).is_ok());
     assert!(losses(json!({ "dist": { "intra": 0 } })).check(&Given { batch: Some(1), ..given() }).is_ok());
     for name in ["kdSim", "kdPtSim"] {
