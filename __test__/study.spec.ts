@@ -22,7 +22,7 @@ function tiny(rows: number, seed: number): Dataset {
 }
 
 function tinyTask(): Task {
-  const plan = (width: number, labelSmoothing = 0) => ({ channels: [width], labelSmoothing, epochs: 2 })
+  const plan = (width: number, labelSmoothing = 0) => ({ channels: [width], labelSmoothing, epochs: 2, shift: labelSmoothing > 0 ? 1 : 0 })
   return {
     name: 'digits',
     train: tiny(128, 1),
@@ -32,7 +32,7 @@ function tinyTask(): Task {
     classes: 4,
     student: [2],
     epochs: 2,
-    teachers: { teacher: plan(8), smoothed: plan(8, 0.1), quarter: plan(4), fourfold: plan(16), assistant: { ...plan(4), from: 'teacher' } },
+    teachers: { teacher: plan(8), plain: plan(8), smoothed: plan(8, 0.1), quarter: plan(4), fourfold: plan(16), assistant: { ...plan(4), from: 'teacher' } },
     source: 'lines',
   }
 }

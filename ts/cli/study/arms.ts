@@ -3,7 +3,7 @@
  * teacher or regime alone. A method has at most four settings; which of them counts is chosen on the held-back part.
  */
 import type { BornAgainVariant, LossesOptions } from '../../index.js'
-import type { TeacherName } from './tasks.js'
+import type { TaskName, TeacherName } from './tasks.js'
 
 /** One setting of an arm: plain options, as they stand in the record. */
 export interface Setting {
@@ -22,6 +22,8 @@ export interface Arm {
   teacher?: TeacherName
   /** The loss looks into the teacher: it is asked as a model, not by its stored answers. */
   inside?: true
+  /** The tasks that it is tried on. Default: all. */
+  tasks?: readonly TaskName[]
   /** Runs of a student that one run of this arm is worth: for the time it takes. Default 1. */
   cost?: number
   settings(classes: number): readonly Setting[]
@@ -224,6 +226,7 @@ const later: Arm[] = [
 
 /** Whose answers help? */
 const teachers: Arm[] = [
+  { name: 'kd-plain-teacher', paper: hinton, claim: '', tasks: ['digits'], teacher: 'plain', settings: () => kd(4) },
   ...(['quarter', 'fourfold'] as const).map(
     (teacher): Arm => ({
       name: `kd-${teacher}-teacher`,

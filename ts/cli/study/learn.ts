@@ -32,13 +32,14 @@ export class Teachers {
 
   async #make(name: TeacherName): Promise<Teacher> {
     const { task } = this
-    const { channels, labelSmoothing, epochs, from } = task.teachers[name]
+    const { channels, labelSmoothing, epochs, shift, from } = task.teachers[name]
     const file = path.join(this.folder, 'models', `${task.name}-${name}.safetensors`)
     let model = await Model.load(file).catch(() => undefined)
     if (model === undefined) {
       model = Model.create(architecture(task, channels), { seed: 0, normalization: task.train.normalization() })
       if (from === undefined) {
-        await train({ student: model, data: task.train, losses: { crossEntropy: { labelSmoothing } }, ...budget(epochs, 0) }).finish()
+        const augmented = shift > 0 ? { augment: { shift: { pixels: shift } } } : {}
+        await train({ student: model, data: task.train, losses: { crossEntropy: { labelSmoothing } }, ...augmented, ...budget(epochs, 0) }).finish()
       } else {
         const { losses } = armOf(baseline)!.settings(task.classes)[0]!
         await distill({ student: model, data: (await this.get(from)).data, losses: losses!, ...budget(epochs, 0) }).finish()

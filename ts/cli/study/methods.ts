@@ -27,12 +27,13 @@ export async function studyMethods(options: StudyOptions, output: Output): Promi
   const lines = await Lines.of(options.folder)
   for (const name of options.tasks) {
     const task = await taskOf(name)
+    const arms = options.arms.filter(({ tasks }) => tasks?.includes(name) ?? true)
     const teachers = new Teachers(task, options.folder)
-    await announce(task, lines, options, output)
+    await announce(task, arms, lines, options, output)
     if (!options.dry) {
-      await inTurns(options.arms.flatMap(arm => trialsOf(arm, task, lines)), task, teachers, lines, options, output)
-      await inTurns(options.arms.flatMap(arm => runsOf(arm, task, lines, options.seeds)), task, teachers, lines, options, output)
-      await keepFacts(task, teachers, options)
+      await inTurns(arms.flatMap(arm => trialsOf(arm, task, lines)), task, teachers, lines, options, output)
+      await inTurns(arms.flatMap(arm => runsOf(arm, task, lines, options.seeds)), task, teachers, lines, options, output)
+      await keepFacts(task, arms, teachers, options)
       await writePage(options.folder, lines)
     }
     for (const part of [task.train, task.held, task.test]) part.dispose()
@@ -40,7 +41,7 @@ export async function studyMethods(options: StudyOptions, output: Output): Promi
   if (!options.dry) output.line(`page: ${path.join(options.folder, 'methods.md')}`)
 }
 
-async function announce(task: Task, lines: Lines, { arms: chosen, seeds, jobs }: StudyOptions, output: Output): Promise<void> {
+async function announce(task: Task, chosen: readonly Arm[], lines: Lines, { seeds, jobs }: StudyOptions, output: Output): Promise<void> {
   const counts = chosen.map(arm => ({ arm, count: left(arm, task, lines, seeds) })).filter(({ count }) => count > 0)
   const runs = counts.reduce((sum, { count }) => sum + count, 0)
   const own = runs === 0 ? 0 : await measured(task)
@@ -79,7 +80,7 @@ const rounded = ({ accuracy, best, bestEpoch, findings }: { accuracy: number; be
 })
 
 /** What the teachers are like, each beside one student of plain kd: written once a task. */
-async function keepFacts(task: Task, teachers: Teachers, { folder, arms: chosen }: StudyOptions): Promise<void> {
+async function keepFacts(task: Task, chosen: readonly Arm[], teachers: Teachers, { folder }: StudyOptions): Promise<void> {
   const kept = await readFacts(folder)
   const facts: TaskFacts = kept[task.name] ?? { source: task.source, teachers: {} }
   const names = new Set<TeacherName>(['teacher', ...chosen.flatMap(({ teacher }) => teacher ?? [])])
