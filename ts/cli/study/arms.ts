@@ -3,13 +3,17 @@
  * teacher or regime alone. A method has at most four settings; which of them counts is chosen on the held-back part.
  */
 import type { BornAgainVariant, LossesOptions } from '../../index.js'
-import type { TaskName, TeacherName } from './tasks.js'
+import type { Task, TaskName, TeacherName } from './tasks.js'
 
 /** One setting of an arm: plain options, as they stand in the record. */
 export interface Setting {
   losses?: LossesOptions
   /** Generations of the student's own shape, the first taught by a student that learnt alone. */
   bornAgain?: { variant: BornAgainVariant; generations: number }
+  /** Weight Distillation: the share of the epochs that its first phase has. */
+  weights?: { phase1: number }
+  /** The student starts as a sub-block of the teacher's parameters. */
+  truncated?: true
 }
 
 export interface Arm {
@@ -26,8 +30,11 @@ export interface Arm {
   tasks?: readonly TaskName[]
   /** Runs of a student that one run of this arm is worth: for the time it takes. Default 1. */
   cost?: number
-  settings(classes: number): readonly Setting[]
+  settings(task: Shape): readonly Setting[]
 }
+
+/** What settings depend on. */
+export type Shape = Pick<Task, 'classes' | 'student'>
 
 const hinton = 'Hinton, Vinyals, Dean 2015'
 const tang = 'Tang et al. 2020'
@@ -113,7 +120,7 @@ const parts: Arm[] = [
       paper: tang,
       claim: name === 'topk-quarter' ? 'better than kd: the rest is noise' : '',
       teacher: 'teacher',
-      settings: classes => each([2, 4], temperature => beside({ kdTopk: { weight: 0.9, temperature, k: k(classes), missing } })),
+      settings: ({ classes }) => each([2, 4], temperature => beside({ kdTopk: { weight: 0.9, temperature, k: k(classes), missing } })),
     }),
   ),
 ]
@@ -214,6 +221,30 @@ const later: Arm[] = [
     teacher: 'teacher',
     settings: () => each([[1.5, 1], [0.3, 1], [1.5, 4], [0.3, 4]] as const, ([weight, temperature]) => beside({ uld: { weight, temperature } }, 1)),
   },
+  ...(
+    [
+      ['attention-transfer', 'Zagoruyko, Komodakis 2016', 'attentionTransfer', [100, 1000], 'maps'],
+      ['nst', 'Huang, Wang 2017', 'nst', [5, 50], 'map'],
+      ['similarity', 'Tung, Mori 2019', 'similarity', [300, 3000], undefined],
+      ['rkd-distance', 'Park et al. 2019', 'rkdDistance', [1, 25], undefined],
+      ['rkd-angle', 'Park et al. 2019', 'rkdAngle', [2, 50], undefined],
+      ['pkt', 'Passalis, Tefas 2018', 'pkt', [3000, 30_000], undefined],
+      ['cosine', 'Sanh et al. 2019', 'cosine', [0.5, 5], 'projection'],
+    ] as const
+  ).map(
+    ([name, paper, key, weights, own]): Arm => ({
+      name,
+      paper,
+      claim: 'helps beside kd',
+      teacher: 'teacher',
+      inside: true,
+      settings: ({ student }) => {
+        const maps = student.map((_, block) => `blocks.${block}.pool`)
+        const places = own === 'maps' ? { layers: maps } : own === 'map' ? { layers: maps.at(-1)! } : own === 'projection' ? { projection: true } : {}
+        return each(weights, weight => beside({ kl: { weight: 0.9, temperature: 4 }, [key]: { weight, ...places } }))
+      },
+    }),
+  ),
   {
     name: 'hint',
     paper: 'Romero et al. 2014 (FitNets)',
@@ -256,6 +287,21 @@ const teachers: Arm[] = [
 ]
 
 const regimes: Arm[] = [
+  {
+    name: 'truncate-start',
+    paper: 'Lin et al. 2021',
+    claim: 'already a sub-block of the teacher is a better start than chance',
+    teacher: 'teacher',
+    settings: () => kd(4).map(setting => ({ ...setting, truncated: true })),
+  },
+  {
+    name: 'weight-distillation',
+    paper: 'Lin et al. 2021',
+    claim: "clearly better than kd: the teacher's parameters are knowledge too",
+    teacher: 'teacher',
+    inside: true,
+    settings: () => each([0.25, 0.5], phase1 => ({ ...kd(4)[0]!, weights: { phase1 } })),
+  },
   {
     name: 'born-again',
     paper: furlanello,

@@ -1,5 +1,5 @@
 /** One run of one arm: a student from its seed's start to its last epoch. */
-import { bornAgain, distill, Model, train, type Dataset, type Run } from '../../index.js'
+import { bornAgain, distill, distillWeights, Model, train, type Dataset, type LossesOptions, type Run } from '../../index.js'
 import { mkdir, rename } from 'node:fs/promises'
 import path from 'node:path'
 import { alone, armOf, baseline, type Arm, type Setting } from './arms.js'
@@ -41,7 +41,7 @@ export class Teachers {
         const augmented = shift > 0 ? { augment: { shift: { pixels: shift } } } : {}
         await train({ student: model, data: task.train, losses: { crossEntropy: { labelSmoothing } }, ...augmented, ...budget(epochs, 0) }).finish()
       } else {
-        const { losses } = armOf(baseline)!.settings(task.classes)[0]!
+        const { losses } = armOf(baseline)!.settings(task)[0]!
         await distill({ student: model, data: (await this.get(from)).data, losses: losses!, ...budget(epochs, 0) }).finish()
       }
       await mkdir(path.dirname(file), { recursive: true })
@@ -52,6 +52,13 @@ export class Teachers {
     const data = task.train.withTeacherLogits(await model.logits(task.train))
     return { model, data, accuracy: 100 * accuracy! }
   }
+}
+
+/** What the runs of all arms have in common. */
+interface Common {
+  student: Model
+  validation: Dataset
+  losses: LossesOptions
 }
 
 export interface Learnt {
@@ -71,14 +78,32 @@ export async function learn(task: Task, arm: Arm, setting: Setting, seed: number
   const common = { student, validation: judge, losses: setting.losses!, ...budget(task.epochs, seed) }
   if (arm.teacher === undefined) return followed(train({ data: task.train, ...common }), student)
   const teacher = await teachers.get(arm.teacher)
+  if (setting.weights !== undefined) return generated(task, setting, seed, teacher.model, common)
+  if (setting.truncated) student.truncateFrom(teacher.model)
   const run = arm.inside ? distill({ teacher: teacher.model, data: task.train, ...common }) : distill({ data: teacher.data, ...common })
   return followed(run, student)
+}
+
+/** Both phases together have the epochs of every other arm. */
+async function generated(task: Task, { weights }: Setting, seed: number, teacher: Model, { student, validation, losses }: Common): Promise<Learnt> {
+  const first = Math.max(1, Math.round(weights!.phase1 * task.epochs))
+  const { epochs: _, ...shared } = budget(task.epochs, seed)
+  const phases = { phase1: { epochs: first }, phase2: { epochs: task.epochs - first } }
+  const run = distillWeights({ teacher, student, data: task.train, validation, losses, keep: 'last', ...shared, ...phases })
+  const seen: number[] = []
+  let findings = 0
+  for await (const { validation: judged, phase, summary } of run) {
+    if (judged?.accuracy !== undefined && phase === 2) seen.push(100 * judged.accuracy)
+    findings += summary?.findings.length ?? 0
+  }
+  const best = scores(seen)
+  return { ...best, bestEpoch: best.bestEpoch + first, findings, student }
 }
 
 /** A student alone, then generations of its shape; the last one is judged. */
 async function again(task: Task, own: NonNullable<Setting['bornAgain']>, seed: number, teachers: Teachers, judge: Dataset): Promise<Learnt> {
   const first = armOf(alone)!
-  const { student: teacher } = await learn(task, first, first.settings(task.classes)[0]!, seed, teachers, judge)
+  const { student: teacher } = await learn(task, first, first.settings(task)[0]!, seed, teachers, judge)
   const run = bornAgain({ teacher, data: task.train, validation: judge, keep: 'last', ...own, ...budget(task.epochs, seed) })
   const seen: number[] = []
   let findings = 0

@@ -88,7 +88,7 @@ async function keepFacts(task: Task, chosen: readonly Arm[], teachers: Teachers,
   for (const name of names) {
     if (facts.teachers[name] !== undefined) continue
     const { model, accuracy } = await teachers.get(name)
-    student ??= (await learn(task, armOf(baseline)!, armOf(baseline)!.settings(task.classes)[0]!, 1, teachers, task.held)).student
+    student ??= (await learn(task, armOf(baseline)!, armOf(baseline)!.settings(task)[0]!, 1, teachers, task.held)).student
     const { equivalentSmoothing, reweighting, calibration } = await analyse({
       teacher: model,
       student,

@@ -16,7 +16,7 @@ export interface Piece {
 
 /** The trials of an arm that are not on record. One setting needs no trial. */
 export function trialsOf(arm: Arm, task: Task, lines: Lines): Piece[] {
-  const settings = arm.settings(task.classes)
+  const settings = arm.settings(task)
   if (settings.length < 2) return []
   return settings
     .map((options, setting) => ({ arm, phase: 'trial' as const, setting, seed: trialSeed, options }))
@@ -25,14 +25,14 @@ export function trialsOf(arm: Arm, task: Task, lines: Lines): Piece[] {
 
 /** The setting whose trial was best on the held-back part; of equal ones the first. */
 export function chosen(arm: Arm, task: Task, lines: Lines): number {
-  const scores = arm.settings(task.classes).map(options => lines.find({ task: task.name, arm: arm.name, phase: 'trial', options, seed: trialSeed })?.accuracy ?? -1)
+  const scores = arm.settings(task).map(options => lines.find({ task: task.name, arm: arm.name, phase: 'trial', options, seed: trialSeed })?.accuracy ?? -1)
   return scores.indexOf(Math.max(...scores))
 }
 
 /** The runs of an arm that are not on record, once its setting is known. */
 export function runsOf(arm: Arm, task: Task, lines: Lines, seeds: readonly number[]): Piece[] {
   const setting = chosen(arm, task, lines)
-  const options = arm.settings(task.classes)[setting]!
+  const options = arm.settings(task)[setting]!
   return seeds
     .filter(seed => lines.find({ task: task.name, arm: arm.name, phase: 'run', options, seed }) === undefined)
     .map(seed => ({ arm, phase: 'run', setting, seed }))
@@ -63,4 +63,4 @@ export function secondsOf(arm: Arm, task: Task, lines: Lines, alone: number): nu
   return alone * 1.3 * (arm.cost ?? 1) * (arm.inside ? 4 : 1)
 }
 
-export const settingOf = ({ arm, setting }: Piece, task: Task): Setting => arm.settings(task.classes)[setting]!
+export const settingOf = ({ arm, setting }: Piece, task: Task): Setting => arm.settings(task)[setting]!
