@@ -43,6 +43,7 @@ export type Layers = LayerChoice | LayerChoice[]
  */
 export type LayerChoice = string | LayerPair
 export type Negatives = 'hardest' | 'all'
+export type Token = 'all' | 'first' | 'mean'
 export type Remainder = 'refuse' | 'spread'
 /**
  * How a parameter of the student is made: an object with one key.
@@ -214,6 +215,14 @@ export interface LossesOptions {
   hint?: Hint
   triplet?: Triplet
   tripletBatch?: TripletBatch
+  cosine?: Cosine
+  patient?: Patient
+  attentionTransfer?: AttentionTransfer
+  nst?: Nst
+  similarity?: Similarity
+  rkdDistance?: RkdDistance
+  rkdAngle?: RkdAngle
+  pkt?: Pkt
 }
 /**
  * Cross-entropy between each row's label and the student.
@@ -587,6 +596,134 @@ export interface TripletBatch {
    * Trains a linear map from the student's width to the teacher's. Default: widths must be equal.
    */
   projection?: boolean
+}
+/**
+ * The student's vectors point where the teacher's point (DistilBERT): 1 − cosine.
+ */
+export interface Cosine {
+  /**
+   * What the loss is multiplied by in the total; 0 or more. Default 1.
+   */
+  weight?: Scheduled
+  /**
+   * Which layers are compared. Default: the embedding, what the last linear layer reads.
+   */
+  layers?: Layers
+  /**
+   * Trains a linear map from the student's width to the teacher's. Default: widths must be equal.
+   */
+  projection?: boolean
+}
+/**
+ * The student's hidden states follow the teacher's through the layers (patient distillation).
+ */
+export interface Patient {
+  /**
+   * What the loss is multiplied by in the total; 0 or more. Default 1.
+   */
+  weight?: Scheduled
+  /**
+   * Which layers are compared; the loss is the mean over them. `'skip'` spreads the student's layers over the whole
+   * teacher, `'last'` compares them with those right below the teacher's last. Default `'skip'`.
+   */
+  layers?: Layers
+  /**
+   * Whether states are divided by their length. Default true.
+   */
+  normalize?: boolean
+  /**
+   * Which tokens of a sequence are compared. Default all.
+   */
+  token?: Token
+  /**
+   * Trains a linear map from the student's width to the teacher's. Default: widths must be equal.
+   */
+  projection?: boolean
+}
+/**
+ * The student looks where the teacher looks: squares of feature maps, averaged over the channels (attention transfer).
+ */
+export interface AttentionTransfer {
+  /**
+   * What the loss is multiplied by in the total; 0 or more. Default 1.
+   */
+  weight?: Scheduled
+  /**
+   * Which feature maps are compared: layers whose output is `[channels, height, width]`. Losses of several are added.
+   * Default: `'skip'`.
+   */
+  layers?: Layers
+}
+/**
+ * The student's channels are active where the teacher's are, compared as sets (neuron selectivity transfer).
+ */
+export interface Nst {
+  /**
+   * What the loss is multiplied by in the total; 0 or more. Default 1.
+   */
+  weight?: Scheduled
+  /**
+   * Which feature maps are compared: layers whose output is `[channels, height, width]`. Losses of several are added.
+   * Default: `'skip'`.
+   */
+  layers?: Layers
+}
+/**
+ * Samples that look alike to the teacher look alike to the student (similarity-preserving distillation).
+ */
+export interface Similarity {
+  /**
+   * What the loss is multiplied by in the total; 0 or more. Default 1.
+   */
+  weight?: Scheduled
+  /**
+   * Which layers are compared. Default: the embedding, what the last linear layer reads.
+   */
+  layers?: Layers
+}
+/**
+ * Samples are as far from one another in the student as in the teacher (relational distillation, distances).
+ */
+export interface RkdDistance {
+  /**
+   * What the loss is multiplied by in the total; 0 or more. Default 1.
+   */
+  weight?: Scheduled
+  /**
+   * Which layers are compared. Default: the embedding, what the last linear layer reads.
+   */
+  layers?: Layers
+}
+/**
+ * Three samples make the same angle in the student as in the teacher (relational distillation, angles).
+ */
+export interface RkdAngle {
+  /**
+   * What the loss is multiplied by in the total; 0 or more. Default 1.
+   */
+  weight?: Scheduled
+  /**
+   * Which layers are compared. Default: the embedding, what the last linear layer reads.
+   */
+  layers?: Layers
+}
+/**
+ * Which samples are near a sample is equally probable in the student and in the teacher (probabilistic knowledge
+ * transfer).
+ */
+export interface Pkt {
+  /**
+   * What the loss is multiplied by in the total; 0 or more. Default 1.
+   */
+  weight?: Scheduled
+  /**
+   * Added to lengths and probabilities; above 0. Default 1e-7.
+   */
+  eps?: number
+  /**
+   * Which layers are compared. Default: the embedding, what the last linear layer reads.
+   */
+  layers?: Layers
 }
 /**
  * How the student's parameters are made from the teacher's (Weight Distillation). Without rules layers are matched by
