@@ -8,14 +8,14 @@
 //! ```
 //!
 //! Logits are `[rows, classes]`, the number of classes of each side its own. It is the Wasserstein distance of two
-//! distributions whose classes cannot be matched. Of equal probabilities the lower class has the higher rank. Source:
-//! Boizard, El Haddad, Hudelot, Colombo, "Towards Cross-Tokenizer Distillation: the Universal Logit Distillation Loss for
-//! LLMs", 2024, arXiv:2402.12030, section 3. Where we differ: nowhere; there is no T².
+//! distributions whose classes cannot be matched. Of equal probabilities the lower class has the higher rank.
+//! Source: Boizard, El Haddad, Hudelot, Colombo, "Towards Cross-Tokenizer Distillation: the Universal Logit Distillation
+//! Loss for LLMs", 2024, arXiv:2402.12030, section 3. Where we differ: nowhere; there is no T².
+
+use std::f64::consts::LOG2_E;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-
-use std::f64::consts::LOG2_E;
 
 use super::loss::{Need, RowLoss, RowTerm};
 use super::reference::{self, Reference};

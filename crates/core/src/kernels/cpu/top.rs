@@ -1,42 +1,39 @@
 //! The k largest of a row, the lower index first where numbers are equal.
 //!
-//! Candidates above the k-th largest so far are collected until there are twice as many as are wanted, then the k
-//! largest are kept. A row in no order passes the bound about k ln(n / k) times, so nearly all of it is only compared.
+//! The row is cut into short blocks. The k-th largest of the blocks' maxima is at most the k-th largest number, so only
+//! blocks that reach it are looked into: about k of them, where a row is in no order.
 
 use super::isa::kernel;
 use super::vector::Vector;
 
+/// Numbers of one block.
+const BLOCK: usize = 64;
+
 kernel! {
-    /// Where the next few numbers begin that are not all at most `bound`, or the row's length; and the sum of the numbers
-    /// before, which is not finite if one of them is not. `next` is fetched.
-    fn next_above<L>(x: &[f32], from: usize, bound: f32, next: &[f32]) -> (usize, f32) {
+    /// The maximum of each block into `maxima`, and the sum of all numbers, not finite if one of them is not. `next` is
+    /// fetched.
+    fn block_maxima<L>(x: &[f32], next: &[f32], maxima: &mut [f32]) -> f32 {
         let n = L::V::N;
-        let mut at = from;
-        let mut sums = [L::V::splat(0.0); 2];
-        while at + 4 * n <= x.len() {
-            let part = |i: usize| L::V::load(&x[at + i * n..at + (i + 1) * n]);
-            let (a, b, c, d) = (part(0), part(1), part(2), part(3));
-            if a.max(b).max(c.max(d)).max_lane() > bound {
-                // Not all four, where the first have none.
-                let ahead = if a.max(b).max_lane() > bound { 0 } else { 2 * n };
-                if ahead > 0 {
-                    sums[0] = sums[0].add(a.add(b));
-                }
-                return (at + ahead, sums[0].add(sums[1]).sum());
+        let (low, mut sum) = (L::V::splat(f32::NEG_INFINITY), L::V::splat(0.0));
+        for (index, (block, out)) in x.chunks(BLOCK).zip(maxima).enumerate() {
+            let mut max = [low; 2];
+            let mut pairs = block.chunks_exact(2 * n);
+            for pair in pairs.by_ref() {
+                let (a, b) = (L::V::load(pair), L::V::load(&pair[n..]));
+                max = [a.max(max[0]), b.max(max[1])];
+                sum = sum.add(a.add(b));
             }
-            if at < next.len() {
-                (0..4).filter(|i| at + i * n < next.len()).for_each(|i| L::V::prefetch(&next[at + i * n..]));
+            for rest in pairs.remainder().chunks(n) {
+                max[0] = L::V::load_part(rest, f32::NEG_INFINITY).max(max[0]);
+                sum = sum.add(L::V::load_part(rest, 0.0));
             }
-            sums[0] = sums[0].add(a.add(b));
-            sums[1] = sums[1].add(c.add(d));
-            at += 4 * n;
+            *out = max[0].max(max[1]).max_lane();
+            let ahead = next.get(index * BLOCK..).unwrap_or(&[]);
+            ahead.chunks(16).take(BLOCK / 16).for_each(L::V::prefetch);
         }
-        (at, sums[0].add(sums[1]).sum())
+        sum.sum()
     }
 }
-
-/// Numbers that are looked at one by one where some of them are above the bound.
-const FEW: usize = 32;
 
 /// Larger numbers have larger keys, and of equal ones the lower index has.
 fn key(x: f32, index: usize) -> u64 {
@@ -57,32 +54,28 @@ fn keep(keys: &mut Vec<u64>, k: usize) {
 /// one of them is not; k from 1 to the row's length. With `always` that index is among them in any case, in place of the
 /// last. `next` is fetched.
 pub(crate) fn largest(x: &[f32], next: &[f32], k: usize, always: Option<usize>) -> (Vec<usize>, f32) {
-    let first = (2 * k).min(x.len());
-    let mut keys: Vec<u64> = Vec::with_capacity(2 * k + FEW);
-    keys.extend(x[..first].iter().enumerate().map(|(index, x)| key(*x, index)));
-    keep(&mut keys, k);
-    let mut sum: f32 = x[..first].iter().sum();
-    let index = |key: u64| !(key as u32) as usize;
-    let bound = |keys: &[u64]| keys.last().map_or(f32::NEG_INFINITY, |last| x[index(*last)]);
-    let (mut at, mut least) = (first, bound(&keys));
-    while at < x.len() {
-        let (found, before) = next_above(x, at, least, next);
-        let end = (found + FEW).min(x.len());
-        for (index, number) in x[found..end].iter().enumerate() {
-            sum += number;
-            if *number > least {
-                keys.push(key(*number, found + index));
-            }
+    let mut maxima = vec![0.0; x.len().div_ceil(BLOCK)];
+    let sum = block_maxima(x, next, &mut maxima);
+    let bound = match maxima.len() > k {
+        true => {
+            let mut keys: Vec<u64> = maxima.iter().map(|max| key(*max, 0)).collect();
+            let (_, kth, _) = keys.select_nth_unstable_by(k - 1, |a, b| b.cmp(a));
+            *kth
         }
-        (sum, at) = (sum + before, end);
-        if keys.len() >= 2 * k {
-            keep(&mut keys, k);
-            least = bound(&keys);
+        false => 0,
+    };
+    let mut keys = Vec::with_capacity(if bound == 0 { x.len() } else { 2 * k });
+    // A key with the index 0 is the largest of equal numbers; the bound takes in all of them.
+    let bound = bound >> 32 << 32;
+    for ((number, block), max) in x.chunks(BLOCK).enumerate().zip(&maxima) {
+        if key(*max, 0) >= bound {
+            let all = block.iter().enumerate().map(|(at, x)| key(*x, number * BLOCK + at));
+            keys.extend(all.filter(|key| *key >= bound));
         }
     }
     keep(&mut keys, k);
     keys.sort_unstable_by(|a, b| b.cmp(a));
-    let mut indices: Vec<usize> = keys.into_iter().map(index).collect();
+    let mut indices: Vec<usize> = keys.into_iter().map(|key| !(key as u32) as usize).collect();
     if let Some(always) = always
         && !indices.contains(&always)
     {
