@@ -11,19 +11,45 @@ test.each([
   ['Float64Array', Float64Array.from(inputs)],
   ['an array', Array.from(inputs)],
   ['arrays', rows],
-])('dense inputs as %s', (_, given) => {
+])('dense inputs as %s', async (_, given) => {
   const data = Dataset.from({ inputs: given, labels }, { inputs: [8], classes: 3 })
   expect([data.rows, data.shape, data.labels, data.classes]).toEqual([12, [8], 'single', 3])
-  const want = clusters(12).normalization()
-  expect(data.normalization()).toEqual(want)
+  const want = await clusters(12).normalization()
+  expect(await data.normalization()).toEqual(want)
 })
 
-test('bytes are scaled when they are read', () => {
+test('what is taken is what would have been copied, and empty afterwards', async () => {
+  const whole = new Float32Array([9, ...inputs, 9])
+  const columns = { inputs: whole.subarray(1, 97), labels: Uint32Array.from(labels), weights: Float32Array.from(labels, label => label + 1) }
+  const data = Dataset.from(columns, { inputs: [8], classes: 3 })
+  const taken = await Dataset.take(columns, { inputs: [8], classes: 3 })
+  expect([whole.length, columns.inputs.length, columns.labels.length, columns.weights.length]).toEqual([0, 0, 0, 0])
+  const after = async (rows: Dataset) => {
+    const student = Model.create({ mlp: { sizes: [8, 3] } }, { seed: 1 })
+    await train({ student, data: rows, losses: { crossEntropy: {} }, steps: 5 }).finish()
+    return student.parameters().map(({ values }) => values)
+  }
+  expect(await after(taken)).toEqual(await after(data))
+})
+
+test('memory that cannot change hands is copied, and what is wrong rejects by its path', async () => {
+  const pooled = Buffer.from(Uint8Array.of(0, 255, 51, 102))
+  const taken = await Dataset.take({ inputs: pooled }, { inputs: [4] })
+  expect((await taken.normalization()).mean).toHaveLength(4)
+  expect(pooled).toHaveLength(4)
+  const wrong = new Float32Array(96)
+  wrong[42] = NaN
+  await expect(Dataset.take({ inputs: wrong }, { inputs: [8] })).rejects.toMatchObject({ path: 'inputs[5]', code: 'ERR_LIMBECK_INVALID_DATA' })
+  const { promise, ...rest } = { promise: taken.normalization(), seed: 1 }
+  expect(() => Model.create({ mlp: { sizes: [4, 2] } }, { ...rest, normalization: promise as never })).toThrow(/normalization/)
+})
+
+test('bytes are scaled when they are read', async () => {
   const bytes = Uint8Array.of(0, 255, 51, 102)
-  const by = (options: object) => Dataset.from({ inputs: bytes }, { inputs: [1, 2, 2], ...options }).normalization().mean[0]
-  expect(by({})).toBeCloseTo(0.4, 6)
-  expect(by({ scale: 1 })).toBeCloseTo(102, 4)
-  expect(by({ scale: 2, offset: 1 })).toBeCloseTo(205, 4)
+  const by = async (options: object) => (await Dataset.from({ inputs: bytes }, { inputs: [1, 2, 2], ...options }).normalization()).mean[0]
+  expect(await by({})).toBeCloseTo(0.4, 6)
+  expect(await by({ scale: 1 })).toBeCloseTo(102, 4)
+  expect(await by({ scale: 2, offset: 1 })).toBeCloseTo(205, 4)
   expect(Dataset.from({ inputs: Uint8ClampedArray.from(bytes) }, { inputs: [4] }).rows).toBe(1)
 })
 
@@ -60,9 +86,9 @@ test('a split is by seed, and stratified where that is asked for', async () => {
   const data = clusters(90)
   const sizes = data.split([0.5, 0.3, 0.2], { seed: 7 }).map(part => part.rows)
   expect(sizes).toEqual([45, 27, 18])
-  const mean = (seed: number) => data.split([0.5, 0.5], { seed })[0]!.normalization().mean
-  expect(mean(1)).toEqual(mean(1))
-  expect(mean(1)).not.toEqual(mean(2))
+  const mean = async (seed: number) => (await data.split([0.5, 0.5], { seed })[0]!.normalization()).mean
+  expect(await mean(1)).toEqual(await mean(1))
+  expect(await mean(1)).not.toEqual(await mean(2))
   const student = Model.create({ mlp: { sizes: [8, 3] } })
   const counts = async (stratify: boolean) => {
     const [part] = data.split([1 / 3, 2 / 3], { seed: 1, stratify })

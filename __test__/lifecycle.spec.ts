@@ -243,6 +243,12 @@ test('the event loop stays free while a job trains', async () => {
   expect(busy.longest).toBeLessThan(100 + idle.longest)
 }, 60_000)
 
+test('a large model and large data hold nothing up', async () => {
+  const found: Record<'idle' | 'create' | 'draw' | 'take' | 'normalization', number> = await said(child('large.mjs'))
+  expect(found.create).toBeLessThan(20)
+  for (const step of ['draw', 'take', 'normalization'] as const) expect(found[step], step).toBeLessThan(20 + found.idle)
+}, 60_000)
+
 test("libuv's pool stays free while eight jobs train", async () => {
   // Other programs may take the cores for a while: one of three times must be quiet enough to tell.
   const times: { idle: Delays; busy: Delays }[] = []
@@ -291,6 +297,7 @@ test.each([0, 1, 2, 3, 4])('a run disposed of %i turns after its first report wa
 test('disposing a large model gives its memory back to the system', async () => {
   const resident = () => process.memoryUsage.rss() / 2 ** 20
   const large = Model.create({ mlp: { sizes: [8, 4000, 6000, 3] } })
+  await large.predict({ inputs: new Float32Array(8) })
   const held = resident()
   large.dispose()
   const started = performance.now()

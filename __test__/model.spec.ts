@@ -66,7 +66,7 @@ test('a saved model is the same model again', async () => {
 test('normalization is applied before the first layer', async () => {
   const { inputs, labels } = clusterColumns(30)
   const data = Dataset.from({ inputs, labels }, { inputs: [8], classes: 3 })
-  const normalization = data.normalization()
+  const normalization = await data.normalization()
   const raw = Model.create(mlp(4), { seed: 1 })
   const normal = Model.create(mlp(4), { seed: 1, normalization })
   const by = (at: number, key: 'mean' | 'std') => normalization[key][normalization[key].length === 1 ? 0 : at % 8]!
@@ -136,6 +136,8 @@ test('other label names of a teacher are no other teacher', async () => {
 
 test('copying from a model shares its memory, and training the copy leaves the other as it was', async () => {
   const [one, other] = [1, 2].map(seed => Model.create({ mlp: { sizes: [8, 1000, 1000, 3] } }, { seed })) as [Model, Model]
+  const drawn = [one, other].map(weights)
+  expect(drawn[0]).not.toEqual(drawn[1])
   const before = memory().liveBytes
   one.copyFrom(other)
   expect(before - memory().liveBytes).toBeGreaterThan(3.9e6)
@@ -144,4 +146,26 @@ test('copying from a model shares its memory, and training the copy leaves the o
   await train({ student: one, data: clusters(30), losses: { crossEntropy: {} }, epochs: 1 }).finish()
   expect(weights(one)).not.toEqual(held)
   expect(weights(other)).toEqual(held)
+})
+
+test('start values are drawn when they are needed, and clones draw the same', async () => {
+  const before = memory().liveBytes
+  const options = { mlp: { sizes: [8, 1000, 1000, 3] } }
+  const model = Model.create(options, { seed: 5, labelNames: ['a', 'b', 'c'] })
+  const clone = model.clone()
+  expect([model.summary().parameters, model.bytes, model.parameters().length]).toEqual([1_013_003, 4_052_012, 6])
+  expect(memory().liveBytes - before).toBeLessThan(100_000)
+  const inputs = Float32Array.from({ length: 8 }, (_, at) => at)
+  const { logits, names } = await model.predict({ inputs })
+  expect(clone.predictSync({ inputs })).toMatchObject({ logits, names })
+  expect(memory().liveBytes - before).toBeGreaterThan(4e6)
+  expect(memory().liveBytes - before).toBeLessThan(5e6)
+  expect(weights(Model.create(options, { seed: 5 }))).toEqual(weights(model))
+})
+
+test('a model that no machine holds is refused', async () => {
+  const wide = (outputs: number) => Model.create({ input: [2 ** 20], layers: [{ linear: { outputs } }] })
+  expect(() => wide(2 ** 52)).toThrow(/layers: expected a model that 64 bits can count/)
+  const { code, path } = await failure(() => wide(2 ** 33).predict({ inputs: new Float32Array(2 ** 20) }))
+  expect([code, path]).toEqual(['ERR_LIMBECK_MEMORY', 'layers.0.weight'])
 })

@@ -57,7 +57,7 @@ test('teacher classes reordered', async () => {
 test('teacher inputs not normalised', async () => {
   const inputs = columns.inputs.map(value => value * 40 + 100)
   const raw = Dataset.from({ inputs, labels: columns.labels }, { inputs: [8], classes: 3 })
-  const normalization = raw.normalization()
+  const normalization = await raw.normalization()
   const knowing = Model.create(mlp(32), { seed: 9, normalization })
   await train({ student: knowing, data: raw, validation: raw, losses: { crossEntropy: {} }, optimizer: { adamW: { learningRate: 0.01 } }, epochs: 4 }).finish()
   const careless = Model.create(mlp(32))

@@ -38,7 +38,7 @@ async function fashion() {
 }
 
 const [data, test] = values.task === 'fashion' ? await fashion() : await digits()
-const normalization = data.normalization()
+const normalization = await data.normalization()
 const model = (channels, seed) => Model.create({ convNet: { input: [1, 28, 28], channels, classes: 10 } }, { seed, normalization })
 const settings = (epochs, seed) => ({
   data,

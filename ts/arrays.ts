@@ -161,3 +161,28 @@ export function rowsIn(path: string, length: number, each: number): number {
   if (each > 0 && length % each === 0) return length / each
   throw new LimbeckError('ERR_LIMBECK_INVALID_DATA', path, `expected a multiple of ${each} numbers, got ${show(length)}`)
 }
+
+/**
+ * The same arrays in memory that only we hold: what they were views of is empty afterwards. Memory that cannot change
+ * hands (Node's pool of small buffers, WebAssembly's) is copied.
+ */
+export function takenOver<Arrays extends object>(arrays: Arrays): Arrays {
+  const places = (Object.entries(arrays) as [string, Float32Array<ArrayBuffer>][]).map(([name, view]) => {
+    const { buffer, byteOffset, length } = view
+    return { name, buffer, byteOffset, length, Maker: view.constructor as Float32ArrayConstructor }
+  })
+  const taken = new Map<ArrayBuffer, ArrayBuffer>()
+  const take = (buffer: ArrayBuffer) => {
+    try {
+      return structuredClone(buffer, { transfer: [buffer] })
+    } catch {
+      return buffer.slice(0)
+    }
+  }
+  const made = places.map(({ name, buffer, byteOffset, length, Maker }) => {
+    const own = taken.get(buffer) ?? take(buffer)
+    taken.set(buffer, own)
+    return [name, new Maker(own, byteOffset, length)]
+  })
+  return Object.fromEntries(made) as Arrays
+}

@@ -126,8 +126,9 @@ export class Model {
   }
 
   /**
-   * A fresh model with start values in PyTorch's manner: a preset, or `{ layers, input }`. They are drawn at once: the
-   * event loop waits for a model of many millions of parameters, as it does not for `Model.load`.
+   * A fresh model with start values in PyTorch's manner: a preset, or `{ layers, input }`. They are drawn when they are
+   * first needed, beside the event loop in all but the calls that give numbers at once: `predictSync`, `copyFrom` and the
+   * values of `parameters`.
    */
   static create(options: ModelOptions, create: CreateOptions = {}): Model {
     const architecture = json('', plain('', options))

@@ -36,7 +36,7 @@ export async function runDemo(options: DemoOptions, print: (line: string) => voi
   // Short runs of few rows: here the teacher, who saw them all, is worth most.
   const few = quick ? learnt.select(Uint32Array.from({ length: Math.ceil(learnt.rows / 4) }, (_, row) => 4 * row)) : learnt
   const test = digits(held)
-  const normalization = learnt.normalization()
+  const normalization = await learnt.normalization()
   print(`${learnt.rows} handwritten digits to learn from and ${test.rows} for the test, from npm ${source.package}@${source.version}`)
 
   const big: ModelOptions = { convNet: { input: [1, 28, 28], channels: [32, 64], classes: 10 } }

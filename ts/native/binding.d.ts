@@ -11,6 +11,8 @@ export declare const __napiBindingTarget: 'native' | 'wasm32-wasi' | 'wasm32-was
 
 export declare class NativeDataset {
   static create(json: string, buffers: Buffers): NativeDataset
+  /** The same on a thread of its own: nobody may write into the arrays any more. */
+  static take(json: string, buffers: Buffers): Promise<NativeDataset>
   rows(): number
   describe(): string
   /** 64 hexadecimal digits over all rows. */
@@ -18,7 +20,7 @@ export declare class NativeDataset {
   select(positions: Uint32Array): NativeDataset
   split(json: string): Array<NativeDataset>
   /** Mean and standard deviation of each channel, computed from the data. */
-  normalization(): string
+  normalization(): Promise<string>
   withTeacher(json: string, logits: Float32Array, answers?: Float64Array | undefined | null): NativeDataset
   batch(positions: Uint32Array): RawBatch
   dispose(): void
@@ -64,6 +66,7 @@ export declare class NativeJob {
 }
 
 export declare class NativeModel {
+  /** Checks the options; start values are drawn when they are first needed. */
   static create(json: string, seed: number): NativeModel
   static load(path: string, json?: string | undefined | null): Promise<NativeModel>
   save(path: string): Promise<void>

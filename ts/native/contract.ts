@@ -5,7 +5,7 @@
  * facade from plain values that it has checked.
  */
 
-/** Typed arrays that cross once, copied before the call returns; which are given is said by the JSON beside them. */
+/** Typed arrays that cross once, copied before the call or the promise returns; which are given is said by the JSON beside them. */
 export interface Buffers {
   f32?: Float32Array
   u8?: Uint8Array
@@ -51,7 +51,7 @@ export interface NativeDataset {
   describe(): string
   select(positions: Uint32Array): NativeDataset
   split(json: string): NativeDataset[]
-  normalization(): string
+  normalization(): Promise<string>
   withTeacher(json: string, logits: Float32Array, ids?: Float64Array): NativeDataset
   batch(positions: Uint32Array): RawBatch
   /** Over all rows. */
@@ -118,7 +118,11 @@ export interface NativeJob {
 }
 
 export interface Native {
-  NativeDataset: { create(json: string, buffers: Buffers): NativeDataset }
+  NativeDataset: {
+    create(json: string, buffers: Buffers): NativeDataset
+    /** The arrays must be nobody else's. */
+    take(json: string, buffers: Buffers): Promise<NativeDataset>
+  }
   NativeModel: {
     create(json: string, seed: number): NativeModel
     load(path: string, json?: string): Promise<NativeModel>

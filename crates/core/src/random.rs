@@ -18,6 +18,7 @@
 #![allow(clippy::needless_range_loop)] // lanes of several arrays, side by side
 
 use crate::kernels::cpu::isa::kernel;
+use crate::pool;
 
 const MULTIPLIERS: [u64; 2] = [0xD251_1F53, 0xCD9E_8D57];
 const WEYL: [u32; 2] = [0x9E37_79B9, 0xBB67_AE85];
@@ -121,10 +122,13 @@ fn ln(x: f32) -> f32 {
     (m * z * p - exponent * 2.121_944_4e-4 - 0.5 * z) + m + exponent * 0.693_359_4
 }
 
-/// Writes what `map` makes of the blocks of a key, one after the other.
+/// Numbers filled by one task.
+const PIECE: usize = 1 << 16;
+
+/// Writes what `map` makes of the blocks of a key from `first` on, one after the other.
 #[inline(always)]
-fn fill(key: Key, values: &mut [f32], map: impl Fn(Blocks<u32>) -> Blocks<f32>) {
-    let mut first = 0u64;
+fn fill(key: Key, first: usize, values: &mut [f32], map: impl Fn(Blocks<u32>) -> Blocks<f32>) {
+    let mut first = first as u64;
     for piece in values.chunks_mut(4 * LANES) {
         let made = map(philox_lanes(first, key.stream, halves(key.key)));
         if let Ok(whole) = <&mut [f32; 4 * LANES]>::try_from(&mut *piece) {
@@ -141,8 +145,8 @@ fn fill(key: Key, values: &mut [f32], map: impl Fn(Blocks<u32>) -> Blocks<f32>) 
 }
 
 kernel! {
-    fn fill_uniform<L>(key: Key, values: &mut [f32], low: f32, width: f32) {
-        fill(key, values, |words| {
+    fn fill_uniform<L>(key: Key, first: usize, values: &mut [f32], low: f32, width: f32) {
+        fill(key, first, values, |words| {
             let mut made = [[0.0; LANES]; 4];
             for word in 0..4 {
                 for lane in 0..LANES {
@@ -155,8 +159,8 @@ kernel! {
 }
 
 kernel! {
-    fn fill_normal<L>(key: Key, values: &mut [f32], mean: f32, deviation: f32) {
-        fill(key, values, |words| {
+    fn fill_normal<L>(key: Key, first: usize, values: &mut [f32], mean: f32, deviation: f32) {
+        fill(key, first, values, |words| {
             let mut made = [[0.0; LANES]; 4];
             for word in [0, 2] {
                 for lane in 0..LANES {
@@ -291,12 +295,12 @@ impl Key {
 
     /// `values[i] = low + (high − low) · uniform(i)`.
     pub fn fill_uniform(self, values: &mut [f32], low: f32, high: f32) {
-        fill_uniform(self, values, low, high - low);
+        pool::pieces(values, PIECE, |index, piece| fill_uniform(self, index * PIECE / 4, piece, low, high - low));
     }
 
     /// `values[i] = mean + deviation · normal(i)`.
     pub fn fill_normal(self, values: &mut [f32], mean: f32, deviation: f32) {
-        fill_normal(self, values, mean, deviation);
+        pool::pieces(values, PIECE, |index, piece| fill_normal(self, index * PIECE / 4, piece, mean, deviation));
     }
 }
 
@@ -336,7 +340,7 @@ mod tests {
     fn filling_equals_asking_one_by_one_on_every_instruction_set() {
         let key = Key::new(7).with("init").with("layers.0.weight");
         on_each(|_| {
-            for len in [1, 5, 64, 1_001] {
+            for len in [1, 5, 64, 1_001, 2 * PIECE + 77] {
                 let mut values = vec![0.0; len];
                 key.fill_uniform(&mut values, 0.0, 1.0);
                 assert!((0..len).all(|i| values[i] == key.uniform(i as u64)));

@@ -8,7 +8,7 @@ use std::ops::Deref;
 
 use candle_core::{CpuStorage, Device, InplaceOp1, Layout, Shape, Storage, StorageRef, WithDType};
 
-use crate::error::{Candle, Error, Result};
+use crate::error::{Candle, Code, Error, Result};
 
 pub(crate) use candle_core::{DType, Tensor};
 
@@ -22,6 +22,21 @@ pub(crate) fn uninit(len: usize) -> Vec<f32> {
         buffer.set_len(len)
     };
     buffer
+}
+
+/// The same for a length that comes from outside: refused where the system has no memory for it.
+pub(crate) fn try_uninit(len: usize) -> Result<Vec<f32>> {
+    let mut buffer = Vec::new();
+    buffer.try_reserve_exact(len).map_err(|_| {
+        let bytes = len.saturating_mul(size_of::<f32>());
+        Error::new(Code::Memory, "", format!("expected {bytes} bytes of memory, got none from the system"))
+    })?;
+    // SAFETY: as in `uninit`.
+    #[allow(clippy::uninit_vec)]
+    unsafe {
+        buffer.set_len(len)
+    };
+    Ok(buffer)
 }
 
 /// Wraps the buffer, without a copy.

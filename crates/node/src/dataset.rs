@@ -49,6 +49,27 @@ struct TeacherJson {
     classes: usize,
 }
 
+/// A data set that comes out of a promise: wrapped on the JavaScript thread.
+pub struct Made(Dataset);
+
+impl napi::bindgen_prelude::TypeName for Made {
+    fn type_name() -> &'static str {
+        "NativeDataset"
+    }
+    fn value_type() -> napi::ValueType {
+        napi::ValueType::Object
+    }
+}
+
+impl napi::bindgen_prelude::ToNapiValue for Made {
+    unsafe fn to_napi_value(env: napi::sys::napi_env, made: Self) -> napi::Result<napi::sys::napi_value> {
+        let bytes = made.0.bytes() as u64;
+        let data = NativeDataset::of(&Env::from_raw(env), made.0, bytes);
+        // SAFETY: `env` is the environment that napi called us with, on its own thread.
+        unsafe { napi::bindgen_prelude::ToNapiValue::to_napi_value(env, data) }
+    }
+}
+
 impl NativeDataset {
     fn of(env: &Env, data: Dataset, bytes: u64) -> NativeDataset {
         NativeDataset { data: RwLock::new(Some(data)), external: External::new(env, bytes) }
@@ -74,6 +95,14 @@ impl NativeDataset {
             let bytes = data.bytes() as u64;
             Ok(NativeDataset::of(env, data, bytes))
         })
+    }
+
+    /// The same on a thread of its own: nobody may write into the arrays any more.
+    #[napi(catch_unwind, ts_return_type = "Promise<NativeDataset>")]
+    pub fn take<'env>(env: &'env Env, json: String, buffers: Buffers) -> napi::Result<Object<'env>> {
+        let (reply, promise) = Reply::new(env)?;
+        desk::once("take", reply, move || Dataset::new(columns(&json, &buffers)?).map(Made))?;
+        Ok(promise)
     }
 
     #[napi(catch_unwind)]
@@ -133,13 +162,15 @@ impl NativeDataset {
     }
 
     /// Mean and standard deviation of each channel, computed from the data.
-    #[napi(catch_unwind)]
-    pub fn normalization(&self) -> napi::Result<String> {
-        guarded(|| {
-            let data = self.data()?;
+    #[napi(catch_unwind, ts_return_type = "Promise<string>")]
+    pub fn normalization<'env>(&self, env: &'env Env) -> napi::Result<Object<'env>> {
+        let data = guarded(|| self.data())?;
+        let (reply, promise) = Reply::new(env)?;
+        desk::once("normalize", reply, move || {
             let normalization = Pool::new(None)?.enter(|| Normalization::from_dataset(&data))?;
             serde_json::to_string(&normalization).map_err(|error| Error::internal(error.to_string()))
-        })
+        })?;
+        Ok(promise)
     }
 
     #[napi(catch_unwind)]

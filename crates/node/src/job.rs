@@ -128,8 +128,8 @@ impl NativeJob {
             panic_point("job.new");
             let options: TrainOptions = parse(&json)?;
             options.validate()?;
-            let model = student.shared.get()?;
-            let bytes = model.parameters.bytes() * (2 + options.optimizer.state_tensors() as u64);
+            let model = student.shared.held()?;
+            let bytes = model.bytes() * (2 + options.optimizer.state_tensors() as u64);
             let plan = Plan {
                 student: student.shared.clone(),
                 teacher: teacher.map(|teacher| teacher.shared.clone()),
@@ -150,7 +150,7 @@ impl NativeJob {
                 state: Mutex::new(State::Planned(Box::new(plan))),
                 control,
                 control_student: Arc::default(),
-                streamed: Mutex::new(Streamed { epoch: 0, rows: 0, classes: model.network.classes() }),
+                streamed: Mutex::new(Streamed { epoch: 0, rows: 0, classes: model.frame.network.classes() }),
                 external: External::new(env, bytes),
             })
         })
@@ -247,7 +247,7 @@ impl NativeJob {
     #[napi(catch_unwind)]
     pub fn control_student(&self, env: &Env) -> Option<NativeModel> {
         let model = self.control_student.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        model.map(|model| NativeModel::of(env, model))
+        model.map(|model| NativeModel::of(env, model.into()))
     }
 
     /// What is awaited is answered after the step that the run is in, not after the next `reportEvery`.

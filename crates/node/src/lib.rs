@@ -12,6 +12,7 @@ mod desk;
 mod diagnostics;
 mod ensemble;
 mod errors;
+mod held;
 mod job;
 mod lifecycle;
 mod model;

@@ -21,6 +21,7 @@ use crate::buffers::{Buffers, inputs};
 use crate::dataset::NativeDataset;
 use crate::desk;
 use crate::errors::{guarded, panic_point};
+use crate::held::Held;
 use crate::lifecycle::{External, trim_after};
 use crate::reply::Reply;
 
@@ -30,7 +31,7 @@ const SYNC_LIMIT: u64 = 50_000_000;
 /// The state behind a model object; jobs hold it too and publish into it.
 #[derive(Default)]
 pub(crate) struct Shared {
-    model: RwLock<Option<Model>>,
+    model: RwLock<Option<Held>>,
     /// Counts the states: what was read of one is known not to hold any more.
     version: AtomicU64,
     /// Counts the parameters that were published: a run sees that its teacher became another.
@@ -60,16 +61,22 @@ impl Drop for Claim {
 }
 
 impl Shared {
-    fn of(model: Model) -> Arc<Shared> {
+    fn of(model: Held) -> Arc<Shared> {
         Arc::new(Shared { model: RwLock::new(Some(model)), ..Shared::default() })
     }
 
+    /// The state whole; draws the start values of a fresh model, so not on the JavaScript thread.
     pub fn get(&self) -> Result<Model> {
+        self.held()?.model()
+    }
+
+    /// The state, its start values drawn or not.
+    pub fn held(&self) -> Result<Held> {
         Ok(self.seen()?.0)
     }
 
     /// The state and its version.
-    fn seen(&self) -> Result<(Model, u64)> {
+    fn seen(&self) -> Result<(Held, u64)> {
         let state = self.model.read().unwrap_or_else(PoisonError::into_inner);
         let model = state.clone().ok_or_else(|| Error::new(Code::Disposed, "model", "this model was disposed"))?;
         Ok((model, self.version.load(Ordering::Relaxed)))
@@ -77,12 +84,12 @@ impl Shared {
 
     /// Replaces the state by one of other parameters; a disposed model stays disposed.
     pub fn publish(&self, model: Model) {
-        self.change(model);
+        self.change(model.into());
         self.trained.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Replaces the state by one of the same parameters.
-    fn change(&self, model: Model) {
+    fn change(&self, model: Held) {
         let mut state = self.model.write().unwrap_or_else(PoisonError::into_inner);
         if state.is_some() {
             *state = Some(model);
@@ -90,11 +97,11 @@ impl Shared {
         }
     }
 
-    /// Frees the state unless a job holds it too; its bytes.
+    /// Frees the state unless a job holds it too; the bytes that it took.
     fn dispose(&self) -> u64 {
         let mut state = self.model.write().unwrap_or_else(PoisonError::into_inner);
         self.version.fetch_add(1, Ordering::Relaxed);
-        state.take().map_or(0, |model| model.parameters.bytes())
+        state.take().map_or(0, |model| model.bytes_now())
     }
 
     pub fn version(&self) -> u64 {
@@ -150,15 +157,15 @@ impl napi::bindgen_prelude::TypeName for Made {
 
 impl napi::bindgen_prelude::ToNapiValue for Made {
     unsafe fn to_napi_value(env: napi::sys::napi_env, made: Self) -> napi::Result<napi::sys::napi_value> {
-        let model = NativeModel::of(&Env::from_raw(env), made.0);
+        let model = NativeModel::of(&Env::from_raw(env), made.0.into());
         // SAFETY: `env` is the environment that napi called us with, on its own thread.
         unsafe { napi::bindgen_prelude::ToNapiValue::to_napi_value(env, model) }
     }
 }
 
 impl NativeModel {
-    pub(crate) fn of(env: &Env, model: Model) -> NativeModel {
-        let bytes = model.parameters.bytes();
+    pub(crate) fn of(env: &Env, model: Held) -> NativeModel {
+        let bytes = model.bytes();
         NativeModel { shared: Shared::of(model), external: External::new(env, bytes) }
     }
 }
@@ -169,12 +176,13 @@ fn text(value: serde_json::Result<String>) -> Result<String> {
 
 #[napi]
 impl NativeModel {
+    /// Checks the options; start values are drawn when they are first needed.
     #[napi(factory, catch_unwind)]
     pub fn create(env: &Env, json: String, seed: f64) -> napi::Result<NativeModel> {
         guarded(|| {
             panic_point("model.create");
             let options: ModelOptions = parse(&json)?;
-            Ok(NativeModel::of(env, Model::create(options, seed as u64)?))
+            Ok(NativeModel::of(env, Held::fresh(options, seed as u64)?))
         })
     }
 
@@ -204,7 +212,7 @@ impl NativeModel {
     pub fn summary(&self) -> napi::Result<String> {
         guarded(|| {
             panic_point("model.summary");
-            let summary = self.shared.get()?.network.summary()?;
+            let summary = self.shared.held()?.frame.network.summary()?;
             let mut json = serde_json::to_value(&summary).map_err(|error| Error::internal(error.to_string()))?;
             json["text"] = json!(summary.to_string());
             Ok(json.to_string())
@@ -215,13 +223,14 @@ impl NativeModel {
     pub fn describe(&self) -> napi::Result<String> {
         guarded(|| {
             panic_point("model.describe");
-            let (model, version) = self.shared.seen()?;
+            let (held, version) = self.shared.seen()?;
+            let model = &held.frame;
             Ok(json!({
                 "input": model.network.architecture().input,
                 "output": model.network.output().sizes(),
                 "classes": model.network.classes(),
-                "parameters": model.parameters.elements(),
-                "bytes": model.parameters.bytes(),
+                "parameters": held.elements(),
+                "bytes": held.bytes(),
                 "labelNames": model.label_names,
                 "preprocessing": model.preprocessing,
                 "provenance": model.provenance,
@@ -241,9 +250,9 @@ impl NativeModel {
     #[napi(catch_unwind)]
     pub fn set_label_names(&self, names: Vec<String>) -> napi::Result<()> {
         guarded(|| {
-            let mut model = self.shared.get()?;
-            model.set_label_names(names)?;
-            self.shared.change(model);
+            let mut held = self.shared.held()?;
+            held.frame.set_label_names(names)?;
+            self.shared.change(held);
             Ok(())
         })
     }
@@ -253,8 +262,9 @@ impl NativeModel {
         guarded(|| {
             let preprocessing: Preprocessing = parse(&json)?;
             preprocessing.validate()?;
-            let model = Model { preprocessing, ..self.shared.get()? };
-            self.shared.change(model);
+            let mut held = self.shared.held()?;
+            held.frame.preprocessing = preprocessing;
+            self.shared.change(held);
             Ok(())
         })
     }
@@ -262,9 +272,9 @@ impl NativeModel {
     #[napi(catch_unwind, ts_return_type = "Promise<NativePrediction>")]
     pub fn predict<'env>(&self, env: &'env Env, json: String, buffers: Buffers) -> napi::Result<Object<'env>> {
         let (features, rows) = guarded(|| inputs(&json, &buffers))?;
-        let model = guarded(|| self.shared.get())?;
+        let held = guarded(|| self.shared.held())?;
         let (reply, promise) = Reply::new(env)?;
-        desk::predict(reply, move || model.predict(&features, rows).map(NativePrediction::from));
+        desk::predict(reply, move || held.model()?.predict(&features, rows).map(NativePrediction::from));
         Ok(promise)
     }
 
@@ -273,8 +283,8 @@ impl NativeModel {
         guarded(|| {
             panic_point("model.predictSync");
             let (features, rows) = inputs(&json, &buffers)?;
-            let model = self.shared.get()?;
-            let work = rows as u64 * model.network.multiply_adds();
+            let held = self.shared.held()?;
+            let work = rows as u64 * held.frame.network.multiply_adds();
             if work > SYNC_LIMIT {
                 let message = format!(
                     "expected at most {SYNC_LIMIT} multiply-adds in a synchronous call, got {work} for {rows} rows: \
@@ -282,7 +292,7 @@ impl NativeModel {
                 );
                 return Err(Error::new(Code::Busy, "predictSync", message));
             }
-            model.predict(&features, rows).map(NativePrediction::from)
+            held.model()?.predict(&features, rows).map(NativePrediction::from)
         })
     }
 
@@ -294,11 +304,14 @@ impl NativeModel {
         data: &NativeDataset,
         teacher: Option<&NativeModel>,
     ) -> napi::Result<Object<'env>> {
-        let (model, data) = guarded(|| Ok((self.shared.get()?, data.data()?)))?;
-        let teacher = guarded(|| teacher.map(|teacher| teacher.shared.get()).transpose())?;
+        let (model, data) = guarded(|| Ok((self.shared.held()?, data.data()?)))?;
+        let teacher = guarded(|| teacher.map(|teacher| teacher.shared.held()).transpose())?;
         let (reply, promise) = Reply::new(env)?;
         desk::once("evaluate", reply, move || {
-            let evaluation = Pool::new(None)?.enter(|| evaluate::against(&model, &data, teacher.as_ref()))?;
+            let evaluation = Pool::new(None)?.enter(|| {
+                let teacher = teacher.map(|teacher| teacher.model()).transpose()?;
+                evaluate::against(&model.model()?, &data, teacher.as_ref())
+            })?;
             text(serde_json::to_string(&evaluation))
         })?;
         Ok(promise)
@@ -307,10 +320,10 @@ impl NativeModel {
     /// Logits of all rows, in order.
     #[napi(catch_unwind, ts_return_type = "Promise<Float32Array>")]
     pub fn logits<'env>(&self, env: &'env Env, data: &NativeDataset) -> napi::Result<Object<'env>> {
-        let (model, data) = guarded(|| Ok((self.shared.get()?, data.data()?)))?;
+        let (model, data) = guarded(|| Ok((self.shared.held()?, data.data()?)))?;
         let (reply, promise) = Reply::new(env)?;
         desk::once("logits", reply, move || {
-            Pool::new(None)?.enter(|| evaluate::logits(&model, &data)).map(Float32Array::new)
+            Pool::new(None)?.enter(|| evaluate::logits(&model.model()?, &data)).map(Float32Array::new)
         })?;
         Ok(promise)
     }
@@ -318,10 +331,8 @@ impl NativeModel {
     #[napi(catch_unwind)]
     pub fn parameters(&self) -> napi::Result<String> {
         guarded(|| {
-            let list: Vec<_> = self
-                .shared
-                .get()?
-                .parameters
+            let held = self.shared.held()?;
+            let list: Vec<_> = held
                 .list()
                 .into_iter()
                 .map(|(name, shape, trainable)| json!({ "name": name, "shape": shape, "trainable": trainable }))
@@ -395,7 +406,7 @@ impl NativeModel {
 
     #[napi(js_name = "clone", catch_unwind)]
     pub fn duplicate(&self, env: &Env) -> napi::Result<NativeModel> {
-        guarded(|| Ok(NativeModel::of(env, self.shared.get()?)))
+        guarded(|| Ok(NativeModel::of(env, self.shared.held()?)))
     }
 
     #[napi(catch_unwind)]

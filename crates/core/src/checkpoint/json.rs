@@ -17,6 +17,8 @@ use crate::error::{Code, Error, Result};
 pub(crate) struct Reader<'a> {
     text: &'a str,
     at: usize,
+    /// Where the key begins that `object` gave last.
+    key_at: usize,
     depth: usize,
     deepest: usize,
 }
@@ -64,7 +66,20 @@ pub(crate) fn parse(text: &str, deepest: usize) -> Result<Value> {
 
 impl<'a> Reader<'a> {
     pub(crate) fn new(text: &'a str, deepest: usize) -> Self {
-        Reader { text, at: 0, depth: 0, deepest }
+        Reader::starting(text, 0, deepest)
+    }
+
+    /// Reads from a place that an earlier reader of the same text told.
+    pub(crate) fn starting(text: &'a str, at: usize, deepest: usize) -> Self {
+        Reader { text, at, key_at: at, depth: 0, deepest }
+    }
+
+    pub(crate) fn at(&self) -> usize {
+        self.at
+    }
+
+    pub(crate) fn key_at(&self) -> usize {
+        self.key_at
     }
 
     fn fail<T>(&self, expected: &str) -> Result<T> {
@@ -116,6 +131,7 @@ impl<'a> Reader<'a> {
         if !self.take(b'}') {
             loop {
                 self.peek();
+                self.key_at = self.at;
                 let key = self.string()?;
                 if !self.take(b':') {
                     return self.fail("':'");

@@ -258,7 +258,10 @@ fn length(path: &str, got: usize, rows: usize, each: usize, what: &str) -> Resul
 }
 
 fn finite(path: &str, values: &[f32], width: usize) -> Result<()> {
-    match values.iter().position(|value| !value.is_finite()) {
+    // Block by block without a branch a number: as fast as memory is read.
+    let sound = |block: &&[f32]| block.iter().fold(true, |sound, value| sound & value.is_finite());
+    let whole = values.chunks(4096).take_while(sound).map(<[f32]>::len).sum::<usize>();
+    match values[whole..].iter().position(|value| !value.is_finite()).map(|at| whole + at) {
         Some(at) => Err(Error::data(
             format!("{path}[{}]", at / width),
             format!("expected finite numbers, got {} at place {} of the row", values[at], at % width),
@@ -279,5 +282,23 @@ pub(super) fn different(path: &str, ids: &[u64]) -> Result<()> {
             format!("expected ids that are all different, got {} as in row {}", pair[0].0, pair[0].1),
         )),
         None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_number_that_is_not_finite_is_named_wherever_it_stands() {
+        for at in [0, 4095, 4096, 9_999, 10_000] {
+            let mut values = vec![1.0; 10_001];
+            values[at] = f32::INFINITY;
+            values[10_000] = f32::NAN;
+            let message = finite("inputs", &values, 10).unwrap_err().to_string();
+            assert!(message.starts_with(&format!("inputs[{}]", at / 10)), "{message}");
+            assert!(message.ends_with(&format!("at place {} of the row", at % 10)), "{message}");
+        }
+        assert!(finite("inputs", &[f32::MAX; 5000], 10).is_ok());
     }
 }

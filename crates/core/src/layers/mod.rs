@@ -50,7 +50,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Error, Result};
 use crate::parameters::{Kind, Parameter, Parameters};
 use crate::random::Key;
-use crate::tensor::from_vec;
+use crate::tensor::{from_vec, try_uninit};
 
 /// How the start values of a tensor are drawn. PyTorch's manner: by layer, from its fan-in.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -99,7 +99,7 @@ impl Spec {
 pub(crate) fn initialize(specs: &[Spec], key: Key) -> Result<Parameters> {
     let mut parameters = Parameters::default();
     for spec in specs {
-        let mut values = vec![0f32; spec.shape.iter().product()];
+        let mut values = try_uninit(spec.shape.iter().product()).map_err(|error| error.at(&spec.name))?;
         let key = key.with(spec.name.as_str());
         match spec.init {
             Init::Uniform(bound) => key.fill_uniform(&mut values, -bound as f32, bound as f32),

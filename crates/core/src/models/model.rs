@@ -71,6 +71,11 @@ impl Model {
         Model::from_architecture(options.expand()?, seed)
     }
 
+    /// A fresh model that is whole but for its parameters: `network.initialize` draws them.
+    pub fn undrawn(options: ModelOptions) -> Result<Model> {
+        Ok(Model::of(Network::new(options.expand()?)?, Parameters::default()))
+    }
+
     pub fn from_architecture(architecture: Architecture, seed: u64) -> Result<Model> {
         let network = Network::new(architecture)?;
         let parameters = network.initialize(seed)?;

@@ -25,6 +25,13 @@ pub struct Request {
     pub frozen: Arc<BTreeSet<String>>,
 }
 
+/// Count of numbers; none where their bytes are too many for an address.
+fn elements(specs: &[Spec]) -> Option<u64> {
+    let one = |spec: &Spec| spec.shape.iter().try_fold(1u64, |count, side| count.checked_mul(*side as u64));
+    let all = specs.iter().try_fold(0u64, |sum, spec| sum.checked_add(one(spec)?));
+    all.filter(|count| *count <= (isize::MAX as u64) / 4)
+}
+
 #[derive(Clone, Debug)]
 pub struct Network {
     architecture: Architecture,
@@ -66,6 +73,9 @@ impl Network {
             Ok(())
         })?;
         output.dense().map_err(|error| error.at("layers"))?;
+        if elements(&specs).is_none() {
+            return Err(Error::config("layers", "expected a model that 64 bits can count, got more parameters"));
+        }
         Ok(Network { architecture, input, output, specs, names, order, head, multiply_adds })
     }
 
@@ -94,6 +104,11 @@ impl Network {
 
     pub fn specs(&self) -> &[Spec] {
         &self.specs
+    }
+
+    /// Count of numbers in all its tensors.
+    pub fn elements(&self) -> u64 {
+        elements(&self.specs).unwrap_or(u64::MAX)
     }
 
     pub fn layer_names(&self) -> &BTreeSet<String> {

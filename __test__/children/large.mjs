@@ -1,0 +1,28 @@
+// How long the event loop waits while a model of 50 million parameters is made and asked, and 200 MB of rows are taken:
+// p99 of a 1 ms timer in milliseconds, and of `create` the whole call.
+
+import { monitorEventLoopDelay } from 'node:perf_hooks'
+import { setTimeout as later } from 'node:timers/promises'
+import { Dataset, Model } from 'limbeck'
+
+async function delay(work) {
+  const histogram = monitorEventLoopDelay({ resolution: 1 })
+  histogram.enable()
+  await later(5)
+  await work()
+  await later(5)
+  histogram.disable()
+  return histogram.percentile(99) / 1e6
+}
+
+const inputs = Float32Array.from({ length: 50e6 }, (_, at) => (at % 97) / 97)
+const labels = new Uint32Array(50e3)
+const found = { idle: await delay(() => later(300)) }
+const started = performance.now()
+const model = Model.create({ mlp: { sizes: [1000, 7000, 6000, 10] } }, { seed: 1 })
+found.create = performance.now() - started
+found.draw = await delay(() => model.predict({ inputs: inputs.slice(0, 1000) }))
+let data
+found.take = await delay(async () => (data = await Dataset.take({ inputs, labels }, { inputs: [1000] })))
+found.normalization = await delay(() => data.normalization())
+console.log(JSON.stringify(found))
