@@ -15,6 +15,8 @@ const sound = () => ({
   losses: { kl: {} },
 })
 
+const rows = clusterColumns(30)
+
 /** Options that are wrong in one place, whatever their type says. */
 const runs: [name: string, change: object, code: string, path: string, message: RegExp][] = [
   ['an unknown option', { learningRate: 1 }, CONFIG, 'learningRate', /unknown key learningRate; the keys are .*optimizer/],
@@ -43,6 +45,7 @@ const runs: [name: string, change: object, code: string, path: string, message: 
   ['early stop without validation', { earlyStop: { patience: 1 } }, CONFIG, 'validation', /expected validation data/],
   ['a layer that is not there', { freeze: ['tail'] }, CONFIG, 'freeze[0]', /tail/],
   ['more threads than any machine has', { threads: 2 ** 53 - 1 }, CONFIG, 'threads', /at most 1024/],
+  ['classes as floating point numbers', { losses: { crossEntropy: {}, kl: {} }, data: Dataset.from({ inputs: rows.inputs, labels: Float32Array.from(rows.labels) }, { inputs: [8] }) }, CONFIG, 'losses.crossEntropy', /real numbers as labels: give whole numbers \(a Uint32Array/],
   ['a niceness that no system has', { niceness: 20 }, CONFIG, 'niceness', /0…19/],
   ['a backend that is not there', { backend: 'cuda' }, 'ERR_LIMBECK_BACKEND', 'backend', /use 'cpu' or 'auto'/],
   ['too little memory', { maxMemoryBytes: 10 }, 'ERR_LIMBECK_MEMORY', 'maxMemoryBytes', /at most 10 bytes/],
@@ -195,4 +198,21 @@ test('numbers that stop being finite end the run and name the place', async () =
   const found = await failure(() => diverges.finish())
   expect(found.code).toBe('ERR_LIMBECK_NOT_FINITE')
   expect(found.message).toMatch(/step \d+/)
+})
+
+test('an error of a run says where the run was made', async () => {
+  const made = () => train({ ...sound(), losses: { crossEntropy: {} }, batchSize: 0 } as never)
+  const { cause } = await failure(() => made().next())
+  expect((cause as Error).message).toBe('the run was made here')
+  expect((cause as Error).stack).toMatch(/made \(.*bad-input\.spec\.ts/)
+})
+
+test('a run that is resumed with other options says which, and what may change', async () => {
+  const place = folder()
+  const options = (change: object) => ({ student: Model.create(mlp(4), { seed: 1 }), data: clusters(30), losses: { crossEntropy: {} }, steps: 2, ...change })
+  await train(options({ checkpoint: { folder: place } })).finish()
+  await train(options({ resume: place, threads: 1, niceness: 3, reportEvery: 1 })).finish()
+  const error = await failure(() => train(options({ resume: place, optimizer: { sgd: { learningRate: 0.1 } } })).finish())
+  expect([error.code, error.path]).toEqual(['ERR_LIMBECK_CHECKPOINT_MISMATCH', 'options.optimizer.sgd'])
+  expect(error.message).toMatch(/begin in another folder; only checkpoint, threads, niceness, .* may change/)
 })

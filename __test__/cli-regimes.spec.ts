@@ -61,7 +61,8 @@ test('a chain of a configuration file is the chain of the API, and its assistant
 
   const { train, test } = await readDemoData()
   const [data, held] = [test, train].map(digits => Dataset.from(digits, { inputs: [784], classes: 10 })) as [Dataset, Dataset]
-  const made = (hidden: number, seed: number) => Model.create(net(hidden), { seed, normalization: data.normalization() })
+  const normalization = await data.normalization()
+  const made = (hidden: number, seed: number) => Model.create(net(hidden), { seed, normalization })
   const students = [made(12, 5), made(6, 1)]
   const { batchSize, epochs, seed } = shared
   const teacher = await Model.load(at('teacher.safetensors'))

@@ -294,6 +294,22 @@ test.each([0, 1, 2, 3, 4])('a run disposed of %i turns after its first report wa
   expect(end.done === true || end.code === 'ERR_LIMBECK_CANCELLED').toBe(true)
 })
 
+test('start values are drawn when they are needed, and clones draw the same', async () => {
+  await settled()
+  const before = memory().liveBytes
+  const options = { mlp: { sizes: [8, 1000, 1000, 3] } }
+  const model = Model.create(options, { seed: 5, labelNames: ['a', 'b', 'c'] })
+  const clone = model.clone()
+  expect([model.summary().parameters, model.bytes, model.parameters().length]).toEqual([1_013_003, 4_052_012, 6])
+  expect(memory().liveBytes - before).toBeLessThan(100_000)
+  const inputs = Float32Array.from({ length: 8 }, (_, at) => at)
+  const { logits, names } = await model.predict({ inputs })
+  expect(clone.predictSync({ inputs })).toMatchObject({ logits, names })
+  expect(memory().liveBytes - before).toBeGreaterThan(4e6)
+  expect(memory().liveBytes - before).toBeLessThan(5e6)
+  expect(weights(Model.create(options, { seed: 5 }))).toEqual(weights(model))
+})
+
 test('disposing a large model gives its memory back to the system', async () => {
   const resident = () => process.memoryUsage.rss() / 2 ** 20
   const large = Model.create({ mlp: { sizes: [8, 4000, 6000, 3] } })

@@ -148,24 +148,24 @@ test('copying from a model shares its memory, and training the copy leaves the o
   expect(weights(other)).toEqual(held)
 })
 
-test('start values are drawn when they are needed, and clones draw the same', async () => {
-  const before = memory().liveBytes
-  const options = { mlp: { sizes: [8, 1000, 1000, 3] } }
-  const model = Model.create(options, { seed: 5, labelNames: ['a', 'b', 'c'] })
-  const clone = model.clone()
-  expect([model.summary().parameters, model.bytes, model.parameters().length]).toEqual([1_013_003, 4_052_012, 6])
-  expect(memory().liveBytes - before).toBeLessThan(100_000)
-  const inputs = Float32Array.from({ length: 8 }, (_, at) => at)
-  const { logits, names } = await model.predict({ inputs })
-  expect(clone.predictSync({ inputs })).toMatchObject({ logits, names })
-  expect(memory().liveBytes - before).toBeGreaterThan(4e6)
-  expect(memory().liveBytes - before).toBeLessThan(5e6)
-  expect(weights(Model.create(options, { seed: 5 }))).toEqual(weights(model))
-})
-
 test('a model that no machine holds is refused', async () => {
   const wide = (outputs: number) => Model.create({ input: [2 ** 20], layers: [{ linear: { outputs } }] })
   expect(() => wide(2 ** 52)).toThrow(/layers: expected a model that 64 bits can count/)
   const { code, path } = await failure(() => wide(2 ** 33).predict({ inputs: new Float32Array(2 ** 20) }))
   expect([code, path]).toEqual(['ERR_LIMBECK_MEMORY', 'layers.0.weight'])
+})
+
+test('a model of several labels a row gives each class a probability of its own', async () => {
+  const rows = clusterColumns(60)
+  const labels = Array.from(rows.labels, label => [0, 1, 2].map(k => Number(k === label || k === 1)))
+  const data = Dataset.from({ inputs: rows.inputs, labels }, { inputs: [8] })
+  const model = Model.create(mlp(8), { seed: 1 })
+  await train({ student: model, data, losses: { binaryCrossEntropy: {} }, epochs: 20 }).finish()
+  const file = `${folder()}/several.safetensors`
+  await model.save(file)
+  for (const asked of [model, await Model.load(file)]) {
+    const { logits, probabilities } = await asked.predict({ inputs: rows.inputs })
+    logits.forEach((logit, at) => expect(probabilities[at]).toBeCloseTo(1 / (1 + Math.exp(-logit)), 6))
+    expect(Math.min(...probabilities.filter((_, at) => at % 3 === 1))).toBeGreaterThan(0.5)
+  }
 })

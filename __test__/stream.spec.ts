@@ -2,7 +2,7 @@
 import { setTimeout as later } from 'node:timers/promises'
 import { expect, test } from 'vitest'
 import { Dataset, distill, Model, train, type Columns, type Run, type TrainOptions } from '../ts/index.js'
-import { child, clusterColumns, clusters, failure, mlp, weights } from './support.js'
+import { child, clusterColumns, clusters, failure, mlp, trainedTeacher, weights } from './support.js'
 
 const all = clusterColumns(96, 1)
 function batch(first: number, rows: number): Columns {
@@ -49,6 +49,35 @@ test('a stream gives what the data set gives', async () => {
   expect(await trained(options(batches()))).toEqual(once)
   expect(await trained(options(slowly({ pulled: 0, closed: false }, false)))).toEqual(once)
   expect(await trained(options(Dataset.stream(batches, { inputs: [8], classes: 3 })))).toEqual(once)
+})
+
+test('a stream does not say in which epoch it is', async () => {
+  const reports = async (data: TrainOptions['data']) => {
+    const run = train(options(data))
+    const { value } = await run.next()
+    await run.finish()
+    return [value!.epoch, run.summary!.epochs]
+  }
+  expect(await reports(clusters(96, 1))).toEqual([0, 1])
+  expect(await reports(batches())).toEqual([undefined, undefined])
+})
+
+test('the teacher of a stream is judged by the first rows that come', async () => {
+  const found = async (teacher: Model) => {
+    const run = distill({ ...options(batches()), teacher, losses: { kl: {} } })
+    return (await run.finish()).findings.map(({ proof }) => proof)
+  }
+  expect(await found(Model.create(mlp(32), { seed: 26 }))).toContain('teacherBeatsChance')
+  expect(await found(await trainedTeacher(clusters(300, 3)))).not.toContain('teacherBeatsChance')
+})
+
+test('who holds a report for a while does not slow the run down', async () => {
+  const run = train(options(() => batches(), { steps: 6 }))
+  await run.next()
+  await later(500)
+  // 32 rows in half a second would be 64.
+  expect((await run.next()).value!.rowsPerSecond).toBeGreaterThan(200)
+  await run.return()
 })
 
 test('a function is read again in every epoch; an iterable cannot be', async () => {

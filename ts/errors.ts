@@ -54,6 +54,12 @@ export function elsewhere(error: LimbeckError, place: (path: string) => string):
   return new LimbeckError(code, place(path), bare, { ...details, cause })
 }
 
+/** The same error with a cause, where it has none of its own. */
+export function causedBy(error: LimbeckError, cause: Error): LimbeckError {
+  if (error.cause === undefined) Object.defineProperty(error, 'cause', { value: cause, configurable: true, writable: true })
+  return error
+}
+
 interface NativeText {
   code: ErrorCode
   path?: string

@@ -25,7 +25,10 @@ export interface Prediction {
   classes: number
   /** `[rows, classes]`, row after row. */
   logits: Float32Array
-  /** Softmax of each row, `[rows, classes]`. */
+  /**
+   * Softmax of each row, `[rows, classes]`; of a model that was trained on several labels a row (`binaryCrossEntropy`,
+   * `binaryKl`) the sigmoid of each logit.
+   */
   probabilities: Float32Array
   /** The largest class of each row. */
   labels: Uint32Array

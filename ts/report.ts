@@ -33,8 +33,8 @@ export interface StepReport {
   step: number
   /** All steps of the run, where they are known. */
   steps?: number
-  /** The epoch of the last step, counted from 0. */
-  epoch: number
+  /** The epoch of the last step, counted from 0; nothing for a stream. */
+  epoch?: number
   /** Mean over the steps since the last report: Σ weight · value. */
   loss: number
   /** Unweighted value of each loss, mean over those steps. */
@@ -62,7 +62,8 @@ export interface StepReport {
 export interface RunSummary {
   ended: 'finished' | 'earlyStop'
   steps: number
-  epochs: number
+  /** Nothing for a stream. */
+  epochs?: number
   seconds: number
   /** Step of the parameters that were kept. */
   keptStep: number

@@ -5,7 +5,7 @@
 import { withAbort } from './abort.js'
 import { json, plain, reading, refuse, signalOf, text, whole, type Plain } from './check.js'
 import { datasetOf, type Dataset } from './dataset.js'
-import { awaiting, calling, LimbeckError } from './errors.js'
+import { awaiting, calling, causedBy, LimbeckError } from './errors.js'
 import { meaningFor, modelFrom, modelOf, type Model } from './model.js'
 import type { NativeDataset, NativeJob, NativeModel } from './native/contract.js'
 import { models } from './native/handles.js'
@@ -72,6 +72,8 @@ export class Run implements AsyncGenerator<StepReport, void, undefined> {
   /** Aborts when the run is left or disposed of: nobody waits for a teacher's answers then. */
   readonly #leaving = new AbortController()
   readonly #warned = new Set<string>()
+  /** Says in errors of the run, which come later, where it was made. */
+  readonly #made = new Error('the run was made here')
 
   /** @internal */
   constructor(method: 'train' | 'distill', options: unknown) {
@@ -96,7 +98,7 @@ export class Run implements AsyncGenerator<StepReport, void, undefined> {
         }
         const aborted = !('wrong' in this.#setup) && this.#setup.signal?.aborted === true
         await this.#end(!aborted)
-        throw error
+        throw error instanceof LimbeckError ? causedBy(error, this.#made) : error
       }
       await this.#end()
       return { done: true, value: undefined }

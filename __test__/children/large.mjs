@@ -18,9 +18,13 @@ async function delay(work) {
 const inputs = Float32Array.from({ length: 50e6 }, (_, at) => (at % 97) / 97)
 const labels = new Uint32Array(50e3)
 const found = { idle: await delay(() => later(300)) }
-const started = performance.now()
-const model = Model.create({ mlp: { sizes: [1000, 7000, 6000, 10] } }, { seed: 1 })
-found.create = performance.now() - started
+const timed = [1, 2, 3].map(seed => {
+  const started = performance.now()
+  const made = Model.create({ mlp: { sizes: [1000, 7000, 6000, 10] } }, { seed })
+  return { made, took: performance.now() - started }
+})
+found.create = Math.min(...timed.map(({ took }) => took))
+const model = timed[0].made
 found.draw = await delay(() => model.predict({ inputs: inputs.slice(0, 1000) }))
 let data
 found.take = await delay(async () => (data = await Dataset.take({ inputs, labels }, { inputs: [1000] })))

@@ -1,6 +1,7 @@
 // `npm run check`: what a change must pass. Format, lints, generated files, types, tests. `npm run fix` repairs what it can.
 
 import { spawnSync } from 'node:child_process'
+import { readdirSync } from 'node:fs'
 import path from 'node:path'
 import { ready, root, run, stop } from './ready.mjs'
 
@@ -9,6 +10,9 @@ const tsc = path.join(root, 'node_modules/typescript/bin/tsc')
 
 ready()
 run('cargo', ['fmt', '--all', ...(fix ? [] : ['--check'])])
+// Modules that a macro declares are not found from the crate's root.
+const rust = readdirSync(path.join(root, 'crates'), { recursive: true }).filter(name => name.endsWith('.rs'))
+run('rustfmt', ['--edition', '2024', ...(fix ? [] : ['--check']), ...rust.map(name => path.join('crates', name))])
 run('cargo', ['clippy', '--release', '--workspace', '--all-targets', '--locked', ...(fix ? ['--fix', '--allow-dirty'] : []), '--', '-D', 'warnings'])
 run(process.execPath, [path.join(root, 'ts/build/check-cuda.mjs')])
 run(process.execPath, [tsc, '--noEmit', '-p', '.'])

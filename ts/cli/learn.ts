@@ -47,7 +47,7 @@ function tell(summary: RunSummary, last: StepReport | undefined, out: string, ou
   output.data({ summary: { ...summary, ...(validation && { validation }), out } })
   const { ended, steps, epochs, seconds, best, keptStep, teacher, findings } = summary
   const why = ended === 'earlyStop' ? ', stopped early' : ''
-  output.line(`${brief(steps)} steps, ${brief(epochs)} epochs in ${seconds.toFixed(1)} s${why}`)
+  output.line(`${brief(steps)} steps${epochs === undefined ? '' : `, ${brief(epochs)} epochs`} in ${seconds.toFixed(1)} s${why}`)
   const scores: string[][] = []
   if (teacher !== undefined) scores.push(score('teacher', teacher))
   if (control?.validation !== undefined) scores.push(score('student without teacher', control.validation))

@@ -62,7 +62,7 @@ export class Progress {
   #line(report: StepReport): string {
     const { dim } = this.output.err
     const { step, steps, epoch, loss, terms, learningRate, rowsPerSecond, validation } = report
-    const parts = [`${this.title}: step ${brief(step)}${steps === undefined ? '' : ` of ${brief(steps)}`}`, `epoch ${epoch + 1}`]
+    const parts = [`${this.title}: step ${brief(step)}${steps === undefined ? '' : ` of ${brief(steps)}`}`, ...epochOf(epoch)]
     parts.push(`loss ${brief(loss)}`)
     const names = Object.entries(terms)
     if (names.length > 1) parts.push(...names.map(([name, value]) => `${name} ${brief(value)}`))
@@ -75,7 +75,7 @@ export class Progress {
 
   #moving({ step, steps, epoch, loss, rowsPerSecond }: StepReport, now: number): string {
     const { cyan, dim } = this.output.err
-    const numbers = [`epoch ${epoch + 1}`, `loss ${brief(loss)}`, `${brief(Math.round(rowsPerSecond))} rows/s`]
+    const numbers = [...epochOf(epoch), `loss ${brief(loss)}`, `${brief(Math.round(rowsPerSecond))} rows/s`]
     if (steps === undefined) return `${this.title}  step ${brief(step)}  ${numbers.join(dim(' · '))}`
     const full = Math.round((WIDTH * step) / Math.max(1, steps))
     const bar = cyan('█'.repeat(full)) + dim('░'.repeat(WIDTH - full))
@@ -84,6 +84,9 @@ export class Progress {
     return `${this.title} ${bar} ${Math.floor((100 * step) / Math.max(1, steps))} %  ${numbers.join(dim(' · '))}`
   }
 }
+
+/** Counted from 1; nothing for a stream. */
+const epochOf = (epoch: number | undefined) => (epoch === undefined ? [] : [`epoch ${epoch + 1}`])
 
 /** Milliseconds as `3 s` or `12 min`. */
 function clock(milliseconds: number): string {

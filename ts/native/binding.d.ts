@@ -147,7 +147,7 @@ export interface NativePrediction {
   classes: number
   /** `[rows, classes]` */
   logits: Float32Array
-  /** Softmax of the logits, `[rows, classes]` */
+  /** Softmax of each row, or the sigmoid of each number where a row may have several labels, `[rows, classes]` */
   probabilities: Float32Array
   /** The largest class of each row. */
   labels: Uint32Array

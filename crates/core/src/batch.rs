@@ -46,6 +46,19 @@ impl LabelKind {
         }
     }
 
+    /// What turns labels that were given as numbers of this kind into `wanted`, for a message; empty where nothing does.
+    pub fn remedy(self, wanted: LabelKind) -> &'static str {
+        match (self, wanted) {
+            (LabelKind::Real, LabelKind::Single) => {
+                ": give whole numbers (a Uint32Array, an array), or say labels: 'single' where the data are made"
+            }
+            (LabelKind::Real, LabelKind::Several) => ": say labels: 'several' where the data are made",
+            (LabelKind::Several | LabelKind::Single, LabelKind::Real) => ": say labels: 'real' where the data are made",
+            (LabelKind::Single, LabelKind::Several) => ": give an array of arrays, or say labels: 'several'",
+            _ => "",
+        }
+    }
+
     pub fn words(self) -> &'static str {
         match self {
             LabelKind::None => "no labels",

@@ -39,7 +39,7 @@ impl Ensemble {
     /// What the ensemble says of these rows; its logits are logarithms of probabilities.
     pub fn predict(&self, inputs: &Features, rows: usize) -> Result<Prediction> {
         let logits = self.mixed(|model| Ok(model.predict(inputs, rows)?.logits))?;
-        Ok(Prediction { rows, classes: self.classes, logits })
+        Ok(Prediction { rows, classes: self.classes, logits, several: false })
     }
 
     /// Logarithms of the probabilities of all rows, `[rows, classes]`, in the order of the data.
@@ -107,7 +107,7 @@ mod tests {
     fn its_probabilities_are_the_mean_of_its_models() {
         let (models, data) = (vec![model(1, 2), model(2, 2)], data());
         let softmax = |logits: Vec<f32>| -> Vec<f64> {
-            Prediction { rows: 5, classes: 2, logits }.probabilities().into_iter().map(f64::from).collect()
+            Prediction { rows: 5, classes: 2, logits, several: false }.probabilities().into_iter().map(f64::from).collect()
         };
         let each: Vec<Vec<f64>> = models.iter().map(|m| softmax(evaluate::logits(m, &data).unwrap())).collect();
         for (weights, shares) in [(None, [0.5, 0.5]), (Some(vec![3.0, 1.0]), [0.75, 0.25])] {

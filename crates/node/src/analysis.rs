@@ -11,6 +11,7 @@ use napi_derive::napi;
 use crate::dataset::NativeDataset;
 use crate::desk;
 use crate::errors::{guarded, panic_point};
+use crate::held::Held;
 use crate::model::NativeModel;
 use crate::reply::Reply;
 
@@ -29,10 +30,12 @@ pub fn analyse<'env>(
         panic_point("analyse");
         Ok((data.data()?, validation.map(|data| data.data()).transpose()?))
     })?;
-    let state = |model: Option<&NativeModel>| guarded(|| model.map(|model| model.shared.get()).transpose());
+    let state = |model: Option<&NativeModel>| guarded(|| model.map(|model| model.shared.held()).transpose());
     let (teacher, student, control) = (state(teacher)?, state(student)?, state(control)?);
     let (reply, promise) = Reply::new(env)?;
     desk::once("analyse", reply, move || {
+        let whole = |held: Option<Held>| held.map(|held| held.model()).transpose();
+        let (teacher, student, control) = (whole(teacher)?, whole(student)?, whole(control)?);
         let chosen = diagnostics.map(|json| parse::<Diagnostics>(&json)).transpose();
         let chosen = chosen.map_err(|error| error.at("diagnostics"))?;
         let given = Given {

@@ -83,7 +83,7 @@ impl Shared {
     }
 
     /// Replaces the state by one of other parameters; a disposed model stays disposed.
-    pub fn publish(&self, model: Model) {
+    pub fn publish(&self, model: impl Into<Held>) {
         self.change(model.into());
         self.trained.fetch_add(1, Ordering::Relaxed);
     }
@@ -125,7 +125,7 @@ pub struct NativePrediction {
     pub classes: u32,
     /// `[rows, classes]`
     pub logits: Float32Array,
-    /// Softmax of the logits, `[rows, classes]`
+    /// Softmax of each row, or the sigmoid of each number where a row may have several labels, `[rows, classes]`
     pub probabilities: Float32Array,
     /// The largest class of each row.
     pub labels: Uint32Array,
@@ -366,8 +366,8 @@ impl NativeModel {
     pub fn assume(&self, other: &NativeModel) -> napi::Result<()> {
         guarded(|| {
             panic_point("model.assume");
-            let (own, other) = (self.shared.get()?, other.shared.get()?);
-            if own.network.architecture() != other.network.architecture() {
+            let (own, other) = (self.shared.held()?, other.shared.held()?);
+            if own.frame.network.architecture() != other.frame.network.architecture() {
                 return Err(Error::shape("model", "expected a model of the same layers, got one of others"));
             }
             self.shared.publish(other);
@@ -378,9 +378,9 @@ impl NativeModel {
     /// 16 hexadecimal digits over the parameters.
     #[napi(catch_unwind, ts_return_type = "Promise<string>")]
     pub fn fingerprint<'env>(&self, env: &'env Env) -> napi::Result<Object<'env>> {
-        let model = guarded(|| self.shared.get())?;
+        let held = guarded(|| self.shared.held())?;
         let (reply, promise) = Reply::new(env)?;
-        desk::once("fingerprint", reply, move || model.fingerprint())?;
+        desk::once("fingerprint", reply, move || held.model()?.fingerprint())?;
         Ok(promise)
     }
 

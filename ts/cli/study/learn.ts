@@ -36,7 +36,7 @@ export class Teachers {
     const file = path.join(this.folder, 'models', `${task.name}-${name}.safetensors`)
     let model = await Model.load(file).catch(() => undefined)
     if (model === undefined) {
-      model = Model.create(architecture(task, channels), { seed: 0, normalization: task.train.normalization() })
+      model = Model.create(architecture(task, channels), { seed: 0, normalization: await task.train.normalization() })
       if (from === undefined) {
         const augmented = shift > 0 ? { augment: { shift: { pixels: shift } } } : {}
         await train({ student: model, data: task.train, losses: { crossEntropy: { labelSmoothing } }, ...augmented, ...budget(epochs, 0) }).finish()
@@ -74,7 +74,7 @@ export interface Learnt {
 /** Trains a student as the setting says; `judge` are the rows that it is judged on after every epoch. */
 export async function learn(task: Task, arm: Arm, setting: Setting, seed: number, teachers: Teachers, judge: Dataset): Promise<Learnt> {
   if (setting.bornAgain !== undefined) return again(task, setting.bornAgain, seed, teachers, judge)
-  const student = freshStudent(task, seed)
+  const student = await freshStudent(task, seed)
   const common = { student, validation: judge, losses: setting.losses!, ...budget(task.epochs, seed) }
   if (arm.teacher === undefined) return followed(train({ data: task.train, ...common }), student)
   const teacher = await teachers.get(arm.teacher)

@@ -48,7 +48,7 @@ export function left(arm: Arm, task: Task, lines: Lines, seeds: readonly number[
 export async function measured(task: Task): Promise<number> {
   const steps = 60
   const { epochs: _, ...rest } = budget(1, 99)
-  const run = train({ student: freshStudent(task, 99), data: task.train, losses: { crossEntropy: {} }, ...rest, steps })
+  const run = train({ student: await freshStudent(task, 99), data: task.train, losses: { crossEntropy: {} }, ...rest, steps })
   const begun = performance.now()
   await run.finish()
   const seconds = (performance.now() - begun) / 1000

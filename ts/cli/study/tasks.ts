@@ -155,8 +155,8 @@ export function architecture({ input, classes }: Pick<Task, 'input' | 'classes'>
   return { convNet: { input: [...input], channels: [...channels], classes } }
 }
 
-export function freshStudent(task: Task, seed: number): Model {
-  return Model.create(architecture(task, task.student), { seed, normalization: task.train.normalization() })
+export async function freshStudent(task: Task, seed: number): Promise<Model> {
+  return Model.create(architecture(task, task.student), { seed, normalization: await task.train.normalization() })
 }
 
 /** What the steps of every arm have in common. */

@@ -44,7 +44,9 @@ pub fn expect_same(saved: &Value, given: &Value) -> Result<()> {
     match first_difference(saved, given) {
         None => Ok(()),
         Some(Difference { path, saved, given }) => {
-            let message = format!("expected {saved}, with which the run was begun, got {given}");
+            let message = format!(
+                "expected {saved}, with which the run was begun, got {given}: give what it was begun with, or begin in another folder"
+            );
             Err(Error::new(Code::CheckpointMismatch, path, message))
         }
     }

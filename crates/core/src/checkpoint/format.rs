@@ -9,7 +9,7 @@ use std::path::Path;
 
 use super::array::{Array, NamedTensors};
 use super::digest::Digester;
-use super::fs::Fs;
+use super::fs::{Fs, patient};
 use super::header::{Header, LARGEST_FILE, LARGEST_HEADER, MOST_TENSORS, check_name, refuse};
 use crate::error::{Code, Error, Result};
 
@@ -85,7 +85,7 @@ fn open(fs: &dyn Fs, path: &Path) -> Result<(Box<dyn Read>, u64)> {
     let opened =
         fs.open(path).map_err(|error| Error::new(Code::Io, "", format!("expected to open it, got: {error}")))?;
     match opened.other {
-        None => Ok((opened.source, opened.size)),
+        None => Ok((patient(opened.source), opened.size)),
         Some(other) => Err(refuse(format!("expected a regular file, got {other}"))),
     }
 }

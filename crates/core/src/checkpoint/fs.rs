@@ -195,6 +195,48 @@ pub(crate) fn folder_of(path: &Path) -> PathBuf {
     }
 }
 
+/// Interruptions in a row after which a file system that does nothing else is given up.
+const INTERRUPTIONS: u32 = 1_000;
+
+/// Reads and writes as what is inside does, but does not wait for ever for one that is always interrupted.
+struct Patient<T>(T, u32);
+
+impl<T> Patient<T> {
+    fn tried(&mut self, result: io::Result<usize>) -> io::Result<usize> {
+        match &result {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => self.1 += 1,
+            _ => self.1 = 0,
+        }
+        if self.1 < INTERRUPTIONS {
+            return result;
+        }
+        Err(io::Error::other(format!("{INTERRUPTIONS} interruptions in a row, and nothing else")))
+    }
+}
+
+impl<T: Write> Write for Patient<T> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let result = self.0.write(bytes);
+        self.tried(result)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
+}
+
+impl<T: Read> Read for Patient<T> {
+    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        let result = self.0.read(bytes);
+        self.tried(result)
+    }
+}
+
+/// A source that ends its reader's waiting.
+pub(crate) fn patient(source: Box<dyn Read>) -> Box<dyn Read> {
+    Box::new(Patient(source, 0))
+}
+
 /// Writes a whole new file, or leaves the old one as it was. Interrupted and short writes go on; everything else ends it.
 pub fn write_atomically(
     fs: &dyn Fs,
@@ -204,8 +246,8 @@ pub fn write_atomically(
 ) -> io::Result<()> {
     let folder = folder_of(path);
     let temporary = folder.join(temporary_name());
-    let mut output = fs.create(&temporary, access)?;
-    let written = content(&mut output).and_then(|()| output.sync());
+    let mut output = Patient(fs.create(&temporary, access)?, 0);
+    let written = content(&mut output).and_then(|()| output.0.sync());
     drop(output);
     if let Err(error) = written.and_then(|()| fs.rename(&temporary, path)) {
         // If even this fails, the next recovery removes it; the first error is the one to tell.

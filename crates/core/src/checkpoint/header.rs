@@ -102,8 +102,10 @@ impl Header {
         }
         let mut bytes = Vec::new();
         reserve(&mut bytes, header_size as usize)?;
-        bytes.resize(header_size as usize, 0);
-        source.read_exact(&mut bytes).map_err(|error| shortened(&error))?;
+        source.take(header_size).read_to_end(&mut bytes).map_err(|error| shortened(&error))?;
+        if bytes.len() as u64 != header_size {
+            return Err(shortened(&std::io::ErrorKind::UnexpectedEof.into()));
+        }
         let (tensors, metadata) = parse(&bytes, size - 8 - header_size)?;
         let mut digester = Digester::default();
         digester.add(&length);

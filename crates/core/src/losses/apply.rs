@@ -158,7 +158,8 @@ impl Losses {
     pub fn check(&self, given: &Given) -> Result<()> {
         for (name, need) in self.needs() {
             if let Some(kind) = need.label_kind().filter(|kind| *kind != given.labels) {
-                let message = format!("expected {} in the data, got {}", kind.words(), given.labels.words());
+                let (got, remedy) = (given.labels.words(), given.labels.remedy(kind));
+                let message = format!("expected {} in the data, got {got}{remedy}", kind.words());
                 return Err(Error::config(name, message));
             }
             match need {
@@ -298,7 +299,7 @@ impl Losses {
         let got = batch.labels.kind();
         for (name, need) in self.needs() {
             if let Some(kind) = need.label_kind().filter(|kind| *kind != got) {
-                let message = format!("expected {} for {name}, got {}", kind.words(), got.words());
+                let message = format!("expected {} for {name}, got {}{}", kind.words(), got.words(), got.remedy(kind));
                 return Err(Error::data("labels", message));
             }
         }

@@ -90,6 +90,11 @@ macro_rules! registry {
             /// Every key, in the order of the registry.
             pub const NAMES: &'static [&'static str] = &[$($name,)* $($feature),*];
 
+            /// Whether the outputs are probabilities of each class by itself.
+            pub(crate) fn several_labels(&self) -> bool {
+                self.binary_cross_entropy.is_some() || self.binary_kl.is_some()
+            }
+
             fn into_losses(self) -> (Vec<(&'static str, Box<dyn RowLoss>)>, Vec<Feature>) {
                 let mut rows: Vec<(&'static str, Box<dyn RowLoss>)> = Vec::new();
                 let mut features = Vec::new();

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::Value as Json;
 
 use super::{Architecture, ModelOptions, Network, Request};
-use crate::batch::Features;
+use crate::batch::{Features, LabelKind};
 use crate::dataset::Preprocessing;
 use crate::error::{Error, Result};
 use crate::layers::Mode;
@@ -35,11 +35,16 @@ pub struct Prediction {
     pub classes: usize,
     /// `[rows, classes]`, row after row.
     pub logits: Vec<f32>,
+    /// Each class has a probability of its own, since a row may have several labels.
+    pub several: bool,
 }
 
 impl Prediction {
-    /// Softmax of each row, `[rows, classes]`.
+    /// Softmax of each row, or the sigmoid of each number where a row may have several labels; `[rows, classes]`.
     pub fn probabilities(&self) -> Vec<f32> {
+        if self.several {
+            return self.logits.iter().map(|logit| (1.0 / (1.0 + f64::from(-logit).exp())) as f32).collect();
+        }
         let mut out = Vec::with_capacity(self.logits.len());
         for row in self.logits.chunks(self.classes.max(1)) {
             let max = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
@@ -149,7 +154,12 @@ impl Model {
                 if count == rows { self.logits(inputs, ids) } else { self.logits(&inputs.part(start, count)?, ids) };
             logits.extend_from_slice(&read::<f32>(&part?)?);
         }
-        Ok(Prediction { rows, classes: self.network.classes(), logits })
+        Ok(Prediction { rows, classes: self.network.classes(), logits, several: self.has_several_labels() })
+    }
+
+    /// Whether it was trained to give each class a probability of its own.
+    pub fn has_several_labels(&self) -> bool {
+        self.provenance.get("labels").and_then(Json::as_str) == Some(LabelKind::Several.name())
     }
 
     /// Starts from another model: every tensor whose name (after the map) and shape are equal is copied.

@@ -1,6 +1,6 @@
 //! One operation one file: forward, backward, plain reference, shape and error rules, source.
 //!
-//! To add one: write `ops/<name>.rs` with a constant `OPERATION`, add its line to `REGISTRY`, put its golden file
+//! To add one: write `ops/<name>.rs` with a constant `OPERATION`, add its line to `registry!`, put its golden file
 //! under `__test__/golden/layers`. The registry's tests then run it: golden values in f64 and f32, finite
 //! differences, kernel against reference on every instruction set.
 
@@ -12,55 +12,38 @@ use crate::error::{Error, Result};
 use crate::tape::{Tape, Value};
 use crate::tensor::to_f64;
 
-pub mod activation;
-pub mod add;
-pub(crate) mod batch_norm;
-pub(crate) mod concat;
-pub(crate) mod conv1d;
-pub mod conv2d;
-pub(crate) mod dropout;
-pub(crate) mod embedding;
-pub(crate) mod layer_norm;
-pub mod linear;
-pub mod matmul;
-pub(crate) mod mean;
-pub(crate) mod pool2d;
-pub(crate) mod reshape;
-pub(crate) mod rms_norm;
-pub(crate) mod slice;
-pub(crate) mod transpose;
-pub mod weight_generator;
-pub(crate) mod window;
+/// Declares each operation's module and what it exports by the name of its golden file.
+macro_rules! registry {
+    ($($visible:vis mod $module:ident: $($operation:ident),*;)*) => {
+        $($visible mod $module;)*
 
-/// Every operation, by the name of its golden file.
-pub(crate) const REGISTRY: &[Operation] = &[
-    linear::OPERATION,
-    activation::RELU,
-    activation::GELU,
-    activation::GELU_TANH,
-    activation::SILU,
-    activation::TANH,
-    activation::SIGMOID,
-    add::OPERATION,
-    matmul::OPERATION,
-    conv2d::OPERATION,
-    conv1d::OPERATION,
-    pool2d::MAX,
-    pool2d::AVERAGE,
-    pool2d::GLOBAL,
-    batch_norm::OPERATION,
-    layer_norm::OPERATION,
-    rms_norm::OPERATION,
-    embedding::OPERATION,
-    embedding::MEAN,
-    dropout::OPERATION,
-    concat::OPERATION,
-    reshape::OPERATION,
-    transpose::OPERATION,
-    slice::OPERATION,
-    mean::OPERATION,
-    weight_generator::OPERATION,
-];
+        /// Every operation.
+        pub(crate) const REGISTRY: &[Operation] = &[$($($module::$operation),*),*];
+    };
+}
+
+registry! {
+    pub mod linear: OPERATION;
+    pub mod activation: RELU, GELU, GELU_TANH, SILU, TANH, SIGMOID;
+    pub mod add: OPERATION;
+    pub mod matmul: OPERATION;
+    pub mod conv2d: OPERATION;
+    pub(crate) mod conv1d: OPERATION;
+    pub(crate) mod pool2d: MAX, AVERAGE, GLOBAL;
+    pub(crate) mod batch_norm: OPERATION;
+    pub(crate) mod layer_norm: OPERATION;
+    pub(crate) mod rms_norm: OPERATION;
+    pub(crate) mod embedding: OPERATION, MEAN;
+    pub(crate) mod dropout: OPERATION;
+    pub(crate) mod concat: OPERATION;
+    pub(crate) mod reshape: OPERATION;
+    pub(crate) mod transpose: OPERATION;
+    pub(crate) mod slice: OPERATION;
+    pub(crate) mod mean: OPERATION;
+    pub mod weight_generator: OPERATION;
+}
+
+pub(crate) mod window;
 
 /// What a runner that knows no names needs: apply the operation to named inputs, with options as JSON.
 #[cfg_attr(not(test), allow(dead_code))] // its samples are what the suites run

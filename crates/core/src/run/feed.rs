@@ -55,6 +55,11 @@ impl Feed {
         Feed { source, accumulate, epoch: 0, used: 0 }
     }
 
+    /// Whether it is known where an epoch ends.
+    pub fn has_epochs(&self) -> bool {
+        matches!(self.source, Source::Dataset { .. })
+    }
+
     /// Of the data set; none for a stream.
     pub fn fingerprint(&self) -> Option<String> {
         match &self.source {

@@ -28,7 +28,7 @@ use crate::options::{Keep, Proofs, TrainOptions};
 use crate::parameters::Parameters;
 use crate::pool::Pool;
 use feed::Feed;
-use preflight::InputStatistics;
+use preflight::{FirstRows, InputStatistics};
 use report::Sums;
 use validation::Validation;
 
@@ -67,6 +67,8 @@ pub struct Run {
     teacher_digest: Option<u64>,
     /// The student began as a copy of the teacher: a loss between them may well be 0.
     copied: bool,
+    /// The teacher of a stream is judged by them.
+    first_rows: Option<FirstRows>,
     sums: Sums,
     /// What the last report was made of: shown again where there was no step since.
     shown: Sums,
@@ -82,6 +84,7 @@ pub struct Run {
     inputs: Option<InputStatistics>,
     checkpoints: Option<resume::Checkpoints>,
     started: Instant,
+    /// When the next report was asked for.
     reported: Instant,
     ended: Option<&'static str>,
 }
@@ -148,6 +151,7 @@ impl Run {
             (Data::Dataset(dataset), Some(Teacher::Cached(_))) => dataset.rows() as u64,
             _ => 0,
         };
+        let first_rows = FirstRows::of(&data, teacher.as_ref(), validation.as_ref().map(|held| &held.data), options.proofs);
         let feed = Feed::new(data, batches, options.accumulate);
         let made_from = match (&teacher, &options.generator) {
             (Some(Teacher::Model(model)), Some(generator)) => Some((model.as_ref(), generator)),
@@ -200,6 +204,7 @@ impl Run {
             findings,
             teacher_digest,
             copied: before.copied,
+            first_rows,
             sums: Sums::default(),
             best: None,
             control_best: None,
@@ -235,6 +240,8 @@ impl Run {
         if self.ended.is_some() {
             return Ok(None);
         }
+        // Who holds a report for a while does not make the run slower.
+        self.reported = Instant::now();
         loop {
             if self.cancel.load(Ordering::Relaxed) {
                 return Err(Error::cancelled());
@@ -272,7 +279,7 @@ impl Run {
     }
 
     fn one_step(&mut self) -> Result<Option<Done>> {
-        let Run { feed, learner, control, asked, pool, watch, options, cancel, .. } = self;
+        let Run { feed, learner, control, teacher, asked, pool, watch, options, cancel, first_rows, findings, .. } = self;
         let next_step = self.step + 1;
         let rate = options.schedule.factor(self.step, self.total.unwrap_or(u64::MAX));
         let last = self.total == Some(next_step);
@@ -283,6 +290,9 @@ impl Run {
         let epoch = feed.epoch;
         let step = pool.enter(|| -> Result<_> {
             let Some(group) = feed.next(cancel)? else { return Ok(None) };
+            if let (Some(first), Some(teacher)) = (first_rows, teacher) {
+                group.batches.iter().try_for_each(|batch| first.see(teacher, batch, cancel, findings))?;
+            }
             let numbers = learner.step(&group.batches, asked.as_ref(), &at, watch)?;
             let control = match control {
                 Some(control) => Some(control.step(&group.batches, None, &at, &mut Watch::off())?),
@@ -298,6 +308,9 @@ impl Run {
         if self.step == 0 {
             preflight::first_loss(&numbers, &self.learner.model, &mut self.findings)?;
         }
+        if self.first_rows.as_ref().is_some_and(FirstRows::are_enough) {
+            self.judge_first_rows()?;
+        }
         self.step = next_step;
         self.sums.add(&numbers, control.as_ref());
         if matches!(self.asked, Some(Teacher::Model(_))) {
@@ -309,6 +322,13 @@ impl Run {
             self.watch.close(&self.learner.trained(), self.copied, &mut self.findings)?;
         }
         Ok(Some(Done { numbers, learning_rate, epoch, ended_epoch }))
+    }
+
+    fn judge_first_rows(&mut self) -> Result<()> {
+        match (self.first_rows.take(), &self.teacher) {
+            (Some(first), Some(teacher)) => first.judge(teacher, &mut self.findings),
+            _ => Ok(()),
+        }
     }
 
     fn validate(&mut self) -> Result<Option<Validated>> {
@@ -355,7 +375,6 @@ impl Run {
         }
         self.shown = sums.clone();
         let seconds = self.reported.elapsed().as_secs_f64();
-        self.reported = Instant::now();
         let (validation, control_validation) = match validated {
             Some(validated) => (Some(validated.student), validated.control),
             None => (None, None),
@@ -364,7 +383,7 @@ impl Run {
         Ok(Report {
             step: self.step,
             steps: self.total,
-            epoch: done.epoch,
+            epoch: self.feed.has_epochs().then_some(done.epoch),
             loss: sums.mean(sums.loss),
             terms: sums.terms.iter().map(|(name, sum)| (name.clone(), sums.mean(*sum))).collect(),
             gradient_norms: norms.collect(),
@@ -386,6 +405,7 @@ impl Run {
     /// The last report: closes the proofs, settles which parameters are kept, saves the last checkpoint.
     fn finish(&mut self, ended: &'static str, last: Option<(Done, Option<Validated>)>) -> Result<Report> {
         self.watch.close(&self.learner.trained(), self.copied, &mut self.findings)?;
+        self.judge_first_rows()?;
         if let (Some(before), Some(Teacher::Model(model))) = (self.teacher_digest, &self.teacher)
             && check::digest_all(&model.parameters)? != before
         {
@@ -412,7 +432,7 @@ impl Run {
         report.summary = Some(RunSummary {
             ended: ended.into(),
             steps: self.step,
-            epochs: self.feed.epoch,
+            epochs: self.feed.has_epochs().then_some(self.feed.epoch),
             seconds: self.started.elapsed().as_secs_f64(),
             kept_step: match (&self.best, self.options.keep) {
                 (Some((best, _)), Keep::Best) => best.step,
@@ -471,6 +491,7 @@ impl Run {
             "method": if self.teacher.is_some() { "distill" } else { "train" },
             "options": self.options,
             "steps": self.step,
+            "labels": self.options.losses.several_labels().then_some(LabelKind::Several.name()),
             "inputs": self.inputs,
             "accuracy": accuracy,
             "origin": self.origin(),

@@ -214,6 +214,59 @@ pub(crate) fn prove(
     Ok(before)
 }
 
+/// What the first rows of a stream say of its teacher, which can be asked about nothing before.
+#[derive(Default)]
+pub(crate) struct FirstRows {
+    choices: Vec<u32>,
+    labels: Vec<u32>,
+    classes: usize,
+    seen: usize,
+}
+
+impl FirstRows {
+    /// Where the proofs before the first step have no rows to ask the teacher about.
+    pub fn of(
+        data: &Data,
+        teacher: Option<&Teacher>,
+        validation: Option<&Dataset>,
+        proofs: Proofs,
+    ) -> Option<FirstRows> {
+        let asked = matches!((teacher, validation), (None, _) | (Some(Teacher::Model(_)), Some(_)));
+        let proven = asked || proofs == Proofs::Off || matches!(data, Data::Dataset(_));
+        (!proven).then(FirstRows::default)
+    }
+
+    pub fn see(&mut self, teacher: &Teacher, batch: &Batch, cancel: &Cancel, findings: &mut Findings) -> Result<()> {
+        if let (Teacher::Model(model), 0) = (teacher, self.seen) {
+            inputs_as_trained(model, batch, findings)?;
+        }
+        self.seen += batch.rows();
+        if let crate::batch::Labels::Single(labels) = &batch.labels {
+            let (choices, classes) = choices(teacher, batch, cancel)?;
+            self.choices.extend(choices);
+            self.labels.extend(labels);
+            self.classes = classes;
+        }
+        Ok(())
+    }
+
+    pub fn are_enough(&self) -> bool {
+        self.seen >= ROWS
+    }
+
+    pub fn judge(&self, teacher: &Teacher, findings: &mut Findings) -> Result<()> {
+        let known = match teacher {
+            Teacher::Model(model) => model.provenance.get("accuracy").and_then(serde_json::Value::as_f64),
+            Teacher::Column | Teacher::Cached(_) => None,
+        };
+        teacher_knows(
+            &TeacherRows { choices: &self.choices, labels: &self.labels, classes: self.classes },
+            known,
+            findings,
+        )
+    }
+}
+
 /// The class that the teacher names for each row, and how many classes it has.
 fn choices(teacher: &Teacher, batch: &Batch, cancel: &Cancel) -> Result<(Vec<u32>, usize)> {
     let (mut choices, mut classes) = (Vec::with_capacity(batch.rows()), 0);

@@ -18,8 +18,9 @@ pub struct Report {
     /// All steps of the run, where they are known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub steps: Option<u64>,
-    /// The epoch of the last step, counted from 0.
-    pub epoch: u64,
+    /// The epoch of the last step, counted from 0; none for a stream, which does not say where one ends.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub epoch: Option<u64>,
     /// Mean over the steps since the last report: Σ weight · value.
     pub loss: f64,
     /// Unweighted value of each loss, mean over those steps.
@@ -63,7 +64,9 @@ pub struct RunSummary {
     /// `finished` or `earlyStop`.
     pub ended: String,
     pub steps: u64,
-    pub epochs: u64,
+    /// None for a stream.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub epochs: Option<u64>,
     pub seconds: f64,
     /// Step of the parameters that were kept.
     pub kept_step: u64,

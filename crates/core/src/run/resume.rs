@@ -51,7 +51,10 @@ impl Run {
         };
         let recovered = checkpoints.folder.recover()?;
         if let Some((_, checkpoint)) = recovered.checkpoint {
-            checkpoint.expect_config(&self.config()?)?;
+            checkpoint.expect_config(&self.config()?).map_err(|error| {
+                let message = format!("{}; only {} may change", error.message, FREE.join(", "));
+                Error { message, ..error }
+            })?;
             self.restore(checkpoint)?;
         }
         for skipped in recovered.skipped {
@@ -170,6 +173,7 @@ impl Run {
                 .map_err(|error| Error::new(crate::error::Code::InvalidFile, key, error.to_string()))
         }
         self.step = checkpoint.step;
+        self.first_rows = None;
         self.feed.go_to(part(&checkpoint.cursor, "epoch")?, part(&checkpoint.cursor, "used")?, &self.cancel)?;
         self.sums = part::<Sums>(&checkpoint.state, "sums")?;
         self.watch = part::<Watch>(&checkpoint.state, "watch")?;
