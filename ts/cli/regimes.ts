@@ -24,7 +24,7 @@ import type { Sequence } from '../regimes/sequence.js'
 import { below } from './config.js'
 import { refuse } from './exit.js'
 import { follow, type Work } from './follow.js'
-import { table, type Output } from './output.js'
+import { brief, percent, table, type Output } from './output.js'
 import { runParts, target, type Spec } from './parts.js'
 import { score, tellFindings } from './summary.js'
 
@@ -36,6 +36,8 @@ interface Begun {
   models(): { student: Model; beside: Record<string, Model> }
   /** Lines of the table in the end. */
   scores(): Score[]
+  /** What else is to be known in the end. */
+  notes?(): string[]
 }
 
 interface Score {
@@ -126,6 +128,10 @@ const regimes: Record<string, Regime> = {
         title: report => `phase ${(report as unknown as { phase: number }).phase}`,
         models: () => ({ student: student!, beside: {} }),
         scores: () => run.outcome!.phases.map((phase, at) => scoreOf(at === 0 ? 'student made by the generator' : 'student', phase)),
+        notes: () => {
+          const { fromTeacher, trained } = run.outcome!.origin
+          return [`${percent(fromTeacher)} of the student's numbers came from the teacher's, through ${brief(trained)} that were trained`]
+        },
       }
     },
   },
@@ -169,7 +175,7 @@ function beside(file: string, name: string): string {
   return path.join(dir, `${stem}.${name}${ext}`)
 }
 
-async function save({ run, models, scores }: Begun, out: string, output: Output): Promise<void> {
+async function save({ run, models, scores, notes }: Begun, out: string, output: Output): Promise<void> {
   const made = models()
   const files = Object.entries(made.beside).map(([name, model]) => ({ file: beside(out, name), model }))
   for (const { file, model } of [...files, { file: out, model: made.student }]) await model.save(file)
@@ -178,6 +184,7 @@ async function save({ run, models, scores }: Begun, out: string, output: Output)
   const known = rows.filter(({ validation }) => validation !== undefined)
   if (known.length > 0) output.line(table(known.map(({ name, validation }) => score(name, validation!))))
   tellFindings(rows.flatMap(({ findings }) => findings), output)
+  for (const note of notes?.() ?? []) output.line(note)
   for (const { file } of files) output.line(`saved ${file}`)
   output.line(output.out.green(`saved ${out}`))
 }

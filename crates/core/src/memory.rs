@@ -1,5 +1,6 @@
 //! How much native memory a run will need, before anything is allocated.
 
+use crate::generator::ParameterGenerator;
 use crate::layers::{self, Shape};
 use crate::models::Model;
 use crate::options::TrainOptions;
@@ -27,17 +28,30 @@ pub(crate) fn piece(model: &Model) -> usize {
 
 /// Bytes that a run holds at its peak: parameters with gradients, optimizer state and copies, activations of one
 /// batch, the teacher's activations; data sets are the caller's and not counted.
-pub fn estimate(student: &Model, teacher: Option<&Model>, options: &TrainOptions) -> u64 {
+pub(crate) fn estimate(
+    student: &Model,
+    generator: Option<&ParameterGenerator>,
+    teacher: Option<&Model>,
+    options: &TrainOptions,
+) -> u64 {
     let parameters = student.parameters.bytes();
-    let learners = if options.control { 2 } else { 1 };
-    // parameters, gradients, and what the optimizer keeps beside each parameter
-    let per_learner = parameters * (2 + options.optimizer.state_tensors() as u64)
-        + if options.accumulate > 1 { parameters } else { 0 }
-        + if options.average.is_some() { parameters } else { 0 };
-    let kept = if options.keep == crate::options::Keep::Best { parameters } else { 0 };
+    let learner = |trained: u64| {
+        // what is trained, its gradients, and what the optimizer keeps beside it
+        trained * (2 + options.optimizer.state_tensors() as u64)
+            + if options.accumulate > 1 { trained } else { 0 }
+            + if options.average.is_some() { trained } else { 0 }
+    };
     let rows = options.batch_size as u64;
     let classes = student.network.classes() as u64;
     let logits = 3 * 4 * rows * classes;
+    let batch = rows * activations(student) + logits;
+    let first = match generator {
+        // The parameters that it makes, and their gradients.
+        Some(generator) => learner(generator.parameters().bytes()) + 3 * parameters,
+        None => learner(parameters),
+    };
+    let control = if options.control { learner(parameters) + batch } else { 0 };
+    let kept = if options.keep == crate::options::Keep::Best { parameters } else { 0 };
     let teachers = teacher.map_or(0, |teacher| rows * activations(teacher));
-    learners * (per_learner + rows * activations(student) + logits) + kept + teachers
+    first + batch + control + kept + teachers
 }

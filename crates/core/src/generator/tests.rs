@@ -115,6 +115,25 @@ fn a_norm_comes_from_the_norms_behind_the_layers_that_its_convolution_comes_from
 }
 
 #[test]
+fn the_rows_of_an_embedding_are_kept_and_its_width_is_mixed() {
+    let net = |width: usize, hidden: usize| {
+        let linear = json!({ "linear": { "outputs": hidden, "activation": "relu" } });
+        let layers = json!([{ "embedding": { "vocabulary": 7, "width": width } }, linear,
+            { "linear": { "name": "head", "outputs": 2 } }]);
+        model(json!({ "input": { "ids": {} }, "layers": layers }), 1)
+    };
+    let made = generator(&net(6, 5), &net(4, 3), json!({})).unwrap();
+    assert_eq!(rows(&made)[0], "layers.0.weight <- layers.0.weight: full");
+    assert!(made.parameters().0.contains_key("layers.0.weight.wIn"));
+    assert!(!made.parameters().0.contains_key("layers.0.weight.wOut"));
+    assert_eq!(made.plan().rows[0].trained, 6 * 4 + 1 + 1 + 2 * 7 * 4);
+    assert_eq!(
+        rows(&generator(&net(4, 5), &net(4, 3), json!({})).unwrap())[0],
+        "layers.0.weight <- layers.0.weight: scaleShift"
+    );
+}
+
+#[test]
 fn stretches_of_one_shape_are_matched_with_each_other() {
     let (teacher, student) = (mlp(&[6, 9, 9, 9, 8, 8, 8, 3]), mlp(&[6, 5, 5, 4, 4, 3]));
     let rows = rows(&generator(&teacher, &student, json!({})).unwrap());

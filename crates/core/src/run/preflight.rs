@@ -47,8 +47,20 @@ pub(crate) fn check(
         Some(Teacher::Model(model)) => Some(model.as_ref()),
         _ => None,
     };
+    // Made here first, because the teacher may be asked about every row before the learner is made.
+    let generator = match (&options.generator, teacher_model) {
+        (Some(rules), Some(teacher)) => {
+            let made = ParameterGenerator::new(teacher, student, rules, options.seed);
+            Some(made.map_err(|error| error.at("generator"))?)
+        }
+        (Some(_), None) => {
+            let message = "expected a model as teacher, whose parameters make the student's, got none";
+            return Err(Error::config("teacher", message));
+        }
+        (None, _) => None,
+    };
     if let Some(limit) = options.max_memory_bytes {
-        let estimate = memory::estimate(student, teacher_model, options);
+        let estimate = memory::estimate(student, generator.as_ref(), teacher_model, options);
         if estimate > limit {
             return Err(Error::new(
                 crate::error::Code::Memory,
@@ -59,14 +71,7 @@ pub(crate) fn check(
             ));
         }
     }
-    if let Some(generator) = &options.generator {
-        let Some(teacher) = teacher_model else {
-            let message = "expected a model as teacher, whose parameters make the student's, got none";
-            return Err(Error::config("teacher", message));
-        };
-        // Seen here first, because the teacher may be asked about every row before the learner is made.
-        ParameterGenerator::new(teacher, student, generator, options.seed).map_err(|error| error.at("generator"))?;
-    } else if teacher.is_some() && !losses.needs_teacher() {
+    if generator.is_none() && teacher.is_some() && !losses.needs_teacher() {
         return Err(Error::config(
             "losses",
             "expected a loss that compares with the teacher (kl, …), got none: use train without a teacher",
