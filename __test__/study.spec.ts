@@ -7,7 +7,7 @@ import { learn, Teachers } from '../ts/cli/study/learn.js'
 import { Lines, type Line } from '../ts/cli/study/lines.js'
 import { armsNamed } from '../ts/cli/study/methods.js'
 import { page } from '../ts/cli/study/page.js'
-import { chosen, left, runsOf, trialsOf } from '../ts/cli/study/plan.js'
+import { chosen, left, Queue, runsOf, trialsOf } from '../ts/cli/study/plan.js'
 import { paired, summary } from '../ts/cli/study/statistics.js'
 import { taskOf, type Task } from '../ts/cli/study/tasks.js'
 import { Dataset } from '../ts/index.js'
@@ -94,6 +94,25 @@ describe('what is left', () => {
     await lines.add(line(arm.name, 'run', 0, 2, 98))
     expect(runsOf(arm, task, lines, [1, 2, 3]).map(({ setting, seed }) => [setting, seed])).toEqual([[1, 2], [1, 3]])
     expect(trialsOf(armOf(alone)!, task, lines)).toEqual([])
+  })
+
+  test('an arm has its runs once its trials are there, and who comes later waits', async () => {
+    const task = { ...tinyTask(), classes: 10 }
+    const lines = await Lines.of(folder())
+    const arm = armOf('label-smoothing')!
+    const queue = new Queue([arm], task, lines, [1, 2])
+    const trials = [await queue.next(), await queue.next(), await queue.next(), await queue.next()]
+    let waited = true
+    const first = queue.next().finally(() => (waited = false))
+    for (const piece of trials) {
+      expect(waited).toBe(true)
+      await lines.add(line(arm.name, 'trial', piece!.setting, 0, 90 + piece!.setting))
+      queue.done(piece!)
+      await new Promise(setImmediate)
+    }
+    expect(await first).toMatchObject({ phase: 'run', setting: 3, seed: 1 })
+    expect(await queue.next()).toMatchObject({ phase: 'run', setting: 3, seed: 2 })
+    expect(await queue.next()).toBeUndefined()
   })
 
   test('no method has more than four settings, no two arms a name', () => {

@@ -16,6 +16,7 @@ interface Flags extends OutputFlags {
   out: string
   jobs: number
   dry?: boolean
+  page?: boolean
 }
 
 const collect = (value: string, all: string[] = []) => [...all, value]
@@ -30,6 +31,7 @@ export function addStudy(program: Command): void {
     .option('-o, --out <folder>', 'where page, record and teachers stand', 'docs/studies')
     .addOption(wholeOption('--jobs <number>', 'runs at the same time, a thread each', 1).default(availableParallelism()))
     .option('--dry', 'say how long it will take, and do nothing')
+    .option('--page', 'write the page from what is on record, and run nothing')
     .addHelpText(
       'after',
       `
@@ -42,7 +44,7 @@ Arms: ${arms.map(({ name }) => name).join(', ')}`,
     .action(perform(run))
 }
 
-async function run({ arm, task, seeds, out, jobs, dry = false }: Flags, output: Output): Promise<void> {
+async function run({ arm, task, seeds, out, jobs, dry = false, page = false }: Flags, output: Output): Promise<void> {
   const chosen = armsNamed(arm)
   if ('unknown' in chosen) refuse('--arm', `expected one of ${arms.map(({ name }) => name).join(', ')}, got ${show(chosen.unknown)}`)
   const unknown = task?.find(name => !taskNames.includes(name as TaskName))
@@ -55,6 +57,7 @@ async function run({ arm, task, seeds, out, jobs, dry = false }: Flags, output: 
       folder: path.resolve(out),
       jobs,
       dry,
+      page,
     },
     output,
   )

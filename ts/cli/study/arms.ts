@@ -24,8 +24,10 @@ export interface Arm {
   claim: string
   /** Nobody: the student learns from labels alone. */
   teacher?: TeacherName
-  /** The loss looks into the teacher: it is asked as a model, not by its stored answers. */
+  /** The loss looks into the teacher: it is given as a model, not by its stored answers. */
   inside?: true
+  /** Its layers are looked at in every step: it is asked again and again. */
+  layers?: true
   /** The tasks that it is tried on. Default: all. */
   tasks?: readonly TaskName[]
   /** Runs of a student that one run of this arm is worth: for the time it takes. Default 1. */
@@ -125,7 +127,7 @@ const parts: Arm[] = [
   ),
 ]
 
-const tripletPaper = { paper: oki, teacher: 'teacher', inside: true } as const
+const tripletPaper = { paper: oki, teacher: 'teacher' } as const
 const triplets: Arm[] = [
   {
     name: 'tlkd2020',
@@ -144,7 +146,6 @@ const triplets: Arm[] = [
     paper: `after ${oki}`,
     claim: '',
     teacher: 'teacher',
-    inside: true,
     settings: () =>
       each([['hardest', 2], ['hardest', 0.5], ['all', 2], ['all', 0.5]] as const, ([negatives, weight]) => beside({ tripletBatch: { weight, negatives } }, 1)),
   },
@@ -238,6 +239,7 @@ const later: Arm[] = [
       claim: 'helps beside kd',
       teacher: 'teacher',
       inside: true,
+      layers: true,
       settings: ({ student }) => {
         const maps = student.map((_, block) => `blocks.${block}.pool`)
         const places = own === 'maps' ? { layers: maps } : own === 'map' ? { layers: maps.at(-1)! } : own === 'projection' ? { projection: true } : {}
@@ -251,6 +253,7 @@ const later: Arm[] = [
     claim: 'better than kd where the student is thin; here kd beside it',
     teacher: 'teacher',
     inside: true,
+    layers: true,
     settings: () => each([0.1, 1], weight => beside({ kl: { weight: 0.9, temperature: 4 }, hint: { weight, projection: true } })),
   },
 ]
@@ -311,7 +314,9 @@ const regimes: Arm[] = [
   },
 ]
 
-export const arms: readonly Arm[] = [...plain, ...parts, ...triplets, ...teachers, ...later, ...regimes]
+const all: Arm[] = [...plain, ...parts, ...triplets, ...teachers, ...later, ...regimes]
+/** In the order of their runs: what takes long comes last. */
+export const arms: readonly Arm[] = [...all.filter(({ layers }) => !layers), ...all.filter(({ layers }) => layers)]
 
 export function armOf(name: string): Arm | undefined {
   return arms.find(arm => arm.name === name)

@@ -1,6 +1,7 @@
 /** One run of one arm: a student from its seed's start to its last epoch. */
 import { bornAgain, distill, distillWeights, Model, train, type Dataset, type LossesOptions, type Run } from '../../index.js'
 import { mkdir, rename } from 'node:fs/promises'
+import { availableParallelism } from 'node:os'
 import path from 'node:path'
 import { alone, armOf, baseline, type Arm, type Setting } from './arms.js'
 import { architecture, budget, freshStudent, type Task, type TeacherName } from './tasks.js'
@@ -37,12 +38,14 @@ export class Teachers {
     let model = await Model.load(file).catch(() => undefined)
     if (model === undefined) {
       model = Model.create(architecture(task, channels), { seed: 0, normalization: await task.train.normalization() })
+      // Runs wait for it.
+      const settings = { ...budget(epochs, 0), threads: availableParallelism() }
       if (from === undefined) {
         const augmented = shift > 0 ? { augment: { shift: { pixels: shift } } } : {}
-        await train({ student: model, data: task.train, losses: { crossEntropy: { labelSmoothing } }, ...augmented, ...budget(epochs, 0) }).finish()
+        await train({ student: model, data: task.train, losses: { crossEntropy: { labelSmoothing } }, ...augmented, ...settings }).finish()
       } else {
         const { losses } = armOf(baseline)!.settings(task)[0]!
-        await distill({ student: model, data: (await this.get(from)).data, losses: losses!, ...budget(epochs, 0) }).finish()
+        await distill({ student: model, data: (await this.get(from)).data, losses: losses!, ...settings }).finish()
       }
       await mkdir(path.dirname(file), { recursive: true })
       await model.save(`${file}.new`)

@@ -9,7 +9,7 @@ import { armOf, arms, baseline, type Arm } from './arms.js'
 import { learn, Teachers } from './learn.js'
 import { Lines } from './lines.js'
 import { page, type TaskFacts } from './page.js'
-import { left, measured, runsOf, secondsOf, settingOf, trialsOf, type Piece } from './plan.js'
+import { left, measured, Queue, secondsOf, settingOf } from './plan.js'
 import { taskOf, type Task, type TaskName, type TeacherName } from './tasks.js'
 
 export interface StudyOptions {
@@ -21,6 +21,8 @@ export interface StudyOptions {
   jobs: number
   /** Says how long it will take, and does nothing. */
   dry: boolean
+  /** Writes the page from what is on record, and runs nothing. */
+  page: boolean
 }
 
 export async function studyMethods(options: StudyOptions, output: Output): Promise<void> {
@@ -29,11 +31,11 @@ export async function studyMethods(options: StudyOptions, output: Output): Promi
     const task = await taskOf(name)
     const arms = options.arms.filter(({ tasks }) => tasks?.includes(name) ?? true)
     const teachers = new Teachers(task, options.folder)
-    await announce(task, arms, lines, options, output)
+    if (!options.page) await announce(task, arms, lines, options, output)
     if (!options.dry) {
-      await inTurns(arms.flatMap(arm => trialsOf(arm, task, lines)), task, teachers, lines, options, output)
-      await inTurns(arms.flatMap(arm => runsOf(arm, task, lines, options.seeds)), task, teachers, lines, options, output)
-      await keepFacts(task, arms, teachers, options)
+      if (!options.page) await inTurns(arms, task, teachers, lines, options, output)
+      const tried = arms.filter(arm => lines.all.some(line => line.task === name && line.arm === arm.name && line.phase === 'run'))
+      if (tried.length > 0) await keepFacts(task, tried, teachers, options)
       await writePage(options.folder, lines)
     }
     for (const part of [task.train, task.held, task.test]) part.dispose()
@@ -51,22 +53,26 @@ async function announce(task: Task, chosen: readonly Arm[], lines: Lines, { seed
   output.note(`${task.name}: ${brief(runs)} runs of ${counts.length} arms are left, about ${minutes} min with ${jobs} at a time, and the teachers that are not there yet`)
 }
 
-/** Runs the pieces, `jobs` at a time, in their order. */
-async function inTurns(pieces: readonly Piece[], task: Task, teachers: Teachers, lines: Lines, { jobs }: StudyOptions, output: Output): Promise<void> {
-  const waiting = [...pieces]
+/** Does what is left, `jobs` at a time. */
+async function inTurns(chosen: readonly Arm[], task: Task, teachers: Teachers, lines: Lines, { jobs, seeds }: StudyOptions, output: Output): Promise<void> {
+  const queue = new Queue(chosen, task, lines, seeds)
+  let waiting = chosen.reduce((sum, arm) => sum + left(arm, task, lines, seeds), 0)
   const one = async () => {
-    for (let piece = waiting.shift(); piece !== undefined; piece = waiting.shift()) {
+    for (let piece = await queue.next(); piece !== undefined; piece = await queue.next()) {
       const { arm, phase, setting, seed } = piece
       if (arm.teacher !== undefined) await teachers.get(arm.teacher)
       const begun = performance.now()
       const judge = phase === 'trial' ? task.held : task.test
-      const { student, ...learnt } = await learn(task, arm, settingOf(piece, task), seed, teachers, judge)
+      const options = settingOf(piece, task)
+      const { student, ...learnt } = await learn(task, arm, options, seed, teachers, judge)
       student.dispose()
       const seconds = Number(((performance.now() - begun) / 1000).toFixed(1))
-      const line = { task: task.name, arm: arm.name, phase, setting, options: settingOf(piece, task), seed, ...rounded(learnt), seconds }
+      const line = { task: task.name, arm: arm.name, phase, setting, options, seed, ...rounded(learnt), seconds }
       await lines.add(line)
+      queue.done(piece)
+      waiting--
       output.data({ line })
-      output.note(`${task.name} ${arm.name} ${phase} ${phase === 'trial' ? setting : seed}: ${learnt.accuracy.toFixed(2)} % in ${seconds.toFixed(0)} s, ${waiting.length} to come`)
+      output.note(`${task.name} ${arm.name} ${phase} ${phase === 'trial' ? setting : seed}: ${learnt.accuracy.toFixed(2)} % in ${seconds.toFixed(0)} s, ${waiting} to come`)
     }
   }
   await Promise.all(Array.from({ length: jobs }, one))

@@ -38,6 +38,43 @@ export function runsOf(arm: Arm, task: Task, lines: Lines, seeds: readonly numbe
     .map(seed => ({ arm, phase: 'run', setting, seed }))
 }
 
+/** Hands out what is left, arm by arm in their order: first an arm's trials, and once all are there, its runs. */
+export class Queue {
+  readonly #states: { arm: Arm; trials: Piece[]; open: number; runs: Piece[] | undefined }[]
+  #changed: (() => void)[] = []
+
+  constructor(
+    arms: readonly Arm[],
+    private readonly task: Task,
+    private readonly lines: Lines,
+    private readonly seeds: readonly number[],
+  ) {
+    this.#states = arms.map(arm => {
+      const trials = trialsOf(arm, task, lines)
+      return { arm, trials, open: trials.length, runs: undefined }
+    })
+  }
+
+  /** The next piece; waits where all that is left depends on trials under way. Nothing at the end. */
+  async next(): Promise<Piece | undefined> {
+    for (;;) {
+      for (const state of this.#states) {
+        if (state.open === 0) state.runs ??= runsOf(state.arm, this.task, this.lines, this.seeds)
+        const piece = state.trials.shift() ?? state.runs?.shift()
+        if (piece !== undefined) return piece
+      }
+      if (this.#states.every(({ open }) => open === 0)) return undefined
+      await new Promise<void>(wake => this.#changed.push(wake))
+    }
+  }
+
+  /** A piece is on record. */
+  done({ arm, phase }: Piece): void {
+    if (phase === 'trial') this.#states.find(state => state.arm === arm)!.open--
+    this.#changed.splice(0).forEach(wake => wake())
+  }
+}
+
 /** How many runs of each arm are left, trials among them. */
 export function left(arm: Arm, task: Task, lines: Lines, seeds: readonly number[]): number {
   const trials = trialsOf(arm, task, lines).length
@@ -60,7 +97,7 @@ export function secondsOf(arm: Arm, task: Task, lines: Lines, alone: number): nu
   const known = lines.all.filter(line => line.task === task.name && line.arm === arm.name).map(({ seconds }) => seconds)
   if (known.length > 0) return known.reduce((sum, seconds) => sum + seconds, 0) / known.length
   // Judging after each epoch, and the teacher inside.
-  return alone * 1.3 * (arm.cost ?? 1) * (arm.inside ? 4 : 1)
+  return alone * 1.3 * (arm.cost ?? 1) * (arm.layers ? 6 : arm.inside ? 2 : 1)
 }
 
 export const settingOf = ({ arm, setting }: Piece, task: Task): Setting => arm.settings(task)[setting]!
