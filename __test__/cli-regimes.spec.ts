@@ -18,9 +18,16 @@ type Json = Record<string, any>
 
 function limbeck(args: string[], heard?: (stdout: string, kill: () => void) => void) {
   const child = spawn(process.execPath, [main, ...args], { cwd: place, stdio: ['ignore', 'pipe', 'pipe'] })
-  let [stdout, stderr] = ['', '']
-  child.stdout.on('data', chunk => heard?.((stdout += chunk), () => child.kill('SIGINT')))
-  child.stdout.on('data', chunk => (stdout += heard ? '' : chunk))
+  let [stdout, stderr, killed] = ['', '', false]
+  // Once: a second Ctrl-C ends at once.
+  const kill = () => {
+    if (!killed) child.kill('SIGINT')
+    killed = true
+  }
+  child.stdout.on('data', chunk => {
+    stdout += chunk
+    heard?.(stdout, kill)
+  })
   child.stderr.on('data', chunk => (stderr += chunk))
   return new Promise<{ code: number | null; said: Json[]; stderr: string }>(resolve =>
     child.on('close', code => {
@@ -109,7 +116,7 @@ test('what is wrong with a regime is refused by its path in the file', async () 
   }
   const regime = (name: string, own: Json) => ({ regime: { [name]: own } })
   expect(await refused(regime('bornAgain', { generations: 0 }))).toBe('regime.bornAgain.generations')
-  expect(await refused(regime('bornAgain', { generation: 1 }))).toBe('generation')
+  expect(await refused(regime('bornAgain', { generation: 1 }))).toBe('regime.bornAgain.generation')
   expect(await refused(regime('distillChain', { students: [] }))).toBe('regime.distillChain.students')
   const wrong = { students: [net(6)], hops: [{ losses: { kl: { temperature: 0 } } }] }
   expect(await refused({ losses, ...regime('distillChain', wrong) })).toBe('regime.distillChain.hops[0].losses.kl.temperature')

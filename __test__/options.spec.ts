@@ -379,8 +379,17 @@ test('what a teacher function throws is what the run rejects with', async () => 
   expect(odd.error).toMatchObject({ code: 'ERR_LIMBECK_INVALID_DATA', path: 'teacher' })
 })
 
+test('the generator is not ignored: it makes the student from the teacher, and train has nobody to make it from', async () => {
+  const losses = { kl: { temperature: 2 } }
+  const [plain, generated] = [await methods.distill({ losses }), await methods.distill({ losses, generator: {} })]
+  expect([plain.error, generated.error]).toEqual([undefined, undefined])
+  expect(generated.weights).not.toEqual(plain.weights)
+  const { error } = await methods.train({ generator: {} })
+  expect(error).toMatchObject({ code: 'ERR_LIMBECK_INVALID_CONFIG', path: 'teacher' })
+})
+
 test('every option has a test above', async () => {
-  const own = ['control', 'threads', 'niceness', 'teacher']
+  const own = ['control', 'threads', 'niceness', 'generator', 'teacher']
   const facade = ['student', 'data', 'validation', 'resume', 'signal']
   expect(Object.keys(cases).concat(own).sort()).toEqual([...trainOptionKeys, ...facade, 'teacher'].sort())
   const { message } = await failure(() => train({ ...base(), losses: { crossEntropy: {} }, nothing: 1 } as never).next())

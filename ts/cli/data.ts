@@ -70,7 +70,7 @@ async function digits(place: string, own: Plain): Promise<Rows> {
   if (typeof split === 'string' && split !== 'train' && split !== 'test') refuse(`${place}.split`, `expected train or test, got ${show(split)}`)
   const { train, test } = await readDemoData(folder)
   const { inputs, labels } = split === 'test' ? test : train
-  return { columns: { inputs, labels }, options: { inputs: [1, 28, 28], classes: 10 } }
+  return { columns: { inputs, labels }, options: { inputs: own.shape === undefined ? [1, 28, 28] : sides(`${place}.shape`, own.shape), classes: 10 } }
 }
 
 /** The data set of rows. */
