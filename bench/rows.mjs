@@ -78,6 +78,14 @@ export const rows = [
     values: { kdSim: { unit: '×', floor: 1.3, title: 'KD-sim, rows kept' } },
   },
   {
+    row: '12',
+    title: 'triplet loss in the batch 512×256, hardest',
+    shape: [512, 256],
+    tolerance: SUMS,
+    ours: rust('bench_rows'),
+    peers: { cdist: torch('triplet.py', 'cdist', { floor: 3.5 }) },
+  },
+  {
     row: '16.square',
     title: 'matrix product 1024³',
     shape: [1024, 1024, 1024],

@@ -1,5 +1,5 @@
 //! Rows 1, 3 (memory) and 4: the distillation loss ½ cross entropy + ½ T² KL(teacher ‖ student), T = 2, forward and
-//! backward, as a training step calls it.
+//! backward, as a training step calls it. Row 12: the triplet loss within the batch, hardest negatives.
 
 mod common;
 
@@ -14,13 +14,17 @@ fn main() -> Outcome {
     let (rows, classes) = match arguments.row.as_str() {
         "1" | "3" => (64, 32_000),
         "4" => (256, 1000),
-        other => return Err(format!("--row: expected 1, 3 or 4, got {other}").into()),
+        "12" => (512, 256),
+        other => return Err(format!("--row: expected 1, 3, 4 or 12, got {other}").into()),
     };
-    let losses = json!({ "crossEntropy": { "weight": 0.5 }, "kl": { "weight": 0.5, "temperature": 2 } });
+    let (losses, scale, labels) = match arguments.row.as_str() {
+        "12" => (json!({ "tripletBatch": {} }), 1.0, 100),
+        _ => (json!({ "crossEntropy": { "weight": 0.5 }, "kl": { "weight": 0.5, "temperature": 2 } }), 4.0, classes),
+    };
     let losses = serde_json::from_value(losses)?;
-    let student = Stream::new(1).numbers(rows * classes, 4.0);
-    let teacher = Stream::new(2).numbers(rows * classes, 4.0);
-    let labels = Stream::new(3).labels(rows, classes);
+    let student = Stream::new(1).numbers(rows * classes, scale);
+    let teacher = Stream::new(2).numbers(rows * classes, scale);
+    let labels = Stream::new(3).labels(rows, labels);
     let step = Distillation::new(losses, classes, student, teacher, labels)?;
     let pool = Pool::new(Some(arguments.threads))?;
     if arguments.row == "3" {

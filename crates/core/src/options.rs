@@ -10,7 +10,7 @@ use crate::dataset::Augment;
 use crate::error::{Error, Result};
 use crate::generator::GeneratorOptions;
 use crate::learning_rate::Schedule;
-use crate::losses::LossesOptions;
+use crate::losses::{LossesOptions, presets};
 use crate::metrics::Metrics;
 use crate::optimizers::OptimizerOptions;
 
@@ -18,7 +18,10 @@ use crate::optimizers::OptimizerOptions;
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct TrainOptions {
-    /// What is minimised: the sum over the losses of weight · value. At least one weight above 0.
+    /// What is minimised: the sum over the losses of weight · value. At least one weight above 0. Or the name of a preset,
+    /// a mixture as its authors released it.
+    #[serde(deserialize_with = "presets::read")]
+    #[schemars(with = "presets::LossesOrPreset")]
     pub losses: LossesOptions,
     /// Makes the student's parameters from the teacher's and trains what makes them (phase 1 of Weight Distillation); in
     /// the end the student has them as plain numbers. `freeze`, `average` and `optimizer` then mean the generator's own

@@ -65,6 +65,55 @@ fn a_hint_through_a_projection_trains_the_projection_and_leaves_it_out_of_the_st
 }
 
 #[test]
+fn relations_and_layers_by_depth_train_beside_the_labels() {
+    let relations = json!({
+        "crossEntropy": {}, "similarity": {}, "rkdDistance": {}, "rkdAngle": {}, "pkt": { "weight": 10 },
+        "cosine": { "projection": true }, "patient": { "layers": "last", "projection": true }
+    });
+    let (student, summary, report) = trained(relations.clone());
+    assert!(summary.findings.is_empty(), "{:?}", summary.findings);
+    assert!(student.parameters.names().all(|name| !name.contains("projection")));
+    for name in relations.as_object().unwrap().keys() {
+        let (value, norm) = (&report["terms"][name], &report["gradientNorms"][name]);
+        assert!(value.as_f64().unwrap() > 0.0 && norm.as_f64().unwrap() > 0.0, "{name}: {value} {norm}");
+    }
+}
+
+#[test]
+fn losses_over_maps_pool_the_larger_map_and_train() {
+    let images = Columns::new(
+        Inputs::F32 { values: (0..60 * 64).map(|at| (at * 37 % 101) as f32 / 101.0).collect(), shape: vec![1, 8, 8] },
+        LabelColumn::Single { values: (0..60).map(|row| row % 3).collect(), classes: Some(3) },
+    );
+    let data = Dataset::new(images).unwrap();
+    let network = |channels: Value, seed: u64| {
+        model(json!({ "convNet": { "input": [1, 8, 8], "channels": channels, "classes": 3 } }), seed)
+    };
+    let (student, teacher) = (network(json!([2, 3]), 1), network(json!([4, 6, 8]), 2));
+    // 4 × 4 places of the student, 2 × 2 of the teacher's last, 4 × 4 of the one before.
+    let layers = json!([{ "student": "blocks.1.conv", "teacher": "blocks.2.conv" }]);
+    for (losses, fits) in [
+        (json!({ "attentionTransfer": { "layers": layers } }), true),
+        (json!({ "attentionTransfer": {} }), true),
+        (json!({ "nst": { "layers": "blocks.1.conv" } }), true),
+        (json!({ "nst": { "layers": layers } }), false),
+    ] {
+        let options = json!({ "losses": losses, "steps": 2, "batchSize": 20 });
+        let run = Run::new(setup(student.clone(), Some(teacher.clone()), &data, &data, options));
+        match fits {
+            true => {
+                let reports = drain(&mut run.unwrap()).unwrap();
+                assert!(reports.iter().all(|report| report.loss.is_finite() && report.loss > 0.0), "{losses}");
+            }
+            false => {
+                let text = run.err().unwrap().to_string();
+                assert!(text.starts_with("losses.nst") && text.contains("equal height and width"), "{text}");
+            }
+        }
+    }
+}
+
+#[test]
 fn losses_with_parameters_and_pairs_resume_to_the_same_bits() {
     let (train, test) = parts();
     let teacher = teacher(&train, &test);
@@ -102,6 +151,12 @@ fn what_a_loss_lacks_is_refused_before_the_first_step() {
     );
     let text = refusal(&train, json!({ "hint": { "layers": "nowhere" } }));
     assert!(text.contains("nowhere") && text.contains("layers.0"), "{text}");
+    let text = refusal(&train, json!({ "similarity": { "layers": "nowhere" } }));
+    assert!(text.contains("losses.similarity.layers") && text.contains("nowhere"), "{text}");
+    let text = refusal(&train, json!({ "patient": {} }));
+    assert!(text.contains("losses.patient.layers") && text.contains("projection: true"), "{text}");
+    let text = refusal(&train, json!({ "attentionTransfer": {} }));
+    assert!(text.contains("losses.attentionTransfer.layers") && text.contains("name convolutions"), "{text}");
     let text = refusal(&train, json!({ "triplet": { "margin": -1 } }));
     assert!(text.starts_with("losses.triplet.margin"), "{text}");
     let one = Columns::new(

@@ -29,7 +29,7 @@ interface Loss {
 
 async function losses({ options = false, markdown = false }: OutputFlags & { options?: boolean; markdown?: boolean }, output: Output): Promise<void> {
   const root = (JSON.parse(native().schema()) as Record<string, Schema>).TrainOptions ?? {}
-  const list = resolve(root, root.properties?.losses)
+  const list = root.$defs?.LossesOptions
   const all = (JSON.parse(native().losses()) as Loss[]).map(entry => {
     const loss = resolve(root, list?.properties?.[entry.name])
     const own = Object.entries(loss?.properties ?? {}).map(([option, schema]) => [option, sentence(schema)] as const)

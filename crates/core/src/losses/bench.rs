@@ -1,5 +1,6 @@
 //! What the benchmark programs run: the losses of one batch, forward and backward, as a step does it.
 
+use super::features::{LOGITS, LayerPair};
 use super::{Losses, LossesOptions};
 use crate::batch::{Batch, Features, Labels};
 use crate::error::{Error, Result};
@@ -41,8 +42,11 @@ impl Distillation {
             teacher_logits: None,
             pair: None,
         };
+        let mut losses = Losses::new(options)?;
+        let logits = LayerPair { student: LOGITS.into(), teacher: LOGITS.into() };
+        losses.features.iter_mut().try_for_each(|feature| feature.place(0, logits.clone(), &[classes], &[classes]))?;
         Ok(Distillation {
-            losses: Losses::new(options)?,
+            losses,
             student: tensor::from_vec(student, (rows, classes))?,
             teachers: vec![Teacher::logits(teacher)],
             batch,

@@ -30,6 +30,7 @@ mod catalogue;
 pub(crate) mod features;
 mod golden;
 pub(crate) mod loss;
+pub(crate) mod presets;
 pub(crate) mod reference;
 pub(crate) mod sweep;
 #[cfg(test)]

@@ -106,12 +106,17 @@ pub(super) fn margin(margin: f64) -> Result<()> {
 }
 
 /// Added to every difference, as PyTorch's triplet margin loss does.
-const EPSILON: f64 = 1e-6;
+pub(super) const EPSILON: f64 = 1e-6;
 
-/// ‖a − b + 1e-6‖₂.
+/// ‖a − b + 1e-6‖₂, in f64. Eight sums, for the machine to make at once.
 pub(super) fn distance<F: Float>(a: &[F], b: &[F]) -> f64 {
-    let square = |(a, b): (&F, &F)| (Into::<f64>::into(*a) - Into::<f64>::into(*b) + EPSILON).powi(2);
-    a.iter().zip(b).map(square).sum::<f64>().sqrt()
+    let mut sums = [0.0; 8];
+    for (a, b) in a.chunks(8).zip(b.chunks(8)) {
+        for ((sum, a), b) in sums.iter_mut().zip(a).zip(b) {
+            *sum += (Into::<f64>::into(*a) - Into::<f64>::into(*b) + EPSILON).powi(2);
+        }
+    }
+    sums.iter().sum::<f64>().sqrt()
 }
 
 /// gradient += scale · (a − b + 1e-6).

@@ -15,10 +15,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::default_weight;
-use super::features::{Compare, Compared, Comparison, Float, Layers};
+use super::features::{Apart, Compare, Compared, Comparison, Float, Layers};
 use super::hint::same_shape;
 use super::loss::Need;
-use super::triplet::{distance, five, margin, pull};
+use super::triplet::{EPSILON, distance, five, margin, pull};
 use crate::error::Result;
 use crate::schedule::Scheduled;
 
@@ -86,23 +86,27 @@ impl Compare for TripletBatch {
         for place in &compared.places {
             let width = place.student.width();
             let mut gradient = vec![F::of(0.0); place.student.values.len()];
+            let (anchors, others) = (place.teacher.values.as_slice(), place.student.values.as_slice());
+            let labels = compared.labels.as_slice();
+            let apart = Apart { anchors, others, labels, width, shift: EPSILON, distance: &distance };
+            let nearest = match self.negatives {
+                Negatives::Hardest => F::nearest(&apart),
+                Negatives::All => Vec::new(),
+            };
             for row in 0..rows {
                 let anchor = place.teacher.row(row);
-                let others: Vec<usize> = (0..rows).filter(|j| compared.labels[*j] != compared.labels[row]).collect();
+                let others: Vec<usize> = match self.negatives {
+                    Negatives::All => (0..rows).filter(|j| compared.labels[*j] != compared.labels[row]).collect(),
+                    Negatives::Hardest => nearest[row].into_iter().collect(),
+                };
                 if others.is_empty() {
                     alone[row] = 1.0;
                     continue;
                 }
-                let far = |j: &usize| (*j, distance(anchor, place.student.row(*j)));
-                let counted: Vec<(usize, f64)> = match self.negatives {
-                    Negatives::All => others.iter().map(far).collect(),
-                    Negatives::Hardest => {
-                        others.iter().map(far).min_by(|a, b| a.1.total_cmp(&b.1)).into_iter().collect()
-                    }
-                };
-                let near = distance(anchor, place.student.row(row));
-                let share = 1.0 / counted.len() as f64;
-                for (j, far) in counted {
+                let near = apart.of(row, row);
+                let share = 1.0 / others.len() as f64;
+                for j in others {
+                    let far = apart.of(row, j);
                     let hinge = near - far + self.margin;
                     if hinge <= 0.0 {
                         continue;

@@ -114,7 +114,6 @@ fn check(a: &Matrix, b: &Matrix, out: usize, out_stride: usize) {
 }
 
 /// On this thread: `out` has rows of `out_stride` numbers.
-#[cfg(test)] // the suites of the tiles
 pub fn serial(a: Matrix, b: Matrix, out: &mut [f32], out_stride: usize, accumulate: bool) {
     check(&a, &b, out.len(), out_stride);
     if a.rows * b.cols > 0 {

@@ -10,6 +10,7 @@ pub mod isa;
 pub mod linear;
 pub mod math;
 pub(crate) mod mean;
+pub(crate) mod nearest;
 pub(crate) mod norm;
 pub mod optimizer;
 pub mod pack;

@@ -2,6 +2,7 @@
 
 use crate::error::{Candle, Error, Result};
 use crate::kernels::cpu::gemm::{self, Matrix};
+use crate::kernels::cpu::nearest::{Search, nearest};
 use crate::tensor::{Tensor, from_vec, read};
 
 /// f32, and f64 in tests. Sums over many numbers are made in f64; products in the type itself.
@@ -11,6 +12,34 @@ pub(crate) trait Float: Copy + Send + Sync + Into<f64> + candle_core::WithDType 
     fn products(a: &[Self], b: &[Self], width: usize) -> Vec<Self>;
     /// a · b: a `[n, inner]`, b `[inner, m]`, gives `[n, m]`.
     fn matmul(a: &[Self], b: &[Self], inner: usize, m: usize) -> Vec<Self>;
+    /// Of each anchor the row of another label than its own with the least distance, the first of equals.
+    fn nearest(apart: &Apart<Self>) -> Vec<Option<usize>> {
+        (0..apart.labels.len()).map(|row| apart.nearest_of(row)).collect()
+    }
+}
+
+/// Anchors and other rows, `[rows, width]` both, one label a row, and how far they are apart.
+pub(crate) struct Apart<'a, F> {
+    pub anchors: &'a [F],
+    pub others: &'a [F],
+    pub labels: &'a [u32],
+    pub width: usize,
+    /// What the distance adds to every difference anchor − other.
+    pub shift: f64,
+    /// Of an anchor and another row.
+    pub distance: &'a (dyn Fn(&[F], &[F]) -> f64 + Sync),
+}
+
+impl<F> Apart<'_, F> {
+    pub fn of(&self, anchor: usize, other: usize) -> f64 {
+        let row = |at: usize| at * self.width..(at + 1) * self.width;
+        (self.distance)(&self.anchors[row(anchor)], &self.others[row(other)])
+    }
+
+    fn nearest_of(&self, anchor: usize) -> Option<usize> {
+        let others = (0..self.labels.len()).filter(|j| self.labels[*j] != self.labels[anchor]);
+        others.map(|j| (j, self.of(anchor, j))).min_by(|a, b| a.1.total_cmp(&b.1)).map(|(j, _)| j)
+    }
 }
 
 impl Float for f32 {
@@ -32,6 +61,13 @@ impl Float for f32 {
         let (a, b) = (Matrix::new(a, n, inner), Matrix::new(b, inner, m));
         gemm::product(a, b, &mut out, false);
         out
+    }
+
+    fn nearest(apart: &Apart<f32>) -> Vec<Option<usize>> {
+        let &Apart { anchors, others, labels, width, shift, .. } = apart;
+        let found = nearest(&Search { anchors, others, labels, width, shift }, &|r, j| apart.of(r, j));
+        // Where squares overflow the plain search still finds one.
+        found.into_iter().enumerate().map(|(row, found)| found.or_else(|| apart.nearest_of(row))).collect()
     }
 }
 

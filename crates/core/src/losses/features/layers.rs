@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 use crate::models::{EMBEDDING, Network};
 
 /// The outputs of the last layer.
-pub(super) const LOGITS: &str = "logits";
+pub(crate) const LOGITS: &str = "logits";
 
 /// Layers chosen by depth, spread over the whole teacher.
 const SKIP: &str = "skip";

@@ -16,7 +16,7 @@ mod vectors;
 
 pub use layers::Layers;
 
-pub(crate) use array::{Array, Float};
+pub(crate) use array::{Apart, Array, Float};
 pub(crate) use loss::{Compare, Compared, Comparison, FeatureLoss, Place};
 pub(crate) use vectors::{NARROW, SHORTEST, Units, dot, gram_back, smooth_l1, square_distance, width_of};
 
@@ -31,8 +31,7 @@ use crate::outputs::Outputs;
 use crate::tape::{Tape, Value};
 use crate::targets::{Target, Teacher};
 use crate::tensor::{DType, Tensor};
-use layers::LOGITS;
-pub(crate) use layers::LayerPair;
+pub(crate) use layers::{LOGITS, LayerPair};
 use projection::Projection;
 
 /// What a student's forward gave.
@@ -216,7 +215,7 @@ impl Call<'_> {
         for (((own, second), gradient), of_pair) in values.into_iter().zip(comparison.student).zip(pairs) {
             for (value, gradient) in [(Some(own), Some(gradient)), (second, of_pair)] {
                 let (Some(value), Some(gradient)) = (value, gradient) else { continue };
-                squares += gradient.iter().map(|x| Into::<f64>::into(*x).powi(2)).sum::<f64>();
+                squares += dot(&gradient, &gradient);
                 let gradient = array::scatter(gradient, self.rows, value.dims())?;
                 seeds.push((value, gradient));
             }
