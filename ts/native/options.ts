@@ -1,6 +1,15 @@
 /** Types of all options. Made by generate-types.mjs from the Rust structs; not written by hand. */
 
 /**
+ * What stands in the JSON: losses, or the name of a preset.
+ */
+export type LossesOrPreset = Preset | LossesOptions
+/**
+ * Triplet loss for knowledge distillation as its authors released it: in 2020 cross entropy and triplet loss, in 2022
+ * with the teacher's probabilities beside.
+ */
+export type Preset = 'tlkd2020' | 'tlkd2022'
+/**
  * A number, or how it moves from optimizer step to optimizer step.
  */
 export type Scheduled = number | Curve
@@ -1127,9 +1136,10 @@ export interface CheckpointOptions {
  */
 export interface TrainOptions {
   /**
-   * What is minimised: the sum over the losses of weight · value. At least one weight above 0.
+   * What is minimised: the sum over the losses of weight · value. At least one weight above 0. Or the name of a preset,
+   * a mixture as its authors released it.
    */
-  losses: LossesOptions
+  losses: LossesOrPreset
   /**
    * Makes the student's parameters from the teacher's and trains what makes them (phase 1 of Weight Distillation); in
    * the end the student has them as plain numbers. `freeze`, `average` and `optimizer` then mean the generator's own
