@@ -5,9 +5,9 @@
 //! ∂M_r = (g − G_r (G_r·g)) / ‖M_r‖,   g = 2/N (G^s_r − G^t_r),   ∂F = (∂M + ∂Mᵀ) F
 //! ```
 //!
-//! F a layer of N rows, flattened to `[N, width]`; widths may differ. The mean over rows is ‖G^s − G^t‖²_F / N². Source:
-//! Tung, Mori, "Similarity-Preserving Knowledge Distillation", ICCV 2019, arXiv:1907.09682. Couples the rows of a batch:
-//! accumulated small batches do not equal a large one; one row alone gives 0.
+//! F a layer of N rows, flattened to `[N, width]`; widths may differ. The mean over rows is ‖G^s − G^t‖²_F / N².
+//! Source: Tung, Mori, "Similarity-Preserving Knowledge Distillation", ICCV 2019, arXiv:1907.09682. Couples the rows of
+//! a batch: accumulated small batches do not equal a large one; one row alone gives 0.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
