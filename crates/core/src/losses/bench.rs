@@ -4,7 +4,7 @@ use super::features::{LOGITS, LayerPair};
 use super::{Losses, LossesOptions};
 use crate::batch::{Batch, Features, Labels};
 use crate::error::{Error, Result};
-use crate::kernels::cpu::top;
+use crate::kernels::cpu::top::Top;
 use crate::outputs::Outputs;
 use crate::tape::{Engine, Tape};
 use crate::targets::{Tail, Target, Teacher, TopK};
@@ -68,12 +68,12 @@ impl Distillation {
             return Err(Error::internal("a teacher without logits"));
         };
         let logits = tensor::to_f64(logits)?;
-        let (mut ids, mut kept, mut log_sum_exp) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut ids, mut kept, mut log_sum_exp, mut top) = (Vec::new(), Vec::new(), Vec::new(), Top::default());
         for row in logits.chunks_exact(classes) {
             let single: Vec<f32> = row.iter().map(|x| *x as f32).collect();
-            let top = top::largest(&single, &[], k, None).0;
-            kept.extend(top.iter().map(|class| single[*class]));
-            ids.extend(top.iter().map(|class| *class as u32));
+            top.find(&single, &[], k, None);
+            kept.extend(&top.values);
+            ids.extend(&top.indices);
             log_sum_exp.push(row.iter().map(|x| (x / temperature).exp()).sum::<f64>().ln());
         }
         let tail = Some(Tail { temperature, log_sum_exp });

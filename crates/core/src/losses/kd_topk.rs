@@ -17,6 +17,9 @@
 //! Distillation", 2020, arXiv:2002.03532 (KD-topk). Where we differ: the paper does not say what becomes of the
 //! probability that is left out, so all four ways are here; `includeTarget` is ours.
 
+use std::cell::RefCell;
+use std::f64::consts::{LN_2, LOG2_E};
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -27,10 +30,14 @@ use super::sweep::others::{self, Others};
 use super::sweep::{Ask, Row, Side, Softmax};
 use super::{default_temperature, default_weight};
 use crate::error::{Candle, Error, Result};
-use crate::kernels::cpu::top;
+use crate::kernels::cpu::rows;
+use crate::kernels::cpu::top::{self, Top};
 use crate::schedule::Scheduled;
 use crate::targets::{Source, Teacher};
 use crate::tensor::{self, Tensor};
+
+/// Of exponentials whose sum is smaller, some are below every normal number.
+const FEW_BITS: f64 = 1e-30;
 
 /// What becomes of the probability outside the k classes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -98,7 +105,7 @@ impl RowLoss for KdTopk {
     fn begin<'a>(&'a self, step: u64, teacher: Option<Source<'a>>, ask: &mut Ask) -> Result<Box<dyn RowTerm + 'a>> {
         let temperature = self.temperature.at(step);
         let source = teacher.ok_or_else(|| Error::internal("kdTopk without a teacher"))?;
-        if self.missing != Missing::Renormalize {
+        if self.missing == Missing::Bucket {
             ask.scratch();
         }
         let student = (self.missing != Missing::Bucket).then(|| ask.softmax(Side::Student, temperature));
@@ -185,73 +192,112 @@ struct Term<'a> {
     temperature: f64,
 }
 
-/// ln Σ e^x.
-fn log_sum_exp(x: &[f64]) -> f64 {
-    let max = x.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    max + x.iter().map(|x| (x - max).exp()).sum::<f64>().ln()
+/// What one row needs, reused from row to row.
+#[derive(Default)]
+struct Work {
+    top: Top,
+    /// The student's logits of the classes that are kept, and exponentials of the teacher's and of those.
+    student: Vec<f32>,
+    p: Vec<f32>,
+    q: Vec<f32>,
+}
+
+thread_local! {
+    static WORK: RefCell<Work> = RefCell::default();
+}
+
+/// ln Σ e^(x / T) of what the teacher's row holds beside `top`.
+fn log_rest(v: &[f32], top: &Top, temperature: f64) -> f64 {
+    if top.next == f32::NEG_INFINITY {
+        return f64::NEG_INFINITY;
+    }
+    let scale = (LOG2_E / temperature) as f32;
+    let (before, after) = top.beside.map_or((v, &[][..]), |at| (&v[..at], &v[at + 1..]));
+    let below = |part: &[f32]| top::sum_below(part, top.bound, top.next, scale);
+    // Those that are equal to the bound are the largest of the rest.
+    let sum = below(before) + below(after) + top.ties as f64;
+    f64::from(top.next) / temperature + sum.ln()
 }
 
 impl RowTerm for Term<'_> {
     fn row<'t>(&'t self, row: &mut Row<'t, '_, '_>) -> f64 {
+        WORK.with_borrow_mut(|work| self.run(row, work))
+    }
+}
+
+impl Term<'_> {
+    fn run<'t>(&'t self, row: &mut Row<'t, '_, '_>, work: &mut Work) -> f64 {
         let (t, KdTopk { k, missing, include_target, .. }) = (self.temperature, self.options);
-        let v = row.teacher(self.teacher);
-        let always = include_target.then(|| row.label());
-        let (mut top, sum) = top::largest(v, row.next_teacher(self.teacher), *k, always);
-        top.sort_unstable();
-        let scaled = |logits: &[f32]| top.iter().map(|class| f64::from(logits[*class]) / t).collect::<Vec<_>>();
-        let kept = scaled(v);
-        let log_kept = log_sum_exp(&kept);
+        let (k, scale, v) = (*k, (LOG2_E / t) as f32, row.teacher(self.teacher));
+        let Work { top, student: z, p, q } = work;
+        top.find(v, row.next_teacher(self.teacher), k, include_target.then(|| row.label()));
+        // Numbers that are not finite may stand among those that are left out; -∞ is none of them.
+        let suspicious = top.sum.is_nan() || top.sum == f32::INFINITY;
+        if suspicious && v.iter().any(|x| x.is_nan() || *x == f32::INFINITY) {
+            return f64::NAN;
+        }
+        z.clear();
+        z.extend(top.indices.iter().map(|class| row.student[*class as usize]));
+        p.resize(k, 0.0);
+        q.resize(k, 0.0);
+        let (max, (z_max, z_sum)) = (rows::max_and_sum(&top.values).0, rows::max_and_sum(z));
+        let [sum, across] = rows::exponentials_across(&top.values, max, scale, z, z_max, scale, p, &[]);
         // ln(S / (1 − S)): what is kept against the rest.
-        let (odds, log_all) = if *missing == Missing::Renormalize {
-            // Numbers that are not finite may stand among those that are left out; -∞ is none of them.
-            let suspicious = sum.is_nan() || sum == f32::INFINITY;
-            let bad = suspicious && v.iter().any(|x| x.is_nan() || *x == f32::INFINITY);
-            (f64::INFINITY, if bad { f64::NAN } else { log_kept })
-        } else {
-            let odds = log_kept - Others::of(v, &top, t, row.slopes()).log_sum;
-            (odds, log_kept - others::log_sigmoid(odds))
+        let odds = match missing {
+            Missing::Renormalize => f64::INFINITY,
+            _ => f64::from(max) / t + sum.ln() - log_rest(v, top, t),
         };
         let (share, rest) = (others::sigmoid(odds), others::sigmoid(-odds));
-        // Σ_top p ln p − p ln q, and each class's part of the gradient.
-        let divergence = |row: &mut Row<'t, '_, '_>, log_q: &[f64], minus: f64| {
-            let mut sum = 0.0;
-            for ((class, kept), log_q) in top.iter().zip(&kept).zip(log_q) {
-                let log_p = kept - log_all;
-                let p = log_p.exp();
-                row.add_class(*class, -t * (p - minus));
-                sum += if p == 0.0 { 0.0 } else { p * (log_p - log_q) };
-            }
-            sum
+        let classes = || top.indices.iter().map(|class| *class as usize);
+        let each_p = share / sum;
+        // Σ_top p (ln p − ln q), where the student's largest kept class has e^`log_max` of all.
+        let divergence = |log_max: f64| {
+            let apart = LN_2 * across / sum - sum.ln() + others::log_sigmoid(odds) - log_max;
+            if share > 0.0 { share * apart } else { 0.0 }
         };
         let Some(student) = self.student else {
-            let own = scaled(row.student);
-            let others = Others::of(row.student, &top, t, row.slopes());
-            let log_own = log_sum_exp(&own);
-            let own_odds = log_own - others.log_sum;
-            let all = log_own - others::log_sigmoid(own_odds);
-            let log_q: Vec<f64> = own.iter().map(|own| own - all).collect();
-            top.iter().zip(&log_q).for_each(|(class, log_q)| row.add_class(*class, t * log_q.exp()));
-            let mut value = divergence(row, &log_q, 0.0);
-            if others.sum > 0.0 {
-                row.add_slopes(t * others::sigmoid_difference(odds, own_odds) / others.sum);
+            let [own_sum, _] = rows::exponentials(z, z_max, scale, q, &[], 1);
+            let (sum, log_sum) = self.others(row, &top.indices);
+            let own_odds = f64::from(z_max) / t + own_sum.ln() - log_sum;
+            let own_share = others::sigmoid(own_odds) / own_sum;
+            let each = p.iter().zip(&*q).map(|(p, q)| t * (own_share * f64::from(*q) - each_p * f64::from(*p)));
+            row.add_classes(classes().zip(each));
+            if sum > 0.0 {
+                row.add_slopes(t * others::sigmoid_difference(odds, own_odds) / sum);
             }
+            let mut value = divergence(others::log_sigmoid(own_odds) - own_sum.ln());
             if rest > 0.0 {
                 value += rest * (others::log_sigmoid(-odds) - others::log_sigmoid(-own_odds));
             }
             return t.powi(2) * value;
         };
-        let log_q: Vec<f64> = top.iter().map(|class| row.log_probability(student, *class)).collect();
         row.add_softmax(student, if *missing == Missing::Zero { t * share } else { t });
         let each = match *missing {
             Missing::Uniform if rest > 0.0 => rest / (row.classes() - k) as f64,
             _ => 0.0,
         };
-        let mut value = divergence(row, &log_q, each);
+        row.add_classes(classes().zip(p.iter().map(|p| -t * (each_p * f64::from(*p) - each))));
+        let mut value = divergence(row.log_share(student, z_max));
         if each > 0.0 {
             row.add_everywhere(-t * each);
-            let outside = row.mean_log_probability(student) * row.classes() as f64 - log_q.iter().sum::<f64>();
+            let kept = row.log_share(student, (z_sum / k as f64) as f32) * k as f64;
+            let outside = row.mean_log_probability(student) * row.classes() as f64 - kept;
             value += rest * each.ln() - each * outside;
         }
         t.powi(2) * value
+    }
+
+    /// Exponentials of the student's other classes into the scratch row; their sum, and ln Σ e^(z / T).
+    fn others(&self, row: &mut Row, without: &[u32]) -> (f64, f64) {
+        let (t, student, max, next) = (self.temperature, row.student, row.max, row.next_student());
+        let out = row.slopes();
+        let sum = top::exponentials_without(student, max, (LOG2_E / t) as f32, without, out, next);
+        // Far below the largest logit they have few bits, or none.
+        if sum > FEW_BITS {
+            return (sum, f64::from(max) / t + sum.ln());
+        }
+        let without: Vec<usize> = without.iter().map(|class| *class as usize).collect();
+        let others = Others::of(student, &without, t, out);
+        (others.sum, others.log_sum)
     }
 }

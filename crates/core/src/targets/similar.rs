@@ -13,12 +13,15 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::error::{Candle, Error, Result};
 use crate::kernels::cpu::slopes;
+use crate::pool;
 use crate::tensor::{self, DType, Tensor, from_vec};
 
 /// Numbers that are kept for one teacher, beside those of the current batch.
 const KEPT: usize = 16 << 20;
 /// Teachers whose rows are kept.
 const TEACHERS: usize = 8;
+/// Numbers of a weight that one task reads.
+const PIECE: usize = 16 << 10;
 /// Labels of one product.
 const LABELS: usize = 64;
 
@@ -67,6 +70,18 @@ pub(crate) fn sharpened(c: &Tensor, power: f64, sharpness: f64) -> candle_core::
     c.lt(0.0)?.where_cond(&size.neg()?, &size)? / sharpness
 }
 
+/// Σ of squares and of products of neighbours, by pieces: a weight is read at every step.
+fn mark(x: &[f32]) -> [f64; 2] {
+    let mut sums = vec![[0.0; 2]; x.len().div_ceil(PIECE)];
+    pool::pieces(&mut sums, 1, |piece, sums| {
+        for (at, sums) in sums.iter_mut().enumerate() {
+            let from = (piece + at) * PIECE;
+            *sums = slopes::mark(&x[from..x.len().min(from + PIECE)]);
+        }
+    });
+    sums.iter().fold([0.0; 2], |[a, b], [squares, neighbours]| [a + squares, b + neighbours])
+}
+
 impl Similar {
     /// ρ of each label; of those that are no class (of rows that do not count) none.
     pub fn rows(
@@ -105,7 +120,7 @@ impl Similar {
         sharpness: f64,
     ) -> Result<&'k mut Known> {
         let plain = head.to_dtype(DType::F32).and_then(|head| head.contiguous()).ok_or_internal()?;
-        let [squares, neighbours] = slopes::mark(&*tensor::read::<f32>(&plain)?);
+        let [squares, neighbours] = mark(&tensor::read::<f32>(&plain)?);
         if !squares.is_finite() {
             return Err(Error::data("teacher.head", "expected finite numbers, got others"));
         }

@@ -8,8 +8,11 @@
 //! v the stored logits, T the temperature, l the log-sum-exp of all classes at T. A tail is known only at the
 //! temperature it was stored for; at others the k classes are renormalised.
 
+use std::f64::consts::{LN_2, LOG2_E};
+
 use super::Soft;
 use crate::error::{Candle, Error, Result};
+use crate::kernels::cpu::rows as kernels;
 use crate::losses::sweep::{Ask, Row, Side, Softmax};
 use crate::tensor::{DType, Tensor, from_vec};
 
@@ -67,6 +70,10 @@ impl TopK {
         (self.ids.len() / self.k, self.classes)
     }
 
+    fn tail_at(&self, temperature: f64) -> Option<&Tail> {
+        self.tail.as_ref().filter(|tail| tail.temperature == temperature && self.k < self.classes)
+    }
+
     /// ρ on the k classes of each row, and on each other class.
     fn shares(&self, temperature: f64) -> (Vec<f64>, Vec<f64>) {
         let (mut top, mut others) = (Vec::with_capacity(self.ids.len()), Vec::new());
@@ -74,12 +81,7 @@ impl TopK {
             let scaled = || logits.iter().map(|logit| f64::from(*logit) / temperature);
             let max = scaled().fold(f64::NEG_INFINITY, f64::max);
             let kept = max + scaled().map(|logit| (logit - max).exp()).sum::<f64>().ln();
-            let all = match &self.tail {
-                Some(tail) if tail.temperature == temperature && self.k < self.classes => {
-                    tail.log_sum_exp[row].max(kept)
-                }
-                _ => kept,
-            };
+            let all = self.tail_at(temperature).map_or(kept, |tail| tail.log_sum_exp[row].max(kept));
             top.extend(scaled().map(|logit| (logit - all).exp()));
             others.push(-(kept - all).exp_m1() / (self.classes - self.k).max(1) as f64);
         }
@@ -99,29 +101,63 @@ impl TopK {
     }
 }
 
+/// What one row of a batch holds, ready for the sweep.
+struct Held {
+    /// What makes probabilities of its exponentials.
+    share: f64,
+    /// The probability of each other class.
+    other: f64,
+    /// Σ p ln p over the k classes.
+    negative_entropy: f64,
+}
+
 struct Few<'a> {
     target: &'a TopK,
     student: Softmax,
-    top: Vec<f64>,
-    others: Vec<f64>,
+    /// e^((v − largest) / T), `k` a row.
+    exponentials: Vec<f32>,
+    rows: Vec<Held>,
 }
 
-impl Few<'_> {
+impl<'a> Few<'a> {
+    fn new(target: &'a TopK, temperature: f64, student: Softmax) -> Few<'a> {
+        let (mut exponentials, mut rows) = (vec![0.0; target.logits.len()], Vec::new());
+        let scale = (LOG2_E / temperature) as f32;
+        let outside = target.classes - target.k;
+        for (row, out) in exponentials.chunks_exact_mut(target.k).enumerate() {
+            let logits = &target.logits[row * target.k..][..target.k];
+            let max = kernels::max_and_sum(logits).0;
+            // Beside a row of the scale 0: Σ e · exponent.
+            let [sum, across] = kernels::exponentials_across(logits, max, scale, logits, max, 0.0, out, &[]);
+            let kept = f64::from(max) / temperature + sum.ln();
+            let all = target.tail_at(temperature).map_or(kept, |tail| tail.log_sum_exp[row].max(kept));
+            let (inside, log_sum) = ((kept - all).exp(), sum.ln());
+            rows.push(Held {
+                share: inside / sum,
+                other: -(kept - all).exp_m1() / outside.max(1) as f64,
+                negative_entropy: inside * (LN_2 * across / sum - log_sum + kept - all),
+            });
+        }
+        Few { target, student, exponentials, rows }
+    }
+
     fn entries(&self, row: usize) -> impl Iterator<Item = (usize, f64)> {
         let range = row * self.target.k..(row + 1) * self.target.k;
-        self.target.ids[range.clone()].iter().map(|id| *id as usize).zip(self.top[range].iter().copied())
+        let (ids, share) = (&self.target.ids[range.clone()], self.rows[row].share);
+        ids.iter().zip(&self.exponentials[range]).map(move |(id, e)| (*id as usize, f64::from(*e) * share))
     }
 }
 
 impl Soft for Few<'_> {
     fn divergence(&self, row: &Row) -> f64 {
-        let (mut sum, mut top_log) = (0.0, 0.0);
+        let Held { other, negative_entropy, .. } = self.rows[row.index];
+        let (mut sum, mut top_log) = (negative_entropy, 0.0);
         for (class, p) in self.entries(row.index) {
             let log_q = row.log_probability(self.student, class);
-            sum += if p > 0.0 { p * (p.ln() - log_q) } else { 0.0 };
+            sum -= p * log_q;
             top_log += log_q;
         }
-        let (other, count) = (self.others[row.index], (self.target.classes - self.target.k) as f64);
+        let count = (self.target.classes - self.target.k) as f64;
         if other > 0.0 {
             let all_log = row.mean_log_probability(self.student) * row.classes() as f64;
             sum += other * (count * other.ln() - (all_log - top_log));
@@ -130,16 +166,13 @@ impl Soft for Few<'_> {
     }
 
     fn add<'t>(&'t self, row: &mut Row<'t, '_, '_>, coefficient: f64) {
-        let other = self.others[row.index];
+        let other = self.rows[row.index].other;
         row.add_everywhere(coefficient * other);
-        for (class, p) in self.entries(row.index) {
-            row.add_class(class, coefficient * (p - other));
-        }
+        row.add_classes(self.entries(row.index).map(|(class, p)| (class, coefficient * (p - other))));
     }
 }
 
 pub(super) fn soft<'a>(target: &'a TopK, temperature: f64, ask: &mut Ask) -> (Box<dyn Soft + 'a>, Softmax) {
     let student = ask.softmax(Side::Student, temperature);
-    let (top, others) = target.shares(temperature);
-    (Box::new(Few { target, student, top, others }), student)
+    (Box::new(Few::new(target, temperature, student)), student)
 }

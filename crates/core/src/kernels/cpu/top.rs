@@ -1,87 +1,249 @@
 //! The k largest of a row, the lower index first where numbers are equal.
 //!
-//! The row is cut into short blocks. The k-th largest of the blocks' maxima is at most the k-th largest number, so only
-//! blocks that reach it are looked into: about k of them, where a row is in no order.
+//! The row is folded into columns: number i belongs to column i mod m, m about 4 k. At least k numbers reach the k-th largest
+//! of the columns' maxima, and few more do, where a row is in no order; those are looked at again. Bounds are found by
+//! halving the range of numbers in the order of their bits, which takes no sorting.
 
 use super::isa::kernel;
+use super::rows::{BLOCK, put, reduce};
 use super::vector::Vector;
 
-/// Numbers of one block.
-const BLOCK: usize = 64;
+/// Columns are at least as many.
+const COLUMNS: usize = 256;
+/// Numbers that are looked at together, for most rows have none there that is large enough.
+const TOGETHER: usize = 4;
+
+/// The largest numbers of a row. Its memory is used again from row to row.
+#[derive(Debug, Default)]
+pub(crate) struct Top {
+    /// In rising order: k, or fewer where there is NaN among the numbers.
+    pub indices: Vec<u32>,
+    /// The numbers that stand there.
+    pub values: Vec<f32>,
+    /// What is kept is not below it, and what is left out not above: `ties` of those that are left out are equal to it.
+    pub bound: f32,
+    pub ties: usize,
+    /// The index that was kept in place of a larger number, where its own is below the bound.
+    pub beside: Option<usize>,
+    /// The largest number that is left out; -∞ where there is none.
+    pub next: f32,
+    /// Of all numbers, in no good precision; not finite if one of them is not.
+    pub sum: f32,
+    columns: Vec<f32>,
+    found: Vec<f32>,
+    places: Vec<u32>,
+}
 
 kernel! {
-    /// The maximum of each block into `maxima`, and the sum of all numbers, not finite if one of them is not. `next` is
-    /// fetched.
-    fn block_maxima<L>(x: &[f32], next: &[f32], maxima: &mut [f32]) -> f32 {
+    /// The maxima of the columns, and the sum of all numbers. `next` is fetched.
+    fn column_maxima<L>(x: &[f32], next: &[f32], columns: &mut [f32]) -> f32 {
         let n = L::V::N;
-        let (low, mut sum) = (L::V::splat(f32::NEG_INFINITY), L::V::splat(0.0));
-        for (index, (block, out)) in x.chunks(BLOCK).zip(maxima).enumerate() {
-            let mut max = [low; 2];
-            let mut pairs = block.chunks_exact(2 * n);
-            for pair in pairs.by_ref() {
-                let (a, b) = (L::V::load(pair), L::V::load(&pair[n..]));
-                max = [a.max(max[0]), b.max(max[1])];
-                sum = sum.add(a.add(b));
+        let mut sums = [L::V::splat(0.0); 4];
+        columns.fill(f32::NEG_INFINITY);
+        for (fold, part) in x.chunks(columns.len()).enumerate() {
+            let ahead = next.get(fold * columns.len()..).unwrap_or(&[]);
+            ahead.chunks(16).take(columns.len() / 16).for_each(L::V::prefetch);
+            let mut fours = part.chunks_exact(4 * n);
+            let mut maxima = columns.chunks_exact_mut(4 * n);
+            for (four, max) in fours.by_ref().zip(maxima.by_ref()) {
+                for (lane, sum) in sums.iter_mut().enumerate() {
+                    let (x, max) = (L::V::load(&four[lane * n..]), &mut max[lane * n..]);
+                    *sum = sum.add(x);
+                    x.max(L::V::load(max)).store(max);
+                }
             }
-            for rest in pairs.remainder().chunks(n) {
-                max[0] = L::V::load_part(rest, f32::NEG_INFINITY).max(max[0]);
-                sum = sum.add(L::V::load_part(rest, 0.0));
+            let done = part.len() / (4 * n) * (4 * n);
+            for (x, max) in part[done..].chunks(n).zip(columns[done..].chunks_mut(n)) {
+                let max = &mut max[..x.len()];
+                sums[0] = sums[0].add(L::V::load_part(x, 0.0));
+                L::V::load_part(x, f32::NEG_INFINITY).max(L::V::load_part(max, 0.0)).store_part(max);
             }
-            *out = max[0].max(max[1]).max_lane();
-            let ahead = next.get(index * BLOCK..).unwrap_or(&[]);
-            ahead.chunks(16).take(BLOCK / 16).for_each(L::V::prefetch);
         }
-        sum.sum()
+        sums[0].add(sums[1]).add(sums[2].add(sums[3])).sum()
     }
 }
 
-/// Larger numbers have larger keys, and of equal ones the lower index has.
-fn key(x: f32, index: usize) -> u64 {
-    // −0 and 0 are equal.
-    let bits = (x + 0.0).to_bits();
-    let ordered = if bits >> 31 == 1 { !bits } else { bits | 1 << 31 };
-    u64::from(ordered) << 32 | u64::from(!(index as u32))
+/// Numbers in their order as whole numbers.
+#[inline(always)]
+fn order(x: f32) -> i64 {
+    let bits = x.to_bits().cast_signed();
+    i64::from(bits ^ ((bits >> 31) & i32::MAX))
 }
 
-fn keep(keys: &mut Vec<u64>, k: usize) {
-    if keys.len() > k {
-        keys.select_nth_unstable_by(k - 1, |a, b| b.cmp(a));
-        keys.truncate(k);
+#[inline(always)]
+fn number(order: i64) -> f32 {
+    let bits = order as i32;
+    f32::from_bits((bits ^ ((bits >> 31) & i32::MAX)).cast_unsigned())
+}
+
+kernel! {
+    /// A bound that at least `k` numbers reach, and at most `spare` more, or as many as are equal to the k-th largest.
+    fn reached<L>(x: &[f32], k: usize, spare: usize) -> f32 {
+        let n = L::V::N;
+        let (mut low, mut high) = (L::V::splat(f32::INFINITY), L::V::splat(f32::NEG_INFINITY));
+        for part in x.chunks(n) {
+            low = L::V::load_part(part, f32::INFINITY).min(low);
+            high = L::V::load_part(part, f32::NEG_INFINITY).max(high);
+        }
+        let lowest = -L::V::splat(0.0).sub(low).max_lane();
+        if x.len() <= k + spare {
+            return lowest;
+        }
+        let (mut low, mut high) = (order(lowest), order(high.max_lane()) + 1);
+        while high - low > 1 {
+            let middle = low + (high - low) / 2;
+            let bound = L::V::splat(number(middle));
+            let mut count = 0;
+            let mut parts = x.chunks_exact(n);
+            for part in parts.by_ref() {
+                count += L::V::load(part).at_least(bound).count_ones() as usize;
+            }
+            if !parts.remainder().is_empty() {
+                count += L::V::load_part(parts.remainder(), f32::NEG_INFINITY).at_least(bound).count_ones() as usize;
+            }
+            if count < k {
+                high = middle;
+            } else {
+                low = middle;
+                if count <= k + spare {
+                    break;
+                }
+            }
+        }
+        number(low)
     }
 }
 
-/// Indices of the k largest, the largest first, and the sum of all numbers (in no good precision), which is not finite if
-/// one of them is not; k from 1 to the row's length. With `always` that index is among them in any case, in place of the
-/// last. `next` is fetched.
-pub(crate) fn largest(x: &[f32], next: &[f32], k: usize, always: Option<usize>) -> (Vec<usize>, f32) {
-    let mut maxima = vec![0.0; x.len().div_ceil(BLOCK)];
-    let sum = block_maxima(x, next, &mut maxima);
-    let bound = match maxima.len() > k {
-        true => {
-            let mut keys: Vec<u64> = maxima.iter().map(|max| key(*max, 0)).collect();
-            let (_, kth, _) = keys.select_nth_unstable_by(k - 1, |a, b| b.cmp(a));
-            *kth
+kernel! {
+    /// The numbers that reach a bound and their places, in rising order; gives how many. There is room for all, and for
+    /// one register more.
+    fn pick<L>(x: &[f32], bound: f32, values: &mut [f32], places: &mut [u32]) -> usize {
+        let (n, bound) = (L::V::N, L::V::splat(bound));
+        let (mut count, mut at) = (0, 0);
+        while at + TOGETHER * n <= x.len() {
+            let parts: [L::V; TOGETHER] = std::array::from_fn(|part| L::V::load(&x[at + part * n..]));
+            let lanes = parts.map(|part| part.at_least(bound));
+            if lanes.iter().fold(0, |any, lanes| any | lanes) != 0 {
+                for (part, lanes) in parts.into_iter().zip(lanes) {
+                    part.pick(lanes, at as u32, &mut values[count..], &mut places[count..]);
+                    count += lanes.count_ones() as usize;
+                    at += n;
+                }
+            } else {
+                at += TOGETHER * n;
+            }
         }
-        false => 0,
-    };
-    let mut keys = Vec::with_capacity(if bound == 0 { x.len() } else { 2 * k });
-    // A key with the index 0 is the largest of equal numbers; the bound takes in all of them.
-    let bound = bound >> 32 << 32;
-    for ((number, block), max) in x.chunks(BLOCK).enumerate().zip(&maxima) {
-        if key(*max, 0) >= bound {
-            let all = block.iter().enumerate().map(|(at, x)| key(*x, number * BLOCK + at));
-            keys.extend(all.filter(|key| *key >= bound));
+        while at < x.len() {
+            let width = n.min(x.len() - at);
+            let part = L::V::load_part(&x[at..at + width], 0.0);
+            // Lanes behind the end hold a 0, which may reach the bound.
+            let lanes = part.at_least(bound) & ((1 << width) - 1);
+            part.pick(lanes, at as u32, &mut values[count..], &mut places[count..]);
+            count += lanes.count_ones() as usize;
+            at += width;
+        }
+        count
+    }
+}
+
+/// Room for `len` numbers, whatever stands there.
+fn room<T: Copy + Default>(buffer: &mut Vec<T>, len: usize) -> &mut [T] {
+    if buffer.len() < len {
+        buffer.resize(len, T::default());
+    }
+    &mut buffer[..len]
+}
+
+impl Top {
+    /// The k largest of `x`, k from 1 to its length. With `always` that index is among them in any case, in place of the
+    /// last. `next` is fetched.
+    pub fn find(&mut self, x: &[f32], next: &[f32], k: usize, always: Option<usize>) {
+        // One more than is kept: what is left out has a largest number.
+        let wanted = (k + 1).min(x.len());
+        let columns = room(&mut self.columns, (4 * k).next_multiple_of(64).max(COLUMNS).min(x.len().max(1)));
+        self.sum = column_maxima(x, next, columns);
+        let least = reached(columns, wanted, k / 8);
+        let (found, places) = (room(&mut self.found, x.len() + 16), room(&mut self.places, x.len() + 16));
+        let count = pick(x, least, found, places);
+        let (found, places) = (&found[..count], &places[..count]);
+        self.bound = if count == 0 { f32::NEG_INFINITY } else { reached(found, k, 0) };
+        self.indices.clear();
+        self.values.clear();
+        (self.ties, self.beside, self.next) = (0, None, f32::NEG_INFINITY);
+        let above = found.iter().filter(|x| **x > self.bound).count();
+        let mut equal = k.saturating_sub(above);
+        for (x, place) in found.iter().zip(places) {
+            if *x > self.bound || (*x == self.bound && equal > 0) {
+                equal -= usize::from(*x == self.bound);
+                self.indices.push(*place);
+                self.values.push(*x);
+            } else {
+                self.ties += usize::from(*x == self.bound);
+                self.next = self.next.max(*x);
+            }
+        }
+        if let Some(always) = always {
+            self.keep(always, x);
         }
     }
-    keep(&mut keys, k);
-    keys.sort_unstable_by(|a, b| b.cmp(a));
-    let mut indices: Vec<usize> = keys.into_iter().map(|key| !(key as u32) as usize).collect();
-    if let Some(always) = always
-        && !indices.contains(&always)
-    {
-        indices[k - 1] = always;
+
+    /// An index in place of the smallest number, of equal ones the last.
+    fn keep(&mut self, index: usize, x: &[f32]) {
+        let Err(at) = self.indices.binary_search(&(index as u32)) else { return };
+        let smaller = |last: usize, at: usize| if self.values[at] <= self.values[last] { at } else { last };
+        let Some(last) = (0..self.values.len()).reduce(smaller) else { return };
+        self.indices.remove(last);
+        let left_out = self.values.remove(last);
+        let at = at - usize::from(last < at);
+        self.indices.insert(at, index as u32);
+        self.values.insert(at, x[index]);
+        if left_out > self.bound {
+            self.ties = 0;
+        }
+        (self.bound, self.next) = (left_out, left_out);
+        if x[index] < left_out {
+            self.ties += 1;
+            self.beside = Some(index);
+        }
     }
-    (indices, sum)
+}
+
+kernel! {
+    /// Σ 2^((x_i − max) · scale) of the numbers below `bound`.
+    pub(crate) fn sum_below<L>(x: &[f32], bound: f32, max: f32, scale: f32) -> f64 {
+        let (bound, max, scale, zero) = (L::V::splat(bound), L::V::splat(max), L::V::splat(scale), L::V::splat(0.0));
+        let [sum] = reduce!(L::V, 1, [x = f32::INFINITY], x.len(), |acc, _from, _width, r| {
+            let e = r.sub(max).mul(scale).exp2();
+            acc[0] = acc[0].add(bound.sub(r).choose(e, zero));
+        });
+        sum
+    }
+}
+
+kernel! {
+    /// e_i = 2^((x_i − max) · scale) into `out`, 0 at the places of `without` (in rising order); gives Σ e. `next` is fetched.
+    pub(crate) fn exponentials_without<L>(
+        x: &[f32], max: f32, scale: f32, without: &[u32], out: &mut [f32], next: &[f32],
+    ) -> f64 {
+        let (n, max, scale) = (L::V::N, L::V::splat(max), L::V::splat(scale));
+        let mut left = without.iter().map(|place| *place as usize).peekable();
+        let [sum] = reduce!(L::V, 1, [x = f32::NEG_INFINITY], x.len(), |acc, from, width, r| {
+            let mut e = r.sub(max).mul(scale).exp2();
+            if left.peek().is_some_and(|place| *place < from + n) {
+                let mut lanes = 0;
+                while let Some(place) = left.next_if(|place| *place < from + n) {
+                    lanes |= 1u32 << ((place - from) & 31);
+                }
+                e = e.without(lanes);
+            }
+            if from < next.len() {
+                L::V::prefetch(&next[from..]);
+            }
+            acc[0] = acc[0].add(e);
+            put(e, out, from, width);
+        });
+        sum
+    }
 }
 
 #[cfg(test)]
@@ -89,26 +251,64 @@ mod tests {
     use super::*;
     use crate::kernels::cpu::isa::on_each;
 
-    #[test]
-    fn they_are_those_of_a_stable_sort() {
+    fn found(x: &[f32], k: usize, always: Option<usize>) -> Top {
+        let mut top = Top::default();
+        top.find(x, &[], k, always);
+        top
+    }
+
+    fn of_kinds(len: usize, kinds: u32) -> Vec<f32> {
         let mut state = 7u32;
         let mut next = || {
             state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
             state >> 8
         };
-        for (len, kinds) in [(1, 9), (7, 3), (100, 5), (1000, 1 << 20), (5000, 50)] {
-            let mut x: Vec<f32> = (0..len).map(|_| (next() % kinds) as f32 - 2.0).collect();
-            x[len / 2] = f32::NEG_INFINITY;
-            if len > 10 {
-                (x[3], x[8]) = (0.0, -0.0);
-            }
-            let mut order: Vec<usize> = (0..len).collect();
-            order.sort_by(|a, b| x[*b].partial_cmp(&x[*a]).unwrap());
+        let mut x: Vec<f32> = (0..len).map(|_| (next() % kinds) as f32 - 2.0).collect();
+        x[len / 2] = f32::NEG_INFINITY;
+        if len > 10 {
+            (x[3], x[8]) = (0.0, -0.0);
+        }
+        x
+    }
+
+    const SHAPES: [(usize, u32); 7] = [(1, 9), (7, 3), (100, 5), (1000, 1 << 20), (1003, 40), (5000, 50), (5000, 1)];
+
+    /// Indices of a stable sort by falling size.
+    fn sorted(x: &[f32]) -> Vec<u32> {
+        let mut order: Vec<u32> = (0..x.len() as u32).collect();
+        order.sort_by(|a, b| x[*b as usize].partial_cmp(&x[*a as usize]).unwrap());
+        order
+    }
+
+    #[test]
+    fn they_are_those_of_a_stable_sort() {
+        for (len, kinds) in SHAPES {
+            let x = of_kinds(len, kinds);
+            let order = sorted(&x);
             on_each(|isa| {
                 for k in [1, 2, 3, 64, 999, len].into_iter().filter(|k| *k <= len) {
-                    assert_eq!(largest(&x, &[], k, None).0, order[..k], "{len} {k} {isa:?}");
+                    let (top, case) = (found(&x, k, None), format!("{len} {kinds} {k} {isa:?}"));
+                    let mut expected = order[..k].to_vec();
+                    expected.sort_unstable();
+                    assert_eq!(top.indices, expected, "{case}");
+                    let values: Vec<f32> = expected.iter().map(|index| x[*index as usize]).collect();
+                    assert_eq!(top.values, values, "{case}");
+                    let next = order.get(k).map_or(f32::NEG_INFINITY, |index| x[*index as usize]);
+                    assert_eq!(top.next, next, "{case}");
                 }
             });
+        }
+    }
+
+    #[test]
+    fn rows_in_order_and_rows_whose_largest_share_a_column_are_no_exception() {
+        let rising: Vec<f32> = (0..3000).map(|i| i as f32).collect();
+        let falling: Vec<f32> = rising.iter().rev().copied().collect();
+        let columns: Vec<f32> = (0..3000).map(|i| if i % 256 == 5 { 1e4 + i as f32 } else { (i % 7) as f32 }).collect();
+        for x in [rising, falling, columns] {
+            let mut expected = sorted(&x)[..64].to_vec();
+            expected.sort_unstable();
+            on_each(|isa| assert_eq!(found(&x, 64, None).indices, expected, "{isa:?}"));
         }
     }
 
@@ -118,16 +318,62 @@ mod tests {
             for bad in [f32::NAN, f32::INFINITY] {
                 let mut x: Vec<f32> = (0..1000).map(|i| (i % 17) as f32).collect();
                 x[at] = bad;
-                on_each(|isa| assert!(!largest(&x, &[], 3, None).1.is_finite(), "{at} {isa:?}"));
+                on_each(|isa| assert!(!found(&x, 3, None).sum.is_finite(), "{at} {isa:?}"));
             }
         }
+        assert!(found(&[f32::NAN; 40], 3, Some(1)).indices.is_empty());
     }
 
     #[test]
     fn an_index_that_must_be_there_takes_the_last_place() {
         let x = [1.0, 5.0, 3.0, 4.0];
-        assert_eq!(largest(&x, &[], 2, Some(0)).0, [1, 0]);
-        assert_eq!(largest(&x, &[], 2, Some(1)).0, [1, 3]);
-        assert_eq!(largest(&x, &[], 1, Some(2)).0, [2]);
+        assert_eq!(found(&x, 2, Some(0)).indices, [0, 1]);
+        assert_eq!(found(&x, 2, Some(1)).indices, [1, 3]);
+        assert_eq!(found(&x, 1, Some(2)).indices, [2]);
+    }
+
+    #[test]
+    fn the_rest_is_what_is_below_the_bound_and_what_is_equal_to_it() {
+        for (len, kinds) in SHAPES {
+            let x = of_kinds(len, kinds);
+            on_each(|isa| {
+                for k in [1, 3, 64, len].into_iter().filter(|k| *k <= len) {
+                    for always in [None, Some(0), Some(len - 1), Some(len / 2)] {
+                        let (top, case) = (found(&x, k, always), format!("{len} {kinds} {k} {always:?} {isa:?}"));
+                        let kept = |index: &usize| top.indices.contains(&(*index as u32));
+                        assert!(top.indices.len() == k && always.is_none_or(|always| kept(&always)), "{case}");
+                        let rest: Vec<f32> = (0..len).filter(|index| !kept(index)).map(|index| x[index]).collect();
+                        let of = |x: f32| f64::from((x - top.next) / kinds as f32).exp2();
+                        let expected = rest.iter().map(|x| of(*x)).sum::<f64>();
+                        let largest = rest.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+                        assert_eq!(top.next, largest, "{case}");
+                        if largest > f32::NEG_INFINITY {
+                            let scale = 1.0 / kinds as f32;
+                            let (before, after) = top.beside.map_or((&x[..], &[][..]), |at| (&x[..at], &x[at + 1..]));
+                            let sum = |part: &[f32]| sum_below(part, top.bound, top.next, scale);
+                            let sum = sum(before) + sum(after) + top.ties as f64 * of(top.bound);
+                            assert!((sum - expected).abs() < 1e-5 * expected, "{case}: {sum} {expected}");
+                        }
+                    }
+                }
+            });
+        }
+    }
+
+    #[test]
+    fn exponentials_without_some_places_are_zero_there() {
+        let x = of_kinds(1003, 40);
+        let without = [0, 1, 31, 32, 500, 1000, 1002];
+        on_each(|isa| {
+            let mut out = vec![7.0; x.len()];
+            let sum = exponentials_without(&x, 38.0, 0.25, &without, &mut out, &[]);
+            let mut expected = 0.0;
+            for (index, (x, e)) in x.iter().zip(&out).enumerate() {
+                let exact = if without.contains(&(index as u32)) { 0.0 } else { (f64::from(x - 38.0) / 4.0).exp2() };
+                assert!((f64::from(*e) - exact).abs() <= 1e-6 * exact, "{index} {isa:?}");
+                expected += exact;
+            }
+            assert!((sum - expected).abs() < 1e-6 * expected, "{isa:?}");
+        });
     }
 }

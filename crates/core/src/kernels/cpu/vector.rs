@@ -40,6 +40,23 @@ pub trait Vector: Copy {
     fn largest(self, other: Self) -> Self;
     /// `yes` where the two are equal, `no` elsewhere.
     fn where_equal(self, other: Self, yes: Self, no: Self) -> Self;
+    /// Bit i: whether lane i is at least that of `bound`; NaN is not.
+    fn at_least(self, bound: Self) -> u32;
+    /// 0 in the lanes whose bits are set.
+    fn without(self, lanes: u32) -> Self;
+    /// Writes the numbers of the lanes whose bits are set one after the other, and their places, the first lane's being
+    /// `at`; there is room for `N` of each.
+    #[inline(always)]
+    fn pick(self, lanes: u32, at: u32, values: &mut [f32], places: &mut [u32]) {
+        let mut all = [0.0; 16];
+        self.store(&mut all);
+        let mut left = lanes;
+        for (value, place) in values.iter_mut().zip(places).take(lanes.count_ones() as usize) {
+            let lane = left.trailing_zeros();
+            (*value, *place) = (all[(lane & 15) as usize], at + lane);
+            left &= left.wrapping_sub(1);
+        }
+    }
     /// Of the numbers of `self` and then `next`, the first, third, … and the second, fourth, …
     fn unzip(self, next: Self) -> (Self, Self);
     /// 2^self; exactly 0 for -∞ and below -150, NaN for NaN. Not for arguments above 127.
@@ -192,6 +209,14 @@ impl Vector for Eight {
         Eight(std::array::from_fn(|lane| if self.0[lane] == other.0[lane] { yes.0[lane] } else { no.0[lane] }))
     }
     #[inline(always)]
+    fn at_least(self, bound: Self) -> u32 {
+        (0..8).fold(0, |bits, lane| bits | u32::from(self.0[lane] >= bound.0[lane]) << lane)
+    }
+    #[inline(always)]
+    fn without(self, lanes: u32) -> Self {
+        Eight(std::array::from_fn(|lane| if lanes >> lane & 1 == 1 { 0.0 } else { self.0[lane] }))
+    }
+    #[inline(always)]
     fn unzip(self, next: Self) -> (Self, Self) {
         let every = |from: usize| {
             Eight(std::array::from_fn(|lane| {
@@ -338,6 +363,20 @@ mod x86 {
             unsafe { Avx2(_mm256_blendv_ps(no.0, yes.0, _mm256_cmp_ps::<_CMP_EQ_OQ>(self.0, other.0))) }
         }
         #[inline(always)]
+        fn at_least(self, bound: Self) -> u32 {
+            // SAFETY: as in `splat`.
+            unsafe { _mm256_movemask_ps(_mm256_cmp_ps::<_CMP_GE_OQ>(self.0, bound.0)).cast_unsigned() }
+        }
+        #[inline(always)]
+        fn without(self, lanes: u32) -> Self {
+            // SAFETY: as in `splat`.
+            unsafe {
+                let each = _mm256_setr_epi32(1, 2, 4, 8, 16, 32, 64, 128);
+                let set = _mm256_and_si256(_mm256_set1_epi32(lanes.cast_signed()), each);
+                Avx2(_mm256_andnot_ps(_mm256_castsi256_ps(_mm256_cmpeq_epi32(set, each)), self.0))
+            }
+        }
+        #[inline(always)]
         fn unzip(self, next: Self) -> (Self, Self) {
             // SAFETY: as in `splat`. The shuffles work within halves; the permutation puts quarters in order.
             unsafe {
@@ -416,6 +455,28 @@ mod x86 {
         fn where_equal(self, other: Self, yes: Self, no: Self) -> Self {
             // SAFETY: as in `splat`.
             unsafe { Avx512(_mm512_mask_blend_ps(_mm512_cmp_ps_mask::<_CMP_EQ_OQ>(self.0, other.0), no.0, yes.0)) }
+        }
+        #[inline(always)]
+        fn at_least(self, bound: Self) -> u32 {
+            // SAFETY: as in `splat`.
+            unsafe { u32::from(_mm512_cmp_ps_mask::<_CMP_GE_OQ>(self.0, bound.0)) }
+        }
+        #[inline(always)]
+        fn without(self, lanes: u32) -> Self {
+            // SAFETY: as in `splat`.
+            unsafe { Avx512(_mm512_maskz_mov_ps(!(lanes as u16), self.0)) }
+        }
+        #[inline(always)]
+        fn pick(self, lanes: u32, at: u32, values: &mut [f32], places: &mut [u32]) {
+            assert!(values.len() >= 16 && places.len() >= 16);
+            // SAFETY: as in `splat`; both have room for sixteen. Compressing in a register and storing all of it is
+            // faster than a compressing store.
+            unsafe {
+                let own = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+                let own = _mm512_add_epi32(own, _mm512_set1_epi32(at.cast_signed()));
+                _mm512_storeu_ps(values.as_mut_ptr(), _mm512_maskz_compress_ps(lanes as u16, self.0));
+                _mm512_storeu_epi32(places.as_mut_ptr().cast(), _mm512_maskz_compress_epi32(lanes as u16, own));
+            }
         }
         #[inline(always)]
         fn unzip(self, next: Self) -> (Self, Self) {

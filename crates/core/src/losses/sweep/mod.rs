@@ -28,7 +28,7 @@ use crate::error::{Code, Error, Result};
 use crate::kernels::cpu::rows::{self, Polynomial};
 use crate::pool;
 use layout::{Exponentials, Layout};
-use row::{Gradient, Slopes, Stats};
+use row::{Gradient, Pending, Slopes, Stats};
 use statistics::{finite, masked, open, prepare};
 
 /// Logits of one task.
@@ -169,6 +169,7 @@ struct At<'t, 'a> {
     rows: &'t Rows<'a>,
     at: usize,
     mean: f64,
+    max: f32,
 }
 
 impl<'t, 'a> At<'t, 'a> {
@@ -201,6 +202,7 @@ impl<'t, 'a> At<'t, 'a> {
                 scratch: &mut *slopes,
                 rows: self.rows,
                 mean: self.mean,
+                max: self.max,
                 stats,
                 exponentials,
                 gradient: &mut *gradient,
@@ -209,7 +211,9 @@ impl<'t, 'a> At<'t, 'a> {
             value(number, term.loss.row(&mut row));
         }
         // The last pass reads what stands in the gradient's row, and nothing else of the student.
-        if slopes.pending.is_some_and(|pending| exponentials.layout.places[pending.softmax].base != 0) {
+        if let Some(Pending::Bent { softmax, .. }) = slopes.pending
+            && exponentials.layout.places[softmax].base != 0
+        {
             slopes.settle(exponentials);
         }
     }
@@ -258,8 +262,8 @@ fn run(
         for teacher in 0..rows.teachers.len() {
             masked(rows.teacher(teacher, at), at)?;
         }
-        let mean = prepare(layout, rows, at, first, others, &mut work.stats)?;
-        let here = At { terms, rows, at, mean };
+        let (max, mean) = prepare(layout, rows, at, first, others, &mut work.stats)?;
+        let here = At { terms, rows, at, mean, max };
         let student = here.student();
         if groups > 1 {
             for (group, square) in task.squares[index * groups..(index + 1) * groups].iter_mut().enumerate() {

@@ -8,6 +8,7 @@ use std::ops::Range;
 
 use super::Rows;
 use super::layout::Exponentials;
+use super::statistics::ahead;
 use crate::kernels::cpu::rows::{self, Polynomial};
 use crate::kernels::cpu::slopes::{self, Exponents, Probabilities};
 
@@ -94,18 +95,13 @@ pub(super) struct Stats {
     pub scale: f64,
     /// Σ of the exponentials, the largest being 1.
     pub sum: f64,
+    /// Its logarithm.
+    pub log_sum: f64,
     /// Σ p (d − d_student), in powers of two, before the division by `sum`.
     pub across: f64,
     /// Of the row's logits (without masked classes), and unbiased; only where z-scores are asked for.
     pub mean: f64,
     pub deviation: f64,
-}
-
-impl Stats {
-    /// ln Σ exp(x / T), less the largest x / T.
-    fn log_sum(&self) -> f64 {
-        self.sum.ln()
-    }
 }
 
 /// The gradient of one term (or of all together) as coefficients, times the term's weight.
@@ -128,12 +124,13 @@ impl Gradient<'_> {
     }
 }
 
-/// Slopes that are no gradient yet: scale · q_i (g_i − mean), of one of the student's softmaxes.
+/// Slopes that are no gradient yet.
 #[derive(Clone, Copy)]
-pub(super) struct Pending {
-    pub softmax: usize,
-    pub mean: f32,
-    pub scale: f32,
+pub(super) enum Pending {
+    /// scale · q_i (g_i − mean), q one of the student's softmaxes.
+    Bent { softmax: usize, mean: f32, scale: f32 },
+    /// scale · g_i.
+    Plain { scale: f32 },
 }
 
 /// Rows of scratch memory for losses that work with slopes.
@@ -155,11 +152,19 @@ impl Slopes<'_> {
 
     /// Makes what is pending a part of `bent`.
     pub fn settle(&mut self, exponentials: Exponentials) {
-        if let Some(Pending { softmax, mean, scale }) = self.pending.take() {
-            let e = exponentials.of_softmax(softmax);
-            slopes::bend(e, self.row, mean, scale, self.bent, self.filled);
-            self.filled = true;
+        match self.pending.take() {
+            None => return,
+            Some(Pending::Bent { softmax, mean, scale }) => {
+                slopes::bend(exponentials.of_softmax(softmax), self.row, mean, scale, self.bent, self.filled);
+            }
+            Some(Pending::Plain { scale }) => {
+                if !self.filled {
+                    self.bent.fill(0.0);
+                }
+                rows::add_row(self.bent, &Polynomial::linear(f64::from(scale)), self.row);
+            }
         }
+        self.filled = true;
     }
 }
 
@@ -174,6 +179,8 @@ pub(crate) struct Row<'a, 'g, 'w> {
     pub(super) scratch: &'g mut Slopes<'w>,
     pub(super) rows: &'a Rows<'a>,
     pub(super) mean: f64,
+    /// The student's largest logit.
+    pub max: f32,
     pub(super) stats: &'g [Stats],
     pub(super) exponentials: Exponentials<'g>,
     pub(super) gradient: &'g mut Gradient<'a>,
@@ -187,9 +194,16 @@ impl<'a, 'g> Row<'a, 'g, '_> {
         self.rows.teacher(index, self.index)
     }
 
-    /// Those of the next row, to be fetched; empty behind the last.
+    /// Those of the next row, to be fetched; empty behind the last, and where rows are long.
     pub fn next_teacher(&self, index: usize) -> &'a [f32] {
-        if self.index + 1 < self.rows.count() { self.rows.teacher(index, self.index + 1) } else { &[] }
+        let all = self.rows.teachers[index];
+        let len = self.teacher(index).len();
+        ahead(all, (self.index + 1) * len, len)
+    }
+
+    /// The student's logits of the next row, in the same way.
+    pub fn next_student(&self) -> &'a [f32] {
+        ahead(self.rows.student, (self.index + 1) * self.classes(), self.classes())
     }
 
     /// The class of a loss that needs labels.
@@ -204,7 +218,7 @@ impl<'a, 'g> Row<'a, 'g, '_> {
     /// ln of what a softmax gives to one of its logits.
     pub fn log_share(&self, softmax: Softmax, logit: f32) -> f64 {
         let stats = &self.stats[softmax.0];
-        (f64::from(logit) - f64::from(stats.max)) * stats.scale - stats.log_sum()
+        (f64::from(logit) - f64::from(stats.max)) * stats.scale - stats.log_sum
     }
 
     /// ln softmax(student / T) of one class.
@@ -215,19 +229,19 @@ impl<'a, 'g> Row<'a, 'g, '_> {
     /// The mean over all classes of ln softmax(student / T).
     pub fn mean_log_probability(&self, softmax: Softmax) -> f64 {
         let stats = &self.stats[softmax.0];
-        (self.mean - f64::from(stats.max)) * stats.scale - stats.log_sum()
+        (self.mean - f64::from(stats.max)) * stats.scale - stats.log_sum
     }
 
     /// Σ ρ ln softmax(student / T), ρ a row of numbers that add up to 1.
     pub fn mean_log_under(&self, softmax: Softmax, p: &[f32]) -> f64 {
         let stats = &self.stats[softmax.0];
-        rows::dot(self.student, stats.max, p) * stats.scale - stats.log_sum()
+        rows::dot(self.student, stats.max, p) * stats.scale - stats.log_sum
     }
 
     /// KL(teacher ‖ student) of two softmaxes that were asked for as a pair.
     pub fn divergence(&self, (teacher, student): (Softmax, Softmax)) -> f64 {
         let (p, q) = (&self.stats[teacher.0], &self.stats[student.0]);
-        LN_2 * p.across / p.sum - p.log_sum() + q.log_sum()
+        LN_2 * p.across / p.sum - p.log_sum + q.log_sum
     }
 
     /// The row's mean and its unbiased deviation + 1e-7, for a softmax of z-scores; no deviation: a
@@ -256,7 +270,7 @@ impl<'a, 'g> Row<'a, 'g, '_> {
 
     /// ln Σ exp(x / T), less the largest x / T.
     pub fn log_sum(&self, softmax: Softmax) -> f64 {
-        self.stats[softmax.0].log_sum()
+        self.stats[softmax.0].log_sum
     }
 
     /// Σ p (z − mean of the row): the softmax's mean of the student's logits.
@@ -272,6 +286,11 @@ impl<'a, 'g> Row<'a, 'g, '_> {
 
     pub fn add_class(&mut self, class: usize, coefficient: f64) {
         self.gradient.classes.push((class, self.scale * coefficient));
+    }
+
+    pub fn add_classes(&mut self, all: impl Iterator<Item = (usize, f64)>) {
+        let scale = self.scale;
+        self.gradient.classes.extend(all.map(|(class, coefficient)| (class, scale * coefficient)));
     }
 
     pub fn add_everywhere(&mut self, coefficient: f64) {
@@ -294,17 +313,12 @@ impl<'a, 'g> Row<'a, 'g, '_> {
     pub fn add_bent(&mut self, student: Softmax, mean: f64, coefficient: f64) {
         let (_, share) = self.exponentials(student);
         let scale = (self.scale * coefficient * share) as f32;
-        self.scratch.pending = Some(Pending { softmax: student.0, mean: mean as f32, scale });
+        self.scratch.pending = Some(Pending::Bent { softmax: student.0, mean: mean as f32, scale });
     }
 
     /// Adds `coefficient` · the slopes' row as it is.
     pub fn add_slopes(&mut self, coefficient: f64) {
-        let factor = Polynomial::linear(self.scale * coefficient);
-        if !self.scratch.filled {
-            self.scratch.bent.fill(0.0);
-        }
-        rows::add_row(self.scratch.bent, &factor, self.scratch.row);
-        self.scratch.filled = true;
+        self.scratch.pending = Some(Pending::Plain { scale: (self.scale * coefficient) as f32 });
     }
 
     /// Adds `coefficient` · a row of numbers.

@@ -11,7 +11,7 @@ use crate::kernels::cpu::rows;
 /// Longest row whose successor is fetched while the row is worked on.
 const AHEAD: usize = 40_000;
 
-/// The largest logits and the exponentials of every softmax; gives the mean of the student's logits.
+/// The largest logits and the exponentials of every softmax; gives the student's largest logit and the mean.
 pub(super) fn prepare(
     layout: &Layout,
     rows: &Rows,
@@ -19,7 +19,7 @@ pub(super) fn prepare(
     first: &mut [f32],
     others: &mut [f32],
     stats: &mut [Stats],
-) -> Result<f64> {
+) -> Result<(f32, f64)> {
     let len = rows.classes;
     let range = at * len..(at + 1) * len;
     let student = &rows.student[range.clone()];
@@ -86,14 +86,15 @@ pub(super) fn prepare(
                 largest if largest == power && !across => sums[1],
                 power => rows::power_sum(out, power),
             };
+            stats[other].log_sum = stats[other].sum.ln();
         }
         stats[*spec].across = if across { sums[1] } else { 0.0 };
     }
-    Ok(sum / len as f64)
+    Ok((student_max, sum / len as f64))
 }
 
 /// The next row, where it fits into the second-level cache beside this one with all its companions.
-fn ahead(all: &[f32], end: usize, len: usize) -> &[f32] {
+pub(super) fn ahead(all: &[f32], end: usize, len: usize) -> &[f32] {
     if len <= AHEAD { all.get(end..end + len).unwrap_or(&[]) } else { &[] }
 }
 

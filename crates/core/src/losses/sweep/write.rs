@@ -1,7 +1,7 @@
 //! The gradient of a row, from the coefficients that the losses gave.
 
 use super::layout::{Exponentials, Layout};
-use super::row::{Gradient, Slopes};
+use super::row::{Gradient, Pending, Slopes};
 use crate::kernels::cpu::rows::{self, Polynomial};
 use crate::kernels::cpu::slopes;
 
@@ -36,20 +36,24 @@ pub(super) fn write(
         let bases = bases.map(|(base, power)| (from.base(base + 1), power.coefficients[0]));
         let logits = (gradient.logits != 0.0).then_some((student, gradient.logits as f32));
         let dense = gradient.dense.iter().map(|(row, coefficient)| (*row, *coefficient as f32));
-        bases.chain(logits).chain(dense).chain(made.bent().map(|row| (row, 1.0)))
+        let plain = match made.pending {
+            Some(Pending::Plain { scale }) => Some((&*made.row, scale)),
+            _ => None,
+        };
+        bases.chain(logits).chain(dense).chain(plain).chain(made.bent().map(|row| (row, 1.0)))
     };
     let mut first = rows();
     let done = match (made.pending, first.next(), first.next()) {
-        (Some(pending), one, _) => {
+        (Some(Pending::Bent { mean, scale, .. }), one, _) => {
             let (row, a) = one.unwrap_or((&[], 0.0));
-            slopes::combine(out, &own, constant, row, a, made.row, pending.mean, pending.scale);
+            slopes::combine(out, &own, constant, row, a, made.row, mean, scale);
             1
         }
-        (None, None, _) => {
+        (_, None, _) => {
             rows::scale_row(out, &own, constant);
             0
         }
-        (None, Some((row, a)), second) => {
+        (_, Some((row, a)), second) => {
             let (second, b) = second.unwrap_or((&[], 0.0));
             rows::combine(out, &own, constant, row, a, second, b);
             2
