@@ -70,9 +70,15 @@ fn relations_and_layers_by_depth_train_beside_the_labels() {
         "crossEntropy": {}, "similarity": {}, "rkdDistance": {}, "rkdAngle": {}, "pkt": { "weight": 10 },
         "cosine": { "projection": true }, "patient": { "layers": "last", "projection": true }
     });
-    let (student, summary, report) = trained(relations.clone());
-    assert!(summary.findings.is_empty(), "{:?}", summary.findings);
-    assert!(student.parameters.names().all(|name| !name.contains("projection")));
+    let (train, test) = parts();
+    let mut options = with(relations.clone());
+    // The last batch has two rows, whose one distance is its own mean: nothing to learn from.
+    options["dropLast"] = json!(true);
+    let mut run = Run::new(setup(student(), Some(teacher(&train, &test)), &train, &test, options)).unwrap();
+    let last = drain(&mut run).unwrap().pop().unwrap();
+    assert!(last.summary.as_ref().unwrap().findings.is_empty(), "{:?}", last.summary);
+    assert!(run.student().unwrap().parameters.names().all(|name| !name.contains("projection")));
+    let report = serde_json::to_value(last).unwrap();
     for name in relations.as_object().unwrap().keys() {
         let (value, norm) = (&report["terms"][name], &report["gradientNorms"][name]);
         assert!(value.as_f64().unwrap() > 0.0 && norm.as_f64().unwrap() > 0.0, "{name}: {value} {norm}");
