@@ -5,8 +5,8 @@
 //! ```
 //!
 //! f_s and f_t the student's and the teacher's layer `[rows, …]`, d the numbers of a row, P a trained projection (one
-//! by default absent). Source: Romero et al., "FitNets: Hints for Thin Deep Nets", 2015, arXiv:1412.6550. Where we
-//! differ: several pairs of layers are added up; the projection has no bias.
+//! by default absent). Source: Romero et al., "FitNets: Hints for Thin Deep Nets", 2015, arXiv:1412.6550.
+//! Where we differ: several pairs of layers are added up; the projection has no bias.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

@@ -6,10 +6,11 @@
 //! ∂S_rj = (g_rj − Σ_k g_rk q_rk) / Σ_k S_rk,   g_rj = −p_rj / (N (q_rj + eps));   ∂f̂ = ½ (∂S + ∂Sᵀ) f̂
 //! ```
 //!
-//! f the rows of a layer, flattened to `[N, width]`; widths may differ; f̂ = f/(‖f‖ + eps), whose gradient is
-//! (g − f̂ (f̂·g)(‖f‖ + eps)/‖f‖) / (‖f‖ + eps). Source: Passalis, Tefas, "Learning Deep Representations with
-//! Probabilistic Knowledge Transfer", ECCV 2018, arXiv:1803.10837, and its code. Couples the rows of a batch:
-//! accumulated small batches do not equal a large one; one row alone gives 0.
+//! f the rows of a layer, flattened to `[N, width]`; widths may differ; f̂ = f/(‖f‖ + eps), whose gradient is (g − f̂
+//! (f̂·g)(‖f‖ + eps)/‖f‖) / (‖f‖ + eps). Source: Passalis, Tefas, "Learning Deep Representations with Probabilistic
+//! Knowledge Transfer", ECCV 2018, arXiv:1803.10837, and its code.
+//!
+//! Couples the rows of a batch: accumulated small batches do not equal a large one; one row alone gives 0.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

@@ -6,9 +6,10 @@
 //! ```
 //!
 //! e the rows of a layer, flattened to `[N, width]`; widths may differ; r the sample where the angle is; h(x) = ½x²
-//! within 1 of 0, else |x| − ½. Equal samples make no angle. One r at a time: N × N numbers in memory, never N × N × N.
-//! Source: Park, Kim, Lu, Cho, "Relational Knowledge Distillation", CVPR 2019, arXiv:1904.05068. Couples the rows of a
-//! batch: accumulated small batches do not equal a large one; one row alone gives 0.
+//! within 1 of 0, else |x| − ½. Equal samples make no angle. One r at a time: N × N numbers in memory, never N × N ×
+//! N. Source: Park, Kim, Lu, Cho, "Relational Knowledge Distillation", CVPR 2019, arXiv:1904.05068.
+//!
+//! Couples the rows of a batch: accumulated small batches do not equal a large one; one row alone gives 0.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

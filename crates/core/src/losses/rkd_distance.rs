@@ -5,10 +5,11 @@
 //! ∂D_rj = c_rj/μ_s − Σ c D^s / (μ_s² N (N−1)),   c_rj = h'(u_rj)/N;   ∂e_r = Σ_j (∂D_rj + ∂D_jr) (e_r − e_j)/D_rj
 //! ```
 //!
-//! e the rows of a layer, flattened to `[N, width]`; widths may differ; h(x) = ½x² within 1 of 0, else |x| − ½. Squared
-//! distances below 1e-12 count as 1e-12 and have gradient 0. Source: Park, Kim, Lu, Cho, "Relational Knowledge
-//! Distillation", CVPR 2019, arXiv:1904.05068. Couples the rows of a batch:
-//! accumulated small batches do not equal a large one; one row alone gives 0.
+//! e the rows of a layer, flattened to `[N, width]`; widths may differ; h(x) = ½x² within 1 of 0, else |x| − ½.
+//! Squared distances below 1e-12 count as 1e-12 and have gradient 0. Source: Park, Kim, Lu, Cho, "Relational
+//! Knowledge Distillation", CVPR 2019, arXiv:1904.05068.
+//!
+//! Couples the rows of a batch: accumulated small batches do not equal a large one; one row alone gives 0.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

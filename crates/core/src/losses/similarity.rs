@@ -6,8 +6,9 @@
 //! ```
 //!
 //! F a layer of N rows, flattened to `[N, width]`; widths may differ. The mean over rows is ‖G^s − G^t‖²_F / N².
-//! Source: Tung, Mori, "Similarity-Preserving Knowledge Distillation", ICCV 2019, arXiv:1907.09682. Couples the rows of
-//! a batch: accumulated small batches do not equal a large one; one row alone gives 0.
+//! Source: Tung, Mori, "Similarity-Preserving Knowledge Distillation", ICCV 2019, arXiv:1907.09682.
+//!
+//! Couples the rows of a batch: accumulated small batches do not equal a large one; one row alone gives 0.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

@@ -8,8 +8,9 @@
 //!
 //! t and s the teacher's and the student's outputs `[rows, d]`, m the margin. Of rows equally near the first counts.
 //! No second pass of the student is needed. Source: the loss of `triplet`; negatives within the batch as in Schroff,
-//! Kalenichenko, Philbin, "FaceNet", 2015, arXiv:1503.03832, and Hermans, Beyer, Leibe, 2017, arXiv:1703.07737. Couples
-//! the rows of a batch: accumulated small batches do not equal a large one.
+//! Kalenichenko, Philbin, "FaceNet", 2015, arXiv:1503.03832, and Hermans, Beyer, Leibe, 2017, arXiv:1703.07737.
+//!
+//! Couples the rows of a batch: accumulated small batches do not equal a large one.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
