@@ -11,7 +11,7 @@ export interface Setting {
   /** Generations of the student's own shape, the first taught by a student that learnt alone. */
   bornAgain?: { variant: BornAgainVariant; generations: number }
   /** Weight Distillation: the share of the epochs that its first phase has. */
-  weights?: { phase1: number }
+  weights?: { phase1: number; rate: number }
   /** The student starts as a sub-block of the teacher's parameters. */
   truncated?: true
 }
@@ -303,7 +303,7 @@ const regimes: Arm[] = [
     claim: "clearly better than kd: the teacher's parameters are knowledge too",
     teacher: 'teacher',
     inside: true,
-    settings: () => each([0.25, 0.5], phase1 => ({ ...kd(4)[0]!, weights: { phase1 } })),
+    settings: () => each([[0.25, 2e-3], [0.25, 5e-4], [0.5, 2e-3], [0.5, 5e-4]] as const, ([phase1, rate]) => ({ ...kd(4)[0]!, weights: { phase1, rate } })),
   },
   {
     name: 'born-again',

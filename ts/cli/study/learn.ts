@@ -87,11 +87,15 @@ export async function learn(task: Task, arm: Arm, setting: Setting, seed: number
   return followed(run, student)
 }
 
-/** Both phases together have the epochs of every other arm. */
+/**
+ * Both phases together have the epochs of every other arm. The generator learns by Adam, as in the paper: at the rate that
+ * suits the students its tanh saturates, and nothing is learnt.
+ */
 async function generated(task: Task, { weights }: Setting, seed: number, teacher: Model, { student, validation, losses }: Common): Promise<Learnt> {
   const first = Math.max(1, Math.round(weights!.phase1 * task.epochs))
   const { epochs: _, ...shared } = budget(task.epochs, seed)
-  const phases = { phase1: { epochs: first }, phase2: { epochs: task.epochs - first } }
+  const optimizer = { adam: { learningRate: weights!.rate, beta2: 0.98 } }
+  const phases = { phase1: { epochs: first, optimizer }, phase2: { epochs: task.epochs - first } }
   const run = distillWeights({ teacher, student, data: task.train, validation, losses, keep: 'last', ...shared, ...phases })
   const seen: number[] = []
   let findings = 0
