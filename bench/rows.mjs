@@ -10,6 +10,9 @@ const rust = (name) => ({ example: name, command: [example(name)] })
 const node = (name) => ({ addon: true, command: [process.execPath, '--expose-gc', program(name)] })
 const torch = (file, variant, marks = {}) => ({ command: [python, script(file), '--variant', variant], ...marks })
 
+/** Our own other way: it answers with the same numbers and times something else. */
+const own = (variant, floor) => ({ ...rust('bench_rows'), command: [example('bench_rows'), '--variant', variant], floor })
+
 /** Largest difference allowed, in parts of the largest of the eight entries; 1e-5 where long sums differ in order. */
 const SUMS = 1e-5
 
@@ -67,6 +70,9 @@ export const rows = [
       'kl T=3.3': { unit: '×', floor: 1.45, title: 'cross-entropy and KL at T 3.3' },
       smoothing: { unit: '×', floor: 1.05, title: 'label smoothing over cross-entropy' },
       kdTopk: { unit: '×', floor: 1.3, title: 'KD-topk, k 64, dense teacher' },
+      'kdTopk zero': { unit: '×', floor: 1.3, title: 'the rest left out' },
+      'kdTopk uniform': { unit: '×', floor: 1.3, title: 'the rest spread' },
+      'kdTopk bucket': { unit: '×', floor: 1.3, title: 'the rest one class' },
       storedTop64: { unit: '×', floor: 0.75, title: 'KL, stored top 64' },
     },
   },
@@ -78,12 +84,40 @@ export const rows = [
     values: { kdSim: { unit: '×', floor: 1.3, title: 'KD-sim, rows kept' } },
   },
   {
+    row: '8',
+    title: 'KL, stored top 64 of 64×32000, T 2',
+    shape: [64, 32000],
+    tolerance: 2e-6,
+    ours: rust('bench_rows'),
+    peers: {
+      eager: torch('kd.py', 'eager', { floor: 6 }),
+      compile: torch('kd.py', 'compile'),
+      dense: own('dense', 1 / 0.75),
+    },
+  },
+  {
+    row: '11',
+    title: 'similarity loss, 512 rows, 768 and 256 wide',
+    shape: [512, 768, 256],
+    tolerance: SUMS,
+    ours: rust('bench_rows'),
+    peers: { eager: torch('relations.py', 'eager', { floor: 1.5 }) },
+  },
+  {
     row: '12',
     title: 'triplet loss in the batch 512×256, hardest',
     shape: [512, 256],
     tolerance: SUMS,
     ours: rust('bench_rows'),
     peers: { cdist: torch('triplet.py', 'cdist', { floor: 3.5 }) },
+  },
+  {
+    row: '13',
+    title: 'triplet loss in the batch 512×256, all negatives',
+    shape: [512, 256],
+    tolerance: SUMS,
+    ours: rust('bench_rows'),
+    peers: { cdist: torch('relations.py', 'cdist'), broadcast: torch('relations.py', 'broadcast', { floor: 50 }) },
   },
   {
     row: '16.square',
@@ -150,6 +184,18 @@ export const rows = [
       growthBytes: { unit: 'B', first: 2e6, floor: 2e6, title: 'growth of the process' },
       allocationsPerStep: { unit: '', floor: 32, title: 'allocations a step' },
       faultsPerStep: { unit: '', floor: 4, title: 'minor faults a step' },
+    },
+  },
+  {
+    row: '33',
+    title: 'CE, KL, JSD and TVD in one sweep, 64×32000, T 2',
+    shape: [64, 32000],
+    tolerance: 2e-6,
+    ours: rust('bench_rows'),
+    peers: {
+      eager: torch('kd.py', 'eager', { floor: 8 }),
+      compile: torch('kd.py', 'compile'),
+      separate: own('separate', 1 / 0.6),
     },
   },
   {

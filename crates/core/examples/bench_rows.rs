@@ -1,5 +1,7 @@
-//! Rows 1, 3 (memory) and 4: the distillation loss ½ cross entropy + ½ T² KL(teacher ‖ student), T = 2, forward and
-//! backward, as a training step calls it. Row 12: the triplet loss within the batch, hardest negatives.
+//! Losses forward and backward, as a training step calls them. Rows 1, 3 (memory) and 4: ½ cross entropy +
+//! ½ T² KL(teacher ‖ student), T = 2. Row 8: KL towards the 64 largest logits as they are stored; `--variant dense`
+//! towards all of them. Row 11: similarity. Rows 12 and 13: the triplet loss within the batch, hardest negatives and all.
+//! Row 33: four row losses at once; `--variant separate` one after the other.
 
 mod common;
 
@@ -7,32 +9,69 @@ use common::{Check, Outcome, Stream, arguments, serve};
 use limbeck_core::allocator;
 use limbeck_core::losses::bench::{self, Distillation};
 use limbeck_core::pool::Pool;
-use serde_json::json;
+use serde_json::{Value, json};
+
+struct Shape {
+    rows: usize,
+    student: usize,
+    teacher: usize,
+    scale: f64,
+    labels: usize,
+}
+
+fn shape(row: &str) -> Result<Shape, String> {
+    let of = |rows, student, teacher, scale, labels| Ok(Shape { rows, student, teacher, scale, labels });
+    match row {
+        "1" | "3" | "8" | "33" => of(64, 32_000, 32_000, 4.0, 32_000),
+        "4" => of(256, 1000, 1000, 4.0, 1000),
+        "11" => of(512, 256, 768, 1.0, 100),
+        "12" | "13" => of(512, 256, 256, 1.0, 100),
+        other => Err(format!("--row: expected 1, 3, 4, 8, 11, 12, 13 or 33, got {other}")),
+    }
+}
+
+fn losses(row: &str) -> Value {
+    let soft = json!({ "temperature": 2 });
+    match row {
+        "8" => json!({ "kl": soft }),
+        "11" => json!({ "similarity": {} }),
+        "12" => json!({ "tripletBatch": {} }),
+        "13" => json!({ "tripletBatch": { "negatives": "all" } }),
+        "33" => json!({ "crossEntropy": {}, "kl": soft, "jsd": soft, "tvd": soft }),
+        _ => json!({ "crossEntropy": { "weight": 0.5 }, "kl": { "weight": 0.5, "temperature": 2 } }),
+    }
+}
 
 fn main() -> Outcome {
     let arguments = arguments()?;
-    let (rows, classes) = match arguments.row.as_str() {
-        "1" | "3" => (64, 32_000),
-        "4" => (256, 1000),
-        "12" => (512, 256),
-        other => return Err(format!("--row: expected 1, 3, 4 or 12, got {other}").into()),
-    };
-    let (losses, scale, labels) = match arguments.row.as_str() {
-        "12" => (json!({ "tripletBatch": {} }), 1.0, 100),
-        _ => (json!({ "crossEntropy": { "weight": 0.5 }, "kl": { "weight": 0.5, "temperature": 2 } }), 4.0, classes),
-    };
-    let losses = serde_json::from_value(losses)?;
-    let student = Stream::new(1).numbers(rows * classes, scale);
-    let teacher = Stream::new(2).numbers(rows * classes, scale);
-    let labels = Stream::new(3).labels(rows, labels);
-    let step = Distillation::new(losses, classes, student, teacher, labels)?;
+    let (row, all) = (arguments.row.as_str(), losses(&arguments.row));
+    let Shape { rows, student, teacher, scale, labels } = shape(row)?;
+    let step = Distillation::new(
+        serde_json::from_value(all.clone())?,
+        student,
+        Stream::new(1).numbers(rows * student, scale),
+        Stream::new(2).numbers(rows * teacher, scale),
+        Stream::new(3).labels(rows, labels),
+    )?;
+    let alone = |arguments: &str| std::env::args().any(|argument| argument == arguments);
+    // What is timed; `step` is what is compared with the peer.
+    let mut timed = Vec::new();
+    if alone("dense") {
+        timed.push(step.beside(serde_json::from_value(all.clone())?)?);
+    } else if alone("separate") {
+        for (name, options) in all.as_object().into_iter().flatten() {
+            timed.push(step.beside(serde_json::from_value(json!({ name: options }))?)?);
+        }
+    }
+    let step = if row == "8" { step.with_top(64, 2.0)? } else { step };
+    let timed: Vec<&Distillation> = if timed.is_empty() { vec![&step] } else { timed.iter().collect() };
     let pool = Pool::new(Some(arguments.threads))?;
-    if arguments.row == "3" {
+    if row == "3" {
         // The first run: what a thread keeps for the next one counts too.
         let live = allocator::live_bytes();
         allocator::reset_peak();
         pool.enter(|| step.run(|_| ()))?;
-        let extra = allocator::peak_bytes().saturating_sub(live + 4 * rows * classes);
+        let extra = allocator::peak_bytes().saturating_sub(live + 4 * rows * student);
         let values = json!({ "extraBytesPerThread": extra / arguments.threads });
         println!("{}", json!({ "values": values, "extra": common::extra() }));
         return Ok(());
@@ -43,7 +82,12 @@ fn main() -> Outcome {
             let (loss, gradient) = step.run(|gradient| gradient.to_vec())?;
             let check = Check::of(loss, &[&gradient], &gradient);
             let extra = json!({ "isa": bench::instruction_set() });
-            serve(check, extra, || Ok(step.run(|_| ()).map(|_| ())?))
+            serve(check, extra, || {
+                for step in &timed {
+                    step.run(|_| ())?;
+                }
+                Ok(())
+            })
         };
         serve().map_err(|error| error.to_string())
     });

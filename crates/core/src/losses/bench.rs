@@ -1,12 +1,14 @@
 //! What the benchmark programs run: the losses of one batch, forward and backward, as a step does it.
 
-use super::features::{LOGITS, LayerPair};
+use std::collections::BTreeMap;
+
+use super::features::{Feature, LayerPair};
 use super::{Losses, LossesOptions};
 use crate::batch::{Batch, Features, Labels};
 use crate::error::{Error, Result};
 use crate::kernels::cpu::top::Top;
 use crate::outputs::Outputs;
-use crate::tape::{Engine, Tape};
+use crate::tape::{Engine, Tape, Value};
 use crate::targets::{Tail, Target, Teacher, TopK};
 use crate::tensor::{self, Tensor};
 
@@ -15,24 +17,32 @@ pub fn instruction_set() -> &'static str {
     crate::kernels::cpu::isa::current().name()
 }
 
-/// Logits of a student and a teacher, and labels, ready to be compared again and again.
+/// Where losses over features look.
+const LAYER: &str = "layer";
+
+/// Logits of a student and a teacher, or a layer of each where losses look at one, and labels, ready to be compared
+/// again and again.
 pub struct Distillation {
     losses: Losses,
     student: Tensor,
     teachers: Vec<Teacher>,
+    /// Logits that no loss reads, beside a layer.
+    aside: Option<Tensor>,
     batch: Batch,
 }
 
 impl Distillation {
+    /// The student's numbers are `[labels, width]`, the teacher's of as many rows.
     pub fn new(
         options: LossesOptions,
-        classes: usize,
+        width: usize,
         student: Vec<f32>,
         teacher: Vec<f32>,
         labels: Vec<u32>,
     ) -> Result<Distillation> {
         let rows = labels.len();
-        let teacher = tensor::from_vec(teacher, (rows, classes))?;
+        let teacher_width = teacher.len() / rows.max(1);
+        let teacher = tensor::from_vec(teacher, (rows, teacher_width))?;
         let batch = Batch {
             ids: (0..rows as u64).collect(),
             epoch: 0,
@@ -43,14 +53,26 @@ impl Distillation {
             pair: None,
         };
         let mut losses = Losses::new(options)?;
-        let logits = LayerPair { student: LOGITS.into(), teacher: LOGITS.into() };
-        losses.features.iter_mut().try_for_each(|feature| feature.place(0, logits.clone(), &[classes], &[classes]))?;
-        Ok(Distillation {
-            losses,
-            student: tensor::from_vec(student, (rows, classes))?,
-            teachers: vec![Teacher::logits(teacher)],
-            batch,
-        })
+        let layer = LayerPair { student: LAYER.into(), teacher: LAYER.into() };
+        let mut place = |feature: &mut Feature| feature.place(0, layer.clone(), &[width], &[teacher_width]);
+        losses.features.iter_mut().try_for_each(&mut place)?;
+        let (aside, teacher) = match losses.features.is_empty() {
+            true => (None, Teacher::logits(teacher)),
+            false => {
+                let logits = tensor::from_vec(vec![0f32; rows * width], (rows, width))?;
+                let mut of = Teacher::logits(logits.clone());
+                of.hidden.insert(LAYER.into(), teacher);
+                (Some(logits), of)
+            }
+        };
+        let student = tensor::from_vec(student, (rows, width))?;
+        Ok(Distillation { losses, student, teachers: vec![teacher], aside, batch })
+    }
+
+    /// Other losses over the same logits.
+    pub fn beside(&self, options: LossesOptions) -> Result<Distillation> {
+        let (student, teachers, aside) = (self.student.clone(), self.teachers.clone(), self.aside.clone());
+        Ok(Distillation { losses: Losses::new(options)?, student, teachers, aside, batch: self.batch.clone() })
     }
 
     /// Gives the teacher the weight of a last layer, `[classes, width]`.
@@ -84,12 +106,18 @@ impl Distillation {
     /// Forward and backward; gives the total and hands the gradient to `look`.
     pub fn run<R>(&self, look: impl FnOnce(&[f32]) -> R) -> Result<(f64, R)> {
         let mut tape = Tape::new(Engine::Kernels);
-        let logits = tape.leaf(self.student.clone());
-        let outputs = Outputs::of_logits(logits.clone());
+        let student = tape.leaf(self.student.clone());
+        let outputs = match &self.aside {
+            None => Outputs::of_logits(student.clone()),
+            Some(logits) => Outputs {
+                hidden: BTreeMap::from([(LAYER.to_string(), student.clone())]),
+                ..Outputs::of_logits(Value::constant(logits.clone()))
+            },
+        };
         let plan = self.losses.plan(&[&self.batch])?;
         let applied = self.losses.apply(&mut tape, (&outputs).into(), &self.teachers, &self.batch, &plan, 0, false)?;
         let mut gradients = tape.backward(applied.seeds)?;
-        let gradient = gradients.take(&logits).ok_or_else(|| Error::internal("no gradient"))?;
+        let gradient = gradients.take(&student).ok_or_else(|| Error::internal("no gradient"))?;
         Ok((applied.total, look(&tensor::read::<f32>(&gradient)?)))
     }
 }

@@ -25,7 +25,7 @@ use super::{default_temperature, default_weight};
 use crate::error::{Candle, Error, Result};
 use crate::kernels::cpu::slopes;
 use crate::schedule::Scheduled;
-use crate::targets::{Similar, SimilarRow, Source, Teacher};
+use crate::targets::{Similar, SimilarRow, SimilarRows, Source, Teacher};
 use crate::tensor::Tensor;
 
 fn default_mix() -> f64 {
@@ -98,21 +98,21 @@ impl RowLoss for KdPtSim {
 struct Term {
     mix: f64,
     confidence: Confidence,
-    rows: Vec<Option<Arc<SimilarRow>>>,
+    rows: Arc<SimilarRows>,
     student: Softmax,
     temperature: f64,
 }
 
 impl Term {
     /// Σ r ln r for r = a + b ρ in every class.
-    fn negative_entropy(a: f64, b: f64, similar: &SimilarRow) -> f64 {
+    fn negative_entropy(a: f64, b: f64, similar: SimilarRow) -> f64 {
         if b < 1e-30 {
             return similar.rho.len() as f64 * entropy(a, a.ln());
         }
         if a < 1e-30 {
             return b * (similar.negative_entropy + b.ln());
         }
-        LN_2 * slopes::entropy(&similar.rho, a as f32, b as f32)
+        LN_2 * slopes::entropy(similar.rho, a as f32, b as f32)
     }
 }
 
@@ -120,7 +120,7 @@ impl RowTerm for Term {
     fn row<'t>(&'t self, row: &mut Row<'t, '_, '_>) -> f64 {
         let (t, label, classes) = (self.temperature, row.label(), row.classes() as f64);
         // Each row that counts has a label that is a class.
-        let Some(similar) = &self.rows[row.index] else { return f64::NAN };
+        let Some(similar) = self.rows.of(label) else { return f64::NAN };
         let (log_p, rest) = self.confidence.of(row);
         let each = rest / (classes - 1.0);
         // Every class has a + b ρ, the label `more` beside it.
@@ -131,8 +131,8 @@ impl RowTerm for Term {
         let mut towards = a * classes * row.mean_log_probability(self.student);
         towards += more * row.log_probability(self.student, label);
         if b > 0.0 {
-            row.add_row(&similar.rho, -t * b);
-            towards += b * row.mean_log_under(self.student, &similar.rho);
+            row.add_row(similar.rho, -t * b);
+            towards += b * row.mean_log_under(self.student, similar.rho);
         }
         let plain = a + b * f64::from(similar.rho[label]);
         let own = plain + more;

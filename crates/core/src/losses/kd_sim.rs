@@ -23,8 +23,9 @@ use super::reference::{self, Reference};
 use super::sweep::{Ask, Row, Side, Softmax};
 use super::{default_temperature, default_weight};
 use crate::error::{Candle, Error, Result};
+use crate::kernels::cpu::rows;
 use crate::schedule::Scheduled;
-use crate::targets::{self, Similar, SimilarRow, Source, Teacher};
+use crate::targets::{self, Similar, SimilarRows, Source, Teacher};
 use crate::tensor::{Tensor, from_vec};
 
 pub(super) fn one() -> f64 {
@@ -63,12 +64,7 @@ pub(super) fn check_sharpening(power: f64, sharpness: f64) -> Result<()> {
 }
 
 /// The weight and the labels that rows of similar classes are made from.
-pub(super) fn similar_rows(
-    similar: &Similar,
-    source: Source,
-    power: f64,
-    sharpness: f64,
-) -> Result<Vec<Option<Arc<SimilarRow>>>> {
+pub(super) fn similar_rows(similar: &Similar, source: Source, power: f64, sharpness: f64) -> Result<Arc<SimilarRows>> {
     let head = source.head.ok_or_else(|| {
         let message = "expected the weight of the teacher's last linear layer, got none: give the model itself";
         Error::data("teacher.head", message)
@@ -121,7 +117,7 @@ impl RowLoss for KdSim {
 }
 
 struct Term {
-    rows: Vec<Option<Arc<SimilarRow>>>,
+    rows: Arc<SimilarRows>,
     student: Softmax,
     temperature: f64,
 }
@@ -130,9 +126,12 @@ impl RowTerm for Term {
     fn row<'t>(&'t self, row: &mut Row<'t, '_, '_>) -> f64 {
         let t = self.temperature;
         // Each row that counts has a label that is a class.
-        let Some(similar) = &self.rows[row.index] else { return f64::NAN };
+        let Some(similar) = self.rows.of(row.label()) else { return f64::NAN };
+        if let Some(next) = row.next_label().and_then(|label| self.rows.of(label)) {
+            rows::fetch(next.rho);
+        }
         row.add_softmax(self.student, t);
-        row.add_row(&similar.rho, -t);
-        t.powi(2) * (similar.negative_entropy - row.mean_log_under(self.student, &similar.rho))
+        row.add_row(similar.rho, -t);
+        t.powi(2) * (similar.negative_entropy - row.mean_log_under(self.student, similar.rho))
     }
 }

@@ -16,11 +16,12 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::default_weight;
-use super::features::{Apart, Compare, Compared, Comparison, Float, Layers};
+use super::features::{Apart, Array, Compare, Compared, Comparison, Float, Layers, NARROW};
 use super::hint::same_shape;
 use super::loss::Need;
 use super::triplet::{EPSILON, distance, five, margin, pull};
 use crate::error::Result;
+use crate::pool;
 use crate::schedule::Scheduled;
 
 /// Triplet loss within the batch: the teacher's output is the anchor, the student's for the same sample the positive,
@@ -86,43 +87,127 @@ impl Compare for TripletBatch {
         let mut student = Vec::new();
         for place in &compared.places {
             let width = place.student.width();
-            let mut gradient = vec![F::of(0.0); place.student.values.len()];
             let (anchors, others) = (place.teacher.values.as_slice(), place.student.values.as_slice());
             let labels = compared.labels.as_slice();
             let apart = Apart { anchors, others, labels, width, shift: EPSILON, distance: &distance };
-            let nearest = match self.negatives {
-                Negatives::Hardest => F::nearest(&apart),
-                Negatives::All => Vec::new(),
-            };
-            for row in 0..rows {
-                let anchor = place.teacher.row(row);
-                let others: Vec<usize> = match self.negatives {
-                    Negatives::All => (0..rows).filter(|j| compared.labels[*j] != compared.labels[row]).collect(),
-                    Negatives::Hardest => nearest[row].into_iter().collect(),
+            if self.negatives == Negatives::All {
+                let (anchors, own) = (&place.teacher, &place.student);
+                // Pulls along few directions may leave nothing of each other.
+                let (made, told) = match width < NARROW {
+                    true => {
+                        let (made, told) = all(&anchors.to_f64(), &own.to_f64(), labels, &compared.scales, self.margin);
+                        (made.into_iter().map(F::of).collect(), told)
+                    }
+                    false => all(anchors, own, labels, &compared.scales, self.margin),
                 };
-                if others.is_empty() {
+                for (row, told) in told.into_iter().enumerate() {
+                    values[row] += told.value;
+                    open[row] += told.open / compared.places.len() as f64;
+                    alone[row] = f64::from(u8::from(told.alone));
+                }
+                student.push(made);
+                continue;
+            }
+            let mut gradient = vec![F::of(0.0); place.student.values.len()];
+            for (row, nearest) in F::nearest(&apart).into_iter().enumerate() {
+                let anchor = place.teacher.row(row);
+                let Some(j) = nearest else {
                     alone[row] = 1.0;
                     continue;
-                }
+                };
                 let near = apart.of(row, row);
-                let share = 1.0 / others.len() as f64;
-                for j in others {
-                    let far = apart.of(row, j);
-                    let hinge = near - far + self.margin;
-                    if hinge <= 0.0 {
-                        continue;
-                    }
-                    values[row] += share * hinge;
-                    open[row] += share / compared.places.len() as f64;
-                    let scale = compared.scales[row] * share;
-                    let of = |row: usize| row * width..(row + 1) * width;
-                    pull(anchor, place.student.row(row), -scale / near, &mut gradient[of(row)]);
-                    pull(anchor, place.student.row(j), scale / far, &mut gradient[of(j)]);
+                let far = apart.of(row, j);
+                let hinge = near - far + self.margin;
+                if hinge <= 0.0 {
+                    continue;
                 }
+                values[row] += hinge;
+                open[row] += 1.0 / compared.places.len() as f64;
+                let scale = compared.scales[row];
+                let of = |row: usize| row * width..(row + 1) * width;
+                pull(anchor, place.student.row(row), -scale / near, &mut gradient[of(row)]);
+                pull(anchor, place.student.row(j), scale / far, &mut gradient[of(j)]);
             }
             student.push(gradient);
         }
         let details = vec![("openHinges", open), ("rowsWithoutNegative", alone)];
         Ok(Comparison { values, student, pair: Vec::new(), details })
     }
+}
+
+/// Anchors whose pulls are kept at once.
+const ANCHORS: usize = 128;
+/// Rows of one task.
+const ROWS: usize = 8;
+
+/// What one anchor says beside its pulls.
+#[derive(Clone, Copy, Default)]
+struct Told {
+    value: f64,
+    /// Share of the hinges that are open.
+    open: f64,
+    alone: bool,
+}
+
+/// Against all negatives: the gradient at the student's layer, and what each anchor says. The distances of some anchors
+/// are made side by side, then the rows that they pull, each in the order of the anchors.
+fn all<F: Float>(
+    teacher: &Array<F>,
+    student: &Array<F>,
+    labels: &[u32],
+    weights: &[f64],
+    margin: f64,
+) -> (Vec<F>, Vec<Told>) {
+    let (rows, width) = (weights.len(), student.width());
+    let mut gradient = vec![F::of(0.0); student.values.len()];
+    let mut told = vec![Told::default(); rows];
+    let mut scales = vec![F::of(0.0); rows * ANCHORS.min(rows)];
+    for (block, told) in told.chunks_mut(ANCHORS).enumerate() {
+        let (first, count) = (block * ANCHORS, told.len());
+        pool::each(scales.chunks_mut(rows).zip(told).collect(), |index, (scales, told): (&mut [F], &mut Told)| {
+            let row = first + index;
+            *told = anchor(teacher.row(row), row, student, labels, margin, scales);
+        });
+        let anchors = &teacher.values[first * width..(first + count) * width];
+        pool::pieces(&mut gradient, ROWS * width, |piece, gradient| {
+            for (at, gradient) in gradient.chunks_mut(width).enumerate() {
+                let row = piece * ROWS + at;
+                let own = scales.chunks(rows).take(count).zip(&weights[first..]);
+                let own: Vec<F> = own.map(|(scales, weight)| F::of(Into::<f64>::into(scales[row]) * weight)).collect();
+                F::pull(anchors, &own, student.row(row), EPSILON, gradient);
+            }
+        });
+    }
+    (gradient, told)
+}
+
+/// How strongly one anchor of the weight 1 pulls each row, over its distance, into `scales`.
+fn anchor<F: Float>(
+    anchor: &[F],
+    row: usize,
+    student: &Array<F>,
+    labels: &[u32],
+    margin: f64,
+    scales: &mut [F],
+) -> Told {
+    scales.fill(F::of(0.0));
+    let others = labels.iter().filter(|label| **label != labels[row]).count();
+    if others == 0 {
+        return Told { alone: true, ..Told::default() };
+    }
+    let far = |row: usize| F::square_apart(anchor, student.row(row), EPSILON).sqrt();
+    let (near, share) = (far(row), 1.0 / others as f64);
+    let (mut sum, mut open) = (0.0, 0.0);
+    for (j, to) in scales.iter_mut().enumerate().filter(|(j, _)| labels[*j] != labels[row]) {
+        let far = far(j);
+        let hinge = near - far + margin;
+        // What is no number stays none.
+        if hinge <= 0.0 {
+            continue;
+        }
+        (sum, open) = (sum + hinge, open + 1.0);
+        *to = F::of(share / far);
+    }
+    scales[row] = F::of(-share * open / near);
+    Told { value: sum * share, open: open * share, alone: false }
 }

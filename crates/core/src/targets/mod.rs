@@ -11,7 +11,7 @@ mod table;
 mod top_k;
 
 pub use permuted::permuted;
-pub(crate) use similar::{Similar, SimilarRow, normalised, sharpened};
+pub(crate) use similar::{Similar, SimilarRow, SimilarRows, normalised, sharpened};
 pub use table::Table;
 pub use top_k::{Tail, TopK};
 

@@ -26,10 +26,38 @@ const PIECE: usize = 16 << 10;
 const LABELS: usize = 64;
 
 /// ρ of one label, and Σ ρ ln ρ.
-#[derive(Debug)]
-pub(crate) struct SimilarRow {
-    pub rho: Vec<f32>,
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct SimilarRow<'r> {
+    pub rho: &'r [f32],
     pub negative_entropy: f64,
+}
+
+/// The rows that were made, one after the other.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct SimilarRows {
+    /// Of each label the place of its row.
+    places: Vec<Option<u32>>,
+    rho: Vec<f32>,
+    negative_entropies: Vec<f64>,
+}
+
+impl SimilarRows {
+    fn new(classes: usize) -> SimilarRows {
+        SimilarRows { places: vec![None; classes], ..SimilarRows::default() }
+    }
+
+    /// None of what is no class; the rows of a batch's labels are there.
+    pub fn of(&self, label: usize) -> Option<SimilarRow<'_>> {
+        let (place, classes) = ((*self.places.get(label)?)? as usize, self.places.len());
+        let rho = self.rho.get(place * classes..(place + 1) * classes)?;
+        Some(SimilarRow { rho, negative_entropy: *self.negative_entropies.get(place)? })
+    }
+
+    fn push(&mut self, label: usize, rho: impl Iterator<Item = f32>, negative_entropy: f64) {
+        self.places[label] = Some(self.negative_entropies.len() as u32);
+        self.rho.extend(rho);
+        self.negative_entropies.push(negative_entropy);
+    }
 }
 
 /// What makes a weight the same as before.
@@ -47,9 +75,7 @@ struct Known {
     mark: Mark,
     /// Templates of length 1, `[classes, width]` in f64; a row of zeros stays one.
     templates: Tensor,
-    /// By label.
-    rows: Vec<Option<Arc<SimilarRow>>>,
-    made: usize,
+    rows: Arc<SimilarRows>,
 }
 
 /// The rows that were made so far, the teacher that was asked last behind the others.
@@ -83,7 +109,7 @@ fn mark(x: &[f32]) -> [f64; 2] {
 }
 
 impl Similar {
-    /// ρ of each label; of those that are no class (of rows that do not count) none.
+    /// ρ of all these labels, those beside them that are no class (of rows that do not count) left out.
     pub fn rows(
         &self,
         head: &Tensor,
@@ -91,26 +117,32 @@ impl Similar {
         labels: &[u32],
         power: f64,
         sharpness: f64,
-    ) -> Result<Vec<Option<Arc<SimilarRow>>>> {
+    ) -> Result<Arc<SimilarRows>> {
         if head.rank() != 2 || head.dims()[0] != classes {
             let message = format!("expected one row a class, {classes}, got the shape {:?}", head.dims());
             return Err(Error::shape("teacher.head", message));
         }
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let known = Similar::known(&mut all, head, power, sharpness)?;
-        let is_missing = |label: &u32| known.rows.get(*label as usize).is_some_and(Option::is_none);
+        let is_missing = |label: &u32| known.rows.places.get(*label as usize).is_some_and(Option::is_none);
         let mut missing: Vec<u32> = labels.iter().copied().filter(is_missing).collect();
         missing.sort_unstable();
         missing.dedup();
-        if !missing.is_empty() && (known.made + missing.len()) * classes > KEPT {
+        let made = known.rows.negative_entropies.len();
+        if !missing.is_empty() && (made + missing.len()) * classes > KEPT {
             let wanted: BTreeSet<usize> = labels.iter().map(|label| *label as usize).collect();
-            (0..classes).filter(|label| !wanted.contains(label)).for_each(|label| known.rows[label] = None);
-            known.made = known.rows.iter().flatten().count();
+            let mut rows = SimilarRows::new(classes);
+            for label in wanted {
+                if let Some(SimilarRow { rho, negative_entropy }) = known.rows.of(label) {
+                    rows.push(label, rho.iter().copied(), negative_entropy);
+                }
+            }
+            known.rows = Arc::new(rows);
         }
         for labels in missing.chunks(LABELS) {
             known.make(labels, power, sharpness)?;
         }
-        Ok(labels.iter().map(|label| known.rows.get(*label as usize).cloned().flatten()).collect())
+        Ok(known.rows.clone())
     }
 
     fn known<'k>(
@@ -137,7 +169,7 @@ impl Similar {
                     all.remove(0);
                 }
                 let templates = head.to_dtype(DType::F64).and_then(|head| normalised(&head)).ok_or_internal()?;
-                all.push(Known { mark, templates, rows: vec![None; head.dims()[0]], made: 0 });
+                all.push(Known { mark, templates, rows: Arc::new(SimilarRows::new(head.dims()[0])) });
             }
         }
         all.last_mut().ok_or_else(|| Error::internal("no rows of similar classes"))
@@ -153,14 +185,15 @@ impl Known {
         };
         let logits = inner().ok_or_internal()?;
         let classes = logits.dims()[1];
+        // A step that is over has given its share back.
+        let rows = Arc::make_mut(&mut self.rows);
         for (label, logits) in labels.iter().zip(tensor::to_f64(&logits)?.chunks_exact(classes)) {
             let max = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
             let log_sum = max + logits.iter().map(|x| (x - max).exp()).sum::<f64>().ln();
             let negative_entropy = logits.iter().map(|x| (x - log_sum).exp() * (x - log_sum)).sum();
-            let rho = logits.iter().map(|x| (x - log_sum).exp() as f32).collect();
-            self.rows[*label as usize] = Some(Arc::new(SimilarRow { rho, negative_entropy }));
+            let rho = logits.iter().map(|x| (x - log_sum).exp() as f32);
+            rows.push(*label as usize, rho, negative_entropy);
         }
-        self.made += labels.len();
         Ok(())
     }
 }
@@ -178,23 +211,26 @@ mod tests {
         let similar = Similar::default();
         let weight = head(&[1.0, 0.0, 0.6, 0.8, 0.0, 1.0, -1.0, 0.0]);
         let first = similar.rows(&weight, 4, &[0, 2, 0, 9], 1.0, 1.0).unwrap();
-        assert!(Arc::ptr_eq(first[0].as_ref().unwrap(), first[2].as_ref().unwrap()));
-        assert!(first[3].is_none(), "no class");
+        assert!(first.of(2).is_some() && first.of(1).is_none() && first.of(9).is_none(), "no class");
         let again = similar.rows(&weight, 4, &[2, 1], 1.0, 1.0).unwrap();
-        assert!(Arc::ptr_eq(first[1].as_ref().unwrap(), again[0].as_ref().unwrap()));
+        assert_eq!(again.negative_entropies.len(), 3, "made once");
         let expected = [0.460_080_056_5, 0.308_400_884_7, 0.169_253_994_1, 0.062_265_064_8];
-        for (got, expected) in first[0].as_ref().unwrap().rho.iter().zip(expected) {
-            assert!((f64::from(*got) - expected).abs() < 1e-7);
+        for rows in [&first, &again] {
+            for (got, expected) in rows.of(0).unwrap().rho.iter().zip(expected) {
+                assert!((f64::from(*got) - expected).abs() < 1e-7);
+            }
         }
+        let before = Arc::as_ptr(&similar.rows(&weight, 4, &[0], 1.0, 1.0).unwrap());
+        assert_eq!(before, Arc::as_ptr(&again));
         tensor::update(&weight, |values| values[1] = 0.5).unwrap();
         let changed = similar.rows(&weight, 4, &[0], 1.0, 1.0).unwrap();
-        assert_ne!(changed[0].as_ref().unwrap().rho, first[0].as_ref().unwrap().rho);
+        assert_ne!(changed.of(0).unwrap().rho, first.of(0).unwrap().rho);
     }
 
     #[test]
     fn a_template_of_zeros_is_like_no_other() {
         let rows = Similar::default().rows(&head(&[0.0, 0.0, 1.0, 2.0, 3.0, 1.0]), 3, &[0], 0.4, 0.3).unwrap();
-        assert_eq!(rows[0].as_ref().unwrap().rho, vec![1.0f32 / 3.0; 3]);
+        assert_eq!(rows.of(0).unwrap().rho, [1.0f32 / 3.0; 3]);
     }
 
     #[test]

@@ -14,7 +14,11 @@ use super::Soft;
 use crate::error::{Candle, Error, Result};
 use crate::kernels::cpu::rows as kernels;
 use crate::losses::sweep::{Ask, Row, Side, Softmax};
+use crate::pool;
 use crate::tensor::{DType, Tensor, from_vec};
+
+/// Rows of one task.
+const ROWS: usize = 16;
 
 /// The largest logits of each row of a batch.
 #[derive(Clone, Debug)]
@@ -74,6 +78,24 @@ impl TopK {
         self.tail.as_ref().filter(|tail| tail.temperature == temperature && self.k < self.classes)
     }
 
+    /// Its exponentials into `out`.
+    fn held(&self, row: usize, temperature: f64, out: &mut [f32]) -> Held {
+        let (scale, outside) = ((LOG2_E / temperature) as f32, self.classes - self.k);
+        let logits = &self.logits[row * self.k..][..self.k];
+        let max = kernels::max_and_sum(logits).0;
+        // Beside a row of the scale 0: Σ e · exponent.
+        let [sum, across] = kernels::exponentials_across(logits, max, scale, logits, max, 0.0, out, &[]);
+        let (log_sum, tail) = (sum.ln(), self.tail_at(temperature));
+        let kept = f64::from(max) / temperature + log_sum;
+        let below = kept - tail.map_or(kept, |tail| tail.log_sum_exp[row].max(kept));
+        let inside = below.exp();
+        Held {
+            share: inside / sum,
+            other: if below < 0.0 { -below.exp_m1() / outside.max(1) as f64 } else { 0.0 },
+            negative_entropy: inside * (LN_2 * across / sum - log_sum + below),
+        }
+    }
+
     /// ρ on the k classes of each row, and on each other class.
     fn shares(&self, temperature: f64) -> (Vec<f64>, Vec<f64>) {
         let (mut top, mut others) = (Vec::with_capacity(self.ids.len()), Vec::new());
@@ -102,6 +124,7 @@ impl TopK {
 }
 
 /// What one row of a batch holds, ready for the sweep.
+#[derive(Clone, Copy, Default)]
 struct Held {
     /// What makes probabilities of its exponentials.
     share: f64,
@@ -121,23 +144,14 @@ struct Few<'a> {
 
 impl<'a> Few<'a> {
     fn new(target: &'a TopK, temperature: f64, student: Softmax) -> Few<'a> {
-        let (mut exponentials, mut rows) = (vec![0.0; target.logits.len()], Vec::new());
-        let scale = (LOG2_E / temperature) as f32;
-        let outside = target.classes - target.k;
-        for (row, out) in exponentials.chunks_exact_mut(target.k).enumerate() {
-            let logits = &target.logits[row * target.k..][..target.k];
-            let max = kernels::max_and_sum(logits).0;
-            // Beside a row of the scale 0: Σ e · exponent.
-            let [sum, across] = kernels::exponentials_across(logits, max, scale, logits, max, 0.0, out, &[]);
-            let kept = f64::from(max) / temperature + sum.ln();
-            let all = target.tail_at(temperature).map_or(kept, |tail| tail.log_sum_exp[row].max(kept));
-            let (inside, log_sum) = ((kept - all).exp(), sum.ln());
-            rows.push(Held {
-                share: inside / sum,
-                other: -(kept - all).exp_m1() / outside.max(1) as f64,
-                negative_entropy: inside * (LN_2 * across / sum - log_sum + kept - all),
-            });
-        }
+        let (k, count) = (target.k, target.logits.len() / target.k);
+        let (mut exponentials, mut rows) = (vec![0.0; target.logits.len()], vec![Held::default(); count]);
+        let tasks = exponentials.chunks_mut(ROWS * k).zip(rows.chunks_mut(ROWS)).collect();
+        pool::each(tasks, |task, (exponentials, rows): (&mut [f32], &mut [Held])| {
+            for (at, (out, held)) in exponentials.chunks_exact_mut(k).zip(rows).enumerate() {
+                *held = target.held(task * ROWS + at, temperature, out);
+            }
+        });
         Few { target, student, exponentials, rows }
     }
 

@@ -1,6 +1,7 @@
 //! CPU kernels, one idea a file.
 
 pub mod activation;
+pub(crate) mod apart;
 pub(crate) mod batch_norm;
 pub(crate) mod conv2d;
 pub(crate) mod embedding;

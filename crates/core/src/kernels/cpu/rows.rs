@@ -138,6 +138,13 @@ kernel! {
 }
 
 kernel! {
+    /// Asks for a row that is read soon.
+    pub(crate) fn fetch<L>(x: &[f32]) {
+        x.chunks(16).for_each(L::V::prefetch);
+    }
+}
+
+kernel! {
     /// Σ e^power.
     pub(crate) fn power_sum<L>(e: &[f32], power: u32) -> f64 {
         let [sum] = reduce!(L::V, 1, [e = 0.0], e.len(), |acc, _from, _width, r| {
@@ -186,6 +193,26 @@ pub(super) fn horner<V: Vector>(p: &Polynomial, e: V) -> V {
     sum.mul(e)
 }
 
+/// A constant and the coefficients of a polynomial, in registers.
+#[inline(always)]
+pub(super) fn coefficients<V: Vector>(p: &Polynomial, constant: f32) -> [V; 9] {
+    let mut all = [V::splat(constant); 9];
+    for (to, from) in all[1..].iter_mut().zip(p.coefficients) {
+        *to = V::splat(from);
+    }
+    all
+}
+
+/// c_0 + Σ c_i e^i up to the power `D`. A function, since a closure may be left without the instruction set.
+#[inline(always)]
+pub(super) fn powers<V: Vector, const D: usize>(c: &[V; 9], e: V) -> V {
+    let mut sum = c[D];
+    for c in c[..D].iter().rev() {
+        sum = sum.mul_add(e, *c);
+    }
+    sum
+}
+
 kernel! {
     /// out = p(out) + constant + a · first + b · second, in place: what the student's softmaxes and two more rows
     /// make of a gradient. `second` may be empty.
@@ -193,40 +220,36 @@ kernel! {
         out: &mut [f32], p: &Polynomial, constant: f32, first: &[f32], a: f32, second: &[f32], b: f32,
     ) {
         #[inline(always)]
-        fn run<V: Vector>(
-            out: &mut [f32], first: &[f32], a: f32, second: &[f32], b: f32, own: impl Fn(V) -> V,
+        fn run<V: Vector, const D: usize>(
+            out: &mut [f32], c: &[V; 9], first: &[f32], a: f32, second: &[f32], b: f32,
         ) {
             let (n, a, b) = (V::N, V::splat(a), V::splat(b));
             let whole = out.len() / n * n;
             let (head, tail) = out.split_at_mut(whole);
             if second.is_empty() {
                 for (out, first) in head.chunks_exact_mut(n).zip(first.chunks_exact(n)) {
-                    a.mul_add(V::load(first), own(V::load(out))).store(out);
+                    a.mul_add(V::load(first), powers::<V, D>(c, V::load(out))).store(out);
                 }
-                a.mul_add(V::load_part(&first[whole..], 0.0), own(V::load_part(tail, 0.0))).store_part(tail);
+                let own = powers::<V, D>(c, V::load_part(tail, 0.0));
+                a.mul_add(V::load_part(&first[whole..], 0.0), own).store_part(tail);
             } else {
                 let rows = first.chunks_exact(n).zip(second.chunks_exact(n));
                 for (out, (first, second)) in head.chunks_exact_mut(n).zip(rows) {
-                    let sum = a.mul_add(V::load(first), own(V::load(out)));
+                    let sum = a.mul_add(V::load(first), powers::<V, D>(c, V::load(out)));
                     b.mul_add(V::load(second), sum).store(out);
                 }
-                let sum = a.mul_add(V::load_part(&first[whole..], 0.0), own(V::load_part(tail, 0.0)));
+                let own = powers::<V, D>(c, V::load_part(tail, 0.0));
+                let sum = a.mul_add(V::load_part(&first[whole..], 0.0), own);
                 b.mul_add(V::load_part(&second[whole..], 0.0), sum).store_part(tail);
             }
         }
-        let c = |power: usize| L::V::splat(p.coefficients[power - 1]);
-        let (one, two, k) = (c(1), c(2), L::V::splat(constant));
+        let c = coefficients::<L::V>(p, constant);
         match p.degree {
-            0 => run::<L::V>(out, first, a, second, b, |_| k),
-            1 => run::<L::V>(out, first, a, second, b, |e| e.mul_add(one, k)),
-            2 => run::<L::V>(out, first, a, second, b, |e| two.mul_add(e, one).mul_add(e, k)),
-            4 => {
-                let (three, four) = (c(3), c(4));
-                run::<L::V>(out, first, a, second, b, |e| {
-                    four.mul_add(e, three).mul_add(e, two).mul_add(e, one).mul_add(e, k)
-                })
-            }
-            _ => run::<L::V>(out, first, a, second, b, |e| horner(p, e).add(k)),
+            0 => run::<L::V, 0>(out, &c, first, a, second, b),
+            1 => run::<L::V, 1>(out, &c, first, a, second, b),
+            2 => run::<L::V, 2>(out, &c, first, a, second, b),
+            3 | 4 => run::<L::V, 4>(out, &c, first, a, second, b),
+            _ => run::<L::V, 8>(out, &c, first, a, second, b),
         }
     }
 }

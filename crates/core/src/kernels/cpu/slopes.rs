@@ -11,7 +11,7 @@
 //! every normal number adds nothing.
 
 use super::isa::kernel;
-use super::rows::{BLOCK, Polynomial, get, horner, put, reduce};
+use super::rows::{BLOCK, Polynomial, coefficients, get, powers, put, reduce};
 use super::vector::{Vector, log2};
 
 /// The smallest normal number: what a logarithm or a division is protected with.
@@ -210,32 +210,39 @@ kernel! {
         out: &mut [f32], p: &Polynomial, constant: f32, row: &[f32], a: f32, g: &[f32], mean: f32, scale: f32,
     ) {
         #[inline(always)]
-        fn run<V: Vector>(
-            out: &mut [f32], row: &[f32], a: f32, g: &[f32], mean: f32, scale: f32, own: impl Fn(V) -> V,
+        fn bent<V: Vector, const D: usize>(c: &[V; 9], e: V, g: V, mean: V, scale: V) -> V {
+            e.mul(g.sub(mean)).mul_add(scale, powers::<V, D>(c, e))
+        }
+        #[inline(always)]
+        fn run<V: Vector, const D: usize>(
+            out: &mut [f32], c: &[V; 9], row: &[f32], a: f32, g: &[f32], mean: f32, scale: f32,
         ) {
             let (n, a, mean, scale) = (V::N, V::splat(a), V::splat(mean), V::splat(scale));
             let whole = out.len() / n * n;
-            let bent = |e: V, g: V| e.mul(g.sub(mean)).mul_add(scale, own(e));
             let (head, tail) = out.split_at_mut(whole);
             if row.is_empty() {
                 for (out, g) in head.chunks_exact_mut(n).zip(g.chunks_exact(n)) {
-                    bent(V::load(out), V::load(g)).store(out);
+                    bent::<V, D>(c, V::load(out), V::load(g), mean, scale).store(out);
                 }
-                bent(V::load_part(tail, 0.0), V::load_part(&g[whole..], 0.0)).store_part(tail);
+                let g = V::load_part(&g[whole..], 0.0);
+                bent::<V, D>(c, V::load_part(tail, 0.0), g, mean, scale).store_part(tail);
             } else {
                 let rows = row.chunks_exact(n).zip(g.chunks_exact(n));
                 for (out, (row, g)) in head.chunks_exact_mut(n).zip(rows) {
-                    a.mul_add(V::load(row), bent(V::load(out), V::load(g))).store(out);
+                    a.mul_add(V::load(row), bent::<V, D>(c, V::load(out), V::load(g), mean, scale)).store(out);
                 }
-                let sum = bent(V::load_part(tail, 0.0), V::load_part(&g[whole..], 0.0));
+                let g = V::load_part(&g[whole..], 0.0);
+                let sum = bent::<V, D>(c, V::load_part(tail, 0.0), g, mean, scale);
                 a.mul_add(V::load_part(&row[whole..], 0.0), sum).store_part(tail);
             }
         }
-        let (k, one) = (L::V::splat(constant), L::V::splat(p.coefficients[0]));
+        let c = coefficients::<L::V>(p, constant);
         match p.degree {
-            0 => run::<L::V>(out, row, a, g, mean, scale, |_| k),
-            1 => run::<L::V>(out, row, a, g, mean, scale, |e| e.mul_add(one, k)),
-            _ => run::<L::V>(out, row, a, g, mean, scale, |e| horner(p, e).add(k)),
+            0 => run::<L::V, 0>(out, &c, row, a, g, mean, scale),
+            1 => run::<L::V, 1>(out, &c, row, a, g, mean, scale),
+            2 => run::<L::V, 2>(out, &c, row, a, g, mean, scale),
+            3 | 4 => run::<L::V, 4>(out, &c, row, a, g, mean, scale),
+            _ => run::<L::V, 8>(out, &c, row, a, g, mean, scale),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The numbers of one tensor, of the rows that count.
 
 use crate::error::{Candle, Error, Result};
+use crate::kernels::cpu::apart;
 use crate::kernels::cpu::gemm::{self, Matrix};
 use crate::kernels::cpu::nearest::{Search, nearest};
 use crate::tensor::{Tensor, from_vec, read};
@@ -12,6 +13,20 @@ pub(crate) trait Float: Copy + Send + Sync + Into<f64> + candle_core::WithDType 
     fn products(a: &[Self], b: &[Self], width: usize) -> Vec<Self>;
     /// a · b: a `[n, inner]`, b `[inner, m]`, gives `[n, m]`.
     fn matmul(a: &[Self], b: &[Self], inner: usize, m: usize) -> Vec<Self>;
+    /// Σ (a − b + shift)².
+    fn square_apart(a: &[Self], b: &[Self], shift: f64) -> f64 {
+        let square = |(a, b): (&Self, &Self)| (Into::<f64>::into(*a) - Into::<f64>::into(*b) + shift).powi(2);
+        a.iter().zip(b).map(square).sum()
+    }
+    /// gradient += Σ over rows a of scale · (a − b + shift).
+    fn pull(rows: &[Self], scales: &[Self], b: &[Self], shift: f64, gradient: &mut [Self]) {
+        for (row, scale) in rows.chunks(b.len()).zip(scales) {
+            for ((a, b), gradient) in row.iter().zip(b).zip(&mut *gradient) {
+                let d = Into::<f64>::into(*a) - Into::<f64>::into(*b) + shift;
+                *gradient = Self::of(Into::<f64>::into(*gradient) + Into::<f64>::into(*scale) * d);
+            }
+        }
+    }
     /// Of each anchor the row of another label than its own with the least distance, the first of equals.
     fn nearest(apart: &Apart<Self>) -> Vec<Option<usize>> {
         (0..apart.labels.len()).map(|row| apart.nearest_of(row)).collect()
@@ -61,6 +76,14 @@ impl Float for f32 {
         let (a, b) = (Matrix::new(a, n, inner), Matrix::new(b, inner, m));
         gemm::product(a, b, &mut out, false);
         out
+    }
+
+    fn square_apart(a: &[f32], b: &[f32], shift: f64) -> f64 {
+        apart::square(a, b, shift as f32)
+    }
+
+    fn pull(rows: &[f32], scales: &[f32], b: &[f32], shift: f64, gradient: &mut [f32]) {
+        apart::pull(rows, scales, b, shift as f32, gradient);
     }
 
     fn nearest(apart: &Apart<f32>) -> Vec<Option<usize>> {

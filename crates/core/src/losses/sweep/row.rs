@@ -211,6 +211,11 @@ impl<'a, 'g> Row<'a, 'g, '_> {
         self.label.map_or(0, |label| label as usize)
     }
 
+    /// That of the next row.
+    pub fn next_label(&self) -> Option<usize> {
+        self.rows.labels?.get(self.index + 1).map(|label| *label as usize)
+    }
+
     pub fn classes(&self) -> usize {
         self.student.len()
     }
