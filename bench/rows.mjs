@@ -87,7 +87,7 @@ export const rows = [
     row: '8',
     title: 'KL, stored top 64 of 64×32000, T 2',
     shape: [64, 32000],
-    tolerance: 2e-6,
+    tolerance: SUMS, // PyTorch's own gradient is 5e-6 from float64
     ours: rust('bench_rows'),
     peers: {
       eager: torch('kd.py', 'eager', { floor: 6 }),
