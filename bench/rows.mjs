@@ -87,7 +87,7 @@ export const rows = [
     row: '8',
     title: 'KL, stored top 64 of 64×32000, T 2',
     shape: [64, 32000],
-    tolerance: SUMS, // PyTorch's own gradient is 5e-6 from float64
+    tolerance: 1e-4, // q − p is small beside both: PyTorch's own entries are 3e-5 from float64, ours 3e-7
     ours: rust('bench_rows'),
     peers: {
       eager: torch('kd.py', 'eager', { floor: 6 }),
