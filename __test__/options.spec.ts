@@ -388,8 +388,21 @@ test('the generator is not ignored: it makes the student from the teacher, and t
   expect(error).toMatchObject({ code: 'ERR_LIMBECK_INVALID_CONFIG', path: 'teacher' })
 })
 
+test.each([{ combine: 'logits' }, { permuteTeacher: true }, { weightRowsByTeacher: true }])(
+  'how teachers are heard is not ignored: %o, and train has nobody to hear',
+  async change => {
+    const shared = { losses: { kl: { temperature: 2 } }, teacher: [{ model: teacher }, { model: Model.create(mlp(5), { seed: 8 }) }] }
+    const [plain, heard] = [await methods.distill(shared), await methods.distill({ ...shared, ...change })]
+    expect([plain.error, heard.error]).toEqual([undefined, undefined])
+    expect(heard.weights).not.toEqual(plain.weights)
+    const { error } = await methods.train(change)
+    expect(error).toMatchObject({ code: 'ERR_LIMBECK_INVALID_CONFIG', path: Object.keys(change)[0] })
+  },
+)
+
 test('every option has a test above', async () => {
-  const own = ['control', 'threads', 'niceness', 'generator', 'teacher']
+  const ofTeachers = ['combine', 'permuteTeacher', 'weightRowsByTeacher']
+  const own = ['control', 'threads', 'niceness', 'generator', 'teacher', ...ofTeachers]
   const facade = ['student', 'data', 'validation', 'resume', 'signal']
   expect(Object.keys(cases).concat(own).sort()).toEqual([...trainOptionKeys, ...facade, 'teacher'].sort())
   const { message } = await failure(() => train({ ...base(), losses: { crossEntropy: {} }, nothing: 1 } as never).next())

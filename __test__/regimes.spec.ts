@@ -209,6 +209,9 @@ test.each([
   ['distillChain', {}, [4, 12, 9]],
   ['searchPaths', {}, [5, 15, 8]],
   ['bornAgain', { VARIANT: 'banL' }, [7, 22, 11]],
+  ['bornAgain', { VARIANT: 'dkpp' }, [8, 19]],
+  ['distillMutually', { UPDATES: 'simultaneous' }, [6, 9]],
+  ['distillMutually', { UPDATES: 'alternating' }, [11]],
   // In phase 1 and in phase 2, which has half as many steps.
   ['distillWeights', {}, [5, 12, 16]],
 ])('%s, killed in the middle of its stages and resumed: equal bits', async (regime, env, after) => {

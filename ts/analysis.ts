@@ -8,7 +8,6 @@ import type { NativeModel } from './native/contract.js'
 import { models } from './native/handles.js'
 import { native } from './native/load.js'
 import type { Analysis, Diagnostics } from './native/options.js'
-import type { AnyTeacher } from './run.js'
 import { Teacher, type Answer } from './teacher.js'
 
 /** Models and rows to look at; none of them is changed. */
@@ -18,7 +17,7 @@ export interface AnalyseOptions {
   /** Rows that temperatures are fitted to, for `calibration`. */
   validation?: Dataset | undefined
   /** A model, or a function that answers; default: the column `teacherLogits` of the data, where there is one. */
-  teacher?: AnyTeacher | undefined
+  teacher?: Model | Teacher | Answer | undefined
   /** The student that was distilled. */
   student?: Model | undefined
   /** The same student, trained without teacher: `run.control`. */

@@ -1,10 +1,13 @@
 /** Training with a teacher. */
-import { Run, type AnyTeacher, type RunOptions } from './run.js'
+import { Run, type RunOptions } from './run.js'
+import type { AnyTeacher } from './teachers.js'
 
 export interface DistillOptions extends RunOptions {
   /**
    * Whom the student imitates: a model, a function that answers with logits, or nothing where the data bring a column
-   * `teacherLogits`. A model stays as it is.
+   * `teacherLogits`; the running average of its own parameters, `{ average: { decay: 0.999 } }`; the labels, smoothed,
+   * `{ labelSmoothing: { share: 0.1 } }`; or several of these, `[{ model, weight: 2 }, { model: other }]`, heard as
+   * `combine` says. A model stays as it is.
    */
   teacher?: AnyTeacher
 }

@@ -30,14 +30,21 @@ export {
   type GenerationLabel,
 } from './regimes/born-again.js'
 export { distillWeights, type PhaseLabel, type WeightsOptions, type WeightsOutcome } from './regimes/distill-weights.js'
+export {
+  distillMutually,
+  type LearnerOptions,
+  type MutualReport,
+  type MutualRunOptions,
+} from './regimes/distill-mutually.js'
 export type { RegimeOptions, StageOptions } from './regimes/options.js'
 export { Sequence, type RegimeReport, type StageOutcome } from './regimes/sequence.js'
 export { Ensemble } from './ensemble.js'
-export { Run, type AnyTeacher, type RunOptions } from './run.js'
+export { Run, type RunOptions } from './run.js'
+export type { AnyTeacher, OneTeacher, WeightedTeacher } from './teachers.js'
 export { Teacher, type Answer, type TeacherBatch, type TeacherOptions } from './teacher.js'
 export { BatchStream, type Batches, type BatchSource } from './stream.js'
 export { analyse, type AnalyseOptions, type AnalysisOf } from './analysis.js'
-export type { Evaluation, Finding, Measure, Origin, RunSummary, StepReport } from './report.js'
+export type { Evaluation, Finding, Measure, Origin, RunSummary, StepReport, LearnerReport, LearnerSummary } from './report.js'
 export { doctor, memory, trimMemory, type Memory } from './doctor.js'
 export { LimbeckError, errorCodes, type ErrorCode } from './errors.js'
 export { readCsv, streamCsv, type CsvKind, type CsvOptions } from './readers/csv.js'

@@ -58,6 +58,25 @@ export interface StepReport {
   summary?: RunSummary
 }
 
+/** One of several learners: what it did since the last report. */
+export interface LearnerReport {
+  /** Mean over the steps since the last report: Σ weight · value. */
+  loss: number
+  terms: Record<string, number>
+  gradientNorms: Record<string, number>
+  details?: Record<string, Record<string, number>>
+  gradientNorm?: number
+  learningRate: number
+  /** With `entropy`, the mean of its predictions', and `peerAgreement`, the share of rows where a peer names its class. */
+  validation?: Evaluation
+}
+
+/** Which parameters one of several learners kept. */
+export interface LearnerSummary {
+  keptStep: number
+  best?: { step: number; metric: string; value: number }
+}
+
 /** What a run was, in the end. */
 export interface RunSummary {
   ended: 'finished' | 'earlyStop'

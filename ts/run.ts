@@ -3,18 +3,17 @@
  * that is left stops after a whole step.
  */
 import { withAbort } from './abort.js'
-import { json, plain, reading, refuse, signalOf, text, whole, type Plain } from './check.js'
+import { json, list, plain, reading, refuse, signalOf, text, whole, type Plain } from './check.js'
 import { datasetOf, type Dataset } from './dataset.js'
 import { awaiting, calling, causedBy, LimbeckError } from './errors.js'
 import { meaningFor, modelFrom, modelOf, type Model } from './model.js'
 import type { NativeDataset, NativeJob, NativeModel } from './native/contract.js'
-import { models } from './native/handles.js'
 import { native } from './native/load.js'
 import type { CheckpointOptions, TrainOptions } from './native/options.js'
 import { trainOptionKeys } from './native/options.js'
 import type { RunSummary, StepReport } from './report.js'
 import { BatchStream, isSource, Pump, type BatchSource } from './stream.js'
-import { Teacher, type Answer } from './teacher.js'
+import { nobody, teachingOf, type Teaching } from './teachers.js'
 
 /** What `train` and `distill` take beside the options of the training itself. */
 export interface RunOptions extends Omit<TrainOptions, 'checkpoint'> {
@@ -38,12 +37,19 @@ export interface RunOptions extends Omit<TrainOptions, 'checkpoint'> {
   signal?: AbortSignal | undefined
 }
 
-/** Which teacher a distilling run has: a model, a function, or the data's own column of logits. */
-export type AnyTeacher = Model | Teacher | Answer
+type Method = 'train' | 'distill' | 'distillMutually'
+
+/** What all kinds of reports say. */
+type CommonReport = Pick<StepReport, 'step' | 'findings' | 'summary'>
 
 interface Setup {
-  student: NativeModel
-  teacher: NativeModel | Teacher | 'column' | undefined
+  /** One, or learners that teach each other. */
+  students: NativeModel[]
+  /** What several learners have beside the options of the first. */
+  mutual: string | undefined
+  /** What the native side's paths become. */
+  place: (path: string) => string
+  teaching: Teaching
   data: NativeDataset | BatchStream
   validation: NativeDataset | null
   options: string
@@ -51,17 +57,37 @@ interface Setup {
   signal: AbortSignal | undefined
 }
 
+/** What each of several learners may have for itself. */
+export const learnerKeys: readonly string[] = [
+  'losses',
+  'optimizer',
+  'schedule',
+  'clipNorm',
+  'average',
+  'freeze',
+  'keep',
+  'metric',
+  'earlyStop',
+  'combine',
+  'permuteTeacher',
+]
+
 /** The reason of a run that was left before its first step. */
 const left = new Error('the run was left')
 
-const ours = ['student', 'data', 'validation', 'resume', 'signal']
+const ours = ['data', 'validation', 'resume', 'signal']
+const keysOf: Record<Method, readonly string[]> = {
+  train: ['student', ...ours],
+  distill: ['teacher', 'student', ...ours],
+  distillMutually: ['teacher', 'teacherWeight', 'updates', 'students', 'learners', ...ours],
+}
 
 /**
  * Reports of a run: `for await (const report of run)`, or `await run.finish()` for the summary alone.
  *
  * A run that somebody awaits keeps the process alive; a paused, finished or unawaited one does not.
  */
-export class Run implements AsyncGenerator<StepReport, void, undefined> {
+export class Run<Report extends CommonReport = StepReport> implements AsyncGenerator<Report, void, undefined> {
   #setup: Setup | { wrong: unknown }
   #job: NativeJob | undefined
   #pump: Pump | undefined
@@ -76,7 +102,7 @@ export class Run implements AsyncGenerator<StepReport, void, undefined> {
   readonly #made = new Error('the run was made here')
 
   /** @internal */
-  constructor(method: 'train' | 'distill', options: unknown) {
+  constructor(method: Method, options: unknown) {
     try {
       this.#setup = reading('', () => setup(method, options))
     } catch (wrong) {
@@ -85,7 +111,7 @@ export class Run implements AsyncGenerator<StepReport, void, undefined> {
   }
 
   /** The next report. What is wrong with the options rejects here, before the first step. */
-  next(): Promise<IteratorResult<StepReport, void>> {
+  next(): Promise<IteratorResult<Report, void>> {
     return this.#inTurn(async () => {
       if (this.#state === 'ended') return { done: true, value: undefined }
       try {
@@ -106,7 +132,7 @@ export class Run implements AsyncGenerator<StepReport, void, undefined> {
   }
 
   /** Stops after a whole step; the student gets the parameters of that step. `break` in a loop calls it. */
-  return(): Promise<IteratorResult<StepReport, void>> {
+  return(): Promise<IteratorResult<Report, void>> {
     this.#leaving.abort(left)
     this.#job?.hurry()
     return this.#inTurn(async () => {
@@ -125,7 +151,7 @@ export class Run implements AsyncGenerator<StepReport, void, undefined> {
   }
 
   /** Stops as `return` does, and rejects with the error. */
-  async throw(error: unknown): Promise<IteratorResult<StepReport, void>> {
+  async throw(error: unknown): Promise<IteratorResult<Report, void>> {
     await this.return()
     throw error
   }
@@ -149,10 +175,10 @@ export class Run implements AsyncGenerator<StepReport, void, undefined> {
   async check(): Promise<void> {
     const setup = this.#setup
     if ('wrong' in setup) throw setup.wrong
-    if (setup.teacher instanceof Teacher) return
+    if (setup.teaching.asked !== undefined) return
     const job = jobOf(setup, setup.data instanceof BatchStream ? null : setup.data)
     try {
-      await awaiting(() => job.check())
+      await awaiting(() => job.check(), setup.place)
     } finally {
       job.dispose()
     }
@@ -200,7 +226,7 @@ export class Run implements AsyncGenerator<StepReport, void, undefined> {
     return mine
   }
 
-  async #report(): Promise<StepReport | undefined> {
+  async #report(): Promise<Report | undefined> {
     const setup = this.#setup
     if ('wrong' in setup) throw setup.wrong
     const { signal } = setup
@@ -212,7 +238,7 @@ export class Run implements AsyncGenerator<StepReport, void, undefined> {
     this.#pump?.asked()
     let said: string | null
     try {
-      said = await withAbort(signal, () => job.cancel(), () => awaiting(() => job.next()))
+      said = await withAbort(signal, () => job.cancel(), () => awaiting(() => job.next(), setup.place))
     } catch (error) {
       throw this.#pump?.failure !== undefined && !signal?.aborted ? this.#pump.failure.error : error
     } finally {
@@ -222,7 +248,7 @@ export class Run implements AsyncGenerator<StepReport, void, undefined> {
       this.#keepControl(job)
       return undefined
     }
-    const report = JSON.parse(said) as StepReport
+    const report = JSON.parse(said) as Report
     this.#warn(report)
     if (report.summary !== undefined) {
       this.#summary = report.summary
@@ -232,11 +258,11 @@ export class Run implements AsyncGenerator<StepReport, void, undefined> {
   }
 
   async #begin(setup: Setup): Promise<NativeJob> {
-    const { teacher, data, epochs, signal } = setup
+    const { teaching, data, epochs, signal } = setup
     let rows = data instanceof BatchStream ? null : data
-    if (teacher instanceof Teacher) {
+    if (teaching.asked !== undefined) {
       const leaving = this.#leaving.signal
-      rows = await teacher.answering(rows!, signal === undefined ? leaving : AbortSignal.any([signal, leaving]))
+      rows = await teaching.asked.answering(rows!, signal === undefined ? leaving : AbortSignal.any([signal, leaving]))
     }
     const job = jobOf(setup, rows)
     if (data instanceof BatchStream) {
@@ -252,7 +278,7 @@ export class Run implements AsyncGenerator<StepReport, void, undefined> {
   }
 
   /** A run that looks like what it is not says so aloud, once a finding. */
-  #warn({ findings }: StepReport): void {
+  #warn({ findings }: CommonReport): void {
     for (const { proof, path, message } of findings) {
       const key = `${proof} ${path}`
       if (this.#warned.has(key)) continue
@@ -269,17 +295,19 @@ export class Run implements AsyncGenerator<StepReport, void, undefined> {
   }
 }
 
-function jobOf({ student, teacher, validation, options }: Setup, rows: NativeDataset | null): NativeJob {
-  const column = teacher === 'column' || teacher instanceof Teacher
-  const model = column || teacher === undefined ? null : teacher
+function jobOf({ students, teaching, validation, options, mutual, place }: Setup, rows: NativeDataset | null): NativeJob {
   const { NativeJob } = native()
-  return calling(() => new NativeJob(student, model, column, rows, validation, options))
+  const make = (...more: [] | [string]) => new NativeJob(students, teaching.models, rows, validation, options, teaching.json, ...more)
+  return calling(() => (mutual === undefined ? make() : make(mutual)), place)
 }
 
-function setup(method: 'train' | 'distill', options: unknown): Setup {
-  const known = method === 'distill' ? ['teacher', ...ours] : ours
+function setup(method: Method, options: unknown): Setup {
+  const known = keysOf[method]
   const own = plain('', options, [...known, ...trainOptionKeys])
-  const student = modelOf('student', own.student)
+  const students =
+    method === 'distillMutually'
+      ? list('students', own.students).map((student, at) => modelOf(`students[${at}]`, student))
+      : [modelOf('student', own.student)]
   if (own.losses === undefined) refuse('losses', 'at least one loss, such as { crossEntropy: {} }', undefined)
   const rest: Plain = Object.create(null) as Plain
   for (const [key, value] of Object.entries(own)) if (!known.includes(key)) rest[key] = value
@@ -291,9 +319,17 @@ function setup(method: 'train' | 'distill', options: unknown): Setup {
     }
     rest.checkpoint = { ...checkpoint, folder, resume: true }
   }
-  const teacher = method === 'distill' ? teacherOf(own.teacher, own.data, rest) : undefined
-  const stream = streamOf(own.data, student)
-  if (stream !== undefined && teacher instanceof Teacher) {
+  const shared = Object.keys(rest)
+  const mutual = method === 'distillMutually' ? mutualOf(own, rest, students) : undefined
+  const taught = method === 'distill' || own.teacher !== undefined
+  const teaching = taught ? teachingOf(own.teacher) : nobody
+  if (teaching.asked !== undefined && rest.augment !== undefined) {
+    const message =
+      'expected no augmentation beside a teacher that is a function: its answers belong to the inputs as they are'
+    throw new LimbeckError('ERR_LIMBECK_INVALID_CONFIG', 'augment', message)
+  }
+  const stream = streamOf(own.data, students[0]!)
+  if (stream !== undefined && teaching.asked !== undefined) {
     refuse('teacher', 'a model, or batches with teacherLogits, for a stream', 'a function')
   }
   if (stream !== undefined) {
@@ -303,8 +339,10 @@ function setup(method: 'train' | 'distill', options: unknown): Setup {
   }
   const epochs = stream === undefined ? 1 : streamEpochs(rest, stream)
   return {
-    student,
-    teacher,
+    students,
+    mutual: mutual?.json,
+    place: mutual === undefined ? path => path : mutualPlace(mutual.own, shared),
+    teaching,
     data: stream ?? datasetOf('data', own.data),
     validation: own.validation === undefined ? null : datasetOf('validation', own.validation),
     options: json('', rest),
@@ -313,19 +351,34 @@ function setup(method: 'train' | 'distill', options: unknown): Setup {
   }
 }
 
-function teacherOf(teacher: unknown, data: unknown, rest: Plain): Setup['teacher'] {
-  if (teacher === undefined) return 'column'
-  const asked = typeof teacher === 'function' ? Teacher.fromFunction(teacher as Answer) : teacher
-  if (!(asked instanceof Teacher)) {
-    const handle = typeof asked === 'object' && asked !== null ? models.get(asked) : undefined
-    return handle ?? refuse('teacher', 'a Model, a Teacher, a function, or nothing where the data have teacherLogits', teacher)
+/** Options of their own of learners that teach each other; those of the first are put into `rest`. */
+function mutualOf({ updates, teacherWeight, learners }: Plain, rest: Plain, students: readonly NativeModel[]): { json: string; own: Plain[] } {
+  if (students.length < 2) {
+    const message = `expected two learners or more, which teach each other, got ${students.length}: use distill or train`
+    throw new LimbeckError('ERR_LIMBECK_INVALID_CONFIG', 'students', message)
   }
-  if (rest.augment !== undefined) {
-    const message =
-      'expected no augmentation beside a teacher that is a function: its answers belong to the inputs as they are'
-    throw new LimbeckError('ERR_LIMBECK_INVALID_CONFIG', 'augment', message)
+  students.forEach((student, at) => {
+    if (students.indexOf(student) !== at) refuse(`students[${at}]`, 'a model of its own', 'one that stands there already')
+  })
+  const given = learners === undefined ? students.map(() => ({})) : list('learners', learners)
+  const own = given.map((one, at) => plain(`learners[${at}]`, one, learnerKeys))
+  if (own.length !== students.length) refuse('learners', `one entry a student, ${students.length}`, own.length)
+  const each = own.map(one => ({ ...rest, ...one }))
+  Object.assign(rest, each[0])
+  const options = { ...(updates !== undefined && { updates }), ...(teacherWeight !== undefined && { teacherWeight }) }
+  return { json: json('', { options, others: each.slice(1) }), own }
+}
+
+/** `students[1].losses.kl` is `learners[1].losses.kl` where those are its own, and `losses.kl` where all have them. */
+function mutualPlace(own: readonly Plain[], shared: readonly string[]): (path: string) => string {
+  return path => {
+    if (path.startsWith('options.')) return path.slice('options.'.length)
+    const named = /^(students|others)\[(\d+)\]\.(.*)$/.exec(path)
+    const [number, rest] = named === null ? [0, path] : [Number(named[2]) + (named[1] === 'others' ? 1 : 0), named[3]!]
+    const key = /^\w*/.exec(rest)![0]
+    if (Object.hasOwn(own[number] ?? {}, key)) return `learners[${number}].${rest}`
+    return shared.includes(key) && number === 0 ? rest : named === null ? path : `students[${number}].${rest}`
   }
-  return asked
 }
 
 function streamOf(data: unknown, student: NativeModel): BatchStream | undefined {

@@ -1,6 +1,6 @@
 // Runs one regime on a few real digits, resumed from LIMBECK_FOLDER: REGIME names it. One line a report; in the end the
 // bits of all models that it made. Whoever kills it at any moment and runs it again gets the same bits.
-import { bornAgain, Dataset, distillChain, distillWeights, Model, searchPaths, train } from 'limbeck'
+import { bornAgain, Dataset, distillChain, distillMutually, distillWeights, Model, searchPaths, train } from 'limbeck'
 import { readDemoData } from '../../dist/cli/demo-data.js'
 import { bits } from './common.mjs'
 
@@ -37,6 +37,12 @@ const regimes = {
     )
     const phase1 = { optimizer: { adam: { learningRate: 0.005 } }, average: {} }
     return { regime: distillWeights({ ...shared, teacher: deep, losses, student, phase1, phase2: { losses: { crossEntropy: {} }, epochs: 1 } }), models: () => [student] }
+  },
+  distillMutually() {
+    const students = [net(12, 1), net(6, 2)]
+    const { teacher: _, ...rest } = shared
+    const updates = process.env.UPDATES
+    return { regime: distillMutually({ ...rest, losses: { crossEntropy: {}, kl: {} }, students, updates }), models: () => students }
   },
   bornAgain() {
     const regime = bornAgain({ ...shared, generations: 2, variant: process.env.VARIANT ?? 'banL' })

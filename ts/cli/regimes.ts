@@ -12,11 +12,13 @@ import { elsewhere, LimbeckError } from '../errors.js'
 import {
   bornAgain,
   distillChain,
+  distillMutually,
   distillWeights,
   searchPaths,
   type Evaluation,
   type Finding,
   type Model,
+  type MutualReport,
   type StageOutcome,
   type StepReport,
 } from '../index.js'
@@ -28,9 +30,15 @@ import { brief, percent, table, type Output } from './output.js'
 import { runParts, target, type Spec } from './parts.js'
 import { score, tellFindings } from './summary.js'
 
+/** What a regime of stages is to the command line. */
+const ofStages = (run: Sequence<object, object>) => ({ run, isLast: (report: object) => 'outcome' in report, outcome: () => run.outcome })
+
 /** A regime that was begun: its reports, and what is saved in the end. */
 interface Begun {
-  run: Sequence<object, object>
+  run: { next(): Promise<IteratorResult<object, void>>; return(): Promise<unknown>; checkpoint(): Promise<string> }
+  isLast(report: object): boolean
+  /** What it was, for `--json`. */
+  outcome(): unknown
   title(report: StepReport): string
   /** The models to save: the one for `out`, and those beside it by what is put before the file's ending. */
   models(): { student: Model; beside: Record<string, Model> }
@@ -69,7 +77,7 @@ const regimes: Record<string, Regime> = {
     begin(own, options, students) {
       const run = distillChain({ ...own, ...options, students } as unknown as Parameters<typeof distillChain>[0])
       return {
-        run,
+        ...ofStages(run),
         title: report => `hop ${(report as unknown as { hop: number }).hop + 1} of ${students.length}`,
         models: () => ({
           student: students.at(-1)!,
@@ -88,7 +96,7 @@ const regimes: Record<string, Regime> = {
       const run = searchPaths({ ...own, ...options, student, assistants } as unknown as Parameters<typeof searchPaths>[0])
       const nameOf = (path: readonly number[]) => (path.length === 0 ? 'no assistant' : path.map(at => `assistant ${at + 1}`).join(' → '))
       return {
-        run,
+        ...ofStages(run),
         title: report => nameOf((report as unknown as { path: number[] }).path),
         models: () => ({ student: student!, beside: {} }),
         scores: () =>
@@ -105,7 +113,7 @@ const regimes: Record<string, Regime> = {
     begin(own, options) {
       const run = bornAgain({ ...own, ...options } as unknown as Parameters<typeof bornAgain>[0])
       return {
-        run,
+        ...ofStages(run),
         title: report => `generation ${(report as unknown as { generation: number }).generation}`,
         models: () => ({
           student: run.student!,
@@ -124,7 +132,7 @@ const regimes: Record<string, Regime> = {
     begin(own, options, [student]) {
       const run = distillWeights({ ...own, ...options, student } as unknown as Parameters<typeof distillWeights>[0])
       return {
-        run,
+        ...ofStages(run),
         title: report => `phase ${(report as unknown as { phase: number }).phase}`,
         models: () => ({ student: student!, beside: {} }),
         scores: () => run.outcome!.phases.map((phase, at) => scoreOf(at === 0 ? 'student made by the generator' : 'student', phase)),
@@ -132,6 +140,33 @@ const regimes: Record<string, Regime> = {
           const { fromTeacher, trained } = run.outcome!.origin
           return [`${percent(fromTeacher)} of the student's numbers came from the teacher's, through ${brief(trained)} that were trained`]
         },
+      }
+    },
+  },
+  distillMutually: {
+    specs(own, config) {
+      noStudent(config, 'distillMutually', 'its learners are in regime.distillMutually.students')
+      return specsOf('regime.distillMutually.students', own.students)
+    },
+    begin(own, options, students) {
+      const run = distillMutually({ ...own, ...options, students } as unknown as Parameters<typeof distillMutually>[0])
+      let last: MutualReport | undefined
+      const isLast = (report: object) => (last = report as MutualReport).summary !== undefined
+      return {
+        run,
+        isLast,
+        outcome: () => run.summary,
+        title: () => `${students.length} learners`,
+        models: () => ({
+          student: students[0]!,
+          beside: Object.fromEntries(students.slice(1).map((model, at) => [`student-${at + 1}`, model])),
+        }),
+        scores: () =>
+          students.map((_, at) => ({
+            name: `student ${at + 1}`,
+            validation: last?.learners[at]?.validation,
+            findings: at === 0 ? run.summary!.findings : [],
+          })),
       }
     },
   },
@@ -161,7 +196,7 @@ export async function learnInRegime(config: Plain, output: Output): Promise<numb
   const work: Work = {
     run: { next, return: () => run.return(), checkpoint: () => run.checkpoint() },
     title: begun.title,
-    isLast: report => 'outcome' in report,
+    isLast: begun.isLast,
     plain: report => report,
     folder: below(options, 'checkpoint').folder !== undefined,
     end: () => save(begun, file, output),
@@ -175,11 +210,11 @@ function beside(file: string, name: string): string {
   return path.join(dir, `${stem}.${name}${ext}`)
 }
 
-async function save({ run, models, scores, notes }: Begun, out: string, output: Output): Promise<void> {
+async function save({ outcome, models, scores, notes }: Begun, out: string, output: Output): Promise<void> {
   const made = models()
   const files = Object.entries(made.beside).map(([name, model]) => ({ file: beside(out, name), model }))
   for (const { file, model } of [...files, { file: out, model: made.student }]) await model.save(file)
-  output.data({ outcome: run.outcome, out, beside: files.map(({ file }) => file) })
+  output.data({ outcome: outcome(), out, beside: files.map(({ file }) => file) })
   const rows = scores()
   const known = rows.filter(({ validation }) => validation !== undefined)
   if (known.length > 0) output.line(table(known.map(({ name, validation }) => score(name, validation!))))

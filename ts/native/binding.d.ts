@@ -38,7 +38,7 @@ export declare class NativeEnsemble {
 
 export declare class NativeJob {
   /** Cheap: the options are read, everything else is checked and begun by the first `next`. */
-  constructor(student: NativeModel, teacher: NativeModel | undefined | null, columnTeacher: boolean, data: NativeDataset | undefined | null, validation: NativeDataset | undefined | null, json: string)
+  constructor(students: Array<NativeModel>, models: Array<NativeModel>, data: NativeDataset | undefined | null, validation: NativeDataset | undefined | null, json: string, teachersJson: string, mutualJson?: string | undefined | null)
   /** The next report as JSON; null after the last one. */
   next(): Promise<string | null>
   /** Refuses what cannot work, without beginning. */

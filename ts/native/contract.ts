@@ -128,12 +128,13 @@ export interface Native {
     load(path: string, json?: string): Promise<NativeModel>
   }
   NativeJob: new (
-    student: NativeModel,
-    teacher: NativeModel | null,
-    columnTeacher: boolean,
+    students: NativeModel[],
+    teachers: NativeModel[],
     data: NativeDataset | null,
     validation: NativeDataset | null,
     optionsJson: string,
+    teachersJson: string,
+    mutualJson?: string,
   ) => NativeJob
   NativeEnsemble: new (models: NativeModel[], weights?: number[]) => NativeEnsemble
   /** JSON of an `Analysis`. */

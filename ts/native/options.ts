@@ -119,6 +119,10 @@ export type Schedule =
 export type CropFill = 'zeros' | 'edge' | 'reflect'
 export type Keep = 'last' | 'best'
 export type MetricChoice = 'accuracy' | 'loss' | 'agreement'
+/**
+ * How several teachers are heard.
+ */
+export type Combine = 'losses' | 'probabilities' | 'logits'
 export type Proofs = 'warn' | 'strict' | 'off'
 export type Backend = 'auto' | 'cpu' | 'cuda'
 /**
@@ -198,6 +202,10 @@ export type Join = 'concat' | 'sum'
  * What one sample is.
  */
 export type Input = number[] | IdsInput
+/**
+ * When learners that teach each other change.
+ */
+export type Updates = 'simultaneous' | 'alternating'
 
 /**
  * What the student learns from: one key a loss. The total is the sum of weight × loss.
@@ -1229,6 +1237,20 @@ export interface TrainOptions {
    */
   control?: boolean
   /**
+   * How several teachers are heard. Default: `losses`.
+   */
+  combine?: Combine
+  /**
+   * Shuffles what a teacher says of the wrong classes, for every row in each epoch anew (DKPP): how sure it is stays,
+   * what it knows of classes goes.
+   */
+  permuteTeacher?: boolean
+  /**
+   * Multiplies each row's weight by the largest of the teacher's probabilities (CWTM): rows count as much as the
+   * teacher is sure of them.
+   */
+  weightRowsByTeacher?: boolean
+  /**
    * Whether the teacher is asked once about each row, before the first step, where nothing is augmented and rows come
    * more than once. Otherwise it is asked at every step.
    */
@@ -1696,6 +1718,37 @@ export interface Normalization {
    * Divides; above 0, as many as means.
    */
   std: number[]
+}
+/**
+ * What learners that teach each other have in common.
+ */
+export interface MutualOptions {
+  /**
+   * When they change.
+   */
+  updates?: Updates
+  /**
+   * How much a teacher beside them counts, where all peers together count 1; 0 or more.
+   */
+  teacherWeight?: number
+}
+/**
+ * A teacher that is the running average of the student's own parameters (mean teacher).
+ */
+export interface OwnAverage {
+  /**
+   * Share of the old average that is kept at each step; 0 ≤ decay < 1.
+   */
+  decay?: number
+}
+/**
+ * A teacher that knows the labels alone: 1 − share on the label, and share spread over all classes.
+ */
+export interface SmoothedLabels {
+  /**
+   * What is spread over all classes; 0 ≤ share < 1.
+   */
+  share?: number
 }
 /**
  * Options of the re-weighting w_t.
@@ -2287,6 +2340,9 @@ export const trainOptionKeys: readonly string[] = [
   'metric',
   'reportEvery',
   'control',
+  'combine',
+  'permuteTeacher',
+  'weightRowsByTeacher',
   'cacheTeacher',
   'proofs',
   'checkpoint',

@@ -14,7 +14,7 @@ import { list, number, refuse } from '../check.js'
 import { calling } from '../errors.js'
 import { modelOf, type Model } from '../model.js'
 import type { Evaluation } from '../report.js'
-import type { AnyTeacher } from '../run.js'
+import type { AnyTeacher } from '../teachers.js'
 import { begun, readableAgain, score, sharedOf, stagePlace, stageRun, type RegimeOptions } from './options.js'
 import { Sequence, type Plan } from './sequence.js'
 

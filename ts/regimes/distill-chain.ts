@@ -12,7 +12,7 @@
  */
 import { list, refuse } from '../check.js'
 import { modelOf, type Model } from '../model.js'
-import type { AnyTeacher } from '../run.js'
+import type { AnyTeacher } from '../teachers.js'
 import { begun, eachStage, readableAgain, sharedOf, stageOptions, stagePlace, stageRun, type RegimeOptions, type StageOptions } from './options.js'
 import { Sequence, type Plan, type StageOutcome } from './sequence.js'
 

@@ -9,7 +9,9 @@ import type { CheckpointOptions, TrainOptions } from '../native/options.js'
 import { trainOptionKeys } from '../native/options.js'
 import type { Evaluation } from '../report.js'
 import { BatchStream } from '../stream.js'
-import { Run, type AnyTeacher, type RunOptions } from '../run.js'
+import { Run, type RunOptions } from '../run.js'
+import { Teacher } from '../teacher.js'
+import type { AnyTeacher } from '../teachers.js'
 
 /** The options of a run; which models learn from whom is said by the regime. */
 export type RegimeOptions = Omit<RunOptions, 'student'>
@@ -123,13 +125,20 @@ export async function begun(shared: Shared, own: unknown, teacher: unknown, stud
     const handle = datasets.get(value as object)
     return handle === undefined ? null : awaiting(() => handle.fingerprint())
   }
-  const model = typeof teacher === 'object' && teacher !== null ? models.get(teacher) : undefined
+  const who = async (one: unknown): Promise<unknown> => {
+    const model = typeof one === 'object' && one !== null ? models.get(one) : undefined
+    if (model !== undefined) return awaiting(() => model.fingerprint())
+    if (Array.isArray(one)) return Promise.all(one.map(who))
+    if (one instanceof Teacher || typeof one === 'function') return 'function'
+    if (typeof one !== 'object' || one === null) return one ?? 'column'
+    return Object.fromEntries(await Promise.all(Object.entries(one).map(async ([key, value]) => [key, await who(value)])))
+  }
   return {
     options: JSON.parse(json('', options)) as unknown,
     own,
     data: await dataOf(shared.data),
     validation: shared.validation === undefined ? null : await dataOf(shared.validation),
-    teacher: model === undefined ? (teacher === undefined ? 'column' : 'function') : await awaiting(() => model.fingerprint()),
+    teacher: await who(teacher),
     students: students.map(student => student.architecture),
   }
 }

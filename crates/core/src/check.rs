@@ -201,7 +201,7 @@ pub(crate) struct TeacherRows<'a> {
 }
 
 /// Whether the teacher knows the labels, and under which class order.
-pub(crate) fn teacher_knows(rows: &TeacherRows, known: Option<f64>, findings: &mut Findings) -> Result<()> {
+pub(crate) fn teacher_knows(rows: &TeacherRows, path: &str, known: Option<f64>, findings: &mut Findings) -> Result<()> {
     let count = rows.labels.len();
     if count == 0 || rows.classes < 2 {
         return Ok(());
@@ -222,7 +222,7 @@ pub(crate) fn teacher_knows(rows: &TeacherRows, known: Option<f64>, findings: &m
             100.0 * accuracy,
             100.0 * share(ordered)
         );
-        findings.add("teacherClassOrder", "teacher", message)?;
+        findings.add("teacherClassOrder", path, message)?;
     } else if accuracy < (blind + 3.0 * (blind * (1.0 - blind) / count as f64).sqrt()).min(1.0) {
         let message = format!(
             "the teacher is right on {:.1} % of {count} labelled rows, where naming the same classes blindly gives {:.1} %: \
@@ -230,7 +230,7 @@ pub(crate) fn teacher_knows(rows: &TeacherRows, known: Option<f64>, findings: &m
             100.0 * accuracy,
             100.0 * blind
         );
-        findings.add("teacherBeatsChance", "teacher", message)?;
+        findings.add("teacherBeatsChance", path, message)?;
     } else if let Some(known) = known
         && accuracy < known - 0.1
     {
@@ -240,7 +240,7 @@ pub(crate) fn teacher_knows(rows: &TeacherRows, known: Option<f64>, findings: &m
             100.0 * known,
             100.0 * accuracy
         );
-        findings.add("teacherInputs", "teacher", message)?;
+        findings.add("teacherInputs", path, message)?;
     }
     Ok(())
 }
@@ -315,8 +315,13 @@ mod tests {
     fn found(order: &[usize], known: Option<f64>) -> Vec<String> {
         let (choices, labels) = rows(order);
         let mut findings = Findings::new(Proofs::Warn);
-        teacher_knows(&TeacherRows { choices: &choices, labels: &labels, classes: order.len() }, known, &mut findings)
-            .unwrap();
+        teacher_knows(
+            &TeacherRows { choices: &choices, labels: &labels, classes: order.len() },
+            "teacher",
+            known,
+            &mut findings,
+        )
+        .unwrap();
         findings.list.into_iter().map(|finding| finding.proof).collect()
     }
 
@@ -342,7 +347,7 @@ mod tests {
 
     fn judged(choices: &[u32], labels: &[u32]) -> Vec<String> {
         let mut findings = Findings::new(Proofs::Warn);
-        teacher_knows(&TeacherRows { choices, labels, classes: 2 }, None, &mut findings).unwrap();
+        teacher_knows(&TeacherRows { choices, labels, classes: 2 }, "teacher", None, &mut findings).unwrap();
         findings.list.into_iter().map(|finding| finding.proof).collect()
     }
 

@@ -32,6 +32,11 @@ impl Ensemble {
                 format!("expected a model of {classes} classes, as the first, got {}", other.network.classes());
             return Err(Error::shape(format!("models[{at}]"), message));
         }
+        if let Some(at) = models.iter().position(Model::has_several_labels) {
+            let message =
+                "expected a model of one label a row, whose classes share a probability of 1, got one of several";
+            return Err(Error::config(format!("models[{at}]"), message));
+        }
         let weights = weights.unwrap_or_else(|| vec![1.0; models.len()]);
         Ok(Ensemble { members: models.into_iter().zip(shares("weights", &weights)?).collect(), classes })
     }
@@ -53,21 +58,29 @@ impl Ensemble {
     }
 
     fn mixed(&self, answers: impl Fn(&Model) -> Result<Vec<f32>>) -> Result<Vec<f32>> {
-        let mut probabilities: Vec<f64> = Vec::new();
-        for (at, (model, share)) in self.members.iter().enumerate() {
-            let logits = answers(model).map_err(|error| error.at(&format!("models[{at}]")))?;
-            probabilities.resize(logits.len(), 0.0);
-            for (sums, row) in probabilities.chunks_mut(self.classes).zip(logits.chunks(self.classes)) {
-                let largest = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-                let exponential = |logit: &f32| f64::from(logit - largest).exp();
-                let all: f64 = row.iter().map(exponential).sum();
-                for (sum, logit) in sums.iter_mut().zip(row) {
-                    *sum += share * exponential(logit) / all;
-                }
+        let all = self.members.iter().enumerate().map(|(at, (model, share))| {
+            Ok((answers(model).map_err(|error| error.at(&format!("models[{at}]")))?, *share))
+        });
+        mixed(self.classes, all)
+    }
+}
+
+/// Logarithms of the mean probabilities of answers that come as logits and shares.
+pub(crate) fn mixed(classes: usize, answers: impl Iterator<Item = Result<(Vec<f32>, f64)>>) -> Result<Vec<f32>> {
+    let mut probabilities: Vec<f64> = Vec::new();
+    for answer in answers {
+        let (logits, share) = answer?;
+        probabilities.resize(logits.len(), 0.0);
+        for (sums, row) in probabilities.chunks_mut(classes).zip(logits.chunks(classes)) {
+            let largest = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+            let exponential = |logit: &f32| f64::from(logit - largest).exp();
+            let all: f64 = row.iter().map(exponential).sum();
+            for (sum, logit) in sums.iter_mut().zip(row) {
+                *sum += share * exponential(logit) / all;
             }
         }
-        Ok(probabilities.into_iter().map(|p| p.ln() as f32).collect())
     }
+    Ok(probabilities.into_iter().map(|p| p.ln() as f32).collect())
 }
 
 /// Weights as shares of their sum; refuses what is none, by path.
@@ -107,7 +120,11 @@ mod tests {
     fn its_probabilities_are_the_mean_of_its_models() {
         let (models, data) = (vec![model(1, 2), model(2, 2)], data());
         let softmax = |logits: Vec<f32>| -> Vec<f64> {
-            Prediction { rows: 5, classes: 2, logits, several: false }.probabilities().into_iter().map(f64::from).collect()
+            Prediction { rows: 5, classes: 2, logits, several: false }
+                .probabilities()
+                .into_iter()
+                .map(f64::from)
+                .collect()
         };
         let each: Vec<Vec<f64>> = models.iter().map(|m| softmax(evaluate::logits(m, &data).unwrap())).collect();
         for (weights, shares) in [(None, [0.5, 0.5]), (Some(vec![3.0, 1.0]), [0.75, 0.25])] {

@@ -70,7 +70,18 @@ pub(crate) fn evaluate_with(
 
 /// The metrics of answers that are known already: `logits` of all rows, in their order.
 pub(crate) fn evaluate_answers(data: &Dataset, classes: usize, logits: &[f32], more: &Metrics) -> Result<Evaluation> {
-    measured(data, classes, None, more, 256, &mut |batch, start| {
+    evaluate_beside(data, classes, logits, None, more)
+}
+
+/// The same beside a teacher's answers.
+pub(crate) fn evaluate_beside(
+    data: &Dataset,
+    classes: usize,
+    logits: &[f32],
+    teacher: Option<&[f32]>,
+    more: &Metrics,
+) -> Result<Evaluation> {
+    measured(data, classes, teacher, more, 256, &mut |batch, start| {
         let of_batch = start * classes..(start + batch.rows()) * classes;
         from_vec(logits[of_batch].to_vec(), (batch.rows(), classes))
     })

@@ -12,68 +12,16 @@ use crate::error::{Candle, Code, Error, Result};
 use crate::generator::{GeneratorOptions, ParameterGenerator};
 use crate::layers::{self, Bound, Mode, Spec};
 use crate::losses::features::Student;
-use crate::losses::{Losses, LossesOptions, TermReport};
-use crate::models::{Model, Network, Request};
+use crate::losses::{Losses, LossesOptions, Plan, TermReport};
+use crate::models::{Model, Request};
 use crate::optimizers::{self, Average, Optimizer, OptimizerOptions};
 use crate::outputs::Outputs;
 use crate::parameters::{Kind, Parameter, Parameters};
 use crate::random::Key;
-use crate::tape::{Cancel, Engine, Tape};
+use crate::tape::{Engine, Tape};
 use crate::targets;
+use crate::teacher::{self, Asking, Teachers};
 use crate::tensor::{Tensor, to_f64};
-
-/// Where a learner's teacher signal comes from.
-#[derive(Clone)]
-pub enum Teacher {
-    /// A frozen model, asked at every step, in evaluation mode.
-    Model(Box<Model>),
-    /// The batch's own column of logits, found by sample id.
-    Column,
-    /// The same; the column holds what this model answers.
-    Cached(Box<Model>),
-}
-
-impl Teacher {
-    /// The network behind the answers, where there is one.
-    pub(crate) fn network(&self) -> Option<&Network> {
-        match self {
-            Teacher::Model(model) | Teacher::Cached(model) => Some(&model.network),
-            Teacher::Column => None,
-        }
-    }
-
-    pub(crate) fn logits(&self, batch: &Batch, cancel: &Cancel) -> Result<Tensor> {
-        self.answers(batch, &Request::default(), cancel).map(|(logits, _)| logits)
-    }
-
-    /// Logits, and the layers that were asked for.
-    fn answers(&self, batch: &Batch, request: &Request, cancel: &Cancel) -> Result<(Tensor, BTreeMap<String, Tensor>)> {
-        match self {
-            Teacher::Model(model) => {
-                let outputs = model.outputs_until(&batch.inputs, &batch.ids, request, cancel);
-                let outputs = outputs.map_err(|error| error.at("teacher"))?;
-                let hidden = outputs.hidden.into_iter().map(|(name, value)| (name, value.tensor().clone())).collect();
-                Ok((outputs.logits.tensor().clone(), hidden))
-            }
-            Teacher::Column | Teacher::Cached(_) => {
-                let logits = batch.teacher_logits.clone().ok_or_else(|| {
-                    Error::data("teacherLogits", "expected a column of teacher logits in this batch, got none")
-                })?;
-                Ok((logits, BTreeMap::new()))
-            }
-        }
-    }
-
-    /// Everything that losses compare with.
-    fn side(&self, batch: &Batch, request: &Request, cancel: &Cancel) -> Result<targets::Teacher> {
-        let (logits, hidden) = self.answers(batch, request, cancel)?;
-        let head_weight = match self {
-            Teacher::Model(model) | Teacher::Cached(model) => model.head_weight().cloned(),
-            Teacher::Column => None,
-        };
-        Ok(targets::Teacher { hidden, head_weight, ..targets::Teacher::logits(logits) })
-    }
-}
 
 /// Where in the run a step is.
 #[derive(Clone)]
@@ -97,6 +45,22 @@ pub struct StepNumbers {
     pub gradient_norm: Option<f64>,
 }
 
+/// A forward that waits for its losses.
+pub(crate) struct Pass {
+    tape: Tape,
+    leaves: Bound,
+    of_losses: Bound,
+    pub outputs: Outputs,
+    pair: Option<Outputs>,
+}
+
+/// What the batches so far of one optimizer step gave.
+pub(crate) struct Gathered {
+    plan: Plan,
+    sums: BTreeMap<String, Tensor>,
+    numbers: StepNumbers,
+}
+
 pub struct Learner {
     /// The student. With a generator its trainable parameters stand as they began; its buffers go on.
     pub(crate) model: Model,
@@ -110,6 +74,9 @@ pub struct Learner {
     teacher_request: Request,
     pub(crate) optimizer: Optimizer,
     pub(crate) average: Option<Average>,
+    /// The running average that is one of its teachers.
+    pub(crate) teaching_average: Option<Average>,
+    weight_rows: bool,
     pub(crate) frozen: Arc<BTreeSet<String>>,
     clip_norm: Option<f64>,
 }
@@ -117,8 +84,9 @@ pub struct Learner {
 /// What makes a learner besides its model.
 pub struct LearnerOptions<'a> {
     pub losses: &'a LossesOptions,
-    /// The teacher's network, where it has one.
-    pub teacher: Option<&'a Network>,
+    pub teachers: &'a Teachers,
+    /// Whether rows count as much as the teachers are sure of them.
+    pub weight_rows: bool,
     /// The model whose parameters make the student's, and how.
     pub generator: Option<(&'a Model, &'a GeneratorOptions)>,
     /// Start values of the losses' own parameters and of a generator follow from it.
@@ -152,7 +120,7 @@ impl Learner {
             ));
         }
         let mut losses = Losses::new(options.losses.clone()).map_err(|error| error.at("losses"))?;
-        losses.fit(&model.network, options.teacher).map_err(|error| error.at("losses"))?;
+        options.teachers.fit(&mut losses, &model.network)?;
         let specs: Vec<Spec> = losses.specs().into_iter().map(|spec| spec.below(LOSSES)).collect();
         let loss_parameters = layers::initialize(&specs, Key::new(options.seed).with("init"))?;
         let frozen = Arc::new(frozen);
@@ -163,6 +131,8 @@ impl Learner {
             losses,
             loss_parameters,
             average: options.average_decay.map(|decay| Average::new(decay, own)).transpose()?,
+            teaching_average: options.teachers.average().map(|decay| Average::new(decay, own)).transpose()?,
+            weight_rows: options.weight_rows,
             model,
             generator,
             frozen,
@@ -191,6 +161,18 @@ impl Learner {
             Some(generator) => generator.bake_from(&own, &self.model.parameters),
             None => Ok(own),
         }
+    }
+
+    /// Layers of its teachers that its losses look at.
+    pub(crate) fn looks_at(&self) -> &BTreeSet<String> {
+        &self.teacher_request.hidden
+    }
+
+    /// Shows these layers to other learners too.
+    pub(crate) fn show(&mut self, layers: &BTreeSet<String>) {
+        self.request
+            .hidden
+            .extend(layers.iter().filter(|name| self.model.network.layer_names().contains(*name)).cloned());
     }
 
     /// Whether this tensor is changed by the optimizer.
@@ -225,71 +207,124 @@ impl Learner {
     pub(crate) fn step(
         &mut self,
         batches: &[Batch],
-        teacher: Option<&Teacher>,
+        teachers: &Teachers,
         at: &At,
         watch: &mut Watch,
     ) -> Result<StepNumbers> {
-        let plan = self.losses.plan(&batches.iter().collect::<Vec<_>>())?;
-        let mut numbers = StepNumbers::default();
-        let mut sums: BTreeMap<String, Tensor> = BTreeMap::new();
-        for batch in batches {
-            let teachers = match teacher {
-                Some(teacher) if self.losses.needs_teacher() => {
-                    vec![teacher.side(batch, &self.teacher_request, &at.cancel)?]
-                }
-                _ => Vec::new(),
-            };
-            let mut tape = Tape::cancellable(Engine::Kernels, at.cancel.clone());
-            let (leaves, bound) = self.bind(&mut tape)?;
-            let of_losses = self.loss_parameters.leaves(&mut tape, &BTreeSet::new());
-            let outputs = self.forward(&mut tape, &bound, batch, at.seed, "main")?;
-            let pair = match batch.pair.as_deref().filter(|_| self.losses.needs_pairs()) {
-                Some(pair) => Some(self.forward(&mut tape, &bound, pair, at.seed, "pair")?),
-                None => None,
-            };
-            let named = below_losses(&of_losses);
-            let student = Student { main: &outputs, pair: pair.as_ref(), parameters: &named };
-            let applied = self.losses.apply(&mut tape, student, &teachers, batch, &plan, at.step, at.norms);
-            let applied = match applied {
-                Err(error) if error.code == Code::NotFinite => {
-                    return Err(self.first_not_finite(batch, at, error));
-                }
-                other => other?,
-            };
-            let updates = outputs.buffer_updates;
-            numbers.loss += applied.total;
-            numbers.rows += batch.rows();
-            for (name, term) in applied.terms {
-                match numbers.terms.get_mut(name) {
-                    None => {
-                        numbers.terms.insert(name, term);
-                    }
-                    Some(sum) => sum.add(&term),
-                }
-            }
-            let mut gradients = tape.backward(applied.seeds)?;
-            for (name, value) in leaves.iter().chain(&of_losses) {
-                if value.node().is_none() {
-                    continue;
-                }
-                let Some(gradient) = gradients.take(value) else {
-                    watch.unreached(name);
-                    continue;
-                };
-                match sums.get(name) {
-                    None => {
-                        sums.insert(name.clone(), gradient);
-                    }
-                    Some(sum) => crate::tape::add_in_place(sum, &gradient)?,
-                }
-            }
-            // Each batch follows the running statistics of the one before, as if there were no accumulation.
-            for (name, tensor) in updates {
-                if let Some(parameter) = self.model.parameters.0.get_mut(&name) {
-                    parameter.tensor = tensor;
-                }
+        let (mut asked, mut weighted) = (Vec::new(), Vec::new());
+        if self.weight_rows && !teachers.is_empty() {
+            for batch in batches {
+                let sides = self.ask(teachers, batch, &[], at)?;
+                weighted.push(teacher::weighted_by(batch, &sides)?);
+                asked.push(sides);
             }
         }
+        let batches = if weighted.is_empty() { batches } else { &weighted };
+        let mut gathered = self.gather(batches)?;
+        for (number, batch) in batches.iter().enumerate() {
+            let sides = match asked.get_mut(number).map(std::mem::take) {
+                Some(sides) => sides,
+                None => self.ask(teachers, batch, &[], at)?,
+            };
+            let pass = self.begin(batch, at)?;
+            self.learn(pass, batch, &sides, at, watch, &mut gathered)?;
+        }
+        self.update(gathered, at, watch)
+    }
+
+    /// Of an optimizer step over these batches, before the first of them.
+    pub(crate) fn gather(&self, batches: &[Batch]) -> Result<Gathered> {
+        let plan = self.losses.plan(&batches.iter().collect::<Vec<_>>())?;
+        Ok(Gathered { plan, sums: BTreeMap::new(), numbers: StepNumbers::default() })
+    }
+
+    /// The student's forward on one batch.
+    pub(crate) fn begin(&self, batch: &Batch, at: &At) -> Result<Pass> {
+        let mut tape = Tape::cancellable(Engine::Kernels, at.cancel.clone());
+        let (leaves, bound) = self.bind(&mut tape)?;
+        let of_losses = self.loss_parameters.leaves(&mut tape, &BTreeSet::new());
+        let outputs = self.forward(&mut tape, &bound, batch, at.seed, "main")?;
+        let pair = match batch.pair.as_deref().filter(|_| self.losses.needs_pairs()) {
+            Some(pair) => Some(self.forward(&mut tape, &bound, pair, at.seed, "pair")?),
+            None => None,
+        };
+        Ok(Pass { tape, leaves, of_losses, outputs, pair })
+    }
+
+    /// What other learners see of a forward: constants.
+    pub(crate) fn answer(&self, outputs: &Outputs) -> targets::Teacher {
+        let hidden = outputs.hidden.iter().map(|(name, value)| (name.clone(), value.tensor().clone())).collect();
+        let head_weight = outputs.head_weight.as_ref().map(|weight| weight.tensor().clone());
+        targets::Teacher { hidden, head_weight, ..targets::Teacher::logits(outputs.logits.tensor().clone()) }
+    }
+
+    /// What other learners see of it now: its forward in training, of which nothing is recorded.
+    pub(crate) fn say(&self, batch: &Batch, at: &At) -> Result<targets::Teacher> {
+        let mut tape = Tape::cancellable(Engine::Kernels, at.cancel.clone());
+        let bound = self.baked(self.own().clone())?.constants();
+        Ok(self.answer(&self.forward(&mut tape, &bound, batch, at.seed, "main")?))
+    }
+
+    /// Losses and gradients of one forward.
+    pub(crate) fn learn(
+        &mut self,
+        pass: Pass,
+        batch: &Batch,
+        sides: &[targets::Teacher],
+        at: &At,
+        watch: &mut Watch,
+        gathered: &mut Gathered,
+    ) -> Result<()> {
+        let Pass { mut tape, leaves, of_losses, outputs, pair } = pass;
+        let Gathered { plan, sums, numbers } = gathered;
+        let sides = if self.losses.needs_teacher() { sides } else { &[] };
+        let named = below_losses(&of_losses);
+        let student = Student { main: &outputs, pair: pair.as_ref(), parameters: &named };
+        let applied = match self.losses.apply(&mut tape, student, sides, batch, plan, at.step, at.norms) {
+            Err(error) if error.code == Code::NotFinite => {
+                return Err(self.first_not_finite(batch, at, error));
+            }
+            other => other?,
+        };
+        let updates = outputs.buffer_updates;
+        numbers.loss += applied.total;
+        numbers.rows += batch.rows();
+        for (name, term) in applied.terms {
+            match numbers.terms.get_mut(name) {
+                None => {
+                    numbers.terms.insert(name, term);
+                }
+                Some(sum) => sum.add(&term),
+            }
+        }
+        let mut gradients = tape.backward(applied.seeds)?;
+        for (name, value) in leaves.iter().chain(&of_losses) {
+            if value.node().is_none() {
+                continue;
+            }
+            let Some(gradient) = gradients.take(value) else {
+                watch.unreached(name);
+                continue;
+            };
+            match sums.get(name) {
+                None => {
+                    sums.insert(name.clone(), gradient);
+                }
+                Some(sum) => crate::tape::add_in_place(sum, &gradient)?,
+            }
+        }
+        // Each batch follows the running statistics of the one before, as if there were no accumulation.
+        for (name, tensor) in updates {
+            if let Some(parameter) = self.model.parameters.0.get_mut(&name) {
+                parameter.tensor = tensor;
+            }
+        }
+        Ok(())
+    }
+
+    /// Changes the parameters by what was gathered.
+    pub(crate) fn update(&mut self, gathered: Gathered, at: &At, watch: &mut Watch) -> Result<StepNumbers> {
+        let Gathered { mut sums, mut numbers, .. } = gathered;
         if at.norms || self.clip_norm.is_some() {
             let norm = optimizers::global_norm(&sums)?;
             if !norm.is_finite() {
@@ -317,10 +352,36 @@ impl Learner {
         } else {
             self.optimizer.step(&self.trained(), &sums, at.rate)?;
         }
-        if let Some(average) = &mut self.average {
+        for average in self.average.iter_mut().chain(&mut self.teaching_average) {
             average.update(self.generator.as_ref().map_or(&self.model.parameters, ParameterGenerator::parameters))?;
         }
         Ok(numbers)
+    }
+
+    /// What the teachers say of a batch, other learners of the run among them.
+    pub(crate) fn ask(
+        &self,
+        teachers: &Teachers,
+        batch: &Batch,
+        peers: &[Option<targets::Teacher>],
+        at: &At,
+    ) -> Result<Vec<targets::Teacher>> {
+        if !(self.losses.needs_teacher() || self.weight_rows) {
+            return Ok(Vec::new());
+        }
+        let average = match &self.teaching_average {
+            Some(average) => Some(Model { parameters: self.baked(average.shared(self.own()))?, ..self.model.clone() }),
+            None => None,
+        };
+        let asking = Asking {
+            request: &self.teacher_request,
+            cancel: &at.cancel,
+            seed: at.seed,
+            classes: self.model.network.classes(),
+            average: average.as_ref(),
+            peers,
+        };
+        teachers.sides(batch, &asking)
     }
 
     /// The student on one view of a batch.

@@ -38,4 +38,5 @@ pub mod schedule;
 pub mod schema;
 pub mod tape;
 pub mod targets;
+pub mod teacher;
 pub(crate) mod tensor;

@@ -28,10 +28,10 @@ pub(crate) fn piece(model: &Model) -> usize {
 
 /// Bytes that a run holds at its peak: parameters with gradients, optimizer state and copies, activations of one
 /// batch, the teacher's activations; data sets are the caller's and not counted.
-pub(crate) fn estimate(
+pub(crate) fn estimate<'a>(
     student: &Model,
     generator: Option<&ParameterGenerator>,
-    teacher: Option<&Model>,
+    teachers: impl Iterator<Item = &'a Model>,
     options: &TrainOptions,
 ) -> u64 {
     let parameters = student.parameters.bytes();
@@ -52,6 +52,7 @@ pub(crate) fn estimate(
     };
     let control = if options.control { learner(parameters) + batch } else { 0 };
     let kept = if options.keep == crate::options::Keep::Best { parameters } else { 0 };
-    let teachers = teacher.map_or(0, |teacher| rows * activations(teacher));
+    // They are asked one after the other.
+    let teachers = teachers.map(|teacher| rows * activations(teacher)).max().unwrap_or(0);
     first + batch + control + kept + teachers
 }

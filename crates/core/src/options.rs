@@ -13,6 +13,7 @@ use crate::learning_rate::Schedule;
 use crate::losses::{LossesOptions, presets};
 use crate::metrics::Metrics;
 use crate::optimizers::OptimizerOptions;
+use crate::teacher::Combine;
 
 /// Options of `train` and `distill` besides models and data.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -90,6 +91,17 @@ pub struct TrainOptions {
     /// both. Doubles the student's cost.
     #[serde(default)]
     pub control: bool,
+    /// How several teachers are heard. Default: `losses`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub combine: Option<Combine>,
+    /// Shuffles what a teacher says of the wrong classes, for every row in each epoch anew (DKPP): how sure it is stays,
+    /// what it knows of classes goes.
+    #[serde(default, skip_serializing_if = "is_not")]
+    pub permute_teacher: bool,
+    /// Multiplies each row's weight by the largest of the teacher's probabilities (CWTM): rows count as much as the
+    /// teacher is sure of them.
+    #[serde(default, skip_serializing_if = "is_not")]
+    pub weight_rows_by_teacher: bool,
     /// Whether the teacher is asked once about each row, before the first step, where nothing is augmented and rows come
     /// more than once. Otherwise it is asked at every step.
     #[serde(default = "yes")]
@@ -215,6 +227,9 @@ fn fifty() -> u64 {
 }
 fn decay() -> f64 {
     0.999
+}
+fn is_not(asked: &bool) -> bool {
+    !asked
 }
 fn yes() -> bool {
     true

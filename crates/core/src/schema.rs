@@ -9,6 +9,9 @@ use crate::generator::GeneratorOptions;
 use crate::metrics::Metrics;
 use crate::models::ModelOptions;
 use crate::options::TrainOptions;
+use crate::run::MutualOptions;
+
+use crate::teacher::{OwnAverage, SmoothedLabels};
 
 pub fn all() -> Json {
     json!({
@@ -17,6 +20,9 @@ pub fn all() -> Json {
         "Normalization": schema_for!(Normalization),
         "Metrics": schema_for!(Metrics),
         "GeneratorOptions": schema_for!(GeneratorOptions),
+        "MutualOptions": schema_for!(MutualOptions),
+        "OwnAverage": schema_for!(OwnAverage),
+        "SmoothedLabels": schema_for!(SmoothedLabels),
         "Diagnostics": schema_for!(Diagnostics),
         "Analysis": schema_for!(Analysis),
     })

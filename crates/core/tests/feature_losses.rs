@@ -4,9 +4,9 @@
 mod support;
 
 use limbeck_core::dataset::{BatchOptions, Columns, Dataset, Inputs, LabelColumn, SplitOptions};
-use limbeck_core::learner::Teacher;
 use limbeck_core::models::Model;
 use limbeck_core::run::{Run, RunSummary};
+use limbeck_core::teacher::Teacher;
 use serde_json::{Value, json};
 use support::{clusters, drain, model, setup};
 
@@ -175,7 +175,7 @@ fn what_a_loss_lacks_is_refused_before_the_first_step() {
     let column = limbeck_core::dataset::TeacherColumn { logits, classes: 3, ids: None };
     let mut setup =
         setup(student(), None, &train.with_teacher_logits(column).unwrap(), &test, with(json!({ "hint": {} })));
-    setup.teacher = Some(Teacher::Column);
+    setup.teacher = Teacher::Column.into();
     let text = Run::new(setup).err().unwrap().to_string();
     assert!(text.contains("losses.hint.layers") && text.contains("give the model"), "{text}");
 }

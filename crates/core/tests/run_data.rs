@@ -7,12 +7,12 @@ use std::sync::atomic::AtomicBool;
 use limbeck_core::batch::Batch;
 use limbeck_core::dataset::{Columns, Dataset, Inputs, LabelColumn, TeacherColumn};
 use limbeck_core::error::{Code, Result};
-use limbeck_core::learner::Teacher;
 use limbeck_core::metrics::Measure;
 use limbeck_core::models::Model;
 use limbeck_core::options::parse;
 use limbeck_core::random::Key;
 use limbeck_core::run::{Data, Report, Run, Setup, Stream};
+use limbeck_core::teacher::Teacher;
 use serde_json::{Value, json};
 
 const ROWS: usize = 96;
@@ -48,11 +48,12 @@ fn setup(data: Data, validation: Option<Dataset>, teacher: Option<Teacher>, more
     }
     Setup {
         student: Model::create(parse(&student.to_string()).unwrap(), 3).unwrap(),
-        teacher,
+        teacher: teacher.into(),
         data,
         validation,
         options: parse(&options.to_string()).unwrap(),
         cancel: Arc::new(AtomicBool::new(false)),
+        mutual: None,
     }
 }
 

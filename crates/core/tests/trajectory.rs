@@ -10,10 +10,10 @@ use std::sync::atomic::AtomicBool;
 use limbeck_core::checkpoint::Array;
 use limbeck_core::dataset::{Columns, Dataset, Inputs, LabelColumn};
 use limbeck_core::golden::Numbers;
-use limbeck_core::learner::Teacher;
 use limbeck_core::models::Model;
 use limbeck_core::options::parse;
 use limbeck_core::run::{Data, Run, Setup};
+use limbeck_core::teacher::Teacher;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -71,11 +71,12 @@ fn follows_pytorch(name: &str) {
         });
         let mut run = Run::new(Setup {
             student: model(&golden.student, &golden.start_weights),
-            teacher: Some(Teacher::Model(Box::new(model(&golden.teacher, &golden.teacher_weights)))),
+            teacher: Teacher::Model(Box::new(model(&golden.teacher, &golden.teacher_weights))).into(),
             data: Data::Dataset(data.clone()),
             validation: None,
             options: parse(&options.to_string()).unwrap(),
             cancel: Arc::new(AtomicBool::new(false)),
+            mutual: None,
         })
         .unwrap();
         let mut steps = 0;

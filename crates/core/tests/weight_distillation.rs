@@ -4,9 +4,9 @@
 mod support;
 
 use limbeck_core::dataset::{Dataset, SplitOptions};
-use limbeck_core::learner::Teacher;
 use limbeck_core::models::Model;
 use limbeck_core::run::{Report, Run};
+use limbeck_core::teacher::Teacher;
 use serde_json::{Value, json};
 use support::{clusters, drain, model, setup};
 
@@ -145,11 +145,11 @@ fn what_a_generator_needs_is_asked_for_before_the_first_step() {
     let (train, test) = parts();
     let refused = |student: Model, teacher: Option<Teacher>, options: Value| {
         let mut setup = setup(student, None, &train, &test, options);
-        setup.teacher = teacher;
+        setup.teacher = teacher.into();
         Run::new(setup).err().unwrap()
     };
     let error = refused(student(), None, phase1());
-    assert!(error.path == "teacher" && error.message.contains("expected a model"), "{error}");
+    assert!(error.path == "teacher" && error.message.contains("expected one model as teacher"), "{error}");
     let taught = || Some(Teacher::Model(Box::new(model(network(24, 5), 3))));
     let error = refused(model(network(10, 7), 5), taught(), phase1());
     assert!(error.path == "generator.blocks.6.linear" && error.message.contains("deeper"), "{error}");

@@ -11,12 +11,13 @@ use limbeck_core::allocator;
 use limbeck_core::batch::Batch;
 use limbeck_core::dataset::{Dataset, LabelColumn};
 use limbeck_core::error::{Code, Error, Result};
-use limbeck_core::learner::Teacher;
 use limbeck_core::options::{TrainOptions, parse};
-use limbeck_core::run::{self, Data, Run, Setup};
+use limbeck_core::run::{self, Data, Mutual, MutualOptions, Run, Setup};
+use limbeck_core::teacher::{TeacherOptions, Teachers};
 use napi::Env;
-use napi::bindgen_prelude::{Object, ObjectFinalize};
+use napi::bindgen_prelude::{ClassInstance, Object, ObjectFinalize};
 use napi_derive::napi;
+use serde::Deserialize;
 
 use crate::buffers::{Buffers, columns};
 use crate::courtesy::stand_back;
@@ -38,14 +39,14 @@ pub(crate) struct Control {
     /// A command is on its way or worked on; a trainer that waits for one is idle.
     running: AtomicBool,
     inbox: Arc<Inbox>,
-    /// The student is this job's alone while its run is there.
-    claim: Mutex<Option<Claim>>,
+    /// The students are this job's alone while its run is there.
+    claims: Mutex<Vec<Claim>>,
 }
 
 impl Control {
     /// Lets another job train the student.
     fn release(&self) {
-        self.claim.lock().unwrap_or_else(PoisonError::into_inner).take();
+        self.claims.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
     pub fn cancel(&self) {
@@ -75,12 +76,24 @@ enum Command {
     Stop(Reply<()>),
 }
 
+/// What several learners have beside the options of the first.
+#[derive(Clone, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct MutualJson {
+    options: MutualOptions,
+    /// Of the second, and so on.
+    others: Vec<TrainOptions>,
+}
+
 /// What the thread needs to make its run.
 #[derive(Clone)]
 struct Plan {
-    student: Arc<Shared>,
-    teacher: Option<Arc<Shared>>,
-    column_teacher: bool,
+    /// One, or learners that teach each other.
+    students: Vec<Arc<Shared>>,
+    mutual: Option<MutualJson>,
+    /// Models among the teachers.
+    models: Vec<Arc<Shared>>,
+    teachers: Vec<TeacherOptions>,
     data: Option<Dataset>,
     validation: Option<Dataset>,
     options: TrainOptions,
@@ -117,23 +130,30 @@ impl NativeJob {
     #[napi(constructor, catch_unwind)]
     pub fn new(
         env: &Env,
-        student: &NativeModel,
-        teacher: Option<&NativeModel>,
-        column_teacher: bool,
+        students: Vec<ClassInstance<NativeModel>>,
+        models: Vec<ClassInstance<NativeModel>>,
         data: Option<&NativeDataset>,
         validation: Option<&NativeDataset>,
         json: String,
+        teachers_json: String,
+        mutual_json: Option<String>,
     ) -> napi::Result<NativeJob> {
         guarded(|| {
             panic_point("job.new");
             let options: TrainOptions = parse(&json)?;
             options.validate()?;
-            let model = student.shared.held()?;
-            let bytes = model.bytes() * (2 + options.optimizer.state_tensors() as u64);
+            let mut bytes = 0;
+            let mut classes = 0;
+            for student in &students {
+                let model = student.shared.held()?;
+                bytes += model.bytes() * (2 + options.optimizer.state_tensors() as u64);
+                classes = model.frame.network.classes();
+            }
             let plan = Plan {
-                student: student.shared.clone(),
-                teacher: teacher.map(|teacher| teacher.shared.clone()),
-                column_teacher,
+                students: students.iter().map(|student| student.shared.clone()).collect(),
+                mutual: mutual_json.map(|json| parse(&json)).transpose()?,
+                models: models.iter().map(|model| model.shared.clone()).collect(),
+                teachers: parse(&teachers_json)?,
                 data: data.map(NativeDataset::data).transpose()?,
                 validation: validation.map(NativeDataset::data).transpose()?,
                 options,
@@ -143,14 +163,14 @@ impl NativeJob {
                 hurry: Arc::default(),
                 running: AtomicBool::new(false),
                 inbox: Arc::default(),
-                claim: Mutex::default(),
+                claims: Mutex::default(),
             });
             register(env, &control).map_err(|error| Error::internal(error.reason.to_string()))?;
             Ok(NativeJob {
                 state: Mutex::new(State::Planned(Box::new(plan))),
                 control,
                 control_student: Arc::default(),
-                streamed: Mutex::new(Streamed { epoch: 0, rows: 0, classes: model.frame.network.classes() }),
+                streamed: Mutex::new(Streamed { epoch: 0, rows: 0, classes }),
                 external: External::new(env, bytes),
             })
         })
@@ -343,27 +363,35 @@ impl Command {
 
 impl Plan {
     fn setup(&self, control: &Control) -> Result<Setup> {
-        let teacher = match (&self.teacher, self.column_teacher) {
-            (Some(teacher), _) => Some(Teacher::Model(Box::new(teacher.get()?))),
-            (None, true) => Some(Teacher::Column),
-            (None, false) => None,
-        };
+        let models = self.models.iter().map(|model| model.get()).collect::<Result<Vec<_>>>()?;
+        let teacher = Teachers::from_options(&self.teachers, &models)?;
         let data = match &self.data {
             Some(data) => Data::Dataset(data.clone()),
             None => Data::Stream(Box::new(Pushed { inbox: control.inbox.clone(), hurry: control.hurry.clone() })),
         };
+        let mut students = self.students.iter().map(|student| student.get()).collect::<Result<Vec<_>>>()?;
+        if students.is_empty() {
+            return Err(Error::config("students", "expected two learners or more, got none"));
+        }
+        let student = students.remove(0);
+        let mutual = self.mutual.clone().map(|MutualJson { options, others }| Mutual {
+            options,
+            others: students.into_iter().zip(others).collect(),
+        });
         Ok(Setup {
-            student: self.student.get()?,
+            student,
             teacher,
             data,
             validation: self.validation.clone(),
             options: self.options.clone(),
             cancel: control.cancel.clone(),
+            mutual,
         })
     }
 
     fn run(&self, control: &Control) -> Result<Run> {
-        *control.claim.lock().unwrap_or_else(PoisonError::into_inner) = Some(Claim::of(&self.student)?);
+        let claims = self.students.iter().map(Claim::of).collect::<Result<_>>()?;
+        *control.claims.lock().unwrap_or_else(PoisonError::into_inner) = claims;
         panic_point("job.setup");
         let mut run = Run::new(self.setup(control)?)?;
         run.hurry_when(control.hurry.clone());
@@ -380,7 +408,7 @@ fn serve(
 ) {
     let mut run: Option<Run> = None;
     let mut begun = false;
-    let teacher_version = plan.teacher.as_ref().map(|teacher| teacher.trained());
+    let versions: Vec<u64> = plan.models.iter().map(|teacher| teacher.trained()).collect();
     for command in commands {
         // It rests before it answers: the next command may come at once.
         control.work(true);
@@ -417,9 +445,7 @@ fn serve(
                 let mut over = true;
                 let report = guarded(|| {
                     panic_point("job.next");
-                    if let (Some(teacher), Some(before)) = (&plan.teacher, teacher_version)
-                        && teacher.trained() != before
-                    {
+                    if plan.models.iter().zip(&versions).any(|(teacher, before)| teacher.trained() != *before) {
                         current.teacher_replaced()?;
                     }
                     let report = match current.next() {
@@ -472,7 +498,9 @@ fn serve(
 
 fn publish(plan: &Plan, run: &Run, kept: &Mutex<Option<limbeck_core::models::Model>>) -> Result<()> {
     panic_point("job.publish");
-    plan.student.publish(run.student()?);
+    for (student, model) in plan.students.iter().zip(run.students()?) {
+        student.publish(model);
+    }
     *kept.lock().unwrap_or_else(PoisonError::into_inner) = run.control_student()?;
     Ok(())
 }

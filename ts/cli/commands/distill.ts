@@ -27,7 +27,12 @@ Example: digits.json holds
 More than one distillation: a key "regime", beside the options that its stages share
   "regime": { "distillChain": { "students": [{ "mlp": … }, { "mlp": … }], "hops": [{ "epochs": 5 }, {}] } }
   "regime": { "searchPaths": { "assistants": [{ "mlp": … }, { "mlp": … }] } }     with "student"
+  "regime": { "distillMutually": { "students": [{ "mlp": … }, { "mlp": … }], "updates": "alternating" } }
   "regime": { "bornAgain": { "generations": 3, "variant": "banL", "patience": 1 } }
+
+Several teachers, heard as "combine" says ("losses", "probabilities" or "logits"):
+  "teacher": [{ "model": "a.safetensors", "weight": 2 }, { "model": "b.safetensors" }]
+No other model: "teacher": { "average": { "decay": 0.999 } } or { "labelSmoothing": { "share": 0.1 } }
 
 A teacher that is no limbeck model: write its logits beside the rows ("teacherLogits" of a csv or jsonLines spec) and
 leave "teacher" out. See also: limbeck train --help, for data and checkpoints.`,

@@ -180,16 +180,23 @@ impl Dataset {
 
     /// The same rows with the teacher's answers beside them: each is found by the id of its row.
     pub fn with_teacher_logits(&self, teacher: TeacherColumn) -> Result<Dataset> {
-        let mut check = Columns::new(Inputs::Ids { values: vec![0; self.rows()], length: 1 }, LabelColumn::None);
-        check.teacher = Some(teacher);
-        check.check()?;
-        match (self.classes(), check.teacher) {
-            (Some(own), Some(teacher)) if own != teacher.classes => {
+        match self.classes() {
+            Some(own) if own != teacher.classes => {
                 let message = format!("expected {own} classes, as in the labels, got {}", teacher.classes);
                 Err(Error::data("teacherLogits", message))
             }
-            (_, Some(teacher)) => self.with_answers(teacher),
-            (_, None) => Ok(self.clone()),
+            _ => self.with_wide_teacher_logits(teacher),
+        }
+    }
+
+    /// The same with as many numbers a row as several teachers, or one of other classes, answer.
+    pub(crate) fn with_wide_teacher_logits(&self, teacher: TeacherColumn) -> Result<Dataset> {
+        let mut check = Columns::new(Inputs::Ids { values: vec![0; self.rows()], length: 1 }, LabelColumn::None);
+        check.teacher = Some(teacher);
+        check.check()?;
+        match check.teacher {
+            Some(teacher) => self.with_answers(teacher),
+            None => Ok(self.clone()),
         }
     }
 

@@ -125,6 +125,11 @@ impl Losses {
         rows.chain(features).flat_map(named).collect()
     }
 
+    /// Whether any of them compares more than a row with a row: layers, outputs as points.
+    pub(crate) fn has_features(&self) -> bool {
+        !self.features.is_empty()
+    }
+
     /// Whether every row needs a partner of another class.
     pub fn needs_pairs(&self) -> bool {
         self.features.iter().any(|feature| feature.loss.pairs())

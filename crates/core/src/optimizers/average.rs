@@ -77,6 +77,15 @@ impl Average {
         parameters.0.iter().map(put).collect::<Result<_>>().map(Parameters)
     }
 
+    /// The same without a copy: they change with the next update.
+    pub(crate) fn shared(&self, parameters: &Parameters) -> Parameters {
+        let put = |(name, parameter): (&String, &Parameter)| {
+            let tensor = self.tensors.get(name).unwrap_or(&parameter.tensor).clone();
+            (name.clone(), Parameter { tensor, ..parameter.clone() })
+        };
+        parameters.0.iter().map(put).collect()
+    }
+
     /// What a checkpoint keeps.
     pub fn export(&self) -> Result<BTreeMap<String, Tensor>> {
         let mut tensors = self.tensors.clone();

@@ -6,15 +6,14 @@ use serde_json::{Value as Json, json};
 
 use crate::batch::LabelKind;
 use crate::error::{Error, Result};
-use crate::losses::{Losses, LossesOptions, Need};
+use crate::losses::{Losses, LossesOptions};
 
 /// The losses that need no teacher, their weights scaled to the sum 1, so that the control run learns from the labels
 /// as a student without teacher would; the label loss of the data where every loss needs the teacher.
 pub(crate) fn without_teacher(options: &LossesOptions, labels: LabelKind) -> Result<LossesOptions> {
     let internal = |error: serde_json::Error| Error::internal(error.to_string());
     let needs = Losses::new(options.clone())?.needs();
-    let from_teacher =
-        |name: &str| needs.iter().any(|(of, need)| *of == name && matches!(need, Need::Teacher | Need::TeacherLogits));
+    let from_teacher = |name: &str| needs.iter().any(|(of, need)| *of == name && need.is_teacher());
     let Json::Object(all) = serde_json::to_value(options).map_err(internal)? else {
         return Err(Error::internal("losses are an object"));
     };

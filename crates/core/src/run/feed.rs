@@ -17,7 +17,21 @@ pub enum Data {
     Stream(Box<dyn Stream>),
 }
 
+/// Ends at once.
+struct Nothing;
+
+impl Stream for Nothing {
+    fn next(&mut self, _cancel: &AtomicBool) -> Result<Option<Batch>> {
+        Ok(None)
+    }
+}
+
 impl Data {
+    /// What stands where data were taken from.
+    pub(super) fn nothing() -> Data {
+        Data::Stream(Box::new(Nothing))
+    }
+
     /// Optimizer steps of one epoch; unknown for a stream.
     pub(crate) fn steps_per_epoch(&self, options: &BatchOptions, accumulate: usize) -> Result<Option<u64>> {
         match self {

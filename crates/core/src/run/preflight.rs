@@ -10,16 +10,17 @@ use crate::dataset::Dataset;
 use crate::error::{Error, Result};
 use crate::evaluate;
 use crate::generator::ParameterGenerator;
-use crate::learner::{StepNumbers, Teacher};
+use crate::learner::StepNumbers;
 use crate::losses::{Given, Losses};
 use crate::memory;
 use crate::models::Model;
-use crate::options::{MetricChoice, Proofs, TrainOptions};
+use crate::options::{MetricChoice, TrainOptions};
 use crate::tape::Cancel;
+use crate::teacher::{Teacher, Teachers};
 use crate::tensor::{Tensor, read, to_f64};
 
 /// Rows that the proofs look at.
-const ROWS: usize = 2048;
+pub(super) const ROWS: usize = 2048;
 
 /// What the inputs look like after preprocessing; kept in the model's provenance.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
@@ -28,39 +29,31 @@ pub(crate) struct InputStatistics {
     pub std: f64,
 }
 
-pub(crate) struct Before {
-    pub copied: bool,
-    pub inputs: Option<InputStatistics>,
-}
-
 /// Refuses what cannot work, by path; gives the losses, which know where they look.
 pub(crate) fn check(
     student: &Model,
-    teacher: Option<&Teacher>,
+    teachers: &Teachers,
     data: &Data,
     validation: Option<&Dataset>,
     options: &TrainOptions,
 ) -> Result<Losses> {
     let mut losses = Losses::new(options.losses.clone()).map_err(|error| error.at("losses"))?;
     let classes = student.network.classes();
-    let teacher_model = match teacher {
-        Some(Teacher::Model(model)) => Some(model.as_ref()),
-        _ => None,
-    };
     // Made here first, because the teacher may be asked about every row before the learner is made.
-    let generator = match (&options.generator, teacher_model) {
+    let generator = match (&options.generator, teachers.only_model()) {
         (Some(rules), Some(teacher)) => {
             let made = ParameterGenerator::new(teacher, student, rules, options.seed);
             Some(made.map_err(|error| error.at("generator"))?)
         }
         (Some(_), None) => {
-            let message = "expected a model as teacher, whose parameters make the student's, got none";
+            let message = "expected one model as teacher, whose parameters make the student's, got none";
             return Err(Error::config("teacher", message));
         }
         (None, _) => None,
     };
     if let Some(limit) = options.max_memory_bytes {
-        let estimate = memory::estimate(student, generator.as_ref(), teacher_model, options);
+        let estimate =
+            memory::estimate(student, generator.as_ref(), teachers.models().map(|(_, model)| model), options);
         if estimate > limit {
             return Err(Error::new(
                 crate::error::Code::Memory,
@@ -71,52 +64,55 @@ pub(crate) fn check(
             ));
         }
     }
-    if generator.is_none() && teacher.is_some() && !losses.needs_teacher() {
+    let heard = losses.needs_teacher() || options.weight_rows_by_teacher;
+    if generator.is_none() && !teachers.is_empty() && !heard {
         return Err(Error::config(
             "losses",
             "expected a loss that compares with the teacher (kl, …), got none: use train without a teacher",
         ));
     }
-    if matches!(teacher, Some(Teacher::Column)) && !options.augment.is_empty() {
+    for (path, given) in [
+        ("permuteTeacher", options.permute_teacher),
+        ("weightRowsByTeacher", options.weight_rows_by_teacher),
+        ("combine", options.combine.is_some()),
+    ] {
+        if given && teachers.is_empty() {
+            return Err(Error::config(path, "expected a teacher, got none"));
+        }
+    }
+    if teachers.any(|teacher| matches!(teacher, Teacher::Column)) && !options.augment.is_empty() {
         return Err(Error::config(
             "augment",
             "expected no augmentation beside cached teacher logits: they belong to the inputs as they are; give the teacher itself",
         ));
     }
-    if let (Data::Dataset(dataset), Some(Teacher::Column)) = (data, teacher)
-        && !dataset.has_teacher_logits()
-    {
-        return Err(Error::config("teacher", "expected a teacher, or data with a teacherLogits column, got neither"));
-    }
-    let teacher_classes = match (teacher, data) {
-        (Some(Teacher::Model(model) | Teacher::Cached(model)), _) => Some(model.network.classes()),
-        (Some(Teacher::Column), Data::Dataset(dataset)) => dataset.teacher_classes(),
-        (Some(Teacher::Column), Data::Stream(_)) => Some(classes),
-        (None, _) => None,
+    let dataset = match data {
+        Data::Dataset(dataset) => Some(dataset),
+        Data::Stream(_) => None,
     };
-    let teacher_head = teacher_model.is_some_and(|model| model.network.head().is_some());
-    // A model over tokens has a row for each of them.
-    let batch = (student.network.output().sizes().len() == 1).then_some(options.batch_size);
-    if let Data::Dataset(dataset) = data {
-        let labels = dataset.label_kind();
-        let pairs = dataset.pairs();
-        let given = Given { classes, teacher_classes, teacher_dense: true, teacher_head, labels, pairs, batch };
-        losses.check(&given).map_err(|error| error.at("losses"))?;
-        fits(student, dataset, "data")?;
-        if let Some(model) = teacher_model {
-            fits(model, dataset, "data").map_err(|error| error.at("teacher"))?;
-        }
-    } else {
+    let answers = teachers.answers(&student.network, dataset, &losses)?;
+    let given = Given {
+        classes,
+        teacher_classes: answers.classes,
+        teacher_dense: answers.dense,
+        teacher_head: answers.head,
         // A stream shows its labels batch by batch; what does not depend on them is checked here.
-        let kind = losses.label_kind();
-        let given =
-            Given { classes, teacher_classes, teacher_dense: true, teacher_head, labels: kind, pairs: false, batch };
-        losses.check(&given).map_err(|error| error.at("losses"))?;
+        labels: dataset.map_or_else(|| losses.label_kind(), Dataset::label_kind),
+        pairs: dataset.is_some_and(Dataset::pairs),
+        // A model over tokens has a row for each of them.
+        batch: (student.network.output().sizes().len() == 1).then_some(options.batch_size),
+    };
+    losses.check(&given).map_err(|error| error.at("losses"))?;
+    if let Some(dataset) = dataset {
+        fits(student, dataset, "data")?;
+        for (path, model) in teachers.models() {
+            fits(model, dataset, "data").map_err(|error| error.at(&path))?;
+        }
     }
-    losses.fit(&student.network, teacher.and_then(Teacher::network)).map_err(|error| error.at("losses"))?;
+    teachers.fit(&mut losses, &student.network)?;
     if let Some(validation) = validation {
         fits(student, validation, "validation")?;
-        let asked = matches!(teacher, Some(Teacher::Model(_)));
+        let asked = teachers.models().next().is_some();
         evaluate::check(&options.metrics, validation, asked, classes).map_err(|error| error.at("metrics"))?;
     } else if !options.metrics.is_empty() {
         return Err(Error::config("metrics", "expected validation data to compute them on, got none"));
@@ -138,7 +134,7 @@ pub(crate) fn check(
             "expected the steps between two validations beside earlyStop or keep: 'best': a stream has no epochs, got nothing",
         ));
     }
-    if options.metric == Some(MetricChoice::Agreement) && teacher.is_none() {
+    if options.metric == Some(MetricChoice::Agreement) && teachers.is_empty() {
         return Err(Error::config("metric", "expected a teacher for agreement, got none"));
     }
     Ok(losses)
@@ -164,137 +160,91 @@ fn fits(model: &Model, dataset: &Dataset, path: &str) -> Result<()> {
     Ok(())
 }
 
-/// The proofs before the first step.
-pub(crate) fn prove(
-    student: &Model,
-    teacher: Option<&Teacher>,
-    sample: Option<Batch>,
-    validation: Option<&Dataset>,
-    options: &TrainOptions,
-    findings: &mut Findings,
-    cancel: &Cancel,
-) -> Result<Before> {
-    let inputs = match &sample {
-        Some(batch) => statistics(student, batch)?,
-        None => None,
-    };
-    let mut before = Before { copied: false, inputs };
-    if options.proofs == Proofs::Off {
-        return Ok(before);
+/// What the student's inputs look like, where they are known.
+pub(crate) fn inputs(student: &Model, sample: Option<&Batch>) -> Result<Option<InputStatistics>> {
+    match sample {
+        Some(batch) => statistics(student, batch),
+        None => Ok(None),
     }
+}
+
+/// Whether the options teach anything at all; `place` of this student among several.
+pub(crate) fn prove_options(options: &TrainOptions, place: &str, findings: &mut Findings) -> Result<()> {
+    let path = |key: String| if place.is_empty() { key } else { format!("{place}.{key}") };
     let losses = Losses::new(options.losses.clone()).map_err(|error| error.at("losses"))?;
     for name in losses.without_weight() {
         let message = "the weight is 0: this loss teaches the student nothing; leave it out or give it a weight";
-        findings.add("termHasWeight", format!("losses.{name}"), message)?;
+        findings.add("termHasWeight", path(format!("losses.{name}")), message)?;
     }
     if options.optimizer.learning_rate() == 0.0 {
-        findings.add("parametersChange", "optimizer.learningRate", "the learning rate is 0: nothing will be learnt")?;
+        let message = "the learning rate is 0: nothing will be learnt";
+        findings.add("parametersChange", path("optimizer.learningRate".into()), message)?;
     }
-    let Some(teacher) = teacher else { return Ok(before) };
-    // A cached teacher is known on the training rows alone; a model is asked about rows it was not trained on, if it can be.
-    let rows = match (teacher, validation) {
-        (Teacher::Model(_), Some(validation)) => Some(some_rows(validation)?),
-        _ => sample,
-    };
-    if let Teacher::Model(model) = teacher {
-        before.copied = is_copy(student, model)?;
-        if before.copied {
-            let message =
-                "the teacher has the student's parameters, tensor by tensor: there is nothing to learn from it";
-            findings.add("teacherIsAnother", "teacher", message)?;
-        }
+    Ok(())
+}
+
+/// Whether the student begins as the teacher's copy.
+pub(crate) fn prove_apart(student: &Model, teacher: &Teacher, path: &str, findings: &mut Findings) -> Result<bool> {
+    let Some(model) = teacher.model() else { return Ok(false) };
+    let copied = is_copy(student, model)?;
+    if copied {
+        let message = "the teacher has the student's parameters, tensor by tensor: there is nothing to learn from it";
+        findings.add("teacherIsAnother", path, message)?;
     }
-    let Some(batch) = rows else { return Ok(before) };
-    let known = match teacher {
-        Teacher::Model(model) => {
-            inputs_as_trained(model, &batch, findings)?;
-            model.provenance.get("accuracy").and_then(serde_json::Value::as_f64)
+    Ok(copied)
+}
+
+/// Rows that the proofs look at.
+pub(crate) struct Looked<'a> {
+    pub sample: Option<&'a Batch>,
+    pub validation: Option<&'a Dataset>,
+    pub cancel: &'a Cancel,
+}
+
+/// Whether one teacher is what it looks like.
+pub(crate) fn prove_teacher(teacher: &Teacher, path: &str, looked: &Looked, findings: &mut Findings) -> Result<()> {
+    let model = teacher.model();
+    // Cached answers are known on the training rows alone; a model is asked about rows it was not trained on, if it can be.
+    let apart = model.and(looked.validation).map(some_rows).transpose()?;
+    let Some(batch) = apart.as_ref().or(looked.sample) else { return Ok(()) };
+    let choices = match teacher {
+        Teacher::Model(model) | Teacher::Cached(model, _) => {
+            inputs_as_trained(model, path, batch, findings)?;
+            model_choices(model, batch, looked.cancel).map_err(|error| error.at(path))?
         }
-        Teacher::Column | Teacher::Cached(_) => None,
+        Teacher::Column => {
+            let missing =
+                || Error::data("teacherLogits", "expected a column of teacher logits in this batch, got none");
+            chosen(batch.teacher_logits.as_ref().ok_or_else(missing)?)?
+        }
+        // What labels say, and what does not know anything yet.
+        Teacher::Average(_) | Teacher::Smoothed(_) | Teacher::Peer(..) => return Ok(()),
     };
     if let crate::batch::Labels::Single(labels) = &batch.labels {
-        let (choices, classes) = choices(teacher, &batch, cancel)?;
-        teacher_knows(&TeacherRows { choices: &choices, labels, classes }, known, findings)?;
+        let known = model.and_then(|model| model.provenance.get("accuracy")).and_then(serde_json::Value::as_f64);
+        let column = || batch.teacher_logits.as_ref().and_then(|logits| logits.dims().last().copied());
+        let classes = model.map_or_else(|| column().unwrap_or(0), |model| model.network.classes());
+        teacher_knows(&TeacherRows { choices: &choices, labels, classes }, path, known, findings)?;
     }
-    Ok(before)
+    Ok(())
 }
 
-/// What the first rows of a stream say of its teacher, which can be asked about nothing before.
-#[derive(Default)]
-pub(crate) struct FirstRows {
-    choices: Vec<u32>,
-    labels: Vec<u32>,
-    classes: usize,
-    seen: usize,
+/// The class with the largest logit of each row.
+pub(super) fn chosen(logits: &Tensor) -> Result<Vec<u32>> {
+    let classes = logits.dims().last().copied().unwrap_or(0).max(1);
+    let largest = |row: &[f32]| (1..row.len()).fold(0, |best, class| if row[class] > row[best] { class } else { best });
+    Ok(read::<f32>(logits)?.chunks(classes).map(|row| largest(row) as u32).collect())
 }
 
-impl FirstRows {
-    /// Where the proofs before the first step have no rows to ask the teacher about.
-    pub fn of(
-        data: &Data,
-        teacher: Option<&Teacher>,
-        validation: Option<&Dataset>,
-        proofs: Proofs,
-    ) -> Option<FirstRows> {
-        let asked = matches!((teacher, validation), (None, _) | (Some(Teacher::Model(_)), Some(_)));
-        let proven = asked || proofs == Proofs::Off || matches!(data, Data::Dataset(_));
-        (!proven).then(FirstRows::default)
+pub(super) fn model_choices(model: &Model, batch: &Batch, cancel: &Cancel) -> Result<Vec<u32>> {
+    let mut choices = Vec::with_capacity(batch.rows());
+    let piece = memory::piece(model);
+    for start in (0..batch.rows()).step_by(piece) {
+        let count = piece.min(batch.rows() - start);
+        let part = batch.inputs.part(start, count)?;
+        choices.extend(chosen(&model.logits_until(&part, &batch.ids[start..start + count], cancel)?)?);
     }
-
-    pub fn see(&mut self, teacher: &Teacher, batch: &Batch, cancel: &Cancel, findings: &mut Findings) -> Result<()> {
-        if let (Teacher::Model(model), 0) = (teacher, self.seen) {
-            inputs_as_trained(model, batch, findings)?;
-        }
-        self.seen += batch.rows();
-        if let crate::batch::Labels::Single(labels) = &batch.labels {
-            let (choices, classes) = choices(teacher, batch, cancel)?;
-            self.choices.extend(choices);
-            self.labels.extend(labels);
-            self.classes = classes;
-        }
-        Ok(())
-    }
-
-    pub fn are_enough(&self) -> bool {
-        self.seen >= ROWS
-    }
-
-    pub fn judge(&self, teacher: &Teacher, findings: &mut Findings) -> Result<()> {
-        let known = match teacher {
-            Teacher::Model(model) => model.provenance.get("accuracy").and_then(serde_json::Value::as_f64),
-            Teacher::Column | Teacher::Cached(_) => None,
-        };
-        teacher_knows(
-            &TeacherRows { choices: &self.choices, labels: &self.labels, classes: self.classes },
-            known,
-            findings,
-        )
-    }
-}
-
-/// The class that the teacher names for each row, and how many classes it has.
-fn choices(teacher: &Teacher, batch: &Batch, cancel: &Cancel) -> Result<(Vec<u32>, usize)> {
-    let (mut choices, mut classes) = (Vec::with_capacity(batch.rows()), 0);
-    let mut add = |logits: &Tensor| -> Result<()> {
-        classes = logits.dims().last().copied().unwrap_or(0);
-        let largest =
-            |row: &[f32]| (1..row.len()).fold(0, |best, class| if row[class] > row[best] { class } else { best });
-        choices.extend(read::<f32>(logits)?.chunks(classes.max(1)).map(|row| largest(row) as u32));
-        Ok(())
-    };
-    match teacher {
-        Teacher::Column | Teacher::Cached(_) => add(&teacher.logits(batch, cancel)?)?,
-        Teacher::Model(model) => {
-            let piece = memory::piece(model);
-            for start in (0..batch.rows()).step_by(piece) {
-                let count = piece.min(batch.rows() - start);
-                let part = batch.inputs.part(start, count)?;
-                let logits = model.logits_until(&part, &batch.ids[start..start + count], cancel);
-                add(&logits.map_err(|error| error.at("teacher"))?)?;
-            }
-        }
-    }
-    Ok((choices, classes))
+    Ok(choices)
 }
 
 /// Up to `ROWS` rows, fewer where they are large, spread over the data.
@@ -315,7 +265,7 @@ fn statistics(model: &Model, batch: &Batch) -> Result<Option<InputStatistics>> {
 }
 
 /// Compares what the teacher's first layer sees with what it saw when it was trained.
-fn inputs_as_trained(teacher: &Model, batch: &Batch, findings: &mut Findings) -> Result<()> {
+pub(super) fn inputs_as_trained(teacher: &Model, path: &str, batch: &Batch, findings: &mut Findings) -> Result<()> {
     let Some(then) = teacher.provenance.get("inputs").cloned() else { return Ok(()) };
     let Ok(then) = serde_json::from_value::<InputStatistics>(then) else { return Ok(()) };
     let Some(now) = statistics(teacher, batch)? else { return Ok(()) };
@@ -327,13 +277,13 @@ fn inputs_as_trained(teacher: &Model, batch: &Batch, findings: &mut Findings) ->
              normalise them as they were then",
             then.mean, then.std, now.mean, now.std
         );
-        findings.add("teacherInputs", "teacher", message)?;
+        findings.add("teacherInputs", path, message)?;
     }
     Ok(())
 }
 
 /// Whether both models hold the same numbers under the same names.
-fn is_copy(student: &Model, teacher: &Model) -> Result<bool> {
+pub(crate) fn is_copy(student: &Model, teacher: &Model) -> Result<bool> {
     if student.network.architecture() != teacher.network.architecture() {
         return Ok(false);
     }
@@ -347,7 +297,7 @@ fn is_copy(student: &Model, teacher: &Model) -> Result<bool> {
 }
 
 /// The first cross entropy of a fresh classifier is near ln K; far above, inputs or start values are off.
-pub(crate) fn first_loss(numbers: &StepNumbers, model: &Model, findings: &mut Findings) -> Result<()> {
+pub(crate) fn first_loss(numbers: &StepNumbers, place: &str, model: &Model, findings: &mut Findings) -> Result<()> {
     let Some(term) = numbers.terms.get("crossEntropy") else { return Ok(()) };
     let expected = (model.network.classes() as f64).ln();
     if term.value > 10.0 * expected.max(0.7) {
@@ -355,7 +305,8 @@ pub(crate) fn first_loss(numbers: &StepNumbers, model: &Model, findings: &mut Fi
             "the first loss is {:.1}, where a student that knows nothing has about {expected:.2}: are the inputs normalised?",
             term.value
         );
-        findings.add("firstLoss", "losses.crossEntropy", message)?;
+        let path = if place.is_empty() { "losses.crossEntropy".into() } else { format!("{place}.losses.crossEntropy") };
+        findings.add("firstLoss", path, message)?;
     }
     Ok(())
 }

@@ -39,6 +39,9 @@ pub struct Report {
     pub validation: Option<Evaluation>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub control: Option<ControlReport>,
+    /// Of learners that teach each other what each of them did; the loss above is their mean.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub learners: Vec<LearnerReport>,
     /// What the proofs found so far; empty in a sound run.
     pub findings: Vec<Finding>,
     /// The checkpoint that was written since the last report.
@@ -47,6 +50,23 @@ pub struct Report {
     /// Stands in the last report alone.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub summary: Option<RunSummary>,
+}
+
+/// One of several learners.
+#[derive(Clone, Debug, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LearnerReport {
+    pub loss: f64,
+    pub terms: BTreeMap<String, f64>,
+    pub gradient_norms: BTreeMap<String, f64>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub details: BTreeMap<String, BTreeMap<String, f64>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gradient_norm: Option<f64>,
+    pub learning_rate: f64,
+    /// With the mean entropy of its predictions, and how often its peers agree with it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub validation: Option<Evaluation>,
 }
 
 /// The same student without teacher.
@@ -79,10 +99,21 @@ pub struct RunSummary {
     pub teacher_rows: u64,
     /// The student was saved, read again, and gave the same outputs.
     pub reloaded: bool,
+    /// Of learners that teach each other, which parameters each of them kept.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub learners: Vec<LearnerSummary>,
     /// How much of the student came from where, where a generator made it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub origin: Option<Origin>,
     pub findings: Vec<Finding>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LearnerSummary {
+    pub kept_step: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub best: Option<Best>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -99,18 +130,16 @@ pub(crate) struct Sums {
     pub steps: u64,
     pub rows: usize,
     pub loss: f64,
-    pub control_loss: f64,
     pub terms: BTreeMap<String, f64>,
     #[serde(default)]
     pub details: BTreeMap<String, BTreeMap<String, f64>>,
 }
 
 impl Sums {
-    pub fn add(&mut self, numbers: &StepNumbers, control: Option<&StepNumbers>) {
+    pub fn add(&mut self, numbers: &StepNumbers) {
         self.steps += 1;
         self.rows += numbers.rows;
         self.loss += numbers.loss;
-        self.control_loss += control.map_or(0.0, |numbers| numbers.loss);
         for (name, term) in &numbers.terms {
             *self.terms.entry(name.to_string()).or_default() += term.value;
             for (detail, share) in &term.details {

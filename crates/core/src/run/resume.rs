@@ -5,15 +5,13 @@ use std::path::Path;
 
 use serde_json::{Value as Json, json};
 
-use super::report::{Best, Sums};
-use super::{Keep, Run};
-use crate::check::{Finding, Watch};
+use super::Run;
+use super::member::Member;
+use crate::check::Finding;
 use crate::checkpoint::{Array, Checkpoint, NamedTensors, RunFolder, Writer};
 use crate::error::{Error, Result};
 use crate::kernels::cpu::isa;
-use crate::learner::{Learner, Teacher};
 use crate::options::TrainOptions;
-use crate::parameters::Parameters;
 use crate::tensor::Tensor;
 
 /// Options that may change between a run and its continuation: they do not change its bits.
@@ -114,20 +112,26 @@ impl Run {
                 options.remove(key);
             }
         }
-        let architecture = serde_json::to_value(self.learner.model.network.architecture()).map_err(internal)?;
-        let teacher = match &self.teacher {
-            Some(Teacher::Model(model) | Teacher::Cached(model)) => json!(model.fingerprint()?),
-            Some(Teacher::Column) => json!("column"),
-            None => Json::Null,
-        };
-        Ok(json!({
+        let architecture = |member: &Member| serde_json::to_value(member.learner.model.network.architecture());
+        let peers = self.peers().skip(1);
+        let others = peers.map(|member| {
+            let mut own = serde_json::to_value(&member.options).map_err(internal)?;
+            own.as_object_mut().into_iter().for_each(|own| FREE.iter().for_each(|key| drop(own.remove(*key))));
+            Ok(json!({ "student": architecture(member).map_err(internal)?, "options": own }))
+        });
+        let mut config = json!({
             "options": options,
-            "student": architecture,
-            "teacher": teacher,
+            "student": architecture(&self.members[0]).map_err(internal)?,
+            "teacher": self.teachers.fingerprint()?,
             "data": self.feed.fingerprint(),
             "validation": self.validation.as_ref().map(|validation| validation.data.fingerprint()),
             "instructions": isa::current().name(),
-        }))
+        });
+        if let Some(mutual) = &self.mutual {
+            config["mutual"] = serde_json::to_value(mutual).map_err(internal)?;
+            config["others"] = Json::Array(others.collect::<Result<_>>()?);
+        }
+        Ok(config)
     }
 
     fn snapshot(&self) -> Result<Checkpoint> {
@@ -140,105 +144,41 @@ impl Run {
             threads: self.pool.threads(),
             isa: isa::current().name().into(),
             versions: json!({ "limbeck": env!("CARGO_PKG_VERSION") }),
-            state: json!({
-                "sums": self.sums,
-                "watch": self.watch,
-                "findings": self.findings.list,
-                "best": self.best.as_ref().map(|(best, _)| best),
-                "stale": self.stale,
-                "mark": self.mark,
-                "controlBest": self.control_best.as_ref().map(|(value, _)| value),
-                "validated": self.validated,
-                "shown": self.shown,
-                "copied": self.copied,
-            }),
+            state: Json::Null,
             tensors: NamedTensors::new(),
         };
-        save_learner(&self.learner, "student", &mut checkpoint)?;
-        if let Some(control) = &self.control {
-            save_learner(control, "control", &mut checkpoint)?;
+        let mut members = serde_json::Map::new();
+        for member in &self.members {
+            members.insert(member.group.clone(), member.save(&mut checkpoint)?);
         }
-        if let (Some((_, parameters)), Keep::Best) = (&self.best, self.options.keep) {
-            checkpoint.insert_group("best", parameters.snapshot()?);
-        }
-        if let (Some((_, parameters)), Keep::Best) = (&self.control_best, self.options.keep) {
-            checkpoint.insert_group("control.best", parameters.snapshot()?);
-        }
+        checkpoint.state = json!({ "findings": self.findings.list, "members": members });
         Ok(checkpoint)
     }
 
     fn restore(&mut self, mut checkpoint: Checkpoint) -> Result<()> {
-        fn part<T: serde::de::DeserializeOwned>(json: &Json, key: &str) -> Result<T> {
-            serde_json::from_value(json.get(key).cloned().unwrap_or(Json::Null))
-                .map_err(|error| Error::new(crate::error::Code::InvalidFile, key, error.to_string()))
-        }
         self.step = checkpoint.step;
         self.first_rows = None;
         self.feed.go_to(part(&checkpoint.cursor, "epoch")?, part(&checkpoint.cursor, "used")?, &self.cancel)?;
-        self.sums = part::<Sums>(&checkpoint.state, "sums")?;
-        self.watch = part::<Watch>(&checkpoint.state, "watch")?;
         self.findings.list = part::<Vec<Finding>>(&checkpoint.state, "findings")?;
-        self.stale = part(&checkpoint.state, "stale")?;
-        self.mark = part(&checkpoint.state, "mark")?;
-        self.validated = part(&checkpoint.state, "validated")?;
-        self.shown = part(&checkpoint.state, "shown")?;
-        self.copied = part(&checkpoint.state, "copied")?;
-        restore_learner(&mut self.learner, "student", &mut checkpoint)?;
-        if let Some(control) = &mut self.control {
-            restore_learner(control, "control", &mut checkpoint)?;
+        let members: Json = part(&checkpoint.state, "members")?;
+        for member in &mut self.members {
+            let state: Json = part(&members, &member.group)?;
+            member.restore(&mut checkpoint, &state)?;
         }
-        self.best = match part::<Option<Best>>(&checkpoint.state, "best")? {
-            None => None,
-            Some(best) if self.options.keep == Keep::Best => {
-                let mut parameters = self.learner.model.parameters.deep_copy()?;
-                parameters.assign(checkpoint.take_group("best"))?;
-                Some((best, parameters))
-            }
-            Some(best) => Some((best, Parameters::default())),
-        };
-        self.control_best = match part::<Option<f64>>(&checkpoint.state, "controlBest")? {
-            None => None,
-            Some(value) if self.options.keep == Keep::Best => {
-                let mut parameters = self.learner.model.parameters.deep_copy()?;
-                parameters.assign(checkpoint.take_group("control.best"))?;
-                Some((value, parameters))
-            }
-            Some(value) => Some((value, Parameters::default())),
-        };
         Ok(())
     }
 }
 
-fn arrays(tensors: BTreeMap<String, Tensor>) -> Result<NamedTensors> {
+/// A part of what a checkpoint says beside its tensors.
+pub(super) fn part<T: serde::de::DeserializeOwned>(json: &Json, key: &str) -> Result<T> {
+    serde_json::from_value(json.get(key).cloned().unwrap_or(Json::Null))
+        .map_err(|error| Error::new(crate::error::Code::InvalidFile, key, error.to_string()))
+}
+
+pub(super) fn arrays(tensors: BTreeMap<String, Tensor>) -> Result<NamedTensors> {
     tensors.into_iter().map(|(name, tensor)| Ok((name, Array::copy_of(&tensor)?))).collect()
 }
 
-fn tensors(arrays: NamedTensors) -> Result<BTreeMap<String, Tensor>> {
+pub(super) fn tensors(arrays: NamedTensors) -> Result<BTreeMap<String, Tensor>> {
     arrays.into_iter().map(|(name, array)| Ok((name, array.into_tensor()?))).collect()
-}
-
-fn save_learner(learner: &Learner, group: &str, checkpoint: &mut Checkpoint) -> Result<()> {
-    checkpoint.insert_group(group, learner.model.parameters.snapshot()?);
-    if let Some(generator) = &learner.generator {
-        checkpoint.insert_group(&format!("{group}.generator"), generator.parameters().snapshot()?);
-    }
-    checkpoint.insert_group(&format!("{group}.losses"), learner.loss_parameters.snapshot()?);
-    checkpoint.insert_group(&format!("{group}.optimizer"), arrays(learner.optimizer.export()?)?);
-    if let Some(average) = &learner.average {
-        checkpoint.insert_group(&format!("{group}.average"), arrays(average.export()?)?);
-    }
-    Ok(())
-}
-
-fn restore_learner(learner: &mut Learner, group: &str, checkpoint: &mut Checkpoint) -> Result<()> {
-    learner.model.parameters.assign(checkpoint.take_group(group))?;
-    if let Some(generator) = &mut learner.generator {
-        generator.parameters_mut().assign(checkpoint.take_group(&format!("{group}.generator")))?;
-    }
-    learner.loss_parameters.assign(checkpoint.take_group(&format!("{group}.losses")))?;
-    learner.optimizer.import(&tensors(checkpoint.take_group(&format!("{group}.optimizer")))?)?;
-    if let Some(average) = &mut learner.average {
-        average.import(&tensors(checkpoint.take_group(&format!("{group}.average")))?)?;
-    }
-    Ok(())
 }

@@ -5,10 +5,10 @@ use std::sync::atomic::AtomicBool;
 
 use limbeck_core::dataset::{Columns, Dataset, Inputs, LabelColumn};
 use limbeck_core::error::Result;
-use limbeck_core::learner::Teacher;
 use limbeck_core::models::Model;
 use limbeck_core::options::{TrainOptions, parse};
 use limbeck_core::run::{Data, Report, Run, Setup};
+use limbeck_core::teacher::Teacher;
 
 /// Three noisy clusters on a plane of eight axes.
 pub fn clusters(rows: usize, seed: u64) -> Dataset {
@@ -43,11 +43,12 @@ pub fn setup(
 ) -> Setup {
     Setup {
         student,
-        teacher: teacher.map(|teacher| Teacher::Model(Box::new(teacher))),
+        teacher: teacher.map(|teacher| Teacher::Model(Box::new(teacher))).into(),
         data: Data::Dataset(data.clone()),
         validation: Some(validation.clone()),
         options: options(json),
         cancel: Arc::new(AtomicBool::new(false)),
+        mutual: None,
     }
 }
 

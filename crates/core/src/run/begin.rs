@@ -1,0 +1,308 @@
+//! How a run begins: what cannot work is refused, the proofs look at it, its members are made.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::control::without_teacher;
+use super::feed::{Data, Feed};
+use super::first_rows::FirstRows;
+use super::member::Member;
+use super::preflight::{self, Looked};
+use super::validation::Validation;
+use super::{Mutual, Run, Setup, answers, resume};
+use crate::batch::LabelKind;
+use crate::check::{self, Findings, Watch};
+use crate::dataset::BatchOptions;
+use crate::error::{Error, Result};
+use crate::learner::{Learner, LearnerOptions};
+use crate::losses::{Losses, LossesOptions};
+use crate::models::{Model, Network};
+use crate::options::{Proofs, TrainOptions};
+use crate::pool::Pool;
+use crate::teacher::Teachers;
+
+/// The group of a control run's student.
+pub(super) const CONTROL: &str = "control";
+
+/// A student that will be a member.
+struct Planned<'a> {
+    group: String,
+    place: String,
+    student: &'a Model,
+    options: &'a TrainOptions,
+    /// Whom it hears, peers among them.
+    teachers: Teachers,
+}
+
+/// Who learns in a run.
+#[derive(Clone, Copy)]
+struct Students<'a> {
+    student: &'a Model,
+    options: &'a TrainOptions,
+    mutual: Option<&'a Mutual>,
+}
+
+impl Setup {
+    fn students(&self) -> Students<'_> {
+        Students { student: &self.student, options: &self.options, mutual: self.mutual.as_ref() }
+    }
+}
+
+impl<'a> Students<'a> {
+    /// All students, each with its options and teachers; `frozen` are those that are no students.
+    fn planned(self, frozen: &Teachers) -> Vec<Planned<'a>> {
+        let heard = |teachers: Teachers, options: &TrainOptions| Teachers {
+            combine: options.combine.unwrap_or_default(),
+            permute: options.permute_teacher,
+            ..teachers
+        };
+        let Students { student, options, mutual } = self;
+        let Some(Mutual { options: together, others }) = mutual else {
+            let teachers = heard(frozen.clone(), options);
+            return vec![Planned { group: "student".into(), place: String::new(), student, options, teachers }];
+        };
+        let all: Vec<(&Model, &TrainOptions)> =
+            std::iter::once((student, options)).chain(others.iter().map(|(m, o)| (m, o))).collect();
+        let networks: Vec<Arc<Network>> = all.iter().map(|(model, _)| model.network.clone()).collect();
+        let each = all.iter().enumerate().map(|(number, (student, own))| Planned {
+            group: if number == 0 { "student".into() } else { format!("student-{number}") },
+            place: format!("students[{number}]"),
+            student,
+            options: own,
+            teachers: together.teachers(number, &networks, &heard(frozen.clone(), own)),
+        });
+        each.collect()
+    }
+}
+
+/// Refuses what cannot work, by path, without beginning: what `Run::new` looks at first.
+pub fn check(setup: &Setup) -> Result<()> {
+    checked(setup).map(|_| ())
+}
+
+/// The losses of each student of a run that can work.
+fn checked(setup: &Setup) -> Result<Vec<Losses>> {
+    if let Some(Mutual { options, others }) = &setup.mutual {
+        options.validate()?;
+        if others.is_empty() {
+            let message = "expected two learners or more, which teach each other, got one: use distill or train";
+            return Err(Error::config("students", message));
+        }
+        for (path, given) in [
+            ("control", setup.options.control),
+            ("generator", setup.options.generator.is_some()),
+            ("weightRowsByTeacher", setup.options.weight_rows_by_teacher),
+        ] {
+            if given {
+                return Err(Error::config(path, "expected none of it where learners teach each other"));
+            }
+        }
+    }
+    let look = |planned: Planned| {
+        let Planned { student, teachers, options, .. } = &planned;
+        let looked = options
+            .validate()
+            .and_then(|()| preflight::check(student, teachers, &setup.data, setup.validation.as_ref(), options));
+        looked.map_err(|error| error.at(&planned.place))
+    };
+    setup.students().planned(&setup.teacher).into_iter().map(look).collect()
+}
+
+impl Run {
+    /// Checks everything that can be checked before the first step; with `checkpoint.resume` takes up where the
+    /// newest checkpoint ended.
+    pub fn new(setup: Setup) -> Result<Run> {
+        let losses = checked(&setup)?;
+        let options = &setup.options;
+        let pool = Pool::new(options.threads)?;
+        let mut findings = Findings::new(options.proofs);
+        let batches = BatchOptions {
+            batch_size: options.batch_size,
+            shuffle: options.shuffle,
+            drop_last: options.drop_last,
+            seed: options.seed,
+            augment: options.augment.clone(),
+            pairs: losses.iter().any(Losses::needs_pairs),
+        };
+        let sample = match &setup.data {
+            Data::Dataset(dataset) => Some(preflight::some_rows(dataset)?),
+            Data::Stream(_) => None,
+        };
+        let Setup { student, teacher, data, validation, options, cancel, mutual } = &setup;
+        let students = Students { student, options, mutual: mutual.as_ref() };
+        let looked = Looked { sample: sample.as_ref(), validation: validation.as_ref(), cancel };
+        let (copied, inputs) = pool.enter(|| prove(students, teacher, &looked, &mut findings))?;
+        let frozen = students.planned(teacher).swap_remove(0).teachers.frozen();
+        let validation =
+            validation.clone().map(|rows| pool.enter(|| Validation::new(rows, &frozen, &options.metrics, cancel)));
+        let validation = validation.transpose()?;
+        let total = match (options.steps, data.steps_per_epoch(&batches, options.accumulate)?) {
+            (Some(steps), _) => Some(steps),
+            (None, Some(per_epoch)) => Some(per_epoch.saturating_mul(options.epochs.unwrap_or(1))),
+            (None, None) => None,
+        };
+        let needs_total = students.planned(&frozen).iter().any(|planned| planned.options.schedule.needs_total());
+        if total.is_none() && needs_total {
+            return Err(Error::config(
+                "steps",
+                "expected the count of steps: this schedule runs over the whole training, and a stream does not say how long it is",
+            ));
+        }
+        let labels = match data {
+            Data::Dataset(dataset) => dataset.label_kind(),
+            Data::Stream(_) => LabelKind::Single,
+        };
+        // A generator reads the teacher's parameters; its answers are asked for where something compares with them.
+        let compared = losses.iter().any(Losses::needs_teacher) || options.weight_rows_by_teacher;
+        let asked = if compared { frozen.clone() } else { Teachers::default() };
+        let mut setup = setup;
+        let data = std::mem::replace(&mut setup.data, Data::nothing());
+        let (data, asked) = match losses.iter().all(|losses| losses.teacher_layers().is_empty()) {
+            true => answers::asked_once(data, asked, &setup.options, total, &pool, &setup.cancel)?,
+            false => (data, asked),
+        };
+        let teacher_rows = match &data {
+            Data::Dataset(dataset) if asked.cached() => dataset.rows() as u64,
+            _ => 0,
+        };
+        let held = setup.validation.as_ref();
+        let first_rows = FirstRows::of(&data, &frozen, held, setup.options.proofs);
+        let members = members(setup.students(), &frozen, &asked, &copied, labels)?;
+        let teacher_digests = match setup.options.proofs {
+            Proofs::Off => Vec::new(),
+            _ => frozen.models().map(|(_, model)| check::digest_all(&model.parameters)).collect::<Result<_>>()?,
+        };
+        let now = Instant::now();
+        let Setup { options, cancel, mutual, .. } = setup;
+        let mut run = Run {
+            members,
+            mutual: mutual.map(|Mutual { options, .. }| options),
+            teachers: frozen,
+            teacher_rows,
+            feed: Feed::new(data, batches, options.accumulate),
+            validation,
+            pool,
+            cancel,
+            hurry: Arc::default(),
+            total,
+            step: 0,
+            findings,
+            teacher_digests,
+            inputs,
+            first_rows,
+            checkpoints: resume::Checkpoints::new(&options)?,
+            started: now,
+            reported: now,
+            ended: None,
+            options,
+        };
+        run.resume()?;
+        Ok(run)
+    }
+}
+
+/// The proofs before the first step: whether each student began as a copy of a teacher, and what the inputs look like.
+fn prove(
+    students: Students,
+    teachers: &Teachers,
+    looked: &Looked,
+    findings: &mut Findings,
+) -> Result<(Vec<bool>, Option<preflight::InputStatistics>)> {
+    let inputs = preflight::inputs(students.student, looked.sample)?;
+    let planned = students.planned(teachers);
+    let mut copied = vec![false; planned.len()];
+    if students.options.proofs == Proofs::Off {
+        return Ok((copied, inputs));
+    }
+    for (number, Planned { student, options, place, .. }) in planned.iter().enumerate() {
+        preflight::prove_options(options, place, findings)?;
+        for other in &planned[..number] {
+            if preflight::is_copy(student, other.student)? {
+                let message = format!(
+                    "it begins as {} does, tensor by tensor: they would say the same for ever; create it with another seed",
+                    other.place
+                );
+                findings.add("learnersDiffer", place.clone(), message)?;
+                copied[number] = true;
+            }
+        }
+    }
+    let frozen = planned[0].teachers.frozen();
+    for (at, (teacher, _)) in frozen.members.iter().enumerate() {
+        let path = frozen.path(at);
+        preflight::prove_teacher(teacher, &path, looked, findings)?;
+        for (planned, copied) in planned.iter().zip(&mut copied) {
+            if preflight::prove_apart(planned.student, teacher, &path, findings)? {
+                *copied = true;
+            }
+        }
+    }
+    Ok((copied, inputs))
+}
+
+/// Makes all members; `asked` are the frozen teachers as the steps ask them.
+fn members(
+    students: Students,
+    frozen: &Teachers,
+    asked: &Teachers,
+    copied: &[bool],
+    labels: LabelKind,
+) -> Result<Vec<Member>> {
+    let mut members = Vec::new();
+    let hears = students.planned(asked).into_iter().map(|planned| planned.teachers);
+    for (number, (planned, hears)) in students.planned(frozen).into_iter().zip(hears).enumerate() {
+        let Planned { group, place, student, options, teachers } = planned;
+        // Learners of one run have their own dropout and their own start values of what losses train.
+        let seed = students.options.seed.wrapping_add(number as u64);
+        let made_from = teachers.only_model().zip(options.generator.as_ref());
+        let learner = Learner::new(student, &learner_options(options, &options.losses, &teachers, made_from, seed))
+            .map_err(|error| error.at(&place))?;
+        let mut member = Member::new(&group, &place, options.clone(), seed, learner, hears);
+        member.copied = copied[number];
+        member.watch = match students.options.proofs {
+            Proofs::Off => Watch::off(),
+            _ => {
+                let learner = &member.learner;
+                let cancelled = learner.model.network.cancelled_biases();
+                Watch::new(&learner.trained(), |name| learner.trains(name) && !learner.cancelled(name, &cancelled))?
+            }
+        };
+        members.push(member);
+    }
+    for own in 0..members.len() {
+        let wanted = members[own].learner.looks_at().clone();
+        for (number, other) in members.iter_mut().enumerate() {
+            if number != own {
+                other.learner.show(&wanted);
+            }
+        }
+    }
+    if students.options.control {
+        let losses = without_teacher(&students.options.losses, labels)?;
+        let nobody = Teachers::default();
+        let options = learner_options(students.options, &losses, &nobody, None, students.options.seed);
+        let learner = Learner::new(students.student, &options)?;
+        members.push(Member::new(CONTROL, "", students.options.clone(), students.options.seed, learner, nobody));
+    }
+    Ok(members)
+}
+
+fn learner_options<'a>(
+    options: &'a TrainOptions,
+    losses: &'a LossesOptions,
+    teachers: &'a Teachers,
+    generator: Option<(&'a Model, &'a crate::generator::GeneratorOptions)>,
+    seed: u64,
+) -> LearnerOptions<'a> {
+    LearnerOptions {
+        losses,
+        teachers,
+        weight_rows: options.weight_rows_by_teacher,
+        generator,
+        seed,
+        optimizer: &options.optimizer,
+        freeze: &options.freeze,
+        clip_norm: options.clip_norm,
+        average_decay: options.average.as_ref().map(|average| average.decay),
+    }
+}

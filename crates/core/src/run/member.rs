@@ -1,0 +1,253 @@
+//! One learner of a run, and what the run keeps about it: whom it asks, how far its proofs are, its best parameters, what
+//! it did since the last report.
+//!
+//! A run has one member; with a control run beside it two; of learners that teach each other two or more.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value as Json, json};
+
+use super::report::{Best, LearnerReport, Sums};
+use super::resume::{arrays, part, tensors};
+use super::validation::Validation;
+use crate::batch::Batch;
+use crate::check::{Findings, Watch};
+use crate::checkpoint::Checkpoint;
+use crate::error::Result;
+use crate::evaluate::Evaluation;
+use crate::learner::{At, Learner, StepNumbers};
+use crate::models::Model;
+use crate::options::{Keep, TrainOptions};
+use crate::parameters::Parameters;
+use crate::teacher::Teachers;
+
+pub(crate) struct Member {
+    /// Its group in checkpoints: `student`, `control`, `student-1`.
+    pub group: String,
+    /// Its place in messages; empty where it is the only one that can be meant.
+    pub place: String,
+    pub options: TrainOptions,
+    pub seed: u64,
+    pub learner: Learner,
+    /// Whom its steps ask: its teachers, or their answers beside the data.
+    pub asked: Teachers,
+    pub watch: Watch,
+    /// It began as a copy of a teacher: a loss between them may well be 0.
+    pub copied: bool,
+    pub kept: Kept,
+    best: Option<Parameters>,
+    sums: Sums,
+    /// What the last report was made of: shown again where there was no step since.
+    shown: Sums,
+    /// The last step.
+    last: StepNumbers,
+}
+
+/// What a member knows of its validations.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Kept {
+    pub best: Option<Best>,
+    /// The value that early stopping measures improvements from.
+    mark: Option<f64>,
+    /// Validations since the last improvement.
+    pub stale: u64,
+    /// The last validation: its step and accuracy.
+    pub validated: (u64, Option<f64>),
+}
+
+impl Member {
+    pub fn new(
+        group: &str,
+        place: &str,
+        options: TrainOptions,
+        seed: u64,
+        learner: Learner,
+        asked: Teachers,
+    ) -> Member {
+        Member {
+            group: group.into(),
+            place: place.into(),
+            options,
+            seed,
+            learner,
+            asked,
+            watch: Watch::off(),
+            copied: false,
+            kept: Kept::default(),
+            best: None,
+            sums: Sums::default(),
+            shown: Sums::default(),
+            last: StepNumbers::default(),
+        }
+    }
+
+    /// Its share of the rate that its optimizer was given.
+    fn factor(&self, step: u64, total: Option<u64>) -> f64 {
+        self.options.schedule.factor(step, total.unwrap_or(u64::MAX))
+    }
+
+    /// Where it is in the run.
+    pub fn at(&self, run: &At, total: Option<u64>) -> At {
+        At { seed: self.seed, rate: self.factor(run.step, total), ..run.clone() }
+    }
+
+    /// A step of its own.
+    pub fn step(&mut self, batches: &[Batch], at: &At) -> Result<StepNumbers> {
+        self.learner.step(batches, &self.asked, at, &mut self.watch)
+    }
+
+    /// Takes in what a step gave; `epoch_ended` closes the proofs early.
+    pub fn did(&mut self, numbers: StepNumbers, rate: f64, epoch_ended: bool, findings: &mut Findings) -> Result<()> {
+        self.sums.add(&numbers);
+        let full = self.watch.updated(&numbers, rate * self.options.optimizer.learning_rate());
+        self.last = numbers;
+        if full || (epoch_ended && self.watch.is_open()) { self.close(findings) } else { Ok(()) }
+    }
+
+    /// Ends the proofs of the first updates.
+    pub fn close(&mut self, findings: &mut Findings) -> Result<()> {
+        let before = findings.list.len();
+        let closed = self.watch.close(&self.learner.trained(), self.copied, findings);
+        if self.place.is_empty() {
+            return closed;
+        }
+        for finding in &mut findings.list[before..] {
+            finding.path = format!("{}.{}", self.place, finding.path);
+        }
+        closed.map_err(|error| error.at(&self.place))
+    }
+
+    /// Takes in a validation after this step.
+    pub fn validated(&mut self, validation: &Validation, evaluation: &Evaluation, step: u64) -> Result<()> {
+        let (metric, value, higher) = validation.score(evaluation, self.options.metric)?;
+        let margin = self.options.early_stop.as_ref().map_or(0.0, |stop| stop.min_delta);
+        let exceeds = |before: Option<f64>, margin: f64| match before {
+            None => true,
+            Some(before) if higher => value > before + margin,
+            Some(before) => value < before - margin,
+        };
+        if exceeds(self.kept.best.as_ref().map(|best| best.value), 0.0) {
+            self.kept.best = Some(Best { step, metric: metric.into(), value });
+            self.best = match self.options.keep {
+                Keep::Best => Some(self.learner.current()?.parameters.deep_copy()?),
+                Keep::Last => None,
+            };
+        }
+        if exceeds(self.kept.mark, margin) {
+            (self.kept.mark, self.kept.stale) = (Some(value), 0);
+        } else {
+            self.kept.stale += 1;
+        }
+        self.kept.validated = (step, evaluation.accuracy);
+        Ok(())
+    }
+
+    /// Whether it has stopped improving.
+    pub fn is_stale(&self) -> bool {
+        self.options.early_stop.as_ref().is_some_and(|stop| self.kept.stale >= stop.patience)
+    }
+
+    /// The step of the parameters that it has in the end.
+    pub fn kept_step(&self, step: u64) -> u64 {
+        match (&self.kept.best, self.options.keep) {
+            (Some(best), Keep::Best) => best.step,
+            _ => step,
+        }
+    }
+
+    /// The accuracy of the parameters that it has after this step, where it is known.
+    pub fn accuracy(&self, step: u64) -> Option<f64> {
+        match (&self.kept.best, self.options.keep) {
+            (Some(best), Keep::Best) => (best.metric == "accuracy").then_some(best.value),
+            _ => self.kept.validated.1.filter(|_| self.kept.validated.0 == step),
+        }
+    }
+
+    /// The student as it stands: the best parameters where they are kept, else the current ones. Storage of its own.
+    pub fn student(&self) -> Result<Model> {
+        let mut model = self.learner.current()?;
+        model.parameters = match &self.best {
+            Some(parameters) => parameters.deep_copy()?,
+            None => model.parameters.deep_copy()?,
+        };
+        Ok(model)
+    }
+
+    /// What it did since the last report, and over how many rows; `stepped` is whether the last step belongs to it.
+    pub fn report(
+        &mut self,
+        stepped: bool,
+        step: u64,
+        total: Option<u64>,
+        validation: Option<Evaluation>,
+    ) -> (LearnerReport, usize) {
+        let mut sums = std::mem::take(&mut self.sums);
+        if sums.steps == 0 {
+            sums = Sums { rows: 0, ..self.shown.clone() };
+        }
+        self.shown = sums.clone();
+        let last = if stepped { self.last.clone() } else { StepNumbers::default() };
+        let norms = last.terms.iter().filter_map(|(name, term)| Some((name.to_string(), term.gradient_norm?)));
+        let report = LearnerReport {
+            loss: sums.mean(sums.loss),
+            terms: sums.terms.iter().map(|(name, sum)| (name.clone(), sums.mean(*sum))).collect(),
+            gradient_norms: norms.collect(),
+            details: sums.details(),
+            gradient_norm: last.gradient_norm,
+            learning_rate: match stepped {
+                true => self.factor(step - 1, total) * self.options.optimizer.learning_rate(),
+                false => 0.0,
+            },
+            validation,
+        };
+        (report, sums.rows)
+    }
+
+    /// Puts everything that decides its bits into a checkpoint; gives the part that is no tensor.
+    pub fn save(&self, checkpoint: &mut Checkpoint) -> Result<Json> {
+        let Member { group, learner, .. } = self;
+        checkpoint.insert_group(group, learner.model.parameters.snapshot()?);
+        if let Some(generator) = &learner.generator {
+            checkpoint.insert_group(&format!("{group}.generator"), generator.parameters().snapshot()?);
+        }
+        checkpoint.insert_group(&format!("{group}.losses"), learner.loss_parameters.snapshot()?);
+        checkpoint.insert_group(&format!("{group}.optimizer"), arrays(learner.optimizer.export()?)?);
+        for (kind, average) in [("average", &learner.average), ("teachingAverage", &learner.teaching_average)] {
+            if let Some(average) = average {
+                checkpoint.insert_group(&format!("{group}.{kind}"), arrays(average.export()?)?);
+            }
+        }
+        if let Some(best) = &self.best {
+            checkpoint.insert_group(&format!("{group}.best"), best.snapshot()?);
+        }
+        Ok(json!({
+            "sums": self.sums, "shown": self.shown, "watch": self.watch, "copied": self.copied, "kept": self.kept,
+        }))
+    }
+
+    /// Goes on from there.
+    pub fn restore(&mut self, checkpoint: &mut Checkpoint, state: &Json) -> Result<()> {
+        self.sums = part(state, "sums")?;
+        self.shown = part(state, "shown")?;
+        self.watch = part(state, "watch")?;
+        self.copied = part(state, "copied")?;
+        self.kept = part(state, "kept")?;
+        let (group, learner) = (self.group.as_str(), &mut self.learner);
+        learner.model.parameters.assign(checkpoint.take_group(group))?;
+        if let Some(generator) = &mut learner.generator {
+            generator.parameters_mut().assign(checkpoint.take_group(&format!("{group}.generator")))?;
+        }
+        learner.loss_parameters.assign(checkpoint.take_group(&format!("{group}.losses")))?;
+        learner.optimizer.import(&tensors(checkpoint.take_group(&format!("{group}.optimizer")))?)?;
+        for (kind, average) in [("average", &mut learner.average), ("teachingAverage", &mut learner.teaching_average)] {
+            if let Some(average) = average {
+                average.import(&tensors(checkpoint.take_group(&format!("{group}.{kind}")))?)?;
+            }
+        }
+        if self.kept.best.is_some() && self.options.keep == Keep::Best {
+            let mut best = learner.model.parameters.deep_copy()?;
+            best.assign(checkpoint.take_group(&format!("{group}.best")))?;
+            self.best = Some(best);
+        }
+        Ok(())
+    }
+}
