@@ -13,8 +13,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::default_weight;
-use super::features::{Compare, Compared, Comparison, Float, Layers, Units, dot, width_of};
-use super::hint::same_shape;
+use super::features::{Compare, Compared, Comparison, Float, Layers, Units, dot, same_shape, width_of};
 use crate::error::Result;
 use crate::schedule::Scheduled;
 

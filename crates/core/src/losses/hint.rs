@@ -12,8 +12,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::default_weight;
-use super::features::{Compare, Compared, Comparison, Float, Layers};
-use crate::error::{Error, Result};
+use super::features::{Compare, Compared, Comparison, Float, Layers, same_shape};
+use crate::error::Result;
 use crate::schedule::Scheduled;
 
 /// The student's layers repeat the teacher's, number by number (FitNets).
@@ -67,14 +67,4 @@ impl Compare for Hint {
         }
         Ok(Comparison::of(values, student))
     }
-}
-
-/// Refuses samples of different shape, with the remedy.
-pub(super) fn same_shape(student: &[usize], teacher: &[usize], remedy: &str) -> Result<()> {
-    if student == teacher {
-        return Ok(());
-    }
-    let message =
-        format!("expected the teacher's shape {teacher:?} of a sample, got {student:?} of the student: {remedy}");
-    Err(Error::shape("layers", message))
 }

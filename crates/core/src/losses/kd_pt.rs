@@ -13,12 +13,12 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::confidence::{Confidence, confidences, entropy};
 use super::loss::{Need, RowLoss, RowTerm};
 use super::reference::{self, Reference};
 use super::sweep::{Ask, Row, Side, Softmax};
 use super::{default_temperature, default_weight};
-use crate::error::{Candle, Error, Result};
-use crate::kernels::cpu::rows;
+use crate::error::{Error, Result};
 use crate::schedule::Scheduled;
 use crate::targets::{Source, Teacher};
 use crate::tensor::Tensor;
@@ -63,50 +63,6 @@ impl RowLoss for KdPt {
         let temperature = self.temperature.at(step);
         reference::towards(&confidences(rows, teacher, temperature)?, rows, temperature)
     }
-}
-
-/// r in plain tensor calls, `[rows, classes]`.
-pub(super) fn confidences(rows: &Reference, teacher: Option<&Teacher>, temperature: f64) -> Result<Tensor> {
-    let p = reference::softmax(&rows.teacher(teacher)?, temperature)?;
-    let one = rows.one_hot()?;
-    let inner = || {
-        let own = (&p * &one)?;
-        // What the others have, summed: 1 − p_t would lose it.
-        let others = ((&p - &own)?.sum_keepdim(1)? / (rows.classes() - 1) as f64)?;
-        own + (1.0 - &one)?.broadcast_mul(&others)?
-    };
-    inner().ok_or_internal()
-}
-
-/// How sure a teacher is of a row's label.
-pub(super) struct Confidence {
-    softmax: Softmax,
-    teacher: usize,
-}
-
-impl Confidence {
-    pub fn new(source: Source, temperature: f64, ask: &mut Ask) -> Confidence {
-        let softmax = ask.softmax(Side::Teacher(source.teacher), temperature);
-        Confidence { softmax: ask.stored(softmax), teacher: source.teacher }
-    }
-
-    /// ln p_t, and what the other classes have together.
-    pub fn of(&self, row: &Row) -> (f64, f64) {
-        let label = row.label();
-        let log = row.log_share(self.softmax, row.teacher(self.teacher)[label]);
-        if log < -0.7 {
-            return (log, -log.exp_m1());
-        }
-        // What is left of a large probability has to be summed.
-        let (exponentials, share) = row.exponentials(self.softmax);
-        let (before, after) = (&exponentials[..label], &exponentials[label + 1..]);
-        (log, (rows::power_sum(before, 1) + rows::power_sum(after, 1)) * share)
-    }
-}
-
-/// p ln p, and 0 where p is.
-pub(super) fn entropy(p: f64, log: f64) -> f64 {
-    if p > 0.0 { p * log } else { 0.0 }
 }
 
 struct Term {

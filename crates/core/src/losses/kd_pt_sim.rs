@@ -16,8 +16,8 @@ use std::sync::Arc;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::kd_pt::{self, Confidence, entropy};
-use super::kd_sim::{self, one};
+use super::confidence::{Confidence, confidences, entropy};
+use super::likeness::{check_sharpening, one, similar_rows, similarities};
 use super::loss::{Need, RowLoss, RowTerm};
 use super::reference::{self, Reference};
 use super::sweep::{Ask, Row, Side, Softmax};
@@ -65,7 +65,7 @@ impl RowLoss for KdPtSim {
         if !(0.0..=1.0).contains(&self.mix) {
             return Err(Error::config("mix", format!("expected a number from 0 to 1, got {}", self.mix)));
         }
-        kd_sim::check_sharpening(self.power, self.sharpness)?;
+        check_sharpening(self.power, self.sharpness)?;
         self.temperature.validate("temperature", "a number above 0", |temperature| temperature > 0.0)
     }
 
@@ -80,7 +80,7 @@ impl RowLoss for KdPtSim {
     fn begin<'a>(&'a self, step: u64, teacher: Option<Source<'a>>, ask: &mut Ask) -> Result<Box<dyn RowTerm + 'a>> {
         let temperature = self.temperature.at(step);
         let source = teacher.ok_or_else(|| Error::internal("kdPtSim without a teacher"))?;
-        let rows = kd_sim::similar_rows(&self.similar, source, self.power, self.sharpness)?;
+        let rows = similar_rows(&self.similar, source, self.power, self.sharpness)?;
         let student = ask.softmax(Side::Student, temperature);
         let confidence = Confidence::new(source, temperature, ask);
         Ok(Box::new(Term { mix: self.mix, confidence, rows, student, temperature }))
@@ -88,8 +88,8 @@ impl RowLoss for KdPtSim {
 
     fn reference(&self, step: u64, rows: &Reference, teacher: Option<&Teacher>) -> Result<(Tensor, Tensor)> {
         let temperature = self.temperature.at(step);
-        let confident = kd_pt::confidences(rows, teacher, temperature)?;
-        let similar = kd_sim::similarities(rows, teacher, self.power, self.sharpness)?;
+        let confident = confidences(rows, teacher, temperature)?;
+        let similar = similarities(rows, teacher, self.power, self.sharpness)?;
         let r = (confident * self.mix).and_then(|r| r + (similar * (1.0 - self.mix))?).ok_or_internal()?;
         reference::towards(&r, rows, temperature)
     }

@@ -18,19 +18,16 @@ use std::sync::Arc;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::likeness::{check_sharpening, one, similar_rows, similarities};
 use super::loss::{Need, RowLoss, RowTerm};
 use super::reference::{self, Reference};
 use super::sweep::{Ask, Row, Side, Softmax};
 use super::{default_temperature, default_weight};
-use crate::error::{Candle, Error, Result};
+use crate::error::{Error, Result};
 use crate::kernels::cpu::rows;
 use crate::schedule::Scheduled;
-use crate::targets::{self, Similar, SimilarRows, Source, Teacher};
-use crate::tensor::{Tensor, from_vec};
-
-pub(super) fn one() -> f64 {
-    1.0
-}
+use crate::targets::{Similar, SimilarRows, Source, Teacher};
+use crate::tensor::Tensor;
 
 /// How alike the teacher's classes are to the label, by the weight of its last layer (KD-sim); without its answers.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -51,42 +48,6 @@ pub struct KdSim {
     #[serde(skip)]
     #[schemars(skip)]
     similar: Similar,
-}
-
-/// Refuses what no cosine can be sharpened with.
-pub(super) fn check_sharpening(power: f64, sharpness: f64) -> Result<()> {
-    for (name, value) in [("power", power), ("sharpness", sharpness)] {
-        if !(value.is_finite() && value > 0.0) {
-            return Err(Error::config(name, format!("expected a finite number above 0, got {value}")));
-        }
-    }
-    Ok(())
-}
-
-/// The weight and the labels that rows of similar classes are made from.
-pub(super) fn similar_rows(similar: &Similar, source: Source, power: f64, sharpness: f64) -> Result<Arc<SimilarRows>> {
-    let head = source.head.ok_or_else(|| {
-        let message = "expected the weight of the teacher's last linear layer, got none: give the model itself";
-        Error::data("teacher.head", message)
-    })?;
-    similar.rows(head, source.classes, source.labels.unwrap_or(&[]), power, sharpness)
-}
-
-/// r in plain tensor calls, `[rows, classes]`.
-pub(super) fn similarities(rows: &Reference, teacher: Option<&Teacher>, power: f64, sharpness: f64) -> Result<Tensor> {
-    let head = teacher.and_then(|teacher| teacher.head_weight.as_ref());
-    let head = head.ok_or_else(|| Error::internal("no weight of a last layer"))?;
-    let classes = rows.classes() as u32;
-    // A label that is no class belongs to a row that does not count.
-    let labels: Vec<u32> = rows.labels.iter().flatten().map(|label| (*label).min(classes - 1)).collect();
-    let count = labels.len();
-    let labels = from_vec(labels, count)?;
-    let inner = || {
-        let templates = targets::normalised(&head.to_dtype(rows.dtype())?)?;
-        let own = templates.index_select(&labels, 0)?;
-        targets::sharpened(&own.matmul(&templates.t()?)?, power, sharpness)
-    };
-    reference::softmax(&inner().ok_or_internal()?, 1.0)
 }
 
 impl RowLoss for KdSim {

@@ -15,8 +15,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::default_weight;
-use super::features::{Array, Compare, Compared, Comparison, Float, Layers, Units, width_of};
-use super::hint::same_shape;
+use super::features::{Array, Compare, Compared, Comparison, Float, Layers, Units, same_shape, width_of};
 use crate::error::Result;
 use crate::schedule::Scheduled;
 

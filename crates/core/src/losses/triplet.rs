@@ -14,16 +14,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::default_weight;
-use super::features::{Compare, Compared, Comparison, Float, Layers};
-use super::hint::same_shape;
+use super::features::{Compare, Compared, Comparison, Float, Layers, distance, five, margin, pull, same_shape};
 use super::loss::Need;
 use crate::error::{Error, Result};
 use crate::schedule::Scheduled;
-
-/// The margin of the paper's code.
-pub(super) fn five() -> f64 {
-    5.0
-}
 
 /// Triplet loss: the teacher's output is the anchor, the student's output for the same sample the positive, its output
 /// for a sample of another class the negative (Oki et al. 2020). Samples of another class are drawn anew each epoch.
@@ -95,34 +89,5 @@ impl Compare for Triplet {
             pair.push(pushed);
         }
         Ok(Comparison { values, student, pair, details: vec![("openHinges", open)] })
-    }
-}
-
-pub(super) fn margin(margin: f64) -> Result<()> {
-    match margin.is_finite() && margin >= 0.0 {
-        true => Ok(()),
-        false => Err(Error::config("margin", format!("expected a finite number of 0 or more, got {margin}"))),
-    }
-}
-
-/// Added to every difference, as PyTorch's triplet margin loss does.
-pub(super) const EPSILON: f64 = 1e-6;
-
-/// ‖a − b + 1e-6‖₂, in f64. Eight sums, for the machine to make at once.
-pub(super) fn distance<F: Float>(a: &[F], b: &[F]) -> f64 {
-    let mut sums = [0.0; 8];
-    for (a, b) in a.chunks(8).zip(b.chunks(8)) {
-        for ((sum, a), b) in sums.iter_mut().zip(a).zip(b) {
-            *sum += (Into::<f64>::into(*a) - Into::<f64>::into(*b) + EPSILON).powi(2);
-        }
-    }
-    sums.iter().sum::<f64>().sqrt()
-}
-
-/// gradient += scale · (a − b + 1e-6).
-pub(super) fn pull<F: Float>(a: &[F], b: &[F], scale: f64, gradient: &mut [F]) {
-    for ((a, b), gradient) in a.iter().zip(b).zip(gradient) {
-        let d = Into::<f64>::into(*a) - Into::<f64>::into(*b) + EPSILON;
-        *gradient = F::of(Into::<f64>::into(*gradient) + scale * d);
     }
 }

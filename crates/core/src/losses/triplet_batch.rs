@@ -16,10 +16,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::default_weight;
-use super::features::{Apart, Array, Compare, Compared, Comparison, Float, Layers, NARROW};
-use super::hint::same_shape;
+use super::features::{
+    Apart, Array, Compare, Compared, Comparison, EPSILON, Float, Layers, NARROW, distance, five, margin, pull,
+    same_shape,
+};
 use super::loss::Need;
-use super::triplet::{EPSILON, distance, five, margin, pull};
 use crate::error::Result;
 use crate::pool;
 use crate::schedule::Scheduled;

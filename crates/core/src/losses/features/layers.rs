@@ -114,6 +114,16 @@ pub(super) fn shape(network: &Network, name: &str) -> Result<Vec<usize>> {
     shape.dense().map(<[usize]>::to_vec)
 }
 
+/// Refuses samples of different shape, with the remedy.
+pub(crate) fn same_shape(student: &[usize], teacher: &[usize], remedy: &str) -> Result<()> {
+    if student == teacher {
+        return Ok(());
+    }
+    let message =
+        format!("expected the teacher's shape {teacher:?} of a sample, got {student:?} of the student: {remedy}");
+    Err(Error::shape("layers", message))
+}
+
 impl TryFrom<Json> for Layers {
     type Error = String;
 

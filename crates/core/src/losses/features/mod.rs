@@ -5,19 +5,23 @@
 //! ```
 //!
 //! `loss.rs` is what such a loss implements, `layers.rs` where it looks, `projection.rs` what makes unequal widths
-//! comparable, `array.rs` the numbers that it gets, `vectors.rs` what several of them do with them. This file brings them together. The gradient is made in the
-//! forward pass, by the formula in the loss's own file, and joins the backward pass at the layer that was looked at.
+//! comparable, `array.rs` the numbers that it gets, `vectors.rs` and `margin.rs` what several of them do with them. This
+//! file brings them together. The gradient is made in the forward pass, by the formula in the loss's own file, and joins
+//! the backward pass at the layer that was looked at.
 
 mod array;
 mod layers;
 mod loss;
+mod margin;
 mod projection;
 mod vectors;
 
 pub use layers::Layers;
 
 pub(crate) use array::{Apart, Array, Float};
+pub(crate) use layers::same_shape;
 pub(crate) use loss::{Compare, Compared, Comparison, FeatureLoss, Place};
+pub(crate) use margin::{EPSILON, distance, five, margin, pull};
 pub(crate) use vectors::{NARROW, SHORTEST, Units, dot, gram_back, smooth_l1, square_distance, width_of};
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -1,0 +1,38 @@
+//! Distances and the margin between them: what the triplet losses have in common.
+
+use super::Float;
+use crate::error::{Error, Result};
+
+/// The margin of the paper's code.
+pub(crate) fn five() -> f64 {
+    5.0
+}
+
+pub(crate) fn margin(margin: f64) -> Result<()> {
+    match margin.is_finite() && margin >= 0.0 {
+        true => Ok(()),
+        false => Err(Error::config("margin", format!("expected a finite number of 0 or more, got {margin}"))),
+    }
+}
+
+/// Added to every difference, as PyTorch's triplet margin loss does.
+pub(crate) const EPSILON: f64 = 1e-6;
+
+/// ‖a − b + 1e-6‖₂, in f64. Eight sums, for the machine to make at once.
+pub(crate) fn distance<F: Float>(a: &[F], b: &[F]) -> f64 {
+    let mut sums = [0.0; 8];
+    for (a, b) in a.chunks(8).zip(b.chunks(8)) {
+        for ((sum, a), b) in sums.iter_mut().zip(a).zip(b) {
+            *sum += (Into::<f64>::into(*a) - Into::<f64>::into(*b) + EPSILON).powi(2);
+        }
+    }
+    sums.iter().sum::<f64>().sqrt()
+}
+
+/// gradient += scale · (a − b + 1e-6).
+pub(crate) fn pull<F: Float>(a: &[F], b: &[F], scale: f64, gradient: &mut [F]) {
+    for ((a, b), gradient) in a.iter().zip(b).zip(gradient) {
+        let d = Into::<f64>::into(*a) - Into::<f64>::into(*b) + EPSILON;
+        *gradient = F::of(Into::<f64>::into(*gradient) + scale * d);
+    }
+}
