@@ -105,7 +105,9 @@ fn a_stream_whose_labels_do_not_fit_the_losses_is_refused_at_its_first_batch() {
         let stream = Same(Dataset::new(Columns { labels, ..columns() }).unwrap());
         let setup = setup(Data::Stream(Box::new(stream)), None, None, json!({ "losses": { loss: {} } }));
         let error = Run::new(setup).unwrap().next().err().unwrap();
-        assert_eq!((error.code, error.path.as_str(), error.message.as_str()), (code, "labels", message));
+        assert_eq!((error.code, error.path.as_str()), (code, "labels"));
+        // What to do about it may follow.
+        assert!(error.message.starts_with(message), "{error}");
     }
 }
 
