@@ -12,6 +12,8 @@ export interface Setting {
   bornAgain?: { variant: BornAgainVariant; generations: number }
   /** Weight Distillation: the share of the epochs that its first phase has. */
   weights?: { phase1: number; rate: number }
+  /** Another student of the same shape learns beside it, each from the other too. */
+  mutual?: true
   /** The student starts as a sub-block of the teacher's parameters. */
   truncated?: true
 }
@@ -304,6 +306,13 @@ const regimes: Arm[] = [
     teacher: 'teacher',
     inside: true,
     settings: () => each([[0.25, 2e-3], [0.25, 5e-4], [0.5, 2e-3], [0.5, 5e-4]] as const, ([phase1, rate]) => ({ ...kd(4)[0]!, weights: { phase1, rate } })),
+  },
+  {
+    name: 'mutual',
+    paper: 'Zhang et al. 2018',
+    claim: 'two students that teach each other beat one that learns alone, without any teacher',
+    cost: 2,
+    settings: () => each([1, 2, 4], temperature => ({ losses: { crossEntropy: {}, kl: { temperature } }, mutual: true })),
   },
   {
     name: 'born-again',

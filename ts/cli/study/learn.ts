@@ -1,5 +1,5 @@
 /** One run of one arm: a student from its seed's start to its last epoch. */
-import { bornAgain, distill, distillWeights, Model, train, type Dataset, type LossesOptions, type Run } from '../../index.js'
+import { bornAgain, distill, distillMutually, distillWeights, Model, train, type Dataset, type LossesOptions, type Run } from '../../index.js'
 import { mkdir, rename } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
 import path from 'node:path'
@@ -78,6 +78,7 @@ export interface Learnt {
 export async function learn(task: Task, arm: Arm, setting: Setting, seed: number, teachers: Teachers, judge: Dataset): Promise<Learnt> {
   if (setting.bornAgain !== undefined) return again(task, setting.bornAgain, seed, teachers, judge)
   const student = await freshStudent(task, seed)
+  if (setting.mutual) return together(task, setting, seed, student, judge)
   const common = { student, validation: judge, losses: setting.losses!, ...budget(task.epochs, seed) }
   if (arm.teacher === undefined) return followed(train({ data: task.train, ...common }), student)
   const teacher = await teachers.get(arm.teacher)
@@ -105,6 +106,20 @@ async function generated(task: Task, { weights }: Setting, seed: number, teacher
   }
   const best = scores(seen)
   return { ...best, bestEpoch: best.bestEpoch + first, findings, student }
+}
+
+/** Two students of one shape and different starts; the one with the seed of every other arm is judged. */
+async function together(task: Task, { losses }: Setting, seed: number, student: Model, judge: Dataset): Promise<Learnt> {
+  const students = [student, await freshStudent(task, seed + 1000)]
+  const run = distillMutually({ students, data: task.train, validation: judge, losses: losses!, keep: 'last', ...budget(task.epochs, seed) })
+  const seen: number[] = []
+  let findings = 0
+  for await (const { learners, summary } of run) {
+    const accuracy = learners[0]?.validation?.accuracy
+    if (accuracy !== undefined) seen.push(100 * accuracy)
+    findings += summary?.findings.length ?? 0
+  }
+  return { ...scores(seen), findings, student }
 }
 
 /** A student alone, then generations of its shape; the last one is judged. */
