@@ -13,7 +13,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::default_weight;
-use super::features::{Array, Compare, Compared, Comparison, Float, Layers, Units};
+use super::features::{Array, Compare, Compared, Comparison, Float, Layers, Units, feature_maps};
 use crate::error::{Error, Result};
 use crate::schedule::Scheduled;
 
@@ -139,16 +139,4 @@ impl<F: Float> Pooled<F> {
         };
         at_pooled.flat_map(spread).collect()
     }
-}
-
-/// Refuses what is no feature map.
-pub(super) fn feature_maps(student: &[usize], teacher: &[usize]) -> Result<()> {
-    if student.len() == 3 && teacher.len() == 3 {
-        return Ok(());
-    }
-    let message = format!(
-        "expected layers that give feature maps [channels, height, width], got {student:?} and {teacher:?}: name \
-         convolutions, or what follows them"
-    );
-    Err(Error::shape("layers", message))
 }

@@ -13,9 +13,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::attention_transfer::feature_maps;
 use super::default_weight;
-use super::features::{Compare, Compared, Comparison, Float, Layers, Units};
+use super::features::{Compare, Compared, Comparison, Float, Layers, Units, feature_maps};
 use crate::error::{Error, Result};
 use crate::schedule::Scheduled;
 

@@ -124,6 +124,18 @@ pub(crate) fn same_shape(student: &[usize], teacher: &[usize], remedy: &str) -> 
     Err(Error::shape("layers", message))
 }
 
+/// Refuses what is no feature map.
+pub(crate) fn feature_maps(student: &[usize], teacher: &[usize]) -> Result<()> {
+    if student.len() == 3 && teacher.len() == 3 {
+        return Ok(());
+    }
+    let message = format!(
+        "expected layers that give feature maps [channels, height, width], got {student:?} and {teacher:?}: name \
+         convolutions, or what follows them"
+    );
+    Err(Error::shape("layers", message))
+}
+
 impl TryFrom<Json> for Layers {
     type Error = String;
 

@@ -19,7 +19,7 @@ mod vectors;
 pub use layers::Layers;
 
 pub(crate) use array::{Apart, Array, Float};
-pub(crate) use layers::same_shape;
+pub(crate) use layers::{feature_maps, same_shape};
 pub(crate) use loss::{Compare, Compared, Comparison, FeatureLoss, Place};
 pub(crate) use margin::{EPSILON, distance, five, margin, pull};
 pub(crate) use vectors::{NARROW, SHORTEST, Units, dot, gram_back, smooth_l1, square_distance, width_of};
