@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use super::default_weight;
 use super::features::{Array, Compare, Compared, Comparison, Float, Layers, Units, feature_maps};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::schedule::Scheduled;
 
 /// The student looks where the teacher looks: squares of feature maps, averaged over the channels (attention transfer).
