@@ -116,6 +116,9 @@ impl Mlp {
 #[derive(Default)]
 pub struct Generators(Vec<Generated>);
 
+/// Tensors by the names that their formula gives them.
+type Named = BTreeMap<&'static str, Tensor>;
+
 struct Generated {
     stack: Stack,
     trained: BTreeMap<&'static str, Tensor>,
@@ -148,7 +151,7 @@ impl Generators {
     }
 
     /// What is made first, and the gradients of each generator.
-    fn gradients(&self) -> Result<(Option<Tensor>, Vec<BTreeMap<&'static str, Tensor>>)> {
+    fn gradients(&self) -> Result<(Option<Tensor>, Vec<Named>)> {
         let mut tape = Tape::new(Engine::Kernels);
         let (mut leaves, mut seeds) = (Vec::new(), Vec::new());
         for one in &self.0 {

@@ -219,9 +219,9 @@ impl Generator {
             (Some((scale, shift)), Some(tanh)) => {
                 let (mut dscale, mut down) = (uninit(rows * self.inputs), uninit(rows * self.inputs));
                 kernel::backward(
-                    &*read::<f32>(&up)?,
-                    &*read::<f32>(scale.tensor())?,
-                    &*read::<f32>(tanh)?,
+                    &read::<f32>(&up)?,
+                    &read::<f32>(scale.tensor())?,
+                    &read::<f32>(tanh)?,
                     &mut dscale,
                     &mut down,
                 );
@@ -257,7 +257,7 @@ impl Generator {
             Some(w_out) => {
                 let e = Matrix::new(&e, self.outputs, width);
                 let (dw, factors) = match &saved.x {
-                    Some(x) => self.through_sum(&*read::<f32>(x)?, w_out, e, &planes)?,
+                    Some(x) => self.through_sum(&read::<f32>(x)?, w_out, e, &planes)?,
                     None => self.through_layers(w_out, e, &planes)?,
                 };
                 gradients.add(w_out, from_vec(dw, (teacher_outputs, self.outputs))?)?;

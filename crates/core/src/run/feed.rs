@@ -50,7 +50,7 @@ pub(crate) struct Feed {
 }
 
 enum Source {
-    Dataset { dataset: Dataset, options: BatchOptions, batches: Option<Batches> },
+    Dataset { dataset: Dataset, options: BatchOptions, batches: Option<Box<Batches>> },
     Stream(Box<dyn Stream>, BatchOptions),
 }
 
@@ -115,7 +115,7 @@ impl Feed {
             }
             Source::Dataset { dataset, options, batches } => {
                 if batches.is_none() {
-                    *batches = Some(dataset.batches(options, self.epoch)?.starting_at(self.used));
+                    *batches = Some(Box::new(dataset.batches(options, self.epoch)?.starting_at(self.used)));
                 }
                 let iterator = batches.as_mut().ok_or_else(|| Error::internal("no batches"))?;
                 for batch in iterator.take(self.accumulate) {

@@ -82,7 +82,7 @@ const CUT: u32 = 0x3f35_04f3;
 #[inline(always)]
 pub fn log2<V: Vector>(x: V) -> V {
     const C: [f32; 9] = [
-        1.442_695,
+        std::f32::consts::LOG2_E,
         -0.721_347_33,
         0.480_910_63,
         -0.360_703_68,
@@ -234,10 +234,10 @@ impl Vector for Eight {
         p.map(shifted, |p, shifted| p * f32::from_bits(shifted.to_bits().wrapping_add(127) << 23))
     }
     #[inline(always)]
+    #[allow(clippy::eq_op)] // x − x keeps NaN
     fn split(self) -> (Self, Self) {
         let exponent = |x: f32| x.to_bits().wrapping_sub(CUT).cast_signed() >> 23;
         let mantissa = |x: f32| f32::from_bits(x.to_bits().wrapping_sub((exponent(x) << 23).cast_unsigned()));
-        // x − x keeps NaN.
         (self.map(self, |x, _| exponent(x) as f32), self.map(self, |x, _| mantissa(x) + (x - x)))
     }
     #[inline(always)]
@@ -405,8 +405,7 @@ mod x86 {
                 let bits = _mm256_castps_si256(self.0);
                 let exponent = _mm256_srai_epi32::<23>(_mm256_sub_epi32(bits, _mm256_set1_epi32(CUT.cast_signed())));
                 let mantissa = _mm256_sub_epi32(bits, _mm256_slli_epi32::<23>(exponent));
-                // x − x keeps NaN.
-                let mantissa = Avx2(_mm256_castsi256_ps(mantissa)).add(self.sub(self));
+                        let mantissa = Avx2(_mm256_castsi256_ps(mantissa)).add(self.sub(self));
                 (Avx2(_mm256_cvtepi32_ps(exponent)), mantissa)
             }
         }
@@ -503,8 +502,7 @@ mod x86 {
                 let bits = _mm512_castps_si512(self.0);
                 let exponent = _mm512_srai_epi32::<23>(_mm512_sub_epi32(bits, _mm512_set1_epi32(CUT.cast_signed())));
                 let mantissa = _mm512_sub_epi32(bits, _mm512_slli_epi32::<23>(exponent));
-                // x − x keeps NaN.
-                let mantissa = Avx512(_mm512_castsi512_ps(mantissa)).add(self.sub(self));
+                        let mantissa = Avx512(_mm512_castsi512_ps(mantissa)).add(self.sub(self));
                 (Avx512(_mm512_cvtepi32_ps(exponent)), mantissa)
             }
         }

@@ -125,14 +125,14 @@ fn sorted_probabilities_take_a_teacher_of_any_classes() {
             assert_near(isa.name(), &[single_value], &[value], 1e-5);
             assert_near(isa.name(), &single, &gradient, 1e-5);
         });
-        for at in 0..24 {
+        for (at, gradient) in gradient.iter().enumerate() {
             let moved = |by: f64| {
                 let mut case = case.clone();
                 case.student[at] += by;
                 case.against(&sorted, &teachers(Precision::F64), Precision::F64).unwrap().0
             };
             let slope = (moved(1e-6) - moved(-1e-6)) / 2e-6;
-            assert!((slope - gradient[at]).abs() < 1e-7, "{width}: {slope} {}", gradient[at]);
+            assert!((slope - gradient).abs() < 1e-7, "{width}: {slope} {gradient}");
         }
     }
     let both = losses(json!({ "uld": {}, "kl": {} }));
@@ -193,14 +193,14 @@ fn the_columns_are_weighed_as_their_rows_are() {
     assert_near("gradient", &gradient[6..12], &both, 1e-12);
     // The gradient is that of the value, weights and all.
     let losses = losses(columns);
-    for at in 0..24 {
+    for (at, gradient) in gradient.iter().enumerate() {
         let moved = |by: f64| {
             let mut case = weighed.clone();
             case.student[at] += by;
             case.run(&losses, Precision::F64).0
         };
         let slope = (moved(1e-5) - moved(-1e-5)) / 2e-5;
-        assert!((slope - gradient[at]).abs() < 1e-8, "{slope} {}", gradient[at]);
+        assert!((slope - gradient).abs() < 1e-8, "{slope} {gradient}");
     }
 }
 
