@@ -1,4 +1,5 @@
 //! Learners that teach each other: both schedules, peers of any shape, a frozen teacher beside them, resumed to equal bits.
+#![allow(clippy::unwrap_used, clippy::expect_used)] // helpers of tests too
 
 mod support;
 

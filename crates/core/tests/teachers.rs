@@ -1,5 +1,6 @@
 //! Where a teacher's signal may come from: several teachers, the student's own average, smoothed labels; permuted answers
 //! and rows that count as much as the teacher is sure of them.
+#![allow(clippy::unwrap_used, clippy::expect_used)] // helpers of tests too
 
 mod support;
 

@@ -1,4 +1,5 @@
 //! Data, models and runs that several suites use.
+#![allow(clippy::unwrap_used, clippy::expect_used)] // helpers of tests too
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;

@@ -234,11 +234,13 @@ impl Vector for Eight {
         p.map(shifted, |p, shifted| p * f32::from_bits(shifted.to_bits().wrapping_add(127) << 23))
     }
     #[inline(always)]
-    #[allow(clippy::eq_op)] // x − x keeps NaN
     fn split(self) -> (Self, Self) {
         let exponent = |x: f32| x.to_bits().wrapping_sub(CUT).cast_signed() >> 23;
         let mantissa = |x: f32| f32::from_bits(x.to_bits().wrapping_sub((exponent(x) << 23).cast_unsigned()));
-        (self.map(self, |x, _| exponent(x) as f32), self.map(self, |x, _| mantissa(x) + (x - x)))
+        // x − x keeps NaN.
+        #[allow(clippy::eq_op)]
+        let keep = |x: f32| x - x;
+        (self.map(self, |x, _| exponent(x) as f32), self.map(self, |x, _| mantissa(x) + keep(x)))
     }
     #[inline(always)]
     fn sum(self) -> f32 {
@@ -405,7 +407,8 @@ mod x86 {
                 let bits = _mm256_castps_si256(self.0);
                 let exponent = _mm256_srai_epi32::<23>(_mm256_sub_epi32(bits, _mm256_set1_epi32(CUT.cast_signed())));
                 let mantissa = _mm256_sub_epi32(bits, _mm256_slli_epi32::<23>(exponent));
-                        let mantissa = Avx2(_mm256_castsi256_ps(mantissa)).add(self.sub(self));
+                // x − x keeps NaN.
+                let mantissa = Avx2(_mm256_castsi256_ps(mantissa)).add(self.sub(self));
                 (Avx2(_mm256_cvtepi32_ps(exponent)), mantissa)
             }
         }
@@ -502,7 +505,8 @@ mod x86 {
                 let bits = _mm512_castps_si512(self.0);
                 let exponent = _mm512_srai_epi32::<23>(_mm512_sub_epi32(bits, _mm512_set1_epi32(CUT.cast_signed())));
                 let mantissa = _mm512_sub_epi32(bits, _mm512_slli_epi32::<23>(exponent));
-                        let mantissa = Avx512(_mm512_castsi512_ps(mantissa)).add(self.sub(self));
+                // x − x keeps NaN.
+                let mantissa = Avx512(_mm512_castsi512_ps(mantissa)).add(self.sub(self));
                 (Avx512(_mm512_cvtepi32_ps(exponent)), mantissa)
             }
         }
