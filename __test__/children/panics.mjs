@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { analyse, Dataset, Ensemble, Model, Teacher, distill, doctor, memory, train } from 'limbeck'
+import { calling } from '../../dist/errors.js'
 import { models } from '../../dist/native/handles.js'
 import { native } from '../../dist/native/load.js'
 
@@ -40,7 +41,7 @@ const passing = {
   'model.summary': () => student.summary(),
   'model.parameter': () => student.parameters().map(({ values }) => values),
   'model.predictSync': () => student.predictSync({ inputs: one }),
-  'model.assume': () => models.get(student).assume(models.get(model())),
+  'model.assume': () => calling(() => models.get(student).assume(models.get(model()))),
   'ensemble.new': () => Ensemble.of([student, model()]),
   analyse: () => analyse({ student, data, diagnostics: { entropy: {} } }),
   predictor: () => student.predict({ inputs: one }),
