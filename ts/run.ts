@@ -11,6 +11,7 @@ import type { NativeDataset, NativeJob, NativeModel } from './native/contract.js
 import { native } from './native/load.js'
 import type { CheckpointOptions, TrainOptions } from './native/options.js'
 import { trainOptionKeys } from './native/options.js'
+import { Pulled } from './pulled.js'
 import type { RunSummary, StepReport } from './report.js'
 import { BatchStream, isSource, Pump, type BatchSource } from './stream.js'
 import { nobody, teachingOf, type Teaching } from './teachers.js'
@@ -87,14 +88,13 @@ const keysOf: Record<Method, readonly string[]> = {
  *
  * A run that somebody awaits keeps the process alive; a paused, finished or unawaited one does not.
  */
-export class Run<Report extends CommonReport = StepReport> implements AsyncGenerator<Report, void, undefined> {
+export class Run<Report extends CommonReport = StepReport> extends Pulled<Report, RunSummary> {
   #setup: Setup | { wrong: unknown }
   #job: NativeJob | undefined
   #pump: Pump | undefined
   #state: 'created' | 'running' | 'ended' = 'created'
   #summary: RunSummary | undefined
   #control: Model | undefined
-  #last: Promise<unknown> = Promise.resolve()
   /** Aborts when the run is left or disposed of: nobody waits for a teacher's answers then. */
   readonly #leaving = new AbortController()
   readonly #warned = new Set<string>()
@@ -103,6 +103,7 @@ export class Run<Report extends CommonReport = StepReport> implements AsyncGener
 
   /** @internal */
   constructor(method: Method, options: unknown) {
+    super()
     try {
       this.#setup = reading('', () => setup(method, options))
     } catch (wrong) {
@@ -112,7 +113,7 @@ export class Run<Report extends CommonReport = StepReport> implements AsyncGener
 
   /** The next report. What is wrong with the options rejects here, before the first step. */
   next(): Promise<IteratorResult<Report, void>> {
-    return this.#inTurn(async () => {
+    return this.inTurn(async () => {
       if (this.#state === 'ended') return { done: true, value: undefined }
       try {
         const report = await this.#report()
@@ -135,7 +136,7 @@ export class Run<Report extends CommonReport = StepReport> implements AsyncGener
   return(): Promise<IteratorResult<Report, void>> {
     this.#leaving.abort(left)
     this.#job?.hurry()
-    return this.#inTurn(async () => {
+    return this.inTurn(async () => {
       const job = this.#job
       if (this.#state === 'running' && job !== undefined) {
         try {
@@ -150,18 +151,7 @@ export class Run<Report extends CommonReport = StepReport> implements AsyncGener
     })
   }
 
-  /** Stops as `return` does, and rejects with the error. */
-  async throw(error: unknown): Promise<IteratorResult<Report, void>> {
-    await this.return()
-    throw error
-  }
-
-  /** Runs to the end; gives what the run was. */
-  async finish(): Promise<RunSummary> {
-    for (;;) {
-      const { done } = await this.next()
-      if (done === true) break
-    }
+  protected ended(): RunSummary {
     if (this.#summary !== undefined) return this.#summary
     throw new LimbeckError('ERR_LIMBECK_DISPOSED', '', 'the run was left before its end: there is no summary')
   }
@@ -186,7 +176,7 @@ export class Run<Report extends CommonReport = StepReport> implements AsyncGener
 
   /** Writes a checkpoint to the folder of the option `checkpoint`; gives its path once it is durable. */
   checkpoint(): Promise<string> {
-    return this.#inTurn(async () => {
+    return this.inTurn(async () => {
       const job = this.#job
       if (this.#state === 'ended') throw new LimbeckError('ERR_LIMBECK_DISPOSED', 'checkpoint', 'the run has ended')
       if (job === undefined) throw new LimbeckError('ERR_LIMBECK_BUSY', 'checkpoint', 'the run has not begun: ask for a report first')
@@ -205,25 +195,6 @@ export class Run<Report extends CommonReport = StepReport> implements AsyncGener
     this.#leaving.abort(new LimbeckError('ERR_LIMBECK_CANCELLED', '', 'the run was disposed'))
     this.#job?.dispose()
     void this.#pump?.leave(false)
-  }
-
-  [Symbol.dispose](): void {
-    this.dispose()
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.return()
-  }
-
-  [Symbol.asyncIterator](): this {
-    return this
-  }
-
-  /** One call after the other, as a generator does it. */
-  #inTurn<T>(work: () => Promise<T>): Promise<T> {
-    const mine = this.#last.then(work, work)
-    this.#last = mine.catch(() => {})
-    return mine
   }
 
   async #report(): Promise<Report | undefined> {

@@ -9,6 +9,7 @@ import type { Dataset } from '../dataset.js'
 import { calling, elsewhere, LimbeckError } from '../errors.js'
 import { modelOf, type Model } from '../model.js'
 import type { CheckpointOptions } from '../native/options.js'
+import { Pulled } from '../pulled.js'
 import type { Evaluation, RunSummary, StepReport } from '../report.js'
 import type { Run } from '../run.js'
 import { Manifest } from './manifest.js'
@@ -56,7 +57,7 @@ export type RegimeReport<Label, Outcome> = StepReport & Label & { outcome?: Outc
  *
  * `report.summary` stands in the last report of each stage, `report.outcome` in the very last one.
  */
-export class Sequence<Label extends object, Outcome> implements AsyncGenerator<RegimeReport<Label, Outcome>, void, undefined> {
+export class Sequence<Label extends object, Outcome> extends Pulled<RegimeReport<Label, Outcome>, Outcome> {
   readonly #plan: Plan<Label, Outcome> | { wrong: unknown }
   readonly #done: StageOutcome[] = []
   #manifest: Manifest | undefined
@@ -67,10 +68,10 @@ export class Sequence<Label extends object, Outcome> implements AsyncGenerator<R
   #ended = false
   #leaving = false
   #outcome: Outcome | undefined
-  #last: Promise<unknown> = Promise.resolve()
 
   /** @internal */
   constructor(plan: () => Plan<Label, Outcome>) {
+    super()
     try {
       this.#plan = reading('', plan)
     } catch (wrong) {
@@ -80,7 +81,7 @@ export class Sequence<Label extends object, Outcome> implements AsyncGenerator<R
 
   /** The next report. What is wrong with the options of any stage rejects here, before the first step. */
   next(): Promise<IteratorResult<RegimeReport<Label, Outcome>, void>> {
-    return this.#inTurn(async () => {
+    return this.inTurn(async () => {
       if (this.#ended) return { done: true, value: undefined }
       try {
         const report = await this.#report()
@@ -99,25 +100,14 @@ export class Sequence<Label extends object, Outcome> implements AsyncGenerator<R
     this.#leaving = true
     // Not in turn: it is what ends the turn that waits for a report.
     await this.#run?.return()
-    return this.#inTurn(async () => {
+    return this.inTurn(async () => {
       await this.#run?.return()
       this.#end()
       return { done: true, value: undefined }
     })
   }
 
-  /** Stops as `return` does, and rejects with the error. */
-  async throw(error: unknown): Promise<IteratorResult<RegimeReport<Label, Outcome>, void>> {
-    await this.return()
-    throw error
-  }
-
-  /** Runs all stages to the end; gives what they were. */
-  async finish(): Promise<Outcome> {
-    for (;;) {
-      const { done } = await this.next()
-      if (done === true) break
-    }
+  protected ended(): Outcome {
     if (this.#outcome !== undefined) return this.#outcome
     throw new LimbeckError('ERR_LIMBECK_DISPOSED', '', 'the regime was left before its end: there is no outcome')
   }
@@ -129,7 +119,7 @@ export class Sequence<Label extends object, Outcome> implements AsyncGenerator<R
 
   /** Writes a checkpoint of the stage that is under way; gives its path once it is durable. */
   checkpoint(): Promise<string> {
-    return this.#inTurn(async () => {
+    return this.inTurn(async () => {
       if (this.#ended) throw new LimbeckError('ERR_LIMBECK_DISPOSED', 'checkpoint', 'the regime has ended')
       if (this.#run !== undefined) return this.#run.checkpoint()
       // Between two stages everything is on the disk already.
@@ -142,25 +132,6 @@ export class Sequence<Label extends object, Outcome> implements AsyncGenerator<R
   dispose(): void {
     this.#run?.dispose()
     this.#end()
-  }
-
-  [Symbol.dispose](): void {
-    this.dispose()
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.return()
-  }
-
-  [Symbol.asyncIterator](): this {
-    return this
-  }
-
-  /** One call after the other, as a generator does it. */
-  #inTurn<T>(work: () => Promise<T>): Promise<T> {
-    const mine = this.#last.then(work, work)
-    this.#last = mine.catch(() => {})
-    return mine
   }
 
   async #report(): Promise<RegimeReport<Label, Outcome> | undefined> {
