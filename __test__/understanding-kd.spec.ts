@@ -2,22 +2,15 @@
 import path from 'node:path'
 import { beforeAll, expect, test } from 'vitest'
 import { analyse, Dataset, distill, Model, train, type LossesOptions } from '../ts/index.js'
-import { readDemoData, type Digits } from '../ts/cli/demo-data.js'
+import { convNet, taughtDigits } from './digits.js'
 import { failure, folder } from './support.js'
 
-const convNet = (channels: number[], seed: number) =>
-  Model.create({ convNet: { input: [1, 28, 28], channels, classes: 10 } }, { seed })
 let data: Dataset
 let held: Dataset
 let teacher: Model
 
 beforeAll(async () => {
-  const digits = await readDemoData()
-  const of = ({ inputs, labels }: Digits) => Dataset.from({ inputs, labels }, { inputs: [1, 28, 28], classes: 10 })
-  data = of(digits.train).split([0.25, 0.75], { seed: 1 })[0]
-  held = of(digits.test)
-  teacher = convNet([8, 16], 1)
-  await train({ student: teacher, data, losses: { crossEntropy: {} }, optimizer: { adamW: { learningRate: 3e-3 } }, epochs: 4 }).finish()
+  ;({ data, held, teacher } = await taughtDigits())
 }, 120_000)
 
 /** A student of its own, taught; its accuracy, what the run found, and the student. */
