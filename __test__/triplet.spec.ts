@@ -1,7 +1,7 @@
 /** Triplet loss for distillation as published, scaled down: real digits, from data to the saved student; both releases. */
 import path from 'node:path'
 import { beforeAll, expect, test } from 'vitest'
-import { Dataset, distill, Model, train, type TrainOptions } from '../ts/index.js'
+import { Dataset, distill, Model, type TrainOptions } from '../ts/index.js'
 import { convNet, taughtDigits } from './digits.js'
 import { failure, folder, reports } from './support.js'
 
