@@ -215,6 +215,9 @@ export class Run<Report extends CommonReport = StepReport> extends Pulled<Report
     } finally {
       this.#pump?.answered()
     }
+    // A report that was on its way when the run was disposed of is nobody's.
+    const { aborted, reason } = this.#leaving.signal
+    if (aborted && reason !== left) throw reason
     if (said === null) {
       this.#keepControl(job)
       return undefined
