@@ -1,6 +1,6 @@
 /** What a user sees when the native side is missing or is another version, and every code that an error can have. */
 import { spawnSync } from 'node:child_process'
-import { readFileSync, writeFileSync } from 'node:fs'
+import { cpSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { expect, test } from 'vitest'
@@ -9,22 +9,45 @@ import { folder } from './support.js'
 
 const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)))
 
-/** Imports limbeck, then uses it, with another file as its native side. */
-function withBinding(file: string) {
+interface Said {
+  ours: boolean
+  code: string
+  message: string
+  cause: boolean
+  details: { reason?: string; package?: string; platform?: string }
+}
+
+/** Imports limbeck, then uses it, in a process of its own. */
+function use(cwd: string, { env = {}, flags = [] }: { env?: Record<string, string>; flags?: string[] } = {}): Said {
   const program = `
     import { LimbeckError, memory } from 'limbeck'
     try { memory() } catch (error) {
-      const { code, message, cause } = error
-      console.log(JSON.stringify({ ours: error instanceof LimbeckError, code, message, cause: cause !== undefined }))
+      const { code, message, cause, details } = error
+      console.log(JSON.stringify({ ours: error instanceof LimbeckError, code, message, cause: cause !== undefined, details }))
     }`
-  const { stdout, stderr } = spawnSync(process.execPath, ['--input-type=module', '-e', program], {
-    cwd: root,
-    env: { ...process.env, NAPI_RS_NATIVE_LIBRARY_PATH: file },
+  const { stdout, stderr } = spawnSync(process.execPath, [...flags, '--input-type=module', '-e', program], {
+    cwd,
+    env: { ...process.env, ...env },
     encoding: 'utf8',
   })
   if (stdout === '') throw new Error(stderr)
-  return JSON.parse(stdout) as { ours: boolean; code: string; message: string; cause: boolean }
+  return JSON.parse(stdout) as Said
 }
+
+const withBinding = (file: string) => use(root, { env: { NAPI_RS_NATIVE_LIBRARY_PATH: file } })
+
+/** The package without its binary, as npm leaves it when it skips the platform package. */
+function installed(): { application: string; beside: string } {
+  const application = folder()
+  const place = path.join(application, 'node_modules/limbeck')
+  for (const name of ['dist', 'package.json', 'ts/native/binding.js']) {
+    cpSync(path.join(root, name), path.join(place, name), { recursive: true })
+  }
+  return { application, beside: path.join(place, 'ts/native') }
+}
+
+const binary = readdirSync(path.join(root, 'ts/native')).find(name => name.endsWith('.node'))!
+const native = () => readFileSync(path.join(root, 'ts/native', binary))
 
 test('another version of the native side is refused at its first use, with both versions and the remedy', () => {
   const file = path.join(folder(), 'old.cjs')
@@ -34,12 +57,77 @@ test('another version of the native side is refused at its first use, with both 
   expect(message).toMatch(/expected the native binding \d+\.\d+\.\d+, got 0\.0\.1; .*npm install limbeck@/)
 })
 
-test('a native side that cannot be loaded is named, with the remedy and the cause', () => {
+test('a native side of this version that lacks what the facade calls is refused as stale, by name', () => {
+  const file = path.join(folder(), 'stale.cjs')
+  const { version } = JSON.parse(readFileSync(path.join(root, 'package.json'), 'utf8')) as { version: string }
+  writeFileSync(file, `exports.nativeVersion = () => '${version}'\nexports.memory = () => '{}'\n`)
+  const { ours, code, message } = withBinding(file)
+  expect([ours, code]).toEqual([true, 'ERR_LIMBECK_BINDING_VERSION'])
+  expect(message).toMatch(/is stale: it lacks NativeDataset, .*; in a clone: npm run build/)
+})
+
+test('a platform package that npm left out is named, with npm’s trap and the remedy', () => {
+  const { code, message, details, cause } = use(installed().application)
+  expect([code, details.reason, cause]).toEqual(['ERR_LIMBECK_BINDING_NOT_FOUND', 'missing', true])
+  expect(details.package).toBe(`@limbeck/binding-${details.platform}`)
+  expect(message).toContain(`the package ${details.package} is not installed`)
+  expect(message).toMatch(/--omit=optional, or where the lockfile was made on another system\); remove node_modules and package-lock\.json/)
+})
+
+test('a binary of another processor or another system is said to be foreign, and is not loaded', () => {
+  const other = native()
+  other.writeUInt16LE(process.arch === 'arm64' ? 62 : 183, 18)
+  const { application, beside } = installed()
+  writeFileSync(path.join(beside, binary), other)
+  const found = use(application)
+  expect([found.code, found.details.reason]).toEqual(['ERR_LIMBECK_BINDING_NOT_FOUND', 'foreign'])
+  expect(found.message).toMatch(/is made for linux-(arm64|x64), and this is linux-(x64|arm64); remove node_modules/)
+  writeFileSync(path.join(beside, binary), Buffer.concat([Buffer.from('MZ'), Buffer.alloc(200)]))
+  expect(use(application).message).toMatch(/is made for win32, and this is linux/)
+})
+
+test('a binary that was cut short or overwritten is said to be damaged: loading it would end the process by a signal', () => {
+  const whole = native()
+  const { application, beside } = installed()
+  for (const [bytes, text] of [
+    [whole.subarray(0, whole.length >> 1), /is damaged: expected at least \d+ bytes, got \d+; remove node_modules/],
+    [whole.subarray(0, 30), /is damaged: it has 30 bytes/],
+    [Buffer.alloc(0), /is damaged: expected a library, got 0 bytes of something else/],
+    [Buffer.from('<html>404</html>'), /is damaged: expected a library, got 16 bytes/],
+  ] as const) {
+    writeFileSync(path.join(beside, binary), bytes)
+    const { code, message, details } = use(application)
+    expect([code, details.reason]).toEqual(['ERR_LIMBECK_BINDING_NOT_FOUND', 'damaged'])
+    expect(message).toMatch(text)
+  }
+})
+
+test('a process that may load no addons is told which flag to change', () => {
+  const { code, message, details } = use(root, { flags: ['--no-addons'] })
+  expect([code, details.reason]).toEqual(['ERR_LIMBECK_BINDING_NOT_FOUND', 'permission'])
+  expect(message).toContain('with --permission, add --allow-addons')
+})
+
+test('a file system that executes nothing is named as the cause', ({ skip }) => {
+  const place = folder()
+  if (spawnSync('mount', ['-t', 'tmpfs', '-o', 'noexec', 'tmpfs', place]).status !== 0) return skip('nothing can be mounted here')
+  try {
+    const file = path.join(place, binary)
+    writeFileSync(file, native())
+    const { code, message, details } = withBinding(file)
+    expect([code, details.reason]).toEqual(['ERR_LIMBECK_BINDING_NOT_FOUND', 'noexec'])
+    expect(message).toContain('lies where the system executes nothing (a file system mounted noexec); install limbeck on another file system')
+  } finally {
+    spawnSync('umount', [place])
+  }
+})
+
+test('a native side that fails for another reason is named, with that reason', () => {
   const file = path.join(folder(), 'broken.cjs')
   writeFileSync(file, `throw new Error('no such symbol')\n`)
   const found = withBinding(file)
-  expect(found).toMatchObject({ ours: true, code: 'ERR_LIMBECK_BINDING_NOT_FOUND', cause: true })
-  expect(found.message).toMatch(/no native binding for \w+-\w+ could be loaded\. In a clone: npm run build\./)
+  expect(found).toMatchObject({ ours: true, code: 'ERR_LIMBECK_BINDING_NOT_FOUND', cause: true, details: { reason: 'system' } })
+  expect(found.message).toMatch(/no native binding for [\w-]+ could be loaded: .*broken\.cjs could not be loaded: no such symbol/)
 })
 
 test('the list of codes is that of the core, and two of our own', () => {

@@ -156,3 +156,20 @@ export interface Native {
   memory(): string
   trimMemory(): void
 }
+
+/** Every name of `Native`: what a binary that was built from other sources may lack. */
+export const exported = Object.keys({
+  NativeDataset: true,
+  NativeModel: true,
+  NativeJob: true,
+  NativeEnsemble: true,
+  analyse: true,
+  nativeVersion: true,
+  doctor: true,
+  schema: true,
+  golden: true,
+  losses: true,
+  lossesNeedTeacher: true,
+  memory: true,
+  trimMemory: true,
+} satisfies Record<keyof Native, true>) as (keyof Native)[]

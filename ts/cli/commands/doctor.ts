@@ -1,13 +1,11 @@
 /** `limbeck doctor`: whether limbeck works here, and on what. */
-import { createRequire } from 'node:module'
 import type { Command } from 'commander'
 import { Dataset, doctor, Model, train } from '../../index.js'
+import { loadedFile } from '../../native/binary.js'
 import { exitCodes, failureOf } from '../exit.js'
 import { limits } from '../limits.js'
 import { brief, table, type Output } from '../output.js'
 import { perform, withOutput } from '../perform.js'
-
-const require = createRequire(import.meta.url)
 
 export function addDoctor(program: Command): void {
   const command = program.command('doctor').summary('check that limbeck works on this machine')
@@ -22,8 +20,8 @@ async function examine(_flags: object, output: Output): Promise<number> {
   let code: number = exitCodes.ok
   try {
     const { version, instructions, detected, available, threads, cores, backends } = doctor()
-    const binary = Object.keys(require.cache).find(file => file.endsWith('.node'))
-    Object.assign(found, { limbeck: version, binary, instructions, detected, instructionSets: available, threads, cores, backends })
+    Object.assign(found, { limbeck: version, binary: loadedFile(), instructions, detected, instructionSets: available, threads, cores, backends })
+    if (detected === 'scalar' && arch === 'x64') found.note = 'this processor has no AVX2: plain loops are used, several times slower'
     found.training = await trainBriefly()
   } catch (error) {
     found.error = failureOf(error)

@@ -1,0 +1,99 @@
+// What would be published: the packages as they are packed, installed without network and scripts, and tried; and what
+// packing refuses.
+
+import { spawnSync } from 'node:child_process'
+import { copyFileSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { audit } from '../ts/build/pack/audit.mjs'
+import { host, platforms } from '../ts/build/pack/platforms.mjs'
+import { published } from '../ts/native/binary.ts'
+import { folder } from './support.ts'
+
+const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)))
+const json = file => JSON.parse(readFileSync(file, 'utf8'))
+const { version } = json(path.join(root, 'package.json'))
+
+function script(name, flags, env = {}) {
+  const file = path.join(root, 'ts/build/pack', name)
+  return spawnSync(process.execPath, [file, ...flags], { cwd: root, encoding: 'utf8', env: { ...process.env, ...env } })
+}
+
+test('the loader’s words and the packages know the same platforms', () => {
+  expect([...published].sort()).toEqual(Object.keys(platforms).sort())
+  const loader = readFileSync(path.join(root, 'ts/native/binding.js'), 'utf8')
+  for (const name of published) expect(loader).toContain(`require('@limbeck/binding-${name}')`)
+})
+
+describe('packed from this clone', () => {
+  let out
+  let stage
+  beforeAll(() => {
+    out = mkdtempSync(path.join(tmpdir(), 'limbeck-spec-'))
+    stage = path.join(out, 'stage/limbeck')
+    const { status, stderr } = script('all.mjs', ['--targets', 'host', '--binaries', 'ts/native', '--out', out])
+    if (status !== 0) throw new Error(stderr)
+  })
+  afterAll(() => rmSync(out, { recursive: true, force: true }))
+
+  test('the root package has no dependency, no script, no binary, and this version of its platform packages', () => {
+    const packed = json(path.join(stage, 'package.json'))
+    expect(packed).not.toHaveProperty('dependencies')
+    expect(packed).not.toHaveProperty('scripts')
+    expect(packed.optionalDependencies).toEqual({ [`@limbeck/binding-${host}`]: version })
+    const files = readdirSync(stage, { recursive: true }).map(String)
+    expect(files.filter(name => name.endsWith('.node'))).toEqual([])
+    expect(files.filter(name => name.startsWith('dist/cli/')).sort()).toEqual(['dist/cli/LICENSES.txt', 'dist/cli/main.js'])
+    expect(readFileSync(path.join(stage, 'dist/cli/LICENSES.txt'), 'utf8')).toMatch(/commander \d+\.\d+\.\d+ \(MIT\)/)
+  })
+
+  test('nothing in it imports what is not in it', () => {
+    for (const name of readdirSync(stage, { recursive: true }).map(String)) {
+      if (!/\.(js|d\.ts)$/.test(name)) continue
+      const text = readFileSync(path.join(stage, name), 'utf8')
+      const imported = [...text.matchAll(/^(?:import|export)[^'"\n]*\bfrom ['"]([^'"]+)['"]/gm)].map(match => match[1])
+      expect(imported.filter(from => !/^(\.{1,2}\/|node:|(module|fs|path)$)/.test(from)), name).toEqual([])
+    }
+  })
+
+  test('a platform package says for whom it is', () => {
+    const { os, cpu, main, version: own } = json(path.join(out, 'stage', host, 'package.json'))
+    expect({ os, cpu, main, own }).toEqual({ os: [process.platform], cpu: [process.arch], main: `limbeck.${host}.node`, own: version })
+  })
+
+  test('installed from its tarballs into an empty folder it trains, saves, loads, predicts and passes its golden files', () => {
+    const { stdout, stderr, status } = script('verify.mjs', ['--out', out, '--no-audit'])
+    expect(stdout, stderr).toMatch(/ok {2}natively, .*trained, saved, loaded, predicted, inspected; \d{3,} golden cases passed/)
+    expect(status).toBe(0)
+  })
+
+  test('a binary as a clone has it is refused by the audit, since it was not made to be published', () => {
+    const { stdout, status } = script('verify.mjs', ['--out', out])
+    expect(status).toBe(1)
+    expect(stdout).toMatch(/FAILED {2}audit: .*it is not stripped/)
+  })
+})
+
+test('the audit refuses a binary of another processor', () => {
+  const file = path.join(folder(), 'other.node')
+  copyFileSync(path.join(root, 'ts/native', `limbeck.${host}.node`), file)
+  const bytes = readFileSync(file)
+  bytes.writeUInt16LE(40, 18)
+  writeFileSync(file, bytes)
+  expect(() => audit(file, host)).toThrow(/it is made for processor 40, expected \d+/)
+})
+
+test('a tool that is missing is named in one sentence with its remedy, before anything is built', () => {
+  const env = { LIMBECK_TOOLS: folder(), PATH: '/nowhere' }
+  const { stderr, status } = script('all.mjs', ['--targets', 'linux-x64-gnu', '--out', folder()], env)
+  expect(status).toBe(1)
+  expect(stderr).toMatch(/^zig was not found, and linux-x64-gnu is linked with it: npm run pack:tools installs it .*\.\n$/)
+})
+
+test('a platform that nobody knows, and a binary that is not there, are refused by name', () => {
+  expect(script('all.mjs', ['--targets', 'amiga']).stderr).toMatch(/--targets: expected some of linux-x64-gnu, .* or host, got amiga/)
+  const empty = folder()
+  expect(script('all.mjs', ['--targets', 'darwin-arm64', '--binaries', empty]).stderr).toContain('expected limbeck.darwin-arm64.node, got no such file')
+})

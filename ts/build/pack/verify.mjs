@@ -1,0 +1,87 @@
+// `npm run verify:pack`: the tarballs of `pack:all` in an empty folder each, with no compiler on the PATH, no scripts and no
+// network; there limbeck trains, saves, loads, predicts and passes its golden files. One line a platform says how it went.
+
+import { spawnSync } from 'node:child_process'
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, realpathSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
+import { root, stop } from '../ready.mjs'
+import { audit } from './audit.mjs'
+import { flags } from './flags.mjs'
+import { machineOf } from './machines.mjs'
+import { find } from './tools.mjs'
+import { binaryOf, platforms } from './platforms.mjs'
+
+const usage = 'usage: npm run verify:pack -- [--targets linux-x64-gnu,…] [--out DIR] [--no-audit]; first npm run pack:all'
+const { names, out, 'no-audit': unaudited } = flags(usage, { 'no-audit': { type: 'boolean', default: false } })
+const list = path.join(out, 'packed.json')
+if (!existsSync(list)) stop(`${list}: expected what npm run pack:all writes, got no such file. ${usage}`)
+const packed = JSON.parse(readFileSync(list, 'utf8'))
+const tried = packed.platforms.filter(({ platform }) => names === undefined || names.includes(platform))
+if (tried.length === 0) stop(`${list}: expected one of ${names.join(', ')}, got ${packed.platforms.map(({ platform }) => platform).join(', ')}. ${usage}`)
+
+const npm = process.env.npm_execpath ?? realpathSync(find('npm'))
+const work = mkdtempSync(path.join(tmpdir(), 'limbeck-verify-'))
+// What an application's machine has: Node. No compiler, no Python, no npm that was used before.
+const bare = path.join(work, 'bin')
+mkdirSync(bare)
+symlinkSync(process.execPath, path.join(bare, 'node'))
+const env = { PATH: bare, HOME: work, TMPDIR: work }
+
+function spawn(command, options = {}) {
+  const { stdout, stderr, status, error } = spawnSync(command[0], command.slice(1), { env, encoding: 'utf8', ...options })
+  if (error || status !== 0) throw new Error((error?.message ?? stderr.trim()) || `it ended with ${status}`)
+  return stdout
+}
+
+/** Installs the two tarballs, as a user of this platform does. */
+function install(place, { platform, tarball }) {
+  const { os, cpu, libc } = platforms[platform]
+  writeFileSync(path.join(place, 'package.json'), '{ "name": "an-application", "private": true, "type": "module" }\n')
+  const files = [packed.root, tarball].map(name => path.join(out, 'tarballs', name))
+  const kind = [`--os=${os}`, `--cpu=${cpu}`, ...(libc ? [`--libc=${libc}`] : [])]
+  const closed = ['--offline', '--ignore-scripts', `--cache=${path.join(work, 'cache')}`, '--no-audit', '--no-fund']
+  spawn([process.execPath, npm, 'install', ...closed, ...kind, ...files], { cwd: place })
+  const installed = readdirSync(path.join(place, 'node_modules'), { recursive: true }).filter(name => path.basename(name) === 'package.json')
+  const expected = [`@limbeck/binding-${platform}/package.json`, 'limbeck/package.json']
+  if (installed.sort().join() !== expected.join()) throw new Error(`expected ${expected.join(' and ')} alone in node_modules, got ${installed.join(', ')}`)
+  const binaries = readdirSync(path.join(place, 'node_modules/limbeck'), { recursive: true }).filter(name => name.endsWith('.node'))
+  if (binaries.length > 0) throw new Error(`the root package holds ${binaries.join(', ')}, and a binary belongs into a platform package`)
+}
+
+function tryPlatform(one) {
+  const machine = machineOf(one.platform, () => mkdtempSync(path.join(work, 'application-')))
+  if (machine.cannot) return { word: 'NOT RUN', text: machine.cannot }
+  const { place, node, inside, how, slow } = machine
+  try {
+    install(place, one)
+    for (const kind of slow ? ['losses'] : ['losses', 'layers', 'optimizers', 'metrics']) {
+      cpSync(path.join(root, '__test__/golden', kind), path.join(place, 'golden', kind), { recursive: true })
+    }
+    cpSync(path.join(root, 'ts/build/pack/trial.mjs'), path.join(place, 'trial.mjs'))
+    const begun = performance.now()
+    const found = JSON.parse(spawn([...node, inside(path.join(place, 'trial.mjs'))]))
+    const commandLine = inside(path.join(place, 'node_modules/limbeck/dist/cli/main.js'))
+    spawn([...node, commandLine, 'inspect', inside(path.join(place, 'student.safetensors'))])
+    const seconds = ((performance.now() - begun) / 1000).toFixed(0)
+    return { word: 'ok', text: `${how}, node ${found.node}, ${found.instructions}: trained, saved, loaded, predicted, inspected; ${found.golden} golden cases passed; ${seconds} s` }
+  } finally {
+    rmSync(place, { recursive: true, force: true })
+  }
+}
+
+let failed = 0
+for (const one of tried) {
+  const say = (word, text) => console.log(`${one.platform}  ${word}  ${text}`)
+  try {
+    if (unaudited) say('NOT RUN', 'audit of the binary: --no-audit')
+    else say('ok', `audit: ${audit(path.join(out, 'stage', one.platform, binaryOf(one.platform)), one.platform)}`)
+    const { word, text } = tryPlatform(one)
+    say(word, text)
+  } catch (error) {
+    failed++
+    say('FAILED', error.message)
+  }
+}
+rmSync(work, { recursive: true, force: true })
+process.exitCode = failed === 0 ? 0 : 1

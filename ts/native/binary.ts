@@ -1,0 +1,111 @@
+/**
+ * The file that holds the native side: which it should be here, and what is wrong with it before it is loaded.
+ *
+ * A library that was cut short is not refused by the system: it is mapped, and the process ends by a signal at the first
+ * page that is not there. So its header is read first: for whom it is made, and how long it should be.
+ */
+import { closeSync, fstatSync, openSync, readFileSync, readSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import path from 'node:path'
+
+const require = createRequire(import.meta.url)
+
+/** What platform packages there are; the loader knows more names, for which nothing is published. */
+export const published: readonly string[] = [
+  'linux-x64-gnu',
+  'linux-arm64-gnu',
+  'linux-x64-musl',
+  'linux-arm64-musl',
+  'darwin-arm64',
+  'darwin-x64',
+  'win32-x64-msvc',
+]
+
+/** What the loader calls this platform. */
+export function platformName(): string {
+  const { platform, arch } = process
+  if (platform === 'win32') return `win32-${arch}-msvc`
+  return platform === 'linux' ? `linux-${arch}-${usesMusl() ? 'musl' : 'gnu'}` : `${platform}-${arch}`
+}
+
+/** The loader's own way to tell. */
+function usesMusl(): boolean {
+  try {
+    return readFileSync('/usr/bin/ldd', 'utf8').includes('musl')
+  } catch {
+    const { header } = process.report.getReport() as { header?: { glibcVersionRuntime?: string } }
+    return header?.glibcVersionRuntime === undefined
+  }
+}
+
+/** The file that the loader will take first, or none. */
+export function binaryFile(platform: string): string | undefined {
+  const set = process.env['NAPI_RS_NATIVE_LIBRARY_PATH']
+  if (set) return path.resolve(set)
+  const loader = createRequire(require.resolve('#native'))
+  for (const place of [`./limbeck.${platform}.node`, `@limbeck/binding-${platform}`]) {
+    try {
+      return loader.resolve(place)
+    } catch {
+      // The next place.
+    }
+  }
+  return undefined
+}
+
+/** The file that was loaded in this thread. */
+export function loadedFile(): string | undefined {
+  return Object.keys(require.cache).find(file => file.endsWith('.node'))
+}
+
+/** What is wrong, in one word and in one sentence; the remedy where a new install is none. */
+export interface Fault {
+  reason: 'missing' | 'foreign' | 'damaged' | 'unreadable' | 'noexec' | 'permission' | 'system'
+  text: string
+  remedy?: string
+}
+
+/** Why a file cannot be this platform's native side, or nothing. */
+export function faultOf(file: string): Fault | undefined {
+  let opened: number
+  try {
+    opened = openSync(file, 'r')
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    if (code === 'ENOENT') return { reason: 'missing', text: `there is no file ${file}` }
+    const remedy = 'let this process read it; with --permission, name its folder in --allow-fs-read'
+    return { reason: 'unreadable', text: `${file} cannot be read (${code ?? String(error)})`, remedy }
+  }
+  try {
+    const start = Buffer.alloc(64)
+    const read = readSync(opened, start, 0, 64, 0)
+    return faultOfHeader(file, start.subarray(0, read), fstatSync(opened).size)
+  } finally {
+    closeSync(opened)
+  }
+}
+
+/** e_machine of ELF. */
+const machines: Record<number, string> = { 3: 'ia32', 40: 'arm', 62: 'x64', 183: 'arm64', 243: 'riscv64' }
+
+function faultOfHeader(file: string, start: Buffer, size: number): Fault | undefined {
+  const here = `${process.platform}-${process.arch}`
+  const foreign = (made: string): Fault => ({ reason: 'foreign', text: `${file} is made for ${made}, and this is ${here}` })
+  const damaged = (how: string): Fault => ({ reason: 'damaged', text: `${file} is damaged: ${how}` })
+  const made = systemOf(start)
+  if (made === undefined) return damaged(`expected a library, got ${size} bytes of something else`)
+  if (made !== process.platform) return foreign(made)
+  if (made !== 'linux') return undefined
+  if (start.length < 64) return damaged(`it has ${size} bytes`)
+  const machine = start.readUInt16LE(18)
+  if (machines[machine] !== process.arch) return foreign(`linux-${machines[machine] ?? `processor ${machine}`}`)
+  // The table of sections is the last thing in the file.
+  const end = Number(start.readBigUInt64LE(40)) + start.readUInt16LE(58) * start.readUInt16LE(60)
+  return end > size ? damaged(`expected at least ${end} bytes, got ${size}`) : undefined
+}
+
+function systemOf(start: Buffer): NodeJS.Platform | undefined {
+  if (start.subarray(0, 4).toString('latin1') === '\x7fELF') return 'linux'
+  if (start.subarray(0, 2).toString('latin1') === 'MZ') return 'win32'
+  return ['cffaedfe', 'cafebabe'].includes(start.subarray(0, 4).toString('hex')) ? 'darwin' : undefined
+}
