@@ -130,9 +130,9 @@ test('a native side that fails for another reason is named, with that reason', (
   expect(found.message).toMatch(/no native binding for [\w-]+ could be loaded: .*broken\.cjs could not be loaded: no such symbol/)
 })
 
-test('the list of codes is that of the core, and two of our own', () => {
+test('the list of codes is that of the core, and three of our own', () => {
   const rust = readFileSync(path.join(root, 'crates/core/src/error.rs'), 'utf8')
   const core = [...rust.matchAll(/"(ERR_LIMBECK_\w+)"/g)].map(match => match[1]!)
-  const own = ['ERR_LIMBECK_BINDING_NOT_FOUND', 'ERR_LIMBECK_BINDING_VERSION']
+  const own = ['ERR_LIMBECK_BINDING_NOT_FOUND', 'ERR_LIMBECK_BINDING_VERSION', 'ERR_LIMBECK_DEADLINE']
   expect([...new Set([...core, ...own])].sort()).toEqual([...errorCodes].sort())
 })

@@ -4,7 +4,8 @@ import { LimbeckError } from './errors.js'
 /** Whom to call for each signal: however many wait, the signal has one listener of ours. */
 const waiting = new WeakMap<AbortSignal, { calls: Set<() => void>; listener: () => void }>()
 
-function listen(signal: AbortSignal, call: () => void): () => void {
+/** Calls `call` when `signal` aborts, until the function that it gives is called. */
+export function listen(signal: AbortSignal, call: () => void): () => void {
   let entry = waiting.get(signal)
   if (entry === undefined) {
     const calls = new Set<() => void>()

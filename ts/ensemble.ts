@@ -4,9 +4,11 @@ import { orAbort } from './abort.js'
 import { packInputs, type Inputs } from './columns.js'
 import { datasetOf, type Dataset } from './dataset.js'
 import { awaiting, calling } from './errors.js'
-import { meaningFor, modelOf, prediction, type Model, type Prediction } from './model.js'
+import { modelOf, type Model } from './model.js'
 import type { NativeEnsemble } from './native/contract.js'
+import { ensembles } from './native/handles.js'
 import { native } from './native/load.js'
+import { meaningFor, prediction, type Prediction } from './prediction.js'
 import type { Evaluation } from './report.js'
 
 /**
@@ -27,6 +29,7 @@ export class Ensemble {
     readonly models: readonly Model[],
   ) {
     this.#handle = handle
+    ensembles.set(this, handle)
     this.#first = models[0]!
   }
 

@@ -8,8 +8,12 @@ export {
   type LayerSummary,
   type ModelSummary,
   type Parameter,
-  type Prediction,
 } from './model.js'
+export type { Prediction } from './prediction.js'
+export type { Beside, FallbackOptions, PredictOptions, ServeOptions, ShadowOptions } from './serve/options.js'
+export { Service, type ServedPrediction } from './serve/service.js'
+export type { Quantiles } from './serve/quantiles.js'
+export type { ServiceStats } from './serve/stats.js'
 export { train, type TrainOptions } from './train.js'
 export { distill, type DistillOptions } from './distill.js'
 export { distillChain, type ChainOptions, type ChainOutcome, type HopLabel } from './regimes/distill-chain.js'

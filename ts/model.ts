@@ -1,14 +1,17 @@
 /** A network with its parameters, held natively: made, trained, asked, kept in a file. */
-import { json, list, plain, reading, refuse, signalOf, text, texts, whole } from './check.js'
-import { packInputs, type Inputs, type Meaning } from './columns.js'
+import { json, plain, reading, refuse, signalOf, text, texts, whole } from './check.js'
+import { packInputs, type Inputs } from './columns.js'
 import { Dataset, datasetOf, type Normalization } from './dataset.js'
 import { orAbort } from './abort.js'
-import { awaiting, calling, LimbeckError } from './errors.js'
-import type { NativeModel, NativePrediction } from './native/contract.js'
+import { awaiting, calling } from './errors.js'
+import type { NativeModel } from './native/contract.js'
 import { models } from './native/handles.js'
 import { native } from './native/load.js'
 import type { GeneratorOptions, ModelOptions } from './native/options.js'
+import { meaningFor, prediction, type Description, type Prediction } from './prediction.js'
 import type { Evaluation, Origin } from './report.js'
+import type { ServeOptions } from './serve/options.js'
+import { Service } from './serve/service.js'
 
 export interface CreateOptions {
   /** The start values follow from it: a whole number. Default 0. */
@@ -17,23 +20,6 @@ export interface CreateOptions {
   labelNames?: readonly string[]
   /** What inputs are brought to before the first layer; kept in the model. `dataset.normalization()` computes it. */
   normalization?: Normalization
-}
-
-/** What a model says of some rows. */
-export interface Prediction {
-  rows: number
-  classes: number
-  /** `[rows, classes]`, row after row. */
-  logits: Float32Array
-  /**
-   * Softmax of each row, `[rows, classes]`; of a model that was trained on several labels a row (`binaryCrossEntropy`,
-   * `binaryKl`) the sigmoid of each logit.
-   */
-  probabilities: Float32Array
-  /** The largest class of each row. */
-  labels: Uint32Array
-  /** Its name, where the model knows names. */
-  names?: string[]
 }
 
 export interface LayerSummary {
@@ -91,19 +77,6 @@ export interface Parameter {
   trainable: boolean
   /** A copy of its numbers. */
   values: Float32Array
-}
-
-interface Description {
-  input: number[] | { ids: { length?: number } }
-  output: number[]
-  classes: number
-  parameters: number
-  bytes: number
-  labelNames: string[] | null
-  preprocessing: { normalization?: Normalization | null }
-  provenance: unknown
-  architecture: { input: unknown; layers: unknown[] }
-  version: number
 }
 
 let wrap: (handle: NativeModel) => Model
@@ -176,6 +149,14 @@ export class Model {
     const description = this.#remembered()
     const { json, buffers } = reading('inputs', () => packInputs(columns, meaningFor(description)))
     return prediction(calling(() => this.#handle().predictSync(json, buffers)), description)
+  }
+
+  /**
+   * A service that collects concurrent `predict` calls into batches. It answers with the parameters that this model has
+   * now: training or disposing of the model changes nothing, `service.swap(model)` does.
+   */
+  serve(options: ServeOptions = {}): Service {
+    return new Service(this.#handle(), options)
   }
 
   /** The model on rows whose answers are known; with a teacher also how often both agree. */
@@ -323,31 +304,4 @@ export function modelFrom(handle: NativeModel): Model {
 export function modelOf(path: string, value: unknown): NativeModel {
   const handle = typeof value === 'object' && value !== null ? models.get(value) : undefined
   return handle ?? refuse(path, 'a Model', value)
-}
-
-/** What one row of a model's inputs is. */
-export function meaningFor({ input }: Pick<Description, 'input'>): Meaning {
-  const numbers = Array.isArray(input)
-  return {
-    shape: numbers ? list('input', input).map(Number) : undefined,
-    ids: numbers ? undefined : (input as { ids: { length?: number } }).ids,
-    labels: undefined,
-    classes: undefined,
-    labelNames: undefined,
-    scale: undefined,
-    offset: undefined,
-  }
-}
-
-/** An answer, with names where there are some. */
-export function prediction(made: NativePrediction, { labelNames }: Pick<Description, 'labelNames'>): Prediction {
-  const { rows, classes, logits, probabilities, labels } = made
-  const said: Prediction = { rows, classes, logits, probabilities, labels }
-  if (labelNames === null) return said
-  const nameOf = (label: number) => {
-    const name = labelNames[label]
-    if (name !== undefined) return name
-    throw new LimbeckError('ERR_LIMBECK_INTERNAL', 'labelNames', `no name for class ${label}`)
-  }
-  return { ...said, names: Array.from(labels, nameOf) }
 }

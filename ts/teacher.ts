@@ -57,6 +57,17 @@ export class Teacher {
     return new Teacher(answer, whole('batchSize', batchSize, 1), onProgress as TeacherOptions['onProgress'])
   }
 
+  /** Logits of some rows that no data set holds. @internal */
+  async answer(batch: TeacherBatch): Promise<{ values: Float32Array; width: number }> {
+    const answer = await orAbort(batch.signal, async () => this.#answer(batch))
+    return reading('teacher', () => answered(answer, batch.rows))
+  }
+
+  /** Rows that it is asked about at once. @internal */
+  get batchSize(): number {
+    return this.#batchSize
+  }
+
   /** The data with this teacher's answers beside them. @internal */
   async answering(data: NativeDataset, signal: AbortSignal | undefined): Promise<NativeDataset> {
     const known = this.#answers.get(data)
@@ -69,8 +80,7 @@ export class Teacher {
       const positions = Uint32Array.from({ length: Math.min(this.#batchSize, rows - first) }, (_, row) => first + row)
       const batch = asked(data, positions, signal)
       ids.set(batch.ids, first)
-      const answer = await orAbort(signal, async () => this.#answer(batch))
-      const { values, width } = reading('teacher', () => answered(answer, batch.rows))
+      const { values, width } = await this.answer(batch)
       if (first === 0) {
         classes = width
         logits = new Float32Array(rows * classes)

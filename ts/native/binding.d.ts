@@ -29,7 +29,8 @@ export declare class NativeDataset {
 /** Memory of the parameters is shared with the models. */
 export declare class NativeEnsemble {
   constructor(models: Array<NativeModel>, weights?: Array<number> | undefined | null)
-  predict(json: string, buffers: Buffers): Promise<NativePrediction>
+  /** `lane` is `fallback` or `shadow` for what a service asks beside its own model. */
+  predict(json: string, buffers: Buffers, lane?: string | undefined | null): Promise<NativePrediction>
   /** Metrics on data whose answers are known, as JSON. */
   evaluate(data: NativeDataset): Promise<string>
   /** Logarithms of the probabilities of all rows, in order. */
@@ -76,7 +77,8 @@ export declare class NativeModel {
   version(): number
   setLabelNames(names: Array<string>): void
   setPreprocessing(json: string): void
-  predict(json: string, buffers: Buffers): Promise<NativePrediction>
+  /** `lane` is `fallback` or `shadow` for what a service asks beside its own model. */
+  predict(json: string, buffers: Buffers, lane?: string | undefined | null): Promise<NativePrediction>
   predictSync(json: string, buffers: Buffers): NativePrediction
   /** Metrics on data whose answers are known, as JSON. */
   evaluate(data: NativeDataset, teacher?: NativeModel | undefined | null): Promise<string>

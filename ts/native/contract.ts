@@ -67,6 +67,9 @@ export interface NativePrediction {
   labels: Uint32Array
 }
 
+/** What a service asks beside its own model: behind nothing that it asks that one. */
+export type Lane = 'fallback' | 'shadow'
+
 export interface NativeModel {
   save(path: string): Promise<void>
   summary(): string
@@ -75,7 +78,7 @@ export interface NativeModel {
   version(): number
   setLabelNames(names: string[]): void
   setPreprocessing(json: string): void
-  predict(json: string, buffers: Buffers): Promise<NativePrediction>
+  predict(json: string, buffers: Buffers, lane?: Lane): Promise<NativePrediction>
   predictSync(json: string, buffers: Buffers): NativePrediction
   evaluate(dataset: NativeDataset, teacher?: NativeModel): Promise<string>
   logits(dataset: NativeDataset): Promise<Float32Array>
@@ -93,7 +96,7 @@ export interface NativeModel {
 }
 
 export interface NativeEnsemble {
-  predict(json: string, buffers: Buffers): Promise<NativePrediction>
+  predict(json: string, buffers: Buffers, lane?: Lane): Promise<NativePrediction>
   evaluate(dataset: NativeDataset): Promise<string>
   logits(dataset: NativeDataset): Promise<Float32Array>
 }

@@ -1,21 +1,49 @@
-//! Threads for work that is no training job: one predictor for the process, short-lived ones for files.
+//! Threads for work that is no training job: predictors for the process, short-lived ones for files.
 
 use std::sync::mpsc::{Sender, channel};
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
 use limbeck_core::error::{Error, Result};
 use limbeck_core::pool::Pool;
 use napi::bindgen_prelude::ToNapiValue;
 
+use crate::courtesy::stand_back;
 use crate::errors::{guarded, panic_point};
 use crate::reply::Reply;
 
 type Work = Box<dyn FnOnce(&Pool) + Send>;
 
-static PREDICTOR: OnceLock<Mutex<Option<Sender<Work>>>> = OnceLock::new();
+/// Who waits for whom: predictions of one lane are made in the order of the calls, lanes beside each other.
+#[derive(Clone, Copy)]
+pub(crate) enum Lane {
+    /// Somebody waits.
+    Asked,
+    /// A service asks again about rows that its model is unsure of; the sure ones go past.
+    Fallback,
+    /// Nobody waits: it stands back behind everything else.
+    Shadow,
+}
 
-/// Answers on the predictor's thread, in the order of the calls.
+/// How far the shadow stands back.
+const SHADOW_NICENESS: u8 = 10;
+
+impl Lane {
+    pub fn of(name: Option<String>) -> Result<Lane> {
+        match name.as_deref() {
+            None => Ok(Lane::Asked),
+            Some("fallback") => Ok(Lane::Fallback),
+            Some("shadow") => Ok(Lane::Shadow),
+            Some(other) => Err(Error::config("lane", format!("expected fallback or shadow, got {other}"))),
+        }
+    }
+}
+
+/// One for each lane.
+static PREDICTORS: [Mutex<Option<Sender<Work>>>; 3] = [const { Mutex::new(None) }; 3];
+
+/// Answers on the thread of this lane, in the order of the calls.
 pub(crate) fn predict<T: ToNapiValue + Send + 'static>(
+    lane: Lane,
     reply: Reply<T>,
     work: impl FnOnce() -> Result<T> + Send + 'static,
 ) {
@@ -29,28 +57,33 @@ pub(crate) fn predict<T: ToNapiValue + Send + 'static>(
         });
         reply.send(result);
     });
-    let mut sender = PREDICTOR.get_or_init(Mutex::default).lock().unwrap_or_else(PoisonError::into_inner);
+    let mut sender = PREDICTORS[lane as usize].lock().unwrap_or_else(PoisonError::into_inner);
     let unsent = match sender.as_ref() {
         Some(open) => open.send(task).err().map(|unsent| unsent.0),
         None => Some(task),
     };
     // The first call, or the thread ended: a new one. Where none can be started the reply is dropped and rejects.
     if let Some(task) = unsent {
-        *sender = start();
+        *sender = start(lane);
         if let Some(open) = sender.as_ref() {
             let _ = open.send(task);
         }
     }
 }
 
-fn start() -> Option<Sender<Work>> {
+fn start(lane: Lane) -> Option<Sender<Work>> {
     let (sender, inbox) = channel::<Work>();
-    let pool = Pool::new(None).ok()?;
     std::thread::Builder::new()
         .name("limbeck-predict".into())
         .spawn(move || {
-            for work in inbox {
-                work(&pool);
+            if matches!(lane, Lane::Shadow) {
+                stand_back(SHADOW_NICENESS);
+            }
+            // Its threads have the priority of the one that starts them. Without any the calls are dropped and reject.
+            if let Ok(pool) = Pool::new(None) {
+                for work in inbox {
+                    work(&pool);
+                }
             }
         })
         .ok()?;

@@ -9,7 +9,7 @@ use napi_derive::napi;
 
 use crate::buffers::{Buffers, inputs};
 use crate::dataset::NativeDataset;
-use crate::desk;
+use crate::desk::{self, Lane};
 use crate::errors::{guarded, panic_point};
 use crate::model::{NativeModel, NativePrediction};
 use crate::reply::Reply;
@@ -31,12 +31,20 @@ impl NativeEnsemble {
         })
     }
 
+    /// `lane` is `fallback` or `shadow` for what a service asks beside its own model.
     #[napi(catch_unwind, ts_return_type = "Promise<NativePrediction>")]
-    pub fn predict<'env>(&self, env: &'env Env, json: String, buffers: Buffers) -> napi::Result<Object<'env>> {
+    pub fn predict<'env>(
+        &self,
+        env: &'env Env,
+        json: String,
+        buffers: Buffers,
+        lane: Option<String>,
+    ) -> napi::Result<Object<'env>> {
+        let lane = guarded(|| Lane::of(lane))?;
         let (features, rows) = guarded(|| inputs(&json, &buffers))?;
         let ensemble = self.ensemble.clone();
         let (reply, promise) = Reply::new(env)?;
-        desk::predict(reply, move || ensemble.predict(&features, rows).map(NativePrediction::from));
+        desk::predict(lane, reply, move || ensemble.predict(&features, rows).map(NativePrediction::from));
         Ok(promise)
     }
 

@@ -19,7 +19,7 @@ use serde_json::json;
 
 use crate::buffers::{Buffers, inputs};
 use crate::dataset::NativeDataset;
-use crate::desk;
+use crate::desk::{self, Lane};
 use crate::errors::{guarded, panic_point};
 use crate::held::Held;
 use crate::lifecycle::{External, trim_after};
@@ -269,12 +269,20 @@ impl NativeModel {
         })
     }
 
+    /// `lane` is `fallback` or `shadow` for what a service asks beside its own model.
     #[napi(catch_unwind, ts_return_type = "Promise<NativePrediction>")]
-    pub fn predict<'env>(&self, env: &'env Env, json: String, buffers: Buffers) -> napi::Result<Object<'env>> {
+    pub fn predict<'env>(
+        &self,
+        env: &'env Env,
+        json: String,
+        buffers: Buffers,
+        lane: Option<String>,
+    ) -> napi::Result<Object<'env>> {
+        let lane = guarded(|| Lane::of(lane))?;
         let (features, rows) = guarded(|| inputs(&json, &buffers))?;
         let held = guarded(|| self.shared.held())?;
         let (reply, promise) = Reply::new(env)?;
-        desk::predict(reply, move || held.model()?.predict(&features, rows).map(NativePrediction::from));
+        desk::predict(lane, reply, move || held.model()?.predict(&features, rows).map(NativePrediction::from));
         Ok(promise)
     }
 

@@ -1,0 +1,85 @@
+/** Who is asked beside the model that serves, as one kind: a model, an ensemble, or a function that answers. */
+import { calling, LimbeckError } from '../errors.js'
+import type { Ensemble } from '../ensemble.js'
+import type { ColumnsJson, Lane, NativePrediction } from '../native/contract.js'
+import { ensembles, models } from '../native/handles.js'
+import type { Description } from '../prediction.js'
+import { Teacher, type Answer, type TeacherBatch } from '../teacher.js'
+import { mustFit } from './fits.js'
+import { copied, picked, type Rows } from './rows.js'
+
+export interface Asked {
+  ask(rows: Rows, lane: Lane, signal: AbortSignal): Promise<NativePrediction>
+  /** Gives its memory back. */
+  release(): void
+}
+
+/** Nothing where this is nobody who could be asked. */
+export function besideOf(path: string, given: unknown, own: Description): Asked | undefined {
+  if (typeof given === 'function') return teacher(Teacher.fromFunction(given as Answer), own.classes)
+  if (typeof given !== 'object' || given === null) return undefined
+  const described = (model: object) => JSON.parse(calling(() => models.get(model)!.describe())) as Description
+  if (models.has(given)) {
+    mustFit(path, described(given), own, 'where both have some')
+    // It answers as it is now, whatever becomes of the one that was passed.
+    const handle = calling(() => models.get(given)!.clone())
+    return { ask: ({ json, buffers }, lane) => handle.predict(json, buffers, lane), release: () => handle.dispose() }
+  }
+  const ensemble = ensembles.get(given)
+  if (ensemble !== undefined) {
+    mustFit(path, described((given as Ensemble).models[0]!), own, 'where both have some')
+    return { ask: ({ json, buffers }, lane) => ensemble.predict(json, buffers, lane), release: () => {} }
+  }
+  return given instanceof Teacher ? teacher(given, own.classes) : undefined
+}
+
+function teacher(asked: Teacher, classes: number): Asked {
+  let seen = 0
+  return {
+    async ask(all, _lane, signal) {
+      const logits = new Float32Array(all.rows * classes)
+      for (let first = 0; first < all.rows; first += asked.batchSize) {
+        const count = Math.min(asked.batchSize, all.rows - first)
+        const part = copied(picked(all, Array.from({ length: count }, (_, row) => first + row)))
+        const { values, width } = await asked.answer(batchOf(part, seen, signal))
+        if (width !== classes) {
+          const message = `expected ${classes} logits a row, as the model that serves, got ${width}`
+          throw new LimbeckError('ERR_LIMBECK_INVALID_DATA', 'teacher', message)
+        }
+        logits.set(values, first * classes)
+        seen += count
+      }
+      return predictionOf(logits, all.rows, classes)
+    },
+    release: () => {},
+  }
+}
+
+/** Rows as a function hears them; who they are is counted. */
+function batchOf({ json, buffers, rows }: Rows, seen: number, signal: AbortSignal): TeacherBatch {
+  const { inputs } = JSON.parse(json) as ColumnsJson
+  const ids = Float64Array.from({ length: rows }, (_, row) => seen + row)
+  if ('f32' in inputs) return { rows, inputs: buffers.f32!, shape: inputs.f32.shape, ids, signal }
+  if ('u8' in inputs) {
+    const { shape, scale, offset } = inputs.u8
+    return { rows, inputs: Float32Array.from(buffers.u8!, byte => byte * scale + offset), shape, ids, signal }
+  }
+  if ('ids' in inputs) return { rows, inputs: buffers.ids!, shape: [inputs.ids.length], ids, signal }
+  return { rows, inputs: buffers.ids!, offsets: buffers.offsets!, shape: undefined, ids, signal }
+}
+
+/** What logits say; their softmax is taken in double precision. */
+export function predictionOf(logits: Float32Array, rows: number, classes: number): NativePrediction {
+  const probabilities = new Float32Array(rows * classes)
+  const labels = new Uint32Array(rows)
+  for (let row = 0; row < rows; row++) {
+    const from = row * classes
+    let best = from
+    for (let at = from; at < from + classes; at++) if (logits[at]! > logits[best]!) best = at
+    labels[row] = best - from
+    let sum = 0
+    for (let at = from; at < from + classes; at++) sum += Math.exp(logits[at]! - logits[best]!)
+    for (let at = from; at < from + classes; at++) probabilities[at] = Math.exp(logits[at]! - logits[best]!) / sum
+  }
+  return { rows, classes, logits, probabilities, labels }
+}

@@ -1,0 +1,118 @@
+/** Another model that answers the rows that the serving one is unsure of; where it cannot, the unsure answer is given. */
+import type { NativePrediction } from '../native/contract.js'
+import type { Asked } from './beside.js'
+import type { Call } from './call.js'
+import { joined, picked, type Rows } from './rows.js'
+import type { ServiceStats } from './stats.js'
+
+interface Unsure {
+  call: Call
+  /** Which of its rows. */
+  places: number[]
+  rows: Rows
+}
+
+export class Fallback {
+  #waiting: Unsure[] = []
+  #waitingRows = 0
+  /** What it is asked about now. */
+  #askedRows = 0
+  #busy = false
+  #rows = 0
+  #skipped = 0
+  #failed = 0
+  #lastError: string | undefined
+
+  constructor(
+    readonly asked: Asked,
+    readonly below: number,
+    readonly limits: { maxBatch: number; queue: number },
+    readonly signal: AbortSignal,
+    /** Hears of a call all of whose rows are answered. */
+    readonly done: (call: Call) => void,
+  ) {}
+
+  /** Which rows the model is unsure of. */
+  unsure({ rows, classes, probabilities }: NativePrediction): number[] {
+    const places: number[] = []
+    for (let row = 0; row < rows; row++) {
+      let largest = 0
+      for (let at = row * classes; at < (row + 1) * classes; at++) largest = Math.max(largest, probabilities[at]!)
+      if (!(largest >= this.below)) places.push(row)
+    }
+    return places
+  }
+
+  /** Asks about some rows of a call, which brings its own answer in `known`. Whether it does: not where too many wait. */
+  take(call: Call, places: number[]): boolean {
+    if (this.#waitingRows > 0 && this.#waitingRows + places.length > this.limits.queue) {
+      this.missed(places.length)
+      return false
+    }
+    this.#waiting.push({ call, places, rows: picked(call.rows, places) })
+    this.#waitingRows += places.length
+    if (!this.#busy) void this.#ask()
+    return true
+  }
+
+  /** Rows got the model's own answer because nobody could wait for this one. */
+  missed(rows: number): void {
+    this.#skipped += rows
+  }
+
+  stats(): NonNullable<ServiceStats['fallback']> {
+    const [rows, skipped, failed] = [this.#rows, this.#skipped, this.#failed]
+    return { rows, skipped, waiting: this.#waitingRows + this.#askedRows, failed, ...(this.#lastError !== undefined && { lastError: this.#lastError }) }
+  }
+
+  async #ask(): Promise<void> {
+    this.#busy = true
+    for (let batch = this.#next(); batch.length > 0; batch = this.#next()) {
+      this.#askedRows = batch.reduce((sum, { places }) => sum + places.length, 0)
+      try {
+        const said = await this.asked.ask(joined(batch.map(({ rows }) => rows)), 'fallback', this.signal)
+        this.#answered(batch, said)
+      } catch (error) {
+        for (const { call, places } of batch) if (!call.settled) this.#failed += places.length
+        this.#lastError = error instanceof Error ? error.message : String(error)
+      }
+      for (const { call } of batch) if (!call.settled) this.done(call)
+    }
+    this.#askedRows = 0
+    this.#busy = false
+  }
+
+  /** The oldest call and others of its kind, without those that nobody waits for. */
+  #next(): Unsure[] {
+    const [batch, later]: [Unsure[], Unsure[]] = [[], []]
+    let [rows, waiting] = [0, 0]
+    for (const unsure of this.#waiting) {
+      if (unsure.call.settled) continue
+      const [first, count] = [batch[0], unsure.places.length]
+      const fits = first === undefined || (first.rows.json === unsure.rows.json && rows + count <= this.limits.maxBatch)
+      if (fits) rows += count
+      else waiting += count
+      ;(fits ? batch : later).push(unsure)
+    }
+    ;[this.#waiting, this.#waitingRows] = [later, waiting]
+    return batch
+  }
+
+  #answered(batch: readonly Unsure[], { classes, logits, probabilities, labels }: NativePrediction): void {
+    let from = 0
+    for (const { call, places } of batch) {
+      const { known } = call
+      for (const row of places) {
+        if (known !== undefined && !call.settled) {
+          const { made } = known
+          made.logits.set(logits.subarray(from * classes, (from + 1) * classes), row * classes)
+          made.probabilities.set(probabilities.subarray(from * classes, (from + 1) * classes), row * classes)
+          made.labels[row] = labels[from]!
+          known.answeredBy[row] = 'fallback'
+          this.#rows++
+        }
+        from++
+      }
+    }
+  }
+}

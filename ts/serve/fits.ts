@@ -1,0 +1,24 @@
+/** Whether one model can stand for another: what it reads and what its answers mean. */
+import { LimbeckError } from '../errors.js'
+import type { Description } from '../prediction.js'
+
+type Kind = Pick<Description, 'input' | 'classes'> & { labelNames: readonly string[] | null }
+
+const rowOf = ({ input }: Kind) => {
+  if (Array.isArray(input)) return `rows of shape ${input.join(' × ')}`
+  const { length } = (input as { ids: { length?: number } }).ids
+  return length == null ? 'rows of ids of any count' : `rows of ${length} ids`
+}
+const namesOf = ({ labelNames }: Kind) => (labelNames === null ? 'no label names' : `the label names ${labelNames.join(', ')}`)
+
+/** Refuses a model that reads something else or has other classes than the one that serves; `named` compares their names. */
+export function mustFit(path: string, other: Kind, own: Kind, named: 'alike' | 'where both have some'): void {
+  const both = other.labelNames !== null && own.labelNames !== null
+  const words = [rowOf, ({ classes }: Kind) => `${classes} classes`, ...(both || named === 'alike' ? [namesOf] : [])]
+  for (const word of words) {
+    const [wanted, got] = [word(own), word(other)]
+    if (wanted === got) continue
+    const message = `expected ${wanted}, as the model that serves, got one of ${got}: begin a service of its own for it`
+    throw new LimbeckError('ERR_LIMBECK_SHAPE_MISMATCH', path, message)
+  }
+}

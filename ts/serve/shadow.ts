@@ -1,0 +1,98 @@
+/** Another model that hears a part of the calls, when it has time: nobody waits for it and nobody sees it fail. */
+import type { Asked } from './beside.js'
+import { joined, type Rows } from './rows.js'
+import type { ServiceStats } from './stats.js'
+
+interface Heard {
+  rows: Rows
+  labels: Uint32Array
+  /** Which model of the service answered. */
+  generation: number
+}
+
+export class Shadow {
+  /** What it shall be asked about next. */
+  #next: Heard[] = []
+  #nextRows = 0
+  /** What it is asked about now. */
+  #askedRows = 0
+  #busy = false
+  #generation = 0
+  #drawn = 0
+  #rows = 0
+  #alike = 0
+  #skipped = 0
+  #failed = 0
+  #lastError: string | undefined
+
+  constructor(
+    readonly asked: Asked,
+    readonly fraction: number,
+    readonly maxBatch: number,
+    readonly signal: AbortSignal,
+  ) {}
+
+  /** Perhaps asks about a call that has been answered. */
+  hear(rows: Rows, labels: Uint32Array, generation: number): void {
+    if (!this.#chosen()) return
+    if (this.#nextRows > 0 && this.#nextRows + rows.rows > this.maxBatch) {
+      this.#skipped += rows.rows
+      return
+    }
+    this.#next.push({ rows, labels: labels.slice(), generation })
+    this.#nextRows += rows.rows
+    if (!this.#busy) void this.#ask()
+  }
+
+  /** Another model answers from now on: agreement is counted anew. */
+  restart(generation: number): void {
+    this.#generation = generation
+    this.#rows = this.#alike = 0
+  }
+
+  stats(): NonNullable<ServiceStats['shadow']> {
+    const [rows, skipped, failed] = [this.#rows, this.#skipped, this.#failed]
+    const agreement = rows === 0 ? null : this.#alike / rows
+    return { rows, agreement, skipped, waiting: this.#nextRows + this.#askedRows, failed, ...(this.#lastError !== undefined && { lastError: this.#lastError }) }
+  }
+
+  /** A sequence that is spread evenly and follows no rhythm of the callers: multiples of the golden ratio. */
+  #chosen(): boolean {
+    this.#drawn = (this.#drawn + 0.6180339887498949) % 1
+    return this.#drawn < this.fraction
+  }
+
+  async #ask(): Promise<void> {
+    this.#busy = true
+    while (this.#next.length > 0 && !this.signal.aborted) {
+      const kind = this.#next[0]!.rows.json
+      const batch = this.#next.filter(({ rows }) => rows.json === kind)
+      this.#next = this.#next.filter(({ rows }) => rows.json !== kind)
+      const rows = joined(batch.map(heard => heard.rows))
+      this.#askedRows = rows.rows
+      this.#nextRows -= rows.rows
+      try {
+        const { labels } = await this.asked.ask(rows, 'shadow', this.signal)
+        this.#compare(batch, labels)
+      } catch (error) {
+        this.#failed += rows.rows
+        this.#lastError = error instanceof Error ? error.message : String(error)
+      }
+    }
+    this.#next = []
+    this.#nextRows = this.#askedRows = 0
+    this.#busy = false
+  }
+
+  #compare(batch: readonly Heard[], answers: Uint32Array): void {
+    let at = 0
+    for (const { labels, generation } of batch) {
+      for (const label of labels) {
+        const alike = label === answers[at++]
+        if (generation !== this.#generation) continue
+        this.#rows++
+        if (alike) this.#alike++
+      }
+    }
+  }
+}
