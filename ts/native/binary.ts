@@ -38,14 +38,14 @@ function usesMusl(): boolean {
   }
 }
 
-/** The file that the loader will take first, or none. */
-export function binaryFile(platform: string): string | undefined {
+/** The file that this loader will take first, or none. */
+export function binaryFile(platform: string, loader: string): string | undefined {
   const set = process.env['NAPI_RS_NATIVE_LIBRARY_PATH']
   if (set) return path.resolve(set)
-  const loader = createRequire(require.resolve('#native'))
+  const { resolve } = createRequire(loader)
   for (const place of [`./limbeck.${platform}.node`, `@limbeck/binding-${platform}`]) {
     try {
-      return loader.resolve(place)
+      return resolve(place)
     } catch {
       // The next place.
     }

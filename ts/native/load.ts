@@ -33,7 +33,7 @@ const again = 'remove node_modules and package-lock.json and run npm install on 
 
 function bind(): Native {
   const platform = platformName()
-  const file = binaryFile(platform)
+  const file = binaryFile(platform, require.resolve('#native'))
   const fault = file?.endsWith('.node') ? faultOf(file) : undefined
   if (fault !== undefined) throw notFound(platform, file, fault)
   try {

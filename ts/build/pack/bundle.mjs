@@ -1,5 +1,5 @@
-// The command line in one file: what it uses of npm is bundled, so the published root depends on nothing. The facade is
-// left where it is: what the command line imports is what a program imports.
+// The code as it is published: the facade is one file, since forty cost four times the import, and the command line another,
+// with what it uses of npm inside, so the published root depends on nothing. Comments stay in the types.
 
 import { readdirSync, readFileSync } from 'node:fs'
 import path from 'node:path'
@@ -8,25 +8,31 @@ import { root, stop } from '../ready.mjs'
 
 const dist = path.join(root, 'dist')
 const commands = path.join(dist, 'cli')
+const isFacade = module => module.startsWith(dist) && !module.startsWith(commands)
 
-/** Keeps the facade's modules outside, at the path that they have beside the bundle. */
-const facade = {
-  name: 'facade',
-  resolveId(source, importer) {
-    if (!source.startsWith('.') || importer === undefined) return null
-    const file = path.resolve(path.dirname(importer), source)
-    if (!file.startsWith(dist) || file.startsWith(commands)) return null
-    return { id: path.relative(commands, file).replaceAll(path.sep, '/'), external: true }
-  },
-}
-
-/** Writes `file`; gives the packages whose code is inside. */
-export async function bundleCommandLine(file) {
-  const bundle = await rolldown({ input: path.join(commands, 'main.js'), platform: 'node', plugins: [facade], logLevel: 'warn' })
-  const { output } = await bundle.write({ file, format: 'es', codeSplitting: false })
-  await bundle.close()
-  const inside = output.flatMap(chunk => Object.keys(chunk.modules ?? {}))
-  const folders = inside.map(packageFolder).filter(folder => folder !== undefined)
+/**
+ * Fills `folder`, the package's `dist`; gives the packages whose code is inside. The facade lies two folders deep, as the
+ * file does that reads the version from package.json.
+ */
+export async function bundle(folder) {
+  const input = { index: path.join(dist, 'index.js'), 'cli/main': path.join(commands, 'main.js') }
+  const made = await rolldown({ input, platform: 'node', external: ['#native'], logLevel: 'warn' })
+  const { output } = await made.write({
+    dir: folder,
+    format: 'es',
+    comments: false,
+    chunkFileNames: 'native/[name].js',
+    codeSplitting: { groups: [{ name: 'limbeck', test: isFacade }] },
+  })
+  await made.close()
+  const names = output.map(({ fileName }) => fileName).sort()
+  const expected = ['cli/main.js', 'index.js', 'native/limbeck.js']
+  if (names.join() !== expected.join()) stop(`packing: expected the files ${expected.join(', ')}, got ${names.join(', ')}.`)
+  const facade = output.find(({ fileName }) => fileName === 'native/limbeck.js')
+  const strange = Object.keys(facade.modules).filter(module => module.includes('/node_modules/'))
+  if (strange.length > 0) stop(`packing: the facade imports ${strange.join(', ')}, and only the command line may use packages.`)
+  const inside = output.flatMap(chunk => Object.keys(chunk.modules))
+  const folders = inside.map(packageFolder).filter(found => found !== undefined)
   return [...new Set(folders)].sort().map(licenceOf)
 }
 
@@ -38,8 +44,6 @@ function packageFolder(module) {
 function licenceOf(folder) {
   const { name, version, license } = JSON.parse(readFileSync(path.join(folder, 'package.json'), 'utf8'))
   const file = readdirSync(folder).find(entry => /^licen[cs]e/i.test(entry))
-  if (!license || file === undefined) {
-    stop(`${name}: expected a licence and its text in the package that the command line takes along, got none.`)
-  }
+  if (!license || file === undefined) stop(`${name}: expected a licence and its text in the package that the command line takes along, got none.`)
   return { name, version, license, text: readFileSync(path.join(folder, file), 'utf8').trim() }
 }

@@ -8,12 +8,28 @@ import { rootOf } from './install-roots.mjs'
 
 const qemu = { arm64: '/usr/bin/qemu-aarch64-static', x64: '/usr/bin/qemu-x86_64-static' }
 
+// One thread, and functions compiled when they are called: without, Node hangs under qemu.
+const calm = ['--single-threaded', '--max-lazy']
+
 /**
- * `{ how, place, node, inside, slow }`: what is said, the folder to install into, the command before a program's path, how
- * a path of that folder is called inside, whether to do with little; or `{ cannot }`.
+ * The ways to try a platform here. Each is `{ how, node, place, inside, slow }`: what is said, the command before a
+ * program's path, a folder to install into, how a path of that folder is called inside, whether to do with little; or
+ * `{ cannot }`, the reason. `fresh` makes a folder.
  */
-export function machineOf(name, fresh) {
-  if (name === host) return { how: 'natively', place: fresh(), node: [process.execPath], inside: file => file, slow: false }
+export function machinesOf(name, fresh) {
+  if (name !== host) return [elsewhere(name)]
+  const natively = { how: 'natively', node: [process.execPath], place: fresh(), inside: file => file, slow: false }
+  return platforms[name].cpu === 'x64' && process.platform === 'linux' ? [natively, withoutAvx2(fresh)] : [natively]
+}
+
+function withoutAvx2(fresh) {
+  const how = 'on a processor without AVX2 (qemu, Westmere)'
+  if (!existsSync(qemu.x64)) return { cannot: `${how}: ${qemu.x64} is not there: apt-get install qemu-user-static` }
+  const node = [qemu.x64, '-cpu', 'Westmere', process.execPath, ...calm]
+  return { how, node, place: fresh(), inside: file => file, slow: true }
+}
+
+function elsewhere(name) {
   const { os, cpu, libc } = platforms[name]
   if (os !== process.platform) return { cannot: `no ${os} is at hand here: it is tried on a release runner` }
   const root = rootOf(name)
@@ -22,12 +38,11 @@ export function machineOf(name, fresh) {
   const emulated = cpu !== process.arch
   if (emulated && !existsSync(qemu[cpu])) return { cannot: `${qemu[cpu]} is not there: apt-get install qemu-user-static` }
   if (emulated) cpSync(qemu[cpu], path.join(root, path.basename(qemu[cpu])))
-  // One thread, and functions compiled when they are called: without, Node hangs under qemu.
-  const node = emulated ? [`/${path.basename(qemu[cpu])}`, '/bin/node', '--single-threaded', '--max-lazy'] : ['/bin/node']
+  const node = emulated ? [`/${path.basename(qemu[cpu])}`, '/bin/node', ...calm] : ['/bin/node']
   return {
     how: [emulated && 'under qemu', libc === 'musl' && 'under the loader of musl'].filter(Boolean).join(', '),
-    place: mkdtempSync(path.join(root, 'tmp/limbeck-')),
     node: ['/usr/sbin/chroot', root, ...node],
+    place: mkdtempSync(path.join(root, 'tmp/limbeck-')),
     inside: file => `/${path.relative(root, file)}`,
     slow: emulated,
   }

@@ -5,9 +5,9 @@
 import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { root, stop } from '../ready.mjs'
-import { bundleCommandLine } from './bundle.mjs'
-import { writeFacade } from './facade.mjs'
+import { bundle } from './bundle.mjs'
 import { limits, packageOf } from './platforms.mjs'
+import { copyTypes } from './types.mjs'
 
 const here = (...parts) => path.join(root, ...parts)
 const kept = ['name', 'version', 'description', 'license', 'repository', 'keywords', 'type', 'engines', 'exports', 'types', 'bin', 'imports']
@@ -24,16 +24,15 @@ export async function stageRoot(folder, names) {
   const published = { ...Object.fromEntries(kept.filter(key => key in own).map(key => [key, own[key]])), optionalDependencies }
   writeFileSync(path.join(folder, 'package.json'), `${JSON.stringify(published, null, 2)}\n`)
 
-  writeFacade(path.join(folder, 'dist'))
+  const inside = await bundle(path.join(folder, 'dist'))
+  copyTypes(path.join(folder, 'dist'))
   mkdirSync(path.join(folder, 'ts/native'), { recursive: true })
   cpSync(here('ts/native/binding.js'), path.join(folder, 'ts/native/binding.js'))
-  const facade = bytes(folder)
-
-  const inside = await bundleCommandLine(path.join(folder, 'dist/cli/main.js'))
   const texts = inside.map(({ name, version, license, text }) => `${name} ${version} (${license})\n\n${text}\n`)
   const intro = 'The command line, dist/cli/main.js, holds these packages.\n'
   writeFileSync(path.join(folder, 'dist/cli/LICENSES.txt'), [intro, ...texts].join(`\n${'-'.repeat(80)}\n\n`))
   const commandLine = bytes(path.join(folder, 'dist/cli'))
+  const facade = bytes(folder) - commandLine
 
   for (const name of documents) if (existsSync(here(name))) cpSync(here(name), path.join(folder, name))
   // Documents are text to read; what studies were computed from stays in the repository.

@@ -8,7 +8,7 @@ import path from 'node:path'
 import { root, stop } from '../ready.mjs'
 import { audit } from './audit.mjs'
 import { flags } from './flags.mjs'
-import { machineOf } from './machines.mjs'
+import { machinesOf } from './machines.mjs'
 import { find } from './tools.mjs'
 import { binaryOf, platforms } from './platforms.mjs'
 
@@ -49,10 +49,7 @@ function install(place, { platform, tarball }) {
   if (binaries.length > 0) throw new Error(`the root package holds ${binaries.join(', ')}, and a binary belongs into a platform package`)
 }
 
-function tryPlatform(one) {
-  const machine = machineOf(one.platform, () => mkdtempSync(path.join(work, 'application-')))
-  if (machine.cannot) return { word: 'NOT RUN', text: machine.cannot }
-  const { place, node, inside, how, slow } = machine
+function tryOn({ how, node, place, inside, slow }, one) {
   try {
     install(place, one)
     for (const kind of slow ? ['losses'] : ['losses', 'layers', 'optimizers', 'metrics']) {
@@ -64,7 +61,8 @@ function tryPlatform(one) {
     const commandLine = inside(path.join(place, 'node_modules/limbeck/dist/cli/main.js'))
     spawn([...node, commandLine, 'inspect', inside(path.join(place, 'student.safetensors'))])
     const seconds = ((performance.now() - begun) / 1000).toFixed(0)
-    return { word: 'ok', text: `${how}, node ${found.node}, ${found.instructions}: trained, saved, loaded, predicted, inspected; ${found.golden} golden cases passed; ${seconds} s` }
+    const did = 'trained, saved, loaded, predicted, inspected'
+    return `${how}, node ${found.node} ${found.arch}, ${found.instructions}: ${did}; ${found.golden} golden cases passed; ${seconds} s`
   } finally {
     rmSync(place, { recursive: true, force: true })
   }
@@ -72,15 +70,20 @@ function tryPlatform(one) {
 
 let failed = 0
 for (const one of tried) {
-  const say = (word, text) => console.log(`${one.platform}  ${word}  ${text}`)
-  try {
-    if (unaudited) say('NOT RUN', 'audit of the binary: --no-audit')
-    else say('ok', `audit: ${audit(path.join(out, 'stage', one.platform, binaryOf(one.platform)), one.platform)}`)
-    const { word, text } = tryPlatform(one)
-    say(word, text)
-  } catch (error) {
-    failed++
-    say('FAILED', error.message)
+  const { platform } = one
+  const check = work => {
+    try {
+      console.log(`${platform}  ok  ${work()}`)
+    } catch (error) {
+      failed++
+      console.log(`${platform}  FAILED  ${error.message}`)
+    }
+  }
+  if (unaudited) console.log(`${platform}  NOT RUN  audit of the binary: --no-audit`)
+  else check(() => `audit: ${audit(path.join(out, 'stage', platform, binaryOf(platform)), platform)}`)
+  for (const machine of machinesOf(platform, () => mkdtempSync(path.join(work, 'application-')))) {
+    if (machine.cannot) console.log(`${platform}  NOT RUN  ${machine.cannot}`)
+    else check(() => tryOn(machine, one))
   }
 }
 rmSync(work, { recursive: true, force: true })

@@ -1,0 +1,23 @@
+// The types as they are published: those that the entry leads to, with their documentation.
+
+import { cpSync, readFileSync } from 'node:fs'
+import path from 'node:path'
+import ts from 'typescript'
+import { root } from '../ready.mjs'
+
+const dist = path.join(root, 'dist')
+
+/** Copies them into `folder`, which is the package's `dist`. */
+export function copyTypes(folder) {
+  for (const file of reached(path.join(dist, 'index.d.ts'))) cpSync(file, path.join(folder, path.relative(dist, file)))
+}
+
+/** A file of types and all that it imports, one after the other. */
+function reached(file, found = new Set()) {
+  if (found.has(file)) return found
+  found.add(file)
+  for (const { fileName } of ts.preProcessFile(readFileSync(file, 'utf8')).importedFiles) {
+    if (fileName.startsWith('.')) reached(path.resolve(path.dirname(file), fileName.replace(/\.js$/, '.d.ts')), found)
+  }
+  return found
+}
