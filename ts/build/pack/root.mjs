@@ -6,6 +6,7 @@ import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statS
 import path from 'node:path'
 import { root, stop } from '../ready.mjs'
 import { bundle } from './bundle.mjs'
+import { publishedLoader } from './loader.mjs'
 import { limits, packageOf } from './platforms.mjs'
 import { copyTypes } from './types.mjs'
 
@@ -27,7 +28,7 @@ export async function stageRoot(folder, names) {
   const inside = await bundle(path.join(folder, 'dist'))
   copyTypes(path.join(folder, 'dist'))
   mkdirSync(path.join(folder, 'ts/native'), { recursive: true })
-  cpSync(here('ts/native/binding.js'), path.join(folder, 'ts/native/binding.js'))
+  writeFileSync(path.join(folder, 'ts/native/binding.js'), publishedLoader(readFileSync(here('ts/native/binding.js'), 'utf8')))
   const texts = inside.map(({ name, version, license, text }) => `${name} ${version} (${license})\n\n${text}\n`)
   const intro = 'The command line, dist/cli/main.js, holds these packages.\n'
   writeFileSync(path.join(folder, 'dist/cli/LICENSES.txt'), [intro, ...texts].join(`\n${'-'.repeat(80)}\n\n`))
