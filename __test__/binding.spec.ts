@@ -1,6 +1,6 @@
 /** What a user sees when the native side is missing or is another version, and every code that an error can have. */
 import { spawnSync } from 'node:child_process'
-import { cpSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { cpSync, existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { expect, test } from 'vitest'
@@ -120,6 +120,34 @@ test('a file system that executes nothing is named as the cause', ({ skip }) => 
   } finally {
     spawnSync('umount', [place])
   }
+})
+
+test('a read-only file system is no obstacle to loading; writing there is an error of its own', ({ skip }) => {
+  const place = folder()
+  if (spawnSync('mount', ['-t', 'tmpfs', 'tmpfs', place]).status !== 0) return skip('nothing can be mounted here')
+  try {
+    writeFileSync(path.join(place, binary), native())
+    spawnSync('mount', ['-o', 'remount,ro', place])
+    const program = `
+      import { Model } from 'limbeck'
+      const model = Model.create({ mlp: { sizes: [2, 2] } }, { seed: 1 })
+      await model.save(${JSON.stringify(path.join(place, 'student.safetensors'))}).catch(({ code, message }) => console.log(code, message))`
+    const env = { ...process.env, NAPI_RS_NATIVE_LIBRARY_PATH: path.join(place, binary) }
+    const { stdout, stderr } = spawnSync(process.execPath, ['--input-type=module', '-e', program], { cwd: root, env, encoding: 'utf8' })
+    expect(stdout, stderr).toMatch(/^ERR_LIMBECK_\w+ .*student\.safetensors.*[Rr]ead-only/)
+  } finally {
+    spawnSync('umount', [place])
+  }
+})
+
+test('on a processor without AVX2 it works with plain loops, and doctor says so', ({ skip }) => {
+  const qemu = '/usr/bin/qemu-x86_64-static'
+  if (process.arch !== 'x64' || !existsSync(qemu)) return skip('there is no qemu here: apt-get install qemu-user-static')
+  const node = ['-cpu', 'Westmere', process.execPath, '--single-threaded', '--max-lazy']
+  const { stdout, stderr } = spawnSync(qemu, [...node, path.join(root, 'dist/cli/main.js'), 'doctor'], { encoding: 'utf8' })
+  expect(stdout, stderr).toMatch(/instructions +scalar\n/)
+  expect(stdout).toMatch(/note +this processor has no AVX2: plain loops are used, several times slower\n/)
+  expect(stdout).toMatch(/limbeck works here\n$/)
 })
 
 test('a native side that fails for another reason is named, with that reason', () => {
