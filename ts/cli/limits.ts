@@ -23,36 +23,36 @@ export function limits(): Limits {
   }
 }
 
-/** The least quota on the way from this process's group to the root: version 2, else version 1. */
+/** The least quota on the way from this process's group to the root. */
 function cpuQuota(): number | undefined {
-  let least: number | undefined
-  for (const folder of groups()) {
-    const [quota, period] = (read(`${folder}/cpu.max`) ?? '').split(' ').map(Number)
-    if (quota && period && Number.isFinite(quota)) least = Math.min(least ?? Infinity, quota / period)
-  }
-  if (least !== undefined) return least
-  const quota = Number(read('/sys/fs/cgroup/cpu/cpu.cfs_quota_us'))
-  const period = Number(read('/sys/fs/cgroup/cpu/cpu.cfs_period_us'))
-  return quota > 0 && period > 0 ? quota / period : undefined
+  const quotas = [
+    ...groups('').map(folder => (read(`${folder}/cpu.max`) ?? '').split(' ')),
+    ...groups('cpu').map(folder => [read(`${folder}/cpu.cfs_quota_us`), read(`${folder}/cpu.cfs_period_us`)]),
+  ].map(([quota, period]) => Number(quota) / Number(period))
+  // `max` and -1 say that there is none.
+  return least(quotas.filter(quota => quota > 0))
 }
 
 function memoryLimit(): number | undefined {
-  let least: number | undefined
-  for (const folder of groups()) {
-    const limit = Number(read(`${folder}/memory.max`) ?? 'max')
-    if (Number.isFinite(limit)) least = Math.min(least ?? Infinity, limit)
-  }
-  if (least !== undefined) return least
-  const old = Number(read('/sys/fs/cgroup/memory/memory.limit_in_bytes') ?? 'max')
+  const texts = [
+    ...groups('').map(folder => read(`${folder}/memory.max`)),
+    ...groups('memory').map(folder => read(`${folder}/memory.limit_in_bytes`)),
+  ]
   // Without a limit version 1 shows the largest count of pages there is.
-  return Number.isFinite(old) && old < 2 ** 60 ? old : undefined
+  return least(texts.map(Number).filter(limit => limit < 2 ** 60))
 }
 
-/** The folders of this process's control group and of those around it. */
-function groups(): string[] {
-  const own = /^0::(.*)$/m.exec(read('/proc/self/cgroup') ?? '')?.[1] ?? '/'
+function least(found: number[]): number | undefined {
+  return found.length === 0 ? undefined : Math.min(...found)
+}
+
+/** The folders of this process's control group and of those around it: version 2, or version 1's of a controller. */
+function groups(controller: string): string[] {
+  const lines = (read('/proc/self/cgroup') ?? '').split('\n').map(line => line.split(':'))
+  const own = lines.find(([, controllers]) => (controllers ?? '').split(',').includes(controller))?.slice(2).join(':') ?? '/'
   const parts = own.split('/').filter(part => part !== '' && part !== '..')
-  return Array.from({ length: parts.length + 1 }, (_, count) => ['/sys/fs/cgroup', ...parts.slice(0, count)].join('/'))
+  const base = controller === '' ? '/sys/fs/cgroup' : `/sys/fs/cgroup/${controller}`
+  return Array.from({ length: parts.length + 1 }, (_, count) => [base, ...parts.slice(0, count)].join('/'))
 }
 
 function read(file: string): string | undefined {
