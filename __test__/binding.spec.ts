@@ -1,6 +1,6 @@
 /** What a user sees when the native side is missing or is another version, and every code that an error can have. */
 import { spawnSync } from 'node:child_process'
-import { cpSync, existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { expect, test } from 'vitest'
@@ -100,6 +100,23 @@ test('a binary that was cut short or overwritten is said to be damaged: loading 
     expect([code, details.reason]).toEqual(['ERR_LIMBECK_BINDING_NOT_FOUND', 'damaged'])
     expect(message).toMatch(text)
   }
+})
+
+test('the platform package is looked through like the folder beside the loader: damaged, and of another version', () => {
+  const { application } = installed()
+  const platform = binary.split('.')[1]!
+  const place = path.join(application, 'node_modules/@limbeck', `binding-${platform}`)
+  mkdirSync(place, { recursive: true })
+  const pack = (main: string, bytes: Uint8Array) => {
+    writeFileSync(path.join(place, 'package.json'), JSON.stringify({ name: `@limbeck/binding-${platform}`, version: '0.0.1', main }))
+    writeFileSync(path.join(place, main), bytes)
+  }
+  pack(binary, native().subarray(0, 1_000_000))
+  expect(use(application).message).toMatch(/node_modules\/@limbeck\/binding-[\w-]+\/limbeck\.[\w-]+\.node is damaged/)
+  pack('old.cjs', Buffer.from(`exports.nativeVersion = () => '0.0.1'\n`))
+  const { code, message } = use(application)
+  expect(code).toBe('ERR_LIMBECK_BINDING_VERSION')
+  expect(message).toMatch(/expected the native binding \d+\.\d+\.\d+, got 0\.0\.1; install both at one version/)
 })
 
 test('a process that may load no addons is told which flag to change', () => {

@@ -102,9 +102,10 @@ export function compile() {
   run(process.execPath, [at('node_modules/typescript/bin/tsc'), '-p', '.'])
 }
 
-export function ready() {
+/** `native: false` leaves the binary of this machine alone. */
+export function ready({ native = true } = {}) {
   checkNode()
   installPackages()
-  if (process.env.LIMBECK_SKIP_BUILD !== '1' && !nativeIsFresh()) buildNative()
+  if (native && process.env.LIMBECK_SKIP_BUILD !== '1' && !nativeIsFresh()) buildNative()
   compile()
 }

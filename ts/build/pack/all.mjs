@@ -20,7 +20,7 @@ const given = name => path.resolve(binaries, binaryOf(name))
 const absent = binaries === undefined ? [] : names.filter(name => !existsSync(given(name)))
 if (absent.length > 0) stop(`${binaries}: expected ${absent.map(binaryOf).join(', ')}, got no such file. ${usage}`)
 
-ready()
+ready({ native: false })
 for (const place of ['stage', 'tarballs']) rmSync(path.join(out, place), { recursive: true, force: true })
 mkdirSync(path.join(out, 'tarballs'), { recursive: true })
 
