@@ -323,6 +323,19 @@ describe('evaluate, predict and inspect', () => {
     expect(lines(both.stdout)[1]!.data).toMatchObject({ rows: 200, shape: [4], labels: 'single', classes: 3, labelNames: species })
   })
 
+  test('an empty label, null and -1 among whole numbers are rows whose class is not known', async () => {
+    write('some.csv', 'a,kind\n1,rose\n2,\n3,iris\n4,\n')
+    write('numbers-some.csv', 'a,label\n1,1\n2,-1\n3,0\n4,\n5,2\n')
+    write('some.jsonl', [0, null, 2, -1].map(y => JSON.stringify({ inputs: [1, 2], y })).join('\n'))
+    const held = async (spec: object) => lines((await limbeck(['inspect', '--data', JSON.stringify(spec), '--json'])).stdout)[0]!.data
+    const single = { labels: 'single' }
+    expect(await held({ csv: { path: 'some.csv', label: 'kind' } })).toMatchObject({ ...single, rows: 4, labelledRows: 2, labelNames: ['iris', 'rose'] })
+    expect(await held({ csv: { path: 'numbers-some.csv', label: 'label' } })).toMatchObject({ ...single, rows: 5, labelledRows: 3, classes: 3 })
+    expect(await held({ jsonLines: { path: 'some.jsonl', label: 'y' } })).toMatchObject({ ...single, rows: 4, labelledRows: 2, classes: 3 })
+    const told = await limbeck(['inspect', '--data', JSON.stringify({ csv: { path: 'some.csv', label: 'kind' } })])
+    expect(told.stdout).toMatch(/labels +one a row, 2 classes, in 2 rows/)
+  })
+
   test('images and labels in the format of MNIST', async () => {
     const images = Buffer.concat([Buffer.from([0, 0, 8, 3, 0, 0, 0, 4, 0, 0, 0, 2, 0, 0, 0, 3]), Buffer.alloc(24, 7)])
     write('images', images)

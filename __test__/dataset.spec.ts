@@ -76,6 +76,36 @@ test.each([
   expect([data.labels, data.classes]).toEqual([kind, classes])
 })
 
+test.each([
+  ['Int32Array', Int32Array.of(0, 1, -1, 2, -1, 1, 0, 2, 1, -1, 0, 2)],
+  ['Float64Array', Float64Array.of(0, 1, -1, 2, -1, 1, 0, 2, 1, -1, 0, 2)],
+  ['an array', [0, 1, null, 2, -1, 1, 0, 2, 1, null, 0, 2]],
+])('rows without a label in %s', async (_, given) => {
+  const data = Dataset.from({ inputs, labels: given }, { inputs: [8], labels: 'single' })
+  expect([data.rows, data.labels, data.labelledRows, data.classes]).toEqual([12, 'single', 9, 3])
+  const unlabelled = data.select([2, 4, 9])
+  expect([unlabelled.labels, unlabelled.labelledRows, unlabelled.classes]).toEqual(['none', 0, 3])
+  const model = Model.create({ mlp: { sizes: [8, 3] } }, { seed: 1 })
+  const labelled = data.select([0, 1, 3, 5, 6, 7, 8, 10, 11])
+  const [{ rows: all, ...of }, { rows: counted, ...expected }] = [await model.evaluate(data), await model.evaluate(labelled)]
+  expect([all, counted, of]).toEqual([12, 9, expected])
+  expect(await model.evaluate(unlabelled)).toEqual({ rows: 3 })
+})
+
+test('a stream may bring rows without a label, and whole batches of them', async () => {
+  const trained = async (parts: { labels: number[]; weights?: number[] }[]) => {
+    async function* batches() {
+      for (const part of parts) yield { inputs: inputs.slice(0, 32), ...part }
+    }
+    const student = Model.create({ mlp: { sizes: [8, 3] } }, { seed: 1 })
+    const data = Dataset.stream(batches(), { inputs: [8], classes: 3 })
+    await train({ student, data, losses: { crossEntropy: {} }, optimizer: { sgd: { learningRate: 0.1 } }, steps: parts.length }).finish()
+    return student.parameters().map(({ values }) => values)
+  }
+  const masked = await trained([{ labels: [0, 1, 2, 2], weights: [1, 1, 0, 1] }, { labels: [1, 2, 0, 0], weights: [0, 1, 1, 0] }])
+  expect(await trained([{ labels: [0, 1, -1, 2] }, { labels: [-1, -1, -1, -1] }, { labels: [-1, 2, 0, -1] }])).toEqual(masked)
+})
+
 test('label names say how many classes there are', () => {
   const labelNames = ['a', 'b', 'c', 'd']
   const data = Dataset.from({ inputs, labels }, { inputs: [8], labelNames })

@@ -210,8 +210,11 @@ test.each([
   ['searchPaths', {}, [5, 15, 8]],
   ['bornAgain', { VARIANT: 'banL' }, [7, 22, 11]],
   ['bornAgain', { VARIANT: 'dkpp' }, [8, 19]],
+  ['bornAgain', { VARIANT: 'cwtm' }, [6, 20]],
+  ['severalTeachers', {}, [5, 14]],
   ['distillMutually', { UPDATES: 'simultaneous' }, [6, 9]],
   ['distillMutually', { UPDATES: 'alternating' }, [11]],
+  ['distillMutually', { UPDATES: 'simultaneous', BESIDE: 'teacher' }, [7]],
   // In phase 1 and in phase 2, which has half as many steps.
   ['distillWeights', {}, [5, 12, 16]],
 ])('%s, killed in the middle of its stages and resumed: equal bits', async (regime, env, after) => {

@@ -105,6 +105,28 @@ export function naturals(path: string, value: unknown): Uint32Array {
   return made
 }
 
+/** How a row without a label crosses. */
+const UNLABELLED = 0xffffffff
+
+/** As classes of 0 or more; −1, or `null` in a plain array, is a row without a label. */
+export function classLabels(path: string, value: unknown): Uint32Array {
+  const given = numbers(path, value)
+  const refused = (index: number) =>
+    refuseData(`${path}[${index}]`, 'a whole number of 0 or more, or -1 for a row without a label', given[index])
+  if (given instanceof Uint32Array) {
+    const found = given.indexOf(UNLABELLED)
+    return found < 0 ? given : refused(found)
+  }
+  const made = new Uint32Array(given.length)
+  for (let index = 0; index < made.length; index++) {
+    const entry = given[index]
+    if (entry === null || entry === -1) made[index] = UNLABELLED
+    else if (typeof entry === 'number' && entry === entry >>> 0 && entry !== UNLABELLED) made[index] = entry
+    else return refused(index)
+  }
+  return made
+}
+
 /** As sample ids: whole numbers of 0 … 2⁵³ − 1. */
 export function sampleIds(path: string, value: unknown): Float64Array {
   const given = numbers(path, value)

@@ -1,6 +1,7 @@
 /** What a user has, as the columns that cross to the native side: data sets, batches of a stream, inputs of `predict`. */
 import {
   bytes,
+  classLabels,
   floats,
   holdsIntegers,
   isFlat,
@@ -47,8 +48,11 @@ export interface TeacherLogits {
 /** The columns of a data set; every one has an entry for each row. */
 export interface Columns {
   inputs: Inputs
-  /** Classes counted from 0, several labels at once, or real numbers: see the option `labels`. */
-  labels?: Numbers | readonly Numbers[]
+  /**
+   * Classes counted from 0, several labels at once, or real numbers: see the option `labels`. A row whose class is not
+   * known has −1, or `null` in an array: losses and metrics that need a label pass over it, all others learn from it.
+   */
+  labels?: Numbers | readonly (number | null)[] | readonly Numbers[]
   /** Who each row is: whole numbers of 0 or more, all different. Default: its index. */
   ids?: Numbers
   /** Weights of the rows in the losses, 0 or more; 0 masks a row. */
@@ -231,7 +235,7 @@ function labelsOf(own: Plain, meaning: Meaning, rows: number, json: ColumnsJson,
   const kind = meaning.labels ?? naturalKind(labels)
   if (kind === 'single') {
     if (!isFlat(labels)) refuseData('labels', 'one class for each row', labels)
-    buffers.labels = naturals('labels', labels)
+    buffers.labels = classLabels('labels', labels)
     json.labels = { single: meaning.classes === undefined ? {} : { classes: meaning.classes } }
     return
   }

@@ -34,6 +34,7 @@ interface Description {
   rows: number
   shape: number[] | null
   labels: 'none' | 'single' | 'several' | 'real'
+  labelledRows: number
   classes: number | null
   labelNames: string[] | null
   hasTeacher: boolean
@@ -121,7 +122,12 @@ export class Dataset {
     return this.#known.shape ?? undefined
   }
 
-  /** What the labels are. */
+  /** How many rows have a label: the others are there for what a teacher says of them. */
+  get labelledRows(): number {
+    return this.#known.labelledRows
+  }
+
+  /** What the labels are; none where no row has one. */
   get labels(): 'none' | 'single' | 'several' | 'real' {
     return this.#known.labels
   }

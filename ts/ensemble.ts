@@ -12,7 +12,7 @@ import { meaningFor, prediction, type Prediction } from './prediction.js'
 import type { Evaluation } from './report.js'
 
 /**
- * Models of one width of output. It keeps the parameters that they have when it is made.
+ * Models of one width of output, all of one label a row or all of several. It keeps the parameters that they have when it is made.
  *
  * ```ts
  * const both = Ensemble.of([first, second], { weights: [2, 1] })
@@ -44,7 +44,7 @@ export class Ensemble {
     return new Ensemble(handle, [...models])
   }
 
-  /** The mean probabilities, their logarithms as logits, and the largest class of each row. */
+  /** The mean probabilities, their logits (of one label a row their logarithms), and the largest class of each row. */
   async predict(columns: { inputs: Inputs }, options: { signal?: AbortSignal } = {}): Promise<Prediction> {
     const { signal } = plain('options', options, ['signal'])
     const known = { input: this.#first.input as number[], labelNames: this.#first.labelNames?.slice() ?? null }
@@ -59,7 +59,7 @@ export class Ensemble {
     return JSON.parse(await awaiting(() => this.#handle.evaluate(rows))) as Evaluation
   }
 
-  /** Logarithms of the probabilities of all rows, `[rows, classes]`, in the order of the data: a teacher's answers. */
+  /** Logits of the mean probabilities of all rows, `[rows, classes]`, in the order of the data: a teacher's answers. */
   async logits(data: Dataset): Promise<Float32Array> {
     const rows = datasetOf('data', data)
     return awaiting(() => this.#handle.logits(rows))

@@ -27,6 +27,12 @@ const regimes = {
     const students = [net(12, 1), net(6, 2)]
     return { regime: distillChain({ ...shared, losses, students, hops: [{ epochs: 1 }, {}] }), models: () => students }
   },
+  // A chain that begins with two teachers and the labels, smoothed.
+  severalTeachers() {
+    const students = [net(12, 1), net(6, 2)]
+    const several = [{ model: teacher, weight: 2 }, { model: net(18, 7) }, { labelSmoothing: { share: 0.2 }, weight: 0.5 }]
+    return { regime: distillChain({ ...shared, losses, teacher: several, students }), models: () => students }
+  },
   searchPaths() {
     const student = net(6, 2)
     return { regime: searchPaths({ ...shared, losses, epochs: 1, assistants: [net(12, 1)], student }), models: () => [student] }
@@ -40,8 +46,9 @@ const regimes = {
   },
   distillMutually() {
     const students = [net(12, 1), net(6, 2)]
-    const { teacher: _, ...rest } = shared
-    const updates = process.env.UPDATES
+    const { teacher: beside, ...alone } = shared
+    const { UPDATES: updates, BESIDE } = process.env
+    const rest = BESIDE === undefined ? alone : { ...alone, teacher: beside, combine: 'probabilities' }
     return { regime: distillMutually({ ...rest, losses: { crossEntropy: {}, kl: {} }, students, updates }), models: () => students }
   },
   bornAgain() {

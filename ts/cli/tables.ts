@@ -156,13 +156,15 @@ function wide({ values, width }: Numbers): Float32Array[] {
 
 /**
  * Which class a label is: its place among the known names, itself where all labels are whole numbers, and else its
- * place in the alphabet. So a label means the same in every file, whatever row comes first.
+ * place in the alphabet. So a label means the same in every file, whatever row comes first. An empty one, or −1 among whole
+ * numbers, is a row whose class is not known.
  */
 function classesOf({ codes, names }: Categories, known: readonly string[] | undefined, { file, place }: { file: string; place: string }) {
-  const whole = names.every(name => /^\d{1,9}$/.test(name))
+  const whole = names.every(name => /^(\d{1,9}|-1|)$/.test(name))
+  const classed = names.filter(name => name !== '' && !(whole && name === '-1'))
   let classes: (name: string) => number
   let labelNames: readonly string[] | undefined
-  if (known !== undefined && (!whole || names.every(name => known.includes(name)))) {
+  if (known !== undefined && (!whole || classed.every(name => known.includes(name)))) {
     labelNames = known
     const places = new Map(known.map((name, label) => [name, label]))
     classes = name => {
@@ -175,10 +177,10 @@ function classesOf({ codes, names }: Categories, known: readonly string[] | unde
   } else if (whole) {
     classes = Number
   } else {
-    labelNames = [...names].sort()
+    labelNames = [...classed].sort()
     const sorted = labelNames
     classes = name => sorted.indexOf(name)
   }
-  const table = names.map(classes)
-  return { labels: Uint32Array.from(codes, code => table[code]!), names: labelNames }
+  const table = names.map(name => (classed.includes(name) ? classes(name) : -1))
+  return { labels: Int32Array.from(codes, code => table[code]!), names: labelNames }
 }

@@ -113,7 +113,7 @@ export interface Buffers {
   ids?: Uint32Array
   /** Ragged rows: one more than there are rows. */
   offsets?: Uint32Array
-  /** One class a row. */
+  /** One class a row; 2³² − 1 where it is not known. */
   labels?: Uint32Array
   /** Several labels at once or real numbers, `[rows, width]`. */
   targets?: Float32Array

@@ -699,7 +699,8 @@ export interface Similarity {
   layers?: Layers
 }
 /**
- * Samples are as far from one another in the student as in the teacher (relational distillation, distances).
+ * Samples are as far from one another in the student as in the teacher (relational distillation, distances). Distances are
+ * measured by their mean, so a batch of two rows teaches nothing: set `dropLast` where the last batch may have one or two.
  */
 export interface RkdDistance {
   /**

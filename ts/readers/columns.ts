@@ -130,6 +130,7 @@ function category(given: readonly string[] | undefined): Growing {
   const codes = naturals()
   const known = new Map((given ?? []).map((name, code) => [name, code]))
   const add: Growing['add'] = (value, refuse) => {
+    if (value === null) value = ''
     if (typeof value === 'number' || typeof value === 'boolean') value = String(value)
     if (typeof value !== 'string') return refuse('a text, a number or a boolean')
     let code = known.get(value)

@@ -15,11 +15,14 @@ pub enum Features {
     Ragged { ids: Vec<u32>, offsets: Vec<u32> },
 }
 
+/// The single label of a row that has none: its class is not known, its teacher's answer may be.
+pub const UNLABELLED: u32 = u32::MAX;
+
 /// What a row is, if that is known.
 #[derive(Clone, Debug)]
 pub enum Labels {
     None,
-    /// One class a row.
+    /// One class a row, or `UNLABELLED`.
     Single(Vec<u32>),
     /// Several classes at once: `[rows, classes]` in 0…1.
     Several(Tensor),
@@ -70,6 +73,11 @@ impl LabelKind {
 }
 
 impl Labels {
+    /// Whether a row has the single label that a loss over labels needs; true where rows have other labels.
+    pub(crate) fn known(&self, row: usize) -> bool {
+        !matches!(self, Labels::Single(labels) if labels.get(row) == Some(&UNLABELLED))
+    }
+
     pub fn kind(&self) -> LabelKind {
         match self {
             Labels::None => LabelKind::None,

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+use crate::batch::UNLABELLED;
 use crate::error::{Code, Error, Result};
 use crate::learner::StepNumbers;
 use crate::options::Proofs;
@@ -192,21 +193,22 @@ fn all_zero(tensor: &Tensor) -> Result<bool> {
     Ok(to_f64(tensor)?.iter().all(|value| *value == 0.0))
 }
 
-/// What a teacher says about rows whose labels are known.
+/// What a teacher says about some rows.
 pub(crate) struct TeacherRows<'a> {
     /// The class that the teacher names.
     pub choices: &'a [u32],
+    /// What they are; those that are `UNLABELLED` prove nothing.
     pub labels: &'a [u32],
     pub classes: usize,
 }
 
 /// Whether the teacher knows the labels, and under which class order.
 pub(crate) fn teacher_knows(rows: &TeacherRows, path: &str, known: Option<f64>, findings: &mut Findings) -> Result<()> {
-    let count = rows.labels.len();
+    let table = Table::of(rows);
+    let count = table.labels.values().sum::<u32>() as usize;
     if count == 0 || rows.classes < 2 {
         return Ok(());
     }
-    let table = Table::of(rows);
     let share = |rows: u32| f64::from(rows) / count as f64;
     let accuracy = share(table.right());
     // What a teacher that names classes as often, but blindly, would be right on.
@@ -255,7 +257,7 @@ struct Table {
 impl Table {
     fn of(rows: &TeacherRows) -> Table {
         let mut table = Table { pairs: BTreeMap::new(), choices: BTreeMap::new(), labels: BTreeMap::new() };
-        for (choice, label) in rows.choices.iter().zip(rows.labels) {
+        for (choice, label) in rows.choices.iter().zip(rows.labels).filter(|(_, label)| **label != UNLABELLED) {
             *table.pairs.entry((*choice, *label)).or_default() += 1;
             *table.choices.entry(*choice).or_default() += 1;
             *table.labels.entry(*label).or_default() += 1;

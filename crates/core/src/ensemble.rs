@@ -1,11 +1,12 @@
 //! Several models that answer as one: the mean of what each of them holds to be probable.
 //!
 //! ```text
-//! p = Σ_j a_j softmax(z_j),   logits = ln p         z_j [rows, classes] of model j, Σ_j a_j = 1
+//! one label a row:       p = Σ_j a_j softmax(z_j),   logits = ln p       z_j [rows, classes] of model j, Σ_j a_j = 1
+//! several labels a row:  p = Σ_j a_j σ(z_j),         logits = ln p − ln(1 − p)
 //! ```
 //!
 //! Source: Furlanello, Lipton, Tschannen, Itti, Anandkumar, "Born-Again Neural Networks", 2018, arXiv:1805.04770,
-//! section 3 (BANE: the mean of the generations). Where we differ: shares may be unequal.
+//! section 3 (BANE: the mean of the generations). Where we differ: shares may be unequal; models of several labels.
 
 use crate::batch::Features;
 use crate::dataset::Dataset;
@@ -19,6 +20,7 @@ use crate::models::{Model, Prediction};
 pub struct Ensemble {
     members: Vec<(Model, f64)>,
     classes: usize,
+    several: bool,
 }
 
 impl Ensemble {
@@ -32,22 +34,24 @@ impl Ensemble {
                 format!("expected a model of {classes} classes, as the first, got {}", other.network.classes());
             return Err(Error::shape(format!("models[{at}]"), message));
         }
-        if let Some(at) = models.iter().position(Model::has_several_labels) {
+        let several = models[0].has_several_labels();
+        if let Some(at) = models.iter().position(|model| model.has_several_labels() != several) {
+            let words = |several: bool| if several { "several labels" } else { "one label" };
             let message =
-                "expected a model of one label a row, whose classes share a probability of 1, got one of several";
+                format!("expected a model of {} a row, as the first, got one of {}", words(several), words(!several));
             return Err(Error::config(format!("models[{at}]"), message));
         }
         let weights = weights.unwrap_or_else(|| vec![1.0; models.len()]);
-        Ok(Ensemble { members: models.into_iter().zip(shares("weights", &weights)?).collect(), classes })
+        Ok(Ensemble { members: models.into_iter().zip(shares("weights", &weights)?).collect(), classes, several })
     }
 
-    /// What the ensemble says of these rows; its logits are logarithms of probabilities.
+    /// What the ensemble says of these rows; its logits are those of the mean probabilities.
     pub fn predict(&self, inputs: &Features, rows: usize) -> Result<Prediction> {
         let logits = self.mixed(|model| Ok(model.predict(inputs, rows)?.logits))?;
-        Ok(Prediction { rows, classes: self.classes, logits, several: false })
+        Ok(Prediction { rows, classes: self.classes, logits, several: self.several })
     }
 
-    /// Logarithms of the probabilities of all rows, `[rows, classes]`, in the order of the data.
+    /// Logits of the mean probabilities of all rows, `[rows, classes]`, in the order of the data.
     pub fn logits(&self, data: &Dataset) -> Result<Vec<f32>> {
         self.mixed(|model| evaluate::logits(model, data))
     }
@@ -61,8 +65,24 @@ impl Ensemble {
         let all = self.members.iter().enumerate().map(|(at, (model, share))| {
             Ok((answers(model).map_err(|error| error.at(&format!("models[{at}]")))?, *share))
         });
-        mixed(self.classes, all)
+        if self.several { mixed_each(all) } else { mixed(self.classes, all) }
     }
+}
+
+/// Logits of the mean probability of each class by itself, of answers that come as logits and shares.
+pub(crate) fn mixed_each(answers: impl Iterator<Item = Result<(Vec<f32>, f64)>>) -> Result<Vec<f32>> {
+    // Of each class p and 1 − p, which a difference would round to 0.
+    let mut both: Vec<(f64, f64)> = Vec::new();
+    for answer in answers {
+        let (logits, share) = answer?;
+        both.resize(logits.len(), (0.0, 0.0));
+        for ((yes, no), logit) in both.iter_mut().zip(logits) {
+            let sigmoid = |z: f64| 1.0 / (1.0 + (-z).exp());
+            *yes += share * sigmoid(f64::from(logit));
+            *no += share * sigmoid(-f64::from(logit));
+        }
+    }
+    Ok(both.into_iter().map(|(yes, no)| (yes.ln() - no.ln()) as f32).collect())
 }
 
 /// Logarithms of the mean probabilities of answers that come as logits and shares.
@@ -136,6 +156,28 @@ mod tests {
             }
             assert!(ensemble.evaluate(&data).unwrap().accuracy.is_some());
         }
+    }
+
+    #[test]
+    fn of_several_labels_each_class_has_the_mean_of_its_own_probabilities() {
+        let several = |seed: u64| Model { provenance: json!({ "labels": "several" }), ..model(seed, 2) };
+        let (models, data) = (vec![several(1), several(2)], data());
+        let ensemble = Ensemble::new(models.clone(), Some(vec![3.0, 1.0])).unwrap();
+        let inputs = data.batch_of_all(0).unwrap().inputs;
+        let mixed = ensemble.predict(&inputs, 5).unwrap().probabilities();
+        let each: Vec<Vec<f32>> = models.iter().map(|m| m.predict(&inputs, 5).unwrap().probabilities()).collect();
+        for (at, p) in mixed.iter().enumerate() {
+            let expected = 0.75 * each[0][at] + 0.25 * each[1][at];
+            assert!((p - expected).abs() < 1e-6, "{p} {expected}");
+        }
+        // Sure models stay sure, on both sides.
+        let sure = |logit: f32| mixed_each([Ok((vec![logit], 1.0))].into_iter()).unwrap()[0];
+        assert!((sure(60.0) - 60.0).abs() < 1e-4 && (sure(-60.0) + 60.0).abs() < 1e-4);
+        let error = Ensemble::new(vec![several(1), model(2, 2)], None).err().unwrap();
+        assert_eq!(
+            error.to_string(),
+            "models[1]: expected a model of several labels a row, as the first, got one of one label"
+        );
     }
 
     #[test]

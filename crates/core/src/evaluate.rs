@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::batch::Batch;
-use crate::dataset::{BatchOptions, Dataset, LabelColumn};
+use crate::batch::{Batch, LabelKind};
+use crate::dataset::{BatchOptions, Dataset};
 use crate::error::{Code, Error, Result};
 use crate::memory;
 use crate::metrics::{Evaluator, Measure, Metrics};
@@ -17,7 +17,7 @@ use crate::tensor::{Tensor, from_vec, read};
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Evaluation {
-    /// The rows that count: those of weight 0 do not.
+    /// The rows that count: those of weight 0 do not. What is about labels counts those that have one alone.
     pub rows: usize,
     /// Share of rows whose largest logit is the label.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -97,7 +97,7 @@ fn measured(
     answers: &mut dyn FnMut(&Batch, usize) -> Result<Tensor>,
 ) -> Result<Evaluation> {
     let has_teacher = has_teacher(data, teacher.is_some(), classes);
-    let labels = &data.columns().labels;
+    let labels = data.label_kind();
     let mut evaluator = Evaluator::new(&more.clone().with_basics(labels, has_teacher), data, classes, has_teacher)?;
     let mut rows = 0;
     for batch in data.batches(&BatchOptions::in_order(piece), 0)? {
@@ -113,10 +113,10 @@ fn measured(
     }
     let mut metrics = evaluator.measures();
     let loss = match labels {
-        LabelColumn::None => "",
-        LabelColumn::Single { .. } => "crossEntropy",
-        LabelColumn::Several { .. } => "binaryCrossEntropy",
-        LabelColumn::Real { .. } => "meanSquaredError",
+        LabelKind::None => "",
+        LabelKind::Single => "crossEntropy",
+        LabelKind::Several => "binaryCrossEntropy",
+        LabelKind::Real => "meanSquaredError",
     };
     let mut number = |name: &str| metrics.remove(name).and_then(|measure| measure.number());
     let (accuracy, loss, agreement) = (number("accuracy"), number(loss), number("agreement"));

@@ -1,5 +1,6 @@
 //! How much native memory a run will need, before anything is allocated.
 
+use crate::error::{Code, Error, Result};
 use crate::generator::ParameterGenerator;
 use crate::layers::{self, Shape};
 use crate::models::Model;
@@ -33,14 +34,9 @@ pub(crate) fn cached_piece(model: &Model) -> usize {
     (room / activations(model).max(1)).clamp(1, 256) as usize
 }
 
-/// Bytes that a run holds at its peak: parameters with gradients, optimizer state and copies, activations of one
-/// batch, the teacher's activations; data sets are the caller's and not counted.
-pub(crate) fn estimate<'a>(
-    student: &Model,
-    generator: Option<&ParameterGenerator>,
-    teachers: impl Iterator<Item = &'a Model>,
-    options: &TrainOptions,
-) -> u64 {
+/// Bytes that a run holds at its peak for one student: parameters with gradients, optimizer state and copies, activations
+/// of one batch; data sets and the teachers' parameters are the caller's and not counted.
+pub(crate) fn of_student(student: &Model, generator: Option<&ParameterGenerator>, options: &TrainOptions) -> u64 {
     let parameters = student.parameters.bytes();
     let learner = |trained: u64| {
         // what is trained, its gradients, and what the optimizer keeps beside it
@@ -59,7 +55,23 @@ pub(crate) fn estimate<'a>(
     };
     let control = if options.control { learner(parameters) + batch } else { 0 };
     let kept = if options.keep == crate::options::Keep::Best { parameters } else { 0 };
-    // They are asked one after the other.
-    let teachers = teachers.map(|teacher| rows * activations(teacher)).max().unwrap_or(0);
-    first + batch + control + kept + teachers
+    first + batch + control + kept
+}
+
+/// Bytes of the activations of teachers that are asked one after the other.
+pub(crate) fn of_teachers<'a>(teachers: impl Iterator<Item = &'a Model>, options: &TrainOptions) -> u64 {
+    teachers.map(|teacher| options.batch_size as u64 * activations(teacher)).max().unwrap_or(0)
+}
+
+/// Refuses a run that is estimated to need more than its options allow.
+pub(crate) fn within(estimate: u64, options: &TrainOptions) -> Result<()> {
+    match options.max_memory_bytes.filter(|limit| estimate > *limit) {
+        Some(limit) => {
+            let message = format!(
+                "expected the run to need at most {limit} bytes, got an estimate of {estimate}; lower batchSize"
+            );
+            Err(Error::new(Code::Memory, "maxMemoryBytes", message))
+        }
+        None => Ok(()),
+    }
 }

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 
-use limbeck_core::batch::{Batch, Features, Labels};
+use limbeck_core::batch::{Batch, Features, LabelKind, Labels, UNLABELLED};
 use limbeck_core::dataset::*;
 use limbeck_core::error::Code;
 use proptest::prelude::*;
@@ -307,12 +307,25 @@ fn bad_columns_are_refused_by_name() {
 }
 
 #[test]
-fn labels_must_be_whole_numbers() {
-    assert_eq!(whole_numbers("labels", [0.0, 7.0].into_iter()).unwrap(), [0, 7]);
-    for (bad, shown) in [(-1.0, "-1"), (0.5, "0.5"), (f64::NAN, "NaN"), (4294967296.0, "4294967296")] {
-        let error = whole_numbers("labels", [0.0, bad].into_iter()).unwrap_err();
-        assert_eq!(error.to_string(), format!("labels[1]: expected a whole number of 0 or more, got {shown}"));
-    }
+fn rows_without_a_label_are_no_class_and_keep_their_place() {
+    let mut columns = numbered(6, 2).columns().clone();
+    columns.labels = LabelColumn::Single { values: vec![1, UNLABELLED, 2, UNLABELLED, 1, 0], classes: None };
+    let data = Dataset::new(columns).unwrap();
+    assert_eq!((data.classes(), data.label_kind()), (Some(3), LabelKind::Single));
+    assert_eq!(data.labelled().collect::<Vec<_>>(), [0, 2, 4, 5]);
+    assert_eq!((data.label(0), data.label(1)), (Some(1), None));
+    let none = data.select(&[1, 3]).unwrap();
+    assert_eq!((none.label_kind(), none.classes()), (LabelKind::None, Some(3)));
+    let parts = data.split(&[0.5, 0.5], &SplitOptions { stratify: true, ..SplitOptions::default() }).unwrap();
+    assert!(parts.iter().all(|part| part.labelled().count() == 2), "each has its share of the rows without a label");
+}
+
+#[test]
+fn data_of_which_no_row_has_a_label_have_none() {
+    let mut columns = numbered(3, 2).columns().clone();
+    columns.labels = LabelColumn::Single { values: vec![UNLABELLED; 3], classes: None };
+    let data = Dataset::new(columns).unwrap();
+    assert_eq!((data.label_kind(), data.classes()), (LabelKind::None, None));
 }
 
 #[test]

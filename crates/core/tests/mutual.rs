@@ -184,3 +184,32 @@ fn stopped_and_resumed_it_ends_with_the_same_bits() {
         assert_eq!((other.code, other.path.as_str()), (Code::CheckpointMismatch, "mutual.updates"));
     }
 }
+
+/// What a run is estimated to need.
+fn estimate(mut setup: Setup) -> u64 {
+    setup.options.max_memory_bytes = Some(1);
+    let error = check(&setup).err().unwrap();
+    assert_eq!((error.code, error.path.as_str()), (Code::Memory, "maxMemoryBytes"), "{error}");
+    let found = error.message.split("an estimate of ").nth(1).unwrap();
+    found.split(';').next().unwrap().parse().unwrap()
+}
+
+#[test]
+fn all_learners_and_the_teacher_beside_them_have_to_fit_into_the_memory_allowed() {
+    let alone = |student: Model| {
+        let losses = json!({ "losses": { "crossEntropy": {} } });
+        estimate(setup(student, None, &clusters(90, 1), &clusters(45, 8), with(losses)))
+    };
+    let (small, large, teacher) = (net(6, 1), net(40, 2), net(64, 3));
+    let together = |teacher: Teachers| {
+        planned(vec![small.clone(), large.clone(), small.clone()], Updates::Simultaneous, teacher, json!({}))
+    };
+    let all = 2 * alone(small.clone()) + alone(large.clone());
+    assert_eq!(estimate(together(Teachers::default())), all);
+    let beside: Teachers = Teacher::Model(Box::new(teacher)).into();
+    let with_teacher = estimate(together(beside.clone()));
+    assert!(with_teacher > all, "{with_teacher} {all}");
+    let mut setup = together(beside);
+    setup.options.max_memory_bytes = Some(with_teacher);
+    check(&setup).unwrap();
+}

@@ -57,6 +57,13 @@ fn bits(model: &Model) -> Vec<(String, Vec<u32>)> {
     model.parameters.names().map(|name| (name.to_string(), of(name))).collect()
 }
 
+/// What a model says of the run that made it.
+fn without_before(model: &Model) -> Value {
+    let mut said = model.provenance.clone();
+    said.as_object_mut().unwrap().remove("before");
+    said
+}
+
 #[test]
 fn a_generated_student_learns_and_goes_on_as_an_ordinary_model() {
     let (train, test) = parts();
@@ -79,9 +86,21 @@ fn a_generated_student_learns_and_goes_on_as_an_ordinary_model() {
     let options = json!({
         "losses": { "crossEntropy": {} }, "optimizer": { "adam": { "learningRate": 0.002 } }, "epochs": 2, "seed": 1
     });
-    let mut run = Run::new(setup(baked, None, &train, &test, options)).unwrap();
-    let (_, last) = ran(&mut run);
+    let mut run = Run::new(setup(baked.clone(), None, &train, &test, options.clone())).unwrap();
+    let (second, last) = ran(&mut run);
     assert!(last.summary.unwrap().origin.is_none());
+    // What phase 1 made is not forgotten by phase 2, nor by any run after it, up to eight of them.
+    assert_eq!(second.provenance["before"], json!([without_before(&baked)]));
+    assert_eq!(second.provenance["before"][0]["origin"]["numbers"]["fresh"], 60);
+    let mut again = second;
+    for runs in 2..10 {
+        let mut short = options.clone();
+        (short["epochs"], short["steps"]) = (json!(null), json!(1));
+        let made = Run::new(setup(again.clone(), None, &train, &test, short)).unwrap().student().unwrap();
+        let before = made.provenance["before"].as_array().unwrap();
+        assert_eq!((before.len(), before.last().unwrap()), (runs.min(8), &without_before(&again)));
+        again = made;
+    }
     assert!(last.validation.and_then(|validation| validation.accuracy).unwrap() > 0.85);
 }
 

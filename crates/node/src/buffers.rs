@@ -19,7 +19,7 @@ pub struct Buffers {
     pub ids: Option<Uint32Array>,
     /// Ragged rows: one more than there are rows.
     pub offsets: Option<Uint32Array>,
-    /// One class a row.
+    /// One class a row; 2³² − 1 where it is not known.
     pub labels: Option<Uint32Array>,
     /// Several labels at once or real numbers, `[rows, width]`.
     pub targets: Option<Float32Array>,

@@ -119,6 +119,7 @@ impl NativeDataset {
                 "rows": data.rows(),
                 "shape": data.shape(),
                 "labels": data.label_kind().name(),
+                "labelledRows": data.labelled().count(),
                 "classes": data.classes(),
                 "labelNames": data.label_names(),
                 "hasTeacher": data.has_teacher_logits(),

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use limbeck_core::allocator;
 use limbeck_core::batch::Batch;
-use limbeck_core::dataset::{Dataset, LabelColumn};
+use limbeck_core::dataset::{Dataset, LabelColumn, largest_label};
 use limbeck_core::error::{Code, Error, Result};
 use limbeck_core::options::{TrainOptions, parse};
 use limbeck_core::run::{self, Data, Mutual, MutualOptions, Run, Setup};
@@ -228,7 +228,7 @@ impl NativeJob {
                 (&mut columns.labels, &columns.label_names)
             {
                 // A label that is too large is refused with the losses, where a masked row may have one.
-                let largest = values.iter().max().map_or(0, |largest| *largest as usize + 1);
+                let largest = largest_label(values).map_or(0, |largest| largest as usize + 1);
                 *classes = Some(streamed.classes.max(largest));
             }
             let batch = Batch::from_columns(columns, streamed.epoch, streamed.rows)?;

@@ -8,7 +8,7 @@ import { readConfig, type ConfigFlags } from '../config.js'
 import { readParts } from '../data.js'
 import { refuse } from '../exit.js'
 import { loadModel, studentPlan } from '../models.js'
-import { brief, type Output } from '../output.js'
+import { brief, percent, type Output } from '../output.js'
 import { perform, withConfig, withOutput } from '../perform.js'
 
 export function addInspect(program: Command): void {
@@ -80,6 +80,14 @@ async function configured(file: string): Promise<{ spec: unknown; options: Gener
   return { spec, options: (own.generator ?? config.generator ?? {}) as GeneratorOptions }
 }
 
+/** What a model says of a run before the last one. */
+interface Run {
+  method: string
+  steps: number
+  accuracy: number | null
+  origin: unknown
+}
+
 function sayModel(file: string, model: Model, size: number, output: Output): void {
   const { text, ...summary } = model.summary()
   const { labelNames, normalization, provenance } = model
@@ -91,18 +99,23 @@ function sayModel(file: string, model: Model, size: number, output: Output): voi
     const { mean, std } = normalization
     output.answer(`normalization  mean ${mean.map(brief).join(', ')}, deviation ${std.map(brief).join(', ')}`)
   }
-  for (const [key, value] of Object.entries(provenance ?? {})) {
-    output.answer(`${key.padEnd(13)}  ${typeof value === 'string' ? value : JSON.stringify(value)}`)
+  const { before = [], ...own } = (provenance ?? {}) as Record<string, unknown> & { before?: Run[] }
+  for (const [key, value] of Object.entries(own)) {
+    if (value !== null) output.answer(`${key.padEnd(13)}  ${typeof value === 'string' ? value : JSON.stringify(value)}`)
+  }
+  for (const { method, steps, accuracy, origin } of [...before].reverse()) {
+    const said = [method, `${steps} steps`, accuracy && percent(accuracy), origin && `origin ${JSON.stringify(origin)}`]
+    output.answer(`before that    ${said.filter(Boolean).join(', ')}`)
   }
 }
 
 function sayData(place: string, data: Dataset, output: Output): void {
-  const { rows, shape, labels, classes, labelNames, hasTeacherLogits, bytes } = data
-  output.data({ data: { place, rows, shape, labels, classes, labelNames, hasTeacherLogits, bytes } })
+  const { rows, shape, labels, labelledRows, classes, labelNames, hasTeacherLogits, bytes } = data
+  output.data({ data: { place, rows, shape, labels, labelledRows, classes, labelNames, hasTeacherLogits, bytes } })
   output.answer(`${output.out.bold(place)}  ${brief(rows)} rows, ${brief(bytes)} bytes`)
   output.answer(`inputs         ${shape === undefined ? 'ids of different count' : shape.join(' × ')}`)
   const what = { none: 'none', single: 'one a row', several: 'several a row', real: 'real numbers' }[labels]
-  output.answer(`labels         ${what}${classes === undefined ? '' : `, ${classes} classes`}`)
+  output.answer(`labels         ${what}${classes === undefined ? '' : `, ${classes} classes`}${labelledRows === rows || labels === 'none' ? '' : `, in ${brief(labelledRows)} rows`}`)
   if (labelNames !== undefined) output.answer(`label names    ${labelNames.join(', ')}`)
   if (hasTeacherLogits) output.answer('teacher        its logits stand beside the rows')
 }

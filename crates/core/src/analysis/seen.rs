@@ -96,10 +96,15 @@ pub(super) struct Seen<'a> {
     sides: [Option<Side<'a>>; 3],
 }
 
-/// The rows whose weight is not 0.
+/// The rows whose weight is not 0, and of data where only some rows have a label those: all diagnostics look at the same.
 fn counted(data: &Dataset) -> Result<Dataset> {
-    let Some(weights) = &data.columns().weights else { return Ok(data.clone()) };
-    let kept: Vec<u32> = (0..data.rows()).filter(|row| weights[data.row(*row)] != 0.0).map(|row| row as u32).collect();
+    let weights = data.columns().weights.as_ref();
+    let needs_label = data.label_kind() == LabelKind::Single;
+    let counts = |row: &u32| {
+        let row = *row as usize;
+        (!needs_label || data.label(row).is_some()) && weights.is_none_or(|weights| weights[data.row(row)] != 0.0)
+    };
+    let kept: Vec<u32> = (0..data.rows() as u32).filter(counts).collect();
     if kept.len() == data.rows() { Ok(data.clone()) } else { data.select(&kept) }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! Every column holds one entry a row. Errors name the column, the row and what was found there.
 
+use crate::batch::UNLABELLED;
 use crate::error::{Error, Result};
 
 /// What the models read.
@@ -96,7 +97,7 @@ impl Inputs {
 pub enum LabelColumn {
     #[default]
     None,
-    /// One class a row, below `classes`; without `classes`, one more than the largest label.
+    /// One class a row, below `classes`, or `UNLABELLED`; without `classes`, one more than the largest label.
     Single { values: Vec<u32>, classes: Option<usize> },
     /// Several classes at once, `[rows, classes]`, each in 0…1.
     Several { values: Vec<f32>, classes: usize },
@@ -111,7 +112,7 @@ impl LabelColumn {
             LabelColumn::Single { values, classes } => {
                 length("labels", values.len(), rows, 1, "label")?;
                 let Some(classes) = *classes else { return Ok(()) };
-                match values.iter().position(|label| *label as usize >= classes) {
+                match values.iter().position(|label| *label as usize >= classes && *label != UNLABELLED) {
                     Some(row) => Err(Error::data(
                         format!("labels[{row}]"),
                         format!("expected a label below {classes} (the number of classes), got {}", values[row]),
@@ -174,8 +175,12 @@ impl Columns {
         let rows = self.inputs.check()?;
         if let (LabelColumn::Single { values, classes: classes @ None }, names) = (&mut self.labels, &self.label_names)
         {
-            let seen = values.iter().max().map_or(0, |largest| *largest as usize + 1);
-            *classes = Some(names.as_ref().map_or(seen, Vec::len));
+            let seen = largest_label(values).map(|largest| largest as usize + 1);
+            match names.as_ref().map(Vec::len).or(seen) {
+                Some(count) => *classes = Some(count),
+                // Nothing is known of any row.
+                None => self.labels = LabelColumn::None,
+            }
         }
         self.labels.check(rows)?;
         if let Some(ids) = &self.ids {
@@ -230,17 +235,9 @@ impl Columns {
     }
 }
 
-/// Whole numbers of 0 or more from any numeric array: labels and ids as JavaScript has them.
-pub fn whole_numbers(path: &str, values: impl Iterator<Item = f64>) -> Result<Vec<u32>> {
-    let check = |(row, value): (usize, f64)| {
-        let whole = value as u32;
-        if f64::from(whole) == value {
-            Ok(whole)
-        } else {
-            Err(Error::data(format!("{path}[{row}]"), format!("expected a whole number of 0 or more, got {value}")))
-        }
-    };
-    values.enumerate().map(check).collect()
+/// The largest of the labels that are known.
+pub fn largest_label(labels: &[u32]) -> Option<u32> {
+    labels.iter().copied().filter(|label| *label != UNLABELLED).max()
 }
 
 fn length(path: &str, got: usize, rows: usize, each: usize, what: &str) -> Result<()> {

@@ -16,12 +16,12 @@ mod split;
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
 
-use crate::batch::LabelKind;
+use crate::batch::{LabelKind, UNLABELLED};
 use crate::error::{Error, Result};
 
 pub use augmentation::{Augment, Crop, CropFill, Flip, Noise, Shift};
 pub use batches::{BatchOptions, Batches};
-pub use columns::{Columns, Inputs, LabelColumn, TeacherColumn, whole_numbers};
+pub use columns::{Columns, Inputs, LabelColumn, TeacherColumn, largest_label};
 pub use preprocessing::{Normalization, Preprocessing};
 pub use split::SplitOptions;
 
@@ -86,9 +86,11 @@ impl Dataset {
         self.table.columns.classes()
     }
 
+    /// None too where not one row has a label.
     pub fn label_kind(&self) -> LabelKind {
         match &self.table.columns.labels {
             LabelColumn::None => LabelKind::None,
+            LabelColumn::Single { .. } if (0..self.rows()).all(|at| self.label(at).is_none()) => LabelKind::None,
             LabelColumn::Single { .. } => LabelKind::Single,
             LabelColumn::Several { .. } => LabelKind::Several,
             LabelColumn::Real { .. } => LabelKind::Real,
@@ -147,9 +149,19 @@ impl Dataset {
     /// The single label at `position`, where there is one.
     pub fn label(&self, position: usize) -> Option<u32> {
         match &self.table.columns.labels {
-            LabelColumn::Single { values, .. } => Some(values[self.row(position)]),
+            LabelColumn::Single { values, .. } => Some(values[self.row(position)]).filter(|label| *label != UNLABELLED),
             _ => None,
         }
+    }
+
+    /// Positions of the rows that have a label of whatever kind.
+    pub fn labelled(&self) -> impl Iterator<Item = u32> + '_ {
+        let known = |position: &u32| match &self.table.columns.labels {
+            LabelColumn::None => false,
+            LabelColumn::Single { .. } => self.label(*position as usize).is_some(),
+            LabelColumn::Several { .. } | LabelColumn::Real { .. } => true,
+        };
+        (0..self.rows() as u32).filter(known)
     }
 
     /// The rows at these positions, in this order; nothing is copied but the numbers of the rows.

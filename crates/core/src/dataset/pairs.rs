@@ -1,12 +1,13 @@
 //! For every row one of a different class: the pair view of a batch.
 //!
 //! ```text
-//! the partner of row a: uniform over all rows of the data set whose label is not a's
+//! the partner of row a: uniform over all labelled rows of the data set whose label is not a's
 //! ```
 //!
 //! Keyed by (seed, epoch, sample id): drawn anew each epoch, the same in every run, wherever a row stands in its
 //! batch. Source: Oki, Abe, Miyao, Kurita, "Triplet Loss for Knowledge Distillation", IJCNN 2020, arXiv:2004.08116
-//! (the code draws at each access). Where we differ: nowhere.
+//! (the code draws at each access). Where we differ: a row without a label is nobody's partner; it has one itself, so that
+//! the view is whole, and no loss looks at it.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -18,7 +19,7 @@ use crate::random::Key;
 /// The rows of a data set, sorted by label.
 #[derive(Clone, Debug)]
 pub(crate) struct Pairs {
-    /// Positions, the classes one behind the other.
+    /// Positions of the labelled rows, the classes one behind the other.
     sorted: Vec<u32>,
     /// Of each class, where its positions begin in `sorted`, and how many there are.
     classes: BTreeMap<u32, (usize, usize)>,
@@ -27,8 +28,8 @@ pub(crate) struct Pairs {
 impl Dataset {
     /// Whether there are rows of two or more classes.
     pub(crate) fn pairs(&self) -> bool {
-        let first = self.label(0);
-        first.is_some() && (1..self.rows()).any(|position| self.label(position) != first)
+        let mut labels = (0..self.rows()).filter_map(|position| self.label(position));
+        labels.next().is_some_and(|first| labels.any(|label| label != first))
     }
 
     /// The rows by class, made once.
@@ -46,7 +47,7 @@ impl Pairs {
         if !dataset.pairs() {
             return Err(Error::data("labels", "expected rows of two or more classes, got fewer"));
         }
-        let mut sorted: Vec<u32> = (0..dataset.rows() as u32).collect();
+        let mut sorted: Vec<u32> = dataset.labelled().collect();
         sorted.sort_by_key(|position| dataset.label(*position as usize));
         let mut classes: BTreeMap<u32, (usize, usize)> = BTreeMap::new();
         for (at, position) in sorted.iter().enumerate() {
@@ -61,13 +62,14 @@ impl Pairs {
         let key = Key::new(seed).with("pair").with(epoch);
         let partner = |position: &u32| {
             let at = *position as usize;
-            self.partner(dataset.id(at), dataset.label(at).unwrap_or_default(), key)
+            self.partner(dataset.id(at), dataset.label(at), key)
         };
         positions.iter().map(partner).collect()
     }
 
-    fn partner(&self, id: u64, label: u32, key: Key) -> u32 {
-        let (start, count) = self.classes.get(&label).copied().unwrap_or((0, 0));
+    fn partner(&self, id: u64, label: Option<u32>, key: Key) -> u32 {
+        let own = label.and_then(|label| self.classes.get(&label));
+        let (start, count) = own.copied().unwrap_or((0, 0));
         let place = key.below(id, (self.sorted.len() - count) as u64) as usize;
         self.sorted[if place < start { place } else { place + count }]
     }

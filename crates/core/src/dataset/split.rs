@@ -7,12 +7,13 @@
 //! so that every part is within one row of its fraction and no row is lost. The rows are drawn by seed; inside
 //! a part they keep their order. Stratified: the shuffled rows are lined up label by label and each part takes
 //! its rows at even distances along the line, so a label's share of the first part is within one row of exact
-//! (each further part adds at most one row to that). The counts are the same as without.
+//! (each further part adds at most one row to that); rows without a label are lined up as one more. The counts are the same as without.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Dataset;
+use crate::batch::LabelKind;
 use crate::error::{Error, Result};
 use crate::random::Key;
 
@@ -31,7 +32,7 @@ impl Dataset {
         let counts = counts(self.rows(), fractions)?;
         let mut order = Key::new(options.seed).with("split").permutation(self.rows());
         if options.stratify {
-            if self.label(0).is_none() {
+            if self.label_kind() != LabelKind::Single {
                 return Err(Error::config("stratify", "expected data with one label a row, got other labels or none"));
             }
             order.sort_by_key(|position| self.label(*position as usize)); // stable: shuffled inside a label

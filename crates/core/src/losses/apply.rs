@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::LossesOptions;
-use super::call::{Call, row_weight, rows_of};
+use super::call::{Call, row_weights, rows_of};
 use super::features::{self, Feature, Student};
 use super::loss::{Need, RowLoss};
-use crate::batch::{Batch, LabelKind, Labels};
+use crate::batch::{Batch, LabelKind, Labels, UNLABELLED};
 use crate::error::{Error, Result};
 use crate::layers::Spec;
 use crate::models::Network;
@@ -130,6 +130,14 @@ impl Losses {
         !self.features.is_empty()
     }
 
+    /// Whether a row without a label teaches nothing: every loss that weighs anything needs one.
+    pub(crate) fn needs_labels_in_each(&self) -> bool {
+        let weighing: BTreeSet<&str> =
+            self.weights().filter(|(_, weight)| weight.ever_positive()).map(|(name, _)| name).collect();
+        let of_labelled = |name: &&str| self.needs().iter().any(|(of, need)| of == name && need.is_of_labelled());
+        weighing.iter().all(of_labelled)
+    }
+
     /// Whether every row needs a partner of another class.
     pub fn needs_pairs(&self) -> bool {
         self.features.iter().any(|feature| feature.loss.pairs())
@@ -216,7 +224,6 @@ impl Losses {
     pub fn plan(&self, batches: &[&Batch]) -> Result<Plan> {
         let mut denominators = vec![0.0; self.rows.len() + self.features.len()];
         for batch in batches {
-            let rows = rows_of(batch);
             if let Some(weights) = &batch.row_weights
                 && let Some(row) = weights.iter().position(|weight| !(weight.is_finite() && *weight >= 0.0))
             {
@@ -225,10 +232,11 @@ impl Losses {
             }
             let (of_rows, of_features) = denominators.split_at_mut(self.rows.len());
             for ((_, loss), sum) in self.rows.iter().zip(of_rows) {
-                *sum += (0..rows).map(|row| row_weight(loss.as_ref(), batch, row)).sum::<f64>();
+                *sum += row_weights(loss.as_ref(), batch).sum::<f64>();
             }
-            let samples: f64 = Feature::row_weights(batch).iter().sum();
-            of_features.iter_mut().for_each(|sum| *sum += samples);
+            for (feature, sum) in self.features.iter().zip(of_features) {
+                *sum += feature.row_weights(batch).iter().sum::<f64>();
+            }
         }
         Ok(Plan { denominators })
     }
@@ -299,7 +307,7 @@ impl Losses {
     }
 
     /// A stream may give each batch other labels. One out of range would read past its row; rows that no loss
-    /// looks at may have any.
+    /// looks at may have any, and losses over labels look at no row that has none.
     fn check_labels(&self, batch: &Batch, rows: usize, classes: usize) -> Result<()> {
         let got = batch.labels.kind();
         for (name, need) in self.needs() {
@@ -319,7 +327,10 @@ impl Losses {
             return Err(Error::shape("labels", format!("expected {rows} labels, one a row, got {}", labels.len())));
         }
         for (row, label) in labels.iter().enumerate() {
-            if *label as usize >= classes && batch.row_weights.as_ref().is_none_or(|weights| weights[row] != 0.0) {
+            if *label as usize >= classes
+                && *label != UNLABELLED
+                && batch.row_weights.as_ref().is_none_or(|weights| weights[row] != 0.0)
+            {
                 let message = format!("expected a class from 0 to {}, got {label} in row {row}", classes - 1);
                 return Err(Error::data("labels", message));
             }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::Losses;
 use super::apply::Plan;
-use super::loss::RowLoss;
+use super::loss::{Need, RowLoss};
 use super::reference::Reference;
 use super::sweep::{self, Ask, Rows, Swept, Term};
 use crate::batch::{Batch, Labels};
@@ -21,12 +21,20 @@ pub(super) fn rows_of(batch: &Batch) -> usize {
     }
 }
 
-pub(super) fn row_weight(loss: &dyn RowLoss, batch: &Batch, row: usize) -> f64 {
-    let label = match &batch.labels {
-        Labels::Single(labels) => labels.get(row).copied(),
+/// What each row of a batch counts in this loss: nothing where the loss needs a label that the row does not have.
+pub(super) fn row_weights<'b>(loss: &'b dyn RowLoss, batch: &'b Batch) -> impl Iterator<Item = f64> + 'b {
+    let labelled = loss.needs().into_iter().any(Need::is_of_labelled);
+    let labels = match &batch.labels {
+        Labels::Single(labels) => Some(labels),
         _ => None,
     };
-    batch.row_weights.as_ref().map_or(1.0, |weights| f64::from(weights[row])) * loss.row_weight(label)
+    (0..rows_of(batch)).map(move |row| match labelled && !batch.labels.known(row) {
+        true => 0.0,
+        false => {
+            let own = batch.row_weights.as_ref().map_or(1.0, |weights| f64::from(weights[row]));
+            own * loss.row_weight(labels.and_then(|labels| labels.get(row).copied()))
+        }
+    })
 }
 
 /// One call of `apply`, its shapes checked.
@@ -56,7 +64,7 @@ impl<'c> Call<'c> {
     }
 
     fn row_weights(&self, loss: usize) -> Vec<f64> {
-        (0..self.rows).map(|row| row_weight(self.losses.rows[loss].1.as_ref(), self.batch, row)).collect()
+        row_weights(self.losses.rows[loss].1.as_ref(), self.batch).collect()
     }
 
     fn labels(&self) -> Option<&'c [u32]> {

@@ -43,6 +43,11 @@ impl Need {
         }
     }
 
+    /// Whether a row without its single label has nothing to give here.
+    pub fn is_of_labelled(self) -> bool {
+        matches!(self, Need::Labels | Need::Pair)
+    }
+
     /// Whether it is all logits of a teacher.
     pub fn is_dense(self) -> bool {
         matches!(self, Need::TeacherLogits | Need::TeacherLogitsOfAnyWidth)

@@ -9,7 +9,8 @@
 //! Squared distances below 1e-12 count as 1e-12 and have gradient 0. Source: Park, Kim, Lu, Cho, "Relational
 //! Knowledge Distillation", CVPR 2019, arXiv:1904.05068.
 //!
-//! Couples the rows of a batch: accumulated small batches do not equal a large one; one row alone gives 0.
+//! Couples the rows of a batch: accumulated small batches do not equal a large one; one row alone gives 0. So do two rows,
+//! value and gradient: their one distance is its own mean, 1 on both sides, as in the paper.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -19,7 +20,8 @@ use super::features::{Array, Compare, Compared, Comparison, Float, Layers, SHORT
 use crate::error::Result;
 use crate::schedule::Scheduled;
 
-/// Samples are as far from one another in the student as in the teacher (relational distillation, distances).
+/// Samples are as far from one another in the student as in the teacher (relational distillation, distances). Distances are
+/// measured by their mean, so a batch of two rows teaches nothing: set `dropLast` where the last batch may have one or two.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct RkdDistance {

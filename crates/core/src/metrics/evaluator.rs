@@ -3,34 +3,34 @@
 use std::collections::BTreeMap;
 
 use super::{Accumulator, Measure, Metrics, Needs, Rows, Truth};
-use crate::batch::{Batch, Labels};
-use crate::dataset::{Dataset, LabelColumn};
+use crate::batch::{Batch, LabelKind, Labels};
+use crate::dataset::Dataset;
 use crate::error::{Error, Result};
 use crate::tensor::{Tensor, to_f64};
 
 pub struct Evaluator {
-    running: Vec<(&'static str, Box<dyn Accumulator>)>,
+    running: Vec<(&'static str, Needs, Box<dyn Accumulator>)>,
     outputs: usize,
     rows: usize,
 }
 
 impl Metrics {
     /// These, and those that say most about labels of this kind: is it right, how far is it off, is it as the teacher?
-    pub fn with_basics(mut self, labels: &LabelColumn, teacher: bool) -> Metrics {
+    pub fn with_basics(mut self, labels: LabelKind, teacher: bool) -> Metrics {
         match labels {
-            LabelColumn::None => {}
-            LabelColumn::Single { .. } => {
+            LabelKind::None => {}
+            LabelKind::Single => {
                 self.accuracy.get_or_insert_default();
                 self.cross_entropy.get_or_insert_default();
             }
-            LabelColumn::Several { .. } => {
+            LabelKind::Several => {
                 self.binary_cross_entropy.get_or_insert_default();
             }
-            LabelColumn::Real { .. } => {
+            LabelKind::Real => {
                 self.mean_squared_error.get_or_insert_default();
             }
         }
-        if teacher && !matches!(labels, LabelColumn::Real { .. }) {
+        if teacher && labels != LabelKind::Real {
             self.agreement.get_or_insert_default();
         }
         self
@@ -42,18 +42,18 @@ impl Metrics {
     }
 
     /// Whatever is worth knowing about labels of this kind, without a table.
-    pub fn fitting(labels: &LabelColumn, teacher: bool) -> Metrics {
+    pub fn fitting(labels: LabelKind, teacher: bool) -> Metrics {
         let mut metrics = Metrics::default().with_basics(labels, teacher);
         match labels {
-            LabelColumn::Single { .. } => {
+            LabelKind::Single => {
                 metrics.macro_f1 = Some(Default::default());
                 metrics.calibration_error = Some(Default::default());
             }
-            LabelColumn::Several { .. } => {
+            LabelKind::Several => {
                 metrics.exact_match = Some(Default::default());
                 metrics.micro_f1 = Some(Default::default());
             }
-            LabelColumn::None | LabelColumn::Real { .. } => {}
+            LabelKind::None | LabelKind::Real => {}
         }
         if metrics.agreement.is_some() {
             metrics.teacher_kl = Some(Default::default());
@@ -65,31 +65,53 @@ impl Metrics {
 impl Evaluator {
     /// Refuses, by name, a metric that these data or this model (`outputs` numbers a row) cannot give.
     pub fn new(metrics: &Metrics, data: &Dataset, outputs: usize, teacher: bool) -> Result<Evaluator> {
-        let mut running = Vec::new();
+        let (mut running, labels) = (Vec::new(), data.label_kind());
         for (name, metric) in metrics.chosen() {
-            let labels = &data.columns().labels;
-            let given = match metric.needs() {
-                Needs::Single => matches!(labels, LabelColumn::Single { .. }),
-                Needs::Several => matches!(labels, LabelColumn::Several { .. }),
-                Needs::Classes => matches!(labels, LabelColumn::Single { .. } | LabelColumn::Several { .. }),
-                Needs::Real => matches!(labels, LabelColumn::Real { .. }),
+            let needs = metric.needs();
+            let given = match needs {
+                Needs::Single => labels == LabelKind::Single,
+                Needs::Several => labels == LabelKind::Several,
+                Needs::Classes => matches!(labels, LabelKind::Single | LabelKind::Several),
+                Needs::Real => labels == LabelKind::Real,
                 Needs::Teacher => teacher,
-                Needs::TeacherAndLabels => teacher && matches!(labels, LabelColumn::Single { .. }),
+                Needs::TeacherAndLabels => teacher && labels == LabelKind::Single,
             };
             if !given {
-                return Err(Error::config(name, format!("expected {}, got none", metric.needs().as_str())));
+                return Err(Error::config(name, format!("expected {}, got none", needs.as_str())));
             }
             metric.validate(outputs).map_err(|error| error.at(name))?;
-            running.push((name, metric.start(outputs)));
+            running.push((name, needs, metric.start(outputs)));
         }
         Ok(Evaluator { running, outputs, rows: 0 })
     }
 
-    /// Counts the rows of a batch; those of weight 0 are left out.
+    /// Counts the rows of a batch; those of weight 0 are left out, and of those without a label all that is about labels.
     pub fn add(&mut self, logits: &Tensor, batch: &Batch, teacher_logits: Option<&Tensor>) -> Result<()> {
         let weights = batch.row_weights.as_deref();
-        let kept = |row: usize| weights.is_none_or(|weights| weights[row] != 0.0);
-        let rows: Vec<usize> = (0..batch.rows()).filter(|row| kept(*row)).collect();
+        let kept = |row: &usize| weights.is_none_or(|weights| weights[*row] != 0.0);
+        let rows: Vec<usize> = (0..batch.rows()).filter(kept).collect();
+        let (known, unknown): (Vec<usize>, Vec<usize>) = rows.iter().partition(|row| batch.labels.known(**row));
+        if unknown.is_empty() {
+            self.see(logits, batch, teacher_logits, &rows, |_| true)?;
+        } else {
+            let of_labels = |needs: Needs| needs != Needs::Teacher;
+            self.see(logits, batch, teacher_logits, &known, of_labels)?;
+            let all = Batch { labels: Labels::None, ..batch.clone() };
+            self.see(logits, &all, teacher_logits, &rows, |needs| !of_labels(needs))?;
+        }
+        self.rows += rows.len();
+        Ok(())
+    }
+
+    /// Shows these rows of a batch to those of the metrics that are `meant`.
+    fn see(
+        &mut self,
+        logits: &Tensor,
+        batch: &Batch,
+        teacher_logits: Option<&Tensor>,
+        rows: &[usize],
+        meant: impl Fn(Needs) -> bool,
+    ) -> Result<()> {
         let numbers = |tensor: &Tensor| -> Result<Vec<f64>> {
             let all = to_f64(tensor)?;
             if all.len() != batch.rows() * self.outputs {
@@ -120,8 +142,7 @@ impl Evaluator {
             }
         };
         let seen = Rows::new(&logits, self.outputs, truth, teacher.as_deref())?;
-        self.running.iter_mut().for_each(|(_, metric)| metric.add(&seen));
-        self.rows += rows.len();
+        self.running.iter_mut().filter(|(_, needs, _)| meant(*needs)).for_each(|(.., metric)| metric.add(&seen));
         Ok(())
     }
 
@@ -132,6 +153,6 @@ impl Evaluator {
 
     /// Every metric by name.
     pub fn measures(&self) -> BTreeMap<String, Measure> {
-        self.running.iter().map(|(name, metric)| (name.to_string(), metric.measure())).collect()
+        self.running.iter().map(|(name, _, metric)| (name.to_string(), metric.measure())).collect()
     }
 }

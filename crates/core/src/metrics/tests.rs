@@ -1,7 +1,7 @@
 //! Each metric on rows that can be checked by hand, against its golden file, and fed in pieces.
 
 use super::*;
-use crate::batch::Batch;
+use crate::batch::{Batch, UNLABELLED};
 use crate::dataset::{BatchOptions, Columns, Dataset, Inputs, LabelColumn};
 use crate::tensor::from_vec;
 use serde_json::json;
@@ -191,7 +191,7 @@ fn data(labels: LabelColumn) -> Dataset {
 #[test]
 fn evaluation_streams_over_batches_and_leaves_out_masked_rows() {
     let data = data(LabelColumn::Single { values: LABELS.to_vec(), classes: Some(3) });
-    let mut evaluation = Evaluator::new(&Metrics::fitting(&data.columns().labels, true), &data, 3, true).unwrap();
+    let mut evaluation = Evaluator::new(&Metrics::fitting(data.label_kind(), true), &data, 3, true).unwrap();
     let logits: Vec<f32> = LOGITS.iter().map(|z| *z as f32).collect();
     for (at, batch) in data.batches(&BatchOptions::in_order(3), 0).unwrap().enumerate() {
         let batch: Batch = batch.unwrap();
@@ -204,6 +204,28 @@ fn evaluation_streams_over_batches_and_leaves_out_masked_rows() {
     assert_eq!(measures["agreement"], Measure::Number(1.0));
     let names = ["accuracy", "agreement", "calibrationError", "crossEntropy", "macroF1", "teacherKl"];
     assert!(measures.keys().eq(names));
+}
+
+#[test]
+fn rows_without_a_label_count_where_the_teacher_is_compared_with_alone() {
+    let mut labels = LABELS.to_vec();
+    labels[0] = UNLABELLED;
+    let data = data(LabelColumn::Single { values: labels, classes: Some(3) });
+    let mut evaluation = Evaluator::new(&Metrics::fitting(data.label_kind(), true), &data, 3, true).unwrap();
+    let logits: Vec<f32> = LOGITS.iter().map(|z| *z as f32).collect();
+    // Another answer than the student's in the row without a label; the third row has the weight 0.
+    let mut teacher = logits.clone();
+    teacher[..3].reverse();
+    let tensor = |logits: &[f32]| from_vec(logits.to_vec(), (4, 3)).unwrap();
+    evaluation.add(&tensor(&logits), &data.batch_of_all(0).unwrap(), Some(&tensor(&teacher))).unwrap();
+    let measures = evaluation.measures();
+    assert_eq!(measures["accuracy"], Measure::Number(0.5));
+    assert_eq!((evaluation.rows(), &measures["agreement"]), (3, &Measure::Number(2.0 / 3.0)));
+    // A view without any label has nothing to be right about.
+    let none = data.select(&[0]).unwrap();
+    let metrics: Metrics = serde_json::from_value(json!({ "accuracy": {} })).unwrap();
+    let error = Evaluator::new(&metrics, &none, 3, false).err().unwrap();
+    assert_eq!(error.to_string(), "accuracy: expected one label a row, got none");
 }
 
 #[test]
@@ -226,8 +248,7 @@ fn metrics_that_the_data_cannot_give_are_refused_by_name() {
     let unknown = serde_json::from_value::<Metrics>(json!({ "acuracy": {} })).unwrap_err().to_string();
     assert!(unknown.contains("unknown field `acuracy`"), "{unknown}");
 
-    let mut evaluation =
-        Evaluator::new(&Metrics::fitting(&classes.columns().labels, false), &classes, 2, false).unwrap();
+    let mut evaluation = Evaluator::new(&Metrics::fitting(classes.label_kind(), false), &classes, 2, false).unwrap();
     let batch = classes.batch(&[0], 0).unwrap();
     let error = evaluation.add(&from_vec(vec![0f32; 3], (1, 3)).unwrap(), &batch, None).unwrap_err();
     assert_eq!(error.to_string(), "outputs: expected [1, 2], got [1, 3]");

@@ -16,6 +16,7 @@ use crate::dataset::BatchOptions;
 use crate::error::{Error, Result};
 use crate::learner::{Learner, LearnerOptions};
 use crate::losses::{Losses, LossesOptions};
+use crate::memory;
 use crate::models::{Model, Network};
 use crate::options::{Proofs, TrainOptions};
 use crate::pool::Pool;
@@ -97,6 +98,11 @@ fn checked(setup: &Setup) -> Result<Vec<Losses>> {
                 return Err(Error::config(path, "expected none of it where learners teach each other"));
             }
         }
+        // All of them hold their activations at once: what one of them needs says little.
+        let own = memory::of_student(&setup.student, None, &setup.options);
+        let peers = others.iter().map(|(model, options)| memory::of_student(model, None, options)).sum::<u64>();
+        let asked = memory::of_teachers(setup.teacher.models().map(|(_, model)| model), &setup.options);
+        memory::within(own + peers + asked, &setup.options)?;
     }
     let look = |planned: Planned| {
         let Planned { student, teachers, options, .. } = &planned;
@@ -130,7 +136,11 @@ impl Run {
         };
         let Setup { student, teacher, data, validation, options, cancel, mutual } = &setup;
         let students = Students { student, options, mutual: mutual.as_ref() };
-        let looked = Looked { sample: sample.as_ref(), validation: validation.as_ref(), cancel };
+        let rows = match data {
+            Data::Dataset(dataset) => Some(dataset),
+            Data::Stream(_) => None,
+        };
+        let looked = Looked { sample: sample.as_ref(), data: rows, validation: validation.as_ref(), cancel };
         let (copied, inputs) = pool.enter(|| prove(students, teacher, &looked, &mut findings))?;
         let frozen = students.planned(teacher).swap_remove(0).teachers.frozen();
         let validation =
@@ -216,6 +226,9 @@ fn prove(
     }
     for (number, Planned { student, options, place, .. }) in planned.iter().enumerate() {
         preflight::prove_options(options, place, findings)?;
+        if let Some(data) = looked.data {
+            preflight::prove_rows(options, data, place, findings)?;
+        }
         for other in &planned[..number] {
             if preflight::is_copy(student, other.student)? {
                 let message = format!(

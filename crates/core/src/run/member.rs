@@ -40,6 +40,20 @@ pub(crate) struct Member {
     shown: Sums,
     /// The last step.
     last: StepNumbers,
+    /// What made the parameters that it began with: the runs before this one, the oldest first.
+    pub before: Vec<Json>,
+}
+
+/// Runs before this one that a model remembers.
+const BEFORE: usize = 8;
+
+/// The runs that a model comes from, by what it says of itself.
+fn runs_of(provenance: &Json) -> Vec<Json> {
+    let mut last = provenance.clone();
+    let before = last.as_object_mut().and_then(|last| last.remove("before"));
+    let mut runs = before.as_ref().and_then(Json::as_array).cloned().unwrap_or_default();
+    runs.extend(last.is_object().then_some(last));
+    runs.split_off(runs.len().saturating_sub(BEFORE))
 }
 
 /// What a member knows of its validations.
@@ -68,6 +82,7 @@ impl Member {
             place: place.into(),
             options,
             seed,
+            before: runs_of(&learner.model.provenance),
             learner,
             asked,
             watch: Watch::off(),
@@ -189,7 +204,7 @@ impl Member {
         let norms = last.terms.iter().filter_map(|(name, term)| Some((name.to_string(), term.gradient_norm?)));
         let report = LearnerReport {
             loss: sums.mean(sums.loss),
-            terms: sums.terms.iter().map(|(name, sum)| (name.clone(), sums.mean(*sum))).collect(),
+            terms: sums.terms(),
             gradient_norms: norms.collect(),
             details: sums.details(),
             gradient_norm: last.gradient_norm,
@@ -221,6 +236,7 @@ impl Member {
         }
         Ok(json!({
             "sums": self.sums, "shown": self.shown, "watch": self.watch, "copied": self.copied, "kept": self.kept,
+            "before": self.before,
         }))
     }
 
@@ -231,6 +247,10 @@ impl Member {
         self.watch = part(state, "watch")?;
         self.copied = part(state, "copied")?;
         self.kept = part(state, "kept")?;
+        // Checkpoints of version 0.1 do not know it.
+        if state.get("before").is_some() {
+            self.before = part(state, "before")?;
+        }
         let (group, learner) = (self.group.as_str(), &mut self.learner);
         learner.model.parameters.assign(checkpoint.take_group(group))?;
         if let Some(generator) = &mut learner.generator {

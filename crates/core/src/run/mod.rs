@@ -354,6 +354,7 @@ impl Run {
             "inputs": self.inputs,
             "accuracy": member.accuracy(self.step),
             "origin": self.origin(),
+            "before": member.before,
         })
     }
 }

@@ -51,19 +51,8 @@ pub(crate) fn check(
         }
         (None, _) => None,
     };
-    if let Some(limit) = options.max_memory_bytes {
-        let estimate =
-            memory::estimate(student, generator.as_ref(), teachers.models().map(|(_, model)| model), options);
-        if estimate > limit {
-            return Err(Error::new(
-                crate::error::Code::Memory,
-                "maxMemoryBytes",
-                format!(
-                    "expected the run to need at most {limit} bytes, got an estimate of {estimate}; lower batchSize"
-                ),
-            ));
-        }
-    }
+    let asked = memory::of_teachers(teachers.models().map(|(_, model)| model), options);
+    memory::within(memory::of_student(student, generator.as_ref(), options) + asked, options)?;
     let heard = losses.needs_teacher() || options.weight_rows_by_teacher;
     if generator.is_none() && !teachers.is_empty() && !heard {
         return Err(Error::config(
@@ -183,6 +172,21 @@ pub(crate) fn prove_options(options: &TrainOptions, place: &str, findings: &mut 
     Ok(())
 }
 
+/// Whether every row teaches something; `place` of this student among several.
+pub(crate) fn prove_rows(options: &TrainOptions, data: &Dataset, place: &str, findings: &mut Findings) -> Result<()> {
+    let losses = Losses::new(options.losses.clone()).map_err(|error| error.at("losses"))?;
+    let unlabelled = data.rows() - data.labelled().count();
+    if data.label_kind() == LabelKind::Single && unlabelled > 0 && losses.needs_labels_in_each() {
+        let message = format!(
+            "{unlabelled} of {} rows have no label, and every loss needs one: they teach the student nothing; add a loss that \
+             compares with the teacher alone (kl, …) or leave them out",
+            data.rows()
+        );
+        findings.add("rowsAreUsed", if place.is_empty() { "data".into() } else { format!("{place}.data") }, message)?;
+    }
+    Ok(())
+}
+
 /// Whether the student begins as the teacher's copy.
 pub(crate) fn prove_apart(student: &Model, teacher: &Teacher, path: &str, findings: &mut Findings) -> Result<bool> {
     let Some(model) = teacher.model() else { return Ok(false) };
@@ -197,6 +201,8 @@ pub(crate) fn prove_apart(student: &Model, teacher: &Teacher, path: &str, findin
 /// Rows that the proofs look at.
 pub(crate) struct Looked<'a> {
     pub sample: Option<&'a Batch>,
+    /// None for a stream.
+    pub data: Option<&'a Dataset>,
     pub validation: Option<&'a Dataset>,
     pub cancel: &'a Cancel,
 }
@@ -247,11 +253,16 @@ pub(super) fn model_choices(model: &Model, batch: &Batch, cancel: &Cancel) -> Re
     Ok(choices)
 }
 
-/// Up to `ROWS` rows, fewer where they are large, spread over the data.
+/// Up to `ROWS` rows, fewer where they are large, spread over the data: over those with a label, where some have one.
 pub(crate) fn some_rows(dataset: &Dataset) -> Result<Batch> {
     let size = dataset.shape().map_or(1, |shape| shape.iter().product::<usize>()).max(1);
-    let step = dataset.rows().div_ceil(((16 << 20) / size).clamp(64, ROWS)).max(1);
-    let positions: Vec<u32> = (0..dataset.rows() as u32).step_by(step).collect();
+    let all = 0..dataset.rows() as u32;
+    let (among, count): (Box<dyn Iterator<Item = u32>>, usize) = match dataset.labelled().count() {
+        0 => (Box::new(all), dataset.rows()),
+        labelled => (Box::new(dataset.labelled()), labelled),
+    };
+    let step = count.div_ceil(((16 << 20) / size).clamp(64, ROWS)).max(1);
+    let positions: Vec<u32> = among.step_by(step).collect();
     dataset.batch(&positions, 0)
 }
 

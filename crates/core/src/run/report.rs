@@ -23,7 +23,7 @@ pub struct Report {
     pub epoch: Option<u64>,
     /// Mean over the steps since the last report: Σ weight · value.
     pub loss: f64,
-    /// Unweighted value of each loss, mean over those steps.
+    /// Unweighted value of each loss, mean over those steps in which it had rows.
     pub terms: BTreeMap<String, f64>,
     /// Norm of each weighted loss's gradient at the student's outputs, at the last step.
     pub gradient_norms: BTreeMap<String, f64>,
@@ -133,6 +133,9 @@ pub(crate) struct Sums {
     pub terms: BTreeMap<String, f64>,
     #[serde(default)]
     pub details: BTreeMap<String, BTreeMap<String, f64>>,
+    /// Steps in which a loss had no rows, where there were any: all of weight 0, or without the labels that it needs.
+    #[serde(default)]
+    pub without_rows: BTreeMap<String, u64>,
 }
 
 impl Sums {
@@ -142,6 +145,9 @@ impl Sums {
         self.loss += numbers.loss;
         for (name, term) in &numbers.terms {
             *self.terms.entry(name.to_string()).or_default() += term.value;
+            if term.no_rows {
+                *self.without_rows.entry(name.to_string()).or_default() += 1;
+            }
             for (detail, share) in &term.details {
                 let details = self.details.entry(name.to_string()).or_default();
                 *details.entry(detail.to_string()).or_default() += share;
@@ -149,11 +155,23 @@ impl Sums {
         }
     }
 
+    /// The mean of every loss.
+    pub fn terms(&self) -> BTreeMap<String, f64> {
+        self.terms.iter().map(|(name, sum)| (name.clone(), sum / self.steps_of(name))).collect()
+    }
+
     /// The mean of every detail.
     pub fn details(&self) -> BTreeMap<String, BTreeMap<String, f64>> {
         let mut details = self.details.clone();
-        details.values_mut().flat_map(BTreeMap::values_mut).for_each(|sum| *sum = self.mean(*sum));
+        for (name, of_loss) in &mut details {
+            of_loss.values_mut().for_each(|sum| *sum /= self.steps_of(name));
+        }
         details
+    }
+
+    /// The steps in which a loss had rows.
+    fn steps_of(&self, name: &str) -> f64 {
+        (self.steps - self.without_rows.get(name).copied().unwrap_or(0)).max(1) as f64
     }
 
     pub fn mean(&self, sum: f64) -> f64 {

@@ -65,6 +65,15 @@ impl Teachers {
     }
 }
 
+/// Smoothed labels of a row that has none.
+pub(super) fn without_label(row: usize) -> Error {
+    let message = format!(
+        "expected a label in every row, to be smoothed, got none in row {row}: leave such rows out, or use crossEntropy with \
+         labelSmoothing, which passes over them"
+    );
+    Error::config("labelSmoothing", message)
+}
+
 /// Messages about the teacher's column keep their own path.
 fn placed(error: Error, path: &str) -> Error {
     if error.path.starts_with("teacher") { error } else { error.at(path) }
@@ -95,6 +104,10 @@ impl Teacher {
                 let Labels::Single(labels) = &batch.labels else {
                     return Err(Error::data("labels", "expected one label a row to be smoothed, got others"));
                 };
+                let counts = |row: usize| batch.row_weights.as_ref().is_none_or(|weights| weights[row] != 0.0);
+                if let Some(row) = (0..labels.len()).find(|row| !batch.labels.known(*row) && counts(*row)) {
+                    return Err(without_label(row));
+                }
                 let (classes, share) = (asking.classes, options.share);
                 let table = Table::new(labels, classes, |label| {
                     let mut row = vec![share / classes as f64; classes];

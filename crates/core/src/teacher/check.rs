@@ -1,6 +1,6 @@
 //! What teachers can give to losses, and what they need themselves.
 
-use super::{Combine, Teacher, Teachers};
+use super::{Combine, Teacher, Teachers, answer};
 use crate::batch::LabelKind;
 use crate::dataset::Dataset;
 use crate::error::{Error, Result};
@@ -40,6 +40,10 @@ impl Teachers {
                     if kind != LabelKind::Single {
                         let message = format!("expected one label a row in the data, got {}", kind.words());
                         return Err(Error::config(format!("{path}.labelSmoothing"), message));
+                    }
+                    let none = |data: &Dataset| (0..data.rows()).find(|row| data.label(*row).is_none());
+                    if let Some(row) = data.and_then(none) {
+                        return Err(answer::without_label(row).at(&path));
                     }
                     student.classes()
                 }

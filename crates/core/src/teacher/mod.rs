@@ -178,7 +178,11 @@ impl Teachers {
             return Ok(Some((classes, mean.into_iter().map(|logit| logit as f32).collect())));
         }
         let answers = all.into_iter().map(|(logits, share, _)| Ok((logits, share / sum)));
-        Ok(Some((classes, ensemble::mixed(classes, answers)?)))
+        let mixed = match self.models().all(|(_, model)| model.has_several_labels()) {
+            true => ensemble::mixed_each(answers)?,
+            false => ensemble::mixed(classes, answers)?,
+        };
+        Ok(Some((classes, mixed)))
     }
 }
 

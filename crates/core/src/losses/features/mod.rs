@@ -27,6 +27,7 @@ pub(crate) use vectors::{NARROW, SHORTEST, Units, dot, gram_back, smooth_l1, squ
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::apply::TermReport;
+use super::loss::Need;
 use crate::batch::Batch;
 use crate::error::{Error, Result};
 use crate::layers::{Bound, Spec};
@@ -119,12 +120,15 @@ impl Feature {
         self.places.iter().map(|(pair, _)| pair.teacher.as_str()).filter(|name| *name != LOGITS)
     }
 
-    /// What a sample's weight is.
-    pub fn row_weights(batch: &Batch) -> Vec<f64> {
-        match &batch.row_weights {
-            Some(weights) if weights.len() == batch.rows() => weights.iter().map(|w| f64::from(*w)).collect(),
-            _ => vec![1.0; batch.rows()],
-        }
+    /// What a sample's weight is: nothing where the loss needs a label that the sample does not have.
+    pub fn row_weights(&self, batch: &Batch) -> Vec<f64> {
+        let given = batch.row_weights.as_ref().filter(|weights| weights.len() == batch.rows());
+        let labelled = self.loss.needs().into_iter().any(Need::is_of_labelled);
+        let weight = |row: usize| match labelled && !batch.labels.known(row) {
+            true => 0.0,
+            false => given.map_or(1.0, |weights| f64::from(weights[row])),
+        };
+        (0..batch.rows()).map(weight).collect()
     }
 
     /// Value, and seeds of the backward pass, of one micro-batch.
@@ -144,7 +148,7 @@ impl Feature {
             return Ok(report);
         }
         report.no_rows = false;
-        let weights = Feature::row_weights(batch);
+        let weights = self.row_weights(batch);
         let rows: Vec<usize> = (0..weights.len()).filter(|row| weights[*row] != 0.0).collect();
         let mut square = 0.0;
         for teacher in teachers {

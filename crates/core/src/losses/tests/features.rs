@@ -265,6 +265,40 @@ fn rows_of_weight_zero_take_no_part() {
 }
 
 #[test]
+fn rows_without_a_label_take_no_part_in_losses_that_need_one_and_all_part_in_others() {
+    let known = [0, 2, 3, 5];
+    let mut with_labels = 0;
+    for (name, mut losses, dims) in features() {
+        let all = Seen::new(&dims, 1.5);
+        let mut half = all.clone();
+        [1, 4].into_iter().for_each(|row| half.labels[row] = crate::batch::UNLABELLED);
+        let labelled = losses.needs().iter().any(|(_, need)| need.is_of_labelled());
+        with_labels += usize::from(labelled);
+        let (value, _, student, pair) = half.run(&mut losses, Precision::F64);
+        let (expected, _, of_student, of_pair) = match labelled {
+            true => all.select(&known).run(&mut losses, Precision::F64),
+            false => all.run(&mut losses, Precision::F64),
+        };
+        let spread = |part: Vec<f64>| match labelled {
+            true => {
+                let width = part.len() / known.len();
+                let mut whole = vec![0.0; width * 6];
+                known
+                    .iter()
+                    .zip(part.chunks(width))
+                    .for_each(|(row, part)| whole[row * width..][..width].copy_from_slice(part));
+                whole
+            }
+            false => part,
+        };
+        assert_near(&name, &[value], &[expected], 1e-9);
+        assert_near(&name, &student, &spread(of_student), 1e-9);
+        assert_near(&name, &pair, &spread(of_pair), 1e-9);
+    }
+    assert!(with_labels >= 2, "triplet and tripletBatch");
+}
+
+#[test]
 fn equal_zero_and_large_features_give_finite_values_and_gradients() {
     for (name, mut losses, dims) in features() {
         let count: usize = dims.iter().product();

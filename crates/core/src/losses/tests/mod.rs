@@ -6,6 +6,7 @@ mod features;
 mod identities;
 mod refused;
 mod together;
+mod unlabelled;
 mod with_targets;
 
 use std::collections::{BTreeMap, BTreeSet};
