@@ -288,7 +288,7 @@ impl Losses {
         }
         for (feature, denominator) in self.features.iter().zip(&plan.denominators[self.rows.len()..]) {
             let weight = feature.loss.weight().at(step);
-            let report = feature.apply(tape, student, teachers, batch, *denominator, weight, &mut seeds)?;
+            let report = feature.apply(tape, student, teachers, batch, *denominator, weight, norms, &mut seeds)?;
             terms.insert(feature.name, report);
         }
         let total = terms.values().map(|term: &TermReport| term.weight * term.value).sum();

@@ -82,7 +82,7 @@ impl<F: Float> Pooled<F> {
         let (channels, from, to) = (maps.dims[1], (maps.dims[2], maps.dims[3]), (down, across));
         let mut pooled = Pooled { values: Vec::new(), channels, from, to };
         pooled.values = match from == to {
-            true => maps.values.clone(),
+            true => maps.values.to_vec(),
             false => maps.values.chunks(from.0 * from.1).flat_map(|map| pooled.pool(map)).collect(),
         };
         pooled

@@ -67,7 +67,7 @@ impl Token {
             sums.into_iter().map(|sum| F::of(sum * width as f64 / all as f64)).collect::<Vec<F>>()
         };
         match self {
-            Token::All => layer.values.clone(),
+            Token::All => layer.values.to_vec(),
             Token::First => layer.values.chunks(all).flat_map(|row| row[..width].to_vec()).collect(),
             Token::Mean => layer.values.chunks(all).flat_map(mean).collect(),
         }

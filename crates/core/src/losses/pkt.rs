@@ -18,6 +18,7 @@ use serde::{Deserialize, Serialize};
 use super::default_weight;
 use super::features::{Array, Compare, Compared, Comparison, Float, Layers, NARROW, SHORTEST, dot, gram_back};
 use crate::error::{Error, Result};
+use crate::pool;
 use crate::schedule::Scheduled;
 
 /// Which samples are near a sample is equally probable in the student and in the teacher (probabilistic knowledge
@@ -56,11 +57,6 @@ impl Compare for Pkt {
         &self.layers
     }
 
-    /// Widths may differ: rows are compared with rows of the same model.
-    fn check(&self, _student: &[usize], _teacher: &[usize]) -> Result<()> {
-        Ok(())
-    }
-
     fn compare<F: Float>(&self, compared: &Compared<F>) -> Result<Comparison<F>> {
         let mut values = vec![0.0; compared.rows()];
         let mut student = Vec::new();
@@ -87,8 +83,9 @@ impl Pkt {
             return vec![F::of(0.0); own.values.len()];
         }
         let (own, other) = (Near::of(own, self.eps), Near::of(other, self.eps));
-        let mut gradient = Vec::with_capacity(rows * rows);
-        for (row, value) in values.iter_mut().enumerate() {
+        let mut gradient = vec![F::of(0.0); rows * rows];
+        let work = gradient.chunks_mut(rows).zip(values).collect();
+        pool::each(work, |row, (gradient, value): (&mut [F], &mut f64)| {
             let of_row = row * rows..(row + 1) * rows;
             let (p, q) = (&other.probabilities[of_row.clone()], &own.probabilities[of_row]);
             let mut slopes = vec![0.0; rows];
@@ -97,8 +94,9 @@ impl Pkt {
                 *slope = -scales[row] * p / (rows as f64 * (q + self.eps));
             }
             let mean = slopes.iter().zip(q).map(|(slope, q)| slope * q).sum::<f64>();
-            gradient.extend(slopes.iter().map(|slope| F::of((slope - mean) / (2.0 * own.sums[row]))));
-        }
+            let share = 2.0 * own.sums[row];
+            gradient.iter_mut().zip(&slopes).for_each(|(to, slope)| *to = F::of((slope - mean) / share));
+        });
         own.back(gradient, self.eps)
     }
 }
@@ -124,24 +122,22 @@ impl<F: Float> Near<F> {
             row.iter().map(|x| F::of(Into::<f64>::into(*x) / (length + eps))).collect::<Vec<F>>()
         };
         let scaled: Vec<F> = layer.values.chunks(width).zip(&lengths).flat_map(scale).collect();
-        let products = F::products(&scaled, &scaled, width);
+        let products = F::gram(&scaled, width);
         // Near −1 a cosine's rounding is all that is left of it: there the product is made again, in f64.
-        let near = |(at, product): (usize, &F)| {
-            let (r, j) = (at / rows, at % rows);
-            let near = (Into::<f64>::into(*product) + 1.0) / 2.0;
+        let near = |r: usize, j: usize| {
+            let near = (Into::<f64>::into(products[r * rows + j]) + 1.0) / 2.0;
             if near > OPPOSITE {
                 return near;
             }
             let cosine = dot(layer.row(r), layer.row(j)) / ((lengths[r] + eps) * (lengths[j] + eps));
             (cosine + 1.0) / 2.0
         };
-        let mut probabilities: Vec<f64> = products.iter().enumerate().map(near).collect();
-        let mut sums = Vec::with_capacity(rows);
-        for row in probabilities.chunks_mut(rows) {
-            let sum = row.iter().sum::<f64>();
-            row.iter_mut().for_each(|p| *p /= sum);
-            sums.push(sum);
-        }
+        let (mut probabilities, mut sums) = (vec![0.0; rows * rows], vec![0.0; rows]);
+        pool::each(probabilities.chunks_mut(rows).zip(&mut sums).collect(), |r, (row, sum): (&mut [f64], &mut f64)| {
+            row.iter_mut().enumerate().for_each(|(j, to)| *to = near(r, j));
+            *sum = row.iter().sum();
+            row.iter_mut().for_each(|p| *p /= *sum);
+        });
         Near { scaled, width, lengths, sums, probabilities }
     }
 

@@ -6,8 +6,8 @@
 //! ```
 //!
 //! e the rows of a layer, flattened to `[N, width]`; widths may differ; r the sample where the angle is; h(x) = ½x²
-//! within 1 of 0, else |x| − ½. Equal samples make no angle. One r at a time: N × N numbers in memory, never N × N ×
-//! N. Source: Park, Kim, Lu, Cho, "Relational Knowledge Distillation", CVPR 2019, arXiv:1904.05068.
+//! within 1 of 0, else |x| − ½. Equal samples make no angle. N × N numbers in memory, never N × N × N; in single
+//! precision the angles come from the products of the rows (`kernels/cpu/angles.rs`). Source: Park, Kim, Lu, Cho, "Relational Knowledge Distillation", CVPR 2019, arXiv:1904.05068.
 //!
 //! Couples the rows of a batch: accumulated small batches do not equal a large one; one row alone gives 0.
 
@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use super::default_weight;
 use super::features::{Array, Compare, Compared, Comparison, Float, Layers, Units, smooth_l1};
 use crate::error::Result;
+use crate::kernels::cpu::angles::{Points, angles};
 use crate::schedule::Scheduled;
 
 /// Three samples make the same angle in the student as in the teacher (relational distillation, angles).
@@ -40,42 +41,49 @@ impl Compare for RkdAngle {
         &self.layers
     }
 
-    /// Widths may differ: rows are compared with rows of the same model.
-    fn check(&self, _student: &[usize], _teacher: &[usize]) -> Result<()> {
-        Ok(())
-    }
-
     fn compare<F: Float>(&self, compared: &Compared<F>) -> Result<Comparison<F>> {
-        let rows = compared.rows();
-        let mut values = vec![0.0; rows];
+        let mut values = vec![0.0; compared.rows()];
         let mut student = Vec::new();
         for place in &compared.places {
-            let width = place.student.width();
-            let mut gradient = vec![F::of(0.0); place.student.values.len()];
-            for r in 0..rows {
-                let (own, other) = (from(&place.student, r), from(&place.teacher, r));
-                let mut angles = F::products(&own.values, &own.values, width);
-                let of_teacher = F::products(&other.values, &other.values, place.teacher.width());
-                let share = 1.0 / (rows * rows) as f64;
-                let mut sum = 0.0;
-                for (angle, other) in angles.iter_mut().zip(&of_teacher) {
-                    let (value, slope) = smooth_l1(Into::<f64>::into(*angle) - Into::<f64>::into(*other));
-                    sum += value;
-                    *angle = F::of(2.0 * share * compared.scales[r] * slope);
-                }
-                values[r] += share * sum;
-                let at_differences = own.back(F::matmul(&angles, &own.values, rows, width));
-                for (j, of_pair) in at_differences.chunks(width).enumerate() {
-                    for (at, g) in of_pair.iter().enumerate() {
-                        gradient[j * width + at] += *g;
-                        gradient[r * width + at] -= *g;
-                    }
-                }
-            }
-            student.push(gradient);
+            student.push(match (points(&place.student), points(&place.teacher)) {
+                (Some(own), Some(other)) => F::of_single(angles(&own, &other, &compared.scales, &mut values)),
+                _ => plain(&place.student, &place.teacher, &compared.scales, &mut values),
+            });
         }
         Ok(Comparison::of(values, student))
     }
+}
+
+fn points<F: Float>(layer: &Array<F>) -> Option<Points> {
+    F::single(&layer.values).and_then(|values| Points::of(values, layer.dims[0]))
+}
+
+/// From the differences of all rows, one row after the other. Adds to the values; gives the gradient at the student's
+/// layer.
+fn plain<F: Float>(student: &Array<F>, teacher: &Array<F>, scales: &[f64], values: &mut [f64]) -> Vec<F> {
+    let (rows, width) = (scales.len(), student.width());
+    let mut gradient = vec![F::of(0.0); student.values.len()];
+    let share = 1.0 / (rows * rows) as f64;
+    for r in 0..rows {
+        let (own, other) = (from(student, r), from(teacher, r));
+        let mut angles = F::products(&own.values, &own.values, width);
+        let of_teacher = F::products(&other.values, &other.values, teacher.width());
+        let mut sum = 0.0;
+        for (angle, other) in angles.iter_mut().zip(&of_teacher) {
+            let (value, slope) = smooth_l1(Into::<f64>::into(*angle) - Into::<f64>::into(*other));
+            sum += value;
+            *angle = F::of(2.0 * share * scales[r] * slope);
+        }
+        values[r] += share * sum;
+        let at_differences = own.back(F::matmul(&angles, &own.values, rows, width));
+        for (j, of_pair) in at_differences.chunks(width).enumerate() {
+            for (at, g) in of_pair.iter().enumerate() {
+                gradient[j * width + at] += *g;
+                gradient[r * width + at] -= *g;
+            }
+        }
+    }
+    gradient
 }
 
 /// The directions of all rows from row r.

@@ -16,8 +16,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::default_weight;
-use super::features::{Array, Compare, Compared, Comparison, Float, Layers, SHORTEST, smooth_l1, square_distance};
+use super::features::{Array, Compare, Compared, Comparison, Float, Layers, ROWS, SHORTEST, smooth_l1};
 use crate::error::Result;
+use crate::pool;
 use crate::schedule::Scheduled;
 
 /// Samples are as far from one another in the student as in the teacher (relational distillation, distances). Distances are
@@ -42,41 +43,59 @@ impl Compare for RkdDistance {
         &self.layers
     }
 
-    /// Widths may differ: rows are compared with rows of the same model.
-    fn check(&self, _student: &[usize], _teacher: &[usize]) -> Result<()> {
-        Ok(())
-    }
-
     fn compare<F: Float>(&self, compared: &Compared<F>) -> Result<Comparison<F>> {
-        let rows = compared.rows();
-        let mut values = vec![0.0; rows];
+        let mut values = vec![0.0; compared.rows()];
         let mut student = Vec::new();
         for place in &compared.places {
-            let mut gradient = vec![F::of(0.0); place.student.values.len()];
-            if rows >= 2 {
-                let (own, other) = (Distances::of(&place.student), Distances::of(&place.teacher));
-                let mut slopes = vec![0.0; rows * rows];
-                let mut along = 0.0;
-                for (at, slope) in slopes.iter_mut().enumerate() {
-                    let (value, h) = smooth_l1(own.each[at] / own.mean - other.each[at] / other.mean);
-                    values[at / rows] += value / rows as f64;
-                    *slope = h * compared.scales[at / rows] / rows as f64;
-                    along += *slope * own.each[at];
-                }
-                // What each distance does to all by the mean.
-                let shift = along / (own.mean * own.mean * (rows * (rows - 1)) as f64);
-                let both = |r: usize, j: usize| (slopes[r * rows + j] + slopes[j * rows + r]) / own.mean - 2.0 * shift;
-                own.back(both, &place.student, &mut gradient);
-            }
-            student.push(gradient);
+            student.push(match compared.rows() {
+                0 | 1 => vec![F::of(0.0); place.student.values.len()],
+                _ => one(&place.student, &place.teacher, &compared.scales, &mut values),
+            });
         }
         Ok(Comparison::of(values, student))
     }
 }
 
+/// Adds to the values; gives the gradient at the student's layer.
+fn one<F: Float>(student: &Array<F>, teacher: &Array<F>, scales: &[f64], values: &mut [f64]) -> Vec<F> {
+    let rows = scales.len();
+    let (own, other) = (Distances::of(student), Distances::of(teacher));
+    let mut slopes = vec![0.0; rows * rows];
+    let mut along = vec![0.0; rows];
+    let work = slopes.chunks_mut(ROWS * rows).zip(values.chunks_mut(ROWS)).zip(along.chunks_mut(ROWS)).collect();
+    pool::each(work, |piece, ((slopes, values), along): ((&mut [f64], &mut [f64]), &mut [f64])| {
+        for (at, ((slopes, value), along)) in slopes.chunks_mut(rows).zip(values).zip(along).enumerate() {
+            let r = piece * ROWS + at;
+            let both = own.row(r).iter().zip(other.row(r));
+            for (slope, (a, b)) in slopes.iter_mut().zip(both) {
+                let (h, by) = smooth_l1(a / own.mean - b / other.mean);
+                *value += h / rows as f64;
+                *slope = by * scales[r] / rows as f64;
+                *along += *slope * a;
+            }
+        }
+    });
+    // What each distance does to all by the mean.
+    let shift = along.iter().sum::<f64>() / (own.mean * own.mean * (rows * (rows - 1)) as f64);
+    let mut gradient = vec![F::of(0.0); student.values.len()];
+    pool::pieces(&mut gradient, ROWS * student.width(), |piece, gradient| {
+        let mut pulls = vec![F::of(0.0); rows];
+        for (at, gradient) in gradient.chunks_mut(student.width()).enumerate() {
+            let r = piece * ROWS + at;
+            for (j, (pull, distance)) in pulls.iter_mut().zip(own.row(r)).enumerate() {
+                let both = (slopes[r * rows + j] + slopes[j * rows + r]) / own.mean - 2.0 * shift;
+                *pull = F::of(if *distance <= SHORTEST.sqrt() { 0.0 } else { -both / distance });
+            }
+            F::pull(&student.values, &pulls, student.row(r), 0.0, gradient);
+        }
+    });
+    gradient
+}
+
 /// Of all rows from all rows; 0 from themselves.
 struct Distances {
     each: Vec<f64>,
+    rows: usize,
     mean: f64,
 }
 
@@ -84,39 +103,21 @@ impl Distances {
     fn of<F: Float>(layer: &Array<F>) -> Distances {
         let rows = layer.dims[0];
         let mut each = vec![0.0; rows * rows];
-        let mut sum = 0.0;
-        for r in 0..rows {
-            for j in 0..r {
-                let square = square_distance(layer.row(r), layer.row(j));
-                // Not `max`: what is no number has to stay none.
-                let distance = if square < SHORTEST { SHORTEST } else { square }.sqrt();
-                each[r * rows + j] = distance;
-                each[j * rows + r] = distance;
-                sum += 2.0 * distance;
+        pool::pieces(&mut each, ROWS * rows, |piece, each| {
+            for (at, each) in each.chunks_mut(rows).enumerate() {
+                let r = piece * ROWS + at;
+                for (j, distance) in each.iter_mut().enumerate().filter(|(j, _)| *j != r) {
+                    let square = F::square_apart(layer.row(r), layer.row(j), 0.0);
+                    // Not `max`: what is no number has to stay none.
+                    *distance = if square < SHORTEST { SHORTEST } else { square }.sqrt();
+                }
             }
-        }
-        Distances { each, mean: sum / (rows * (rows - 1)) as f64 }
+        });
+        let mean = each.iter().sum::<f64>() / (rows * (rows - 1)) as f64;
+        Distances { each, rows, mean }
     }
 
-    /// Adds the gradient at the layer, from what the distances of r from j and of j from r give together.
-    fn back<F: Float>(&self, both: impl Fn(usize, usize) -> f64, layer: &Array<F>, gradient: &mut [F]) {
-        let (rows, width) = (layer.dims[0], layer.width());
-        for r in 0..rows {
-            let (above, below) = gradient.split_at_mut(r * width);
-            let of_r = &mut below[..width];
-            for j in 0..r {
-                let distance = self.each[r * rows + j];
-                if distance <= SHORTEST.sqrt() {
-                    continue;
-                }
-                let factor = F::of(both(r, j) / distance);
-                let of_j = &mut above[j * width..(j + 1) * width];
-                for (((to_r, to_j), a), b) in of_r.iter_mut().zip(of_j).zip(layer.row(r)).zip(layer.row(j)) {
-                    let d = factor * (*a - *b);
-                    *to_r += d;
-                    *to_j -= d;
-                }
-            }
-        }
+    fn row(&self, r: usize) -> &[f64] {
+        &self.each[r * self.rows..(r + 1) * self.rows]
     }
 }

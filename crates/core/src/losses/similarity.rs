@@ -14,8 +14,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::default_weight;
-use super::features::{Array, Compare, Compared, Comparison, Float, Layers, NARROW, Units, gram_back};
+use super::features::{Array, Compare, Compared, Comparison, Float, Layers, NARROW, SHORTEST, Units, gram_back};
 use crate::error::Result;
+use crate::kernels::cpu::alike;
 use crate::schedule::Scheduled;
 
 /// Samples that look alike to the teacher look alike to the student (similarity-preserving distillation).
@@ -39,11 +40,6 @@ impl Compare for Similarity {
         &self.layers
     }
 
-    /// Widths may differ: rows are compared with rows of the same model.
-    fn check(&self, _student: &[usize], _teacher: &[usize]) -> Result<()> {
-        Ok(())
-    }
-
     fn compare<F: Float>(&self, compared: &Compared<F>) -> Result<Comparison<F>> {
         let mut values = vec![0.0; compared.rows()];
         let mut student = Vec::new();
@@ -51,14 +47,19 @@ impl Compare for Similarity {
             let (own, other, scales) = (&place.student, &place.teacher, &compared.scales);
             student.push(match own.width().min(other.width()) < NARROW {
                 true => one(&own.to_f64(), &other.to_f64(), scales, &mut values).into_iter().map(F::of).collect(),
-                false => one(own, other, scales, &mut values),
+                false => match (F::single(&own.values), F::single(&other.values)) {
+                    (Some(own), Some(other)) if scales.len() > 1 => {
+                        F::of_single(alike::similarity(own, other, scales, SHORTEST, &mut values))
+                    }
+                    _ => one(own, other, scales, &mut values),
+                },
             });
         }
         Ok(Comparison::of(values, student))
     }
 }
 
-/// Adds to the values; gives the gradient at the student's layer.
+/// In plain loops. Adds to the values; gives the gradient at the student's layer.
 fn one<F: Float>(own: &Array<F>, other: &Array<F>, scales: &[f64], values: &mut [f64]) -> Vec<F> {
     let rows = scales.len();
     if rows < 2 {

@@ -17,11 +17,12 @@ use serde::{Deserialize, Serialize};
 
 use super::default_weight;
 use super::features::{
-    Apart, Array, Compare, Compared, Comparison, EPSILON, Float, Layers, NARROW, distance, five, margin, pull,
-    same_shape,
+    Apart, Compare, Compared, Comparison, EPSILON, Float, Layers, NARROW, ROWS, distance, five, margin, same_shape,
 };
 use super::loss::Need;
 use crate::error::Result;
+use crate::kernels::cpu::hinges::{self, Told};
+use crate::kernels::cpu::nearest::Search;
 use crate::pool;
 use crate::schedule::Scheduled;
 
@@ -87,128 +88,141 @@ impl Compare for TripletBatch {
         let (mut values, mut open, mut alone) = (vec![0.0; rows], vec![0.0; rows], vec![0.0; rows]);
         let mut student = Vec::new();
         for place in &compared.places {
-            let width = place.student.width();
-            let (anchors, others) = (place.teacher.values.as_slice(), place.student.values.as_slice());
+            let (anchors, others) = (place.teacher.values.as_ref(), place.student.values.as_ref());
             let labels = compared.labels.as_slice();
+            let width = place.student.width();
             let apart = Apart { anchors, others, labels, width, shift: EPSILON, distance: &distance };
-            if self.negatives == Negatives::All {
-                let (anchors, own) = (&place.teacher, &place.student);
-                // Pulls along few directions may leave nothing of each other.
-                let (made, told) = match width < NARROW {
-                    true => {
-                        let (made, told) = all(&anchors.to_f64(), &own.to_f64(), labels, &compared.scales, self.margin);
-                        (made.into_iter().map(F::of).collect(), told)
-                    }
-                    false => all(anchors, own, labels, &compared.scales, self.margin),
-                };
-                for (row, told) in told.into_iter().enumerate() {
-                    values[row] += told.value;
-                    open[row] += told.open / compared.places.len() as f64;
-                    alone[row] = f64::from(u8::from(told.alone));
+            // Pulls along few directions may leave nothing of each other.
+            let (made, told) = match width < NARROW {
+                true => {
+                    let (anchors, others) = (&*place.teacher.to_f64().values, &*place.student.to_f64().values);
+                    let near = self.nearest(&apart);
+                    let apart = Apart { anchors, others, labels, width, shift: EPSILON, distance: &distance };
+                    let (made, told) = self.one(&apart, near.as_deref(), &compared.scales);
+                    (made.into_iter().map(F::of).collect(), told)
                 }
-                student.push(made);
-                continue;
+                false => self.one(&apart, self.nearest(&apart).as_deref(), &compared.scales),
+            };
+            for (row, told) in told.into_iter().enumerate() {
+                values[row] += told.value;
+                open[row] += told.open / compared.places.len() as f64;
+                alone[row] = f64::from(u8::from(told.alone));
             }
-            let mut gradient = vec![F::of(0.0); place.student.values.len()];
-            for (row, nearest) in F::nearest(&apart).into_iter().enumerate() {
-                let anchor = place.teacher.row(row);
-                let Some(j) = nearest else {
-                    alone[row] = 1.0;
-                    continue;
-                };
-                let near = apart.of(row, row);
-                let far = apart.of(row, j);
-                let hinge = near - far + self.margin;
-                if hinge <= 0.0 {
-                    continue;
-                }
-                values[row] += hinge;
-                open[row] += 1.0 / compared.places.len() as f64;
-                let scale = compared.scales[row];
-                let of = |row: usize| row * width..(row + 1) * width;
-                pull(anchor, place.student.row(row), -scale / near, &mut gradient[of(row)]);
-                pull(anchor, place.student.row(j), scale / far, &mut gradient[of(j)]);
-            }
-            student.push(gradient);
+            student.push(made);
         }
         let details = vec![("openHinges", open), ("rowsWithoutNegative", alone)];
         Ok(Comparison { values, student, pair: Vec::new(), details })
     }
 }
 
-/// Anchors whose pulls are kept at once.
-const ANCHORS: usize = 128;
-/// Rows of one task.
-const ROWS: usize = 8;
+impl TripletBatch {
+    /// The nearest rows, where they are what counts.
+    fn nearest<F: Float>(&self, apart: &Apart<F>) -> Option<Vec<Option<usize>>> {
+        (self.negatives == Negatives::Hardest).then(|| F::nearest(apart))
+    }
 
-/// What one anchor says beside its pulls.
-#[derive(Clone, Copy, Default)]
-struct Told {
-    value: f64,
-    /// Share of the hinges that are open.
-    open: f64,
-    alone: bool,
-}
-
-/// Against all negatives: the gradient at the student's layer, and what each anchor says. The distances of some anchors
-/// are made side by side, then the rows that they pull, each in the order of the anchors.
-fn all<F: Float>(
-    teacher: &Array<F>,
-    student: &Array<F>,
-    labels: &[u32],
-    weights: &[f64],
-    margin: f64,
-) -> (Vec<F>, Vec<Told>) {
-    let (rows, width) = (weights.len(), student.width());
-    let mut gradient = vec![F::of(0.0); student.values.len()];
-    let mut told = vec![Told::default(); rows];
-    let mut scales = vec![F::of(0.0); rows * ANCHORS.min(rows)];
-    for (block, told) in told.chunks_mut(ANCHORS).enumerate() {
-        let (first, count) = (block * ANCHORS, told.len());
-        pool::each(scales.chunks_mut(rows).zip(told).collect(), |index, (scales, told): (&mut [F], &mut Told)| {
-            let row = first + index;
-            *told = anchor(teacher.row(row), row, student, labels, margin, scales);
-        });
-        let anchors = &teacher.values[first * width..(first + count) * width];
-        pool::pieces(&mut gradient, ROWS * width, |piece, gradient| {
-            for (at, gradient) in gradient.chunks_mut(width).enumerate() {
-                let row = piece * ROWS + at;
-                let own = scales.chunks(rows).take(count).zip(&weights[first..]);
-                let own: Vec<F> = own.map(|(scales, weight)| F::of(Into::<f64>::into(scales[row]) * weight)).collect();
-                F::pull(anchors, &own, student.row(row), EPSILON, gradient);
+    /// The gradient at the student's layer, and what each anchor says.
+    fn one<F: Float>(
+        &self,
+        apart: &Apart<F>,
+        nearest: Option<&[Option<usize>]>,
+        weights: &[f64],
+    ) -> (Vec<F>, Vec<Told>) {
+        match (nearest, F::single(apart.anchors), F::single(apart.others)) {
+            (Some(nearest), ..) => hardest(apart, nearest, weights, self.margin),
+            (None, Some(anchors), Some(others)) => {
+                let &Apart { labels, width, shift, .. } = apart;
+                let (made, told) = hinges::all(&Search { anchors, others, labels, width, shift }, weights, self.margin);
+                (F::of_single(made), told)
             }
-        });
+            _ => all(apart, weights, self.margin),
+        }
     }
-    (gradient, told)
 }
 
-/// How strongly one anchor of the weight 1 pulls each row, over its distance, into `scales`.
-fn anchor<F: Float>(
-    anchor: &[F],
-    row: usize,
-    student: &Array<F>,
-    labels: &[u32],
-    margin: f64,
-    scales: &mut [F],
-) -> Told {
-    scales.fill(F::of(0.0));
-    let others = labels.iter().filter(|label| **label != labels[row]).count();
-    if others == 0 {
-        return Told { alone: true, ..Told::default() };
+/// What one anchor says, and what it pulls with: its own row, and its nearest.
+#[derive(Clone, Default)]
+struct Pulls {
+    told: Told,
+    own: f64,
+    nearest: f64,
+}
+
+/// Against the nearest. First each anchor looks at its two rows, then each row is pulled by itself and by the anchors
+/// that it is nearest to, in their order.
+fn hardest<F: Float>(apart: &Apart<F>, nearest: &[Option<usize>], weights: &[f64], margin: f64) -> (Vec<F>, Vec<Told>) {
+    let (rows, width) = (weights.len(), apart.width);
+    let mut each = vec![Pulls::default(); rows];
+    pool::pieces(&mut each, ROWS, |piece, each| {
+        for (at, pulls) in each.iter_mut().enumerate() {
+            let row = piece * ROWS + at;
+            let Some(j) = nearest[row] else {
+                pulls.told.alone = true;
+                continue;
+            };
+            let (near, far) = (apart.quick(row, row), apart.quick(row, j));
+            let hinge = near - far + margin;
+            // What is no number stays none.
+            if hinge <= 0.0 {
+                continue;
+            }
+            let told = Told { value: hinge, open: 1.0, alone: false };
+            *pulls = Pulls { told, own: -weights[row] / near, nearest: weights[row] / far };
+        }
+    });
+    // The first anchor of each row, and the next one of each anchor.
+    let (mut first, mut next) = (vec![rows; rows], vec![rows; rows]);
+    for (anchor, j) in nearest.iter().enumerate().rev() {
+        if let Some(j) = j {
+            next[anchor] = std::mem::replace(&mut first[*j], anchor);
+        }
     }
-    let far = |row: usize| F::square_apart(anchor, student.row(row), EPSILON).sqrt();
-    let (near, share) = (far(row), 1.0 / others as f64);
-    let (mut sum, mut open) = (0.0, 0.0);
-    for (j, to) in scales.iter_mut().enumerate().filter(|(j, _)| labels[*j] != labels[row]) {
-        let far = far(j);
-        let hinge = near - far + margin;
-        // What is no number stays none.
-        if hinge <= 0.0 {
+    let mut gradient = vec![F::of(0.0); apart.others.len()];
+    pool::pieces(&mut gradient, ROWS * width, |piece, gradient| {
+        for (at, gradient) in gradient.chunks_mut(width).enumerate() {
+            let row = piece * ROWS + at;
+            let mut pull = |anchor: usize, scale: f64| {
+                F::pull(apart.anchor(anchor), &[F::of(scale)], apart.other(row), apart.shift, gradient);
+            };
+            pull(row, each[row].own);
+            let mut anchor = first[row];
+            while anchor < rows {
+                pull(anchor, each[anchor].nearest);
+                anchor = next[anchor];
+            }
+        }
+    });
+    (gradient, each.into_iter().map(|pulls| pulls.told).collect())
+}
+
+/// Against all negatives, pair by pair.
+fn all<F: Float>(apart: &Apart<F>, weights: &[f64], margin: f64) -> (Vec<F>, Vec<Told>) {
+    let Apart { others, labels, width, shift, .. } = apart;
+    let mut gradient = vec![F::of(0.0); others.len()];
+    let mut told = vec![Told::default(); labels.len()];
+    let mut pull = |anchor: usize, row: usize, scale: f64| {
+        let gradient = &mut gradient[row * width..(row + 1) * width];
+        F::pull(apart.anchor(anchor), &[F::of(scale)], apart.other(row), *shift, gradient);
+    };
+    for (row, told) in told.iter_mut().enumerate() {
+        let count = labels.iter().filter(|label| **label != labels[row]).count();
+        if count == 0 {
+            told.alone = true;
             continue;
         }
-        (sum, open) = (sum + hinge, open + 1.0);
-        *to = F::of(share / far);
+        let (near, share) = (apart.quick(row, row), 1.0 / count as f64);
+        for j in (0..labels.len()).filter(|j| labels[*j] != labels[row]) {
+            let far = apart.quick(row, j);
+            let hinge = near - far + margin;
+            // What is no number stays none.
+            if hinge <= 0.0 {
+                continue;
+            }
+            told.value += hinge * share;
+            told.open += share;
+            pull(row, j, weights[row] * share / far);
+        }
+        pull(row, row, -weights[row] * told.open / near);
     }
-    scales[row] = F::of(-share * open / near);
-    Told { value: sum * share, open: open * share, alone: false }
+    (gradient, told)
 }

@@ -21,6 +21,30 @@ kernel! {
     }
 }
 
+/// Lanes of sums in f64.
+const LANES: usize = 16;
+
+kernel! {
+    /// Σ x and Σ x², in f64.
+    pub(crate) fn sums<L>(x: &[f32]) -> (f64, f64) {
+        let (mut sums, mut squares) = ([0.0f64; LANES], [0.0f64; LANES]);
+        let (whole, rest) = x.as_chunks::<LANES>();
+        for x in whole {
+            for lane in 0..LANES {
+                let x = f64::from(x[lane]);
+                sums[lane] += x;
+                squares[lane] += x * x;
+            }
+        }
+        for (lane, x) in rest.iter().enumerate() {
+            let x = f64::from(*x);
+            sums[lane] += x;
+            squares[lane] += x * x;
+        }
+        (sums.iter().sum(), squares.iter().sum())
+    }
+}
+
 kernel! {
     /// gradient += Σ over rows a of scale · (a − b + shift), in the order of the rows; those of the scale 0 are left out.
     pub(crate) fn pull<L>(rows: &[f32], scales: &[f32], b: &[f32], shift: f32, gradient: &mut [f32]) {
@@ -63,6 +87,10 @@ mod tests {
                     let got = square(&rows[row * width..(row + 1) * width], &b, 0.25);
                     assert!((got - exact).abs() < 1e-6 * exact, "{width} {isa:?}: {got} {exact}");
                 }
+                let (sum, squares) = sums(&b);
+                assert!((sum - b.iter().map(|x| f64::from(*x)).sum::<f64>()).abs() < 1e-12, "{width} {isa:?}");
+                let exact: f64 = b.iter().map(|x| f64::from(*x).powi(2)).sum();
+                assert!((squares - exact).abs() < 1e-12 * exact, "{width} {isa:?}");
                 let mut gradient = vec![1.0; width];
                 pull(&rows, &scales, &b, 0.25, &mut gradient);
                 for (i, got) in gradient.iter().enumerate() {

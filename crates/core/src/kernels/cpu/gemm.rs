@@ -7,7 +7,7 @@
 use std::cell::RefCell;
 
 use super::isa;
-use super::pack::pack;
+use super::pack::{pack, turn};
 use super::tile::{self, Place};
 use crate::pool;
 
@@ -163,6 +163,29 @@ pub fn product_then(a: Matrix, b: Matrix, out: &mut [f32], then: impl Fn(usize, 
     });
 }
 
+/// Rows of a block of `gram`: a multiple of its columns.
+const GRAM_ROWS: usize = 2 * COLS;
+
+/// x · xᵀ, on the threads of the pool: the blocks up to the diagonal, and their mirror images.
+pub fn gram(x: Matrix, out: &mut [f32]) {
+    let (n, turned) = (x.rows, x.transposed());
+    check(&x, &turned, out.len(), n);
+    let columns = |row: usize| (0..n.min(row + GRAM_ROWS)).step_by(COLS).map(move |col| (row, col));
+    let places: Vec<(usize, usize)> = (0..n).step_by(GRAM_ROWS).flat_map(columns).collect();
+    let (target, isa) = (Target::new(out), isa::current());
+    pool::tasks(places.len(), |index| {
+        let (row, col) = places[index];
+        let (rows, cols) = (GRAM_ROWS.min(n - row), COLS.min(n - col));
+        // SAFETY: `check` has seen that the output is large enough; blocks and their images are disjoint.
+        unsafe {
+            block(&x, &turned, (row, col, rows, cols), target.at(row * n + col), n, false);
+            if col < row {
+                turn(isa, (cols, rows), (target.at(row * n + col), 1, n), target.at(col * n + row), n);
+            }
+        }
+    });
+}
+
 /// # Safety
 /// `out` points at the block's first number, and its rows of `stride` numbers belong to the caller alone.
 unsafe fn block(
@@ -258,6 +281,23 @@ mod tests {
                     naive(a, b, &mut expected, accumulate);
                     product(a, b, &mut got, accumulate);
                     assert!(got == expected, "{m} × {k} × {n} {turn_a} {turn_b} {accumulate} with {}", isa.name());
+                }
+            }
+        });
+    }
+
+    #[test]
+    fn products_of_rows_with_each_other_are_those_of_the_whole_product() {
+        on_each(|isa| {
+            for (rows, width) in [(1, 3), (37, 5), (129, 17), (300, 8)] {
+                let x: Vec<f32> = whole(rows * width, 6).iter().map(|x| x / 3.0 + 0.1).collect();
+                let x = Matrix::new(&x, rows, width);
+                let mut expected = vec![0.0; rows * rows];
+                product(x, x.transposed(), &mut expected, false);
+                for threads in [1, 3] {
+                    let mut got = vec![9.0; rows * rows];
+                    Pool::new(Some(threads)).unwrap().enter(|| gram(x, &mut got));
+                    assert!(got == expected, "{rows} × {width} {}", isa.name());
                 }
             }
         });

@@ -1,12 +1,15 @@
 //! CPU kernels, one idea a file.
 
 pub mod activation;
+pub(crate) mod alike;
+pub(crate) mod angles;
 pub(crate) mod apart;
 pub(crate) mod batch_norm;
 pub(crate) mod conv2d;
 pub(crate) mod embedding;
 pub mod gemm;
 pub(crate) mod generator;
+pub(crate) mod hinges;
 pub mod isa;
 pub mod linear;
 pub mod math;

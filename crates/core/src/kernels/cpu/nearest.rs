@@ -3,15 +3,17 @@
 //! ‖a − b + s‖² = ‖b‖² − 2 s Σ b − 2 a·b, and what a alone decides, which says nothing here. The products are made in blocks that stay in
 //! cache. Rounding may exchange rows that are about equally near: all within its bound are kept, and `exact` decides.
 
+use super::apart;
 use super::gemm::{self, Matrix};
 use super::isa::kernel;
+use super::rows::{get, put};
 use super::scratch::with_scratch;
+use super::vector::Vector;
 use crate::pool;
 
 /// Rows and columns of a block.
 const ROWS: usize = 128;
 const COLS: usize = 64;
-const LANES: usize = 16;
 /// So many rows about equally near are compared at once, instead of kept.
 const MANY: usize = 32;
 
@@ -38,16 +40,20 @@ struct Near {
 pub fn nearest(search: &Search, exact: &(dyn Fn(usize, usize) -> f64 + Sync)) -> Vec<Option<usize>> {
     let &Search { anchors, others, labels, width, shift } = search;
     assert!(anchors.len() == labels.len() * width && others.len() == anchors.len(), "one label a row");
-    let squares: Vec<f64> = others.chunks(width).map(square).collect();
-    let longest = squares.iter().fold(0.0, |most: f64, square| most.max(*square)).sqrt();
-    let shifted = |(row, square): (&[f32], &f64)| (square - 2.0 * shift * sum(row)) as f32;
-    let terms: Vec<f32> = others.chunks(width).zip(&squares).map(shifted).collect();
+    let mut sums = vec![(0.0, 0.0); labels.len()];
+    pool::pieces(&mut sums, ROWS, |index, sums| {
+        let rows = others[index * ROWS * width..].chunks(width);
+        sums.iter_mut().zip(rows).for_each(|(sums, row)| *sums = apart::sums(row));
+    });
+    let longest = sums.iter().fold(0.0, |most: f64, (_, square)| most.max(*square)).sqrt();
+    let terms: Vec<f32> = sums.iter().map(|(sum, square)| (square - 2.0 * shift * sum) as f32).collect();
+    let names = names(labels);
     let mut found = vec![None; labels.len()];
     pool::pieces(&mut found, ROWS, |index, found| {
         let first = index * ROWS;
         let block = &anchors[first * width..(first + found.len()) * width];
         let start = |a: &[f32]| {
-            let cross = square(a).sqrt() * longest;
+            let cross = apart::sums(a).1.sqrt() * longest;
             // Twice the bound of what a product and the sum behind it may be off.
             let slack = 2.0 * f64::from(f32::EPSILON) * ((width + 2) as f64 * cross + longest * longest);
             Near { least: f32::INFINITY, slack: slack as f32, rows: Vec::new() }
@@ -60,15 +66,13 @@ pub fn nearest(search: &Search, exact: &(dyn Fn(usize, usize) -> f64 + Sync)) ->
                 let b = Matrix::new(&others[from * width..(from + cols) * width], cols, width).transposed();
                 gemm::serial(a, b, products, cols, false);
                 for (r, (near, products)) in near.iter_mut().zip(products.chunks_mut(cols)).enumerate() {
-                    let labels_here = &labels[from..from + cols];
-                    let least = measure(products, &terms[from..from + cols], labels_here, labels[first + r]);
+                    let least =
+                        measure(products, &terms[from..from + cols], &names[from..from + cols], names[first + r]);
                     if least > near.least + near.slack || least == f32::INFINITY || !near.slack.is_finite() {
                         continue;
                     }
                     near.least = near.least.min(least);
-                    let limit = near.least + near.slack;
-                    let close = products.iter().enumerate().filter(|(_, d)| **d <= limit);
-                    near.rows.extend(close.map(|(j, d)| ((from + j) as u32, *d)));
+                    below(products, near.least + near.slack, from as u32, &mut near.rows);
                     if near.rows.len() > MANY {
                         near.settle(|j| exact(first + r, j));
                     }
@@ -95,48 +99,49 @@ impl Near {
     }
 }
 
-fn sum(row: &[f32]) -> f64 {
-    eight(row, |x| x)
-}
-
-fn square(row: &[f32]) -> f64 {
-    eight(row, |x| x * x)
-}
-
-fn eight(row: &[f32], of: impl Fn(f64) -> f64) -> f64 {
-    let mut sums = [0.0; 8];
-    for chunk in row.chunks(8) {
-        sums.iter_mut().zip(chunk).for_each(|(sum, x)| *sum += of(f64::from(*x)));
+/// The labels as numbers that are equal where labels are: whole ones below 2^24 are exact.
+pub(super) fn names(labels: &[u32]) -> Vec<f32> {
+    if labels.iter().all(|label| *label < 1 << 24) {
+        return labels.iter().map(|label| *label as f32).collect();
     }
-    sums.iter().sum()
+    let mut known = labels.to_vec();
+    known.sort_unstable();
+    known.dedup();
+    labels.iter().map(|label| known.partition_point(|known| known < label) as f32).collect()
 }
 
 kernel! {
-    /// Makes distances of the products, `terms` what b alone gives, infinite where the label is `own`; the least of them.
-    fn measure<L>(products: &mut [f32], terms: &[f32], labels: &[u32], own: u32) -> f32 {
-        let mut least = [f32::INFINITY; LANES];
-        let groups = products.chunks_mut(LANES).zip(terms.chunks(LANES)).zip(labels.chunks(LANES));
-        for ((products, terms), labels) in groups {
-            if let (Ok(products), Ok(terms), Ok(labels)) = (
-                <&mut [f32; LANES]>::try_from(&mut *products),
-                <&[f32; LANES]>::try_from(terms),
-                <&[u32; LANES]>::try_from(labels),
-            ) {
-                for lane in 0..LANES {
-                    let distance = L::mul_add(-2.0, products[lane], terms[lane]);
-                    let distance = if labels[lane] == own { f32::INFINITY } else { distance };
-                    products[lane] = distance;
-                    least[lane] = if distance < least[lane] { distance } else { least[lane] };
-                }
-                continue;
-            }
-            for (((product, term), label), least) in products.iter_mut().zip(terms).zip(labels).zip(&mut least) {
-                let distance = L::mul_add(-2.0, *product, *term);
-                *product = if *label == own { f32::INFINITY } else { distance };
-                *least = if *product < *least { *product } else { *least };
+    /// Makes distances of the products, `terms` what b alone gives, infinite where the name is `own`; the least of them.
+    fn measure<L>(products: &mut [f32], terms: &[f32], names: &[f32], own: f32) -> f32 {
+        let (n, len) = (L::V::N, products.len());
+        let (infinity, twice, own) = (L::V::splat(f32::INFINITY), L::V::splat(-2.0), L::V::splat(own));
+        let mut least = infinity;
+        for from in (0..len).step_by(n) {
+            let width = n.min(len - from);
+            // Lanes beyond the end are infinitely far.
+            let term = if width == n { L::V::load(&terms[from..from + n]) } else { L::V::load_part(&terms[from..], f32::INFINITY) };
+            let distance = twice.mul_add(get(products, from, width), term);
+            let distance = get::<L::V>(names, from, width).where_equal(own, infinity, distance);
+            put(distance, products, from, width);
+            least = distance.min(least);
+        }
+        -L::V::splat(0.0).sub(least).max_lane()
+    }
+}
+
+kernel! {
+    /// Adds the distances up to a limit, and their places, the first being `start`.
+    fn below<L>(distances: &[f32], limit: f32, start: u32, found: &mut Vec<(u32, f32)>) {
+        let (n, len, limit) = (L::V::N, distances.len(), L::V::splat(limit));
+        for from in (0..len).step_by(n) {
+            let width = n.min(len - from);
+            let mut lanes = limit.at_least(get(distances, from, width)) & ((1 << width) - 1);
+            while lanes != 0 {
+                let at = from + lanes.trailing_zeros() as usize;
+                found.push((start + at as u32, distances[at]));
+                lanes &= lanes - 1;
             }
         }
-        least.into_iter().fold(f32::INFINITY, f32::min)
     }
 }
 
@@ -165,8 +170,8 @@ mod tests {
     fn the_nearest_are_those_of_plain_loops_on_every_set_and_for_any_number_of_threads() {
         on_each(|isa| {
             for (rows, width) in [(1, 3), (2, 1), (17, 5), (129, 16), (300, 33)] {
-                let labels: Vec<u32> = (0..rows as u32).map(|row| row * row % 5).collect();
-                for offset in [0.0, 1000.0] {
+                for (offset, labels) in [(0.0, 0), (1000.0, 0), (0.0, u32::MAX - 8)] {
+                    let labels: Vec<u32> = (0..rows as u32).map(|row| labels + row * row % 5).collect();
                     // Far from the origin the products say little about near rows.
                     let move_by = |x: Vec<f32>| x.into_iter().map(|x| x + offset).collect::<Vec<f32>>();
                     let (anchors, others) = (move_by(numbers(rows * width, 1)), move_by(numbers(rows * width, 2)));

@@ -24,6 +24,22 @@ pub unsafe fn pack(
         }
         return;
     }
+    // SAFETY: the caller's promise.
+    unsafe { turn(isa, (depth, cols), (from, row_step, col_step), to, width) }
+}
+
+/// Copies `depth × cols` of a matrix whose steps are given into rows of `width` numbers; what lies behind `cols` is left
+/// alone.
+///
+/// # Safety
+/// The machine has `isa`; `from` and `to` span `depth × cols`.
+pub unsafe fn turn(
+    isa: Isa,
+    (depth, cols): (usize, usize),
+    (from, row_step, col_step): (*const f32, usize, usize),
+    to: *mut f32,
+    width: usize,
+) {
     let mut col = 0;
     #[cfg(target_arch = "x86_64")]
     if row_step == 1 && isa == Isa::Avx512 {

@@ -29,6 +29,7 @@ pub trait Vector: Copy {
     fn sub(self, other: Self) -> Self;
     fn mul(self, other: Self) -> Self;
     fn div(self, other: Self) -> Self;
+    fn sqrt(self) -> Self;
     /// `self · b + c`.
     fn mul_add(self, b: Self, c: Self) -> Self;
     /// The larger one; where one of them is NaN, `other`.
@@ -201,6 +202,10 @@ impl Vector for Eight {
         out
     }
     #[inline(always)]
+    fn sqrt(self) -> Self {
+        self.map(self, |a, _| a.sqrt())
+    }
+    #[inline(always)]
     fn largest(self, other: Self) -> Self {
         self.map(other, |a, b| if (a > b) | a.is_nan() { a } else { b })
     }
@@ -355,6 +360,11 @@ mod x86 {
             }
         }
         #[inline(always)]
+        fn sqrt(self) -> Self {
+            // SAFETY: as in `splat`.
+            unsafe { Avx2(_mm256_sqrt_ps(self.0)) }
+        }
+        #[inline(always)]
         fn largest(self, other: Self) -> Self {
             // SAFETY: as in `splat`. Each maximum is its second operand where one is NaN; together they have its bits.
             unsafe { Avx2(_mm256_or_ps(_mm256_max_ps(self.0, other.0), _mm256_max_ps(other.0, self.0))) }
@@ -447,6 +457,11 @@ mod x86 {
                 let above = _mm512_cmp_ps_mask::<_CMP_GT_OQ>(self.0, _mm512_setzero_ps());
                 Avx512(_mm512_mask_blend_ps(above, other.0, positive.0))
             }
+        }
+        #[inline(always)]
+        fn sqrt(self) -> Self {
+            // SAFETY: as in `splat`.
+            unsafe { Avx512(_mm512_sqrt_ps(self.0)) }
         }
         #[inline(always)]
         fn largest(self, other: Self) -> Self {

@@ -1,16 +1,26 @@
 //! The numbers of one tensor, of the rows that count.
 
+use std::borrow::Cow;
+
 use crate::error::{Candle, Error, Result};
 use crate::kernels::cpu::apart;
 use crate::kernels::cpu::gemm::{self, Matrix};
 use crate::kernels::cpu::nearest::{Search, nearest};
-use crate::tensor::{Tensor, from_vec, read};
+use crate::tensor::{Tensor, from_vec};
 
 /// f32, and f64 in tests. Sums over many numbers are made in f64; products in the type itself.
 pub(crate) trait Float: Copy + Send + Sync + Into<f64> + candle_core::WithDType {
     fn of(value: f64) -> Self;
+    /// The same numbers where they are f32, which kernels take.
+    fn single(values: &[Self]) -> Option<&[f32]>;
+    /// What a kernel gave.
+    fn of_single(values: Vec<f32>) -> Vec<Self>;
     /// a · bᵀ: a `[n, width]`, b `[m, width]`, gives `[n, m]`.
     fn products(a: &[Self], b: &[Self], width: usize) -> Vec<Self>;
+    /// a · aᵀ.
+    fn gram(a: &[Self], width: usize) -> Vec<Self> {
+        Self::products(a, a, width)
+    }
     /// a · b: a `[n, inner]`, b `[inner, m]`, gives `[n, m]`.
     fn matmul(a: &[Self], b: &[Self], inner: usize, m: usize) -> Vec<Self>;
     /// Σ (a − b + shift)².
@@ -45,10 +55,23 @@ pub(crate) struct Apart<'a, F> {
     pub distance: &'a (dyn Fn(&[F], &[F]) -> f64 + Sync),
 }
 
-impl<F> Apart<'_, F> {
+impl<F: Float> Apart<'_, F> {
+    pub fn anchor(&self, row: usize) -> &[F] {
+        &self.anchors[row * self.width..(row + 1) * self.width]
+    }
+
+    pub fn other(&self, row: usize) -> &[F] {
+        &self.others[row * self.width..(row + 1) * self.width]
+    }
+
     pub fn of(&self, anchor: usize, other: usize) -> f64 {
-        let row = |at: usize| at * self.width..(at + 1) * self.width;
-        (self.distance)(&self.anchors[row(anchor)], &self.others[row(other)])
+        (self.distance)(self.anchor(anchor), self.other(other))
+    }
+
+    /// The same from differences in the type itself, unless their squares overflow.
+    pub fn quick(&self, anchor: usize, other: usize) -> f64 {
+        let square = F::square_apart(self.anchor(anchor), self.other(other), self.shift);
+        if square.is_finite() { square.sqrt() } else { self.of(anchor, other) }
     }
 
     fn nearest_of(&self, anchor: usize) -> Option<usize> {
@@ -60,6 +83,21 @@ impl<F> Apart<'_, F> {
 impl Float for f32 {
     fn of(value: f64) -> f32 {
         value as f32
+    }
+
+    fn single(values: &[f32]) -> Option<&[f32]> {
+        Some(values)
+    }
+
+    fn of_single(values: Vec<f32>) -> Vec<f32> {
+        values
+    }
+
+    fn gram(a: &[f32], width: usize) -> Vec<f32> {
+        let rows = a.len() / width;
+        let mut out = vec![0.0; rows * rows];
+        gemm::gram(Matrix::new(a, rows, width), &mut out);
+        out
     }
 
     fn products(a: &[f32], b: &[f32], width: usize) -> Vec<f32> {
@@ -99,6 +137,14 @@ impl Float for f64 {
         value
     }
 
+    fn single(_: &[f64]) -> Option<&[f32]> {
+        None
+    }
+
+    fn of_single(values: Vec<f32>) -> Vec<f64> {
+        values.into_iter().map(f64::from).collect()
+    }
+
     fn products(a: &[f64], b: &[f64], width: usize) -> Vec<f64> {
         let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
         a.chunks(width).flat_map(|a| b.chunks(width).map(move |b| dot(a, b))).collect()
@@ -116,29 +162,31 @@ impl Float for f64 {
     }
 }
 
-/// `[rows, …]`.
-#[derive(Clone, Debug)]
-pub(crate) struct Array<F> {
-    pub dims: Vec<usize>,
-    pub values: Vec<F>,
+/// As the numbers of a tensor are read: of this type, row after row.
+pub(super) fn dense<F: Float>(tensor: &Tensor) -> Result<Tensor> {
+    tensor.to_dtype(F::DTYPE).and_then(|tensor| tensor.contiguous()).ok_or_internal()
 }
 
-impl<F: Float> Array<F> {
+/// `[rows, …]`.
+#[derive(Clone, Debug)]
+pub(crate) struct Array<'a, F: Copy> {
+    pub dims: Vec<usize>,
+    pub values: Cow<'a, [F]>,
+}
+
+impl<'a, F: Float> Array<'a, F> {
     /// These rows of a tensor of `all`.
-    pub fn of_rows(tensor: &Tensor, rows: &[usize], all: usize) -> Result<Array<F>> {
-        if tensor.dims().first() != Some(&all) {
-            let message = format!("expected one row a sample, {all} of them, got the shape {:?}", tensor.dims());
+    pub fn of_rows(numbers: &'a [F], dims: &[usize], rows: &[usize], all: usize) -> Result<Array<'a, F>> {
+        if dims.first() != Some(&all) {
+            let message = format!("expected one row a sample, {all} of them, got the shape {dims:?}");
             return Err(Error::shape("layers", message));
         }
-        let tensor = tensor.to_dtype(F::DTYPE).and_then(|tensor| tensor.contiguous()).ok_or_internal()?;
-        let numbers = read::<F>(&tensor)?;
         let width = numbers.len() / all.max(1);
         let values = match rows.len() == all {
-            true => numbers.to_vec(),
+            true => Cow::Borrowed(numbers),
             false => rows.iter().flat_map(|row| numbers[row * width..(row + 1) * width].iter().copied()).collect(),
         };
-        let dims = [&[rows.len()], &tensor.dims()[1..]].concat();
-        Ok(Array { dims, values })
+        Ok(Array { dims: [&[rows.len()], &dims[1..]].concat(), values })
     }
 
     /// Numbers of one row.
@@ -146,7 +194,7 @@ impl<F: Float> Array<F> {
         self.dims[1..].iter().product()
     }
 
-    pub fn to_f64(&self) -> Array<f64> {
+    pub fn to_f64(&self) -> Array<'static, f64> {
         Array { dims: self.dims.clone(), values: self.values.iter().map(|x| (*x).into()).collect() }
     }
 

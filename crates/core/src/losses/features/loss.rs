@@ -6,24 +6,24 @@ use crate::losses::loss::Need;
 use crate::schedule::Scheduled;
 
 /// One pair of layers, the rows that count alone.
-pub(crate) struct Place<F> {
+pub(crate) struct Place<'a, F: Copy> {
     /// `[rows, …]`, after the projection where there is one.
-    pub student: Array<F>,
-    pub teacher: Array<F>,
+    pub student: Array<'a, F>,
+    pub teacher: Array<'a, F>,
     /// The student's own layer on the pair view: row r is a sample of another class than row r.
-    pub pair: Option<Array<F>>,
+    pub pair: Option<Array<'a, F>>,
 }
 
 /// What a loss compares.
-pub(crate) struct Compared<F> {
-    pub places: Vec<Place<F>>,
+pub(crate) struct Compared<'a, F: Copy> {
+    pub places: Vec<Place<'a, F>>,
     /// One a row; empty where there are none.
     pub labels: Vec<u32>,
     /// What the gradient of row r is multiplied with: weight · w_r / Σ w.
     pub scales: Vec<f64>,
 }
 
-impl<F> Compared<F> {
+impl<F: Copy> Compared<'_, F> {
     pub fn rows(&self) -> usize {
         self.scales.len()
     }
@@ -64,8 +64,11 @@ pub(crate) trait Compare: Send + Sync {
     fn projects(&self) -> bool {
         false
     }
-    /// Refuses shapes of one sample that cannot be compared.
-    fn check(&self, student: &[usize], teacher: &[usize]) -> Result<()>;
+    /// Refuses shapes of one sample that cannot be compared. By default none: rows are compared with rows of the same
+    /// model, whatever their width.
+    fn check(&self, _student: &[usize], _teacher: &[usize]) -> Result<()> {
+        Ok(())
+    }
     fn compare<F: Float>(&self, compared: &Compared<F>) -> Result<Comparison<F>>;
 }
 

@@ -22,7 +22,7 @@ pub(crate) use array::{Apart, Array, Float};
 pub(crate) use layers::{feature_maps, same_shape};
 pub(crate) use loss::{Compare, Compared, Comparison, FeatureLoss, Place};
 pub(crate) use margin::{EPSILON, distance, five, margin, pull};
-pub(crate) use vectors::{NARROW, SHORTEST, Units, dot, gram_back, smooth_l1, square_distance, width_of};
+pub(crate) use vectors::{NARROW, ROWS, SHORTEST, Units, dot, gram_back, smooth_l1, width_of};
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -35,7 +35,7 @@ use crate::models::Network;
 use crate::outputs::Outputs;
 use crate::tape::{Tape, Value};
 use crate::targets::{Target, Teacher};
-use crate::tensor::{DType, Tensor};
+use crate::tensor::{DType, Tensor, read};
 pub(crate) use layers::{LOGITS, LayerPair};
 use projection::Projection;
 
@@ -131,7 +131,7 @@ impl Feature {
         (0..batch.rows()).map(weight).collect()
     }
 
-    /// Value, and seeds of the backward pass, of one micro-batch.
+    /// Value, and seeds of the backward pass, of one micro-batch. `norms` measures the gradient.
     pub fn apply(
         &self,
         tape: &mut Tape,
@@ -140,10 +140,11 @@ impl Feature {
         batch: &Batch,
         denominator: f64,
         weight: f64,
+        norms: bool,
         seeds: &mut Vec<(Value, Tensor)>,
     ) -> Result<TermReport> {
-        let mut report =
-            TermReport { value: 0.0, weight, gradient_norm: Some(0.0), no_rows: true, details: BTreeMap::new() };
+        let gradient_norm = norms.then_some(0.0);
+        let mut report = TermReport { value: 0.0, weight, gradient_norm, no_rows: true, details: BTreeMap::new() };
         if denominator == 0.0 {
             return Ok(report);
         }
@@ -153,7 +154,8 @@ impl Feature {
         let mut square = 0.0;
         for teacher in teachers {
             let shares: Vec<f64> = rows.iter().map(|row| teacher.weight * weights[*row] / denominator).collect();
-            let call = Call { feature: self, student, teacher, batch, rows: &rows, all: weights.len(), shares, weight };
+            let all = weights.len();
+            let call = Call { feature: self, student, teacher, batch, rows: &rows, all, shares, weight, norms };
             let dtype = student.main.logits.tensor().dtype();
             let result = if dtype == DType::F64 { call.run::<f64>(tape, seeds) } else { call.run::<f32>(tape, seeds) };
             let (value, squares, details) = result?;
@@ -163,7 +165,7 @@ impl Feature {
                 *report.details.entry(name).or_default() += share;
             }
         }
-        report.gradient_norm = Some(square.sqrt());
+        report.gradient_norm = norms.then(|| square.sqrt());
         Ok(report)
     }
 }
@@ -180,14 +182,16 @@ struct Call<'c> {
     /// Of each row that counts: its share of the value.
     shares: Vec<f64>,
     weight: f64,
+    /// Whether the gradient is measured.
+    norms: bool,
 }
 
-/// Value, squares of the gradient, and what else the loss counts.
+/// Value, squares of the gradient (0 where nobody asked), and what else the loss counts.
 type Sums = (f64, f64, Vec<(&'static str, f64)>);
 
 impl Call<'_> {
     fn run<F: FloatLoss>(&self, tape: &mut Tape, seeds: &mut Vec<(Value, Tensor)>) -> Result<Sums> {
-        let (mut places, mut values) = (Vec::new(), Vec::new());
+        let (mut tensors, mut values) = (Vec::new(), Vec::new());
         for (pair, projection) in &self.feature.places {
             let own = self.own(tape, self.student.main, pair, projection.as_ref())?;
             let second = match self.student.pair {
@@ -196,14 +200,19 @@ impl Call<'_> {
                 }
                 _ => None,
             };
-            let other = self.other(pair, projection.as_ref())?;
-            let array = |tensor: &Tensor| Array::<F>::of_rows(tensor, self.rows, self.all);
-            places.push(Place {
-                student: array(own.tensor())?,
-                teacher: array(&other)?,
-                pair: second.as_ref().map(|second| array(second.tensor())).transpose()?,
-            });
+            tensors.push(array::dense::<F>(own.tensor())?);
+            tensors.push(array::dense::<F>(&self.other(pair, projection.as_ref())?)?);
+            tensors.extend(second.as_ref().map(|second| array::dense::<F>(second.tensor())).transpose()?);
             values.push((own, second));
+        }
+        let numbers = tensors.iter().map(read::<F>).collect::<Result<Vec<_>>>()?;
+        let arrays = numbers.iter().zip(&tensors);
+        let mut arrays = arrays.map(|(numbers, tensor)| Array::of_rows(numbers, tensor.dims(), self.rows, self.all));
+        let mut next = || arrays.next().unwrap_or_else(|| Err(Error::internal("a place without its tensors")));
+        let mut places = Vec::new();
+        for (_, second) in &values {
+            let (student, teacher) = (next()?, next()?);
+            places.push(Place { student, teacher, pair: second.as_ref().map(|_| next()).transpose()? });
         }
         let labels = match &self.batch.labels {
             crate::batch::Labels::Single(labels) => self.rows.iter().map(|row| labels[*row]).collect(),
@@ -223,7 +232,9 @@ impl Call<'_> {
         for (((own, second), gradient), of_pair) in values.into_iter().zip(comparison.student).zip(pairs) {
             for (value, gradient) in [(Some(own), Some(gradient)), (second, of_pair)] {
                 let (Some(value), Some(gradient)) = (value, gradient) else { continue };
-                squares += dot(&gradient, &gradient);
+                if self.norms {
+                    squares += dot(&gradient, &gradient);
+                }
                 let gradient = array::scatter(gradient, self.rows, value.dims())?;
                 seeds.push((value, gradient));
             }

@@ -1,6 +1,7 @@
 //! What losses over features have in common: unit vectors, Gram matrices, distances, and the ways back through them.
 
 use super::{Array, Float};
+use crate::pool;
 
 /// A vector of which `Units` makes a zero, for want of a direction: its gradient is 0 too.
 pub(crate) const SHORTEST: f64 = 1e-12;
@@ -59,24 +60,22 @@ pub(crate) fn dot<F: Float>(a: &[F], b: &[F]) -> f64 {
     sums.iter().sum()
 }
 
+/// Rows of one task.
+pub(crate) const ROWS: usize = 16;
+
 /// The gradient at X from that at X · Xᵀ: (G + Gᵀ) · X.
 pub(crate) fn gram_back<F: Float>(gradient: &[F], vectors: &[F], width: usize) -> Vec<F> {
     let rows = vectors.len() / width;
-    let both = |at: usize| gradient[at] + gradient[at % rows * rows + at / rows];
-    let symmetric: Vec<F> = (0..rows * rows).map(both).collect();
-    F::matmul(&symmetric, vectors, rows, width)
-}
-
-/// ‖a − b‖², the differences first, so that near vectors keep their digits. Eight sums, for the machine to make at once.
-pub(crate) fn square_distance<F: Float>(a: &[F], b: &[F]) -> f64 {
-    let mut sums = [F::of(0.0); 8];
-    for (a, b) in a.chunks(8).zip(b.chunks(8)) {
-        for ((sum, a), b) in sums.iter_mut().zip(a).zip(b) {
-            let d = *a - *b;
-            *sum += d * d;
+    let mut symmetric = gradient.to_vec();
+    pool::pieces(&mut symmetric, ROWS * rows, |piece, symmetric| {
+        // A few columns at a time lie side by side.
+        for (j, across) in gradient.chunks(rows).enumerate() {
+            for (at, row) in symmetric.chunks_mut(rows).enumerate() {
+                row[j] += across[piece * ROWS + at];
+            }
         }
-    }
-    sums.iter().map(|sum| Into::<f64>::into(*sum)).sum()
+    });
+    F::matmul(&symmetric, vectors, rows, width)
 }
 
 /// ½ x² within 1 of 0, |x| − ½ beyond; and its slope.
@@ -100,6 +99,14 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_way_back_through_products_takes_both_sides() {
+        // X 20 × 1, so that there are two tasks: row r gets Σ_j (g_rj + g_jr) x_j.
+        let (x, g): (Vec<f64>, Vec<f64>) = ((0..20).map(f64::from).collect(), (0..400).map(f64::from).collect());
+        let of = |r: usize| (0..20).map(|j| (g[r * 20 + j] + g[j * 20 + r]) * x[j]).sum::<f64>();
+        assert_eq!(gram_back(&g, &x, 1), (0..20).map(of).collect::<Vec<f64>>());
+    }
+
+    #[test]
     fn units_and_distances_are_those_by_hand() {
         let units = Units::of(&[3.0f64, 4.0, 0.0, 0.0], 2);
         assert_eq!(units.values, [0.6, 0.8, 0.0, 0.0]);
@@ -108,8 +115,6 @@ mod tests {
         assert!((back[0] - 0.128f64).abs() < 1e-15 && (back[1] + 0.096f64).abs() < 1e-15, "{back:?}");
         assert_eq!(back[2..], [0.0, 0.0]);
         assert!(Units::of(&[f32::NAN, 1.0], 2).values[1].is_nan());
-        let (a, b): (Vec<f32>, Vec<f32>) = (0..19).map(|i| (i as f32, 2.0 * i as f32)).unzip();
-        assert_eq!(square_distance(&a, &b), (0..19).map(|i| f64::from(i * i)).sum::<f64>());
         assert_eq!(smooth_l1(-3.0), (2.5, -1.0));
         assert_eq!(smooth_l1(0.5), (0.125, 0.5));
     }
