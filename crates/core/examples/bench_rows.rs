@@ -1,6 +1,6 @@
 //! Losses forward and backward, as a training step calls them. Rows 1, 3 (memory) and 4: ½ cross entropy +
 //! ½ T² KL(teacher ‖ student), T = 2. Row 8: KL towards the 64 largest logits as they are stored; `--variant dense`
-//! towards all of them. Row 11: similarity. Rows 12 and 13: the triplet loss within the batch, hardest negatives and all.
+//! towards all of them. Row 11: similarity; 11.distance, 11.angle, 11.pkt: the other relations. Rows 12 and 13: the triplet loss within the batch, hardest negatives and all.
 //! Row 33: four row losses at once; `--variant separate` one after the other.
 
 mod common;
@@ -24,9 +24,12 @@ fn shape(row: &str) -> Result<Shape, String> {
     match row {
         "1" | "3" | "8" | "33" => of(64, 32_000, 32_000, 4.0, 32_000),
         "4" => of(256, 1000, 1000, 4.0, 1000),
-        "11" => of(512, 256, 768, 1.0, 100),
+        "11" | "11.distance" | "11.pkt" => of(512, 256, 768, 1.0, 100),
+        "11.angle" => of(128, 256, 768, 1.0, 100),
         "12" | "13" => of(512, 256, 256, 1.0, 100),
-        other => Err(format!("--row: expected 1, 3, 4, 8, 11, 12, 13 or 33, got {other}")),
+        other => {
+            Err(format!("--row: expected 1, 3, 4, 8, 11, 11.distance, 11.angle, 11.pkt, 12, 13 or 33, got {other}"))
+        }
     }
 }
 
@@ -35,6 +38,9 @@ fn losses(row: &str) -> Value {
     match row {
         "8" => json!({ "kl": soft }),
         "11" => json!({ "similarity": {} }),
+        "11.distance" => json!({ "rkdDistance": {} }),
+        "11.angle" => json!({ "rkdAngle": {} }),
+        "11.pkt" => json!({ "pkt": {} }),
         "12" => json!({ "tripletBatch": {} }),
         "13" => json!({ "tripletBatch": { "negatives": "all" } }),
         "33" => json!({ "crossEntropy": {}, "kl": soft, "jsd": soft, "tvd": soft }),

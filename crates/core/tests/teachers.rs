@@ -92,6 +92,29 @@ fn several_teachers_asked_once_or_always_make_the_same_student() {
 }
 
 #[test]
+fn a_teacher_whose_layers_are_looked_at_is_asked_once_where_there_is_room_for_them() {
+    let losses = json!({ "kl": {}, "similarity": {}, "patient": { "projection": true } });
+    let done = |options: Value| {
+        let mut options = options;
+        options["losses"] = losses.clone();
+        let network = |hidden: usize, seed| model(json!({ "mlp": { "sizes": [8, hidden, hidden, 3] } }), seed);
+        let data = clusters(90, 1);
+        let mut setup = planned(several(vec![(of(network(16, 5)), 3.0), (of(network(16, 6)), 1.0)]), &data, options);
+        setup.student = network(4, 1);
+        let mut run = Run::new(setup).unwrap();
+        let last = drain(&mut run).unwrap().pop().unwrap();
+        (numbers(&run.student().unwrap()), last.summary.unwrap().teacher_rows)
+    };
+    let (once, rows) = done(json!({}));
+    let (always, rows_always) = done(json!({ "cacheTeacher": false }));
+    assert_eq!((rows, rows_always), (90, 180));
+    assert_eq!(once, always);
+    // Two teachers' logits and layers take 90 · 2 · (3 + 16 + 16) numbers; the logits alone would fit.
+    let (bounded, rows) = done(json!({ "maxMemoryBytes": 4 * 4 * 90 * 2 * 35 - 1 }));
+    assert_eq!((bounded, rows), (always, 180));
+}
+
+#[test]
 fn smoothed_labels_teach_what_label_smoothing_does() {
     let smoothed = Teacher::Smoothed(SmoothedLabels { share: 0.2 });
     let (taught, _) = trained(smoothed.into(), json!({ "losses": { "kl": {} } }));

@@ -13,7 +13,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::default_weight;
-use super::features::{Array, Compare, Compared, Comparison, Float, Layers, Units, feature_maps};
+use super::features::{Array, Compare, Compared, Comparison, Float, Layers, Units, feature_maps, of_options};
 use crate::error::Result;
 use crate::schedule::Scheduled;
 
@@ -31,13 +31,7 @@ pub struct AttentionTransfer {
 }
 
 impl Compare for AttentionTransfer {
-    fn weight(&self) -> &Scheduled {
-        &self.weight
-    }
-
-    fn layers(&self) -> &Layers {
-        &self.layers
-    }
+    of_options! {}
 
     fn check(&self, student: &[usize], teacher: &[usize]) -> Result<()> {
         feature_maps(student, teacher)

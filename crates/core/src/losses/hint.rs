@@ -12,7 +12,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::default_weight;
-use super::features::{Compare, Compared, Comparison, Float, Layers, same_shape};
+use super::features::{Compare, Compared, Comparison, Float, Layers, of_options};
 use crate::error::Result;
 use crate::schedule::Scheduled;
 
@@ -33,21 +33,7 @@ pub struct Hint {
 }
 
 impl Compare for Hint {
-    fn weight(&self) -> &Scheduled {
-        &self.weight
-    }
-
-    fn layers(&self) -> &Layers {
-        &self.layers
-    }
-
-    fn projects(&self) -> bool {
-        self.projection
-    }
-
-    fn check(&self, student: &[usize], teacher: &[usize]) -> Result<()> {
-        same_shape(student, teacher, "set projection: true")
-    }
+    of_options! { projection }
 
     fn compare<F: Float>(&self, compared: &Compared<F>) -> Result<Comparison<F>> {
         let mut values = vec![0.0; compared.rows()];

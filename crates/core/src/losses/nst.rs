@@ -14,7 +14,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::default_weight;
-use super::features::{Compare, Compared, Comparison, Float, Layers, Units, feature_maps};
+use super::features::{Compare, Compared, Comparison, Float, Layers, Units, feature_maps, of_options};
 use crate::error::{Error, Result};
 use crate::schedule::Scheduled;
 
@@ -32,13 +32,7 @@ pub struct Nst {
 }
 
 impl Compare for Nst {
-    fn weight(&self) -> &Scheduled {
-        &self.weight
-    }
-
-    fn layers(&self) -> &Layers {
-        &self.layers
-    }
+    of_options! {}
 
     fn check(&self, student: &[usize], teacher: &[usize]) -> Result<()> {
         feature_maps(student, teacher)?;

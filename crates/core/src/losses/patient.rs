@@ -15,7 +15,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::default_weight;
-use super::features::{Array, Compare, Compared, Comparison, Float, Layers, Units, same_shape, width_of};
+use super::features::{Array, Compare, Compared, Comparison, Float, Layers, Units, of_options, width_of};
 use crate::error::Result;
 use crate::schedule::Scheduled;
 
@@ -89,21 +89,7 @@ impl Token {
 }
 
 impl Compare for Patient {
-    fn weight(&self) -> &Scheduled {
-        &self.weight
-    }
-
-    fn layers(&self) -> &Layers {
-        &self.layers
-    }
-
-    fn projects(&self) -> bool {
-        self.projection
-    }
-
-    fn check(&self, student: &[usize], teacher: &[usize]) -> Result<()> {
-        same_shape(student, teacher, "set projection: true")
-    }
+    of_options! { projection }
 
     fn compare<F: Float>(&self, compared: &Compared<F>) -> Result<Comparison<F>> {
         let mut values = vec![0.0; compared.rows()];

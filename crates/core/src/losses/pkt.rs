@@ -16,7 +16,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::default_weight;
-use super::features::{Array, Compare, Compared, Comparison, Float, Layers, NARROW, SHORTEST, dot, gram_back};
+use super::features::{
+    Array, Compare, Compared, Comparison, Float, Layers, NARROW, SHORTEST, dot, gram_back, of_options,
+};
 use crate::error::{Error, Result};
 use crate::pool;
 use crate::schedule::Scheduled;
@@ -42,19 +44,13 @@ fn tiny() -> f64 {
 }
 
 impl Compare for Pkt {
-    fn weight(&self) -> &Scheduled {
-        &self.weight
-    }
+    of_options! {}
 
     fn validate(&self) -> Result<()> {
         match self.eps.is_finite() && self.eps > 0.0 {
             true => Ok(()),
             false => Err(Error::config("eps", format!("expected a finite number above 0, got {}", self.eps))),
         }
-    }
-
-    fn layers(&self) -> &Layers {
-        &self.layers
     }
 
     fn compare<F: Float>(&self, compared: &Compared<F>) -> Result<Comparison<F>> {

@@ -15,7 +15,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::default_weight;
-use super::features::{Array, Compare, Compared, Comparison, Float, Layers, Units, smooth_l1};
+use super::features::{Array, Compare, Compared, Comparison, Float, Layers, Units, of_options, smooth_l1};
 use crate::error::Result;
 use crate::kernels::cpu::angles::{Points, angles};
 use crate::schedule::Scheduled;
@@ -33,13 +33,7 @@ pub struct RkdAngle {
 }
 
 impl Compare for RkdAngle {
-    fn weight(&self) -> &Scheduled {
-        &self.weight
-    }
-
-    fn layers(&self) -> &Layers {
-        &self.layers
-    }
+    of_options! {}
 
     fn compare<F: Float>(&self, compared: &Compared<F>) -> Result<Comparison<F>> {
         let mut values = vec![0.0; compared.rows()];

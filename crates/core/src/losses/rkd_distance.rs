@@ -16,7 +16,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::default_weight;
-use super::features::{Array, Compare, Compared, Comparison, Float, Layers, ROWS, SHORTEST, smooth_l1};
+use super::features::{Array, Compare, Compared, Comparison, Float, Layers, ROWS, SHORTEST, of_options, smooth_l1};
 use crate::error::Result;
 use crate::pool;
 use crate::schedule::Scheduled;
@@ -35,13 +35,7 @@ pub struct RkdDistance {
 }
 
 impl Compare for RkdDistance {
-    fn weight(&self) -> &Scheduled {
-        &self.weight
-    }
-
-    fn layers(&self) -> &Layers {
-        &self.layers
-    }
+    of_options! {}
 
     fn compare<F: Float>(&self, compared: &Compared<F>) -> Result<Comparison<F>> {
         let mut values = vec![0.0; compared.rows()];

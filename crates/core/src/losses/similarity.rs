@@ -14,7 +14,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::default_weight;
-use super::features::{Array, Compare, Compared, Comparison, Float, Layers, NARROW, SHORTEST, Units, gram_back};
+use super::features::{
+    Array, Compare, Compared, Comparison, Float, Layers, NARROW, SHORTEST, Units, gram_back, of_options,
+};
 use crate::error::Result;
 use crate::kernels::cpu::alike;
 use crate::schedule::Scheduled;
@@ -32,13 +34,7 @@ pub struct Similarity {
 }
 
 impl Compare for Similarity {
-    fn weight(&self) -> &Scheduled {
-        &self.weight
-    }
-
-    fn layers(&self) -> &Layers {
-        &self.layers
-    }
+    of_options! {}
 
     fn compare<F: Float>(&self, compared: &Compared<F>) -> Result<Comparison<F>> {
         let mut values = vec![0.0; compared.rows()];

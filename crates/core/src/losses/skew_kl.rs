@@ -25,8 +25,17 @@ use crate::schedule::Scheduled;
 use crate::targets::{Source, Teacher};
 use crate::tensor::Tensor;
 
-fn default_alpha() -> f64 {
+pub(super) fn default_alpha() -> f64 {
     0.1
+}
+
+/// Refuses what no mixture can be made with.
+pub(super) fn check(alpha: f64, temperature: &Scheduled) -> Result<()> {
+    if !(0.0..1.0).contains(&alpha) {
+        let message = format!("expected a number of at least 0 and below 1, got {alpha}");
+        return Err(Error::config("alpha", message));
+    }
+    temperature.validate("temperature", "a number above 0", |temperature| temperature > 0.0)
 }
 
 /// Divergence KL(teacher ‖ mixture) between softened logits, times temperature²; the mixture holds some of the teacher, which bounds it.
@@ -50,13 +59,7 @@ impl RowLoss for SkewKl {
     }
 
     fn validate(&self) -> Result<()> {
-        if !(0.0..1.0).contains(&self.alpha) {
-            return Err(Error::config(
-                "alpha",
-                format!("expected a number of at least 0 and below 1, got {}", self.alpha),
-            ));
-        }
-        self.temperature.validate("temperature", "a number above 0", |temperature| temperature > 0.0)
+        check(self.alpha, &self.temperature)
     }
 
     fn needs(&self) -> Vec<Need> {

@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use super::loss::{Need, RowLoss, RowTerm};
 use super::reference::{self, Reference};
+use super::skew_kl::{check, default_alpha};
 use super::sweep::{Ask, Row, Softmax};
 use super::{default_temperature, default_weight, reverse_kl};
 use crate::error::{Candle, Error, Result};
@@ -24,10 +25,6 @@ use crate::kernels::cpu::slopes;
 use crate::schedule::Scheduled;
 use crate::targets::{Source, Teacher};
 use crate::tensor::Tensor;
-
-fn default_alpha() -> f64 {
-    0.1
-}
 
 /// Divergence KL(student ‖ mixture) between softened logits, times temperature²; the mixture holds some of the student, which bounds it.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -50,13 +47,7 @@ impl RowLoss for SkewReverseKl {
     }
 
     fn validate(&self) -> Result<()> {
-        if !(0.0..1.0).contains(&self.alpha) {
-            return Err(Error::config(
-                "alpha",
-                format!("expected a number of at least 0 and below 1, got {}", self.alpha),
-            ));
-        }
-        self.temperature.validate("temperature", "a number above 0", |temperature| temperature > 0.0)
+        check(self.alpha, &self.temperature)
     }
 
     fn needs(&self) -> Vec<Need> {

@@ -14,7 +14,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::default_weight;
-use super::features::{Compare, Compared, Comparison, Float, Layers, distance, five, margin, pull, same_shape};
+use super::features::{Compare, Compared, Comparison, Float, Layers, distance, five, margin, of_options, pull};
 use super::loss::Need;
 use crate::error::{Error, Result};
 use crate::schedule::Scheduled;
@@ -39,9 +39,7 @@ pub struct Triplet {
 }
 
 impl Compare for Triplet {
-    fn weight(&self) -> &Scheduled {
-        &self.weight
-    }
+    of_options! { projection }
 
     fn validate(&self) -> Result<()> {
         margin(self.margin)
@@ -49,18 +47,6 @@ impl Compare for Triplet {
 
     fn needs(&self) -> Vec<Need> {
         vec![Need::Pair]
-    }
-
-    fn layers(&self) -> &Layers {
-        &self.layers
-    }
-
-    fn projects(&self) -> bool {
-        self.projection
-    }
-
-    fn check(&self, student: &[usize], teacher: &[usize]) -> Result<()> {
-        same_shape(student, teacher, "set projection: true")
     }
 
     fn compare<F: Float>(&self, compared: &Compared<F>) -> Result<Comparison<F>> {

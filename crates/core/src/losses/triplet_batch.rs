@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use super::default_weight;
 use super::features::{
-    Apart, Compare, Compared, Comparison, EPSILON, Float, Layers, NARROW, ROWS, distance, five, margin, same_shape,
+    Apart, Compare, Compared, Comparison, EPSILON, Float, Layers, NARROW, ROWS, distance, five, margin, of_options,
 };
 use super::loss::Need;
 use crate::error::Result;
@@ -59,9 +59,7 @@ pub enum Negatives {
 }
 
 impl Compare for TripletBatch {
-    fn weight(&self) -> &Scheduled {
-        &self.weight
-    }
+    of_options! { projection }
 
     fn validate(&self) -> Result<()> {
         margin(self.margin)
@@ -69,18 +67,6 @@ impl Compare for TripletBatch {
 
     fn needs(&self) -> Vec<Need> {
         vec![Need::Labels]
-    }
-
-    fn layers(&self) -> &Layers {
-        &self.layers
-    }
-
-    fn projects(&self) -> bool {
-        self.projection
-    }
-
-    fn check(&self, student: &[usize], teacher: &[usize]) -> Result<()> {
-        same_shape(student, teacher, "set projection: true")
     }
 
     fn compare<F: Float>(&self, compared: &Compared<F>) -> Result<Comparison<F>> {

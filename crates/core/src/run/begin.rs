@@ -167,10 +167,8 @@ impl Run {
         let asked = if compared { frozen.clone() } else { Teachers::default() };
         let mut setup = setup;
         let data = std::mem::replace(&mut setup.data, Data::nothing());
-        let (data, asked) = match losses.iter().all(|losses| losses.teacher_layers().is_empty()) {
-            true => answers::asked_once(data, asked, &setup.options, total, &pool, &setup.cancel)?,
-            false => (data, asked),
-        };
+        let layers = losses.iter().flat_map(Losses::teacher_layers).collect();
+        let (data, asked) = answers::asked_once(data, asked, layers, &setup.options, total, &pool, &setup.cancel)?;
         let teacher_rows = match &data {
             Data::Dataset(dataset) if asked.cached() => dataset.rows() as u64,
             _ => 0,

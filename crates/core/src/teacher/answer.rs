@@ -89,16 +89,21 @@ impl Teacher {
                 asked(student, batch, asking)
             }
             Teacher::Column => Ok(targets::Teacher::logits(column(batch)?.into_owned())),
-            Teacher::Cached(model, start) => {
-                let (all, classes) = (column(batch)?, model.network.classes());
-                let own = match all.dims().last() {
-                    Some(width) if *width != classes => {
-                        let axis = all.dims().len() - 1;
-                        all.narrow(axis, *start, classes).and_then(|own| own.contiguous()).ok_or_internal()?
-                    }
-                    _ => all.into_owned(),
+            Teacher::Cached(model, kept) => {
+                let (all, mut at) = (column(batch)?, kept.start);
+                let (axis, rows) = (all.dims().len().saturating_sub(1), all.dims().first().copied().unwrap_or(0));
+                let mut next = |width: usize| {
+                    let own = all.narrow(axis, at, width).and_then(|own| own.contiguous()).ok_or_internal();
+                    at += width;
+                    own
                 };
-                Ok(targets::Teacher { head_weight: model.head_weight().cloned(), ..targets::Teacher::logits(own) })
+                let mut side = targets::Teacher::logits(next(model.network.classes())?);
+                side.head_weight = model.head_weight().cloned();
+                for (name, sizes) in &kept.layers {
+                    let own = next(sizes.iter().product())?.reshape([&[rows], sizes.as_slice()].concat());
+                    side.hidden.insert(name.clone(), own.ok_or_internal()?);
+                }
+                Ok(side)
             }
             Teacher::Smoothed(options) => {
                 let Labels::Single(labels) = &batch.labels else {

@@ -36,14 +36,22 @@ pub enum Teacher {
     Model(Box<Model>),
     /// The batch's own column of logits, found by sample id.
     Column,
-    /// This model's answers, which stand in the batch's column from this place on.
-    Cached(Box<Model>, usize),
+    /// This model's answers, which stand in the batch's column.
+    Cached(Box<Model>, Kept),
     /// The running average of the student's own parameters.
     Average(OwnAverage),
     /// The labels, smoothed.
     Smoothed(SmoothedLabels),
     /// Another learner of the same run, by its number and its network: as it answers in training.
     Peer(usize, Arc<Network>),
+}
+
+/// Where one model's answers stand in the batch's column: its logits, and behind them the layers that losses look at.
+#[derive(Clone)]
+pub struct Kept {
+    pub(crate) start: usize,
+    /// Names, and the sizes of one sample.
+    pub(crate) layers: Vec<(String, Vec<usize>)>,
 }
 
 /// Teachers and their shares, which sum to 1; none at all for a student that learns from labels alone.

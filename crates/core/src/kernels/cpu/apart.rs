@@ -21,27 +21,18 @@ kernel! {
     }
 }
 
-/// Lanes of sums in f64.
-const LANES: usize = 16;
-
 kernel! {
-    /// Σ x and Σ x², in f64.
+    /// Σ x and Σ x².
     pub(crate) fn sums<L>(x: &[f32]) -> (f64, f64) {
-        let (mut sums, mut squares) = ([0.0f64; LANES], [0.0f64; LANES]);
-        let (whole, rest) = x.as_chunks::<LANES>();
-        for x in whole {
-            for lane in 0..LANES {
-                let x = f64::from(x[lane]);
-                sums[lane] += x;
-                squares[lane] += x * x;
-            }
+        let [sum, square] = reduce!(L::V, 2, [x = 0.0], x.len(), |acc, _from, _width, r| {
+            acc[0] = acc[0].add(r);
+            acc[1] = r.mul_add(r, acc[1]);
+        });
+        if square.is_finite() {
+            return (sum, square);
         }
-        for (lane, x) in rest.iter().enumerate() {
-            let x = f64::from(*x);
-            sums[lane] += x;
-            squares[lane] += x * x;
-        }
-        (sums.iter().sum(), squares.iter().sum())
+        // Squares of large numbers leave single precision.
+        x.iter().map(|x| f64::from(*x)).fold((0.0, 0.0), |(sum, square), x| (sum + x, square + x * x))
     }
 }
 
@@ -87,10 +78,17 @@ mod tests {
                     let got = square(&rows[row * width..(row + 1) * width], &b, 0.25);
                     assert!((got - exact).abs() < 1e-6 * exact, "{width} {isa:?}: {got} {exact}");
                 }
-                let (sum, squares) = sums(&b);
-                assert!((sum - b.iter().map(|x| f64::from(*x)).sum::<f64>()).abs() < 1e-12, "{width} {isa:?}");
-                let exact: f64 = b.iter().map(|x| f64::from(*x).powi(2)).sum();
-                assert!((squares - exact).abs() < 1e-12 * exact, "{width} {isa:?}");
+                for scale in [1.0, 1e30] {
+                    let b: Vec<f32> = b.iter().map(|x| x * scale).collect();
+                    let (sum, squares) = sums(&b);
+                    let (exact, of_all): (f64, f64) =
+                        b.iter().map(|x| f64::from(*x)).fold((0.0, 0.0), |(sum, all), x| (sum + x, all + x * x));
+                    assert!(
+                        (sum - exact).abs() < 1e-6 * of_all.sqrt() * (width as f64).sqrt(),
+                        "{width} {isa:?}: {sum}"
+                    );
+                    assert!((squares - of_all).abs() < 1e-6 * of_all, "{width} {isa:?}: {squares} {of_all}");
+                }
                 let mut gradient = vec![1.0; width];
                 pull(&rows, &scales, &b, 0.25, &mut gradient);
                 for (i, got) in gradient.iter().enumerate() {

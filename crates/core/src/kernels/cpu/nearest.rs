@@ -14,6 +14,8 @@ use crate::pool;
 /// Rows and columns of a block.
 const ROWS: usize = 128;
 const COLS: usize = 64;
+/// Half of what rounding may take off ‖b‖², in units of its last digit.
+const OFF: f64 = 20.0;
 /// So many rows about equally near are compared at once, instead of kept.
 const MANY: usize = 32;
 
@@ -54,8 +56,8 @@ pub fn nearest(search: &Search, exact: &(dyn Fn(usize, usize) -> f64 + Sync)) ->
         let block = &anchors[first * width..(first + found.len()) * width];
         let start = |a: &[f32]| {
             let cross = apart::sums(a).1.sqrt() * longest;
-            // Twice the bound of what a product and the sum behind it may be off.
-            let slack = 2.0 * f64::from(f32::EPSILON) * ((width + 2) as f64 * cross + longest * longest);
+            // Twice the bound of what a product and the sums behind it may be off.
+            let slack = 2.0 * f64::from(f32::EPSILON) * ((width + 2) as f64 * cross + OFF * longest * longest);
             Near { least: f32::INFINITY, slack: slack as f32, rows: Vec::new() }
         };
         let mut near: Vec<Near> = block.chunks(width).map(start).collect();

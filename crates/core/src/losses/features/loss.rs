@@ -72,6 +72,32 @@ pub(crate) trait Compare: Send + Sync {
     fn compare<F: Float>(&self, compared: &Compared<F>) -> Result<Comparison<F>>;
 }
 
+/// What a loss says by its options: `weight`, `layers`, and where there is one `projection`, without which shapes have to
+/// be equal.
+macro_rules! of_options {
+    () => {
+        fn weight(&self) -> &$crate::schedule::Scheduled {
+            &self.weight
+        }
+
+        fn layers(&self) -> &$crate::losses::features::Layers {
+            &self.layers
+        }
+    };
+    (projection) => {
+        of_options! {}
+
+        fn projects(&self) -> bool {
+            self.projection
+        }
+
+        fn check(&self, student: &[usize], teacher: &[usize]) -> $crate::error::Result<()> {
+            $crate::losses::features::same_shape(student, teacher, "set projection: true")
+        }
+    };
+}
+pub(crate) use of_options;
+
 /// The same where its type is not known.
 pub(crate) trait FeatureLoss: Send + Sync {
     fn weight(&self) -> &Scheduled;

@@ -20,7 +20,7 @@ pub use layers::Layers;
 
 pub(crate) use array::{Apart, Array, Float};
 pub(crate) use layers::{feature_maps, same_shape};
-pub(crate) use loss::{Compare, Compared, Comparison, FeatureLoss, Place};
+pub(crate) use loss::{Compare, Compared, Comparison, FeatureLoss, Place, of_options};
 pub(crate) use margin::{EPSILON, distance, five, margin, pull};
 pub(crate) use vectors::{NARROW, ROWS, SHORTEST, Units, dot, gram_back, smooth_l1, width_of};
 
