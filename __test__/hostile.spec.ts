@@ -60,6 +60,7 @@ const odd: [string, unknown][] = [
 ]
 
 const model = Model.create(mlp(4), { seed: 1 })
+const service = model.serve()
 const data = clusters(12)
 const columns = clusterColumns(12)
 const run = { student: model, data, losses: { crossEntropy: {} }, steps: 1, proofs: 'off' }
@@ -82,6 +83,10 @@ const uses: Record<string, Use> = {
   predict: value => model.predict(value),
   'predict options': value => model.predict({ inputs: columns.inputs }, value),
   predictSync: value => model.predictSync(value),
+  'serve options': value => model.serve(value).drain(),
+  'service.predict': value => service.predict(value),
+  'service.predict options': value => service.predict({ inputs: columns.inputs }, value),
+  'service.swap': value => service.swap(value),
   evaluate: value => model.evaluate(value),
   'evaluate options': value => model.evaluate(data, value),
   logits: value => model.logits(value),
@@ -103,6 +108,12 @@ for (const name of [...trainOptionKeys, 'student', 'data', 'validation', 'signal
   // A text would be a folder, a number of steps a long run.
   if (['resume', 'checkpoint', 'steps', 'epochs'].includes(name)) continue
   uses[`option ${name}`] = value => distill({ ...run, teacher: model, losses: { kl: {} }, [name]: value } as never).next()
+}
+for (const name of ['maxBatch', 'maxWaitMs', 'queue', 'shadow', 'fallback']) {
+  uses[`serve option ${name}`] = value => model.serve({ [name]: value }).drain()
+}
+for (const name of ['signal', 'deadlineMs']) {
+  uses[`service.predict option ${name}`] = value => service.predict({ inputs: columns.inputs }, { [name]: value })
 }
 for (const name of ['seed', 'labelNames', 'normalization']) {
   uses[`create option ${name}`] = value => Model.create(mlp(4), { [name]: value })

@@ -135,7 +135,7 @@ export class Service {
 
   #enter(columns: unknown, options: unknown, resolve: (answer: ServedPrediction) => void, reject: (reason: unknown) => void): void {
     const own = plain('options', options, ['signal', 'deadlineMs'])
-    const signal = signalOf('signal', own.signal)
+    const signal = reading('signal', () => signalOf('signal', own.signal))
     const deadlineMs = own.deadlineMs === undefined ? Infinity : number('deadlineMs', own.deadlineMs)
     if (!(deadlineMs > 0)) refuse('deadlineMs', 'milliseconds above 0', deadlineMs)
     const { json, buffers } = reading('inputs', () => packInputs(columns, meaningFor(this.#description)))

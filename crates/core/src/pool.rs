@@ -55,9 +55,14 @@ impl Pool {
     }
 }
 
-/// Honours affinity and cgroup quota.
+/// Threads that this process may run at once: honours affinity and cgroup quota.
+pub fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+/// One less than there are cores, at least one.
 pub fn default_threads() -> usize {
-    std::thread::available_parallelism().map_or(1, |n| n.get().saturating_sub(1).max(1))
+    cores().saturating_sub(1).max(1)
 }
 
 fn run(count: usize, task: &(dyn Fn(usize) + Sync)) {

@@ -4,7 +4,7 @@ use std::sync::mpsc::{Sender, channel};
 use std::sync::{Mutex, PoisonError};
 
 use limbeck_core::error::{Error, Result};
-use limbeck_core::pool::Pool;
+use limbeck_core::pool::{self, Pool};
 use napi::bindgen_prelude::ToNapiValue;
 
 use crate::courtesy::stand_back;
@@ -73,17 +73,25 @@ pub(crate) fn predict<T: ToNapiValue + Send + 'static>(
 
 fn start(lane: Lane) -> Option<Sender<Work>> {
     let (sender, inbox) = channel::<Work>();
+    // Threads have the priority of the one that starts them.
+    let priority = match lane {
+        Lane::Asked | Lane::Fallback => 0,
+        Lane::Shadow => SHADOW_NICENESS,
+    };
+    let helped = std::thread::Builder::new().name("limbeck-team".into()).spawn(move || {
+        // A batch takes milliseconds and whoever asked waits for it: all cores work, but the event loop goes first.
+        stand_back(priority);
+        Pool::new(Some(pool::cores()))
+    });
+    let pool = helped.ok()?.join().ok()?.ok()?;
     std::thread::Builder::new()
         .name("limbeck-predict".into())
         .spawn(move || {
-            if matches!(lane, Lane::Shadow) {
-                stand_back(SHADOW_NICENESS);
+            if priority > 0 {
+                stand_back(priority);
             }
-            // Its threads have the priority of the one that starts them. Without any the calls are dropped and reject.
-            if let Ok(pool) = Pool::new(None) {
-                for work in inbox {
-                    work(&pool);
-                }
+            for work in inbox {
+                work(&pool);
             }
         })
         .ok()?;
