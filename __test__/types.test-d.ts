@@ -1,6 +1,6 @@
 /** Compiled, never run: the types that users see, and the contract with the native side. */
 import type * as binding from '#native'
-import { Dataset, distill, Model, train, type LimbeckError, type StepReport } from '../ts/index.js'
+import { Dataset, distill, Model, train, type LimbeckError, type ServedPrediction, type ServiceStats, type StepReport } from '../ts/index.js'
 import type { Native } from '../ts/native/contract.js'
 
 /** The generated binding has all that the facade uses, in these shapes. */
@@ -37,6 +37,24 @@ export async function use(signal: AbortSignal): Promise<void> {
   Dataset.from({ inputs: new Float32Array(8) }, { labels: 'many' })
   // @ts-expect-error models are made by create and load
   new Model()
+}
+
+export async function serve(signal: AbortSignal | undefined): Promise<void> {
+  const to = async ({ rows }: { rows: number }) => new Float32Array(rows * 10)
+  await using service = student.serve({ maxBatch: 8, shadow: { model: student, fraction: 0.2 }, fallback: { below: 0.6, to } })
+  const { answeredBy, generation, probabilities }: ServedPrediction = await service.predict({ inputs: [1, 2] }, { signal, deadlineMs: 5 })
+  const said: ['model' | 'fallback' | undefined, number, number | undefined] = [answeredBy[0], generation, probabilities[0]]
+  void said
+  await service.swap(student)
+  const { latencyMs, shadow }: ServiceStats = service.stats()
+  const quantiles: [number | null, number | null | undefined] = [latencyMs.p99, shadow?.agreement]
+  void quantiles
+  // @ts-expect-error unknown option
+  student.serve({ maxbatch: 8 })
+  // @ts-expect-error a fallback says below what
+  student.serve({ fallback: { to } })
+  // @ts-expect-error a service takes models
+  await service.swap('student.safetensors')
 }
 
 export const codeOf = (error: LimbeckError): 'ERR_LIMBECK_IO' | string => error.code

@@ -11,6 +11,8 @@ import { quantile } from './statistics.mjs'
 const { values } = parseArgs({ options: { rounds: { type: 'string', default: '10' }, json: { type: 'boolean', default: false } } })
 const ROUNDS = Number(values.rounds)
 const CALLERS = 64
+/** Half of them, so that a batch is under way while the answers of the one before are handed out. */
+const MAX_BATCH = CALLERS / 2
 /** Answers of each caller in a round. */
 const EACH = 16
 /** What a call may wait for others: the service's default. */
@@ -66,7 +68,7 @@ async function round(ask) {
 {
   const model = Model.create({ convNet: { input: [1, 28, 28], channels: [32, 64], classes: 10 } }, { seed: 1 })
   const inputs = draw(784)
-  const service = model.serve({ maxBatch: CALLERS, maxWaitMs: MAX_WAIT_MS })
+  const service = model.serve({ maxBatch: MAX_BATCH, maxWaitMs: MAX_WAIT_MS })
   const ways = { alone: () => model.predict({ inputs }), served: () => service.predict({ inputs }) }
   const rates = { alone: [], served: [] }
   const latency = []

@@ -13,7 +13,7 @@ export type Beside = Model | Ensemble | Teacher | Answer
 export interface ShadowOptions {
   model: Beside
   /** The share of the calls, above 0, at most 1. Default 0.1. */
-  fraction?: number
+  fraction?: number | undefined
 }
 
 /** Sends rows that the model is unsure of to another one. */
@@ -25,28 +25,28 @@ export interface FallbackOptions {
 
 export interface ServeOptions {
   /** Rows of one batch; a call of more is a batch of its own. Default 64. */
-  maxBatch?: number
+  maxBatch?: number | undefined
   /**
    * How long a call may wait for others to come, in milliseconds. It waits for as many rows as the batch before had, and
    * for nobody where the service is idle: a lone caller is answered at once. Default 2.
    */
-  maxWaitMs?: number
+  maxWaitMs?: number | undefined
   /** Rows that may wait; further calls are refused with `ERR_LIMBECK_BUSY`. Default 1024. */
-  queue?: number
+  queue?: number | undefined
   /** Another model that hears a part of the calls; `stats().shadow` says how often both agree. A model alone hears a tenth. */
-  shadow?: ShadowOptions | Beside
+  shadow?: ShadowOptions | Beside | undefined
   /** Another model that answers the rows that this one is unsure of. */
-  fallback?: FallbackOptions
+  fallback?: FallbackOptions | undefined
 }
 
 export interface PredictOptions {
   /** Rejects with its reason, and takes the call out of the service. */
-  signal?: AbortSignal
+  signal?: AbortSignal | undefined
   /**
    * How long the answer may take, in milliseconds; then the call is rejected with `ERR_LIMBECK_DEADLINE`, or answered
    * without the fallback where only that is missing. The call waits for others less long where it has to.
    */
-  deadlineMs?: number
+  deadlineMs?: number | undefined
 }
 
 /** The same, checked. */

@@ -73,8 +73,10 @@ export class Recent {
       seen += now.counts[bucket]! + before.counts[bucket]!
       while (found.length < wanted.length && seen >= wanted[found.length]!) found.push(Math.min(max, endOf(bucket)))
     }
-    const [p50, p95, p99] = found.map(whole => whole * this.unit) as [number, number, number]
-    return { count, p50, p95, p99, max: max * this.unit }
+    // Without the noise of a product with a thousandth.
+    const shown = (whole: number) => Math.round(whole * this.unit * 1e6) / 1e6
+    const [p50, p95, p99] = found.map(shown) as [number, number, number]
+    return { count, p50, p95, p99, max: shown(max) }
   }
 
   /** Begins a new half when the present one is full of time; forgets what is older. */

@@ -33,6 +33,33 @@ export function copied({ json, buffers, rows }: Rows): Rows {
   return { json, buffers: own, rows }
 }
 
+/** Copies of single rows that nobody needs any more: a copy into old memory is cheaper than new memory and its collection. */
+export class Spares {
+  readonly #spares = new Map<string, Rows[]>()
+
+  constructor(readonly most: number) {}
+
+  /** A copy. */
+  copy(given: Rows): Rows {
+    const spare = given.rows === 1 ? this.#spares.get(given.json)?.pop() : undefined
+    if (spare === undefined) return copied(given)
+    for (const kind of ['f32', 'u8', 'ids'] as const) spare.buffers[kind]?.set(given.buffers[kind]!)
+    return spare
+  }
+
+  /** Takes back what nobody holds any more. */
+  give(rows: Rows): void {
+    if (rows.rows !== 1 || rows.buffers.offsets !== undefined) return
+    let spares = this.#spares.get(rows.json)
+    if (spares === undefined) {
+      // Kinds of inputs, not their values: there are a few.
+      if (this.#spares.size >= 8) return
+      this.#spares.set(rows.json, (spares = []))
+    }
+    if (spares.length < this.most) spares.push(rows)
+  }
+}
+
 const counts = new Map<string, number>()
 
 /** Numbers of one row of equal length. */
@@ -55,20 +82,25 @@ function raggedRows(offsets: Uint32Array, ids: Uint32Array): number {
   return rising && offsets[0] === 0 && offsets.at(-1) === ids.length ? offsets.length - 1 : NaN
 }
 
-/** All rows, in order. They are of one kind. */
-export function joined(parts: readonly Rows[]): Rows {
+/** Memory that batches are put together in, one after the other: fresh pages cost more than the copy. */
+const benches = { f32: new Float32Array(0), u8: new Uint8Array(0), ids: new Uint32Array(0) }
+/** Bytes of it that are kept. */
+const KEPT = 4 << 20
+
+/** All rows, in order. They are of one kind. With `borrowed` they hold until the next such call: they must cross at once. */
+export function joined(parts: readonly Rows[], borrowed = false): Rows {
   const first = parts[0]!
   if (parts.length === 1) return first
   const rows = parts.reduce((sum, part) => sum + part.rows, 0)
   const buffers: Buffers = {}
-  const { f32, u8, ids, offsets } = first.buffers
-  if (f32 !== undefined) buffers.f32 = fill(new Float32Array(rows * (f32.length / first.rows)), parts.map(part => part.buffers.f32!))
-  if (u8 !== undefined) buffers.u8 = fill(new Uint8Array(rows * (u8.length / first.rows)), parts.map(part => part.buffers.u8!))
-  if (ids !== undefined) {
-    const all = parts.map(part => part.buffers.ids!)
-    buffers.ids = fill(new Uint32Array(all.reduce((sum, part) => sum + part.length, 0)), all)
+  for (const kind of ['f32', 'u8', 'ids'] as const) {
+    if (first.buffers[kind] === undefined) continue
+    const all = parts.map(part => part.buffers[kind]!)
+    const length = all.reduce((sum, part) => sum + part.length, 0)
+    const room = borrowed ? bench(kind, length) : new makers[kind](length)
+    ;(buffers as Record<string, Numbers>)[kind] = fill(room, all)
   }
-  if (offsets !== undefined) {
+  if (first.buffers.offsets !== undefined) {
     buffers.offsets = new Uint32Array(rows + 1)
     let [row, base] = [1, 0]
     for (const part of parts) {
@@ -79,7 +111,18 @@ export function joined(parts: readonly Rows[]): Rows {
   return { json: first.json, buffers, rows }
 }
 
-function fill<Numbers extends Float32Array | Uint8Array | Uint32Array>(all: Numbers, parts: readonly Numbers[]): Numbers {
+type Numbers = Float32Array | Uint8Array | Uint32Array
+
+const makers = { f32: Float32Array, u8: Uint8Array, ids: Uint32Array } as const
+
+function bench(kind: keyof typeof makers, length: number): Numbers {
+  const Maker = makers[kind]
+  if (length * Maker.BYTES_PER_ELEMENT > KEPT) return new Maker(length)
+  if (benches[kind].length < length) (benches as Record<string, Numbers>)[kind] = new Maker(length)
+  return benches[kind].subarray(0, length)
+}
+
+function fill(all: Numbers, parts: readonly Numbers[]): Numbers {
   let at = 0
   for (const part of parts) {
     all.set(part, at)

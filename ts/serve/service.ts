@@ -1,20 +1,20 @@
 /** A model behind a door: concurrent calls are answered in batches, and the model is replaced between two of them. */
 import { listen } from '../abort.js'
 import { number, plain, reading, refuse, signalOf } from '../check.js'
-import { packInputs, type Inputs } from '../columns.js'
+import { packInputs, type Inputs, type Meaning } from '../columns.js'
 import { awaiting, calling, LimbeckError } from '../errors.js'
 import type { Model } from '../model.js'
 import type { NativeModel, NativePrediction } from '../native/contract.js'
-import { models } from '../native/handles.js'
 import { meaningFor, prediction, type Description, type Prediction } from '../prediction.js'
 import { Batcher } from './batcher.js'
 import type { Call, Known } from './call.js'
 import { Fallback } from './fallback.js'
-import { mustFit } from './fits.js'
 import { LONGEST_MS, servingOf, type PredictOptions, type ServeOptions, type Serving } from './options.js'
-import { copied, joined, rowsOf, zeros } from './rows.js'
+import { busy, gone, late } from './refusals.js'
+import { copied, joined, rowsOf, Spares } from './rows.js'
 import { Shadow } from './shadow.js'
 import { Counters, type ServiceStats } from './stats.js'
+import { describe, mustAnswer, successorOf } from './successor.js'
 
 /** What a service says of some rows. */
 export interface ServedPrediction extends Prediction {
@@ -24,7 +24,7 @@ export interface ServedPrediction extends Prediction {
   generation: number
 }
 
-const gone = (what: string) => new LimbeckError('ERR_LIMBECK_DISPOSED', 'service', `expected a service that takes calls, got one that ${what}`)
+const nothing = () => {}
 
 /**
  * Answers concurrent calls in batches, bit for bit as `predict` does. It keeps the process alive only while calls are inside.
@@ -40,12 +40,17 @@ export class Service {
   /** Its own copy, which shares memory with the one that was passed until that is trained. */
   #model: { handle: NativeModel; generation: number }
   readonly #description: Description
+  readonly #meaning: Meaning
   readonly #options: Serving
   readonly #batcher: Batcher
   readonly #shadow: Shadow | undefined
   readonly #fallback: Fallback | undefined
   readonly #counters = new Counters()
   readonly #inside = new Set<Call>()
+  /** Where nobody but the batch looks at inputs, their memory is used again. */
+  readonly #spares: Spares | undefined
+  /** When the last batch was answered. */
+  #batched = 0
   readonly #leaving = new AbortController()
   #state: 'open' | 'draining' | 'disposed' = 'open'
   #drained: Promise<void> | undefined
@@ -56,9 +61,11 @@ export class Service {
   /** @internal */
   constructor(handle: NativeModel, options: unknown) {
     this.#description = describe(handle)
+    this.#meaning = meaningFor(this.#description)
     this.#options = reading('options', () => servingOf(options, this.#description))
     this.#model = { handle: calling(() => handle.clone()), generation: 0 }
     const { shadow, fallback, maxBatch } = this.#options
+    this.#spares = shadow === undefined && fallback === undefined ? new Spares(4 * maxBatch) : undefined
     const { signal } = this.#leaving
     this.#shadow = shadow && new Shadow(shadow.model, shadow.fraction, maxBatch, signal)
     this.#fallback = fallback && new Fallback(fallback.model, fallback.below, this.#options, signal, call => this.#finish(call))
@@ -83,13 +90,9 @@ export class Service {
    * back; the model that is passed may be trained further or disposed of then. Where it rejects, the old one serves on.
    */
   swap(model: Model): Promise<void> {
-    const before = this.#swapped
-    // What is wrong with it is said at once; what it answers is tried in turn.
-    const swapping = this.#next(model).then(async handle => {
-      await before
-      await this.#take(handle)
-    })
-    this.#swapped = swapping.catch(() => {})
+    const swapping = this.#swap(model, this.#swapped)
+    // One that is refused at once does not overtake those before it.
+    this.#swapped = Promise.allSettled([this.#swapped, swapping])
     return swapping
   }
 
@@ -138,12 +141,12 @@ export class Service {
     const signal = reading('signal', () => signalOf('signal', own.signal))
     const deadlineMs = own.deadlineMs === undefined ? Infinity : number('deadlineMs', own.deadlineMs)
     if (!(deadlineMs > 0)) refuse('deadlineMs', 'milliseconds above 0', deadlineMs)
-    const { json, buffers } = reading('inputs', () => packInputs(columns, meaningFor(this.#description)))
+    const { json, buffers } = reading('inputs', () => packInputs(columns, this.#meaning))
     if (signal?.aborted) {
       this.#counters.aborted++
       return reject(signal.reason)
     }
-    if (this.#state !== 'open') throw gone(this.#state === 'draining' ? 'is being drained' : 'was disposed of')
+    this.#mustBeOpen()
     const arrived = performance.now()
     const rows = rowsOf(json, buffers)
     if (rows === undefined) {
@@ -158,38 +161,52 @@ export class Service {
       return reject(busy(line.rows, rows.rows, this.#options.queue))
     }
     const call: Call = {
-      ...{ rows: copied(rows), arrived, deadline: arrived + deadlineMs, known: undefined, settled: false },
-      ...{ resolve, reject, leave: () => {} },
+      ...{ rows: this.#spares?.copy(rows) ?? copied(rows), arrived, deadline: arrived + deadlineMs, known: undefined, settled: false },
+      ...{ resolve, reject, leave: nothing },
     }
     const timer = deadlineMs <= LONGEST_MS ? setTimeout(() => this.#expire(call), deadlineMs) : undefined
     const ignore = signal && listen(signal, () => this.#abort(call, signal))
-    call.leave = () => {
-      clearTimeout(timer)
-      ignore?.()
+    if (timer !== undefined || ignore !== undefined) {
+      call.leave = () => {
+        clearTimeout(timer)
+        ignore?.()
+      }
     }
     this.#inside.add(call)
     this.#batcher.enter(call)
   }
 
-  async #answer(batch: Call[]): Promise<void> {
+  async #answer(batch: Call[]): Promise<() => void> {
     const { handle, generation } = this.#model
     const began = performance.now()
     try {
-      const { json, buffers, rows } = joined(batch.map(call => call.rows))
+      const { json, buffers, rows } = joined(batch.map(call => call.rows), true)
       const made = await awaiting(() => handle.predict(json, buffers))
       const now = performance.now()
       this.#counters.batches++
-      this.#counters.batchMs.record(now - began, now)
+      // One that waited behind another began when that was done.
+      this.#counters.batchMs.record(now - Math.max(began, this.#batched), now)
+      this.#batched = now
       this.#counters.batchRows.record(rows, now)
-      let from = 0
-      for (const call of batch) {
-        if (!call.settled) this.#answered(call, batch.length === 1 ? made : part(made, from, call.rows.rows), generation)
-        from += call.rows.rows
-      }
+      return () => this.#handOut(batch, made, generation)
     } catch (error) {
+      if (batch.length === 1) return () => this.#fail(batch[0]!, error)
       // Somebody's row is bad: each call is asked about alone, so that it fails alone.
-      if (batch.length === 1) this.#fail(batch[0]!, error)
-      else for (const call of batch) if (!call.settled) await this.#answer([call])
+      for (const call of batch) if (!call.settled) (await this.#answer([call]))()
+      return () => {}
+    }
+  }
+
+  #handOut(batch: readonly Call[], made: NativePrediction, generation: number): void {
+    let from = 0
+    for (const call of batch) {
+      try {
+        if (!call.settled) this.#answered(call, batch.length === 1 ? made : part(made, from, call.rows.rows), generation)
+      } catch (error) {
+        this.#fail(call, error)
+      }
+      from += call.rows.rows
+      this.#spares?.give(call.rows)
     }
   }
 
@@ -204,7 +221,12 @@ export class Service {
   /** Gives the answer that is known. */
   #finish(call: Call): void {
     const { made, answeredBy, generation } = call.known!
-    const answer = { ...prediction(made, this.#description), answeredBy, generation }
+    let answer: ServedPrediction
+    try {
+      answer = { ...prediction(made, this.#description), answeredBy, generation }
+    } catch (error) {
+      return this.#fail(call, error)
+    }
     if (!this.#settle(call)) return
     const now = performance.now()
     this.#counters.served++
@@ -227,9 +249,7 @@ export class Service {
     }
     this.#settle(call)
     this.#counters.expired++
-    const given = Math.round((call.deadline - call.arrived) * 1000) / 1000
-    const message = `expected an answer within ${given} ms, got none: answer 503, allow more time, or serve with a smaller queue, which refuses at once`
-    call.reject(new LimbeckError('ERR_LIMBECK_DEADLINE', 'deadlineMs', message, { deadlineMs: given }))
+    call.reject(late(call.deadline - call.arrived))
   }
 
   #fail(call: Call, error: unknown): void {
@@ -249,26 +269,18 @@ export class Service {
     return true
   }
 
-  /** A copy of a model that fits. */
-  async #next(model: unknown): Promise<NativeModel> {
+  #mustBeOpen(): void {
     if (this.#state !== 'open') throw gone(this.#state === 'draining' ? 'is being drained' : 'was disposed of')
-    const handle = typeof model === 'object' && model !== null ? models.get(model) : undefined
-    if (handle === undefined) return refuse('model', 'a Model', model)
-    mustFit('model', describe(handle), this.#description, 'alike')
-    return calling(() => handle.clone())
   }
 
-  async #take(handle: NativeModel): Promise<void> {
+  async #swap(model: unknown, before: Promise<unknown>): Promise<void> {
+    this.#mustBeOpen()
+    // What does not fit is refused at once; what it answers is tried in turn.
+    const handle = successorOf(model, this.#description)
     try {
-      // Draws start values and finds out what is broken, beside the batches.
-      const { json, buffers } = zeros(meaningFor(this.#description))
-      const { logits } = await awaiting(() => handle.predict(json, buffers, 'fallback'))
-      const wrong = logits.find(logit => !Number.isFinite(logit))
-      if (wrong !== undefined) {
-        const message = `expected finite logits for a row of zeros, got ${wrong}: the model before it serves on`
-        throw new LimbeckError('ERR_LIMBECK_NOT_FINITE', 'model', message)
-      }
-      if (this.#state !== 'open') throw gone('ended before the model could be swapped')
+      await before
+      await mustAnswer(handle, this.#meaning)
+      this.#mustBeOpen()
     } catch (error) {
       handle.dispose()
       throw error
@@ -280,17 +292,6 @@ export class Service {
     await this.#batcher.between()
     old.handle.dispose()
   }
-}
-
-function describe(handle: NativeModel): Description {
-  return JSON.parse(calling(() => handle.describe())) as Description
-}
-
-function busy(waiting: number, rows: number, queue: number): LimbeckError {
-  const message =
-    `expected at most ${queue} waiting rows, got ${waiting} and ${rows} more: calls come faster than they are answered; ` +
-    'answer 503 and let them come again later, raise queue, or serve with more processes'
-  return new LimbeckError('ERR_LIMBECK_BUSY', 'queue', message, { waiting, rows, queue })
 }
 
 /** A call's own rows: what it gets is nobody else's memory. */

@@ -27,13 +27,6 @@ pub(crate) fn piece(model: &Model) -> usize {
     ((64 << 20) / activations(model).max(1)).clamp(1, 256) as usize
 }
 
-/// Rows of one forward of a prediction: as many as keep what goes from layer to layer in a second-level cache, or where
-/// the parameters are larger, as are worth reading those once.
-pub(crate) fn cached_piece(model: &Model) -> usize {
-    let room = model.parameters.bytes().clamp(4 << 20, 64 << 20);
-    (room / activations(model).max(1)).clamp(1, 256) as usize
-}
-
 /// Bytes that a run holds at its peak for one student: parameters with gradients, optimizer state and copies, activations
 /// of one batch; data sets and the teachers' parameters are the caller's and not counted.
 pub(crate) fn of_student(student: &Model, generator: Option<&ParameterGenerator>, options: &TrainOptions) -> u64 {

@@ -9,7 +9,7 @@ use napi::bindgen_prelude::ToNapiValue;
 
 use crate::courtesy::stand_back;
 use crate::errors::{guarded, panic_point};
-use crate::reply::Reply;
+use crate::reply::{Reply, open_post};
 
 type Work = Box<dyn FnOnce(&Pool) + Send>;
 
@@ -55,8 +55,15 @@ pub(crate) fn predict<T: ToNapiValue + Send + 'static>(
                 work()
             })
         });
-        reply.send(result);
+        match lane {
+            Lane::Asked | Lane::Fallback => reply.send(result),
+            Lane::Shadow => reply.post(result),
+        }
     });
+    if matches!(lane, Lane::Shadow) {
+        // Where it cannot be started the shadow sends for itself.
+        let _ = open_post();
+    }
     let mut sender = PREDICTORS[lane as usize].lock().unwrap_or_else(PoisonError::into_inner);
     let unsent = match sender.as_ref() {
         Some(open) => open.send(task).err().map(|unsent| unsent.0),

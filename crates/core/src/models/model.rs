@@ -12,7 +12,6 @@ use crate::layers::Mode;
 use crate::memory;
 use crate::outputs::Outputs;
 use crate::parameters::Parameters;
-use crate::pool;
 use crate::random::Key;
 use crate::tape::{Cancel, Engine, Tape};
 use crate::tensor::{Tensor, read};
@@ -143,29 +142,19 @@ impl Model {
         Ok(format!("{:016x}", crate::check::digest_all(&self.parameters)?))
     }
 
-    /// What the model says of these rows. Many of them are worked on in pieces, whose activations stay in a cache,
-    /// on all threads of the pool; a row's answer has the same bits in whatever piece it is.
+    /// What the model says of these rows.
     pub fn predict(&self, inputs: &Features, rows: usize) -> Result<Prediction> {
-        let classes = self.network.classes();
-        let mut logits = vec![0.0; rows * classes];
-        let size = memory::cached_piece(self);
-        let mut outcomes: Vec<Result<()>> = (0..rows.div_ceil(size)).map(|_| Ok(())).collect();
-        let pieces = logits.chunks_mut(size * classes).zip(&mut outcomes).collect();
-        pool::each(pieces, |piece, (logits, outcome)| {
-            *outcome = self.answer(inputs, rows, piece * size, logits);
-        });
-        outcomes.into_iter().collect::<Result<()>>()?;
-        Ok(Prediction { rows, classes, logits, several: self.has_several_labels() })
-    }
-
-    /// Fills in the logits of as many of `rows` rows as there is room for, from `start` on.
-    fn answer(&self, inputs: &Features, rows: usize, start: usize, logits: &mut [f32]) -> Result<()> {
-        let count = logits.len() / self.network.classes();
-        let ids: Vec<u64> = (start as u64..(start + count) as u64).collect();
-        let part =
-            if count == rows { self.logits(inputs, &ids)? } else { self.logits(&inputs.part(start, count)?, &ids)? };
-        logits.copy_from_slice(&read::<f32>(&part)?);
-        Ok(())
+        let ids: Vec<u64> = (0..rows as u64).collect();
+        let piece = memory::piece(self);
+        let mut logits = Vec::with_capacity(rows * self.network.classes());
+        for start in (0..rows).step_by(piece) {
+            let count = piece.min(rows - start);
+            let ids = &ids[start..start + count];
+            let part =
+                if count == rows { self.logits(inputs, ids) } else { self.logits(&inputs.part(start, count)?, ids) };
+            logits.extend_from_slice(&read::<f32>(&part?)?);
+        }
+        Ok(Prediction { rows, classes: self.network.classes(), logits, several: self.has_several_labels() })
     }
 
     /// Whether it was trained to give each class a probability of its own.
