@@ -29,10 +29,10 @@ function limbeck(args: string[], heard?: (stdout: string, kill: () => void) => v
     heard?.(stdout, kill)
   })
   child.stderr.on('data', chunk => (stderr += chunk))
-  return new Promise<{ code: number | null; said: Json[]; stderr: string }>(resolve =>
+  return new Promise<{ code: number | null; said: Json[]; stdout: string; stderr: string }>(resolve =>
     child.on('close', code => {
       const said = stdout.trim().split('\n').filter(line => line.startsWith('{')).map(line => JSON.parse(line) as Json)
-      resolve({ code, said, stderr })
+      resolve({ code, said, stdout, stderr })
     }),
   )
 }
@@ -153,6 +153,10 @@ test('weights are distilled from a configuration file, and inspect shows what fr
   expect([...new Set(said.flatMap(({ report }) => report?.phase ?? []))]).toEqual([1, 2])
   expect(said.at(-1)!.outcome.origin.fromTeacher).toBe(1)
   expect(existsSync(at('made.safetensors'))).toBe(true)
+  // The student says what phase 2 was, and what phase 1 before it made of what.
+  const { model } = (await limbeck(['inspect', 'made.safetensors', '--json'])).said[0]!
+  expect(model.provenance).toMatchObject({ method: 'train', origin: null, before: [{ method: 'distill', origin: { fromTeacher: 1 } }] })
+  expect((await limbeck(['inspect', 'made.safetensors'])).stdout).toMatch(/before that +distill, \d+ steps, .*origin \{.*"fromTeacher":1/)
   const shown = await limbeck(['inspect', 'teacher.safetensors', '--generator', file, '--json'])
   expect(shown.code, shown.stderr).toBe(0)
   const { rows } = shown.said[0]!.generator

@@ -4,7 +4,7 @@
 mod support;
 
 use limbeck_core::batch::UNLABELLED;
-use limbeck_core::dataset::{Dataset, LabelColumn};
+use limbeck_core::dataset::{BatchOptions, Dataset, LabelColumn};
 use limbeck_core::models::Model;
 use limbeck_core::run::{Report, Run, Setup};
 use limbeck_core::teacher::{SmoothedLabels, Teacher};
@@ -98,6 +98,22 @@ fn a_run_over_them_resumes_to_the_same_bits() {
     // Other labels are other data.
     let other = with(&partly(&data, |row| row != 0), Some(teacher), options);
     assert!(refusal(other).starts_with("data"));
+}
+
+#[test]
+fn partners_are_labelled_rows_of_another_class() {
+    let data = partly(&clusters(90, 2), |row| row % 5 == 0);
+    let options = BatchOptions { batch_size: 16, pairs: true, ..BatchOptions::default() };
+    let mut met = 0;
+    for batch in data.batches(&options, 0).unwrap() {
+        let batch = batch.unwrap();
+        for (own, other) in batch.ids.iter().zip(&batch.pair.unwrap().ids) {
+            let (own, other) = (data.label(*own as usize), data.label(*other as usize));
+            assert!(other.is_some() && own != other, "{own:?} {other:?}");
+            met += usize::from(own.is_none());
+        }
+    }
+    assert_eq!(met, 72);
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use super::seen::Table;
 use super::tree::Tree;
 use super::*;
+use crate::batch::UNLABELLED;
 use crate::dataset::{Columns, Dataset, Inputs, LabelColumn, TeacherColumn};
 use crate::models::{Model, ModelOptions};
 use crate::random::Key;
@@ -292,6 +293,23 @@ fn one_row_gives_the_numbers_of_the_paper() {
         near(smoothing.gamma, gamma);
         near(smoothing.confidence, 1.0 - 0.75 * gamma);
     }
+}
+
+#[test]
+fn of_data_with_some_labels_the_labelled_rows_are_looked_at() {
+    let (teacher, student) =
+        (model(json!({ "mlp": { "sizes": [6, 5, 3] } }), 1), model(json!({ "mlp": { "sizes": [6, 3] } }), 2));
+    let whole = Dataset::new(rows(30, 6, 3)).unwrap();
+    let mut columns = rows(30, 6, 3);
+    let LabelColumn::Single { values, .. } = &mut columns.labels else { panic!() };
+    (0..30).filter(|row| row % 2 == 1).for_each(|row| values[row] = UNLABELLED);
+    let (some, even) = (Dataset::new(columns).unwrap(), (0..30).step_by(2).collect::<Vec<u32>>());
+    let options = chosen(json!({ "entropy": {}, "reweighting": {}, "calibration": {}, "equivalentSmoothing": {} }));
+    let of = |data: &Dataset| {
+        serde_json::to_value(analyse(&given(data, &teacher, &student), Some(&options)).unwrap()).unwrap()
+    };
+    assert_eq!(of(&some), of(&whole.select(&even).unwrap()));
+    assert_ne!(of(&some)["entropy"], of(&whole)["entropy"]);
 }
 
 #[test]
