@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use super::default_weight;
 use super::features::{
-    Array, Compare, Compared, Comparison, Float, Layers, NARROW, SHORTEST, dot, gram_back, of_options,
+    Array, Compare, Compared, Comparison, Float, Layers, NARROW, ROWS, SHORTEST, dot, gram_back, of_options,
 };
 use crate::error::{Error, Result};
 use crate::pool;
@@ -84,10 +84,11 @@ impl Pkt {
         pool::each(work, |row, (gradient, value): (&mut [F], &mut f64)| {
             let of_row = row * rows..(row + 1) * rows;
             let (p, q) = (&other.probabilities[of_row.clone()], &own.probabilities[of_row]);
-            let mut slopes = vec![0.0; rows];
+            let (mut slopes, scale) = (vec![0.0; rows], scales[row] / rows as f64);
             for ((p, q), slope) in p.iter().zip(q).zip(&mut slopes) {
-                *value += p * ((p + self.eps) / (q + self.eps)).ln() / rows as f64;
-                *slope = -scales[row] * p / (rows as f64 * (q + self.eps));
+                let over = 1.0 / (q + self.eps);
+                *value += p * ((p + self.eps) * over).ln() / rows as f64;
+                *slope = -scale * p * over;
             }
             let mean = slopes.iter().zip(q).map(|(slope, q)| slope * q).sum::<f64>();
             let share = 2.0 * own.sums[row];
@@ -113,11 +114,14 @@ struct Near<F> {
 impl<F: Float> Near<F> {
     fn of(layer: &Array<F>, eps: f64) -> Near<F> {
         let (rows, width) = (layer.dims[0], layer.width());
-        let lengths: Vec<f64> = layer.values.chunks(width).map(|row| dot(row, row).sqrt()).collect();
-        let scale = |(row, length): (&[F], &f64)| {
-            row.iter().map(|x| F::of(Into::<f64>::into(*x) / (length + eps))).collect::<Vec<F>>()
-        };
-        let scaled: Vec<F> = layer.values.chunks(width).zip(&lengths).flat_map(scale).collect();
+        let (mut scaled, mut lengths) = (layer.values.to_vec(), vec![0.0; rows]);
+        let work = scaled.chunks_mut(ROWS * width).zip(lengths.chunks_mut(ROWS)).collect();
+        pool::each(work, |_, (scaled, lengths): (&mut [F], &mut [f64])| {
+            for (row, length) in scaled.chunks_mut(width).zip(lengths) {
+                *length = dot(row, row).sqrt();
+                row.iter_mut().for_each(|x| *x = F::of(Into::<f64>::into(*x) / (*length + eps)));
+            }
+        });
         let products = F::gram(&scaled, width);
         // Near −1 a cosine's rounding is all that is left of it: there the product is made again, in f64.
         let near = |r: usize, j: usize| {
@@ -132,7 +136,8 @@ impl<F: Float> Near<F> {
         pool::each(probabilities.chunks_mut(rows).zip(&mut sums).collect(), |r, (row, sum): (&mut [f64], &mut f64)| {
             row.iter_mut().enumerate().for_each(|(j, to)| *to = near(r, j));
             *sum = row.iter().sum();
-            row.iter_mut().for_each(|p| *p /= *sum);
+            let over = 1.0 / *sum;
+            row.iter_mut().for_each(|p| *p *= over);
         });
         Near { scaled, width, lengths, sums, probabilities }
     }

@@ -54,6 +54,7 @@ impl Compare for RkdDistance {
 fn one<F: Float>(student: &Array<F>, teacher: &Array<F>, scales: &[f64], values: &mut [f64]) -> Vec<F> {
     let rows = scales.len();
     let (own, other) = (Distances::of(student), Distances::of(teacher));
+    let (over_own, over_other) = (1.0 / own.mean, 1.0 / other.mean);
     let mut slopes = vec![0.0; rows * rows];
     let mut along = vec![0.0; rows];
     let work = slopes.chunks_mut(ROWS * rows).zip(values.chunks_mut(ROWS)).zip(along.chunks_mut(ROWS)).collect();
@@ -62,7 +63,7 @@ fn one<F: Float>(student: &Array<F>, teacher: &Array<F>, scales: &[f64], values:
             let r = piece * ROWS + at;
             let both = own.row(r).iter().zip(other.row(r));
             for (slope, (a, b)) in slopes.iter_mut().zip(both) {
-                let (h, by) = smooth_l1(a / own.mean - b / other.mean);
+                let (h, by) = smooth_l1(a * over_own - b * over_other);
                 *value += h / rows as f64;
                 *slope = by * scales[r] / rows as f64;
                 *along += *slope * a;
@@ -77,7 +78,7 @@ fn one<F: Float>(student: &Array<F>, teacher: &Array<F>, scales: &[f64], values:
         for (at, gradient) in gradient.chunks_mut(student.width()).enumerate() {
             let r = piece * ROWS + at;
             for (j, (pull, distance)) in pulls.iter_mut().zip(own.row(r)).enumerate() {
-                let both = (slopes[r * rows + j] + slopes[j * rows + r]) / own.mean - 2.0 * shift;
+                let both = (slopes[r * rows + j] + slopes[j * rows + r]) * over_own - 2.0 * shift;
                 *pull = F::of(if *distance <= SHORTEST.sqrt() { 0.0 } else { -both / distance });
             }
             F::pull(&student.values, &pulls, student.row(r), 0.0, gradient);
@@ -96,18 +97,20 @@ struct Distances {
 impl Distances {
     fn of<F: Float>(layer: &Array<F>) -> Distances {
         let rows = layer.dims[0];
+        let squares = F::squares_apart(&layer.values, layer.width());
         let mut each = vec![0.0; rows * rows];
-        pool::pieces(&mut each, ROWS * rows, |piece, each| {
-            for (at, each) in each.chunks_mut(rows).enumerate() {
-                let r = piece * ROWS + at;
-                for (j, distance) in each.iter_mut().enumerate().filter(|(j, _)| *j != r) {
-                    let square = F::square_apart(layer.row(r), layer.row(j), 0.0);
-                    // Not `max`: what is no number has to stay none.
-                    *distance = if square < SHORTEST { SHORTEST } else { square }.sqrt();
-                }
+        let mut sums = vec![0.0; rows];
+        let work = each.chunks_mut(rows).zip(squares.chunks(rows)).zip(&mut sums).collect();
+        pool::each(work, |r, ((each, squares), sum): ((&mut [f64], &[F]), &mut f64)| {
+            for (distance, square) in each.iter_mut().zip(squares) {
+                let square: f64 = (*square).into();
+                // Not `max`: what is no number has to stay none.
+                *distance = if square < SHORTEST { SHORTEST } else { square }.sqrt();
             }
+            each[r] = 0.0;
+            *sum = each.iter().sum();
         });
-        let mean = each.iter().sum::<f64>() / (rows * (rows - 1)) as f64;
+        let mean = sums.iter().sum::<f64>() / (rows * (rows - 1)) as f64;
         Distances { each, rows, mean }
     }
 

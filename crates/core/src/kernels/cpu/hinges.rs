@@ -9,10 +9,11 @@
 //! middle lose no digits that matter, but of pairs that are near for their lengths. Those are few, and made from their
 //! differences, as is the pull of the row itself. Some anchors at a time: no matrix of all distances.
 
-use super::apart::{pull, square, sums};
+use super::apart::{pull, square};
 use super::gemm::{self, Matrix};
 use super::isa::kernel;
 use super::nearest::{Search, names};
+use super::pairs::{NEAR, about, middle};
 use super::rows::{BLOCK, put, reduce};
 use super::vector::Vector;
 use crate::pool;
@@ -22,8 +23,6 @@ use crate::tensor::uninit;
 const ANCHORS: usize = 256;
 /// Rows of one task.
 const ROWS: usize = 16;
-/// A square below this share of ‖t'‖² + ‖s'‖² is made from differences.
-const NEAR: f32 = 0.125;
 
 /// What one anchor says beside its pulls.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -119,31 +118,6 @@ pub(crate) fn all(search: &Search, weights: &[f64], margin: f64) -> (Vec<f32>, V
         }
     }
     (gradient, each.into_iter().map(|anchor| anchor.told).collect())
-}
-
-/// The mean of the rows; 0 where that is no number.
-fn middle(rows: &[f32], width: usize) -> Vec<f32> {
-    let mut sums = vec![0.0; width];
-    rows.chunks(width).for_each(|row| sums.iter_mut().zip(row).for_each(|(sum, x): (&mut f32, &f32)| *sum += *x));
-    let count = (rows.len() / width).max(1) as f32;
-    let mean = |sum: f32| if sum.is_finite() { sum / count } else { 0.0 };
-    sums.into_iter().map(mean).collect()
-}
-
-/// The rows less the middle, and their squares.
-fn about(rows: &[f32], middle: &[f32], shift: f32) -> (Vec<f32>, Vec<f32>) {
-    let width = middle.len();
-    let (mut moved, mut squares) = (uninit(rows.len()), vec![0.0; rows.len() / width]);
-    let work = moved.chunks_mut(ROWS * width).zip(rows.chunks(ROWS * width)).zip(squares.chunks_mut(ROWS)).collect();
-    pool::each(work, |_, ((moved, rows), squares): ((&mut [f32], &[f32]), &mut [f32])| {
-        for ((moved, row), square) in moved.chunks_mut(width).zip(rows.chunks(width)).zip(squares) {
-            for ((to, x), middle) in moved.iter_mut().zip(row).zip(middle) {
-                *to = (x - middle) + shift;
-            }
-            *square = sums(moved).1 as f32;
-        }
-    });
-    (moved, squares)
 }
 
 kernel! {

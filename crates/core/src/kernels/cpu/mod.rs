@@ -18,6 +18,7 @@ pub(crate) mod nearest;
 pub(crate) mod norm;
 pub mod optimizer;
 pub mod pack;
+pub(crate) mod pairs;
 pub(crate) mod pointwise;
 pub(crate) mod pool2d;
 pub(crate) mod rows;

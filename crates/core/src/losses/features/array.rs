@@ -6,6 +6,7 @@ use crate::error::{Candle, Error, Result};
 use crate::kernels::cpu::apart;
 use crate::kernels::cpu::gemm::{self, Matrix};
 use crate::kernels::cpu::nearest::{Search, nearest};
+use crate::kernels::cpu::pairs;
 use crate::tensor::{Tensor, from_vec};
 
 /// f32, and f64 in tests. Sums over many numbers are made in f64; products in the type itself.
@@ -27,6 +28,11 @@ pub(crate) trait Float: Copy + Send + Sync + Into<f64> + candle_core::WithDType 
     fn square_apart(a: &[Self], b: &[Self], shift: f64) -> f64 {
         let square = |(a, b): (&Self, &Self)| (Into::<f64>::into(*a) - Into::<f64>::into(*b) + shift).powi(2);
         a.iter().zip(b).map(square).sum()
+    }
+    /// Σ (a − b)² of all rows a and b.
+    fn squares_apart(rows: &[Self], width: usize) -> Vec<Self> {
+        let square = |a, b| Self::of(Self::square_apart(a, b, 0.0));
+        rows.chunks(width).flat_map(|a| rows.chunks(width).map(move |b| square(a, b))).collect()
     }
     /// gradient += Σ over rows a of scale · (a − b + shift).
     fn pull(rows: &[Self], scales: &[Self], b: &[Self], shift: f64, gradient: &mut [Self]) {
@@ -118,6 +124,10 @@ impl Float for f32 {
 
     fn square_apart(a: &[f32], b: &[f32], shift: f64) -> f64 {
         apart::square(a, b, shift as f32)
+    }
+
+    fn squares_apart(rows: &[f32], width: usize) -> Vec<f32> {
+        pairs::squares(rows, width)
     }
 
     fn pull(rows: &[f32], scales: &[f32], b: &[f32], shift: f64, gradient: &mut [f32]) {
