@@ -7,7 +7,7 @@ import type { Model } from '../model.js'
 import type { NativeModel, NativePrediction } from '../native/contract.js'
 import { meaningFor, prediction, type Description, type Prediction } from '../prediction.js'
 import { Batcher } from './batcher.js'
-import type { Call, Known } from './call.js'
+import type { Call } from './call.js'
 import { Fallback } from './fallback.js'
 import { LONGEST_MS, servingOf, type PredictOptions, type ServeOptions, type Serving } from './options.js'
 import { busy, gone, late } from './refusals.js'
@@ -25,6 +25,7 @@ export interface ServedPrediction extends Prediction {
 }
 
 const nothing = () => {}
+const none: number[] = []
 
 /**
  * Answers concurrent calls in batches, bit for bit as `predict` does. It keeps the process alive only while calls are inside.
@@ -138,7 +139,7 @@ export class Service {
 
   #enter(columns: unknown, options: unknown, resolve: (answer: ServedPrediction) => void, reject: (reason: unknown) => void): void {
     const own = plain('options', options, ['signal', 'deadlineMs'])
-    const signal = reading('signal', () => signalOf('signal', own.signal))
+    const signal = own.signal === undefined ? undefined : reading('signal', () => signalOf('signal', own.signal))
     const deadlineMs = own.deadlineMs === undefined ? Infinity : number('deadlineMs', own.deadlineMs)
     if (!(deadlineMs > 0)) refuse('deadlineMs', 'milliseconds above 0', deadlineMs)
     const { json, buffers } = reading('inputs', () => packInputs(columns, this.#meaning))
@@ -161,8 +162,14 @@ export class Service {
       return reject(busy(line.rows, rows.rows, this.#options.queue))
     }
     const call: Call = {
-      ...{ rows: this.#spares?.copy(rows) ?? copied(rows), arrived, deadline: arrived + deadlineMs, known: undefined, settled: false },
-      ...{ resolve, reject, leave: nothing },
+      rows: this.#spares?.copy(rows) ?? copied(rows),
+      arrived,
+      deadline: arrived + deadlineMs,
+      known: undefined,
+      settled: false,
+      resolve,
+      reject,
+      leave: nothing,
     }
     const timer = deadlineMs <= LONGEST_MS ? setTimeout(() => this.#expire(call), deadlineMs) : undefined
     const ignore = signal && listen(signal, () => this.#abort(call, signal))
@@ -211,8 +218,8 @@ export class Service {
   }
 
   #answered(call: Call, made: NativePrediction, generation: number): void {
-    const places = this.#fallback?.unsure(made) ?? []
-    const answeredBy: Known['answeredBy'] = Array.from({ length: made.rows }, () => 'model')
+    const places = this.#fallback?.unsure(made) ?? none
+    const answeredBy = new Array<'model' | 'fallback'>(made.rows).fill('model')
     call.known = { made, answeredBy, generation, asking: places.length }
     this.#shadow?.hear(call.rows, made.labels, generation)
     if (places.length === 0 || !this.#fallback!.take(call, places)) this.#finish(call)
@@ -223,7 +230,7 @@ export class Service {
     const { made, answeredBy, generation } = call.known!
     let answer: ServedPrediction
     try {
-      answer = { ...prediction(made, this.#description), answeredBy, generation }
+      answer = Object.assign(prediction(made, this.#description), { answeredBy, generation })
     } catch (error) {
       return this.#fail(call, error)
     }
@@ -296,9 +303,11 @@ export class Service {
 
 /** A call's own rows: what it gets is nobody else's memory. */
 function part({ classes, logits, probabilities, labels }: NativePrediction, from: number, rows: number): NativePrediction {
-  const [first, last] = [from * classes, (from + rows) * classes]
+  const first = from * classes
+  const last = first + rows * classes
   return {
-    ...{ rows, classes },
+    rows,
+    classes,
     logits: logits.slice(first, last),
     probabilities: probabilities.slice(first, last),
     labels: labels.slice(from, from + rows),
