@@ -55,12 +55,12 @@ export class Trainer {
     const losses = { crossEntropy: { weight: 0.3 }, kl: { weight: 0.7, temperature: 3 } }
     await distill({ teacher: this.#teacher, student: next, data, losses, optimizer, epochs: this.epochs, signal }).finish()
     const { accuracy } = await next.evaluate(this.held)
+    console.log(`round ${this.rounds + 1}: ${(100 * accuracy).toFixed(1)} %, in service ${(100 * this.accuracy).toFixed(1)} %`)
+    const better = accuracy > this.accuracy
+    if (better) await service.swap(next)
+    const old = better ? this.student : next
+    if (better) Object.assign(this, { student: next, accuracy })
+    old.dispose()
     this.rounds++
-    console.log(`round ${this.rounds}: ${(100 * accuracy).toFixed(1)} %, in service ${(100 * this.accuracy).toFixed(1)} %`)
-    if (accuracy <= this.accuracy) return next.dispose()
-    await service.swap(next)
-    this.student.dispose()
-    this.student = next
-    this.accuracy = accuracy
   }
 }
