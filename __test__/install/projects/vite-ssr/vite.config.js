@@ -1,0 +1,1 @@
+export default { ssr: { external: ['limbeck'] }, build: { target: 'node20' } }
