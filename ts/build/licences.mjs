@@ -5,7 +5,7 @@
 import { spawnSync } from 'node:child_process'
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
-import { checkCargo, root, stop } from './ready.mjs'
+import { checkCargo, root, run, stop } from './ready.mjs'
 
 const file = path.join(root, 'THIRD-PARTY-LICENSES.txt')
 
@@ -13,7 +13,9 @@ checkCargo()
 if (spawnSync('cargo', ['about', '--version'], { cwd: root }).status !== 0) {
   stop('cargo-about was not found: cargo install --locked cargo-about --features cli.')
 }
-const args = ['about', 'generate', '--manifest-path', 'crates/node/Cargo.toml', '--config', 'about.toml', '--locked', '--fail', 'about.hbs']
+// From the crates' own sources, and from no server.
+run('cargo', ['fetch', '--locked', '--quiet'])
+const args = ['about', 'generate', '--manifest-path', 'crates/node/Cargo.toml', '--config', 'about.toml', '--locked', '--offline', '--fail', 'about.hbs']
 const { stdout, stderr, status } = spawnSync('cargo', args, { cwd: root, encoding: 'utf8', maxBuffer: 1e8 })
 if (status !== 0) stop(`cargo about failed: ${stderr}`)
 // Texts come with the line ends and blanks of their authors.
