@@ -28,5 +28,6 @@ pub mod writer;
 pub use array::{Array, Dtype, NamedTensors, Numbers};
 pub use model_file::ModelFile;
 pub use run_folder::{Recovered, RunFolder, Saved, Skipped};
+pub(crate) use snapshot::expect_shape;
 pub use step_file::Checkpoint;
 pub use writer::Writer;

@@ -20,14 +20,7 @@ impl Parameters {
     /// type and device stay those of the model.
     pub fn assign(&mut self, arrays: NamedTensors) -> Result<()> {
         for (name, parameter) in &self.0 {
-            let wanted = parameter.tensor.dims();
-            match arrays.get(name) {
-                None => return Err(Error::shape(name, format!("expected a tensor of shape {wanted:?}, got none"))),
-                Some(array) if array.shape() != wanted => {
-                    return Err(Error::shape(name, format!("expected shape {wanted:?}, got {:?}", array.shape())));
-                }
-                Some(_) => {}
-            }
+            expect_shape(name, parameter.tensor.dims(), arrays.get(name))?;
         }
         if let Some(name) = arrays.keys().find(|name| !self.0.contains_key(*name)) {
             return Err(Error::shape(name, "expected only tensors of this architecture, got one that it has not"));
@@ -42,6 +35,17 @@ impl Parameters {
             parameter.tensor = tensor;
         }
         Ok(())
+    }
+}
+
+/// A tensor of a file is there, and has the shape that the architecture says.
+pub(crate) fn expect_shape(name: &str, wanted: &[usize], found: Option<&Array>) -> Result<()> {
+    match found {
+        None => Err(Error::shape(name, format!("expected a tensor of shape {wanted:?}, got none"))),
+        Some(array) if array.shape() != wanted => {
+            Err(Error::shape(name, format!("expected shape {wanted:?}, got {:?}", array.shape())))
+        }
+        Some(_) => Ok(()),
     }
 }
 

@@ -5,7 +5,7 @@ use std::path::Path;
 use serde_json::Value as Json;
 
 use super::{Architecture, Model, Network};
-use crate::checkpoint::ModelFile;
+use crate::checkpoint::{ModelFile, expect_shape};
 use crate::dataset::Preprocessing;
 use crate::error::{Code, Error, Result};
 
@@ -42,11 +42,16 @@ impl Model {
     /// The model of a file under an architecture that is given: for bare tensors of Hugging Face or torchvision.
     pub fn from_tensors(architecture: Architecture, file: ModelFile) -> Result<Model> {
         let network = Network::new(architecture)?;
+        let unfit = |error: Error| Error::new(Code::InvalidFile, error.path, error.message);
+        // Before room is made for start values: a small file may claim a large architecture.
+        for spec in network.specs() {
+            expect_shape(&spec.name, &spec.shape, file.tensors.get(&spec.name)).map_err(unfit)?;
+        }
         let mut parameters = network.initialize(0)?;
         let mut tensors = file.tensors;
         // Counters that PyTorch keeps beside its batch norms carry no meaning here.
         tensors.retain(|name, _| !name.ends_with("num_batches_tracked"));
-        parameters.assign(tensors).map_err(|error| Error::new(Code::InvalidFile, error.path, error.message))?;
+        parameters.assign(tensors).map_err(unfit)?;
         let preprocessing: Preprocessing = match file.preprocessing {
             Json::Null => Preprocessing::default(),
             json => crate::options::parse(&json.to_string()).map_err(|error| error.at("preprocessing"))?,

@@ -6,7 +6,8 @@ use serde_json::json;
 
 use super::{Model, ModelOptions, Network, Request};
 use crate::batch::Features;
-use crate::error::{Candle, Result};
+use crate::checkpoint::ModelFile;
+use crate::error::{Candle, Code, Result};
 use crate::layers::Mode;
 use crate::parameters::Parameters;
 use crate::random::Key;
@@ -189,6 +190,14 @@ fn shapes_that_do_not_fit_name_the_layer() {
     ] {
         assert_eq!(network(json.clone()).unwrap_err().path, path, "{json}");
     }
+}
+
+#[test]
+fn a_file_that_claims_more_tensors_than_it_holds_is_refused_before_room_is_made_for_them() {
+    let layers = json!([{ "linear": { "name": "a", "outputs": 1_000_000_000 } }]);
+    let architecture = json!({ "input": [1_000_000_000], "layers": layers });
+    let error = Model::from_file(ModelFile { architecture, ..ModelFile::default() }).err().unwrap();
+    assert_eq!((error.code, error.path.as_str()), (Code::InvalidFile, "a.weight"));
 }
 
 #[test]
