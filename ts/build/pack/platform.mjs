@@ -20,7 +20,7 @@ export function stagePlatform(name, binary, folder) {
     license,
     ...(repository && { repository }),
     main,
-    files: [main],
+    files: [main, 'THIRD-PARTY-LICENSES.txt'],
     os: [os],
     cpu: [cpu],
     ...(libc && { libc: [libc] }),

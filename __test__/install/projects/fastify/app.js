@@ -24,7 +24,7 @@ export async function build() {
   })
 
   app.post('/predict', async request => {
-    const { labels, probabilities, generation } = await service.predict({ inputs: Float32Array.from(request.body.inputs) }, { deadlineMs: 500 })
+    const { labels, probabilities, generation } = await service.predict({ inputs: request.body.inputs }, { deadlineMs: 500 })
     return { label: classNames[labels[0]], probability: probabilities[labels[0]], generation }
   })
 
