@@ -144,6 +144,16 @@ describe('batches', () => {
     expect((await Promise.all(late)).length).toBe(10)
     expect(service.stats().batches.count).toBe(2)
   })
+
+  test('a full one, and no more, goes behind the one that is under way', async () => {
+    const service = served(slow, { maxBatch: 4 })
+    const { work } = await occupied(service)
+    const later = Array.from({ length: 11 }, (_, at) => service.predict({ inputs: row(at) }))
+    for (let time = 0; time < 3; time++) await turn()
+    expect(service.stats()).toMatchObject({ waiting: { calls: 7 }, inside: 12, served: 0 })
+    await Promise.all([work, ...later])
+    expect(service.stats().batches).toMatchObject({ count: 4, rows: { p50: 4 } })
+  })
 })
 
 describe('the queue', () => {
