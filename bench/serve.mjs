@@ -14,7 +14,7 @@ const CALLERS = 64
 /** Half of them, so that a batch is under way while the answers of the one before are handed out. */
 const MAX_BATCH = CALLERS / 2
 /** Answers of each caller in a round. */
-const EACH = 16
+const EACH = 32
 /** What a call may wait for others: the service's default. */
 const MAX_WAIT_MS = 2
 
@@ -72,11 +72,11 @@ async function round(ask) {
   const ways = { alone: () => model.predict({ inputs }), served: () => service.predict({ inputs }) }
   const rates = { alone: [], served: [] }
   const latency = []
-  for (let turn = 0; turn < ROUNDS + 2; turn++) {
+  for (let turn = 0; turn < ROUNDS + 4; turn++) {
     for (const [way, ask] of Object.entries(ways)) {
       const { rate, all } = await round(ask)
-      // Two rounds warm up.
-      if (turn < 2) continue
+      // Four rounds warm up.
+      if (turn < 4) continue
       rates[way].push(rate)
       if (way === 'served') latency.push(...all)
     }
