@@ -40,29 +40,54 @@ pub unsafe fn turn(
     to: *mut f32,
     width: usize,
 ) {
-    let mut col = 0;
-    #[cfg(target_arch = "x86_64")]
-    if row_step == 1 && isa == Isa::Avx512 {
-        while col + 16 <= cols {
-            // SAFETY: sixteen columns that are there.
-            unsafe { transpose512(depth, from.add(col * col_step), col_step, to.add(col), width) };
-            col += 16;
-        }
-    }
-    #[cfg(target_arch = "x86_64")]
-    if row_step == 1 && isa >= Isa::Avx2 {
-        while col + 8 <= cols {
-            // SAFETY: eight columns that are there.
-            unsafe { transpose256(depth, from.add(col * col_step), col_step, to.add(col), width) };
-            col += 8;
-        }
-    }
-    for c in col..cols {
+    // SAFETY: the caller's promise.
+    let done = if row_step == 1 { unsafe { transpose(isa, (depth, cols), from, col_step, to, width) } } else { 0 };
+    for c in done..cols {
         for p in 0..depth {
             // SAFETY: inside both sides.
             unsafe { *to.add(p * width + c) = *from.add(p * row_step + c * col_step) };
         }
     }
+}
+
+/// Columns that lie in rows of `depth` numbers, `step` apart; gives how many are done, from the first.
+///
+/// # Safety
+/// As `turn`.
+#[cfg(target_arch = "x86_64")]
+unsafe fn transpose(
+    isa: Isa,
+    (depth, cols): (usize, usize),
+    from: *const f32,
+    step: usize,
+    to: *mut f32,
+    width: usize,
+) -> usize {
+    let mut col = 0;
+    if isa == Isa::Avx512 {
+        while col + 16 <= cols {
+            // SAFETY: sixteen columns that are there.
+            unsafe { transpose512(depth, from.add(col * step), step, to.add(col), width) };
+            col += 16;
+        }
+    }
+    if isa >= Isa::Avx2 {
+        while col + 8 <= cols {
+            // SAFETY: eight columns that are there.
+            unsafe { transpose256(depth, from.add(col * step), step, to.add(col), width) };
+            col += 8;
+        }
+    }
+    col
+}
+
+/// Other processors have no vectors of ours.
+///
+/// # Safety
+/// None is needed.
+#[cfg(not(target_arch = "x86_64"))]
+unsafe fn transpose(_: Isa, _: (usize, usize), _: *const f32, _: usize, _: *mut f32, _: usize) -> usize {
+    0
 }
 
 /// Sixteen rows of `depth` numbers, `step` apart, become sixteen columns.
