@@ -34,6 +34,7 @@ mod likeness;
 pub(crate) mod loss;
 pub(crate) mod presets;
 pub(crate) mod reference;
+mod skew;
 pub(crate) mod sweep;
 #[cfg(test)]
 mod tests;

@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use super::loss::{Need, RowLoss, RowTerm};
 use super::reference::{self, Reference};
+use super::skew::{check, default_alpha};
 use super::sweep::{Ask, Row, Softmax};
 use super::{default_temperature, default_weight, kl};
 use crate::error::{Candle, Error, Result};
@@ -24,19 +25,6 @@ use crate::kernels::cpu::slopes;
 use crate::schedule::Scheduled;
 use crate::targets::{Source, Teacher};
 use crate::tensor::Tensor;
-
-pub(super) fn default_alpha() -> f64 {
-    0.1
-}
-
-/// Refuses what no mixture can be made with.
-pub(super) fn check(alpha: f64, temperature: &Scheduled) -> Result<()> {
-    if !(0.0..1.0).contains(&alpha) {
-        let message = format!("expected a number of at least 0 and below 1, got {alpha}");
-        return Err(Error::config("alpha", message));
-    }
-    temperature.validate("temperature", "a number above 0", |temperature| temperature > 0.0)
-}
 
 /// Divergence KL(teacher ‖ mixture) between softened logits, times temperature²; the mixture holds some of the teacher, which bounds it.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]

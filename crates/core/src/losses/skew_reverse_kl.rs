@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use super::loss::{Need, RowLoss, RowTerm};
 use super::reference::{self, Reference};
-use super::skew_kl::{check, default_alpha};
+use super::skew::{check, default_alpha};
 use super::sweep::{Ask, Row, Softmax};
 use super::{default_temperature, default_weight, reverse_kl};
 use crate::error::{Candle, Error, Result};
