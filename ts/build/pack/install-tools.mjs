@@ -28,4 +28,4 @@ if (existsSync('/usr/bin/apt-get') && process.getuid() === 0 && !existsSync('/us
   run('apt-get', ['install', '-y', '-qq', '--no-install-recommends', ...debian])
 }
 installRoots(python)
-console.log(`${folder}  zig, cargo-zigbuild, and roots to try the platforms in`)
+console.log(`${folder}  zig and cargo-zigbuild to build with, roots to try the platforms in`)

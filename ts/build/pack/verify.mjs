@@ -10,7 +10,7 @@ import { audit } from './audit.mjs'
 import { flags } from './flags.mjs'
 import { machinesOf } from './machines.mjs'
 import { find } from './tools.mjs'
-import { binaryOf, platforms } from './platforms.mjs'
+import { binaryOf, host, platforms } from './platforms.mjs'
 
 const usage = 'usage: npm run verify:pack -- [--targets linux-x64-gnu,…] [--out DIR] [--quick]; first npm run pack:all'
 const { names, out, quick } = flags(usage, { quick: { type: 'boolean', default: false } })
@@ -37,7 +37,8 @@ function install(place, { platform, tarball }) {
   const { os, cpu, libc } = platforms[platform]
   writeFileSync(path.join(place, 'package.json'), '{ "name": "an-application", "private": true, "type": "module" }\n')
   const files = [packed.root, tarball].map(name => path.join(out, 'tarballs', name))
-  const kind = [`--os=${os}`, `--cpu=${cpu}`, ...(libc ? [`--libc=${libc}`] : [])]
+  // npm runs here and installs for elsewhere: without force it refuses what is asked for by name.
+  const kind = platform === host ? [] : ['--force', `--os=${os}`, `--cpu=${cpu}`, `--libc=${libc}`]
   const closed = ['--offline', '--ignore-scripts', `--cache=${path.join(work, 'cache')}`, '--no-audit', '--no-fund']
   spawn([process.execPath, npm, 'install', ...closed, ...kind, ...files], { cwd: place })
   const installed = readdirSync(path.join(place, 'node_modules'), { recursive: true }).filter(name => path.basename(name) === 'package.json')
