@@ -1,5 +1,5 @@
 /** A service: batches, deadlines, aborts, its queue, swaps, shadows, fallbacks and ends. */
-import { getEventListeners } from 'node:events'
+import { getEventListeners, once } from 'node:events'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { Ensemble, LimbeckError, memory, Model, Service, Teacher, type ModelOptions, type ServeOptions } from '../ts/index.js'
 import { Recent } from '../ts/serve/quantiles.js'
@@ -115,6 +115,19 @@ describe('batches', () => {
     for (let time = 0; time < 5; time++) await service.predict({ inputs: row(time) })
     expect(performance.now() - began).toBeLessThan(5_000)
     expect(service.stats().batches).toMatchObject({ count: 5, rows: { max: 1 } })
+  })
+
+  test('one who comes when all that waited have left is alone too', async () => {
+    const service = served(slow, { maxWaitMs: 20_000 })
+    const { work } = await occupied(service)
+    const stop = new AbortController()
+    const left = service.predict({ inputs: row(0) }, { signal: stop.signal }).catch(() => {})
+    await work
+    stop.abort()
+    await left
+    const began = performance.now()
+    await service.predict({ inputs: row(1) })
+    expect(performance.now() - began).toBeLessThan(5_000)
   })
 
   test('a call behind a batch waits maxWaitMs for as many as that one had', async () => {
@@ -296,6 +309,43 @@ describe('swap', () => {
     expect((await service.predict({ inputs: row(0) })).generation).toBe(0)
   })
 
+  test('it waits for halves of a batch that failed, behind which another one went', async () => {
+    const wide: ModelOptions = {
+      input: { ids: { length: 2 } },
+      layers: [{ embedding: { vocabulary: 20, width: 512 } }, { tokenMean: {} }, { linear: { outputs: 4096 } }, { linear: { outputs: 2048 } }, { linear: { outputs: 3 } }],
+    }
+    const [model, next] = [Model.create(wide, { seed: 1 }), Model.create(wide, { seed: 2 })]
+    await next.predict({ inputs: Uint32Array.of(1, 2) })
+    const service = served(model, { maxBatch: 64 })
+    const [inside, ended] = [[] as Promise<unknown>[], [] as number[]]
+    const ask = (id: number) => inside.push(service.predict({ inputs: Uint32Array.of(id, 2) }).then(({ generation }) => ended.push(generation), () => ended.push(-1)))
+    for (let call = 0; call < 64; call++) ask(call === 63 ? 99 : 1)
+    while (service.stats().waiting.calls > 0) await turn()
+    for (let call = 0; call < 64; call++) ask(1)
+    while (service.stats().waiting.calls > 0) await turn()
+    await service.swap(next)
+    expect(ended).toHaveLength(128)
+    await Promise.all(inside)
+  }, 30_000)
+
+  test('a failure that nobody looks at is reported, and one that somebody has seen is not kept', async () => {
+    const service = served(Model.create(mlp(4)))
+    const refuse = () => service.swap(Model.create({ mlp: { sizes: [4, 3] } }))
+    const others = process.rawListeners('unhandledRejection')
+    onTestFinished(() => others.forEach(other => process.on('unhandledRejection', other as NodeJS.UnhandledRejectionListener)))
+    process.removeAllListeners('unhandledRejection')
+    const reported = once(process, 'unhandledRejection')
+    void refuse()
+    expect(await reported).toMatchObject([{ code: 'ERR_LIMBECK_SHAPE_MISMATCH' }, expect.any(Promise)])
+    const seen: WeakRef<object>[] = []
+    for (let time = 0; time < 10; time++) await refuse().catch((error: object) => void seen.push(new WeakRef(error)))
+    for (let time = 0; time < 3; time++) {
+      await soon(5)
+      globalThis.gc!()
+    }
+    expect(seen.filter(error => error.deref() !== undefined)).toEqual([])
+  })
+
   test('several at once take turns, and one fails alone', async () => {
     const service = served(named(1))
     const outcomes = await Promise.allSettled([service.swap(named(2)), service.swap(Model.create(mlp(2))), service.swap(named(3))])
@@ -343,6 +393,19 @@ describe('the shadow', () => {
     expect(failing.failed + failing.skipped).toBe(20)
     const narrow = await asked(served(model, { shadow: { model: ({ rows }) => new Float32Array(rows * 2), fraction: 1 } }), 3)
     expect(narrow.lastError).toContain('expected 3 logits a row, as the model that serves, got 2')
+  })
+
+  test('a function that takes its time is called when the answer has been given', async () => {
+    const busy = ({ rows }: { rows: number }) => {
+      const until = performance.now() + 400
+      while (performance.now() < until);
+      return new Float32Array(rows * 3)
+    }
+    const service = served(model, { shadow: { model: busy, fraction: 1 } })
+    const began = performance.now()
+    await service.predict({ inputs: row(0) })
+    expect(performance.now() - began).toBeLessThan(300)
+    expect(await heard(service)).toMatchObject({ rows: 1, failed: 0 })
   })
 
   test('agreement is that of the model that serves now', async () => {
@@ -417,6 +480,25 @@ describe('the fallback', () => {
     expect(full.stats().fallback).toMatchObject({ rows: 3, skipped: 2 })
   })
 
+  test('calls that have left take up no room', async () => {
+    let answer = () => {}
+    const answering = new Promise<void>(resolve => (answer = resolve))
+    const service = served(model, { queue: 2, fallback: { below: 1, to: ({ rows }) => answering.then(() => new Float32Array(rows * 3)) } })
+    const stop = new AbortController()
+    const asked = service.predict({ inputs: row(0) })
+    await soon(30)
+    const left = [1, 2].map(at => service.predict({ inputs: row(at) }, { signal: stop.signal }).catch(() => {}))
+    await soon(30)
+    expect(service.stats().fallback).toMatchObject({ waiting: 3, skipped: 0 })
+    stop.abort()
+    await Promise.all(left)
+    expect(service.stats().fallback).toMatchObject({ waiting: 1, skipped: 0 })
+    const later = service.predict({ inputs: row(3) })
+    await soon(30)
+    answer()
+    expect([(await asked).answeredBy, (await later).answeredBy]).toEqual([['fallback'], ['fallback']])
+  })
+
   test('a call that is taken out while it is asked is nobody’s', async () => {
     const service = served(model, { fallback: { below: 1, to: saying(1, 100) } })
     const stop = new AbortController()
@@ -452,6 +534,24 @@ describe('bad input', () => {
     const all = await Promise.allSettled([[0, 1], [2, 9], [3, 3]].map(ids => service.predict({ inputs: Uint32Array.from(ids) })))
     expect(all.map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'fulfilled'])
     expect((all[1] as PromiseRejectedResult).reason.message).toContain('expected an id from 0 to 3, got 9')
+  })
+
+  test('one among many costs a few batches and not one a call', async () => {
+    const words = Model.create({ input: { ids: { length: 2 } }, layers: [{ embedding: { vocabulary: 4, width: 2 } }, { tokenMean: {} }, { linear: { outputs: 3 } }] })
+    const service = served(words)
+    const all = await Promise.allSettled(Array.from({ length: 64 }, (_, at) => service.predict({ inputs: Uint32Array.of(1, at === 40 ? 9 : 2) })))
+    expect(all.flatMap(({ status }, at) => (status === 'rejected' ? [at] : []))).toEqual([40])
+    expect(service.stats()).toMatchObject({ served: 63, failed: 1, batches: { count: 6 } })
+  })
+
+  test('options that are refused keep no model', async () => {
+    const model = Model.create(mlp(4))
+    const shadow = Model.create({ mlp: { sizes: [8, 1024, 1024, 3] } }, { seed: 3 })
+    await shadow.predict({ inputs: row(0) })
+    expect(() => model.serve({ shadow, fallback: { below: 2, to: model } })).toThrow('fallback.below')
+    const before = memory().liveBytes
+    shadow.dispose()
+    expect(before - memory().liveBytes).toBeGreaterThan(4e6)
   })
 
   test('options are refused by path', async () => {
@@ -502,13 +602,13 @@ describe('the end', () => {
     while (service.stats().batches.count === 0) await turn()
     const under = service.predict({ inputs: many })
     while (service.stats().waiting.calls > 0) await turn()
-    const swapping = service.swap(slow)
+    const swapping = code(service.swap(slow))
     const inside = [asked, under, ...Array.from({ length: 20 }, (_, at) => service.predict({ inputs: row(at) }))]
     service.dispose()
     const errors = (await Promise.allSettled(inside)).map(outcome => (outcome as PromiseRejectedResult).reason as LimbeckError)
     expect(new Set(errors.map(({ code }) => code))).toEqual(new Set(['ERR_LIMBECK_DISPOSED']))
     expect(new Set(errors).size).toBe(22)
-    expect(await code(swapping)).toBe('ERR_LIMBECK_DISPOSED')
+    expect(await swapping).toBe('ERR_LIMBECK_DISPOSED')
     for (const after of [() => service.predict({ inputs: row(0) }), () => service.swap(slow)]) expect(await code(after())).toBe('ERR_LIMBECK_DISPOSED')
     service.dispose()
     await service.drain()

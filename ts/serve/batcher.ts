@@ -21,8 +21,8 @@ export class Batcher {
   #company = 0
   /** Batches that are under way: one, or a full one behind it. */
   #under = 0
-  /** Resolves when the last of them is answered. */
-  #work: Promise<void> | undefined
+  /** They resolve when their answers are handed out. */
+  readonly #works = new Set<Promise<void>>()
   #going: NodeJS.Immediate | undefined
   #timer: NodeJS.Timeout | undefined
   #timerDue = Infinity
@@ -45,12 +45,15 @@ export class Batcher {
 
   leave(call: Call): void {
     this.line.remove(call)
-    if (this.line.calls === 0) this.#forget()
+    if (this.line.calls > 0) return
+    // Whoever comes next comes to an idle service.
+    this.#company = 0
+    this.#forget()
   }
 
   /** Resolves when what is under way now is answered. */
   async between(): Promise<void> {
-    await this.#work
+    await Promise.all(this.#works)
   }
 
   /** From now on nobody waits for others. */
@@ -120,7 +123,7 @@ export class Batcher {
     this.#under++
     const work = this.answer(batch).then(handOut => {
       this.#under--
-      if (this.#work === work) this.#work = undefined
+      this.#works.delete(work)
       const took = performance.now() - began
       this.#takes += (took - this.#takes) / (this.#takes === 0 ? 1 : 4)
       this.#company = this.line.calls > 0 ? rows : 0
@@ -128,6 +131,6 @@ export class Batcher {
       handOut()
       this.#plan()
     })
-    this.#work = work
+    this.#works.add(work)
   }
 }

@@ -13,7 +13,7 @@ interface Unsure {
 }
 
 export class Fallback {
-  #waiting: Unsure[] = []
+  readonly #waiting = new Map<Call, Unsure>()
   #waitingRows = 0
   /** What it is asked about now. */
   #askedRows = 0
@@ -49,10 +49,16 @@ export class Fallback {
       this.missed(places.length)
       return false
     }
-    this.#waiting.push({ call, places, rows: picked(call.rows, places) })
+    this.#waiting.set(call, { call, places, rows: picked(call.rows, places) })
     this.#waitingRows += places.length
     if (!this.#busy) void this.#ask()
     return true
+  }
+
+  /** Nobody waits for a call any more. */
+  leave(call: Call): void {
+    const unsure = this.#waiting.get(call)
+    if (unsure !== undefined) this.#remove(unsure)
   }
 
   /** Rows got the model's own answer because nobody could wait for this one. */
@@ -82,20 +88,23 @@ export class Fallback {
     this.#busy = false
   }
 
-  /** The oldest call and others of its kind, without those that nobody waits for. */
+  /** The oldest call and others of its kind, as many as fit. */
   #next(): Unsure[] {
-    const [batch, later]: [Unsure[], Unsure[]] = [[], []]
-    let [rows, waiting] = [0, 0]
-    for (const unsure of this.#waiting) {
-      if (unsure.call.settled) continue
+    const batch: Unsure[] = []
+    let rows = 0
+    for (const unsure of this.#waiting.values()) {
       const [first, count] = [batch[0], unsure.places.length]
-      const fits = first === undefined || (first.rows.json === unsure.rows.json && rows + count <= this.limits.maxBatch)
-      if (fits) rows += count
-      else waiting += count
-      ;(fits ? batch : later).push(unsure)
+      if (first !== undefined && (first.rows.json !== unsure.rows.json || rows + count > this.limits.maxBatch)) continue
+      batch.push(unsure)
+      rows += count
     }
-    ;[this.#waiting, this.#waitingRows] = [later, waiting]
+    for (const unsure of batch) this.#remove(unsure)
     return batch
+  }
+
+  #remove({ call, places }: Unsure): void {
+    this.#waiting.delete(call)
+    this.#waitingRows -= places.length
   }
 
   #answered(batch: readonly Unsure[], { classes, logits, probabilities, labels }: NativePrediction): void {

@@ -70,11 +70,12 @@ export function servingOf(options: unknown, own: Description): Serving {
     queue: whole('queue', queue, 1),
   }
   if (checked.maxWaitMs < 0 || checked.maxWaitMs > LONGEST_MS) refuse('maxWaitMs', `milliseconds from 0 to ${LONGEST_MS}`, maxWaitMs)
-  const { shadow, fallback } = given
-  return {
-    ...checked,
-    shadow: shadow === undefined ? undefined : shadowOf(shadow, own),
-    fallback: fallback === undefined ? undefined : fallbackOf(fallback, own),
+  const shadow = given.shadow === undefined ? undefined : shadowOf(given.shadow, own)
+  try {
+    return { ...checked, shadow, fallback: given.fallback === undefined ? undefined : fallbackOf(given.fallback, own) }
+  } catch (error) {
+    shadow?.model.release()
+    throw error
   }
 }
 

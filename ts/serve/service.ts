@@ -57,7 +57,7 @@ export class Service {
   #drained: Promise<void> | undefined
   #empty: (() => void) | undefined
   /** Swaps take turns. */
-  #swapped: Promise<unknown> = Promise.resolve()
+  #swapped: Promise<void> = Promise.resolve()
 
   /** @internal */
   constructor(handle: NativeModel, options: unknown) {
@@ -92,9 +92,10 @@ export class Service {
    */
   swap(model: Model): Promise<void> {
     const swapping = this.#swap(model, this.#swapped)
-    // One that is refused at once does not overtake those before it.
-    this.#swapped = Promise.allSettled([this.#swapped, swapping])
-    return swapping
+    // One that is refused at once does not overtake those before it. What became of them is kept by nobody.
+    this.#swapped = Promise.allSettled([this.#swapped, swapping]).then(nothing)
+    // A promise of its own: a failure that nobody looks at is reported as any other.
+    return swapping.then(nothing)
   }
 
   /** Counts, quantiles of the last minute, and what waits now. */
@@ -198,9 +199,11 @@ export class Service {
       return () => this.#handOut(batch, made, generation)
     } catch (error) {
       if (batch.length === 1) return () => this.#fail(batch[0]!, error)
-      // Somebody's row is bad: each call is asked about alone, so that it fails alone.
-      for (const call of batch) if (!call.settled) (await this.#answer([call]))()
-      return () => {}
+      // Somebody's row is bad: halves are asked about until it is alone, so that it fails alone.
+      const calls = batch.filter(call => !call.settled)
+      const middle = calls.length >> 1
+      for (const half of [calls.slice(0, middle), calls.slice(middle)]) if (half.length > 0) (await this.#answer(half))()
+      return nothing
     }
   }
 
@@ -272,6 +275,7 @@ export class Service {
     call.leave()
     this.#inside.delete(call)
     this.#batcher.leave(call)
+    this.#fallback?.leave(call)
     if (this.#inside.size === 0) this.#empty?.()
     return true
   }
@@ -280,7 +284,7 @@ export class Service {
     if (this.#state !== 'open') throw gone(this.#state === 'draining' ? 'is being drained' : 'was disposed of')
   }
 
-  async #swap(model: unknown, before: Promise<unknown>): Promise<void> {
+  async #swap(model: unknown, before: Promise<void>): Promise<void> {
     this.#mustBeOpen()
     // What does not fit is refused at once; what it answers is tried in turn.
     const handle = successorOf(model, this.#description)

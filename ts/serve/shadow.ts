@@ -41,7 +41,10 @@ export class Shadow {
     }
     this.#next.push({ rows, labels: labels.slice(), generation })
     this.#nextRows += rows.rows
-    if (!this.#busy) void this.#ask()
+    if (this.#busy) return
+    this.#busy = true
+    // The answers of this turn go first.
+    setImmediate(() => void this.#ask())
   }
 
   /** Another model answers from now on: agreement is counted anew. */
@@ -63,7 +66,6 @@ export class Shadow {
   }
 
   async #ask(): Promise<void> {
-    this.#busy = true
     while (this.#next.length > 0 && !this.signal.aborted) {
       const kind = this.#next[0]!.rows.json
       const batch = this.#next.filter(({ rows }) => rows.json === kind)
