@@ -82,6 +82,26 @@ test('it answers bytes and JSON alike, and refuses what is none with its status'
   expect(errors()).toBe('')
 }, 60_000)
 
+test('callers that go before they are answered are no failure of the server', async () => {
+  const { url, child, ended, errors } = await server('--train', 'idle')
+  const port = Number(new URL(url).port)
+  const head = 'POST /predict HTTP/1.1\r\nhost: x\r\ncontent-length: 50176\r\n\r\n'
+  const leave = async (body: Uint8Array) => {
+    const socket = connect(port, '127.0.0.1')
+    await once(socket, 'connect')
+    socket.write(head)
+    await new Promise(resolve => socket.write(body, resolve))
+    socket.resetAndDestroy()
+  }
+  await Promise.all(Array.from({ length: 20 }, (_, at) => leave(at < 10 ? image() : image(64))))
+  const stats = async () => (await (await fetch(`${url}/stats`)).json()) as { inside: number }
+  while ((await stats()).inside > 0) await new Promise(resolve => setTimeout(resolve, 10))
+  expect((await post(url, image())).status).toBe(200)
+  child.kill('SIGTERM')
+  expect(await ended).toEqual([0, null])
+  expect(errors()).toBe('')
+}, 60_000)
+
 test('it trains while it answers, and the better student takes over', async () => {
   const { url, child, ended, said } = await server('--rows', '1500', '--epochs', '1', '--channels', '8')
   let answers = 0

@@ -98,7 +98,8 @@ async function answer(request, response) {
     return await route(request, response)
   } catch (error) {
     const status = statusOf(error)
-    if (status === 500) console.error(error)
+    // Whoever has gone is no failure of this server.
+    if (status === 500 && !response.destroyed) console.error(error)
     return { status, body: { error: status === 500 ? 'something went wrong here' : error.message } }
   }
 }

@@ -87,7 +87,7 @@ export class Service {
 
   /**
    * Replaces the model between two batches: no call is lost, and whoever waits gets the new one's answer. What it reads
-   * and its classes must be the same. Resolves when all answers come from the new one and the old one's memory is given
+   * and its classes must be the same. Resolves when all batches are the new one's and the old one's memory is given
    * back; the model that is passed may be trained further or disposed of then. Where it rejects, the old one serves on.
    */
   swap(model: Model): Promise<void> {
