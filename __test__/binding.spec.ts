@@ -1,6 +1,6 @@
 /** What a user sees when the native side is missing or is another version, and every code that an error can have. */
 import { spawnSync } from 'node:child_process'
-import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { expect, test } from 'vitest'
@@ -18,10 +18,11 @@ interface Said {
 }
 
 /** Imports limbeck, then uses it, in a process of its own. */
-function use(cwd: string, { env = {}, flags = [] }: { env?: Record<string, string>; flags?: string[] } = {}): Said {
+function use(cwd: string, { env = {}, flags = [], before = '' }: { env?: Record<string, string>; flags?: string[]; before?: string } = {}): Said {
   const program = `
     import { LimbeckError, memory } from 'limbeck'
-    try { memory() } catch (error) {
+    ${before}
+    try { memory(); console.log('{}') } catch (error) {
       const { code, message, cause, details } = error
       console.log(JSON.stringify({ ours: error instanceof LimbeckError, code, message, cause: cause !== undefined, details }))
     }`
@@ -55,6 +56,37 @@ test('another version of the native side is refused at its first use, with both 
   const { ours, code, message } = withBinding(file)
   expect([ours, code]).toEqual([true, 'ERR_LIMBECK_BINDING_VERSION'])
   expect(message).toMatch(/expected the native binding \d+\.\d+\.\d+, got 0\.0\.1; .*npm install limbeck@/)
+})
+
+test('the file that it names is ours, whatever addons the application has loaded before', () => {
+  const { application, beside } = installed()
+  const manifest = path.join(application, 'node_modules/limbeck/package.json')
+  writeFileSync(manifest, JSON.stringify({ ...JSON.parse(readFileSync(manifest, 'utf8')), version: '9.9.9' }))
+  writeFileSync(path.join(beside, binary), native())
+  const before = `
+    const { createRequire } = await import('node:module')
+    createRequire(import.meta.url).cache['/elsewhere/other.node'] = { exports: { nativeVersion: () => '1.2.3' } }`
+  const { code, message } = use(application, { before })
+  expect(code).toBe('ERR_LIMBECK_BINDING_VERSION')
+  expect(message).toContain(` in ${path.join(realpathSync(beside), binary)};`)
+})
+
+test('a system without ldd is told from another without asking name servers', () => {
+  const before = `
+    const { default: fs } = await import('node:fs')
+    const { syncBuiltinESMExports } = await import('node:module')
+    const read = fs.readFileSync
+    fs.readFileSync = (file, ...rest) => {
+      if (file === '/usr/bin/ldd') throw new Error('ENOENT')
+      return read(file, ...rest)
+    }
+    syncBuiltinESMExports()
+    const report = process.report.getReport
+    process.report.getReport = () => {
+      if (!process.report.excludeNetwork) throw new Error('with its connections')
+      return report.call(process.report)
+    }`
+  expect(use(root, { before })).toEqual({})
 })
 
 test('a native side of this version that lacks what the facade calls is refused as stale, by name', () => {
@@ -100,6 +132,16 @@ test('a binary that was cut short or overwritten is said to be damaged: loading 
     expect([code, details.reason]).toEqual(['ERR_LIMBECK_BINDING_NOT_FOUND', 'damaged'])
     expect(message).toMatch(text)
   }
+  rmSync(path.join(beside, binary))
+  mkdirSync(path.join(beside, binary))
+  expect(withBinding(path.join(beside, binary))).toMatchObject({ ours: true, details: { reason: 'damaged' } })
+})
+
+test('a system that no package is for loads what was built there', () => {
+  const { application, beside } = installed()
+  writeFileSync(path.join(beside, `limbeck.freebsd-x64.node`), native())
+  const before = `Object.defineProperty(process, 'platform', { value: 'freebsd' }); Object.defineProperty(process, 'arch', { value: 'x64' })`
+  expect(use(application, { before })).toEqual({})
 })
 
 test('the platform package is looked through like the folder beside the loader: damaged, and of another version', () => {

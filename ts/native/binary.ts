@@ -7,6 +7,7 @@
 import { closeSync, fstatSync, openSync, readFileSync, readSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import path from 'node:path'
+import type { Native } from './contract.js'
 
 const require = createRequire(import.meta.url)
 
@@ -33,8 +34,11 @@ function usesMusl(): boolean {
   try {
     return readFileSync('/usr/bin/ldd', 'utf8').includes('musl')
   } catch {
-    const { header } = process.report.getReport() as { header?: { glibcVersionRuntime?: string } }
-    return header?.glibcVersionRuntime === undefined
+    // A report that names this machine's connections asks name servers for them, which may take long.
+    Object.assign(process.report, { excludeNetwork: true })
+    const { header, sharedObjects } = process.report.getReport() as { header?: { glibcVersionRuntime?: string }; sharedObjects?: string[] }
+    if (header?.glibcVersionRuntime !== undefined) return false
+    return sharedObjects?.some(file => file.includes('libc.musl-') || file.includes('ld-musl-')) ?? false
   }
 }
 
@@ -53,9 +57,13 @@ export function binaryFile(platform: string, loader: string): string | undefined
   return undefined
 }
 
-/** The file that was loaded in this thread. */
-export function loadedFile(): string | undefined {
-  return Object.keys(require.cache).find(file => file.endsWith('.node'))
+/** The file that this was loaded from; an application may have addons of others too. */
+export function loadedFile({ nativeVersion }: Pick<Native, 'nativeVersion'>): string | undefined {
+  return Object.keys(require.cache).find(file => file.endsWith('.node') && exportsOf(file)?.nativeVersion === nativeVersion)
+}
+
+function exportsOf(file: string): Partial<Native> | undefined {
+  return require.cache[file]?.exports as Partial<Native> | undefined
 }
 
 /** What is wrong, in one word and in one sentence; the remedy where a new install is none. */
@@ -77,9 +85,11 @@ export function faultOf(file: string): Fault | undefined {
     return { reason: 'unreadable', text: `${file} cannot be read (${code ?? String(error)})`, remedy }
   }
   try {
+    const found = fstatSync(opened)
+    if (!found.isFile()) return { reason: 'damaged', text: `${file} is damaged: expected a library, got no file` }
     const start = Buffer.alloc(64)
     const read = readSync(opened, start, 0, 64, 0)
-    return faultOfHeader(file, start.subarray(0, read), fstatSync(opened).size)
+    return faultOfHeader(file, start.subarray(0, read), found.size)
   } finally {
     closeSync(opened)
   }
@@ -105,7 +115,8 @@ function faultOfHeader(file: string, start: Buffer, size: number): Fault | undef
 }
 
 function systemOf(start: Buffer): NodeJS.Platform | undefined {
-  if (start.subarray(0, 4).toString('latin1') === '\x7fELF') return 'linux'
+  // Other systems than the three that are published have such files too, and a clone is built on them.
+  if (start.subarray(0, 4).toString('latin1') === '\x7fELF') return ['darwin', 'win32'].includes(process.platform) ? 'linux' : process.platform
   if (start.subarray(0, 2).toString('latin1') === 'MZ') return 'win32'
   return ['cffaedfe', 'cafebabe'].includes(start.subarray(0, 4).toString('hex')) ? 'darwin' : undefined
 }

@@ -16,7 +16,7 @@ function load(): Native {
   const found = bind()
   const wanted = (require('../../package.json') as { version: string }).version
   const version = found.nativeVersion()
-  const file = loadedFile()
+  const file = loadedFile(found)
   const place = file === undefined ? '' : ` in ${file}`
   if (version !== wanted) {
     const message = `expected the native binding ${wanted}, got ${version}${place}; install both at one version: npm install limbeck@${wanted}`

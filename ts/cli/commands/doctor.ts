@@ -2,6 +2,7 @@
 import type { Command } from 'commander'
 import { Dataset, doctor, Model, train } from '../../index.js'
 import { loadedFile } from '../../native/binary.js'
+import { native } from '../../native/load.js'
 import { exitCodes, failureOf } from '../exit.js'
 import { limits } from '../limits.js'
 import { brief, table, type Output } from '../output.js'
@@ -20,7 +21,7 @@ async function examine(_flags: object, output: Output): Promise<number> {
   let code: number = exitCodes.ok
   try {
     const { version, instructions, detected, available, threads, cores, backends } = doctor()
-    Object.assign(found, { limbeck: version, binary: loadedFile(), instructions, detected, instructionSets: available, threads, cores, backends })
+    Object.assign(found, { limbeck: version, binary: loadedFile(native()), instructions, detected, instructionSets: available, threads, cores, backends })
     if (detected === 'scalar' && arch === 'x64') found.note = 'this processor has no AVX2: plain loops are used, several times slower'
     found.training = await trainBriefly()
   } catch (error) {
