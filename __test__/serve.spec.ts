@@ -1,7 +1,7 @@
 /** A service: batches, deadlines, aborts, its queue, swaps, shadows, fallbacks and ends. */
 import { getEventListeners, once } from 'node:events'
 import { describe, expect, onTestFinished, test } from 'vitest'
-import { Ensemble, LimbeckError, memory, Model, Service, Teacher, type ModelOptions, type ServeOptions } from '../ts/index.js'
+import { Dataset, Ensemble, LimbeckError, memory, Model, Service, Teacher, train, type ModelOptions, type ServeOptions, type TrainOptions } from '../ts/index.js'
 import { Recent } from '../ts/serve/quantiles.js'
 import { child, clusterColumns, failure, mlp, noise } from './support.js'
 
@@ -443,6 +443,29 @@ describe('the fallback', () => {
       }
       expect(service.stats().fallback).toEqual({ rows: 40, skipped: 0, waiting: 0, failed: 0 })
     }
+  })
+
+  test('of several labels a row a function gives sigmoids too, and models of one label a row are refused', async () => {
+    const [inputs, one] = [new Float32Array(rows), Uint32Array.from({ length: 64 }, (_, at) => at % 3)]
+    const trained = async (labels: Uint32Array | number[][], losses: TrainOptions['losses'], kind: 'single' | 'several') => {
+      const student = Model.create(mlp(16), { seed: 1 })
+      await train({ student, data: Dataset.from({ inputs, labels }, { inputs: [8], labels: kind, classes: 3 }), losses, steps: 5 }).finish()
+      return student
+    }
+    const several = await trained(Array.from(one, label => [0, 1, 2].map(at => Number(at >= label))), { binaryCrossEntropy: {} }, 'several')
+    const single = await trained(one, { crossEntropy: {} }, 'single')
+    const to = async ({ inputs }: { inputs: Float32Array | Uint32Array }) => (await several.predict({ inputs })).logits
+    const fresh = served(model, { fallback: { below: 1, to } })
+    await fresh.swap(several)
+    for (const service of [served(several, { fallback: { below: 1, to } }), fresh]) {
+      const [said, own] = [await service.predict({ inputs: row(0) }), await several.predict({ inputs: row(0) })]
+      expect(said.answeredBy).toEqual(['fallback'])
+      said.probabilities.forEach((probability, at) => expect(probability).toBeCloseTo(own.probabilities[at]!, 6))
+      const refused = await failure(() => service.swap(single))
+      expect(refused).toMatchObject({ code: 'ERR_LIMBECK_SHAPE_MISMATCH', message: expect.stringContaining('expected several labels a row, as the model that serves, got one of one label a row') })
+    }
+    expect(() => single.serve({ fallback: { below: 1, to: several } })).toThrow('fallback.to: expected one label a row')
+    expect(() => single.serve({ shadow: Ensemble.of([several]) })).toThrow('shadow: expected one label a row')
   })
 
   test('names are those of the answer that is given', async () => {

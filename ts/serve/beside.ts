@@ -5,7 +5,7 @@ import type { ColumnsJson, Lane, NativePrediction } from '../native/contract.js'
 import { ensembles, models } from '../native/handles.js'
 import type { Description } from '../prediction.js'
 import { Teacher, type Answer, type TeacherBatch } from '../teacher.js'
-import { mustFit } from './fits.js'
+import { hasSeveralLabels, mustFit } from './fits.js'
 import { copied, picked, type Rows } from './rows.js'
 
 export interface Asked {
@@ -16,7 +16,7 @@ export interface Asked {
 
 /** Nothing where this is nobody who could be asked. */
 export function besideOf(path: string, given: unknown, own: Description): Asked | undefined {
-  if (typeof given === 'function') return teacher(Teacher.fromFunction(given as Answer), own.classes)
+  if (typeof given === 'function') return teacher(Teacher.fromFunction(given as Answer), own)
   if (typeof given !== 'object' || given === null) return undefined
   const described = (model: object) => JSON.parse(calling(() => models.get(model)!.describe())) as Description
   if (models.has(given)) {
@@ -30,10 +30,11 @@ export function besideOf(path: string, given: unknown, own: Description): Asked 
     mustFit(path, described((given as Ensemble).models[0]!), own, 'where both have some')
     return { ask: ({ json, buffers }, lane) => ensemble.predict(json, buffers, lane), release: () => {} }
   }
-  return given instanceof Teacher ? teacher(given, own.classes) : undefined
+  return given instanceof Teacher ? teacher(given, own) : undefined
 }
 
-function teacher(asked: Teacher, classes: number): Asked {
+function teacher(asked: Teacher, own: Description): Asked {
+  const { classes } = own
   let seen = 0
   return {
     async ask(all, _lane, signal) {
@@ -49,7 +50,7 @@ function teacher(asked: Teacher, classes: number): Asked {
         logits.set(values, first * classes)
         seen += count
       }
-      return predictionOf(logits, all.rows, classes)
+      return predictionOf(logits, all.rows, classes, hasSeveralLabels(own) ?? false)
     },
     release: () => {},
   }
@@ -68,8 +69,8 @@ function batchOf({ json, buffers, rows }: Rows, seen: number, signal: AbortSigna
   return { rows, inputs: buffers.ids!, offsets: buffers.offsets!, shape: undefined, ids, signal }
 }
 
-/** What logits say; their softmax is taken in double precision. */
-export function predictionOf(logits: Float32Array, rows: number, classes: number): NativePrediction {
+/** What logits say; their softmax, or of several labels a row their sigmoids, are taken in double precision. */
+function predictionOf(logits: Float32Array, rows: number, classes: number, several: boolean): NativePrediction {
   const probabilities = new Float32Array(rows * classes)
   const labels = new Uint32Array(rows)
   for (let row = 0; row < rows; row++) {
@@ -77,6 +78,10 @@ export function predictionOf(logits: Float32Array, rows: number, classes: number
     let best = from
     for (let at = from; at < from + classes; at++) if (logits[at]! > logits[best]!) best = at
     labels[row] = best - from
+    if (several) {
+      for (let at = from; at < from + classes; at++) probabilities[at] = 1 / (1 + Math.exp(-logits[at]!))
+      continue
+    }
     let sum = 0
     for (let at = from; at < from + classes; at++) sum += Math.exp(logits[at]! - logits[best]!)
     for (let at = from; at < from + classes; at++) probabilities[at] = Math.exp(logits[at]! - logits[best]!) / sum

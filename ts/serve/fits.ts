@@ -2,19 +2,26 @@
 import { LimbeckError } from '../errors.js'
 import type { Description } from '../prediction.js'
 
-type Kind = Pick<Description, 'input' | 'classes'> & { labelNames: readonly string[] | null }
+type Kind = Pick<Description, 'input' | 'classes' | 'provenance'> & { labelNames: readonly string[] | null }
 
 const rowOf = ({ input }: Kind) => {
   if (Array.isArray(input)) return `rows of shape ${input.join(' × ')}`
   const { length } = (input as { ids: { length?: number } }).ids
   return length == null ? 'rows of ids of any count' : `rows of ${length} ids`
 }
+const labelsOf = (kind: Kind) => (hasSeveralLabels(kind) ? 'several labels a row' : 'one label a row')
 const namesOf = ({ labelNames }: Kind) => (labelNames === null ? 'no label names' : `the label names ${labelNames.join(', ')}`)
+
+/** Whether a model was trained on several labels a row; nothing of one that was not trained. */
+export function hasSeveralLabels({ provenance }: Pick<Description, 'provenance'>): boolean | undefined {
+  return typeof provenance === 'object' && provenance !== null && 'labels' in provenance ? provenance.labels === 'several' : undefined
+}
 
 /** Refuses a model that reads something else or has other classes than the one that serves; `named` compares their names. */
 export function mustFit(path: string, other: Kind, own: Kind, named: 'alike' | 'where both have some'): void {
   const both = other.labelNames !== null && own.labelNames !== null
-  const words = [rowOf, ({ classes }: Kind) => `${classes} classes`, ...(both || named === 'alike' ? [namesOf] : [])]
+  const trained = hasSeveralLabels(other) !== undefined && hasSeveralLabels(own) !== undefined
+  const words = [rowOf, ({ classes }: Kind) => `${classes} classes`, ...(trained ? [labelsOf] : []), ...(both || named === 'alike' ? [namesOf] : [])]
   for (const word of words) {
     const [wanted, got] = [word(own), word(other)]
     if (wanted === got) continue

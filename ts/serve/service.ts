@@ -298,6 +298,8 @@ export class Service {
     }
     const old = this.#model
     this.#model = { handle, generation: old.generation + 1 }
+    // Of one that was not trained nobody knows what its labels are.
+    this.#description.provenance = describe(handle).provenance
     this.#counters.swaps++
     this.#shadow?.restart(this.#model.generation)
     await this.#batcher.between()
