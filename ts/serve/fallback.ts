@@ -114,11 +114,17 @@ export class Fallback {
       for (const row of places) {
         if (known !== undefined && !call.settled) {
           const { made } = known
-          made.logits.set(logits.subarray(from * classes, (from + 1) * classes), row * classes)
-          made.probabilities.set(probabilities.subarray(from * classes, (from + 1) * classes), row * classes)
-          made.labels[row] = labels[from]!
-          known.answeredBy[row] = 'fallback'
-          this.#rows++
+          const said = [logits, probabilities].map(all => all.subarray(from * classes, (from + 1) * classes)) as [Float32Array, Float32Array]
+          if (said[1].some(Number.isNaN)) {
+            this.#failed++
+            this.#lastError = 'its answer is not a number'
+          } else {
+            made.logits.set(said[0], row * classes)
+            made.probabilities.set(said[1], row * classes)
+            made.labels[row] = labels[from]!
+            known.answeredBy[row] = 'fallback'
+            this.#rows++
+          }
         }
         from++
       }

@@ -71,36 +71,42 @@ impl Ensemble {
 
 /// Logits of the mean probability of each class by itself, of answers that come as logits and shares.
 pub(crate) fn mixed_each(answers: impl Iterator<Item = Result<(Vec<f32>, f64)>>) -> Result<Vec<f32>> {
-    // Of each class p and 1 − p, which a difference would round to 0.
+    // Of each class ln p and ln (1 − p): probabilities themselves would be rounded to 0.
     let mut both: Vec<(f64, f64)> = Vec::new();
     for answer in answers {
         let (logits, share) = answer?;
-        both.resize(logits.len(), (0.0, 0.0));
+        both.resize(logits.len(), (f64::NEG_INFINITY, f64::NEG_INFINITY));
         for ((yes, no), logit) in both.iter_mut().zip(logits) {
-            let sigmoid = |z: f64| 1.0 / (1.0 + (-z).exp());
-            *yes += share * sigmoid(f64::from(logit));
-            *no += share * sigmoid(-f64::from(logit));
+            // ln σ(z) = min(z, 0) − ln(1 + e^−|z|)
+            let log_sigmoid = |z: f64| z.min(0.0) - (-z.abs()).exp().ln_1p();
+            *yes = log_of_sum(*yes, share.ln() + log_sigmoid(f64::from(logit)));
+            *no = log_of_sum(*no, share.ln() + log_sigmoid(-f64::from(logit)));
         }
     }
-    Ok(both.into_iter().map(|(yes, no)| (yes.ln() - no.ln()) as f32).collect())
+    Ok(both.into_iter().map(|(yes, no)| (yes - no) as f32).collect())
 }
 
 /// Logarithms of the mean probabilities of answers that come as logits and shares.
 pub(crate) fn mixed(classes: usize, answers: impl Iterator<Item = Result<(Vec<f32>, f64)>>) -> Result<Vec<f32>> {
-    let mut probabilities: Vec<f64> = Vec::new();
+    let mut logarithms: Vec<f64> = Vec::new();
     for answer in answers {
         let (logits, share) = answer?;
-        probabilities.resize(logits.len(), 0.0);
-        for (sums, row) in probabilities.chunks_mut(classes).zip(logits.chunks(classes)) {
-            let largest = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-            let exponential = |logit: &f32| f64::from(logit - largest).exp();
-            let all: f64 = row.iter().map(exponential).sum();
-            for (sum, logit) in sums.iter_mut().zip(row) {
-                *sum += share * exponential(logit) / all;
+        logarithms.resize(logits.len(), f64::NEG_INFINITY);
+        for (logarithms, row) in logarithms.chunks_mut(classes).zip(logits.chunks(classes)) {
+            let largest = f64::from(row.iter().copied().fold(f32::NEG_INFINITY, f32::max));
+            let all = largest + row.iter().map(|logit| (f64::from(*logit) - largest).exp()).sum::<f64>().ln();
+            for (sum, logit) in logarithms.iter_mut().zip(row) {
+                *sum = log_of_sum(*sum, share.ln() + f64::from(*logit) - all);
             }
         }
     }
-    Ok(probabilities.into_iter().map(|p| p.ln() as f32).collect())
+    Ok(logarithms.into_iter().map(|logarithm| logarithm as f32).collect())
+}
+
+/// ln (e^a + e^b)
+fn log_of_sum(a: f64, b: f64) -> f64 {
+    let (largest, other) = if b > a { (b, a) } else { (a, b) };
+    if other == f64::NEG_INFINITY { largest } else { largest + (other - largest).exp().ln_1p() }
 }
 
 /// Weights as shares of their sum; refuses what is none, by path.
@@ -173,6 +179,17 @@ mod tests {
         // Sure models stay sure, on both sides.
         let sure = |logit: f32| mixed_each([Ok((vec![logit], 1.0))].into_iter()).unwrap()[0];
         assert!((sure(60.0) - 60.0).abs() < 1e-4 && (sure(-60.0) + 60.0).abs() < 1e-4);
+        assert_eq!([sure(1e5), sure(-1e5)], [1e5, -1e5]);
+    }
+
+    #[test]
+    fn what_sure_models_think_impossible_stays_finite() {
+        let answers = [vec![0.0, 2000.0, -2000.0], vec![1000.0, 0.0, -3000.0]];
+        let mixed = mixed(3, answers.into_iter().map(|logits| Ok((logits, 0.5)))).unwrap();
+        let half = 0.5f32.ln();
+        for (log, expected) in mixed.iter().zip([half, half, half - 4000.0]) {
+            assert!((log - expected).abs() < 1e-3, "{log} {expected}");
+        }
         let error = Ensemble::new(vec![several(1), model(2, 2)], None).err().unwrap();
         assert_eq!(
             error.to_string(),
