@@ -124,6 +124,22 @@ describe('train and distill', () => {
     expect(summary.validation.agreement).toBeGreaterThan(0.5)
   })
 
+  test('a run that had finished says so when it is resumed, and one epoch is one', async () => {
+    const args = ['train', '--config', 'train.json', '--epochs', '1', '--checkpoint', 'done', '--out', 'done.safetensors']
+    expect((await limbeck(args)).stdout).toMatch(/^10 steps, 1 epoch in/)
+    const { code, stdout } = await limbeck([...args, '--resume'])
+    expect(stdout).toMatch(/^the run had finished already: 10 steps, 1 epoch; nothing was left to do\nstudent +[\d.]+ %/)
+    expect(code).toBe(0)
+  })
+
+  test('a teacher of other classes is blamed for itself, not the data', async () => {
+    write('two.csv', csv(flowers(60, 5)).split('\n').filter(line => !line.endsWith('tulip')).join('\n'))
+    const args = ['--config', 'distill.json', '--set', 'data.csv.path=two.csv', '--set', 'student={"mlp":{"sizes":[4,6,2]}}']
+    const { code, stderr } = await limbeck(['distill', ...args, '--set', 'validation={"csv":{"path":"two.csv","label":"species"}}'])
+    expect([code === 0, stderr]).toEqual([false, expect.stringMatching(/teacher|kl/)])
+    expect(stderr).not.toContain('labelNames')
+  })
+
   test('paths of a configuration are relative to it, and those of flags to the working directory', async () => {
     mkdirSync(at('elsewhere'), { recursive: true })
     const args = ['train', '--config', '../train.json', '--out', 'sub/own.safetensors', '--epochs', '1', '--quiet']

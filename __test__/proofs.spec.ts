@@ -49,6 +49,23 @@ test('teacher untrained', async () => {
   expect(names(await findings({ teacher: Model.create(mlp(32), { seed: 26 }) }))).toContain('teacherBeatsChance')
 })
 
+test('a teacher that gives probabilities', async () => {
+  const { probabilities } = await teacher.predict({ inputs: columns.inputs })
+  const column = await findings({ teacher: undefined as never, data: data.withTeacherLogits(probabilities) })
+  expect(names(column)).toEqual(['teacherGivesLogits'])
+  const asked = async ({ inputs }: { inputs: Float32Array | Uint32Array }) => (await teacher.predict({ inputs })).probabilities
+  expect(names(await findings({ teacher: asked }))).toEqual(['teacherGivesLogits'])
+  const logs = probabilities.map(p => Math.log(Math.max(p, 1e-30)))
+  expect(await findings({ teacher: undefined as never, data: data.withTeacherLogits(logs) })).toEqual([])
+})
+
+test('a rate that is far too high', async () => {
+  const found = await findings({ optimizer: { adam: { learningRate: 1e4 } } })
+  expect(found).toMatchObject([{ proof: 'lossFalls', path: 'optimizer.learningRate', message: expect.stringContaining('learning rate 10000') }])
+  const error = await failure(() => findings({ optimizer: { sgd: { learningRate: 1e30 } } }))
+  expect([error.code, error.message]).toEqual(['ERR_LIMBECK_NOT_FINITE', expect.stringMatching(/at step [2-9]; lower the learning rate or set clipNorm/)])
+})
+
 test('teacher classes reordered', async () => {
   const found = await findings({ teacher: undefined as never, data: await changed('classes') })
   expect(names(found)).toContain('teacherClassOrder')

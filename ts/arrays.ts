@@ -112,7 +112,11 @@ const UNLABELLED = 0xffffffff
 export function classLabels(path: string, value: unknown): Uint32Array {
   const given = numbers(path, value)
   const refused = (index: number) =>
-    refuseData(`${path}[${index}]`, 'a whole number of 0 or more, or -1 for a row without a label', given[index])
+    refuseData(
+      `${path}[${index}]`,
+      `a whole number of 0 or more, or -1 for a row without a label${typeof given[index] === 'string' ? ' (number the classes from 0, and give their names as the option labelNames)' : ''}`,
+      given[index],
+    )
   if (given instanceof Uint32Array) {
     const found = given.indexOf(UNLABELLED)
     return found < 0 ? given : refused(found)
@@ -178,10 +182,11 @@ export function raggedRows(path: string, value: unknown): { values: Uint32Array;
   return { values, offsets }
 }
 
-/** How many rows a flat array holds. */
-export function rowsIn(path: string, length: number, each: number): number {
+/** How many rows a flat array holds, of `each` numbers; `shape` is how these lie. */
+export function rowsIn(path: string, length: number, each: number, shape: readonly number[] = []): number {
   if (each > 0 && length % each === 0) return length / each
-  throw new LimbeckError('ERR_LIMBECK_INVALID_DATA', path, `expected a multiple of ${each} numbers, got ${show(length)}`)
+  const rows = shape.length > 1 ? ` (rows of shape ${shape.join(' × ')})` : ''
+  throw new LimbeckError('ERR_LIMBECK_INVALID_DATA', path, `expected a multiple of ${each} numbers${rows}, got ${show(length)}`)
 }
 
 /**

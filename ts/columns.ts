@@ -122,6 +122,8 @@ export function meaningOf(options: unknown): Meaning {
   }
   if (Array.isArray(own.inputs)) {
     meaning.shape = list('inputs', own.inputs).map((side, index) => whole(`inputs[${index}]`, side, 1))
+  } else if (typeof own.inputs === 'number') {
+    refuse('inputs', `the shape of one row in a list, [${own.inputs}], or { ids: {} }`, own.inputs)
   } else if (own.inputs !== undefined) {
     const ids = plain('inputs.ids', plain('inputs', own.inputs, ['ids']).ids, ['length'])
     meaning.ids = ids.length === undefined ? {} : { length: whole('inputs.ids.length', ids.length, 1) }
@@ -223,7 +225,7 @@ function rowCount({ inputs }: ColumnsJson, { f32, u8, ids, offsets }: Buffers): 
   if ('ragged' in inputs) return Math.max(0, offsets!.length - 1)
   if ('ids' in inputs) return rowsIn('inputs', ids!.length, inputs.ids.length)
   const { shape } = 'f32' in inputs ? inputs.f32 : inputs.u8
-  return rowsIn('inputs', (f32 ?? u8)!.length, shape.reduce((product, side) => product * side, 1))
+  return rowsIn('inputs', (f32 ?? u8)!.length, shape.reduce((product, side) => product * side, 1), shape)
 }
 
 function labelsOf(own: Plain, meaning: Meaning, rows: number, json: ColumnsJson, buffers: Buffers): void {

@@ -129,7 +129,10 @@ export class Model {
     return new Model(await awaiting(() => (given === undefined ? load.load(file) : load.load(file, given))))
   }
 
-  /** Writes one safetensors file: parameters, architecture, preprocessing, label names, provenance. Old or new, never a mix. */
+  /**
+   * Writes one safetensors file: parameters, architecture, preprocessing, label names, provenance. Old or new, never a mix.
+   * Folders that are missing are made.
+   */
   async save(path: string): Promise<void> {
     const file = text('path', path)
     await awaiting(() => this.#handle().save(file))

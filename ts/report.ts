@@ -93,6 +93,8 @@ export interface RunSummary {
   teacherRows: number
   /** The student was saved, read again, and gave the same outputs. */
   reloaded: boolean
+  /** The run was resumed after its end: nothing was left to do. */
+  finishedBefore?: true
   /** How much of the student came from where, where a generator made it. */
   origin?: Origin
   findings: Finding[]

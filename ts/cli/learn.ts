@@ -42,12 +42,16 @@ export async function learn(method: Method, flags: ConfigFlags, output: Output):
   )
 }
 
+const counted = (count: number, what: string) => `${brief(count)} ${what}${count === 1 ? '' : 's'}`
+
 function tell(summary: RunSummary, last: StepReport | undefined, out: string, output: Output): void {
   const { validation, control } = last ?? {}
   output.data({ summary: { ...summary, ...(validation && { validation }), out } })
-  const { ended, steps, epochs, seconds, best, keptStep, teacher, findings } = summary
+  const { ended, steps, epochs, seconds, best, keptStep, teacher, findings, finishedBefore } = summary
   const why = ended === 'earlyStop' ? ', stopped early' : ''
-  output.line(`${brief(steps)} steps${epochs === undefined ? '' : `, ${brief(epochs)} epochs`} in ${seconds.toFixed(1)} s${why}`)
+  const done = `${counted(steps, 'step')}${epochs === undefined ? '' : `, ${counted(epochs, 'epoch')}`}`
+  if (finishedBefore) output.line(`the run had finished already: ${done}${why}; nothing was left to do`)
+  else output.line(`${done} in ${seconds.toFixed(1)} s${why}`)
   const scores: string[][] = []
   if (teacher !== undefined) scores.push(score('teacher', teacher))
   if (control?.validation !== undefined) scores.push(score('student without teacher', control.validation))

@@ -29,7 +29,8 @@ export async function runParts({ data, validation, teacher, seed }: Plain, specs
   // Its parameters do not matter yet, only what it takes and gives.
   const shape = plans.length > 0 ? await plans[0]!.make({}) : guide
   if (shape === undefined) refuse('teacher', 'expected a model, a file, got nothing')
-  const labelNames = guide?.labelNames ?? shape.labelNames
+  // A teacher of other classes has no names for these.
+  const labelNames = (guide?.classes === shape.classes ? guide?.labelNames : undefined) ?? shape.labelNames
   const known: Known = { input: shape.input, classes: shape.classes, labelNames }
   const parts = await readParts('data', data, known)
   const names = parts.data.labelNames ?? labelNames

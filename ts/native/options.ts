@@ -993,7 +993,7 @@ export interface Noise {
 }
 export interface AverageOptions {
   /**
-   * Share of the old average that is kept at each step; 0 ≤ decay < 1.
+   * Share of the old average that is kept at each step; 0 ≤ decay < 1. Default: 0.999.
    */
   decay?: number
 }
@@ -1003,7 +1003,7 @@ export interface EarlyStopOptions {
    */
   patience: number
   /**
-   * What counts as improvement: more than this; at least 0.
+   * What counts as improvement: more than this; at least 0. Default: 0.
    */
   minDelta?: number
 }
@@ -1132,11 +1132,11 @@ export interface CheckpointOptions {
    */
   every?: number
   /**
-   * How many are kept; at least 1.
+   * How many are kept; at least 1. Default: 3.
    */
   keep?: number
   /**
-   * Whether to go on from the newest checkpoint in the folder, if there is one.
+   * Whether to go on from the newest checkpoint in the folder, if there is one. Default: false.
    */
   resume?: boolean
 }
@@ -1164,12 +1164,12 @@ export interface TrainOptions {
    */
   schedule?: Schedule
   /**
-   * Rows of one batch; at least 1.
+   * Rows of one batch; at least 1. Default: 64.
    */
   batchSize?: number
   /**
    * Batches whose gradients make one optimizer step; at least 1. Row losses without batch norm give what one big
-   * batch gives.
+   * batch gives. Default: 1.
    */
   accumulate?: number
   /**
@@ -1181,15 +1181,15 @@ export interface TrainOptions {
    */
   steps?: number
   /**
-   * Everything random follows from it: an integer of 0…2⁵³ − 1.
+   * Everything random follows from it: an integer of 0…2⁵³ − 1. Default: 0.
    */
   seed?: number
   /**
-   * Whether rows come in a new order each epoch.
+   * Whether rows come in a new order each epoch. Default: true.
    */
   shuffle?: boolean
   /**
-   * Whether the last batch of an epoch is left out when it is smaller.
+   * Whether the last batch of an epoch is left out when it is smaller. Default: false.
    */
   dropLast?: boolean
   /**
@@ -1217,7 +1217,7 @@ export interface TrainOptions {
    */
   earlyStop?: EarlyStopOptions
   /**
-   * Which parameters the student has in the end: those of the last step, or of the best validation.
+   * Which parameters the student has in the end: those of the last step, or of the best validation. Default: `last`.
    */
   keep?: Keep
   /**
@@ -1229,12 +1229,12 @@ export interface TrainOptions {
    */
   metric?: MetricChoice
   /**
-   * Optimizer steps between two reports; at least 1. Between them nothing in JavaScript runs.
+   * Optimizer steps between two reports; at least 1. Between them nothing in JavaScript runs. Default: 50.
    */
   reportEvery?: number
   /**
    * Trains the same student from the same start with the same batches but without teacher, beside it, and reports
-   * both. Doubles the student's cost.
+   * both. Doubles the student's cost. Default: false.
    */
   control?: boolean
   /**
@@ -1243,22 +1243,22 @@ export interface TrainOptions {
   combine?: Combine
   /**
    * Shuffles what a teacher says of the wrong classes, for every row in each epoch anew (DKPP): how sure it is stays,
-   * what it knows of classes goes.
+   * what it knows of classes goes. Default: false.
    */
   permuteTeacher?: boolean
   /**
    * Multiplies each row's weight by the largest of the teacher's probabilities (CWTM): rows count as much as the
-   * teacher is sure of them.
+   * teacher is sure of them. Default: false.
    */
   weightRowsByTeacher?: boolean
   /**
    * Whether the teacher is asked once about each row, before the first step, where nothing is augmented and rows come
-   * more than once. Otherwise it is asked at every step.
+   * more than once. Otherwise it is asked at every step. Default: true.
    */
   cacheTeacher?: boolean
   /**
    * What happens when a proof finds something: `warn` puts it in the report, `strict` ends the run with
-   * `ERR_LIMBECK_PROOF_FAILED`, `off` looks for nothing.
+   * `ERR_LIMBECK_PROOF_FAILED`, `off` looks for nothing. Default: `warn`.
    */
   proofs?: Proofs
   /**
@@ -1274,7 +1274,7 @@ export interface TrainOptions {
    * How far the run's threads stand back behind the event loop, the threads of `fs` and `dns`, and other processes:
    * added to the niceness of this process; 0…19, on Linux alone. Costs nothing while a core is free; beside a busy
    * process on the same core a run gets a tenth at 10 and half at 0. The command line, which has no event loop to
-   * spare, begins at 0. Any number gives the same bits.
+   * spare, begins at 0. Any number gives the same bits. Default: 10.
    */
   niceness?: number
   /**
@@ -1282,7 +1282,7 @@ export interface TrainOptions {
    */
   maxMemoryBytes?: number
   /**
-   * Where the arithmetic runs.
+   * Where the arithmetic runs. Default: `auto`.
    */
   backend?: Backend
 }

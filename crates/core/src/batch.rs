@@ -55,6 +55,9 @@ impl LabelKind {
             (LabelKind::Real, LabelKind::Single) => {
                 ": give whole numbers (a Uint32Array, an array), or say labels: 'single' where the data are made"
             }
+            (LabelKind::Several, LabelKind::Single) => {
+                ": give each row's class as a whole number (of a one-hot row the place of its 1), or use a loss over several labels (binaryCrossEntropy)"
+            }
             (LabelKind::Real, LabelKind::Several) => ": say labels: 'several' where the data are made",
             (LabelKind::Several | LabelKind::Single, LabelKind::Real) => ": say labels: 'real' where the data are made",
             (LabelKind::Single, LabelKind::Several) => ": give an array of arrays, or say labels: 'several'",

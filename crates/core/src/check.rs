@@ -1,8 +1,9 @@
 //! The proofs that every run carries: that it really is what it looks like.
 //!
 //! Before: the teacher beats chance, knows its classes' order and gets the inputs it was trained on; it is not a
-//! copy of the student; some weight and some rate are above 0. In the first updates: every trainable tensor gets a
-//! gradient and changes, every loss term has a gradient. After: the teacher's bytes are what they were.
+//! copy of the student; its rows are logits, no probabilities; some weight and some rate are above 0. In the first updates: every trainable tensor gets a
+//! gradient and changes, every loss term has a gradient. After: the loss is not far above what it was; the
+//! teacher's bytes are what they were.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -193,6 +194,21 @@ fn all_zero(tensor: &Tensor) -> Result<bool> {
     Ok(to_f64(tensor)?.iter().all(|value| *value == 0.0))
 }
 
+/// Whether every row is 0 or more and sums to 1, as no logits do.
+pub(crate) fn are_probabilities(rows: &[f32], classes: usize) -> bool {
+    let row = |row: &[f32]| {
+        row.iter().all(|value| *value >= 0.0) && (row.iter().map(|p| f64::from(*p)).sum::<f64>() - 1.0).abs() < 1e-3
+    };
+    classes > 1 && !rows.is_empty() && rows.chunks(classes).all(row)
+}
+
+/// Says that a teacher gives probabilities.
+pub(crate) fn gives_probabilities(path: &str, findings: &mut Findings) -> Result<()> {
+    let message = "the teacher's rows are 0 or more and sum to 1, as probabilities do, where logits are expected: \
+                   give the numbers before softmax, or ln p of each probability";
+    findings.add("teacherGivesLogits", path, message)
+}
+
 /// What a teacher says about some rows.
 pub(crate) struct TeacherRows<'a> {
     /// The class that the teacher names.
@@ -362,6 +378,15 @@ mod tests {
         let most: Vec<u32> =
             (0..2000).map(|row| u32::from(row % 100 == 0 && row % 300 != 0 || row % 400 == 1)).collect();
         assert!(judged(&most, &many).is_empty());
+    }
+
+    #[test]
+    fn probabilities_are_told_from_logits() {
+        assert!(are_probabilities(&[0.2, 0.8, 0.0, 1.0], 2));
+        assert!(!are_probabilities(&[0.2, 0.8, -0.5, 1.5], 2));
+        assert!(!are_probabilities(&[0.2, 0.8, 1.0, 1.0], 2));
+        assert!(!are_probabilities(&[1.0, 1.0], 1));
+        assert!(!are_probabilities(&[], 2));
     }
 
     #[test]

@@ -332,10 +332,7 @@ impl Learner {
                 return Err(Error::new(
                     Code::NotFinite,
                     name,
-                    format!(
-                        "the gradient is not finite at step {}; lower the learning rate or set clipNorm",
-                        at.step + 1
-                    ),
+                    format!("the gradient is not finite at step {}{REMEDY}", at.step + 1),
                 ));
             }
             numbers.gradient_norm = Some(norm);
@@ -397,8 +394,10 @@ impl Learner {
     /// Looks for what went wrong first, in the order of the walk: inputs, parameters, layers.
     fn first_not_finite(&self, batch: &Batch, at: &At, error: Error) -> Error {
         let step = at.step + 1;
+        // Before the first update no rate has done anything yet.
+        let remedy = if step > 1 { REMEDY } else { "" };
         let bad = |path: String, what: &str| {
-            Error::new(Code::NotFinite, path, format!("{what} is not finite at step {step}"))
+            Error::new(Code::NotFinite, path, format!("{what} is not finite at step {step}{remedy}"))
         };
         for (name, parameter) in self.own().0.iter().chain(&self.model.parameters.0) {
             if !all_finite(&parameter.tensor).unwrap_or(true) {
@@ -428,6 +427,9 @@ impl Learner {
         }
     }
 }
+
+/// What makes numbers finite again that grew from step to step.
+pub(crate) const REMEDY: &str = "; lower the learning rate or set clipNorm";
 
 /// The prefix of the losses' own parameters among all names.
 const LOSSES: &str = "losses";

@@ -5,6 +5,7 @@
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use serde_path_to_error::Segment;
 
 use crate::dataset::Augment;
 use crate::error::{Error, Result};
@@ -35,11 +36,11 @@ pub struct TrainOptions {
     /// Multiplies the optimizer's learning rate. Default: constant.
     #[serde(default)]
     pub schedule: Schedule,
-    /// Rows of one batch; at least 1.
+    /// Rows of one batch; at least 1. Default: 64.
     #[serde(default = "sixty_four")]
     pub batch_size: usize,
     /// Batches whose gradients make one optimizer step; at least 1. Row losses without batch norm give what one big
-    /// batch gives.
+    /// batch gives. Default: 1.
     #[serde(default = "one")]
     pub accumulate: usize,
     /// Passes over the data. Default: 1 where `steps` is not given.
@@ -48,13 +49,13 @@ pub struct TrainOptions {
     /// Optimizer steps, instead of epochs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub steps: Option<u64>,
-    /// Everything random follows from it: an integer of 0…2⁵³ − 1.
+    /// Everything random follows from it: an integer of 0…2⁵³ − 1. Default: 0.
     #[serde(default)]
     pub seed: u64,
-    /// Whether rows come in a new order each epoch.
+    /// Whether rows come in a new order each epoch. Default: true.
     #[serde(default = "yes")]
     pub shuffle: bool,
-    /// Whether the last batch of an epoch is left out when it is smaller.
+    /// Whether the last batch of an epoch is left out when it is smaller. Default: false.
     #[serde(default)]
     pub drop_last: bool,
     /// Random changes of the inputs, keyed by sample and epoch.
@@ -75,7 +76,7 @@ pub struct TrainOptions {
     /// Stops when validation no longer improves.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub early_stop: Option<EarlyStopOptions>,
-    /// Which parameters the student has in the end: those of the last step, or of the best validation.
+    /// Which parameters the student has in the end: those of the last step, or of the best validation. Default: `last`.
     #[serde(default)]
     pub keep: Keep,
     /// Metrics of the validation beside accuracy, loss and agreement: `{ calibrationError: { bins: 15 } }`.
@@ -84,30 +85,30 @@ pub struct TrainOptions {
     /// What "best" means. Default: accuracy for one label a row, else the loss.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub metric: Option<MetricChoice>,
-    /// Optimizer steps between two reports; at least 1. Between them nothing in JavaScript runs.
+    /// Optimizer steps between two reports; at least 1. Between them nothing in JavaScript runs. Default: 50.
     #[serde(default = "fifty")]
     pub report_every: u64,
     /// Trains the same student from the same start with the same batches but without teacher, beside it, and reports
-    /// both. Doubles the student's cost.
+    /// both. Doubles the student's cost. Default: false.
     #[serde(default)]
     pub control: bool,
     /// How several teachers are heard. Default: `losses`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub combine: Option<Combine>,
     /// Shuffles what a teacher says of the wrong classes, for every row in each epoch anew (DKPP): how sure it is stays,
-    /// what it knows of classes goes.
+    /// what it knows of classes goes. Default: false.
     #[serde(default, skip_serializing_if = "is_not")]
     pub permute_teacher: bool,
     /// Multiplies each row's weight by the largest of the teacher's probabilities (CWTM): rows count as much as the
-    /// teacher is sure of them.
+    /// teacher is sure of them. Default: false.
     #[serde(default, skip_serializing_if = "is_not")]
     pub weight_rows_by_teacher: bool,
     /// Whether the teacher is asked once about each row, before the first step, where nothing is augmented and rows come
-    /// more than once. Otherwise it is asked at every step.
+    /// more than once. Otherwise it is asked at every step. Default: true.
     #[serde(default = "yes")]
     pub cache_teacher: bool,
     /// What happens when a proof finds something: `warn` puts it in the report, `strict` ends the run with
-    /// `ERR_LIMBECK_PROOF_FAILED`, `off` looks for nothing.
+    /// `ERR_LIMBECK_PROOF_FAILED`, `off` looks for nothing. Default: `warn`.
     #[serde(default)]
     pub proofs: Proofs,
     /// Writes the whole state of the run to a folder, so that it can be resumed to the same bits.
@@ -120,13 +121,13 @@ pub struct TrainOptions {
     /// How far the run's threads stand back behind the event loop, the threads of `fs` and `dns`, and other processes:
     /// added to the niceness of this process; 0…19, on Linux alone. Costs nothing while a core is free; beside a busy
     /// process on the same core a run gets a tenth at 10 and half at 0. The command line, which has no event loop to
-    /// spare, begins at 0. Any number gives the same bits.
+    /// spare, begins at 0. Any number gives the same bits. Default: 10.
     #[serde(default = "ten")]
     pub niceness: u8,
     /// The run is refused where it would need more native memory than this; bytes. Default: no limit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_memory_bytes: Option<u64>,
-    /// Where the arithmetic runs.
+    /// Where the arithmetic runs. Default: `auto`.
     #[serde(default)]
     pub backend: Backend,
 }
@@ -179,7 +180,7 @@ pub enum Proofs {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct AverageOptions {
-    /// Share of the old average that is kept at each step; 0 ≤ decay < 1.
+    /// Share of the old average that is kept at each step; 0 ≤ decay < 1. Default: 0.999.
     #[serde(default = "decay")]
     pub decay: f64,
 }
@@ -189,7 +190,7 @@ pub struct AverageOptions {
 pub struct EarlyStopOptions {
     /// Validations without improvement after which the run stops; at least 1.
     pub patience: u64,
-    /// What counts as improvement: more than this; at least 0.
+    /// What counts as improvement: more than this; at least 0. Default: 0.
     #[serde(default)]
     pub min_delta: f64,
 }
@@ -202,10 +203,10 @@ pub struct CheckpointOptions {
     /// Optimizer steps between two checkpoints; at least 1. Default: one after each epoch, and one at the end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub every: Option<u64>,
-    /// How many are kept; at least 1.
+    /// How many are kept; at least 1. Default: 3.
     #[serde(default = "three")]
     pub keep: usize,
-    /// Whether to go on from the newest checkpoint in the folder, if there is one.
+    /// Whether to go on from the newest checkpoint in the folder, if there is one. Default: false.
     #[serde(default)]
     pub resume: bool,
 }
@@ -242,17 +243,30 @@ const DEEPEST: usize = 64;
 /// reader misses one in ten by the last bit) and a key that comes twice is refused.
 pub fn parse<T: DeserializeOwned>(json: &str) -> Result<T> {
     let value = crate::checkpoint::json::parse(json, DEEPEST).map_err(|error| Error::config("", error.message))?;
-    serde_path_to_error::deserialize(value).map_err(|error| {
+    serde_path_to_error::deserialize(&value).map_err(|error| {
         let path = error.path().to_string();
         let path = if path == "." { String::new() } else { path };
-        Error::config(path, readable(&error.into_inner().to_string()))
+        let name = name_alone(&value, error.path());
+        Error::config(path, readable(&error.into_inner().to_string(), name))
     })
 }
 
+/// The text that stands where the path leads.
+fn name_alone<'a>(value: &'a serde_json::Value, path: &serde_path_to_error::Path) -> Option<&'a str> {
+    let found = path.iter().try_fold(value, |value, segment| match segment {
+        Segment::Map { key } => value.get(key),
+        Segment::Seq { index } => value.get(index),
+        Segment::Enum { variant } => Some(value.get(variant).unwrap_or(value)),
+        Segment::Unknown => None,
+    });
+    found.and_then(serde_json::Value::as_str)
+}
+
 /// serde's words in our manner.
-fn readable(text: &str) -> String {
+fn readable(text: &str, name: Option<&str>) -> String {
     if text.contains("expected newtype variant") {
-        return "expected an object with the name as its key, { name: {} }, got the name alone".into();
+        let name = name.unwrap_or("name");
+        return format!("expected an object with the name as its key, {{ {name}: {{}} }}, got the name alone");
     }
     if let Some(rest) = text.strip_prefix("unknown field ") {
         let (key, known) = rest.split_once(", expected ").unwrap_or((rest, ""));
@@ -273,7 +287,8 @@ fn readable(text: &str) -> String {
     if let Some(rest) = text.strip_prefix("invalid type: ").or_else(|| text.strip_prefix("invalid value: ")) {
         let (got, expected) = rest.split_once(", expected ").unwrap_or((rest, "something else"));
         let expected = match expected {
-            "u64" | "usize" | "u32" | "u8" => "a whole number of 0 or more",
+            "u64" | "usize" | "u32" | "u8" => "a whole number",
+            "a sequence" => "a list",
             "f64" | "f32" => "a number",
             "map with a single key" => "an object with one key",
             other if other.starts_with("struct ") => "an object",
@@ -281,6 +296,7 @@ fn readable(text: &str) -> String {
         };
         let got = match got {
             "map" => "an object",
+            "sequence" => "a list",
             other => other,
         };
         return format!("expected {expected}, got {}", got.replace('`', ""));
@@ -388,5 +404,20 @@ mod tests {
         let error = parse::<CheckpointOptions>(r#"{"folder":"a","folder":"b"}"#).unwrap_err();
         assert!(error.message.contains("\"folder\" twice"), "{error}");
         assert_eq!(parse::<CheckpointOptions>(r#"{"folder":1}"#).unwrap_err().path, "folder");
+    }
+
+    #[test]
+    fn what_is_refused_says_what_to_write() {
+        let said = |options: &str| {
+            let json = format!(r#"{{"losses":{{"crossEntropy":{{}}}},{options}}}"#);
+            parse::<TrainOptions>(&json).unwrap_err().to_string()
+        };
+        let optimizer = said(r#""optimizer":"adam""#);
+        assert!(optimizer.starts_with("optimizer") && optimizer.contains("{ adam: {} }"), "{optimizer}");
+        assert_eq!(said(r#""batchSize":"32""#), "batchSize: expected a whole number, got string \"32\"");
+        let error = parse::<crate::models::ModelOptions>(r#"{"mlp":[784,8,10]}"#).unwrap_err();
+        assert_eq!(error.to_string(), "mlp: expected an object, such as { sizes: [784, 32, 10] }, got a list");
+        let error = parse::<crate::models::ModelOptions>(r#"{"mlp":{"sizes":[784,"a"]}}"#).unwrap_err();
+        assert_eq!(error.path, "mlp.sizes[1]");
     }
 }

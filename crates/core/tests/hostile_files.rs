@@ -79,7 +79,7 @@ fn small() -> Vec<Case> {
         ("header is a list", file("[]", 0), "begin with '{', got byte 91"),
         ("header is a string", file("\"{\"", 0), "begin with '{', got byte 34"),
         ("not UTF-8", not_utf8, "UTF-8"),
-        ("zip", zip, "header of at most 12582912"),
+        ("zip", zip, "got another kind: it begins with \"PK"),
         ("pickle", pickle, "header of at most 12582912"),
         ("gguf", gguf, "header of at most 12582912"),
         ("npy", npy, "header of at most 12582912"),

@@ -89,6 +89,12 @@ impl Header {
         let mut length = [0; 8];
         source.read_exact(&mut length).map_err(|error| shortened(&error))?;
         let header_size = u64::from_le_bytes(length);
+        // Eight letters, or the beginning of a zip archive (a PyTorch file), are no length at all.
+        let readable = length.iter().all(|byte| byte.is_ascii_graphic() || byte.is_ascii_whitespace());
+        if readable || length.starts_with(b"PK\x03\x04") {
+            let begin = String::from_utf8_lossy(&length);
+            return Err(refuse(format!("expected a safetensors file, got another kind: it begins with {begin:?}")));
+        }
         if header_size > LARGEST_HEADER {
             return Err(refuse(format!(
                 "expected a safetensors file with a header of at most {LARGEST_HEADER} bytes, got {header_size}"

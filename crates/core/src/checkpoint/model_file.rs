@@ -9,13 +9,14 @@
 //! A file without that key (Hugging Face, torchvision) is read as bare named tensors. Which tensor is trained and which
 //! is a running statistic is not in the file: the architecture says it.
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value, json};
 
 use super::array::NamedTensors;
 use super::format::{self, Contents, KEY, Plan, Wanted};
-use super::fs::{Access, Disk, Fs, write_atomically};
+use super::fs::{Access, Disk, Fs, folder_of, write_atomically};
 use super::header::{Entry, Header, refuse};
 use super::json;
 use crate::error::{Code, Error, Result};
@@ -51,7 +52,8 @@ impl ModelFile {
         self.architecture.is_null()
     }
 
-    /// Writes the file whole or not at all; an older one stays until the new one is on the disk.
+    /// Writes the file whole or not at all; an older one stays until the new one is on the disk. Folders that are missing
+    /// are made.
     pub fn save(&self, path: &Path) -> Result<()> {
         self.save_with(&Disk, path)
     }
@@ -72,8 +74,18 @@ impl ModelFile {
         }
         let plan = Plan::new(&self.tensors, &text).map_err(|error| error.at(&place))?;
         let target = target(path).map_err(|error| error.at(&place))?;
-        write_atomically(fs, &target, Access::of_new(&target), &mut |sink| plan.write(sink)).map_err(|error| {
-            Error::new(Code::Io, place, format!("expected to write it, got: {error}; an older file is whole"))
+        let write = || write_atomically(fs, &target, Access::of_new(&target), &mut |sink| plan.write(sink));
+        let written = match write() {
+            // Folders that are missing are made, as those of checkpoints are.
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                let folder = folder_of(&target);
+                fs.create_folder(&folder).and_then(|()| fs.sync_folder(&folder_of(&folder))).and_then(|()| write())
+            }
+            written => written,
+        };
+        written.map_err(|error| {
+            let older = if target.exists() { "; the older file is whole" } else { "" };
+            Error::new(Code::Io, place, format!("expected to write it, got: {error}{older}"))
         })
     }
 
@@ -211,6 +223,23 @@ mod tests {
             summary.tensors.iter().map(|entry| entry.name.as_str()).collect::<Vec<_>>(),
             ["count", "head.bias", "head.weight", "empty"]
         );
+    }
+
+    #[test]
+    fn folders_that_are_missing_are_made() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("models/today/student.safetensors");
+        small().save(&path).unwrap();
+        assert_eq!(ModelFile::load(&path).unwrap(), small());
+    }
+
+    #[test]
+    fn a_file_of_another_kind_is_named_as_such() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("package.json");
+        std::fs::write(&path, "{\n  \"name\": \"limbeck\"\n}").unwrap();
+        let message = ModelFile::load(&path).unwrap_err().message;
+        assert_eq!(message, "expected a safetensors file, got another kind: it begins with \"{\\n  \\\"nam\"");
     }
 
     #[test]

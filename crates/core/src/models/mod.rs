@@ -18,8 +18,13 @@ pub use model::{Model, Prediction};
 pub use network::{EMBEDDING, Network, Request};
 pub use summary::{LayerSummary, Summary};
 
+use std::fmt;
+use std::marker::PhantomData;
+
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::error::{Error, Result};
 use crate::layers::{LayerOptions, Shape};
@@ -68,13 +73,48 @@ pub struct Architecture {
     pub layers: Vec<LayerOptions>,
 }
 
+/// What some preset is made of, for who gave something else.
+trait Example {
+    const EXAMPLE: &'static str;
+}
+
+impl Example for Mlp {
+    const EXAMPLE: &'static str = "{ sizes: [784, 32, 10] }";
+}
+
+impl Example for ConvNet {
+    const EXAMPLE: &'static str = "{ input: [1, 28, 28], channels: [8, 16], classes: 10 }";
+}
+
+/// Reads a preset from an object alone: serde would take a list for the values of its keys, in their order.
+fn by_name<'de, D: Deserializer<'de>, T: Deserialize<'de> + Example>(from: D) -> Result<Option<T>, D::Error> {
+    struct ByName<T>(PhantomData<T>);
+    impl<'de, T: Deserialize<'de> + Example> Visitor<'de> for ByName<T> {
+        type Value = Option<T>;
+
+        fn expecting(&self, words: &mut fmt::Formatter) -> fmt::Result {
+            write!(words, "an object, such as {}", T::EXAMPLE)
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
+            T::deserialize(MapAccessDeserializer::new(map)).map(Some)
+        }
+
+        fn visit_unit<E>(self) -> Result<Self::Value, E> {
+            Ok(None)
+        }
+    }
+    from.deserialize_map(ByName(PhantomData))
+}
+
 macro_rules! presets {
     ($($(#[$meta:meta])* $field:ident $key:literal: $preset:ident,)*) => {
         /// How to make a model: a preset, or `layers` with `input`. Exactly one of them.
         #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
         #[serde(rename_all = "camelCase", deny_unknown_fields)]
         pub struct ModelOptions {
-            $($(#[$meta])* #[serde(default, skip_serializing_if = "Option::is_none")] pub $field: Option<$preset>,)*
+            $($(#[$meta])* #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "by_name")]
+            pub $field: Option<$preset>,)*
             /// The layers, from the input to the logits.
             #[serde(default, skip_serializing_if = "Option::is_none")]
             pub layers: Option<Vec<LayerOptions>>,

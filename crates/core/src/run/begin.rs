@@ -194,6 +194,7 @@ impl Run {
             hurry: Arc::default(),
             total,
             step: 0,
+            began: 0,
             findings,
             teacher_digests,
             inputs,

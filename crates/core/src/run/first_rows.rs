@@ -1,9 +1,9 @@
 //! What the first rows of a stream say of its teachers, which can be asked about nothing before.
 
 use super::feed::Data;
-use super::preflight::{ROWS, chosen, inputs_as_trained, model_choices};
+use super::preflight::{ROWS, chosen, inputs_as_trained, looks_like_probabilities, model_choices};
 use crate::batch::{Batch, Labels};
-use crate::check::{Findings, TeacherRows, teacher_knows};
+use crate::check::{Findings, TeacherRows, gives_probabilities, teacher_knows};
 use crate::dataset::Dataset;
 use crate::error::Result;
 use crate::options::Proofs;
@@ -21,6 +21,8 @@ struct Judged {
     path: String,
     choices: Vec<u32>,
     classes: usize,
+    /// Whether all rows of its column so far look like probabilities.
+    probabilities: Option<bool>,
 }
 
 impl FirstRows {
@@ -41,15 +43,19 @@ impl FirstRows {
                 path: teachers.path(at),
                 choices: Vec::new(),
                 classes: 0,
+                probabilities: None,
             })
             .collect();
         (!each.is_empty()).then_some(FirstRows { each, labels: Vec::new(), seen: 0 })
     }
 
     pub fn see(&mut self, batch: &Batch, cancel: &Cancel, findings: &mut Findings) -> Result<()> {
-        for Judged { teacher, path, choices, classes } in &mut self.each {
+        for Judged { teacher, path, choices, classes, probabilities } in &mut self.each {
             if let (Teacher::Model(model), 0) = (&*teacher, self.seen) {
                 inputs_as_trained(model, path, batch, findings)?;
+            }
+            if let (Teacher::Column, Some(here)) = (&*teacher, looks_like_probabilities(batch)?) {
+                *probabilities = Some(here && probabilities.unwrap_or(true));
             }
             let Labels::Single(_) = &batch.labels else { continue };
             match (&*teacher, &batch.teacher_logits) {
@@ -76,7 +82,10 @@ impl FirstRows {
     }
 
     pub fn judge(&self, findings: &mut Findings) -> Result<()> {
-        for Judged { teacher, path, choices, classes } in &self.each {
+        for Judged { teacher, path, choices, classes, probabilities } in &self.each {
+            if *probabilities == Some(true) {
+                gives_probabilities(path, findings)?;
+            }
             let known = teacher.model().and_then(|model| model.provenance.get("accuracy")?.as_f64());
             let labels = &self.labels[..self.labels.len().min(choices.len())];
             teacher_knows(&TeacherRows { choices, labels, classes: *classes }, path, known, findings)?;

@@ -3,11 +3,14 @@
 //!
 //! A run has one member; with a control run beside it two; of learners that teach each other two or more.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
 
 use super::report::{Best, LearnerReport, Sums};
 use super::resume::{arrays, part, tensors};
+use super::rising::{Term, risen};
 use super::validation::Validation;
 use crate::batch::Batch;
 use crate::check::{Findings, Watch};
@@ -15,6 +18,7 @@ use crate::checkpoint::Checkpoint;
 use crate::error::Result;
 use crate::evaluate::Evaluation;
 use crate::learner::{At, Learner, StepNumbers};
+use crate::losses::TermReport;
 use crate::models::Model;
 use crate::options::{Keep, TrainOptions};
 use crate::parameters::Parameters;
@@ -38,6 +42,8 @@ pub(crate) struct Member {
     sums: Sums,
     /// What the last report was made of: shown again where there was no step since.
     shown: Sums,
+    /// The first value of every loss.
+    first: BTreeMap<String, f64>,
     /// The last step.
     last: StepNumbers,
     /// What made the parameters that it began with: the runs before this one, the oldest first.
@@ -91,6 +97,7 @@ impl Member {
             best: None,
             sums: Sums::default(),
             shown: Sums::default(),
+            first: BTreeMap::new(),
             last: StepNumbers::default(),
         }
     }
@@ -113,6 +120,9 @@ impl Member {
     /// Takes in what a step gave; `epoch_ended` closes the proofs early.
     pub fn did(&mut self, numbers: StepNumbers, rate: f64, epoch_ended: bool, findings: &mut Findings) -> Result<()> {
         self.sums.add(&numbers);
+        for (name, term) in numbers.terms.iter().filter(|(_, term)| !term.no_rows && term.value.is_finite()) {
+            self.first.entry(name.to_string()).or_insert(term.value);
+        }
         let full = self.watch.updated(&numbers, rate * self.options.optimizer.learning_rate());
         self.last = numbers;
         if full || (epoch_ended && self.watch.is_open()) { self.close(findings) } else { Ok(()) }
@@ -129,6 +139,25 @@ impl Member {
             finding.path = format!("{}.{}", self.place, finding.path);
         }
         closed.map_err(|error| error.at(&self.place))
+    }
+
+    /// Whether the loss ended near where it began, or below.
+    pub fn prove_loss(&self, findings: &mut Findings) -> Result<()> {
+        let means = if self.sums.steps == 0 { self.shown.terms() } else { self.sums.terms() };
+        let term = |(name, last): (&&str, &TermReport)| {
+            let (first, mean) = (*self.first.get(*name)?, *means.get(*name)?);
+            Some(Term { weight: last.weight, first, mean, last: last.value })
+        };
+        let terms: Vec<Term> = self.last.terms.iter().filter_map(term).collect();
+        let Some((first, end)) = risen(&terms, self.learner.model.network.classes()) else { return Ok(()) };
+        let rate = self.options.optimizer.learning_rate();
+        let message = format!(
+            "the loss rose from {first:.3} to {end:.3e}: the student is worse than at its start; the learning rate {rate} is \
+             probably too high, lower it or set clipNorm"
+        );
+        let key = "optimizer.learningRate";
+        let path = if self.place.is_empty() { key.to_string() } else { format!("{}.{key}", self.place) };
+        findings.add("lossFalls", path, message)
     }
 
     /// Takes in a validation after this step.
@@ -236,7 +265,7 @@ impl Member {
         }
         Ok(json!({
             "sums": self.sums, "shown": self.shown, "watch": self.watch, "copied": self.copied, "kept": self.kept,
-            "before": self.before,
+            "before": self.before, "first": self.first,
         }))
     }
 
@@ -247,9 +276,12 @@ impl Member {
         self.watch = part(state, "watch")?;
         self.copied = part(state, "copied")?;
         self.kept = part(state, "kept")?;
-        // Checkpoints of version 0.1 do not know it.
+        // Checkpoints of version 0.1 do not know these.
         if state.get("before").is_some() {
             self.before = part(state, "before")?;
+        }
+        if state.get("first").is_some() {
+            self.first = part(state, "first")?;
         }
         let (group, learner) = (self.group.as_str(), &mut self.learner);
         learner.model.parameters.assign(checkpoint.take_group(group))?;

@@ -13,6 +13,7 @@ mod mutual;
 mod preflight;
 mod report;
 mod resume;
+mod rising;
 mod validation;
 
 pub use begin::check;
@@ -30,7 +31,7 @@ use crate::dataset::Dataset;
 use crate::error::{Code, Error, Result};
 use crate::evaluate::Evaluation;
 use crate::generator::Origin;
-use crate::learner::At;
+use crate::learner::{At, REMEDY};
 use crate::models::Model;
 use crate::options::TrainOptions;
 use crate::pool::Pool;
@@ -74,6 +75,8 @@ pub struct Run {
     /// Optimizer steps of the whole run, where they are known.
     total: Option<u64>,
     step: u64,
+    /// The step that it was resumed from.
+    began: u64,
     findings: Findings,
     /// Of every model among the teachers.
     teacher_digests: Vec<u64>,
@@ -176,7 +179,8 @@ impl Run {
         let Some((numbers, ended_epoch)) = step else { return Ok(None) };
         for (member, numbers) in self.members.iter().zip(&numbers) {
             if !numbers.loss.is_finite() {
-                let message = format!("the loss is {} at step {next_step}", numbers.loss);
+                let remedy = if next_step > 1 { REMEDY } else { "" };
+                let message = format!("the loss is {} at step {next_step}{remedy}", numbers.loss);
                 return Err(Error::new(Code::NotFinite, "losses", message).at(&member.place));
             }
             if self.step == 0 && member.group != begin::CONTROL {
@@ -201,6 +205,17 @@ impl Run {
     }
 
     fn validate(&mut self) -> Result<Option<Vec<Evaluation>>> {
+        let Some(evaluations) = self.evaluate()? else { return Ok(None) };
+        if let Some(validation) = &self.validation {
+            for (member, evaluation) in self.members.iter_mut().zip(&evaluations) {
+                member.validated(validation, evaluation, self.step)?;
+            }
+        }
+        Ok(Some(evaluations))
+    }
+
+    /// Every member on the validation rows, as it stands.
+    fn evaluate(&self) -> Result<Option<Vec<Evaluation>>> {
         let Some(validation) = &self.validation else { return Ok(None) };
         let (members, mutual) = (&self.members, self.mutual.is_some());
         let evaluations = self.pool.enter(|| -> Result<Vec<Evaluation>> {
@@ -210,9 +225,6 @@ impl Run {
                 false => models.map(|model| validation.evaluate(&model?)).collect(),
             }
         })?;
-        for (member, evaluation) in self.members.iter_mut().zip(&evaluations) {
-            member.validated(validation, evaluation, self.step)?;
-        }
         Ok(Some(evaluations))
     }
 
@@ -264,8 +276,12 @@ impl Run {
     fn finish(&mut self, ended: &'static str, last: Option<(Done, Option<Vec<Evaluation>>)>) -> Result<Report> {
         for member in &mut self.members {
             member.close(&mut self.findings)?;
+            if member.group != begin::CONTROL {
+                member.prove_loss(&mut self.findings)?;
+            }
         }
         self.judge_first_rows()?;
+        let finished_before = self.step > 0 && self.began == self.step;
         for (before, (path, model)) in self.teacher_digests.iter().zip(self.teachers.models()) {
             if check::digest_all(&model.parameters)? != *before {
                 let message = "the teacher's parameters changed during the run: something wrote into them";
@@ -273,6 +289,8 @@ impl Run {
             }
         }
         let last = match last {
+            // What its last validation gave stands in no checkpoint.
+            None if finished_before => Some((Done::none(self.feed.epoch), self.evaluate()?)),
             // A stream ended between two validations.
             None if self.validation.is_some() && self.members[0].kept.validated.0 != self.step => {
                 Some((Done::none(self.feed.epoch), self.validate()?))
@@ -305,6 +323,7 @@ impl Run {
             teacher: self.validation.as_ref().and_then(|validation| validation.teacher.clone()),
             teacher_rows: self.teacher_rows,
             reloaded,
+            finished_before,
             learners: self.mutual.iter().flat_map(|_| self.members.iter().map(summary)).collect(),
             origin: self.origin(),
             findings: self.findings.list.clone(),

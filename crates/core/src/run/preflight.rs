@@ -4,8 +4,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::feed::Data;
-use crate::batch::{Batch, Features, LabelKind};
-use crate::check::{Findings, TeacherRows, digest, teacher_knows};
+use crate::batch::{Batch, Features, LabelKind, Labels};
+use crate::check::{Findings, TeacherRows, are_probabilities, digest, gives_probabilities, teacher_knows};
 use crate::dataset::Dataset;
 use crate::error::{Error, Result};
 use crate::evaluate;
@@ -221,18 +221,33 @@ pub(crate) fn prove_teacher(teacher: &Teacher, path: &str, looked: &Looked, find
         Teacher::Column => {
             let missing =
                 || Error::data("teacherLogits", "expected a column of teacher logits in this batch, got none");
-            chosen(batch.teacher_logits.as_ref().ok_or_else(missing)?)?
+            let logits = batch.teacher_logits.as_ref().ok_or_else(missing)?;
+            if looks_like_probabilities(batch)? == Some(true) {
+                gives_probabilities(path, findings)?;
+            }
+            chosen(logits)?
         }
         // What labels say, and what does not know anything yet.
         Teacher::Average(_) | Teacher::Smoothed(_) | Teacher::Peer(..) => return Ok(()),
     };
-    if let crate::batch::Labels::Single(labels) = &batch.labels {
+    if let Labels::Single(labels) = &batch.labels {
         let known = model.and_then(|model| model.provenance.get("accuracy")).and_then(serde_json::Value::as_f64);
         let column = || batch.teacher_logits.as_ref().and_then(|logits| logits.dims().last().copied());
         let classes = model.map_or_else(|| column().unwrap_or(0), |model| model.network.classes());
         teacher_knows(&TeacherRows { choices: &choices, labels, classes }, path, known, findings)?;
     }
     Ok(())
+}
+
+/// Whether the column of teacher logits has probabilities in it; none where there is none, or where its numbers stand for
+/// real labels, which may be anything.
+pub(super) fn looks_like_probabilities(batch: &Batch) -> Result<Option<bool>> {
+    match (&batch.teacher_logits, &batch.labels) {
+        (None, _) | (_, Labels::Real(_)) => Ok(None),
+        (Some(logits), _) => {
+            Ok(Some(are_probabilities(&read::<f32>(logits)?, logits.dims().last().copied().unwrap_or(0))))
+        }
+    }
 }
 
 /// The class with the largest logit of each row.

@@ -99,6 +99,9 @@ pub struct RunSummary {
     pub teacher_rows: u64,
     /// The student was saved, read again, and gave the same outputs.
     pub reloaded: bool,
+    /// It was resumed after its end: nothing was left to do.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub finished_before: bool,
     /// Of learners that teach each other, which parameters each of them kept.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub learners: Vec<LearnerSummary>,

@@ -157,6 +157,7 @@ impl Run {
 
     fn restore(&mut self, mut checkpoint: Checkpoint) -> Result<()> {
         self.step = checkpoint.step;
+        self.began = checkpoint.step;
         self.first_rows = None;
         self.feed.go_to(part(&checkpoint.cursor, "epoch")?, part(&checkpoint.cursor, "used")?, &self.cancel)?;
         self.findings.list = part::<Vec<Finding>>(&checkpoint.state, "findings")?;
