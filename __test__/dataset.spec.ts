@@ -55,7 +55,6 @@ test('bytes are scaled when they are read', async () => {
 
 test.each([
   ['ids of one length', { inputs: Int32Array.of(1, 2, 3, 4, 5, 6) }, { inputs: { ids: { length: 3 } } }, [3], 2],
-  ['ids under a shape', { inputs: Uint16Array.of(1, 2, 3, 4, 5, 6) }, { inputs: [3] }, [3], 2],
   ['arrays of ids of one length', { inputs: [[1, 2], [3, 4]] }, { inputs: { ids: { length: 2 } } }, [2], 2],
   ['ragged ids', { inputs: { values: [1, 2, 3, 4], offsets: [0, 1, 1, 4] } }, {}, undefined, 3],
   ['arrays of ids', { inputs: [[1], [], [2, 3, 4]] }, { inputs: { ids: {} } }, undefined, 3],

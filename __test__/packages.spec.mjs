@@ -50,6 +50,12 @@ describe('packed from this clone', () => {
     expect(readFileSync(path.join(stage, 'dist/cli/LICENSES.txt'), 'utf8')).toMatch(/commander \d+\.\d+\.\d+ \(MIT\)/)
   })
 
+  test('an error that nobody caught shows one short line of the facade', () => {
+    const lines = readFileSync(path.join(stage, 'dist/native/limbeck.js'), 'utf8').split('\n')
+    expect(Math.max(...lines.map(line => line.length))).toBeLessThan(800)
+    expect(lines.filter(line => line.includes('throw ')).every(line => line.length < 250)).toBe(true)
+  })
+
   test('its loader knows the platform packages alone: a binary left beside it would win over the right one', () => {
     const loader = readFileSync(path.join(stage, 'ts/native/binding.js'), 'utf8')
     expect(loader).not.toContain('./limbeck.linux')

@@ -3,9 +3,19 @@
  * detached nor shared nor resizable. Everything else is refused by path, with what was expected and what came.
  */
 import { LimbeckError, type ErrorCode } from './errors.js'
+import { unknownKey } from './meant.js'
 
 /** An object that has no properties but its own. */
 export type Plain = Record<string, unknown>
+
+/** What came, in words of ours instead of the value. A map, since `instanceof` would ask a stranger's proxy. */
+const said = new WeakMap<object, string>()
+
+export function words(text: string): unknown {
+  const one = {}
+  said.set(one, text)
+  return one
+}
 
 /** A value in few words, for a message. */
 export function show(value: unknown): string {
@@ -25,6 +35,7 @@ export function show(value: unknown): string {
       return 'a function'
     default:
       if (value === null) return 'null'
+      if (said.has(value as object)) return said.get(value as object)!
       return isArray(value) ? 'an array' : kindOf(value as object)
   }
 }
@@ -85,8 +96,7 @@ export function plain(path: string, value: unknown, keys?: readonly string[]): P
   if (keys !== undefined) {
     const unknown = Object.keys(own).find(key => !keys.includes(key))
     if (unknown !== undefined) {
-      const message = `unknown key ${unknown}; the keys are ${keys.join(', ')}`
-      throw new LimbeckError('ERR_LIMBECK_INVALID_CONFIG', below(path, unknown), message)
+      throw new LimbeckError('ERR_LIMBECK_INVALID_CONFIG', below(path, unknown), unknownKey(unknown, keys))
     }
   }
   return own
@@ -101,7 +111,7 @@ const DEEPEST = 64
 
 /** A copy of such a tree; keys without a value are left out. */
 export function tree(path: string, value: unknown, depth = 0): unknown {
-  if (depth > DEEPEST) refuse(path, `at most ${DEEPEST} objects inside each other`, 'more')
+  if (depth > DEEPEST) refuse(path, `at most ${DEEPEST} objects inside each other`, words('more'))
   switch (typeof value) {
     case 'string':
     case 'boolean':

@@ -13,7 +13,8 @@ import {
   sampleIds,
   type TypedArray,
 } from './arrays.js'
-import { list, number, plain, refuse, refuseData, texts, whole, type Plain } from './check.js'
+import { list, number, plain, reading, refuse, refuseData, texts, whole, type Plain } from './check.js'
+import { elsewhere, LimbeckError } from './errors.js'
 import type { Buffers, ColumnsJson } from './native/contract.js'
 
 /** Numbers as they may be given: a typed array, or an array of numbers. */
@@ -155,18 +156,29 @@ export function packColumns(columns: unknown, meaning: Meaning): Packed {
   return { json: JSON.stringify(json), buffers }
 }
 
-/** Inputs alone, for a model that says what one row is. */
+/** Inputs alone, for a model that says what one row is. Whatever is wrong with them is wrong with data: a caller may have sent them. */
 export function packInputs(columns: unknown, meaning: Meaning): Packed {
-  const own = plain('columns', columns, ['inputs'])
-  const buffers: Buffers = {}
-  const json: ColumnsJson = { inputs: inputsOf(own.inputs, meaning, buffers) }
-  return { json: JSON.stringify(json), buffers }
+  try {
+    if (kindOfArray(columns) !== undefined || Array.isArray(columns)) refuse('columns', 'the rows as { inputs: … }', columns)
+    const own = plain('columns', columns, ['inputs'])
+    const buffers: Buffers = {}
+    const json: ColumnsJson = { inputs: reading('inputs', () => inputsOf(own.inputs, meaning, buffers)) }
+    return { json: JSON.stringify(json), buffers }
+  } catch (error) {
+    if (!(error instanceof LimbeckError) || error.code !== 'ERR_LIMBECK_INVALID_CONFIG') throw error
+    throw elsewhere(error, path => path, 'ERR_LIMBECK_INVALID_DATA')
+  }
+}
+
+/** What one row is, in few words. */
+export function rowText(input: readonly number[] | { ids: { length?: number } } | null): string {
+  return Array.isArray(input) ? input.join(' × ') : 'ids'
 }
 
 function inputsOf(inputs: unknown, meaning: Meaning, buffers: Buffers): ColumnsJson['inputs'] {
   const path = 'inputs'
   if (typeof inputs !== 'object' || inputs === null) {
-    return refuse(path, 'a typed array, an array of rows, or { values, offsets }', inputs)
+    return refuseData(path, 'a typed array, an array of rows, or { values, offsets }', inputs)
   }
   const kind = kindOfArray(inputs)
   if (kind === 'Uint8Array' || kind === 'Uint8ClampedArray') {
@@ -180,14 +192,13 @@ function inputsOf(inputs: unknown, meaning: Meaning, buffers: Buffers): ColumnsJ
   if (meaning.offset !== undefined) refuse('offset', 'bytes as inputs beside it', inputs)
   if (kind !== undefined || (Array.isArray(inputs) && isFlat(inputs))) {
     const integers = kind !== undefined && holdsIntegers(inputs)
-    if (meaning.ids === undefined && !(integers && meaning.shape?.length === 1)) {
-      if (integers) refuseData(path, 'floating point numbers or bytes for a shape, { ids: { length } } for whole numbers', inputs)
+    if (meaning.ids === undefined) {
+      if (integers) refuseData(path, 'floating point numbers or bytes for a shape (the option inputs: { ids: { length } } says that they are ids)', inputs)
       buffers.f32 = floats(path, inputs)
       return { f32: { shape: shapeFor(meaning, inputs) } }
     }
     buffers.ids = naturals(path, inputs)
-    const length = meaning.ids === undefined ? meaning.shape?.[0] : meaning.ids.length
-    return { ids: { length: length ?? refuse('inputs.ids.length', 'the count of ids in a row', undefined) } }
+    return { ids: { length: meaning.ids.length ?? refuse('inputs.ids.length', 'the count of ids in a row', undefined) } }
   }
   if (Array.isArray(inputs)) {
     if (meaning.ids !== undefined) {

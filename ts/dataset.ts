@@ -1,10 +1,11 @@
 /** Rows held natively: made once from typed arrays, split and selected without a copy. */
 import { naturals, takenOver } from './arrays.js'
-import { boolean, list, number, plain, reading, refuse, whole } from './check.js'
+import { boolean, list, number, plain, reading, refuse, whole, words } from './check.js'
 import {
   columnPath,
   meaningOf,
   packColumns,
+  rowText,
   teacherLogitsOf,
   type ColumnOptions,
   type Columns,
@@ -13,7 +14,7 @@ import {
 } from './columns.js'
 import { awaiting, calling } from './errors.js'
 import type { NativeDataset } from './native/contract.js'
-import { datasets } from './native/handles.js'
+import { datasets, isHandle } from './native/handles.js'
 import { native } from './native/load.js'
 import { BatchStream, type BatchSource } from './stream.js'
 
@@ -53,6 +54,7 @@ export class Dataset {
   readonly #known: Description
 
   private constructor(handle: NativeDataset) {
+    if (!isHandle(handle)) refuse('Dataset', 'Dataset.from(…) or await Dataset.take(…)', words('new Dataset(…)'))
     datasets.set(this, handle)
     this.#known = JSON.parse(calling(() => handle.describe())) as Description
   }
@@ -163,6 +165,13 @@ export class Dataset {
 
   [Symbol.dispose](): void {
     this.dispose()
+  }
+
+  /** One line for `console.log`. @internal */
+  [Symbol.for('nodejs.util.inspect.custom')](): string {
+    if (!datasets.has(this)) return 'Dataset'
+    const { rows, shape, labels, classes } = this.#known
+    return `Dataset { ${rows.toLocaleString('en')} rows of ${rowText(shape)}, ${labels === 'none' ? 'no' : labels} labels${classes === null ? '' : `, ${classes} classes`} }`
   }
 
   #handle(): NativeDataset {

@@ -1,4 +1,5 @@
 /** The one error of limbeck, the closed list of its codes, and how errors of the native side become it. */
+import { unknownKey } from './meant.js'
 
 /** What went wrong, from a closed list; every error of limbeck has one. */
 export const errorCodes = [
@@ -48,9 +49,9 @@ export class LimbeckError extends Error {
   }
 }
 
-/** The same error at another place: `convNet.channels` becomes `student.convNet.channels`. */
-export function elsewhere(error: LimbeckError, place: (path: string) => string): LimbeckError {
-  const { code, path, message, details, cause } = error
+/** The same error at another place, or with another code: `convNet.channels` becomes `student.convNet.channels`. */
+export function elsewhere(error: LimbeckError, place: (path: string) => string, code = error.code): LimbeckError {
+  const { path, message, details, cause } = error
   const bare = path === '' ? message : message.slice(path.length + 2)
   return new LimbeckError(code, place(path), bare, { ...details, cause })
 }
@@ -73,7 +74,9 @@ export function fromNative(error: unknown, place: (path: string) => string = pat
   if (error instanceof LimbeckError) return error
   const text = error instanceof Error ? error.message : String(error)
   const { code, path = '', message, details } = parsed(text) ?? { code: 'ERR_LIMBECK_INTERNAL', message: text }
-  return new LimbeckError(code, place(path), message, details == null ? {} : { text: details })
+  const [, key, keys] = /^unknown key (\S+); the keys are (.+)$/.exec(message) ?? []
+  const said = keys === undefined ? message : unknownKey(key!, keys.split(', '))
+  return new LimbeckError(code, place(path), said, details == null ? {} : { text: details })
 }
 
 function parsed(text: string): NativeText | undefined {

@@ -1,11 +1,11 @@
 /** A network with its parameters, held natively: made, trained, asked, kept in a file. */
-import { json, plain, reading, refuse, signalOf, text, texts, whole } from './check.js'
-import { packInputs, type Inputs } from './columns.js'
+import { json, plain, reading, refuse, signalOf, text, texts, whole, words } from './check.js'
+import { packInputs, rowText, type Inputs } from './columns.js'
 import { Dataset, datasetOf, type Normalization } from './dataset.js'
 import { orAbort } from './abort.js'
 import { awaiting, calling } from './errors.js'
 import type { NativeModel } from './native/contract.js'
-import { models } from './native/handles.js'
+import { isHandle, models } from './native/handles.js'
 import { native } from './native/load.js'
 import type { GeneratorOptions, ModelOptions } from './native/options.js'
 import { meaningFor, prediction, type Description, type Prediction } from './prediction.js'
@@ -94,6 +94,7 @@ export class Model {
   #known: Description | undefined
 
   private constructor(handle: NativeModel) {
+    if (!isHandle(handle)) refuse('Model', 'Model.create(…) or await Model.load(…)', words('new Model(…)'))
     models.set(this, handle)
   }
 
@@ -281,6 +282,17 @@ export class Model {
 
   [Symbol.dispose](): void {
     this.dispose()
+  }
+
+  /** One line for `console.log`. @internal */
+  [Symbol.for('nodejs.util.inspect.custom')](): string {
+    if (!models.has(this)) return 'Model'
+    try {
+      const { input, classes, parameters } = this.#describe()
+      return `Model { ${rowText(input)} → ${classes}, ${parameters.toLocaleString('en')} parameters }`
+    } catch {
+      return 'Model { disposed }'
+    }
   }
 
   #handle(): NativeModel {

@@ -3,9 +3,10 @@
  * that is left stops after a whole step.
  */
 import { withAbort } from './abort.js'
-import { json, list, plain, reading, refuse, signalOf, text, whole, type Plain } from './check.js'
+import { json, list, plain, reading, refuse, signalOf, text, whole, words, type Plain } from './check.js'
 import { datasetOf, type Dataset } from './dataset.js'
 import { awaiting, calling, causedBy, LimbeckError } from './errors.js'
+import { asked } from './forgotten.js'
 import { modelFrom, modelOf, type Model } from './model.js'
 import type { NativeDataset, NativeJob, NativeModel } from './native/contract.js'
 import { native } from './native/load.js'
@@ -114,6 +115,7 @@ export class Run<Report extends CommonReport = StepReport> extends Pulled<Report
 
   /** The next report. What is wrong with the options rejects here, before the first step. */
   next(): Promise<IteratorResult<Report, void>> {
+    asked(this)
     return this.inTurn(async () => {
       if (this.#state === 'ended') return { done: true, value: undefined }
       try {
@@ -135,6 +137,7 @@ export class Run<Report extends CommonReport = StepReport> extends Pulled<Report
 
   /** Stops after a whole step; the student gets the parameters of that step. `break` in a loop calls it. */
   return(): Promise<IteratorResult<Report, void>> {
+    asked(this)
     this.#leaving.abort(left)
     this.#job?.hurry()
     return this.inTurn(async () => {
@@ -164,6 +167,7 @@ export class Run<Report extends CommonReport = StepReport> extends Pulled<Report
 
   /** Rejects with what is wrong with the options; nothing is begun. A teacher that is a function is not asked yet. */
   async check(): Promise<void> {
+    asked(this)
     const setup = this.#setup
     if ('wrong' in setup) throw setup.wrong
     if (setup.teaching.asked !== undefined) return
@@ -192,6 +196,7 @@ export class Run<Report extends CommonReport = StepReport> extends Pulled<Report
 
   /** Ends the run at once and gives its native memory back; the student keeps what it had. */
   dispose(): void {
+    asked(this)
     this.#state = 'ended'
     this.#leaving.abort(new LimbeckError('ERR_LIMBECK_CANCELLED', '', 'the run was disposed'))
     this.#job?.dispose()
@@ -305,7 +310,7 @@ function setup(method: Method, options: unknown): Setup {
   }
   const stream = streamOf(own.data, students[0]!)
   if (stream !== undefined && teaching.asked !== undefined) {
-    refuse('teacher', 'a model, or batches with teacherLogits, for a stream', 'a function')
+    refuse('teacher', 'a model, or batches with teacherLogits, for a stream', words('a function'))
   }
   if (stream !== undefined) {
     for (const key of ['batchSize', 'shuffle', 'dropLast']) {
@@ -333,7 +338,7 @@ function mutualOf({ updates, teacherWeight, learners }: Plain, rest: Plain, stud
     throw new LimbeckError('ERR_LIMBECK_INVALID_CONFIG', 'students', message)
   }
   students.forEach((student, at) => {
-    if (students.indexOf(student) !== at) refuse(`students[${at}]`, 'a model of its own', 'one that stands there already')
+    if (students.indexOf(student) !== at) refuse(`students[${at}]`, 'a model of its own', words('one that stands there already'))
   })
   const given = learners === undefined ? students.map(() => ({})) : list('learners', learners)
   const own = given.map((one, at) => plain(`learners[${at}]`, one, learnerKeys))

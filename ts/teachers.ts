@@ -1,5 +1,5 @@
 /** Whom a student learns from, as it is given: one teacher or several, each with its weight. */
-import { boolean, json, list, number, plain, refuse, show, type Plain } from './check.js'
+import { boolean, json, list, number, plain, refuse, show, words, type Plain } from './check.js'
 import { LimbeckError } from './errors.js'
 import type { Model } from './model.js'
 import type { NativeModel } from './native/contract.js'
@@ -44,8 +44,8 @@ export function teachingOf(given: unknown): Teaching {
   const parts = Array.isArray(given)
     ? list('teacher', given).map((entry, at) => weighted(`teacher[${at}]`, entry, teaching))
     : [one(given, teaching)]
-  if (parts.length === 0) refuse('teacher', 'one teacher or more', 'an empty list')
-  if (parts.filter(({ column }) => column === true).length > 1) refuse('teacher', 'at most one function or column of the data', 'more')
+  if (parts.length === 0) refuse('teacher', 'one teacher or more', words('an empty list'))
+  if (parts.filter(({ column }) => column === true).length > 1) refuse('teacher', 'at most one function or column of the data', words('more'))
   teaching.json = json('teacher', parts)
   return teaching
 }

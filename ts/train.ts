@@ -1,4 +1,5 @@
 /** Training without a teacher. */
+import { watched } from './forgotten.js'
 import { Run, type RunOptions } from './run.js'
 
 export type TrainOptions = RunOptions
@@ -16,5 +17,5 @@ export type TrainOptions = RunOptions
  * ```
  */
 export function train(options: TrainOptions): Run {
-  return new Run('train', options)
+  return watched('train', new Run('train', options))
 }

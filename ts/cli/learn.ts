@@ -17,7 +17,10 @@ export async function learn(method: Method, flags: ConfigFlags, output: Output):
   if (model !== undefined) refuse('model', `expected no model: ${method} makes the student and saves it to out`)
   if (method === 'train' && regime !== undefined) refuse('regime', 'expected no regime for train: use limbeck distill')
   if (regime !== undefined) return learnInRegime(config, output)
-  if (spec === undefined) refuse('student', 'expected a model to make, such as { "mlp": { "sizes": [784, 32, 10] } }, or a file, got nothing')
+  if (spec === undefined) {
+    const wanted = 'expected a model to make, such as { "mlp": { "sizes": [784, 32, 10] } }, or a file, got nothing'
+    refuse('student', flags.config === undefined ? `${wanted}: --config digits.json, see limbeck ${method} --help` : wanted)
+  }
   if (method === 'train' && guide !== undefined) refuse('teacher', 'expected no teacher for train: use limbeck distill')
   const file = await target(out, guide)
   const { teacher, students, data, validation } = await runParts(config, [{ place: 'student', spec }])
@@ -56,8 +59,8 @@ function tell(summary: RunSummary, last: StepReport | undefined, out: string, ou
   if (teacher !== undefined) scores.push(score('teacher', teacher))
   if (control?.validation !== undefined) scores.push(score('student without teacher', control.validation))
   if (validation !== undefined) scores.push(score('student', validation))
-  if (scores.length > 0) output.line(table(scores))
+  if (scores.length > 0) output.answer(table(scores))
   if (best !== undefined && keptStep !== steps) output.line(`kept step ${brief(keptStep)}: best ${best.metric} ${brief(best.value)}`)
   tellFindings(findings, output)
-  output.line(output.out.green(`saved ${out}`))
+  output.answer(output.out.green(`saved ${out}`))
 }

@@ -59,13 +59,22 @@ async function csvOf(place: string, spec: unknown, known: Known): Promise<Rows> 
   if (label !== undefined && kind === 'single') columns[labels[0]!] = 'category'
   if (ids !== undefined) columns[ids] = 'integer'
   if (weights !== undefined) columns[weights] = 'number'
-  const read = await readCsv(file, { columns, delimiter, ...(header && { header }) })
+  const read = await readCsv(file, { columns, delimiter, ...(header && { header }) }).catch(error => hinted(error, label, file))
   const found = read.columns as Record<string, unknown>
   const pixels = found[key.inputs] as Numbers
   const rows: Rows = { columns: { inputs: pixels.values }, options: { inputs: shapeOf(place, known.input, [pixels.width]) } }
   const at = { label: kind === 'single' ? labels[0]! : key.label, ids, weights, teacher: teacher && key.teacher }
   beside(rows, found, at, label === undefined ? undefined : kind, known, { file, place: `column ${labels.join(', ')}` })
   return rows
+}
+
+/** A column of words among the numbers is most often the label, which nobody named. */
+function hinted(error: unknown, label: unknown, file: string): never {
+  const column = error instanceof LimbeckError && label === undefined ? /, column (.+)$/.exec(error.path)?.[1] : undefined
+  if (column === undefined) throw error
+  const remedy = `; if it is the label, say so: ${JSON.stringify({ csv: { path: file, label: column } })}`
+  const { code, path, message, details, cause } = error as LimbeckError
+  throw new LimbeckError(code, path, `${message.slice(path.length + 2)}${remedy}`, { ...details, cause })
 }
 
 /** The names in the first line. */

@@ -10,8 +10,9 @@
  * and 5 (the best path is found among all; the mean of the accuracies finds a good assistant). Where we differ: the best
  * path is chosen on validation rows, and hops that paths share are trained once.
  */
-import { list, number, refuse } from '../check.js'
+import { list, number, refuse, words } from '../check.js'
 import { calling } from '../errors.js'
+import { watched } from '../forgotten.js'
 import { modelOf, type Model } from '../model.js'
 import type { Evaluation } from '../report.js'
 import type { AnyTeacher } from '../teachers.js'
@@ -38,7 +39,7 @@ export function assistantPaths(assistants: number): number[][] {
 export function nearestAssistant(accuracies: { teacher: number; student: number; assistants: readonly number[] }): number {
   const mean = (number('teacher', accuracies.teacher) + number('student', accuracies.student)) / 2
   const distances = list('assistants', accuracies.assistants).map((accuracy, at) => Math.abs(number(`assistants[${at}]`, accuracy) - mean))
-  if (distances.length === 0) refuse('assistants', 'the accuracy of one or more', 'none')
+  if (distances.length === 0) refuse('assistants', 'the accuracy of one or more', words('none'))
   return distances.indexOf(Math.min(...distances))
 }
 
@@ -65,7 +66,7 @@ export interface PathOutcome {
 
 /** Trains the student along every path through the assistants: 2ᵐ students and 2ᵐ − 1 assistants for m of them. */
 export function searchPaths(options: PathOptions): Sequence<PathLabel, PathOutcome> {
-  return new Sequence(() => plan(options))
+  return watched('searchPaths', new Sequence(() => plan(options)))
 }
 
 function plan(given: unknown): Plan<PathLabel, PathOutcome> {

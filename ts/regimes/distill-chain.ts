@@ -10,7 +10,8 @@
  * Levine, Matsukawa, Ghasemzadeh, "Improved Knowledge Distillation via Teacher Assistant", 2020, arXiv:1902.03393.
  * Where we differ: "best" is chosen on validation rows, never on those of a test.
  */
-import { list, refuse } from '../check.js'
+import { list, refuse, words } from '../check.js'
+import { watched } from '../forgotten.js'
 import { modelOf, type Model } from '../model.js'
 import type { AnyTeacher } from '../teachers.js'
 import { begun, eachStage, readableAgain, sharedOf, stageOptions, stagePlace, stageRun, type RegimeOptions, type StageOptions } from './options.js'
@@ -50,17 +51,17 @@ export interface ChainOutcome {
  * ```
  */
 export function distillChain(options: ChainOptions): Sequence<HopLabel, ChainOutcome> {
-  return new Sequence(() => plan(options))
+  return watched('distillChain', new Sequence(() => plan(options)))
 }
 
 function plan(given: unknown): Plan<HopLabel, ChainOutcome> {
   const shared = sharedOf(given, ['teacher', 'students', 'hops'])
   const { own, validation, checkpoint, signal } = shared
   const students = list('students', own.students) as Model[]
-  if (students.length === 0) refuse('students', 'one student or more, assistants before it', 'an empty list')
+  if (students.length === 0) refuse('students', 'one student or more, assistants before it', words('an empty list'))
   students.forEach((student, at) => {
     modelOf(`students[${at}]`, student)
-    if (student === own.teacher || students.indexOf(student) !== at) refuse(`students[${at}]`, 'a model of its own', 'one that stands in the chain already')
+    if (student === own.teacher || students.indexOf(student) !== at) refuse(`students[${at}]`, 'a model of its own', words('one that stands in the chain already'))
   })
   const hops = eachStage('hops', own.hops, students.length)
   readableAgain(shared, students.length)

@@ -11,8 +11,9 @@
  * in Neural Network Parameters", ACL 2021, arXiv:2009.09152. Where we differ: any list of layers, any losses; with
  * validation rows phase 1 hands on its best student, not the average of its last checkpoints.
  */
-import { json, plain, refuse, type Plain } from '../check.js'
+import { json, plain, refuse, words, type Plain } from '../check.js'
 import { calling } from '../errors.js'
+import { watched } from '../forgotten.js'
 import { modelOf, type Model } from '../model.js'
 import { native } from '../native/load.js'
 import type { CheckpointOptions, GeneratorOptions, LossesOptions } from '../native/options.js'
@@ -58,7 +59,7 @@ export interface WeightsOutcome {
  * ```
  */
 export function distillWeights(options: WeightsOptions): Sequence<PhaseLabel, WeightsOutcome> {
-  return new Sequence(() => plan(options))
+  return watched('distillWeights', new Sequence(() => plan(options)))
 }
 
 function plan(given: unknown): Plan<PhaseLabel, WeightsOutcome> {
@@ -67,7 +68,7 @@ function plan(given: unknown): Plan<PhaseLabel, WeightsOutcome> {
   const [teacher, student] = [own.teacher as Model, own.student as Model]
   modelOf('teacher', teacher)
   modelOf('student', student)
-  if (teacher === student) refuse('student', 'a model of its own', 'the teacher')
+  if (teacher === student) refuse('student', 'a model of its own', words('the teacher'))
   const generator = own.generator === undefined ? {} : plain('generator', own.generator)
   const keys = trainOptionKeys.filter(key => key !== 'checkpoint' && key !== 'generator')
   const ofPhase = (path: string) => (own[path] === undefined ? {} : plain(path, own[path], keys))

@@ -7,6 +7,7 @@ import { orAbort } from '../abort.js'
 import { reading } from '../check.js'
 import type { Dataset } from '../dataset.js'
 import { calling, elsewhere, LimbeckError } from '../errors.js'
+import { asked } from '../forgotten.js'
 import { modelOf, type Model } from '../model.js'
 import type { CheckpointOptions } from '../native/options.js'
 import { Pulled } from '../pulled.js'
@@ -81,6 +82,7 @@ export class Sequence<Label extends object, Outcome> extends Pulled<RegimeReport
 
   /** The next report. What is wrong with the options of any stage rejects here, before the first step. */
   next(): Promise<IteratorResult<RegimeReport<Label, Outcome>, void>> {
+    asked(this)
     return this.inTurn(async () => {
       if (this.#ended) return { done: true, value: undefined }
       try {
@@ -97,6 +99,7 @@ export class Sequence<Label extends object, Outcome> extends Pulled<RegimeReport
 
   /** Stops after a whole step; the student of the stage that is under way gets the parameters of that step. */
   async return(): Promise<IteratorResult<RegimeReport<Label, Outcome>, void>> {
+    asked(this)
     this.#leaving = true
     // Not in turn: it is what ends the turn that waits for a report.
     await this.#run?.return()
@@ -130,6 +133,7 @@ export class Sequence<Label extends object, Outcome> extends Pulled<RegimeReport
 
   /** Ends the regime at once and gives its native memory back; the students keep what they had. */
   dispose(): void {
+    asked(this)
     this.#run?.dispose()
     this.#end()
   }

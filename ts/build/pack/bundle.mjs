@@ -1,7 +1,8 @@
 // The code as it is published: the facade is one file, since forty cost four times the import, and the command line another,
-// with what it uses of npm inside, so the published root depends on nothing. Comments and blanks stay behind: the types carry the documentation.
+// with what it uses of npm inside, so the published root depends on nothing. Comments and indentation stay behind: the types carry the
+// documentation. Lines stay: Node prints the one that threw before an error that nobody caught.
 
-import { readdirSync, readFileSync } from 'node:fs'
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { rolldown } from 'rolldown'
 import { root, stop } from '../ready.mjs'
@@ -22,7 +23,7 @@ export async function bundle(folder) {
     format: 'es',
     comments: false,
     // Names stay: they stand in the stacks that users send.
-    minify: { compress: false, mangle: false, codegen: { removeWhitespace: true } },
+    minify: false,
     chunkFileNames: 'native/[name].js',
     codeSplitting: { groups: [{ name: 'limbeck', test: isFacade }] },
   })
@@ -31,6 +32,7 @@ export async function bundle(folder) {
   const expected = ['cli/main.js', 'index.js', 'native/limbeck.js']
   if (names.join() !== expected.join()) stop(`packing: expected the files ${expected.join(', ')}, got ${names.join(', ')}.`)
   const facade = output.find(({ fileName }) => fileName === 'native/limbeck.js')
+  writeFileSync(path.join(folder, facade.fileName), facade.code.replace(/^\t+/gm, ''))
   const strange = Object.keys(facade.modules).filter(module => module.includes('/node_modules/'))
   if (strange.length > 0) stop(`packing: the facade imports ${strange.join(', ')}, and only the command line may use packages.`)
   const inside = output.flatMap(chunk => Object.keys(chunk.modules))

@@ -120,9 +120,13 @@ function shown(analysis: Analysis): string {
   const whose = (['teacher', 'student', 'control'] as const).filter(who => sides.some(([, cell]) => cell(who) !== undefined))
   const lines = sides.map(([title, cell]) => [title, ...whose.map(who => cell(who) ?? '')]).filter(line => line.slice(1).some(cell => cell !== ''))
   if (lines.length > 0) parts.push(table([['', ...whose], ...lines]))
-  parts.push(...Object.entries(analysis.leftOut).map(([name, why]) => `left out: ${name} (${why})`))
+  parts.push(...Object.entries(analysis.leftOut).map(([name, why]) => `left out: ${name} (${flagged(why)})`))
   return parts.join('\n')
 }
+
+/** The flag that gives what a diagnostic lacks, for the key that the library names. */
+const flagFor: Record<string, string> = { teacher: '--teacher', student: '--model', control: '--control', validation: '--fit' }
+const flagged = (why: string) => why.replace(/^\w+(?=:)/, key => flagFor[key] ?? key)
 
 const number4 = (value: number | undefined) => (value === undefined ? undefined : brief(value))
 const share = (value: number | undefined) => (value === undefined ? undefined : percent(value))
