@@ -12,8 +12,9 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-/// How long a helper without work spins before it sleeps.
-const PATIENCE: Duration = Duration::from_micros(50);
+/// How long a helper without work spins before it sleeps. Longer than what lies between two steps: on a virtual machine the
+/// core of a sleeping thread goes to the neighbours, and comes back after a whole step that the caller then did alone.
+const PATIENCE: Duration = Duration::from_millis(1);
 /// Turns between two looks at the clock.
 const TURNS: u32 = 64;
 /// Turns that the caller waits for stragglers before it lets other threads run.
