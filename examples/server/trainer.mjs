@@ -46,21 +46,33 @@ export class Trainer {
   async #train(service) {
     const { signal } = this.#stop
     const data = Dataset.from(digits(this.rows, 3 + this.rounds), told)
-    if (this.#teacher === undefined) {
-      const teacher = convNet([16, 32], 2)
-      await train({ student: teacher, data, losses: { crossEntropy: {} }, optimizer, epochs: 2, signal }).finish()
-      this.#teacher = teacher
+    try {
+      if (this.#teacher === undefined) {
+        const teacher = convNet([16, 32], 2)
+        await train({ student: teacher, data, losses: { crossEntropy: {} }, optimizer, epochs: 2, signal }).finish()
+        this.#teacher = teacher
+      }
+      await this.#improve(service, data)
+      this.rounds++
+    } finally {
+      data.dispose()
     }
+  }
+
+  async #improve(service, data) {
     const next = this.student.clone()
-    const losses = { crossEntropy: { weight: 0.3 }, kl: { weight: 0.7, temperature: 3 } }
-    await distill({ teacher: this.#teacher, student: next, data, losses, optimizer, epochs: this.epochs, signal }).finish()
-    const { accuracy } = await next.evaluate(this.held)
-    console.log(`round ${this.rounds + 1}: ${(100 * accuracy).toFixed(1)} %, in service ${(100 * this.accuracy).toFixed(1)} %`)
-    const better = accuracy > this.accuracy
-    if (better) await service.swap(next)
-    const old = better ? this.student : next
-    if (better) Object.assign(this, { student: next, accuracy })
-    old.dispose()
-    this.rounds++
+    try {
+      const { signal } = this.#stop
+      const losses = { crossEntropy: { weight: 0.3 }, kl: { weight: 0.7, temperature: 3 } }
+      await distill({ teacher: this.#teacher, student: next, data, losses, optimizer, epochs: this.epochs, signal }).finish()
+      const { accuracy } = await next.evaluate(this.held)
+      console.log(`round ${this.rounds + 1}: ${(100 * accuracy).toFixed(1)} %, in service ${(100 * this.accuracy).toFixed(1)} %`)
+      if (accuracy <= this.accuracy) return
+      await service.swap(next)
+      this.student.dispose()
+      Object.assign(this, { student: next, accuracy })
+    } finally {
+      if (this.student !== next) next.dispose()
+    }
   }
 }

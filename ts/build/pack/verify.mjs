@@ -18,7 +18,7 @@ const list = path.join(out, 'packed.json')
 if (!existsSync(list)) stop(`${list}: expected what npm run pack:all writes, got no such file. ${usage}`)
 const packed = JSON.parse(readFileSync(list, 'utf8'))
 const tried = packed.platforms.filter(({ platform }) => names === undefined || names.includes(platform))
-if (tried.length === 0) stop(`${list}: expected one of ${names.join(', ')}, got ${packed.platforms.map(({ platform }) => platform).join(', ')}. ${usage}`)
+if (tried.length === 0) stop(`${list}: expected one of ${(names ?? Object.keys(platforms)).join(', ')}, got ${packed.platforms.map(({ platform }) => platform).join(', ')}. ${usage}`)
 
 const npm = process.env.npm_execpath ?? realpathSync(find('npm'))
 const work = mkdtempSync(path.join(tmpdir(), 'limbeck-verify-'))
