@@ -141,7 +141,7 @@ test.for([
   [{ student: 1 }, /^student: expected a Model/],
   [{ teacher: 1 }, /^teacher: expected a Model, a Teacher, a function/],
   [{ diagnostics: {} }, /^diagnostics: expected at least one of reweighting, /],
-  [{ diagnostics: { entropie: {} } }, /^diagnostics\.entropie: unknown key entropie; the keys are reweighting, /],
+  [{ diagnostics: { entropie: {} } }, /^diagnostics\.entropie: unknown key entropie; did you mean entropy\? the keys are reweighting, /],
   [{ diagnostics: { entropy: { temperature: -1 } } }, /^diagnostics\.entropy\.temperature: expected a number above 0, got -1/],
   [{ diagnostics: { gain: {} } }, /^diagnostics\.gain\.\w+: expected /],
   [{ rows: 5 }, /unknown key rows/],
