@@ -7,7 +7,7 @@ import { createServer } from 'node:http'
 import { readdirSync, readFileSync } from 'node:fs'
 import path from 'node:path'
 
-const upstream = 'https://registry.npmjs.org'
+const upstream = (process.env.npm_config_registry ?? 'https://registry.npmjs.org').replace(/\/$/, '')
 
 /** The manifest inside a tarball. */
 export function manifestOf(file) {
