@@ -27,14 +27,8 @@ export interface Finding {
   message: string
 }
 
-/** Numbers of the steps since the last report. */
-export interface StepReport {
-  /** Optimizer steps done. */
-  step: number
-  /** All steps of the run, where they are known. */
-  steps?: number
-  /** The epoch of the last step, counted from 0; nothing for a stream. */
-  epoch?: number
+/** What a learner did in the steps since the last report. */
+interface LearningNumbers {
   /** Mean over the steps since the last report: Σ weight · value. */
   loss: number
   /** Unweighted value of each loss, mean over those steps. */
@@ -46,6 +40,16 @@ export interface StepReport {
   /** Global norm of the parameters' gradients at the last step, before clipping. */
   gradientNorm?: number
   learningRate: number
+}
+
+/** Numbers of the steps since the last report. */
+export interface StepReport extends LearningNumbers {
+  /** Optimizer steps done. */
+  step: number
+  /** All steps of the run, where they are known. */
+  steps?: number
+  /** The epoch of the last step, counted from 0; nothing for a stream. */
+  epoch?: number
   rowsPerSecond: number
   validation?: Evaluation
   /** The same student without teacher, where the option `control` asks for it. */
@@ -59,14 +63,7 @@ export interface StepReport {
 }
 
 /** One of several learners: what it did since the last report. */
-export interface LearnerReport {
-  /** Mean over the steps since the last report: Σ weight · value. */
-  loss: number
-  terms: Record<string, number>
-  gradientNorms: Record<string, number>
-  details?: Record<string, Record<string, number>>
-  gradientNorm?: number
-  learningRate: number
+export interface LearnerReport extends LearningNumbers {
   /** With `entropy`, the mean of its predictions', and `peerAgreement`, the share of rows where a peer names its class. */
   validation?: Evaluation
 }
