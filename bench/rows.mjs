@@ -16,6 +16,16 @@ const own = (variant, floor) => ({ ...rust('bench_rows'), command: [example('ben
 /** Largest difference allowed, in parts of the largest of the eight entries; 1e-5 where long sums differ in order. */
 const SUMS = 1e-5
 
+/** A loss over relations of rows. */
+const relation = (row, title, shape, marks) => ({
+  row,
+  title,
+  shape,
+  tolerance: SUMS,
+  ours: rust('bench_rows'),
+  peers: { eager: torch('relations.py', 'eager', marks) },
+})
+
 export const rows = [
   {
     row: '1',
@@ -95,38 +105,10 @@ export const rows = [
       dense: own('dense', 1 / 0.75),
     },
   },
-  {
-    row: '11',
-    title: 'similarity loss, 512 rows, 768 and 256 wide',
-    shape: [512, 768, 256],
-    tolerance: SUMS,
-    ours: rust('bench_rows'),
-    peers: { eager: torch('relations.py', 'eager', { floor: 1.5 }) },
-  },
-  {
-    row: '11.distance',
-    title: 'distances of rows (RKD), 512 rows, 768 and 256 wide',
-    shape: [512, 768, 256],
-    tolerance: SUMS,
-    ours: rust('bench_rows'),
-    peers: { eager: torch('relations.py', 'eager') },
-  },
-  {
-    row: '11.angle',
-    title: 'angles of rows (RKD), 128 rows, 768 and 256 wide',
-    shape: [128, 768, 256],
-    tolerance: SUMS,
-    ours: rust('bench_rows'),
-    peers: { eager: torch('relations.py', 'eager') },
-  },
-  {
-    row: '11.pkt',
-    title: 'probabilities of neighbours (PKT), 512 rows, 768 and 256 wide',
-    shape: [512, 768, 256],
-    tolerance: SUMS,
-    ours: rust('bench_rows'),
-    peers: { eager: torch('relations.py', 'eager') },
-  },
+  relation('11', 'similarity loss, 512 rows, 768 and 256 wide', [512, 768, 256], { floor: 1.5 }),
+  relation('11.distance', 'distances of rows (RKD), 512 rows, 768 and 256 wide', [512, 768, 256]),
+  relation('11.angle', 'angles of rows (RKD), 128 rows, 768 and 256 wide', [128, 768, 256]),
+  relation('11.pkt', 'probabilities of neighbours (PKT), 512 rows, 768 and 256 wide', [512, 768, 256]),
   {
     row: '12',
     title: 'triplet loss in the batch 512×256, hardest',
