@@ -120,16 +120,8 @@ fn accumulated_micro_batches_equal_the_large_batch() {
                 case.row_weights = Some((0..64).map(|_| (numbers.next() + 0.5) as f32).collect());
             }
             let whole = case.run(&losses, Precision::F32);
-            let parts: Vec<Case> = (0..4).map(|part| case.part(part * 16..(part + 1) * 16)).collect();
-            let batches: Vec<Batch> = parts.iter().map(|part| part.batch(&losses, Precision::F32)).collect();
-            let plan = losses.plan(&batches.iter().collect::<Vec<_>>()).unwrap();
-            let (mut value, mut gradient) = (0.0, Vec::new());
-            for part in &parts {
-                let teachers = part.teachers(Precision::F32);
-                let (applied, more) = part.planned(&losses, &teachers, &plan, Precision::F32, false).unwrap();
-                value += applied.total;
-                gradient.extend(more);
-            }
+            let quarters: Vec<_> = (0..4).map(|part| part * 16..(part + 1) * 16).collect();
+            let (value, gradient) = case.run_in_parts(&losses, &quarters, Precision::F32);
             assert_near(&name, &[value], &[whole.0], 1e-6);
             assert_near(&name, &gradient, &whole.1, 1e-6);
         }

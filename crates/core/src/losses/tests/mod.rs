@@ -212,6 +212,26 @@ impl Case {
     pub fn run(&self, losses: &Losses, precision: Precision) -> (f64, Vec<f64>) {
         self.try_run(losses, precision).unwrap()
     }
+
+    /// The same in micro-batches of one step: the sum of their values, and their gradients one behind the other.
+    pub fn run_in_parts(
+        &self,
+        losses: &Losses,
+        parts: &[std::ops::Range<usize>],
+        precision: Precision,
+    ) -> (f64, Vec<f64>) {
+        let parts: Vec<Case> = parts.iter().map(|part| self.part(part.clone())).collect();
+        let batches: Vec<Batch> = parts.iter().map(|part| part.batch(losses, precision)).collect();
+        let plan = losses.plan(&batches.iter().collect::<Vec<_>>()).unwrap();
+        let (mut value, mut gradient) = (0.0, Vec::new());
+        for part in &parts {
+            let teachers = part.teachers(precision);
+            let (applied, more) = part.planned(losses, &teachers, &plan, precision, false).unwrap();
+            value += applied.total;
+            gradient.extend(more);
+        }
+        (value, gradient)
+    }
 }
 
 pub(super) fn largest(values: &[f64]) -> f64 {

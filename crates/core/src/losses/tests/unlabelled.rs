@@ -65,16 +65,7 @@ fn micro_batches_share_the_labelled_rows_of_the_step() {
     let losses = losses(json!({ "crossEntropy": { "labelWeights": [1, 2, 3, 4, 5] }, "kl": {} }));
     let case = half();
     let (value, gradient) = case.run(&losses, Precision::F64);
-    let parts = [case.part(0..3), case.part(3..8)];
-    let batches: Vec<Batch> = parts.iter().map(|part| part.batch(&losses, Precision::F64)).collect();
-    let plan = losses.plan(&batches.iter().collect::<Vec<_>>()).unwrap();
-    let (mut sum, mut all) = (0.0, Vec::new());
-    for part in &parts {
-        let teachers = part.teachers(Precision::F64);
-        let (applied, gradient) = part.planned(&losses, &teachers, &plan, Precision::F64, false).unwrap();
-        sum += applied.total;
-        all.extend(gradient);
-    }
+    let (sum, all) = case.run_in_parts(&losses, &[0..3, 3..8], Precision::F64);
     assert_near("value", &[sum], &[value], 1e-12);
     assert_near("gradient", &all, &gradient, 1e-12);
 }
