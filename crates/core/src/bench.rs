@@ -2,9 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::batch::{Batch, Features, Labels};
+use crate::batch::{Batch, Features};
 use crate::error::{Error, Result};
 use crate::kernels::cpu::gemm::{self, Matrix};
+use crate::labels::Labels;
 use crate::losses::{Losses, LossesOptions};
 use crate::ops::activation::Activation;
 use crate::ops::linear::linear;

@@ -9,8 +9,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use crate::batch::UNLABELLED;
 use crate::error::{Code, Error, Result};
+use crate::labels::UNLABELLED;
 use crate::learner::StepNumbers;
 use crate::options::Proofs;
 use crate::parameters::Parameters;

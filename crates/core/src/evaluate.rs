@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::batch::{Batch, LabelKind};
+use crate::batch::Batch;
 use crate::dataset::{BatchOptions, Dataset};
 use crate::error::{Code, Error, Result};
+use crate::labels::LabelKind;
 use crate::memory;
 use crate::metrics::{Evaluator, Measure, Metrics};
 use crate::models::Model;

@@ -9,19 +9,20 @@ use std::sync::atomic::AtomicBool;
 use crate::batch::Batch;
 use crate::check::Watch;
 use crate::error::{Candle, Code, Error, Result};
-use crate::generator::{GeneratorOptions, ParameterGenerator};
-use crate::layers::{self, Bound, Mode, Spec};
+use crate::layers::{self, Mode, Spec};
 use crate::losses::features::Student;
 use crate::losses::{Losses, LossesOptions, Plan, TermReport};
 use crate::models::{Model, Request};
 use crate::optimizers::{self, Average, Optimizer, OptimizerOptions};
 use crate::outputs::Outputs;
+use crate::parameters::Bound;
 use crate::parameters::{Kind, Parameter, Parameters};
 use crate::random::Key;
 use crate::tape::{Engine, Tape};
 use crate::targets;
 use crate::teacher::{self, Asking, Teachers};
 use crate::tensor::{Tensor, to_f64};
+use crate::weights::{GeneratorOptions, ParameterGenerator};
 
 /// Where in the run a step is.
 #[derive(Clone)]

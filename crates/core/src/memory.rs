@@ -1,10 +1,10 @@
 //! How much native memory a run will need, before anything is allocated.
 
 use crate::error::{Code, Error, Result};
-use crate::generator::ParameterGenerator;
 use crate::layers::{self, Shape};
 use crate::models::Model;
 use crate::options::TrainOptions;
+use crate::weights::ParameterGenerator;
 
 /// Bytes of the activations of one sample: every layer's output, once going forward and once coming back.
 fn activations(model: &Model) -> u64 {

@@ -9,12 +9,12 @@ use serde_path_to_error::Segment;
 
 use crate::dataset::Augment;
 use crate::error::{Error, Result};
-use crate::generator::GeneratorOptions;
 use crate::learning_rate::Schedule;
 use crate::losses::{LossesOptions, presets};
 use crate::metrics::Metrics;
 use crate::optimizers::OptimizerOptions;
 use crate::teacher::Combine;
+use crate::weights::GeneratorOptions;
 
 /// Options of `train` and `distill` besides models and data.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]

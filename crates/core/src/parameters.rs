@@ -4,9 +4,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::error::{Candle, Error, Result};
-use crate::layers::Bound;
 use crate::tape::{Tape, Value};
 use crate::tensor::{Tensor, to_f64};
+
+/// The parameter values of one forward, by name: a trained student's leaves, a frozen teacher's constants,
+/// an average. No layer knows which.
+pub type Bound = BTreeMap<String, Value>;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {

@@ -5,11 +5,11 @@ use serde_json::{Value as Json, json};
 
 use crate::analysis::{Analysis, Diagnostics};
 use crate::dataset::Normalization;
-use crate::generator::GeneratorOptions;
 use crate::metrics::Metrics;
 use crate::models::ModelOptions;
 use crate::options::TrainOptions;
 use crate::run::MutualOptions;
+use crate::weights::GeneratorOptions;
 
 use crate::teacher::{OwnAverage, SmoothedLabels};
 

@@ -4,9 +4,10 @@
 
 use std::collections::BTreeSet;
 
-use limbeck_core::batch::{Batch, Features, LabelKind, Labels, UNLABELLED};
+use limbeck_core::batch::{Batch, Features};
 use limbeck_core::dataset::*;
 use limbeck_core::error::Code;
+use limbeck_core::labels::{LabelKind, Labels, UNLABELLED};
 use proptest::prelude::*;
 
 /// `rows` rows of two numbers; row r has label r mod classes.

@@ -3,8 +3,8 @@
 
 mod support;
 
-use limbeck_core::batch::UNLABELLED;
 use limbeck_core::dataset::{BatchOptions, Dataset, LabelColumn};
+use limbeck_core::labels::UNLABELLED;
 use limbeck_core::models::Model;
 use limbeck_core::run::{Report, Run, Setup};
 use limbeck_core::teacher::{SmoothedLabels, Teacher};

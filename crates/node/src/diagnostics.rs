@@ -2,7 +2,7 @@
 
 use limbeck_core::allocator;
 use limbeck_core::error::Error;
-use limbeck_core::{doctor, golden_runner, schema};
+use limbeck_core::{golden_runner, machine, schema};
 use napi::Env;
 use napi::bindgen_prelude::Object;
 use napi_derive::napi;
@@ -23,7 +23,7 @@ pub fn native_version() -> &'static str {
 pub fn doctor_report() -> napi::Result<String> {
     guarded(|| {
         panic_point("doctor");
-        let mut report = doctor::report();
+        let mut report = machine::report();
         report["version"] = json!(env!("CARGO_PKG_VERSION"));
         report["memory"] = memory_json();
         Ok(report.to_string())

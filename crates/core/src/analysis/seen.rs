@@ -6,10 +6,11 @@ use std::collections::BTreeSet;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::batch::{Features, LabelKind};
+use crate::batch::Features;
 use crate::dataset::{BatchOptions, Dataset};
 use crate::error::{Candle, Code, Error, Result};
 use crate::evaluate;
+use crate::labels::LabelKind;
 use crate::layers::{LayerOptions, Mode, name_at};
 use crate::memory;
 use crate::models::{Model, Request};

@@ -3,8 +3,8 @@
 use super::seen::Table;
 use super::tree::Tree;
 use super::*;
-use crate::batch::UNLABELLED;
 use crate::dataset::{Columns, Dataset, Inputs, LabelColumn, TeacherColumn};
+use crate::labels::UNLABELLED;
 use crate::models::{Model, ModelOptions};
 use crate::random::Key;
 use crate::tensor::from_vec;

@@ -221,7 +221,7 @@ impl Augment {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::batch::Labels;
+    use crate::labels::Labels;
 
     /// Images [1, 4, 4] of the numbers 1 to 16.
     fn batch(rows: u64) -> Result<Batch> {

@@ -2,8 +2,8 @@
 //!
 //! Every column holds one entry a row. Errors name the column, the row and what was found there.
 
-use crate::batch::UNLABELLED;
 use crate::error::{Error, Result};
+use crate::labels::UNLABELLED;
 
 /// What the models read.
 #[derive(Clone, Debug)]

@@ -1,8 +1,9 @@
 //! Puts the rows of a batch together: from columns to tensors, on all threads of the pool.
 
 use super::{Answers, Columns, Dataset, Inputs, LabelColumn, MISSING};
-use crate::batch::{Batch, Features, Labels};
+use crate::batch::{Batch, Features};
 use crate::error::{Error, Result};
+use crate::labels::Labels;
 use crate::pool;
 use crate::tensor::{self, Tensor};
 
@@ -42,6 +43,14 @@ impl Batch {
             columns.ids = Some((first_id..first_id + rows).collect());
         }
         Dataset::new(columns)?.batch_of_all(epoch)
+    }
+}
+
+impl Features {
+    /// The inputs of all rows of some columns, and how many rows there are.
+    pub fn of_columns(columns: Columns) -> Result<(Features, usize)> {
+        let batch = Batch::from_columns(columns, 0, 0)?;
+        Ok((batch.inputs, batch.ids.len()))
     }
 }
 

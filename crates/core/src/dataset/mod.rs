@@ -16,8 +16,8 @@ mod split;
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
 
-use crate::batch::{LabelKind, UNLABELLED};
 use crate::error::{Error, Result};
+use crate::labels::{LabelKind, UNLABELLED};
 
 pub use augmentation::{Augment, Crop, CropFill, Flip, Noise, Shift};
 pub use batches::{BatchOptions, Batches};

@@ -13,8 +13,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Dataset;
-use crate::batch::LabelKind;
 use crate::error::{Error, Result};
+use crate::labels::LabelKind;
 use crate::random::Key;
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]

@@ -34,7 +34,7 @@ pub use flatten::Flatten;
 pub use layer_norm::LayerNorm;
 pub use linear::Linear;
 pub use parallel::{Join, Parallel};
-pub use pass::{Bound, Mode, Pass, Signal};
+pub use pass::{Mode, Pass, Signal};
 pub use pool2d::{AvgPool, GlobalAvgPool, MaxPool};
 pub use reshape::Reshape;
 pub use residual::Residual;

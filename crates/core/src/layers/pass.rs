@@ -4,13 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::error::{Error, Result};
+use crate::parameters::Bound;
 use crate::random::Key;
 use crate::tape::{Tape, Value};
 use crate::tensor::Tensor;
-
-/// The parameter values of one forward, by name: a trained student's leaves, a frozen teacher's constants,
-/// an average. No layer knows which.
-pub type Bound = BTreeMap<String, Value>;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {

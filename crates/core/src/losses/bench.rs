@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use super::features::{Feature, LayerPair};
 use super::{Losses, LossesOptions};
-use crate::batch::{Batch, Features, Labels};
+use crate::batch::{Batch, Features};
 use crate::error::{Error, Result};
 use crate::kernels::cpu::top::Top;
+use crate::labels::Labels;
 use crate::outputs::Outputs;
 use crate::tape::{Engine, Tape, Value};
 use crate::targets::{Tail, Target, Teacher, TopK};

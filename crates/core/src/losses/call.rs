@@ -7,8 +7,9 @@ use super::apply::Plan;
 use super::loss::{Need, RowLoss};
 use super::reference::Reference;
 use super::sweep::{self, Ask, Rows, Swept, Term};
-use crate::batch::{Batch, Labels};
+use crate::batch::Batch;
 use crate::error::{Candle, Code, Error, Result};
+use crate::labels::Labels;
 use crate::targets::{Source, Target, Teacher};
 use crate::tensor::{self, DType, Tensor};
 

@@ -5,11 +5,12 @@ use std::collections::BTreeMap;
 
 use super::features::{LayerPair, Student};
 use super::{Losses, LossesOptions, Need};
-use crate::batch::{Batch, Features, Labels};
+use crate::batch::{Batch, Features};
 use crate::error::{Candle, Error, Result};
 use crate::golden::{LayerCase, Precision};
-use crate::layers::Bound;
+use crate::labels::Labels;
 use crate::outputs::Outputs;
+use crate::parameters::Bound;
 use crate::tape::{Tape, Value};
 use crate::targets::Teacher;
 use crate::tensor::{Tensor, to_f64};

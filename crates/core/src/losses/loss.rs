@@ -3,8 +3,8 @@
 use super::apply::Given;
 use super::reference::Reference;
 use super::sweep::{Ask, Dense, Row, Rows};
-use crate::batch::LabelKind;
 use crate::error::Result;
+use crate::labels::LabelKind;
 use crate::schedule::Scheduled;
 use crate::targets::{Source, Teacher};
 use crate::tensor::Tensor;

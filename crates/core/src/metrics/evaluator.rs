@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use super::{Accumulator, Measure, Metrics, Needs, Rows, Truth};
-use crate::batch::{Batch, LabelKind, Labels};
+use crate::batch::Batch;
 use crate::dataset::Dataset;
 use crate::error::{Error, Result};
+use crate::labels::{LabelKind, Labels};
 use crate::tensor::{Tensor, to_f64};
 
 pub struct Evaluator {

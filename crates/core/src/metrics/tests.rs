@@ -1,8 +1,9 @@
 //! Each metric on rows that can be checked by hand, against its golden file, and fed in pieces.
 
 use super::*;
-use crate::batch::{Batch, UNLABELLED};
+use crate::batch::Batch;
 use crate::dataset::{BatchOptions, Columns, Dataset, Inputs, LabelColumn};
+use crate::labels::UNLABELLED;
 use crate::tensor::from_vec;
 use serde_json::json;
 

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use serde_json::Value as Json;
 
 use super::{Architecture, ModelOptions, Network, Request};
-use crate::batch::{Features, LabelKind};
+use crate::batch::Features;
 use crate::dataset::Preprocessing;
 use crate::error::{Error, Result};
+use crate::labels::LabelKind;
 use crate::layers::Mode;
 use crate::memory;
 use crate::outputs::Outputs;

@@ -10,10 +10,10 @@ use super::member::Member;
 use super::preflight::{self, Looked};
 use super::validation::Validation;
 use super::{Mutual, Run, Setup, answers, resume};
-use crate::batch::LabelKind;
 use crate::check::{self, Findings, Watch};
 use crate::dataset::BatchOptions;
 use crate::error::{Error, Result};
+use crate::labels::LabelKind;
 use crate::learner::{Learner, LearnerOptions};
 use crate::losses::{Losses, LossesOptions};
 use crate::memory;
@@ -303,7 +303,7 @@ fn learner_options<'a>(
     options: &'a TrainOptions,
     losses: &'a LossesOptions,
     teachers: &'a Teachers,
-    generator: Option<(&'a Model, &'a crate::generator::GeneratorOptions)>,
+    generator: Option<(&'a Model, &'a crate::weights::GeneratorOptions)>,
     seed: u64,
 ) -> LearnerOptions<'a> {
     LearnerOptions {

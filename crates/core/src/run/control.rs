@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value as Json, json};
 
-use crate::batch::LabelKind;
 use crate::error::{Error, Result};
+use crate::labels::LabelKind;
 use crate::losses::{Losses, LossesOptions};
 
 /// The losses that need no teacher, their weights scaled to the sum 1, so that the control run learns from the labels

@@ -2,10 +2,11 @@
 
 use super::feed::Data;
 use super::preflight::{ROWS, chosen, inputs_as_trained, looks_like_probabilities, model_choices};
-use crate::batch::{Batch, Labels};
+use crate::batch::Batch;
 use crate::check::{Findings, TeacherRows, gives_probabilities, teacher_knows};
 use crate::dataset::Dataset;
 use crate::error::Result;
+use crate::labels::Labels;
 use crate::options::Proofs;
 use crate::tape::Cancel;
 use crate::teacher::{Teacher, Teachers};

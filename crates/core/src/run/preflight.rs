@@ -4,12 +4,12 @@
 use serde::{Deserialize, Serialize};
 
 use super::feed::Data;
-use crate::batch::{Batch, Features, LabelKind, Labels};
+use crate::batch::{Batch, Features};
 use crate::check::{Findings, TeacherRows, are_probabilities, digest, gives_probabilities, teacher_knows};
 use crate::dataset::Dataset;
 use crate::error::{Error, Result};
 use crate::evaluate;
-use crate::generator::ParameterGenerator;
+use crate::labels::{LabelKind, Labels};
 use crate::learner::StepNumbers;
 use crate::losses::{Given, Losses};
 use crate::memory;
@@ -18,6 +18,7 @@ use crate::options::{MetricChoice, TrainOptions};
 use crate::tape::Cancel;
 use crate::teacher::{Teacher, Teachers};
 use crate::tensor::{Tensor, read, to_f64};
+use crate::weights::ParameterGenerator;
 
 /// Rows that the proofs look at.
 pub(super) const ROWS: usize = 2048;

@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::check::Finding;
 use crate::evaluate::Evaluation;
-use crate::generator::Origin;
 use crate::learner::StepNumbers;
+use crate::weights::Origin;
 
 /// Numbers of the steps since the last report.
 #[derive(Clone, Debug, Serialize)]

@@ -1,9 +1,9 @@
 //! Validation of a run: the student on rows that it is not trained on, beside the teacher.
 
-use crate::batch::LabelKind;
 use crate::dataset::Dataset;
 use crate::error::{Error, Result};
 use crate::evaluate::{self, Evaluation, evaluate_with};
+use crate::labels::LabelKind;
 use crate::metrics::{Measure, Metrics};
 use crate::models::{Model, Prediction};
 use crate::options::MetricChoice;

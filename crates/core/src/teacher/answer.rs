@@ -14,8 +14,9 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use super::{Combine, Teacher, Teachers};
-use crate::batch::{Batch, Labels};
+use crate::batch::Batch;
 use crate::error::{Candle, Error, Result};
+use crate::labels::Labels;
 use crate::models::{Model, Request};
 use crate::tape::Cancel;
 use crate::targets::{self, Table, Target};

@@ -1,9 +1,9 @@
 //! What teachers can give to losses, and what they need themselves.
 
 use super::{Combine, Teacher, Teachers, answer};
-use crate::batch::LabelKind;
 use crate::dataset::Dataset;
 use crate::error::{Error, Result};
+use crate::labels::LabelKind;
 use crate::losses::Losses;
 use crate::models::Network;
 

@@ -30,9 +30,10 @@ use super::apply::TermReport;
 use super::loss::Need;
 use crate::batch::Batch;
 use crate::error::{Error, Result};
-use crate::layers::{Bound, Spec};
+use crate::layers::Spec;
 use crate::models::Network;
 use crate::outputs::Outputs;
+use crate::parameters::Bound;
 use crate::tape::{Tape, Value};
 use crate::targets::{Target, Teacher};
 use crate::tensor::{DType, Tensor, read};
@@ -215,7 +216,7 @@ impl Call<'_> {
             places.push(Place { student, teacher, pair: second.as_ref().map(|_| next()).transpose()? });
         }
         let labels = match &self.batch.labels {
-            crate::batch::Labels::Single(labels) => self.rows.iter().map(|row| labels[*row]).collect(),
+            crate::labels::Labels::Single(labels) => self.rows.iter().map(|row| labels[*row]).collect(),
             _ => Vec::new(),
         };
         let scales: Vec<f64> = self.shares.iter().map(|share| share * self.weight).collect();

@@ -8,8 +8,9 @@
 //! Romero et al., "FitNets", 2015, arXiv:1412.6550. Where we differ: no bias.
 
 use crate::error::{Candle, Error, Result};
-use crate::layers::{Bound, Init, Spec};
+use crate::layers::{Init, Spec};
 use crate::ops::{matmul::matmul, reshape::reshape, transpose::transpose};
+use crate::parameters::Bound;
 use crate::parameters::Kind;
 use crate::tape::{Tape, Value};
 use crate::tensor::Tensor;

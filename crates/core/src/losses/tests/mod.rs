@@ -15,9 +15,10 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use super::{Applied, Given, Losses, LossesOptions, Need, Plan};
-use crate::batch::{Batch, Features, LabelKind, Labels};
+use crate::batch::{Batch, Features};
 use crate::error::Result;
 use crate::golden::{self, LayerCase, Precision};
+use crate::labels::{LabelKind, Labels};
 use crate::outputs::Outputs;
 use crate::tape::Tape;
 use crate::targets::{Target, Teacher};

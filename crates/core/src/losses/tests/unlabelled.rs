@@ -1,7 +1,7 @@
 //! Rows without a label: losses over labels pass over them, all others learn from them.
 
 use super::*;
-use crate::batch::UNLABELLED;
+use crate::labels::UNLABELLED;
 
 const KNOWN: [usize; 4] = [0, 2, 3, 6];
 

@@ -26,10 +26,11 @@ pub use plan::{Origin, Plan, PlanRow};
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::error::{Candle, Error, Result};
-use crate::layers::{Bound, Spec, show};
+use crate::layers::{Spec, show};
 use crate::learner::matches;
 use crate::models::Model;
 use crate::ops::weight_generator::{Weights, weight_generator};
+use crate::parameters::Bound;
 use crate::parameters::{Kind, Parameter, Parameters};
 use crate::random::Key;
 use crate::tape::{Tape, Value};
