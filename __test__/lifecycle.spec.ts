@@ -357,8 +357,8 @@ test('a student is trained by one run at a time', async () => {
   await train(long({ student, steps: 2, epochs: undefined as never })).finish()
 })
 
-test('a run that nobody asked for anything is warned of once, when the process ends; one that was checked is not', async () => {
-  const { code, stderr } = await child('forgotten.mjs').ended
+test('a run that was never started is warned of once, when the process ends; one that was checked is not', async () => {
+  const { code, stderr } = await child('unstarted.mjs').ended
   expect(code).toBe(0)
   expect(stderr.match(/LIMBECK_NOT_STARTED/g)).toHaveLength(1)
   expect(stderr).toContain('await train(…).finish()')

@@ -3,7 +3,7 @@
  * detached nor shared nor resizable. Everything else is refused by path, with what was expected and what came.
  */
 import { LimbeckError, type ErrorCode } from './errors.js'
-import { unknownKey } from './meant.js'
+import { unknownKey } from './suggest.js'
 
 /** An object that has no properties but its own. */
 export type Plain = Record<string, unknown>

@@ -1,5 +1,5 @@
 /** Training with a teacher. */
-import { watched } from './forgotten.js'
+import { watch } from './unstarted.js'
 import { Run, type RunOptions } from './run.js'
 import type { AnyTeacher } from './teachers.js'
 
@@ -25,5 +25,5 @@ export interface DistillOptions extends RunOptions {
  * ```
  */
 export function distill(options: DistillOptions): Run {
-  return watched('distill', new Run('distill', options))
+  return watch('distill', new Run('distill', options))
 }

@@ -1,5 +1,5 @@
 /** The one error of limbeck, the closed list of its codes, and how errors of the native side become it. */
-import { unknownKey } from './meant.js'
+import { unknownKey } from './suggest.js'
 
 /** What went wrong, from a closed list; every error of limbeck has one. */
 export const errorCodes = [

@@ -10,7 +10,7 @@ export {
   type Parameter,
 } from './model.js'
 export type { Prediction } from './prediction.js'
-export type { Beside, FallbackOptions, PredictOptions, ServeOptions, ShadowOptions } from './serve/options.js'
+export type { SecondModel, FallbackOptions, PredictOptions, ServeOptions, ShadowOptions } from './serve/options.js'
 export { Service, type ServedPrediction } from './serve/service.js'
 export type { Quantiles } from './serve/quantiles.js'
 export type { ServiceStats } from './serve/stats.js'

@@ -6,14 +6,14 @@ import { withAbort } from './abort.js'
 import { json, list, plain, reading, refuse, signalOf, text, whole, words, type Plain } from './check.js'
 import { datasetOf, type Dataset } from './dataset.js'
 import { awaiting, calling, causedBy, LimbeckError } from './errors.js'
-import { asked } from './forgotten.js'
+import { started } from './unstarted.js'
 import { modelFrom, modelOf, type Model } from './model.js'
 import type { NativeDataset, NativeJob, NativeModel } from './native/contract.js'
 import { native } from './native/load.js'
 import type { CheckpointOptions, TrainOptions } from './native/options.js'
 import { trainOptionKeys } from './native/options.js'
 import { meaningFor } from './prediction.js'
-import { Pulled } from './pulled.js'
+import { Iterable } from './iterable.js'
 import type { RunSummary, StepReport } from './report.js'
 import { BatchStream, isSource, Pump, type BatchSource } from './stream.js'
 import { nobody, teachingOf, type Teaching } from './teachers.js'
@@ -90,7 +90,7 @@ const keysOf: Record<Method, readonly string[]> = {
  *
  * A run that somebody awaits keeps the process alive; a paused, finished or unawaited one does not.
  */
-export class Run<Report extends CommonReport = StepReport> extends Pulled<Report, RunSummary> {
+export class Run<Report extends CommonReport = StepReport> extends Iterable<Report, RunSummary> {
   #setup: Setup | { wrong: unknown }
   #job: NativeJob | undefined
   #pump: Pump | undefined
@@ -115,7 +115,7 @@ export class Run<Report extends CommonReport = StepReport> extends Pulled<Report
 
   /** The next report. What is wrong with the options rejects here, before the first step. */
   next(): Promise<IteratorResult<Report, void>> {
-    asked(this)
+    started(this)
     return this.inTurn(async () => {
       if (this.#state === 'ended') return { done: true, value: undefined }
       try {
@@ -137,7 +137,7 @@ export class Run<Report extends CommonReport = StepReport> extends Pulled<Report
 
   /** Stops after a whole step; the student gets the parameters of that step. `break` in a loop calls it. */
   return(): Promise<IteratorResult<Report, void>> {
-    asked(this)
+    started(this)
     this.#leaving.abort(left)
     this.#job?.hurry()
     return this.inTurn(async () => {
@@ -167,7 +167,7 @@ export class Run<Report extends CommonReport = StepReport> extends Pulled<Report
 
   /** Rejects with what is wrong with the options; nothing is begun. A teacher that is a function is not asked yet. */
   async check(): Promise<void> {
-    asked(this)
+    started(this)
     const setup = this.#setup
     if ('wrong' in setup) throw setup.wrong
     if (setup.teaching.asked !== undefined) return
@@ -196,7 +196,7 @@ export class Run<Report extends CommonReport = StepReport> extends Pulled<Report
 
   /** Ends the run at once and gives its native memory back; the student keeps what it had. */
   dispose(): void {
-    asked(this)
+    started(this)
     this.#state = 'ended'
     this.#leaving.abort(new LimbeckError('ERR_LIMBECK_CANCELLED', '', 'the run was disposed'))
     this.#job?.dispose()

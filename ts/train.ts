@@ -1,5 +1,5 @@
 /** Training without a teacher. */
-import { watched } from './forgotten.js'
+import { watch } from './unstarted.js'
 import { Run, type RunOptions } from './run.js'
 
 export type TrainOptions = RunOptions
@@ -17,5 +17,5 @@ export type TrainOptions = RunOptions
  * ```
  */
 export function train(options: TrainOptions): Run {
-  return watched('train', new Run('train', options))
+  return watch('train', new Run('train', options))
 }

@@ -12,7 +12,7 @@
  */
 import { list, number, refuse, words } from '../check.js'
 import { calling } from '../errors.js'
-import { watched } from '../forgotten.js'
+import { watch } from '../unstarted.js'
 import { modelOf, type Model } from '../model.js'
 import type { Evaluation } from '../report.js'
 import type { AnyTeacher } from '../teachers.js'
@@ -66,7 +66,7 @@ export interface PathOutcome {
 
 /** Trains the student along every path through the assistants: 2ᵐ students and 2ᵐ − 1 assistants for m of them. */
 export function searchPaths(options: PathOptions): Sequence<PathLabel, PathOutcome> {
-  return watched('searchPaths', new Sequence(() => plan(options)))
+  return watch('searchPaths', new Sequence(() => plan(options)))
 }
 
 function plan(given: unknown): Plan<PathLabel, PathOutcome> {

@@ -15,7 +15,7 @@
  */
 import { plain, refuse, text, whole, type Plain } from '../check.js'
 import { Ensemble } from '../ensemble.js'
-import { watched } from '../forgotten.js'
+import { watch } from '../unstarted.js'
 import { Model, modelOf } from '../model.js'
 import type { LossesOptions } from '../native/options.js'
 import { begun, readableAgain, score, sharedOf, stageRun, type RegimeOptions } from './options.js'
@@ -92,7 +92,7 @@ export class BornAgain extends Sequence<GenerationLabel, BornAgainOutcome> {
  * ```
  */
 export function bornAgain(options: BornAgainOptions): BornAgain {
-  return watched('bornAgain', new BornAgain(options))
+  return watch('bornAgain', new BornAgain(options))
 }
 
 function plan(given: unknown, students: Model[]): Plan<GenerationLabel, BornAgainOutcome> {

@@ -11,7 +11,7 @@
  * Where we differ: "best" is chosen on validation rows, never on those of a test.
  */
 import { list, refuse, words } from '../check.js'
-import { watched } from '../forgotten.js'
+import { watch } from '../unstarted.js'
 import { modelOf, type Model } from '../model.js'
 import type { AnyTeacher } from '../teachers.js'
 import { begun, eachStage, readableAgain, sharedOf, stageOptions, stagePlace, stageRun, type RegimeOptions, type StageOptions } from './options.js'
@@ -51,7 +51,7 @@ export interface ChainOutcome {
  * ```
  */
 export function distillChain(options: ChainOptions): Sequence<HopLabel, ChainOutcome> {
-  return watched('distillChain', new Sequence(() => plan(options)))
+  return watch('distillChain', new Sequence(() => plan(options)))
 }
 
 function plan(given: unknown): Plan<HopLabel, ChainOutcome> {

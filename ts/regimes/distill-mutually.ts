@@ -9,7 +9,7 @@
  * training mode in both roles, and their sum is divided by M − 1. One native run; the formula's other half, and how the
  * learners wait for each other, is in `crates/core/src/run/mutual.rs`.
  */
-import { watched } from '../forgotten.js'
+import { watch } from '../unstarted.js'
 import type { Model } from '../model.js'
 import type { LossesOptions, MutualOptions, TrainOptions } from '../native/options.js'
 import type { LearnerReport, LearnerSummary, RunSummary, StepReport } from '../report.js'
@@ -65,5 +65,5 @@ export type MutualReport = Omit<StepReport, 'terms' | 'gradientNorms' | 'gradien
  * ```
  */
 export function distillMutually(options: MutualRunOptions): Run<MutualReport> {
-  return watched('distillMutually', new Run<MutualReport>('distillMutually', options))
+  return watch('distillMutually', new Run<MutualReport>('distillMutually', options))
 }

@@ -13,7 +13,7 @@
  */
 import { json, plain, refuse, words, type Plain } from '../check.js'
 import { calling } from '../errors.js'
-import { watched } from '../forgotten.js'
+import { watch } from '../unstarted.js'
 import { modelOf, type Model } from '../model.js'
 import { native } from '../native/load.js'
 import type { CheckpointOptions, GeneratorOptions, LossesOptions } from '../native/options.js'
@@ -59,7 +59,7 @@ export interface WeightsOutcome {
  * ```
  */
 export function distillWeights(options: WeightsOptions): Sequence<PhaseLabel, WeightsOutcome> {
-  return watched('distillWeights', new Sequence(() => plan(options)))
+  return watch('distillWeights', new Sequence(() => plan(options)))
 }
 
 function plan(given: unknown): Plan<PhaseLabel, WeightsOutcome> {

@@ -7,10 +7,10 @@ import { orAbort } from '../abort.js'
 import { reading } from '../check.js'
 import type { Dataset } from '../dataset.js'
 import { calling, elsewhere, LimbeckError } from '../errors.js'
-import { asked } from '../forgotten.js'
+import { started } from '../unstarted.js'
 import { modelOf, type Model } from '../model.js'
 import type { CheckpointOptions } from '../native/options.js'
-import { Pulled } from '../pulled.js'
+import { Iterable } from '../iterable.js'
 import type { Evaluation, RunSummary, StepReport } from '../report.js'
 import type { Run } from '../run.js'
 import { Manifest } from './manifest.js'
@@ -58,7 +58,7 @@ export type RegimeReport<Label, Outcome> = StepReport & Label & { outcome?: Outc
  *
  * `report.summary` stands in the last report of each stage, `report.outcome` in the very last one.
  */
-export class Sequence<Label extends object, Outcome> extends Pulled<RegimeReport<Label, Outcome>, Outcome> {
+export class Sequence<Label extends object, Outcome> extends Iterable<RegimeReport<Label, Outcome>, Outcome> {
   readonly #plan: Plan<Label, Outcome> | { wrong: unknown }
   readonly #done: StageOutcome[] = []
   #manifest: Manifest | undefined
@@ -82,7 +82,7 @@ export class Sequence<Label extends object, Outcome> extends Pulled<RegimeReport
 
   /** The next report. What is wrong with the options of any stage rejects here, before the first step. */
   next(): Promise<IteratorResult<RegimeReport<Label, Outcome>, void>> {
-    asked(this)
+    started(this)
     return this.inTurn(async () => {
       if (this.#ended) return { done: true, value: undefined }
       try {
@@ -99,7 +99,7 @@ export class Sequence<Label extends object, Outcome> extends Pulled<RegimeReport
 
   /** Stops after a whole step; the student of the stage that is under way gets the parameters of that step. */
   async return(): Promise<IteratorResult<RegimeReport<Label, Outcome>, void>> {
-    asked(this)
+    started(this)
     this.#leaving = true
     // Not in turn: it is what ends the turn that waits for a report.
     await this.#run?.return()
@@ -133,7 +133,7 @@ export class Sequence<Label extends object, Outcome> extends Pulled<RegimeReport
 
   /** Ends the regime at once and gives its native memory back; the students keep what they had. */
   dispose(): void {
-    asked(this)
+    started(this)
     this.#run?.dispose()
     this.#end()
   }

@@ -1,6 +1,6 @@
 /** Another model that answers the rows that the serving one is unsure of; where it cannot, the unsure answer is given. */
 import type { NativePrediction } from '../native/contract.js'
-import type { Asked } from './beside.js'
+import type { Second } from './second.js'
 import type { Call } from './call.js'
 import { joined, picked, type Rows } from './rows.js'
 import type { ServiceStats } from './stats.js'
@@ -24,7 +24,7 @@ export class Fallback {
   #lastError: string | undefined
 
   constructor(
-    readonly asked: Asked,
+    readonly asked: Second,
     readonly below: number,
     readonly limits: { maxBatch: number; queue: number },
     readonly signal: AbortSignal,

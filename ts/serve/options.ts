@@ -4,14 +4,14 @@ import type { Ensemble } from '../ensemble.js'
 import type { Model } from '../model.js'
 import type { Description } from '../prediction.js'
 import { Teacher, type Answer } from '../teacher.js'
-import { besideOf, type Asked } from './beside.js'
+import { secondOf, type Second } from './second.js'
 
-/** Who is asked beside the model that serves: a model, an ensemble, or a function, such as a call of somebody's HTTP API. */
-export type Beside = Model | Ensemble | Teacher | Answer
+/** A second model for a service's shadow or fallback: a model, an ensemble, or a function, such as a call to an HTTP API. */
+export type SecondModel = Model | Ensemble | Teacher | Answer
 
 /** Runs a part of the calls through another model too. It neither delays nor changes an answer. */
 export interface ShadowOptions {
-  model: Beside
+  model: SecondModel
   /** The share of the calls, above 0, at most 1. Default 0.1. */
   fraction?: number | undefined
 }
@@ -20,7 +20,7 @@ export interface ShadowOptions {
 export interface FallbackOptions {
   /** A row whose largest probability is smaller is unsure: above 0, at most 1. */
   below: number
-  to: Beside
+  to: SecondModel
 }
 
 export interface ServeOptions {
@@ -34,7 +34,7 @@ export interface ServeOptions {
   /** Rows that may wait; further calls are refused with `ERR_LIMBECK_BUSY`. Default 1024. */
   queue?: number | undefined
   /** Another model that hears a part of the calls; `stats().shadow` says how often both agree. A model alone hears a tenth. */
-  shadow?: ShadowOptions | Beside | undefined
+  shadow?: ShadowOptions | SecondModel | undefined
   /** Another model that answers the rows that this one is unsure of. */
   fallback?: FallbackOptions | undefined
 }
@@ -54,8 +54,8 @@ export interface Serving {
   maxBatch: number
   maxWaitMs: number
   queue: number
-  shadow: { model: Asked; fraction: number } | undefined
-  fallback: { model: Asked; below: number } | undefined
+  shadow: { model: Second; fraction: number } | undefined
+  fallback: { model: Second; below: number } | undefined
 }
 
 /** The longest delay of a timer of Node. */
@@ -80,7 +80,7 @@ export function servingOf(options: unknown, own: Description): Serving {
 }
 
 function shadowOf(given: unknown, own: Description): Serving['shadow'] {
-  const alone = besideOf('shadow', given, own)
+  const alone = secondOf('shadow', given, own)
   if (alone !== undefined) return { model: alone, fraction: 0.1 }
   const { model, fraction = 0.1 } = plain('shadow', given, ['model', 'fraction'])
   return { fraction: share('shadow.fraction', fraction), model: someone('shadow.model', model, own) }
@@ -91,8 +91,8 @@ function fallbackOf(given: unknown, own: Description): Serving['fallback'] {
   return { below: share('fallback.below', below), model: someone('fallback.to', to, own) }
 }
 
-function someone(path: string, given: unknown, own: Description): Asked {
-  return besideOf(path, given, own) ?? refuse(path, 'a Model, an Ensemble, a Teacher or a function', given)
+function someone(path: string, given: unknown, own: Description): Second {
+  return secondOf(path, given, own) ?? refuse(path, 'a Model, an Ensemble, a Teacher or a function', given)
 }
 
 function share(path: string, value: unknown): number {

@@ -1,5 +1,5 @@
 /** Another model that hears a part of the calls, when it has time: nobody waits for it and nobody sees it fail. */
-import type { Asked } from './beside.js'
+import type { Second } from './second.js'
 import { joined, type Rows } from './rows.js'
 import type { ServiceStats } from './stats.js'
 
@@ -26,7 +26,7 @@ export class Shadow {
   #lastError: string | undefined
 
   constructor(
-    readonly asked: Asked,
+    readonly asked: Second,
     readonly fraction: number,
     readonly maxBatch: number,
     readonly signal: AbortSignal,

@@ -1,4 +1,4 @@
-/** Who is asked beside the model that serves, as one kind: a model, an ensemble, or a function that answers. */
+/** The second model of a service, used by shadow and fallback: a model, an ensemble or a function behind one interface. */
 import { calling, LimbeckError } from '../errors.js'
 import type { Ensemble } from '../ensemble.js'
 import type { ColumnsJson, Lane, NativePrediction } from '../native/contract.js'
@@ -8,14 +8,14 @@ import { Teacher, type Answer, type TeacherBatch } from '../teacher.js'
 import { hasSeveralLabels, mustFit } from './fits.js'
 import { copied, picked, type Rows } from './rows.js'
 
-export interface Asked {
+export interface Second {
   ask(rows: Rows, lane: Lane, signal: AbortSignal): Promise<NativePrediction>
   /** Gives its memory back. */
   release(): void
 }
 
-/** Nothing where this is nobody who could be asked. */
-export function besideOf(path: string, given: unknown, own: Description): Asked | undefined {
+/** Wraps what was given; undefined if it is none of these kinds. */
+export function secondOf(path: string, given: unknown, own: Description): Second | undefined {
   if (typeof given === 'function') return teacher(Teacher.fromFunction(given as Answer), own)
   if (typeof given !== 'object' || given === null) return undefined
   const described = (model: object) => JSON.parse(calling(() => models.get(model)!.describe())) as Description
@@ -33,7 +33,7 @@ export function besideOf(path: string, given: unknown, own: Description): Asked 
   return given instanceof Teacher ? teacher(given, own) : undefined
 }
 
-function teacher(asked: Teacher, own: Description): Asked {
+function teacher(asked: Teacher, own: Description): Second {
   const { classes } = own
   let seen = 0
   return {

@@ -1,7 +1,7 @@
-/** An unknown key, and which one was probably meant: what other libraries call it, or the nearest in letters. */
+/** The message for an unknown key, with a suggestion: the key that other libraries call so, or the most similar one. */
 
-/** What others call our keys, in small letters. */
-const others: Readonly<Record<string, string>> = {
+/** Names from other libraries, in lower case, and our key for each. */
+const synonyms: Readonly<Record<string, string>> = {
   model: 'student',
   net: 'student',
   dataset: 'data',
@@ -15,23 +15,23 @@ const others: Readonly<Record<string, string>> = {
   verbose: 'reportEvery',
 }
 
-/** The message: the key, the one that was meant, all that there are. */
+/** The message: the unknown key, the suggestion, and all known keys. */
 export function unknownKey(key: string, keys: readonly string[]): string {
-  const meant = meantBy(key, keys)
-  return `unknown key ${key}; ${meant === undefined ? '' : `did you mean ${meant}? `}the keys are ${keys.join(', ')}`
+  const suggestion = suggest(key, keys)
+  return `unknown key ${key}; ${suggestion === undefined ? '' : `did you mean ${suggestion}? `}the keys are ${keys.join(', ')}`
 }
 
-function meantBy(key: string, keys: readonly string[]): string | undefined {
+function suggest(key: string, keys: readonly string[]): string | undefined {
   const word = key.toLowerCase()
-  const other = Object.hasOwn(others, word) ? others[word] : undefined
-  if (other !== undefined && keys.includes(other)) return other
-  // A strange key may be as long as its owner likes.
+  const synonym = Object.hasOwn(synonyms, word) ? synonyms[word] : undefined
+  if (synonym !== undefined && keys.includes(synonym)) return synonym
+  // The distance costs the product of the lengths, and an untrusted key may be long.
   if (word.length > 40) return undefined
   const near = keys.map(known => ({ known, far: changes(word, known.toLowerCase()) })).sort((a, b) => a.far - b.far)[0]
   return near !== undefined && near.far <= word.length / 3 ? near.known : undefined
 }
 
-/** Letters to add, take or change until one word is the other: Levenshtein's distance. */
+/** Levenshtein distance: how many letters to add, remove or change to turn one word into the other. */
 function changes(a: string, b: string): number {
   let above = Array.from({ length: b.length + 1 }, (_, at) => at)
   for (let i = 1; i <= a.length; i++) {

@@ -1,13 +1,13 @@
-/** Reports that are pulled, one call after the other: what a run and a regime of several runs have in common. */
-export abstract class Pulled<Report, Outcome> implements AsyncGenerator<Report, void, undefined> {
+/** An async iterable of reports, produced one call at a time: the base of a run and of a regime. */
+export abstract class Iterable<Report, Outcome> implements AsyncGenerator<Report, void, undefined> {
   #last: Promise<unknown> = Promise.resolve()
 
   abstract next(): Promise<IteratorResult<Report, void>>
   /** Stops after a whole step. `break` in a loop calls it. */
   abstract return(): Promise<IteratorResult<Report, void>>
-  /** Ends it at once and gives its native memory back. */
+  /** Ends it at once and releases its native memory. */
   abstract dispose(): void
-  /** What it was, once it has ended; an error where it was left before. */
+  /** Its outcome, once it has ended; throws if it was left before its end. */
   protected abstract ended(): Outcome
 
   /** Stops as `return` does, and rejects with the error. */
@@ -16,7 +16,7 @@ export abstract class Pulled<Report, Outcome> implements AsyncGenerator<Report, 
     throw error
   }
 
-  /** Runs to the end; gives what it was. */
+  /** Runs to the end and returns the outcome. */
   async finish(): Promise<Outcome> {
     for (;;) {
       const { done } = await this.next()
@@ -36,7 +36,7 @@ export abstract class Pulled<Report, Outcome> implements AsyncGenerator<Report, 
     return this
   }
 
-  /** One call after the other, as a generator does it. */
+  /** Runs calls one after the other, as a generator does. */
   protected inTurn<T>(work: () => Promise<T>): Promise<T> {
     const mine = this.#last.then(work, work)
     this.#last = mine.catch(() => {})
