@@ -6,7 +6,7 @@ use crate::batch::{Batch, Features};
 use crate::error::{Error, Result};
 use crate::kernels::cpu::gemm::{self, Matrix};
 use crate::labels::Labels;
-use crate::losses::{Losses, LossesOptions};
+use crate::losses::{Losses, LossesOptions, Micro};
 use crate::ops::activation::Activation;
 use crate::ops::linear::linear;
 use crate::ops::weight_generator::{Stack, Weights, weight_generator};
@@ -90,8 +90,10 @@ impl Mlp {
         }
         let outputs =
             Outputs { logits: hidden, hidden: BTreeMap::new(), head_weight: None, buffer_updates: Vec::new() };
-        let plan = self.losses.plan(&[&self.batch])?;
-        let applied = self.losses.apply(&mut tape, (&outputs).into(), &[], &self.batch, &plan, 0, false)?;
+        let denominators = &self.losses.denominators(&[&self.batch])?;
+        let (student, batch) = ((&outputs).into(), &self.batch);
+        let micro = Micro { student, teachers: &[], batch, denominators, step: 0, norms: false };
+        let applied = self.losses.apply(&mut tape, &micro)?;
         let mut gradients = tape.backward(applied.seeds)?;
         let each = bound.iter().map(|(name, value)| Some((name.clone(), gradients.take(value)?)));
         let gradients = each.collect::<Option<_>>().ok_or_else(|| Error::internal("a layer without gradient"))?;

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Code, Error, Result};
 use crate::labels::UNLABELLED;
-use crate::learner::StepNumbers;
+use crate::numbers::StepNumbers;
 use crate::options::Proofs;
 use crate::parameters::Parameters;
 use crate::tensor::{DType, Tensor, read, to_f64};

@@ -8,7 +8,6 @@ use crate::batch::Batch;
 use crate::dataset::{BatchOptions, Dataset};
 use crate::error::{Code, Error, Result};
 use crate::labels::LabelKind;
-use crate::memory;
 use crate::metrics::{Evaluator, Measure, Metrics};
 use crate::models::Model;
 use crate::tape::Cancel;
@@ -43,7 +42,7 @@ pub(crate) fn logits_until(model: &Model, data: &Dataset, cancel: &Cancel) -> Re
     let mut all = Vec::new();
     let refused = |_| Error::new(Code::Memory, "", "no memory for the answers to all rows");
     all.try_reserve_exact(data.rows() * model.network.classes()).map_err(refused)?;
-    for batch in data.batches(&BatchOptions::in_order(memory::piece(model)), 0)? {
+    for batch in data.batches(&BatchOptions::in_order(model.rows_at_once()), 0)? {
         let batch = batch?;
         all.extend_from_slice(&read::<f32>(&model.logits_until(&batch.inputs, &batch.ids, cancel)?)?);
     }
@@ -65,7 +64,7 @@ pub(crate) fn evaluate_with(
     cancel: &Cancel,
 ) -> Result<Evaluation> {
     let classes = model.network.classes();
-    let piece = memory::piece(model);
+    let piece = model.rows_at_once();
     measured(data, classes, teacher, more, piece, &mut |batch, _| model.logits_until(&batch.inputs, &batch.ids, cancel))
 }
 

@@ -10,9 +10,10 @@ use crate::batch::Batch;
 use crate::check::Watch;
 use crate::error::{Candle, Code, Error, Result};
 use crate::layers::{self, Mode, Spec};
-use crate::losses::features::Student;
-use crate::losses::{Losses, LossesOptions, Plan, TermReport};
+use crate::losses::{Losses, LossesOptions, Micro, Student};
 use crate::models::{Model, Request};
+use crate::names::matches;
+use crate::numbers::{Denominators, StepNumbers};
 use crate::optimizers::{self, Average, Optimizer, OptimizerOptions};
 use crate::outputs::Outputs;
 use crate::parameters::Bound;
@@ -36,16 +37,6 @@ pub(crate) struct At {
     pub cancel: Arc<AtomicBool>,
 }
 
-/// Numbers of one step.
-#[derive(Clone, Debug, Default)]
-pub struct StepNumbers {
-    pub loss: f64,
-    pub rows: usize,
-    pub terms: BTreeMap<&'static str, TermReport>,
-    /// Global norm of the parameters' gradients before clipping, where it was asked for or clipping needs it.
-    pub gradient_norm: Option<f64>,
-}
-
 /// A forward that waits for its losses.
 pub(crate) struct Pass {
     tape: Tape,
@@ -57,7 +48,7 @@ pub(crate) struct Pass {
 
 /// What the batches so far of one optimizer step gave.
 pub(crate) struct Gathered {
-    plan: Plan,
+    denominators: Denominators,
     sums: BTreeMap<String, Tensor>,
     numbers: StepNumbers,
 }
@@ -235,8 +226,8 @@ impl Learner {
 
     /// Of an optimizer step over these batches, before the first of them.
     pub(crate) fn gather(&self, batches: &[Batch]) -> Result<Gathered> {
-        let plan = self.losses.plan(&batches.iter().collect::<Vec<_>>())?;
-        Ok(Gathered { plan, sums: BTreeMap::new(), numbers: StepNumbers::default() })
+        let denominators = self.losses.denominators(&batches.iter().collect::<Vec<_>>())?;
+        Ok(Gathered { denominators, sums: BTreeMap::new(), numbers: StepNumbers::default() })
     }
 
     /// The student's forward on one batch.
@@ -277,11 +268,12 @@ impl Learner {
         gathered: &mut Gathered,
     ) -> Result<()> {
         let Pass { mut tape, leaves, of_losses, outputs, pair } = pass;
-        let Gathered { plan, sums, numbers } = gathered;
+        let Gathered { denominators, sums, numbers } = gathered;
         let sides = if self.losses.needs_teacher() { sides } else { &[] };
         let named = below_losses(&of_losses);
         let student = Student { main: &outputs, pair: pair.as_ref(), parameters: &named };
-        let applied = match self.losses.apply(&mut tape, student, sides, batch, plan, at.step, at.norms) {
+        let micro = Micro { student, teachers: sides, batch, denominators, step: at.step, norms: at.norms };
+        let applied = match self.losses.apply(&mut tape, &micro) {
             Err(error) if error.code == Code::NotFinite => {
                 return Err(self.first_not_finite(batch, at, error));
             }
@@ -466,29 +458,4 @@ fn frozen(parameters: &Parameters, patterns: &[String]) -> Result<BTreeSet<Strin
         }
     }
     Ok(frozen)
-}
-
-/// `*` stands for any text.
-pub(crate) fn matches(pattern: &str, name: &str) -> bool {
-    let Some((head, tail)) = pattern.split_once('*') else { return pattern == name };
-    let Some(rest) = name.strip_prefix(head) else { return false };
-    (0..=rest.len()).any(|start| rest.is_char_boundary(start) && matches(tail, &rest[start..]))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_star_stands_for_any_text() {
-        for (pattern, name, want) in [
-            ("*.bias", "head.bias", true),
-            ("blocks.*.conv.*", "blocks.0.conv.weight", true),
-            ("blocks.*.conv.*", "blocks.0.norm.weight", false),
-            ("*", "anything", true),
-            ("head", "head.bias", false),
-        ] {
-            assert_eq!(matches(pattern, name), want, "{pattern} {name}");
-        }
-    }
 }

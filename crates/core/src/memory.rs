@@ -1,31 +1,9 @@
 //! How much native memory a run will need, before anything is allocated.
 
 use crate::error::{Code, Error, Result};
-use crate::layers::{self, Shape};
 use crate::models::Model;
 use crate::options::TrainOptions;
 use crate::weights::ParameterGenerator;
-
-/// Bytes of the activations of one sample: every layer's output, once going forward and once coming back.
-fn activations(model: &Model) -> u64 {
-    let mut elements = 0;
-    let network = &model.network;
-    let visited = layers::walk(&network.architecture().layers, "", network.input(), &mut |_, _, _, output| {
-        elements += output.elements() as u64;
-        Ok(())
-    });
-    debug_assert!(visited.is_ok(), "the network was checked when it was made");
-    let input = match network.input() {
-        Shape::Dense(_) => network.input().elements() as u64,
-        Shape::Ids(_) => 0,
-    };
-    4 * (input + 2 * elements)
-}
-
-/// Rows of one forward outside training: as many as keep its activations below 64 MB, at most 256.
-pub(crate) fn piece(model: &Model) -> usize {
-    ((64 << 20) / activations(model).max(1)).clamp(1, 256) as usize
-}
 
 /// Bytes that a run holds at its peak for one student: parameters with gradients, optimizer state and copies, activations
 /// of one batch; data sets and the teachers' parameters are the caller's and not counted.
@@ -40,7 +18,7 @@ pub(crate) fn of_student(student: &Model, generator: Option<&ParameterGenerator>
     let rows = options.batch_size as u64;
     let classes = student.network.classes() as u64;
     let logits = 3 * 4 * rows * classes;
-    let batch = rows * activations(student) + logits;
+    let batch = rows * student.activation_bytes() + logits;
     let first = match generator {
         // The parameters that it makes, and their gradients.
         Some(generator) => learner(generator.parameters().bytes()) + 3 * parameters,
@@ -53,7 +31,7 @@ pub(crate) fn of_student(student: &Model, generator: Option<&ParameterGenerator>
 
 /// Bytes of the activations of teachers that are asked one after the other.
 pub(crate) fn of_teachers<'a>(teachers: impl Iterator<Item = &'a Model>, options: &TrainOptions) -> u64 {
-    teachers.map(|teacher| options.batch_size as u64 * activations(teacher)).max().unwrap_or(0)
+    teachers.map(|teacher| options.batch_size as u64 * teacher.activation_bytes()).max().unwrap_or(0)
 }
 
 /// Refuses a run that is estimated to need more than its options allow.

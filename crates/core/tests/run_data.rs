@@ -9,8 +9,8 @@ use limbeck_core::dataset::{Columns, Dataset, Inputs, LabelColumn, TeacherColumn
 use limbeck_core::error::{Code, Result};
 use limbeck_core::metrics::Measure;
 use limbeck_core::models::Model;
-use limbeck_core::options::parse;
 use limbeck_core::random::Key;
+use limbeck_core::reading::parse;
 use limbeck_core::run::{Data, Report, Run, Setup, Stream};
 use limbeck_core::teacher::Teacher;
 use serde_json::{Value, json};

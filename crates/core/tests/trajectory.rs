@@ -11,7 +11,7 @@ use limbeck_core::checkpoint::Array;
 use limbeck_core::dataset::{Columns, Dataset, Inputs, LabelColumn};
 use limbeck_core::golden::Numbers;
 use limbeck_core::models::Model;
-use limbeck_core::options::parse;
+use limbeck_core::reading::parse;
 use limbeck_core::run::{Data, Run, Setup};
 use limbeck_core::teacher::Teacher;
 use serde::Deserialize;

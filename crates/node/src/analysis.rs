@@ -2,8 +2,8 @@
 
 use limbeck_core::analysis::{Diagnostics, Given, analyse as look};
 use limbeck_core::error::Error;
-use limbeck_core::options::parse;
 use limbeck_core::pool::Pool;
+use limbeck_core::reading::parse;
 use napi::Env;
 use napi::bindgen_prelude::Object;
 use napi_derive::napi;

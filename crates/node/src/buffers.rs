@@ -3,7 +3,7 @@
 use limbeck_core::batch::Features;
 use limbeck_core::dataset::{Columns, Inputs, LabelColumn, TeacherColumn};
 use limbeck_core::error::{Error, Result};
-use limbeck_core::options::parse;
+use limbeck_core::reading::parse;
 use napi::bindgen_prelude::{Float32Array, Float64Array, Uint8Array, Uint32Array};
 use napi_derive::napi;
 use serde::Deserialize;

@@ -2,8 +2,8 @@
 
 use limbeck_core::dataset::{Dataset, Normalization, SplitOptions, TeacherColumn};
 use limbeck_core::error::{Code, Error, Result};
-use limbeck_core::options::parse;
 use limbeck_core::pool::Pool;
+use limbeck_core::reading::parse;
 use napi::Env;
 use napi::bindgen_prelude::{Float32Array, Float64Array, Object, ObjectFinalize, Uint32Array};
 use napi_derive::napi;

@@ -52,7 +52,7 @@ pub fn losses() -> napi::Result<String> {
 #[napi(catch_unwind)]
 pub fn losses_need_teacher(json: String) -> napi::Result<bool> {
     guarded(|| {
-        let losses = limbeck_core::losses::Losses::new(limbeck_core::options::parse(&json)?);
+        let losses = limbeck_core::losses::Losses::new(limbeck_core::reading::parse(&json)?);
         Ok(losses.map_err(|error| error.at("losses"))?.needs_teacher())
     })
 }

@@ -18,7 +18,6 @@ use super::Diagnostic;
 use super::seen::{Seen, Sides, Table};
 use crate::dataset::{Augment, BatchOptions, Dataset};
 use crate::error::{Error, Result};
-use crate::memory;
 use crate::models::Model;
 use crate::tensor::to_f64;
 
@@ -92,7 +91,7 @@ impl MutualInformation {
         let options = BatchOptions {
             augment: self.augment.clone(),
             seed: self.seed,
-            ..BatchOptions::in_order(memory::piece(model))
+            ..BatchOptions::in_order(model.rows_at_once())
         };
         let mut values = vec![0.0; data.rows() * self.copies];
         for copy in 0..self.copies {

@@ -12,7 +12,6 @@ use crate::error::{Candle, Code, Error, Result};
 use crate::evaluate;
 use crate::labels::LabelKind;
 use crate::layers::{LayerOptions, Mode, name_at};
-use crate::memory;
 use crate::models::{Model, Request};
 use crate::random::Key;
 use crate::tape::{Engine, Tape};
@@ -286,7 +285,7 @@ fn inner_of(model: &Model, data: &Dataset) -> Result<Inner> {
     }
     let before = head.checked_sub(1).map(|index| name_at("", index, &layers[index]));
     let mut values = Vec::new();
-    for batch in data.batches(&BatchOptions::in_order(memory::piece(model)), 0)? {
+    for batch in data.batches(&BatchOptions::in_order(model.rows_at_once()), 0)? {
         let batch = batch?;
         values.extend(to_f64(&hidden(model, &batch.inputs, &batch.ids, before.as_deref())?)?);
     }

@@ -1,19 +1,20 @@
-//! All configured losses together: checked once, planned each optimizer step, applied to each micro-batch.
+//! All configured losses together: checked once, applied to each micro-batch of a step.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::LossesOptions;
 use super::call::{Call, row_weights, rows_of};
-use super::features::{self, Feature, Student};
+use super::features::{self, Feature};
 use super::loss::{Need, RowLoss};
+use super::micro::Micro;
 use crate::batch::Batch;
 use crate::error::{Error, Result};
 use crate::labels::{LabelKind, Labels, UNLABELLED};
 use crate::layers::Spec;
 use crate::models::Network;
+use crate::numbers::{Denominators, TermReport};
 use crate::schedule::Scheduled;
 use crate::tape::{Tape, Value};
-use crate::targets::Teacher;
 use crate::tensor::Tensor;
 
 /// The losses of a run. The total is Σ weight · loss.
@@ -40,12 +41,6 @@ pub struct Given {
     pub batch: Option<usize>,
 }
 
-/// The denominators of one optimizer step: the row weights of each loss, summed over all its micro-batches.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Plan {
-    pub(super) denominators: Vec<f64>,
-}
-
 /// What one micro-batch gave.
 pub struct Applied {
     /// Where backward starts: values and the gradients that arrive there.
@@ -53,32 +48,6 @@ pub struct Applied {
     pub terms: BTreeMap<&'static str, TermReport>,
     /// Σ weight · value over the terms.
     pub total: f64,
-}
-
-/// One loss of one micro-batch, or by `add` of all micro-batches of an optimizer step.
-#[derive(Clone, Debug, PartialEq)]
-pub struct TermReport {
-    /// Without its weight; over the step's denominator, so that micro-batches add up.
-    pub value: f64,
-    pub weight: f64,
-    /// The norm of the term's weighted gradient at the student's outputs, where it was asked for.
-    pub gradient_norm: Option<f64>,
-    /// All rows had the weight 0: the value and the gradient are 0.
-    pub no_rows: bool,
-    /// What the loss counts beside its value: `openHinges`, a share of the rows.
-    pub details: BTreeMap<&'static str, f64>,
-}
-
-impl TermReport {
-    /// Adds another micro-batch of the same optimizer step.
-    pub fn add(&mut self, other: &TermReport) {
-        self.value += other.value;
-        self.gradient_norm = self.gradient_norm.zip(other.gradient_norm).map(|(a, b)| a.hypot(b));
-        self.no_rows &= other.no_rows;
-        for (name, share) in &other.details {
-            *self.details.entry(name).or_default() += share;
-        }
-    }
 }
 
 impl Losses {
@@ -222,7 +191,7 @@ impl Losses {
 
     /// The denominators of an optimizer step, from all its micro-batches: they are known before the first
     /// gradient, so four micro-batches of 16 rows equal one batch of 64.
-    pub fn plan(&self, batches: &[&Batch]) -> Result<Plan> {
+    pub fn denominators(&self, batches: &[&Batch]) -> Result<Denominators> {
         let mut denominators = vec![0.0; self.rows.len() + self.features.len()];
         for batch in batches {
             if let Some(weights) = &batch.row_weights
@@ -239,21 +208,12 @@ impl Losses {
                 *sum += feature.row_weights(batch).iter().sum::<f64>();
             }
         }
-        Ok(Plan { denominators })
+        Ok(Denominators(denominators))
     }
 
-    /// Values and gradient of one micro-batch at optimizer step `step` (the first being 0). With several
-    /// teachers each loss that compares with one is their weighted sum. `norms` measures each term's gradient.
-    pub(crate) fn apply(
-        &self,
-        tape: &mut Tape,
-        student: Student,
-        teachers: &[Teacher],
-        batch: &Batch,
-        plan: &Plan,
-        step: u64,
-        norms: bool,
-    ) -> Result<Applied> {
+    /// Values and gradient of one micro-batch.
+    pub(crate) fn apply(&self, tape: &mut Tape, micro: &Micro) -> Result<Applied> {
+        let Micro { student, teachers, batch, denominators, step, norms } = *micro;
         let logits = student.main.logits.tensor();
         let classes = logits.dims().last().copied().unwrap_or(0);
         let rows = logits.elem_count() / classes.max(1);
@@ -273,7 +233,7 @@ impl Losses {
         let mut terms = BTreeMap::new();
         let mut seeds = Vec::new();
         if !self.rows.is_empty() {
-            let call = Call { losses: self, teachers, batch, plan, step, norms, rows, classes };
+            let call = Call { losses: self, micro, rows, classes };
             let (gradient, swept) = if tape.takes(logits) { call.kernels(logits)? } else { call.references(logits)? };
             seeds.push((student.main.logits.clone(), gradient));
             for (number, (name, loss)) in self.rows.iter().enumerate() {
@@ -281,15 +241,14 @@ impl Losses {
                     value: swept.values[number],
                     weight: loss.weight().at(step),
                     gradient_norm: norms.then(|| swept.squares[number].sqrt()),
-                    no_rows: plan.denominators[number] == 0.0,
+                    no_rows: denominators.0[number] == 0.0,
                     details: BTreeMap::new(),
                 };
                 terms.insert(*name, report);
             }
         }
-        for (feature, denominator) in self.features.iter().zip(&plan.denominators[self.rows.len()..]) {
-            let weight = feature.loss.weight().at(step);
-            let report = feature.apply(tape, student, teachers, batch, *denominator, weight, norms, &mut seeds)?;
+        for (feature, denominator) in self.features.iter().zip(&denominators.0[self.rows.len()..]) {
+            let report = feature.apply(tape, micro, *denominator, &mut seeds)?;
             terms.insert(feature.name, report);
         }
         let total = terms.values().map(|term: &TermReport| term.weight * term.value).sum();

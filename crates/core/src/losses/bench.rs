@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::features::{Feature, LayerPair};
-use super::{Losses, LossesOptions};
+use super::{Losses, LossesOptions, Micro};
 use crate::batch::{Batch, Features};
 use crate::error::{Error, Result};
 use crate::kernels::cpu::top::Top;
@@ -115,8 +115,10 @@ impl Distillation {
                 ..Outputs::of_logits(Value::constant(logits.clone()))
             },
         };
-        let plan = self.losses.plan(&[&self.batch])?;
-        let applied = self.losses.apply(&mut tape, (&outputs).into(), &self.teachers, &self.batch, &plan, 0, false)?;
+        let denominators = &self.losses.denominators(&[&self.batch])?;
+        let (teachers, batch) = (self.teachers.as_slice(), &self.batch);
+        let micro = Micro { student: (&outputs).into(), teachers, batch, denominators, step: 0, norms: false };
+        let applied = self.losses.apply(&mut tape, &micro)?;
         let mut gradients = tape.backward(applied.seeds)?;
         let gradient = gradients.take(&student).ok_or_else(|| Error::internal("no gradient"))?;
         Ok((applied.total, look(&tensor::read::<f32>(&gradient)?)))

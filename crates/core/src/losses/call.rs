@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 
 use super::Losses;
-use super::apply::Plan;
 use super::loss::{Need, RowLoss};
+use super::micro::Micro;
 use super::reference::Reference;
 use super::sweep::{self, Ask, Rows, Swept, Term};
 use crate::batch::Batch;
 use crate::error::{Candle, Code, Error, Result};
 use crate::labels::Labels;
-use crate::targets::{Source, Target, Teacher};
+use crate::targets::{Source, Target};
 use crate::tensor::{self, DType, Tensor};
 
 /// The rows of a batch: of a sequence model every token is one.
@@ -41,11 +41,7 @@ pub(super) fn row_weights<'b>(loss: &'b dyn RowLoss, batch: &'b Batch) -> impl I
 /// One call of `apply`, its shapes checked.
 pub(super) struct Call<'c> {
     pub losses: &'c Losses,
-    pub teachers: &'c [Teacher],
-    pub batch: &'c Batch,
-    pub plan: &'c Plan,
-    pub step: u64,
-    pub norms: bool,
+    pub micro: &'c Micro<'c>,
     pub rows: usize,
     pub classes: usize,
 }
@@ -56,7 +52,9 @@ impl<'c> Call<'c> {
         let mut pairs = Vec::new();
         for (number, (_, loss)) in self.losses.rows.iter().enumerate() {
             if loss.needs().iter().any(|need| need.is_teacher()) {
-                pairs.extend(self.teachers.iter().enumerate().map(|(at, teacher)| (number, Some(at), teacher.weight)));
+                pairs.extend(
+                    self.micro.teachers.iter().enumerate().map(|(at, teacher)| (number, Some(at), teacher.weight)),
+                );
             } else {
                 pairs.push((number, None, 1.0));
             }
@@ -65,11 +63,11 @@ impl<'c> Call<'c> {
     }
 
     fn row_weights(&self, loss: usize) -> Vec<f64> {
-        row_weights(self.losses.rows[loss].1.as_ref(), self.batch).collect()
+        row_weights(self.losses.rows[loss].1.as_ref(), self.micro.batch).collect()
     }
 
     fn labels(&self) -> Option<&'c [u32]> {
-        match &self.batch.labels {
+        match &self.micro.batch.labels {
             Labels::Single(labels) => Some(labels),
             _ => None,
         }
@@ -78,11 +76,11 @@ impl<'c> Call<'c> {
     /// The temperature at which a loss that reads logits needs a mixture's.
     fn mixed(&self, number: usize, teacher: Option<usize>) -> Result<Option<f64>> {
         let (name, loss) = &self.losses.rows[number];
-        let is_mixture = teacher.is_some_and(|at| matches!(self.teachers[at].target, Target::Mixture(_)));
+        let is_mixture = teacher.is_some_and(|at| matches!(self.micro.teachers[at].target, Target::Mixture(_)));
         if !is_mixture || !loss.needs().iter().any(|need| need.is_dense()) {
             return Ok(None);
         }
-        let temperature = loss.mixed_temperature(self.step).ok_or_else(|| {
+        let temperature = loss.mixed_temperature(self.micro.step).ok_or_else(|| {
             let message = "expected teachers whose losses are added, got teachers mixed as probabilities, which have no logits to compare with";
             Error::config(*name, message)
         })?;
@@ -94,7 +92,7 @@ impl<'c> Call<'c> {
             |tensor: &Tensor| tensor.to_dtype(DType::F32).and_then(|tensor| tensor.contiguous()).ok_or_internal();
         // Each teacher's dense logits, and the number of its first among all.
         let (mut dense, mut firsts) = (Vec::new(), Vec::new());
-        for teacher in self.teachers {
+        for teacher in self.micro.teachers {
             firsts.push(dense.len());
             for tensor in teacher.target.dense() {
                 dense.push(plain(tensor)?);
@@ -105,13 +103,13 @@ impl<'c> Call<'c> {
         for (number, teacher, _) in self.pairs() {
             if let Some((at, temperature)) = teacher.zip(self.mixed(number, teacher)?)
                 && !mixed.contains_key(&(at, temperature.to_bits()))
-                && let Some(logits) = self.teachers[at].target.logits_at(temperature)?
+                && let Some(logits) = self.micro.teachers[at].target.logits_at(temperature)?
             {
                 mixed.insert((at, temperature.to_bits()), dense.len());
                 dense.push(plain(&logits)?);
             }
         }
-        let targets = self.losses.targets(self.batch).map(plain).transpose()?;
+        let targets = self.losses.targets(self.micro.batch).map(plain).transpose()?;
         let guards = dense.iter().map(tensor::read::<f32>).collect::<Result<Vec<_>>>()?;
         let target_guard = targets.as_ref().map(tensor::read::<f32>).transpose()?;
         let student = tensor::read::<f32>(logits)?;
@@ -127,35 +125,35 @@ impl<'c> Call<'c> {
             let loss = &self.losses.rows[number].1;
             let temperature = self.mixed(number, teacher)?;
             let source = teacher.map(|at| Source {
-                target: &self.teachers[at].target,
+                target: &self.micro.teachers[at].target,
                 teacher: temperature.map_or(firsts[at], |temperature| mixed[&(at, temperature.to_bits())]),
-                head: self.teachers[at].head_weight.as_ref(),
+                head: self.micro.teachers[at].head_weight.as_ref(),
                 labels: self.labels(),
                 classes: self.classes,
             });
             let weights = self.row_weights(number);
             terms.push(Term {
-                loss: loss.begin(self.step, source, &mut ask)?,
+                loss: loss.begin(self.micro.step, source, &mut ask)?,
                 name: self.losses.rows[number].0,
                 group: number,
-                weight: loss.weight().at(self.step),
+                weight: loss.weight().at(self.micro.step),
                 share,
                 row_weights: weights.iter().any(|weight| *weight != 1.0).then_some(weights),
-                denominator: self.plan.denominators[number],
+                denominator: self.micro.denominators.0[number],
             });
         }
         for term in &mut terms {
             term.loss.look(&rows, term.row_weights.as_deref())?;
         }
         let mut gradient = tensor::uninit(student.len());
-        let swept = sweep::sweep(ask, &terms, self.losses.rows.len(), &rows, &mut gradient, self.norms)?;
+        let swept = sweep::sweep(ask, &terms, self.losses.rows.len(), &rows, &mut gradient, self.micro.norms)?;
         Ok((tensor::from_vec(gradient, logits.dims())?, swept))
     }
 
     /// Names the first number that is not finite in a row that counts; -∞ may mask a class.
     fn finite(&self, logits: &Tensor, path: &str, masks: bool) -> Result<()> {
         let all = tensor::to_f64(logits)?;
-        let counts = |row: usize| self.batch.row_weights.as_ref().is_none_or(|weights| weights[row] != 0.0);
+        let counts = |row: usize| self.micro.batch.row_weights.as_ref().is_none_or(|weights| weights[row] != 0.0);
         let good = |x: f64| x.is_finite() || (masks && x == f64::NEG_INFINITY);
         let classes = all.len() / self.rows.max(1);
         let masked = |row: &[f64]| row.iter().all(|x| *x == f64::NEG_INFINITY);
@@ -178,12 +176,12 @@ impl<'c> Call<'c> {
     pub fn references(&self, logits: &Tensor) -> Result<(Tensor, Swept)> {
         let student = logits.reshape((self.rows, self.classes)).ok_or_internal()?;
         let alike = |targets: &Tensor| targets.reshape(student.dims())?.to_dtype(student.dtype());
-        let targets = self.losses.targets(self.batch).map(alike).transpose().ok_or_internal()?;
-        let weights = |row: usize| self.batch.row_weights.as_ref().map_or(1.0, |weights| f64::from(weights[row]));
+        let targets = self.losses.targets(self.micro.batch).map(alike).transpose().ok_or_internal()?;
+        let weights = |row: usize| self.micro.batch.row_weights.as_ref().map_or(1.0, |weights| f64::from(weights[row]));
         let weights = (0..self.rows).map(weights).collect();
         let reference = Reference { student, targets, labels: self.labels().map(<[u32]>::to_vec), weights };
         self.finite(&reference.student, "student.logits", false)?;
-        for logits in self.teachers.iter().flat_map(|teacher| teacher.target.dense()) {
+        for logits in self.micro.teachers.iter().flat_map(|teacher| teacher.target.dense()) {
             self.finite(logits, "teacher.logits", true)?;
         }
         let count = self.losses.rows.len();
@@ -191,14 +189,14 @@ impl<'c> Call<'c> {
         let mut gradients: Vec<Option<Tensor>> = vec![None; count];
         for (number, teacher, share) in self.pairs() {
             let loss = &self.losses.rows[number].1;
-            let mut target = teacher.map(|at| self.teachers[at].clone());
+            let mut target = teacher.map(|at| self.micro.teachers[at].clone());
             if let Some((target, temperature)) = target.as_mut().zip(self.mixed(number, teacher)?)
                 && let Some(logits) = target.target.logits_at(temperature)?
             {
                 target.target = Target::Logits(logits);
             }
-            let (values, gradient) = loss.reference(self.step, &reference, target.as_ref())?;
-            let denominator = self.plan.denominators[number];
+            let (values, gradient) = loss.reference(self.micro.step, &reference, target.as_ref())?;
+            let denominator = self.micro.denominators.0[number];
             let by_row = |weight: f64| if denominator == 0.0 { 0.0 } else { share * weight / denominator };
             let weights: Vec<f64> = self.row_weights(number).into_iter().map(by_row).collect();
             for (row, (value, weight)) in tensor::to_f64(&values)?.iter().zip(&weights).enumerate() {
@@ -210,7 +208,7 @@ impl<'c> Call<'c> {
                     swept.values[number] += value * weight;
                 }
             }
-            let weight = loss.weight().at(self.step);
+            let weight = loss.weight().at(self.micro.step);
             let scales: Vec<f64> = weights.iter().map(|row| row * weight).collect();
             let inner = || {
                 let scales = Tensor::from_vec(scales, (self.rows, 1), gradient.device())?.to_dtype(gradient.dtype())?;

@@ -80,7 +80,7 @@ fn entry(name: &'static str, source: &[u8]) -> Result<Entry> {
     // The defaults; a loss over the k likeliest classes has none for k.
     let parsed = ["{}", r#"{"k":1}"#]
         .iter()
-        .find_map(|own| crate::options::parse::<LossesOptions>(&format!("{{\"{name}\":{own}}}")).ok());
+        .find_map(|own| crate::reading::parse::<LossesOptions>(&format!("{{\"{name}\":{own}}}")).ok());
     let options = parsed.ok_or_else(|| Error::internal(format!("{name} has options without a default")))?;
     let mut needs: Vec<&'static str> = Vec::new();
     for (_, need) in Losses::new(options)?.needs() {

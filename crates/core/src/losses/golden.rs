@@ -3,8 +3,8 @@
 
 use std::collections::BTreeMap;
 
-use super::features::{LayerPair, Student};
-use super::{Losses, LossesOptions, Need};
+use super::features::LayerPair;
+use super::{Losses, LossesOptions, Micro, Need, Student};
 use crate::batch::{Batch, Features};
 use crate::error::{Candle, Error, Result};
 use crate::golden::{LayerCase, Precision};
@@ -66,7 +66,7 @@ fn run(name: &str, case: &LayerCase, precision: Precision) -> Result<()> {
         teacher_logits: None,
         pair: None,
     };
-    let plan = losses.plan(&[&batch])?;
+    let denominators = &losses.denominators(&[&batch])?;
     let mut parameters = Bound::new();
     let (main, pair, teachers) = match losses.features.is_empty() {
         true => {
@@ -97,7 +97,8 @@ fn run(name: &str, case: &LayerCase, precision: Precision) -> Result<()> {
         }
     };
     let student = Student { main: &main, pair: pair.as_ref(), parameters: &parameters };
-    let applied = losses.apply(&mut tape, student, &teachers, &batch, &plan, 0, false)?;
+    let micro = Micro { student, teachers: &teachers, batch: &batch, denominators, step: 0, norms: false };
+    let applied = losses.apply(&mut tape, &micro)?;
     precision.compare("value", &[applied.total], &[case.value])?;
     let mut gradients = tape.backward(applied.seeds)?;
     for (name, expected) in &case.gradient {

@@ -8,8 +8,8 @@
 //! ```text
 //! let losses = Losses::new(options)?;                  once; options that cannot work are refused by path
 //! losses.check(&given)?;                               once; what the run has: classes, teacher, labels
-//! let plan = losses.plan(&batches_of_the_step)?;       each optimizer step: the denominators of all micro-batches
-//! let applied = losses.apply(&mut tape, &outputs, &teachers, &batch, &plan, step, norms)?;    each micro-batch
+//! let denominators = losses.denominators(&batches)?;   each optimizer step, over all its micro-batches
+//! let applied = losses.apply(&mut tape, &micro)?;      each micro-batch
 //! let gradients = tape.backward(applied.seeds)?;
 //! ```
 //!
@@ -32,6 +32,7 @@ pub(crate) mod features;
 mod golden;
 mod likeness;
 pub(crate) mod loss;
+pub(crate) mod micro;
 pub(crate) mod presets;
 pub(crate) mod reference;
 mod skew;
@@ -42,11 +43,12 @@ mod tests;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use apply::{Applied, Given, Losses, Plan, TermReport};
+pub use apply::{Applied, Given, Losses};
 pub use catalogue::{Entry, catalogue};
 pub use features::Layers;
 pub use golden::golden;
 pub use loss::Need;
+pub(crate) use micro::{Micro, Student};
 
 use crate::schedule::Scheduled;
 use features::Feature;

@@ -77,7 +77,8 @@ pub(crate) fn read<'de, D: Deserializer<'de>>(deserializer: D) -> Result<LossesO
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::options::{TrainOptions, parse};
+    use crate::options::TrainOptions;
+    use crate::reading::parse;
 
     #[test]
     fn presets_are_the_losses_that_were_released() {

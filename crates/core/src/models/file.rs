@@ -34,7 +34,7 @@ impl Model {
                 "expected an architecture in the file, got bare tensors; give the architecture: Model.load(path, { layers, input })",
             ));
         }
-        let architecture: Architecture = crate::options::parse(&file.architecture.to_string())
+        let architecture: Architecture = crate::reading::parse(&file.architecture.to_string())
             .map_err(|error| Error::new(Code::InvalidFile, error.path, error.message).at("architecture"))?;
         Model::from_tensors(architecture, file)
     }
@@ -54,7 +54,7 @@ impl Model {
         parameters.assign(tensors).map_err(unfit)?;
         let preprocessing: Preprocessing = match file.preprocessing {
             Json::Null => Preprocessing::default(),
-            json => crate::options::parse(&json.to_string()).map_err(|error| error.at("preprocessing"))?,
+            json => crate::reading::parse(&json.to_string()).map_err(|error| error.at("preprocessing"))?,
         };
         preprocessing.validate().map_err(|error| error.at("preprocessing"))?;
         let mut model = Model { provenance: file.provenance, preprocessing, ..Model::of(network, parameters) };

@@ -3,6 +3,7 @@
 //! Presets (`mlp`, `convNet`) expand to such a list. To add one: `models/<name>.rs` with its options and
 //! `expand`, its line in `presets!`.
 
+mod bytes;
 mod conv_net;
 mod file;
 mod mlp;

@@ -10,7 +10,6 @@ use crate::dataset::Preprocessing;
 use crate::error::{Error, Result};
 use crate::labels::LabelKind;
 use crate::layers::Mode;
-use crate::memory;
 use crate::outputs::Outputs;
 use crate::parameters::Parameters;
 use crate::random::Key;
@@ -146,7 +145,7 @@ impl Model {
     /// What the model says of these rows.
     pub fn predict(&self, inputs: &Features, rows: usize) -> Result<Prediction> {
         let ids: Vec<u64> = (0..rows as u64).collect();
-        let piece = memory::piece(self);
+        let piece = self.rows_at_once();
         let mut logits = Vec::with_capacity(rows * self.network.classes());
         for start in (0..rows).step_by(piece) {
             let count = piece.min(rows - start);

@@ -15,7 +15,7 @@ use crate::tape::{Engine, Tape};
 use crate::tensor::{DType, Tensor, from_vec, to_f64};
 
 fn network(json: serde_json::Value) -> Result<Network> {
-    Network::new(crate::options::parse::<ModelOptions>(&json.to_string())?.expand()?)
+    Network::new(crate::reading::parse::<ModelOptions>(&json.to_string())?.expand()?)
 }
 
 fn dense(shape: &[usize], seed: u64) -> Features {
@@ -216,7 +216,7 @@ fn hidden_layers_are_given_by_name_and_the_heads_weight_with_them() {
 #[test]
 fn copying_takes_equal_names_and_shapes_or_the_layers_that_a_map_names() {
     let make = |sizes: [usize; 4], seed| {
-        Model::create(crate::options::parse(&json!({ "mlp": { "sizes": sizes } }).to_string()).unwrap(), seed).unwrap()
+        Model::create(crate::reading::parse(&json!({ "mlp": { "sizes": sizes } }).to_string()).unwrap(), seed).unwrap()
     };
     let teacher = make([6, 5, 5, 3], 1);
     let mut student = make([6, 5, 4, 3], 2);

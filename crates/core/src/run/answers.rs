@@ -5,7 +5,6 @@ use std::collections::BTreeSet;
 use super::feed::Data;
 use crate::dataset::{BatchOptions, Dataset, TeacherColumn};
 use crate::error::{Candle, Code, Error, Result};
-use crate::memory;
 use crate::models::{Model, Request};
 use crate::options::TrainOptions;
 use crate::pool::Pool;
@@ -100,7 +99,7 @@ fn ask(
 ) -> Result<()> {
     let width = answers.len() / dataset.rows().max(1);
     let mut rows = answers.chunks_mut(width);
-    for batch in dataset.batches(&BatchOptions::in_order(memory::piece(model)), 0)? {
+    for batch in dataset.batches(&BatchOptions::in_order(model.rows_at_once()), 0)? {
         let batch = batch?;
         let outputs = model.outputs_until(&batch.inputs, &batch.ids, request, cancel)?;
         let mut parts = vec![outputs.logits.tensor()];

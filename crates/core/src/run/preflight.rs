@@ -10,10 +10,10 @@ use crate::dataset::Dataset;
 use crate::error::{Error, Result};
 use crate::evaluate;
 use crate::labels::{LabelKind, Labels};
-use crate::learner::StepNumbers;
 use crate::losses::{Given, Losses};
 use crate::memory;
 use crate::models::Model;
+use crate::numbers::StepNumbers;
 use crate::options::{MetricChoice, TrainOptions};
 use crate::tape::Cancel;
 use crate::teacher::{Teacher, Teachers};
@@ -260,7 +260,7 @@ pub(super) fn chosen(logits: &Tensor) -> Result<Vec<u32>> {
 
 pub(super) fn model_choices(model: &Model, batch: &Batch, cancel: &Cancel) -> Result<Vec<u32>> {
     let mut choices = Vec::with_capacity(batch.rows());
-    let piece = memory::piece(model);
+    let piece = model.rows_at_once();
     for start in (0..batch.rows()).step_by(piece) {
         let count = piece.min(batch.rows() - start);
         let part = batch.inputs.part(start, count)?;
@@ -343,7 +343,7 @@ pub(crate) fn reload(model: &Model, rows: Option<&Dataset>, findings: &mut Findi
     let again = Model::from_file(model.to_file()?)?;
     let same = match rows {
         Some(dataset) => {
-            let rows = dataset.rows().min(memory::piece(model));
+            let rows = dataset.rows().min(model.rows_at_once());
             let batch = dataset.batch(&(0..rows as u32).collect::<Vec<_>>(), 0)?;
             let logits = |model: &Model| model.logits(&batch.inputs, &batch.ids).and_then(|logits| digest(&logits));
             logits(model)? == logits(&again)?

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::check::Finding;
 use crate::evaluate::Evaluation;
-use crate::learner::StepNumbers;
+use crate::numbers::StepNumbers;
 use crate::weights::Origin;
 
 /// Numbers of the steps since the last report.

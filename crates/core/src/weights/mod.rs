@@ -27,8 +27,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::error::{Candle, Error, Result};
 use crate::layers::{Spec, show};
-use crate::learner::matches;
 use crate::models::Model;
+use crate::names::matches;
 use crate::ops::weight_generator::{Weights, weight_generator};
 use crate::parameters::Bound;
 use crate::parameters::{Kind, Parameter, Parameters};

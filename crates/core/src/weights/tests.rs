@@ -14,7 +14,7 @@ use crate::tape::Engine;
 use crate::tensor::{DType, from_vec, to_f64};
 
 fn model(json: serde_json::Value, seed: u64) -> Model {
-    let options: ModelOptions = crate::options::parse(&json.to_string()).unwrap();
+    let options: ModelOptions = crate::reading::parse(&json.to_string()).unwrap();
     let mut model = Model::create(options, seed).unwrap();
     // Gains of one and biases of zero would hide half of the generator.
     let key = Key::new(seed).with("test");
@@ -28,7 +28,7 @@ fn model(json: serde_json::Value, seed: u64) -> Model {
 }
 
 fn options(json: serde_json::Value) -> GeneratorOptions {
-    crate::options::parse(&json.to_string()).unwrap()
+    crate::reading::parse(&json.to_string()).unwrap()
 }
 
 fn mlp(sizes: &[usize]) -> Model {

@@ -7,7 +7,8 @@ use std::sync::atomic::AtomicBool;
 use limbeck_core::dataset::{Columns, Dataset, Inputs, LabelColumn};
 use limbeck_core::error::Result;
 use limbeck_core::models::Model;
-use limbeck_core::options::{TrainOptions, parse};
+use limbeck_core::options::TrainOptions;
+use limbeck_core::reading::parse;
 use limbeck_core::run::{Data, Report, Run, Setup};
 use limbeck_core::teacher::Teacher;
 

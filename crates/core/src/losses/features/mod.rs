@@ -26,37 +26,19 @@ pub(crate) use vectors::{NARROW, ROWS, SHORTEST, Units, dot, gram_back, smooth_l
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::apply::TermReport;
 use super::loss::Need;
+use super::micro::Micro;
 use crate::batch::Batch;
 use crate::error::{Error, Result};
 use crate::layers::Spec;
 use crate::models::Network;
+use crate::numbers::TermReport;
 use crate::outputs::Outputs;
-use crate::parameters::Bound;
 use crate::tape::{Tape, Value};
 use crate::targets::{Target, Teacher};
 use crate::tensor::{DType, Tensor, read};
 pub(crate) use layers::{LOGITS, LayerPair};
 use projection::Projection;
-
-/// What a student's forward gave.
-#[derive(Clone, Copy)]
-pub(crate) struct Student<'a> {
-    pub main: &'a Outputs,
-    /// The same student on the pair view of the batch, where a loss needs one.
-    pub pair: Option<&'a Outputs>,
-    /// The losses' own parameters, by name.
-    pub parameters: &'a Bound,
-}
-
-impl<'a> From<&'a Outputs> for Student<'a> {
-    /// Without pair view, of losses without parameters.
-    fn from(main: &'a Outputs) -> Student<'a> {
-        static NONE: Bound = Bound::new();
-        Student { main, pair: None, parameters: &NONE }
-    }
-}
 
 /// A configured loss and, once the models are known, where it looks.
 pub(crate) struct Feature {
@@ -132,32 +114,29 @@ impl Feature {
         (0..batch.rows()).map(weight).collect()
     }
 
-    /// Value, and seeds of the backward pass, of one micro-batch. `norms` measures the gradient.
+    /// Value, and seeds of the backward pass, of one micro-batch.
     pub fn apply(
         &self,
         tape: &mut Tape,
-        student: Student,
-        teachers: &[Teacher],
-        batch: &Batch,
+        micro: &Micro,
         denominator: f64,
-        weight: f64,
-        norms: bool,
         seeds: &mut Vec<(Value, Tensor)>,
     ) -> Result<TermReport> {
+        let (weight, norms) = (self.loss.weight().at(micro.step), micro.norms);
         let gradient_norm = norms.then_some(0.0);
         let mut report = TermReport { value: 0.0, weight, gradient_norm, no_rows: true, details: BTreeMap::new() };
         if denominator == 0.0 {
             return Ok(report);
         }
         report.no_rows = false;
-        let weights = self.row_weights(batch);
+        let weights = self.row_weights(micro.batch);
         let rows: Vec<usize> = (0..weights.len()).filter(|row| weights[*row] != 0.0).collect();
         let mut square = 0.0;
-        for teacher in teachers {
+        for teacher in micro.teachers {
             let shares: Vec<f64> = rows.iter().map(|row| teacher.weight * weights[*row] / denominator).collect();
             let all = weights.len();
-            let call = Call { feature: self, student, teacher, batch, rows: &rows, all, shares, weight, norms };
-            let dtype = student.main.logits.tensor().dtype();
+            let call = Call { feature: self, micro, teacher, rows: &rows, all, shares, weight };
+            let dtype = micro.student.main.logits.tensor().dtype();
             let result = if dtype == DType::F64 { call.run::<f64>(tape, seeds) } else { call.run::<f32>(tape, seeds) };
             let (value, squares, details) = result?;
             report.value += value;
@@ -174,17 +153,14 @@ impl Feature {
 /// One loss against one teacher.
 struct Call<'c> {
     feature: &'c Feature,
-    student: Student<'c>,
+    micro: &'c Micro<'c>,
     teacher: &'c Teacher,
-    batch: &'c Batch,
     /// The rows that count, of `all`.
     rows: &'c [usize],
     all: usize,
     /// Of each row that counts: its share of the value.
     shares: Vec<f64>,
     weight: f64,
-    /// Whether the gradient is measured.
-    norms: bool,
 }
 
 /// Value, squares of the gradient (0 where nobody asked), and what else the loss counts.
@@ -194,8 +170,8 @@ impl Call<'_> {
     fn run<F: FloatLoss>(&self, tape: &mut Tape, seeds: &mut Vec<(Value, Tensor)>) -> Result<Sums> {
         let (mut tensors, mut values) = (Vec::new(), Vec::new());
         for (pair, projection) in &self.feature.places {
-            let own = self.own(tape, self.student.main, pair, projection.as_ref())?;
-            let second = match self.student.pair {
+            let own = self.own(tape, self.micro.student.main, pair, projection.as_ref())?;
+            let second = match self.micro.student.pair {
                 Some(outputs) if self.feature.loss.pairs() => {
                     Some(self.own(tape, outputs, pair, projection.as_ref())?)
                 }
@@ -215,7 +191,7 @@ impl Call<'_> {
             let (student, teacher) = (next()?, next()?);
             places.push(Place { student, teacher, pair: second.as_ref().map(|_| next()).transpose()? });
         }
-        let labels = match &self.batch.labels {
+        let labels = match &self.micro.batch.labels {
             crate::labels::Labels::Single(labels) => self.rows.iter().map(|row| labels[*row]).collect(),
             _ => Vec::new(),
         };
@@ -233,7 +209,7 @@ impl Call<'_> {
         for (((own, second), gradient), of_pair) in values.into_iter().zip(comparison.student).zip(pairs) {
             for (value, gradient) in [(Some(own), Some(gradient)), (second, of_pair)] {
                 let (Some(value), Some(gradient)) = (value, gradient) else { continue };
-                if self.norms {
+                if self.micro.norms {
                     squares += dot(&gradient, &gradient);
                 }
                 let gradient = array::scatter(gradient, self.rows, value.dims())?;
@@ -253,7 +229,7 @@ impl Call<'_> {
     ) -> Result<Value> {
         let value = outputs.at(&pair.student).ok_or_else(|| Error::internal(format!("no layer {}", pair.student)))?;
         match projection {
-            Some(projection) => projection.apply(tape, value, self.student.parameters),
+            Some(projection) => projection.apply(tape, value, self.micro.student.parameters),
             None => Ok(value.clone()),
         }
     }

@@ -167,9 +167,9 @@ fn no_rows_give_zero_and_say_so() {
         let mut case = Case::new(3, 5, 2.0);
         case.row_weights = Some(vec![0.0; 3]);
         for precision in [Precision::F64, Precision::F32] {
-            let plan = losses.plan(&[&case.batch(&losses, precision)]).unwrap();
+            let denominators = losses.denominators(&[&case.batch(&losses, precision)]).unwrap();
             let teachers = case.teachers(precision);
-            let (applied, gradient) = case.planned(&losses, &teachers, &plan, precision, true).unwrap();
+            let (applied, gradient) = case.planned(&losses, &teachers, &denominators, precision, true).unwrap();
             assert_eq!((applied.total, largest(&gradient)), (0.0, 0.0), "{name}");
             assert!(applied.terms.values().all(|term| term.no_rows), "{name}");
         }

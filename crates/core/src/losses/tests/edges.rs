@@ -211,11 +211,11 @@ fn accumulated_columns_are_those_of_each_micro_batch() {
     for precision in [Precision::F64, Precision::F32] {
         let parts = [case.part(0..4), case.part(4..8)];
         let batches: Vec<Batch> = parts.iter().map(|part| part.batch(&columns, precision)).collect();
-        let plan = columns.plan(&batches.iter().collect::<Vec<_>>()).unwrap();
+        let denominators = columns.denominators(&batches.iter().collect::<Vec<_>>()).unwrap();
         let mut total = 0.0;
         for part in &parts {
             let (applied, gradient) =
-                part.planned(&columns, &part.teachers(precision), &plan, precision, false).unwrap();
+                part.planned(&columns, &part.teachers(precision), &denominators, precision, false).unwrap();
             let alone = part.run(&columns, precision);
             assert_near("gradient", &gradient, &alone.1.iter().map(|x| x / 2.0).collect::<Vec<_>>(), 1e-6);
             assert_near("value", &[applied.total], &[alone.0 / 2.0], 1e-6);

@@ -2,7 +2,8 @@
 
 use super::*;
 use crate::error::Code;
-use crate::losses::features::{LayerPair, Student};
+use crate::losses::features::LayerPair;
+use crate::losses::{Micro, Student};
 use crate::tape::Value;
 
 const LAYER: &str = "layer";
@@ -94,10 +95,11 @@ impl Seen {
         let mut teacher = Teacher::logits(logits.clone());
         teacher.hidden.insert(LAYER.into(), of(&self.teacher, &self.teacher_dims));
         let none = BTreeMap::new();
-        let views = Student { main: &main, pair: Some(&second), parameters: &none };
+        let sides = Student { main: &main, pair: Some(&second), parameters: &none };
         let batch = self.batch();
-        let plan = losses.plan(&[&batch]).unwrap();
-        let mut applied = losses.apply(&mut tape, views, &[teacher], &batch, &plan, 0, true)?;
+        let denominators = &losses.denominators(&[&batch]).unwrap();
+        let micro = Micro { student: sides, teachers: &[teacher], batch: &batch, denominators, step: 0, norms: true };
+        let mut applied = losses.apply(&mut tape, &micro)?;
         let mut gradients = tape.backward(std::mem::take(&mut applied.seeds)).unwrap();
         let zeros = || vec![0.0; self.student.len()];
         let mut take = |value: &Value| gradients.take(value).map_or_else(zeros, |tensor| to_f64(&tensor).unwrap());

@@ -14,11 +14,12 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use super::{Applied, Given, Losses, LossesOptions, Need, Plan};
+use super::{Applied, Given, Losses, LossesOptions, Micro, Need};
 use crate::batch::{Batch, Features};
 use crate::error::Result;
 use crate::golden::{self, LayerCase, Precision};
 use crate::labels::{LabelKind, Labels};
+use crate::numbers::Denominators;
 use crate::outputs::Outputs;
 use crate::tape::Tape;
 use crate::targets::{Target, Teacher};
@@ -188,7 +189,7 @@ impl Case {
         &self,
         losses: &Losses,
         teachers: &[Teacher],
-        plan: &Plan,
+        denominators: &Denominators,
         precision: Precision,
         norms: bool,
     ) -> Result<(Applied, Vec<f64>)> {
@@ -196,14 +197,16 @@ impl Case {
         let logits = tape.leaf(self.tensor(&self.student, precision));
         let outputs = Outputs::of_logits(logits.clone());
         let batch = self.batch(losses, precision);
-        let mut applied = losses.apply(&mut tape, (&outputs).into(), teachers, &batch, plan, 0, norms)?;
+        let micro = Micro { student: (&outputs).into(), teachers, batch: &batch, denominators, step: 0, norms };
+        let mut applied = losses.apply(&mut tape, &micro)?;
         let mut gradients = tape.backward(std::mem::take(&mut applied.seeds))?;
         Ok((applied, to_f64(&gradients.take(&logits).unwrap())?))
     }
 
     pub fn against(&self, losses: &Losses, teachers: &[Teacher], precision: Precision) -> Result<(f64, Vec<f64>)> {
-        let plan = losses.plan(&[&self.batch(losses, precision)])?;
-        self.planned(losses, teachers, &plan, precision, false).map(|(applied, gradient)| (applied.total, gradient))
+        let denominators = losses.denominators(&[&self.batch(losses, precision)])?;
+        self.planned(losses, teachers, &denominators, precision, false)
+            .map(|(applied, gradient)| (applied.total, gradient))
     }
 
     pub fn try_run(&self, losses: &Losses, precision: Precision) -> Result<(f64, Vec<f64>)> {
@@ -223,11 +226,11 @@ impl Case {
     ) -> (f64, Vec<f64>) {
         let parts: Vec<Case> = parts.iter().map(|part| self.part(part.clone())).collect();
         let batches: Vec<Batch> = parts.iter().map(|part| part.batch(losses, precision)).collect();
-        let plan = losses.plan(&batches.iter().collect::<Vec<_>>()).unwrap();
+        let denominators = losses.denominators(&batches.iter().collect::<Vec<_>>()).unwrap();
         let (mut value, mut gradient) = (0.0, Vec::new());
         for part in &parts {
             let teachers = part.teachers(precision);
-            let (applied, more) = part.planned(losses, &teachers, &plan, precision, false).unwrap();
+            let (applied, more) = part.planned(losses, &teachers, &denominators, precision, false).unwrap();
             value += applied.total;
             gradient.extend(more);
         }

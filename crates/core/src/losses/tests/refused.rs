@@ -158,10 +158,10 @@ fn a_batch_without_the_labels_that_a_loss_needs_is_refused() {
         let mut tape = Tape::new(precision.engine());
         let logits = tape.leaf(case.tensor(&case.student, precision));
         let outputs = Outputs { logits, hidden: BTreeMap::new(), head_weight: None, buffer_updates: Vec::new() };
-        let plan = losses.plan(&[&batch])?;
-        losses
-            .apply(&mut tape, (&outputs).into(), &case.teachers(precision), &batch, &plan, 0, true)
-            .map(|applied| applied.total)
+        let denominators = &losses.denominators(&[&batch])?;
+        let (student, teachers) = ((&outputs).into(), &case.teachers(precision));
+        let micro = Micro { student, teachers, batch: &batch, denominators, step: 0, norms: true };
+        losses.apply(&mut tape, &micro).map(|applied| applied.total)
     };
     let numbers = |width: usize| from_vec(vec![1.0f32; 4 * width], (4, width)).unwrap();
     let wrong_kind = [

@@ -39,9 +39,9 @@ fn each_terms_norm_is_that_of_its_own_weighted_gradient() {
     options["crossEntropy"].as_object_mut().unwrap().remove("labelWeights");
     let together = losses(options.clone());
     for precision in [Precision::F64, Precision::F32] {
-        let plan = together.plan(&[&case.batch(&together, precision)]).unwrap();
+        let denominators = together.denominators(&[&case.batch(&together, precision)]).unwrap();
         let teachers = case.teachers(precision);
-        let (applied, gradient) = case.planned(&together, &teachers, &plan, precision, true).unwrap();
+        let (applied, gradient) = case.planned(&together, &teachers, &denominators, precision, true).unwrap();
         assert_near("with norms", &gradient, &case.run(&together, precision).1, 1e-6);
         for (name, options) in options.as_object().unwrap() {
             let (value, alone) = case.run(&losses(json!({ name: options })), precision);
@@ -71,11 +71,11 @@ fn asking_for_norms_changes_no_bit_of_the_gradient_and_the_values() {
     let second = Numbers(3).many(7 * 9, 3.0);
     case.teachers = vec![(case.teachers[0].0.clone(), 0.3), (second, 0.7)];
     for (name, losses) in sets {
-        let plan = losses.plan(&[&case.batch(&losses, Precision::F32)]).unwrap();
+        let denominators = losses.denominators(&[&case.batch(&losses, Precision::F32)]).unwrap();
         let teachers = case.teachers(Precision::F32);
         on_each(|isa| {
-            let [without, with] =
-                [false, true].map(|norms| case.planned(&losses, &teachers, &plan, Precision::F32, norms).unwrap());
+            let [without, with] = [false, true]
+                .map(|norms| case.planned(&losses, &teachers, &denominators, Precision::F32, norms).unwrap());
             assert_eq!(with.1, without.1, "{name} {}", isa.name());
             assert_eq!(with.0.total, without.0.total, "{name} {}", isa.name());
             let mut terms = with.0.terms;
@@ -118,8 +118,8 @@ fn several_teachers_are_the_weighted_sum_of_each() {
         assert_near("value", &[total], &[0.3 * a + 0.7 * b], 1e-6);
         let expected: Vec<f64> = first.iter().zip(&second).map(|(a, b)| 0.3 * a + 0.7 * b).collect();
         assert_near("gradient", &gradient, &expected, 1e-6);
-        let plan = kl.plan(&[&case.batch(&kl, precision)]).unwrap();
-        let applied = case.planned(&kl, &case.teachers(precision), &plan, precision, true).unwrap().0;
+        let denominators = kl.denominators(&[&case.batch(&kl, precision)]).unwrap();
+        let applied = case.planned(&kl, &case.teachers(precision), &denominators, precision, true).unwrap().0;
         assert_eq!(applied.terms.len(), 3);
     }
 }
@@ -134,12 +134,13 @@ fn weights_and_temperatures_follow_their_schedules() {
     let case = Case::new(3, 5, 2.0);
     for precision in [Precision::F64, Precision::F32] {
         let batch = case.batch(&moving, precision);
-        let plan = moving.plan(&[&batch]).unwrap();
+        let denominators = &moving.denominators(&[&batch]).unwrap();
         let mut tape = Tape::new(precision.engine());
         let logits = tape.leaf(case.tensor(&case.student, precision));
         let outputs = Outputs { logits, hidden: BTreeMap::new(), head_weight: None, buffer_updates: Vec::new() };
-        let applied =
-            moving.apply(&mut tape, (&outputs).into(), &case.teachers(precision), &batch, &plan, 2, false).unwrap();
+        let (student, teachers) = ((&outputs).into(), &case.teachers(precision));
+        let micro = Micro { student, teachers, batch: &batch, denominators, step: 2, norms: false };
+        let applied = moving.apply(&mut tape, &micro).unwrap();
         assert_near("total", &[applied.total], &[case.run(&at_two, precision).0], 1e-12);
         assert_eq!(applied.terms["crossEntropy"].weight, 0.5);
     }

@@ -77,8 +77,9 @@ fn a_batch_without_any_label_has_no_rows_for_losses_over_labels() {
     let mut case = half();
     case.labels = vec![UNLABELLED; 8];
     for precision in [Precision::F64, Precision::F32] {
-        let plan = losses.plan(&[&case.batch(&losses, precision)]).unwrap();
-        let (applied, gradient) = case.planned(&losses, &case.teachers(precision), &plan, precision, true).unwrap();
+        let denominators = losses.denominators(&[&case.batch(&losses, precision)]).unwrap();
+        let (applied, gradient) =
+            case.planned(&losses, &case.teachers(precision), &denominators, precision, true).unwrap();
         assert!(applied.terms.values().all(|term| term.no_rows && term.value == 0.0), "{:?}", applied.terms);
         assert!(gradient.iter().all(|x| *x == 0.0));
     }
