@@ -7,7 +7,6 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use crate::batch::Batch;
-use crate::check::Watch;
 use crate::error::{Candle, Code, Error, Result};
 use crate::layers::{self, Mode, Spec};
 use crate::losses::{Losses, LossesOptions, Micro, Student};
@@ -18,6 +17,7 @@ use crate::optimizers::{self, Average, Optimizer, OptimizerOptions};
 use crate::outputs::Outputs;
 use crate::parameters::Bound;
 use crate::parameters::{Kind, Parameter, Parameters};
+use crate::proofs::Watch;
 use crate::random::Key;
 use crate::tape::{Engine, Tape};
 use crate::targets;

@@ -6,7 +6,6 @@ pub mod batch;
 #[doc(hidden)]
 pub mod bench;
 
-pub mod check;
 pub mod checkpoint;
 pub mod dataset;
 pub mod ensemble;
@@ -33,6 +32,7 @@ pub mod outputs;
 pub mod parameters;
 pub mod pool;
 pub mod probe;
+pub mod proofs;
 pub mod random;
 pub mod reading;
 pub mod run;

@@ -11,6 +11,7 @@ use crate::learning_rate::Schedule;
 use crate::losses::{LossesOptions, presets};
 use crate::metrics::Metrics;
 use crate::optimizers::OptimizerOptions;
+use crate::proofs::Proofs;
 use crate::teacher::Combine;
 use crate::weights::GeneratorOptions;
 
@@ -161,18 +162,6 @@ pub enum MetricChoice {
     Loss,
     /// Share of rows where teacher and student agree; higher is better.
     Agreement,
-}
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub enum Proofs {
-    /// Findings stand in the reports.
-    #[default]
-    Warn,
-    /// The first finding ends the run.
-    Strict,
-    /// Nothing is looked for.
-    Off,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::error::{Candle, Error, Result};
 use crate::tape::{Tape, Value};
-use crate::tensor::{Tensor, to_f64};
+use crate::tensor::{Tensor, digest, to_f64};
 
 /// The parameter values of one forward, by name: a trained student's leaves, a frozen teacher's constants,
 /// an average. No layer knows which.
@@ -57,6 +57,11 @@ impl Parameters {
             (name.clone(), if trained { tape.leaf(tensor) } else { Value::constant(tensor) })
         };
         self.0.iter().map(bind).collect()
+    }
+
+    /// The digest of all tensors together.
+    pub(crate) fn digest(&self) -> Result<u64> {
+        self.0.values().try_fold(0u64, |sum, p| Ok(sum.rotate_left(7) ^ digest(&p.tensor)?))
     }
 
     /// These and others, which have other names; nothing is copied.

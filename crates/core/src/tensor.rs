@@ -80,6 +80,15 @@ pub(crate) fn to_f64(tensor: &Tensor) -> Result<Vec<f64>> {
     tensor.to_dtype(DType::F64).and_then(|t| t.flatten_all()).and_then(|t| t.to_vec1()).ok_or_internal()
 }
 
+/// A number that changes when any bit of the tensor does (not cryptographic).
+pub(crate) fn digest(tensor: &Tensor) -> Result<u64> {
+    let mix = |sum: u64, bits: u64| (sum ^ bits).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29);
+    if tensor.device().is_cpu() && tensor.dtype() == DType::F32 && tensor.is_contiguous() {
+        return Ok(read::<f32>(tensor)?.iter().fold(0x51_7c_c1_b7, |sum, value| mix(sum, value.to_bits() as u64)));
+    }
+    Ok(to_f64(tensor)?.iter().fold(0x51_7c_c1_b7, |sum, value| mix(sum, value.to_bits())))
+}
+
 /// The one value of a scalar tensor.
 pub(crate) fn item(tensor: &Tensor) -> Result<f64> {
     to_f64(tensor)?.first().copied().ok_or_else(|| Error::internal("expected a scalar, got an empty tensor"))

@@ -139,7 +139,7 @@ impl Model {
 
     /// 16 hexadecimal digits over the parameters, in the order of their names.
     pub fn fingerprint(&self) -> Result<String> {
-        Ok(format!("{:016x}", crate::check::digest_all(&self.parameters)?))
+        Ok(format!("{:016x}", self.parameters.digest()?))
     }
 
     /// What the model says of these rows.

@@ -5,12 +5,10 @@ use std::time::Instant;
 
 use super::control::without_teacher;
 use super::feed::{Data, Feed};
-use super::first_rows::FirstRows;
 use super::member::Member;
-use super::preflight::{self, Looked};
+use super::preflight;
 use super::validation::Validation;
 use super::{Mutual, Run, Setup, answers, resume};
-use crate::check::{self, Findings, Watch};
 use crate::dataset::BatchOptions;
 use crate::error::{Error, Result};
 use crate::labels::LabelKind;
@@ -18,8 +16,9 @@ use crate::learner::{Learner, LearnerOptions};
 use crate::losses::{Losses, LossesOptions};
 use crate::memory;
 use crate::models::{Model, Network};
-use crate::options::{Proofs, TrainOptions};
+use crate::options::TrainOptions;
 use crate::pool::Pool;
+use crate::proofs::{self, Findings, FirstRows, InputStatistics, Looked, Proofs, Watch};
 use crate::teacher::Teachers;
 
 /// The group of a control run's student.
@@ -131,7 +130,7 @@ impl Run {
             pairs: losses.iter().any(Losses::needs_pairs),
         };
         let sample = match &setup.data {
-            Data::Dataset(dataset) => Some(preflight::some_rows(dataset)?),
+            Data::Dataset(dataset) => Some(proofs::some_rows(dataset)?),
             Data::Stream(_) => None,
         };
         let Setup { student, teacher, data, validation, options, cancel, mutual } = &setup;
@@ -174,11 +173,14 @@ impl Run {
             _ => 0,
         };
         let held = setup.validation.as_ref();
-        let first_rows = FirstRows::of(&data, &frozen, held, setup.options.proofs);
+        let first_rows = match &data {
+            Data::Stream(_) => FirstRows::of(&frozen, held, setup.options.proofs),
+            Data::Dataset(_) => None,
+        };
         let members = members(setup.students(), &frozen, &asked, &copied, labels)?;
         let teacher_digests = match setup.options.proofs {
             Proofs::Off => Vec::new(),
-            _ => frozen.models().map(|(_, model)| check::digest_all(&model.parameters)).collect::<Result<_>>()?,
+            _ => frozen.models().map(|(_, model)| model.parameters.digest()).collect::<Result<_>>()?,
         };
         let now = Instant::now();
         let Setup { options, cancel, mutual, .. } = setup;
@@ -216,20 +218,20 @@ fn prove(
     teachers: &Teachers,
     looked: &Looked,
     findings: &mut Findings,
-) -> Result<(Vec<bool>, Option<preflight::InputStatistics>)> {
-    let inputs = preflight::inputs(students.student, looked.sample)?;
+) -> Result<(Vec<bool>, Option<InputStatistics>)> {
+    let inputs = proofs::inputs(students.student, looked.sample)?;
     let planned = students.planned(teachers);
     let mut copied = vec![false; planned.len()];
     if students.options.proofs == Proofs::Off {
         return Ok((copied, inputs));
     }
     for (number, Planned { student, options, place, .. }) in planned.iter().enumerate() {
-        preflight::prove_options(options, place, findings)?;
+        proofs::prove_options(options, place, findings)?;
         if let Some(data) = looked.data {
-            preflight::prove_rows(options, data, place, findings)?;
+            proofs::prove_rows(options, data, place, findings)?;
         }
         for other in &planned[..number] {
-            if preflight::is_copy(student, other.student)? {
+            if proofs::is_copy(student, other.student)? {
                 let message = format!(
                     "it begins as {} does, tensor by tensor: they would say the same for ever; create it with another seed",
                     other.place
@@ -242,9 +244,9 @@ fn prove(
     let frozen = planned[0].teachers.frozen();
     for (at, (teacher, _)) in frozen.members.iter().enumerate() {
         let path = frozen.path(at);
-        preflight::prove_teacher(teacher, &path, looked, findings)?;
+        proofs::prove_teacher(teacher, &path, looked, findings)?;
         for (planned, copied) in planned.iter().zip(&mut copied) {
-            if preflight::prove_apart(planned.student, teacher, &path, findings)? {
+            if proofs::prove_apart(planned.student, teacher, &path, findings)? {
                 *copied = true;
             }
         }

@@ -10,10 +10,8 @@ use serde_json::{Value as Json, json};
 
 use super::report::{Best, LearnerReport, Sums};
 use super::resume::{arrays, part, tensors};
-use super::rising::{Term, risen};
 use super::validation::Validation;
 use crate::batch::Batch;
-use crate::check::{Findings, Watch};
 use crate::checkpoint::Checkpoint;
 use crate::error::Result;
 use crate::evaluate::Evaluation;
@@ -22,6 +20,7 @@ use crate::models::Model;
 use crate::numbers::{StepNumbers, TermReport};
 use crate::options::{Keep, TrainOptions};
 use crate::parameters::Parameters;
+use crate::proofs::{Findings, Term, Watch, risen};
 use crate::teacher::Teachers;
 
 pub(crate) struct Member {

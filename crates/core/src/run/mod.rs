@@ -7,13 +7,11 @@ mod answers;
 mod begin;
 mod control;
 mod feed;
-mod first_rows;
 mod member;
 mod mutual;
 mod preflight;
 mod report;
 mod resume;
-mod rising;
 mod validation;
 
 pub use begin::check;
@@ -25,7 +23,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use crate::check::{self, Findings};
 use crate::dataset::Dataset;
 use crate::error::{Code, Error, Result};
 use crate::evaluate::Evaluation;
@@ -34,12 +31,11 @@ use crate::learner::{At, REMEDY};
 use crate::models::Model;
 use crate::options::TrainOptions;
 use crate::pool::Pool;
+use crate::proofs::{self, Findings, FirstRows, InputStatistics};
 use crate::teacher::{Teacher, Teachers};
 use crate::weights::Origin;
 use feed::Feed;
-use first_rows::FirstRows;
 use member::Member;
-use preflight::InputStatistics;
 use validation::Validation;
 
 /// Everything a run needs; it takes copies of what it changes.
@@ -184,7 +180,7 @@ impl Run {
                 return Err(Error::new(Code::NotFinite, "losses", message).at(&member.place));
             }
             if self.step == 0 && member.group != begin::CONTROL {
-                preflight::first_loss(numbers, &member.place, &member.learner.model, &mut self.findings)?;
+                proofs::first_loss(numbers, &member.place, &member.learner.model, &mut self.findings)?;
             }
         }
         if self.first_rows.as_ref().is_some_and(FirstRows::are_enough) {
@@ -283,7 +279,7 @@ impl Run {
         self.judge_first_rows()?;
         let finished_before = self.step > 0 && self.began == self.step;
         for (before, (path, model)) in self.teacher_digests.iter().zip(self.teachers.models()) {
-            if check::digest_all(&model.parameters)? != *before {
+            if model.parameters.digest()? != *before {
                 let message = "the teacher's parameters changed during the run: something wrote into them";
                 self.findings.add("teacherFrozen", path, message)?;
             }
@@ -303,7 +299,7 @@ impl Run {
         let rows = self.validation.as_ref().map(|validation| &validation.data);
         let mut reloaded = true;
         for model in &models {
-            reloaded &= self.pool.enter(|| preflight::reload(model, rows, &mut self.findings))?;
+            reloaded &= self.pool.enter(|| proofs::reload(model, rows, &mut self.findings))?;
         }
         let (done, validated) = match last {
             Some((done, validated)) => (done, validated),

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::check::Finding;
 use crate::evaluate::Evaluation;
 use crate::numbers::StepNumbers;
+use crate::proofs::Finding;
 use crate::weights::Origin;
 
 /// Numbers of the steps since the last report.

@@ -7,11 +7,11 @@ use serde_json::{Value as Json, json};
 
 use super::Run;
 use super::member::Member;
-use crate::check::Finding;
 use crate::checkpoint::{Array, Checkpoint, NamedTensors, RunFolder, Writer};
 use crate::error::{Error, Result};
 use crate::kernels::cpu::isa;
 use crate::options::TrainOptions;
+use crate::proofs::Finding;
 use crate::tensor::Tensor;
 
 /// Options that may change between a run and its continuation: they do not change its bits.

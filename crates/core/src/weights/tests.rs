@@ -6,7 +6,6 @@ use serde_json::json;
 
 use super::*;
 use crate::batch::Features;
-use crate::check::digest_all;
 use crate::kernels::cpu::isa;
 use crate::layers::Mode;
 use crate::models::{ModelOptions, Request};
@@ -368,7 +367,7 @@ fn a_baked_student_says_what_the_generated_one_says_and_the_teacher_keeps_its_by
         (conv_net(&[5, 7]), conv_net(&[3, 4])),
         (residual(5, 4), residual(3, 2)),
     ] {
-        let before = digest_all(&teacher.parameters).unwrap();
+        let before = teacher.parameters.digest().unwrap();
         let made = generator(&teacher, &student, json!({})).unwrap();
         let mut baked = student.clone();
         baked.parameters = made.bake(&student.parameters).unwrap();
@@ -392,7 +391,7 @@ fn a_baked_student_says_what_the_generated_one_says_and_the_teacher_keeps_its_by
         for parameter in made.parameters().0.values() {
             crate::tensor::update(&parameter.tensor, |numbers| numbers.fill(7.0)).unwrap();
         }
-        assert_eq!(digest_all(&teacher.parameters).unwrap(), before);
+        assert_eq!(teacher.parameters.digest().unwrap(), before);
     }
 }
 
@@ -413,7 +412,7 @@ fn the_same_seed_gives_the_same_start_and_another_seed_another() {
     let (teacher, student) = (mlp(&[6, 8, 8, 3]), mlp(&[6, 5, 5, 3]));
     let start = |seed| {
         let made = ParameterGenerator::new(&teacher, &student, &GeneratorOptions::default(), seed).unwrap();
-        digest_all(&made.bake(&student.parameters).unwrap()).unwrap()
+        made.bake(&student.parameters).unwrap().digest().unwrap()
     };
     assert_eq!(start(1), start(1));
     assert_ne!(start(1), start(2));

@@ -1,13 +1,14 @@
 //! What the first rows of a stream say of its teachers, which can be asked about nothing before.
 
-use super::feed::Data;
-use super::preflight::{ROWS, chosen, inputs_as_trained, looks_like_probabilities, model_choices};
+use super::before::ROWS;
+use super::teacher::{
+    TeacherRows, chosen, gives_probabilities, inputs_as_trained, looks_like_probabilities, model_choices, teacher_knows,
+};
+use super::{Findings, Proofs};
 use crate::batch::Batch;
-use crate::check::{Findings, TeacherRows, gives_probabilities, teacher_knows};
 use crate::dataset::Dataset;
 use crate::error::Result;
 use crate::labels::Labels;
-use crate::options::Proofs;
 use crate::tape::Cancel;
 use crate::teacher::{Teacher, Teachers};
 
@@ -28,8 +29,8 @@ struct Judged {
 
 impl FirstRows {
     /// Where the proofs before the first step have no rows to ask the teachers about.
-    pub fn of(data: &Data, teachers: &Teachers, validation: Option<&Dataset>, proofs: Proofs) -> Option<FirstRows> {
-        if proofs == Proofs::Off || matches!(data, Data::Dataset(_)) {
+    pub fn of(teachers: &Teachers, validation: Option<&Dataset>, proofs: Proofs) -> Option<FirstRows> {
+        if proofs == Proofs::Off {
             return None;
         }
         let open = |teacher: &Teacher| match teacher {
