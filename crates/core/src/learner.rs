@@ -22,7 +22,7 @@ use crate::random::Key;
 use crate::tape::{Engine, Tape};
 use crate::targets;
 use crate::teacher::{self, Asking, Teachers};
-use crate::tensor::{Tensor, to_f64};
+use crate::tensor::{Tensor, host_f32, to_f64};
 use crate::weights::{GeneratorOptions, ParameterGenerator};
 
 /// Where in the run a step is.
@@ -434,10 +434,10 @@ fn below_losses(bound: &Bound) -> Bound {
 }
 
 pub(crate) fn all_finite(tensor: &Tensor) -> Result<bool> {
-    if tensor.device().is_cpu() && tensor.dtype() == crate::tensor::DType::F32 && tensor.is_contiguous() {
-        return Ok(crate::tensor::read::<f32>(tensor)?.iter().all(|value| value.is_finite()));
-    }
-    Ok(to_f64(&tensor.contiguous().ok_or_internal()?)?.iter().all(|value| value.is_finite()))
+    Ok(match host_f32(tensor)? {
+        Some(values) => values.iter().all(|value| value.is_finite()),
+        None => to_f64(&tensor.contiguous().ok_or_internal()?)?.iter().all(|value| value.is_finite()),
+    })
 }
 
 /// The trainable tensors that the patterns name: a tensor's name, a layer's name, or a pattern with `*`.

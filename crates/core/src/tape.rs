@@ -1,8 +1,8 @@
 //! The tape: fat operations are recorded going forward and walked once from the end going back.
 //!
-//! A record holds the nodes of its outputs and a closure that owns exactly what its backward needs.
+//! A record holds the node of its output and a closure that owns exactly what its backward needs.
 //! `backward` consumes the tape and drops each closure as it runs, so activations are freed as the walk
-//! passes them. There is no recursion, and gradients nobody needs are never made.
+//! passes them. There is no recursion, and gradients that nothing needs are never made.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use crate::error::{Candle, Error, Result};
 use crate::kernels::cpu::activation;
 use crate::pool;
-use crate::tensor::{self, DType, Tensor};
+use crate::tensor::{self, Tensor, is_host_f32};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct NodeId(u32);
@@ -47,7 +47,7 @@ impl Value {
     }
 }
 
-/// Who computes: our kernels where there are some (CPU, f32), or the plain reference everywhere.
+/// Whether our kernels compute where they can (CPU, f32, contiguous), or the plain reference everywhere.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum Engine {
     #[default]
@@ -55,15 +55,29 @@ pub enum Engine {
     Reference,
 }
 
-/// Set by somebody else to end a walk between two operations.
+/// Set on another thread to end a walk between two operations.
 pub(crate) type Cancel = Arc<AtomicBool>;
 
-type Backward = Box<dyn FnOnce(Vec<Option<Tensor>>, &mut Gradients) -> Result<()> + Send>;
+/// The way back of one operation: gets the output's gradient and adds those of the inputs.
+pub(crate) trait Backward: FnOnce(Tensor, &mut Gradients) -> Result<()> + Send + 'static {}
+
+impl<F: FnOnce(Tensor, &mut Gradients) -> Result<()> + Send + 'static> Backward for F {}
+
+/// An operation with inputs that fit it. Each method computes its output, and gives the way back with it.
+pub(crate) trait Compute: Sized {
+    /// By kernels: every input is on the CPU, f32 and contiguous.
+    fn cpu(self) -> Result<(Tensor, impl Backward)> {
+        self.reference()
+    }
+
+    /// In candle calls: any device, any precision.
+    fn reference(self) -> Result<(Tensor, impl Backward)>;
+}
 
 struct Record {
     name: &'static str,
-    outputs: Vec<NodeId>,
-    backward: Backward,
+    output: NodeId,
+    backward: Box<dyn Backward>,
 }
 
 #[derive(Default)]
@@ -84,12 +98,33 @@ impl Tape {
         Tape { engine, cancel: Some(cancel), ..Tape::default() }
     }
 
-    /// Whether our kernels take this tensor: CPU, f32, contiguous. Otherwise the operation's reference runs.
+    /// Whether our kernels take this tensor. Otherwise the reference runs.
     pub(crate) fn takes(&self, tensor: &Tensor) -> bool {
-        self.engine == Engine::Kernels
-            && tensor.device().is_cpu()
-            && tensor.dtype() == DType::F32
-            && tensor.is_contiguous()
+        self.engine == Engine::Kernels && is_host_f32(tensor)
+    }
+
+    /// Computes an operation where its inputs are, and records its way back. Nothing else chooses between kernels
+    /// and reference: a second device gets its method in `Compute` and its branch here.
+    pub(crate) fn apply(&mut self, name: &'static str, inputs: &[&Value], operation: impl Compute) -> Result<Value> {
+        let recorded = inputs.iter().any(|input| input.node.is_some());
+        if inputs.iter().all(|input| self.takes(&input.tensor)) {
+            let (output, backward) = operation.cpu()?;
+            self.record(name, recorded, output, backward)
+        } else {
+            let (output, backward) = operation.reference()?;
+            self.record(name, recorded, output, backward)
+        }
+    }
+
+    /// Where no input is on the tape nothing is recorded, and the way back is dropped with all it owns.
+    fn record(&mut self, name: &'static str, recorded: bool, output: Tensor, backward: impl Backward) -> Result<Value> {
+        self.check_cancelled()?;
+        if !recorded {
+            return Ok(Value::constant(output));
+        }
+        let node = self.next();
+        self.records.push(Record { name, output: node, backward: Box::new(backward) });
+        Ok(Value { tensor: output, node: Some(node) })
     }
 
     fn next(&mut self) -> NodeId {
@@ -101,41 +136,6 @@ impl Tape {
     pub fn leaf(&mut self, tensor: Tensor) -> Value {
         debug_assert!(!tensor.track_op(), "candle must not build a graph beside ours");
         Value { tensor, node: Some(self.next()) }
-    }
-
-    /// Records one operation with one output. `backward` gets the output's gradient, never empty.
-    /// Where no input is on the tape nothing is recorded, and the closure with all it owns is dropped.
-    pub(crate) fn record(
-        &mut self,
-        name: &'static str,
-        inputs: &[&Value],
-        output: Tensor,
-        backward: impl FnOnce(Tensor, &mut Gradients) -> Result<()> + Send + 'static,
-    ) -> Result<Value> {
-        let outputs =
-            self.record_many(name, inputs, vec![output], move |mut up, gradients| match up.pop().flatten() {
-                Some(up) => backward(up, gradients),
-                None => Ok(()),
-            })?;
-        outputs.into_iter().next().ok_or_else(|| Error::internal("an operation without output"))
-    }
-
-    /// The same for several outputs; the gradient of an output that nobody used is `None`.
-    pub(crate) fn record_many(
-        &mut self,
-        name: &'static str,
-        inputs: &[&Value],
-        outputs: Vec<Tensor>,
-        backward: impl FnOnce(Vec<Option<Tensor>>, &mut Gradients) -> Result<()> + Send + 'static,
-    ) -> Result<Vec<Value>> {
-        self.check_cancelled()?;
-        if inputs.iter().all(|input| input.node.is_none()) {
-            return Ok(outputs.into_iter().map(Value::constant).collect());
-        }
-        let values: Vec<Value> = outputs.into_iter().map(|tensor| Value { tensor, node: Some(self.next()) }).collect();
-        let outputs = values.iter().filter_map(|value| value.node).collect();
-        self.records.push(Record { name, outputs, backward: Box::new(backward) });
-        Ok(values)
     }
 
     fn check_cancelled(&self) -> Result<()> {
@@ -153,8 +153,7 @@ impl Tape {
         }
         while let Some(record) = self.records.pop() {
             self.check_cancelled()?;
-            let up: Vec<Option<Tensor>> = record.outputs.iter().map(|id| gradients.take_node(*id)).collect();
-            if up.iter().any(Option::is_some) {
+            if let Some(up) = gradients.take_node(record.output) {
                 (record.backward)(up, &mut gradients).map_err(|error| error.at(record.name))?;
             }
         }
@@ -165,7 +164,7 @@ impl Tape {
 #[derive(Clone)]
 struct Slot {
     tensor: Tensor,
-    /// Nobody else holds the storage, so later gradients may be added in place.
+    /// No other handle holds the storage, so later gradients may be added in place.
     owned: bool,
 }
 
@@ -175,7 +174,7 @@ pub struct Gradients {
 }
 
 impl Gradients {
-    /// Whether anything below this value is trained: an operation skips the gradient nobody wants.
+    /// Whether anything below this value is trained: an operation skips gradients that nothing wants.
     pub(crate) fn wants(&self, value: &Value) -> bool {
         value.node.is_some()
     }
@@ -185,7 +184,7 @@ impl Gradients {
         self.put(value, gradient, true)
     }
 
-    /// Adds a gradient whose storage somebody else may hold too (the same one passed to two inputs, a view).
+    /// Adds a gradient whose storage may have another handle (the same one passed to two inputs, a view).
     pub(crate) fn add_shared(&mut self, value: &Value, gradient: Tensor) -> Result<()> {
         self.put(value, gradient, false)
     }
@@ -237,12 +236,8 @@ impl Gradients {
 /// Numbers a task.
 const PIECE: usize = 64 << 10;
 
-fn has_kernel(tensor: &Tensor) -> bool {
-    tensor.device().is_cpu() && tensor.dtype() == DType::F32 && tensor.is_contiguous()
-}
-
 pub(crate) fn add_in_place(into: &Tensor, other: &Tensor) -> Result<()> {
-    if has_kernel(into) {
+    if is_host_f32(into) {
         let other = other.contiguous().ok_or_internal()?;
         let other = tensor::read::<f32>(&other)?;
         let other: &[f32] = &other;
@@ -254,9 +249,9 @@ pub(crate) fn add_in_place(into: &Tensor, other: &Tensor) -> Result<()> {
     into.slice_set(&sum, 0, 0).ok_or_internal()
 }
 
-/// The sum in storage of its own. Not candle's, which keeps threads of its own spinning.
-fn sum(a: &Tensor, b: &Tensor) -> Result<Tensor> {
-    if !has_kernel(a) || !has_kernel(b) {
+/// The sum in storage of its own, for shared gradients and for `ops::add`. Not candle's, which keeps threads of its own spinning.
+pub(crate) fn sum(a: &Tensor, b: &Tensor) -> Result<Tensor> {
+    if !is_host_f32(a) || !is_host_f32(b) {
         return a.add(b).ok_or_internal();
     }
     let mut sum = tensor::uninit(a.elem_count());

@@ -75,6 +75,17 @@ pub(crate) fn read<T: WithDType>(tensor: &Tensor) -> Result<Read<'_, T>> {
     Ok(Read { guard, range, kind: PhantomData })
 }
 
+/// Whether the numbers can be read and changed as one slice of f32 in the memory of this machine: what kernels on the
+/// CPU want. Everything else takes another path; a second device is told apart here.
+pub(crate) fn is_host_f32(tensor: &Tensor) -> bool {
+    tensor.device().is_cpu() && tensor.dtype() == DType::F32 && tensor.is_contiguous()
+}
+
+/// Opens such a tensor, and no other.
+pub(crate) fn host_f32(tensor: &Tensor) -> Result<Option<Read<'_, f32>>> {
+    is_host_f32(tensor).then(|| read(tensor)).transpose()
+}
+
 /// The values as f64, whatever the element type: for reports and tests, not for hot paths.
 pub(crate) fn to_f64(tensor: &Tensor) -> Result<Vec<f64>> {
     tensor.to_dtype(DType::F64).and_then(|t| t.flatten_all()).and_then(|t| t.to_vec1()).ok_or_internal()
@@ -83,10 +94,10 @@ pub(crate) fn to_f64(tensor: &Tensor) -> Result<Vec<f64>> {
 /// A number that changes when any bit of the tensor does (not cryptographic).
 pub(crate) fn digest(tensor: &Tensor) -> Result<u64> {
     let mix = |sum: u64, bits: u64| (sum ^ bits).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29);
-    if tensor.device().is_cpu() && tensor.dtype() == DType::F32 && tensor.is_contiguous() {
-        return Ok(read::<f32>(tensor)?.iter().fold(0x51_7c_c1_b7, |sum, value| mix(sum, value.to_bits() as u64)));
-    }
-    Ok(to_f64(tensor)?.iter().fold(0x51_7c_c1_b7, |sum, value| mix(sum, value.to_bits())))
+    Ok(match host_f32(tensor)? {
+        Some(values) => values.iter().fold(0x51_7c_c1_b7, |sum, value| mix(sum, u64::from(value.to_bits()))),
+        None => to_f64(tensor)?.iter().fold(0x51_7c_c1_b7, |sum, value| mix(sum, value.to_bits())),
+    })
 }
 
 /// The one value of a scalar tensor.

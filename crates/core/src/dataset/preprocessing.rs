@@ -13,7 +13,7 @@ use super::{Dataset, Inputs, gather::by_rows};
 use crate::batch::Features;
 use crate::error::{Candle, Error, Result};
 use crate::pool;
-use crate::tensor::{self, DType, Tensor};
+use crate::tensor::{self, Tensor};
 
 /// Rows summed by one task: fixed, so that the sums do not depend on the number of threads.
 const BLOCK: usize = 512;
@@ -119,10 +119,7 @@ impl Normalization {
             let message = format!("expected rows of {count} channels or features, got inputs {dims:?}");
             return Err(Error::shape("normalization", message));
         }
-        if inputs.dtype() != DType::F32 || !inputs.is_contiguous() || !inputs.device().is_cpu() {
-            return self.reference(inputs);
-        }
-        let source = tensor::read::<f32>(inputs)?;
+        let Some(source) = tensor::host_f32(inputs)? else { return self.reference(inputs) };
         let width = dims.get(1..).unwrap_or_default().iter().product::<usize>();
         let size = if count == 1 { width } else { width / channels };
         let mut buffer = tensor::uninit(source.len());

@@ -5,3 +5,5 @@
 //! plain sibling in the operation that uses it, and a test between the two on every instruction set.
 
 pub(crate) mod cpu;
+pub(crate) mod names;
+pub(crate) mod window;

@@ -13,54 +13,15 @@
 
 use std::f64::consts::{FRAC_1_SQRT_2, FRAC_2_SQRT_PI, PI};
 
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
-
 use super::{Inputs, Operation, Sample};
 use crate::error::{Candle, Result};
 use crate::kernels::cpu;
+use crate::kernels::names::Saves;
 use crate::pool;
-use crate::tape::{Tape, Value};
+use crate::tape::{Backward, Compute, Gradients, Tape, Value};
 use crate::tensor::{Tensor, from_vec, read, uninit};
 
-/// The curve that follows a layer.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub enum Activation {
-    /// The layer's output as it is.
-    #[default]
-    None,
-    /// max(x, 0).
-    Relu,
-    /// x · ½ (1 + erf(x / √2)).
-    Gelu,
-    /// GELU with tanh in place of erf, as GPT-2 has it.
-    GeluTanh,
-    /// x · sigmoid(x), also called swish.
-    Silu,
-    /// Hyperbolic tangent.
-    Tanh,
-    /// 1 / (1 + exp(−x)).
-    Sigmoid,
-}
-
-/// What backward needs of an activation: nothing, the output itself, or the slope that was written beside it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Saves {
-    Nothing,
-    Output,
-    Slope,
-}
-
-impl Activation {
-    pub(crate) fn saves(self) -> Saves {
-        match self {
-            Activation::None => Saves::Nothing,
-            Activation::Relu | Activation::Tanh | Activation::Sigmoid => Saves::Output,
-            Activation::Gelu | Activation::GeluTanh | Activation::Silu => Saves::Slope,
-        }
-    }
-}
+pub use crate::kernels::names::Activation;
 
 /// The reference: the curve and its slope at `x`, in candle calls, in the precision of `x`.
 pub(crate) fn reference(activation: Activation, x: &Tensor) -> candle_core::Result<(Tensor, Tensor)> {
@@ -101,40 +62,50 @@ pub(crate) fn reference(activation: Activation, x: &Tensor) -> candle_core::Resu
 
 /// Applies the curve to each number.
 pub fn activation(tape: &mut Tape, x: &Value, activation: Activation) -> Result<Value> {
-    if activation == Activation::None {
-        return Ok(x.clone());
+    match activation {
+        Activation::None => Ok(x.clone()),
+        curve => tape.apply("activation", &[x], Curve { x: x.clone(), curve }),
     }
-    if !tape.takes(x.tensor()) {
-        let (y, slope) = reference(activation, x.tensor()).ok_or_internal()?;
-        let input = x.clone();
-        return tape
-            .record("activation", &[x], y, move |up, gradients| gradients.add(&input, (up * slope).ok_or_internal()?));
+}
+
+struct Curve {
+    x: Value,
+    curve: Activation,
+}
+
+impl Compute for Curve {
+    fn cpu(self) -> Result<(Tensor, impl Backward)> {
+        let Curve { x, curve } = self;
+        let keeps = x.node().is_some() && curve.saves() == Saves::Slope;
+        let len = x.tensor().elem_count();
+        let (mut y, mut slope) = (uninit(len), uninit(if keeps { len } else { 0 }));
+        apply(curve, &read::<f32>(x.tensor())?, &mut y, &mut slope);
+        let y = from_vec(y, x.dims())?;
+        let saved = if keeps { from_vec(slope, x.dims())? } else { y.clone() };
+        Ok((y, move |up: Tensor, gradients: &mut Gradients| {
+            let up = up.contiguous().ok_or_internal()?;
+            let mut down = uninit(len);
+            {
+                let (up, saved) = (read::<f32>(&up)?, read::<f32>(&saved)?);
+                pool::pieces(&mut down, PIECE, |i, down| {
+                    let at = i * PIECE..i * PIECE + down.len();
+                    cpu::activation::backward(curve, &up[at.clone()], &saved[at], down, &mut []);
+                });
+            }
+            gradients.add(&x, from_vec(down, x.dims())?)
+        }))
     }
-    let keeps = x.node().is_some() && activation.saves() == Saves::Slope;
-    let len = x.tensor().elem_count();
-    let (mut y, mut slope) = (uninit(len), uninit(if keeps { len } else { 0 }));
-    curve(activation, &read::<f32>(x.tensor())?, &mut y, &mut slope);
-    let y = from_vec(y, x.dims())?;
-    let saved = if keeps { from_vec(slope, x.dims())? } else { y.clone() };
-    let input = x.clone();
-    tape.record("activation", &[x], y, move |up, gradients| {
-        let up = up.contiguous().ok_or_internal()?;
-        let mut down = uninit(len);
-        {
-            let (up, saved) = (read::<f32>(&up)?, read::<f32>(&saved)?);
-            pool::pieces(&mut down, PIECE, |i, down| {
-                let at = i * PIECE..i * PIECE + down.len();
-                cpu::activation::backward(activation, &up[at.clone()], &saved[at], down, &mut []);
-            });
-        }
-        gradients.add(&input, from_vec(down, input.dims())?)
-    })
+
+    fn reference(self) -> Result<(Tensor, impl Backward)> {
+        let (y, slope) = reference(self.curve, self.x.tensor()).ok_or_internal()?;
+        Ok((y, move |up: Tensor, gradients: &mut Gradients| gradients.add(&self.x, (up * slope).ok_or_internal()?)))
+    }
 }
 
 /// Numbers a task: 64 KiB.
 const PIECE: usize = 16 << 10;
 
-fn curve(activation: Activation, x: &[f32], y: &mut [f32], slope: &mut [f32]) {
+fn apply(activation: Activation, x: &[f32], y: &mut [f32], slope: &mut [f32]) {
     if slope.is_empty() {
         return pool::pieces(y, PIECE, |i, y| {
             y.copy_from_slice(&x[i * PIECE..i * PIECE + y.len()]);

@@ -8,37 +8,36 @@
 
 use super::{Operation, Sample};
 use crate::error::{Candle, Error, Result};
-use crate::kernels::cpu;
-use crate::pool;
-use crate::tape::{Tape, Value};
-use crate::tensor::{from_vec, read, uninit};
-
-/// Numbers a task: 64 KiB.
-const PIECE: usize = 16 << 10;
+use crate::tape::{self, Backward, Compute, Gradients, Tape, Value};
+use crate::tensor::Tensor;
 
 pub fn add(tape: &mut Tape, a: &Value, b: &Value) -> Result<Value> {
     if a.dims() != b.dims() {
         return Err(Error::shape("add", format!("expected two equal shapes, got {:?} and {:?}", a.dims(), b.dims())));
     }
-    let sum = if tape.takes(a.tensor()) && tape.takes(b.tensor()) {
-        let mut sum = uninit(a.tensor().elem_count());
-        {
-            let (a, b) = (read::<f32>(a.tensor())?, read::<f32>(b.tensor())?);
-            pool::pieces(&mut sum, PIECE, |i, sum| {
-                let at = i * PIECE..i * PIECE + sum.len();
-                cpu::activation::add(&a[at.clone()], &b[at], sum);
-            });
-        }
-        from_vec(sum, a.dims())?
-    } else {
-        a.tensor().add(b.tensor()).ok_or_internal()?
-    };
-    let (left, right) = (a.clone(), b.clone());
-    tape.record("add", &[a, b], sum, move |up, gradients| {
-        // Both get the same numbers, so neither may be added to in place.
-        gradients.add_shared(&left, up.clone())?;
-        gradients.add_shared(&right, up)
-    })
+    tape.apply("add", &[a, b], Add(a.clone(), b.clone()))
+}
+
+struct Add(Value, Value);
+
+impl Add {
+    /// Both inputs get the same numbers, so neither gradient may be added to in place.
+    fn backward(self, up: Tensor, gradients: &mut Gradients) -> Result<()> {
+        gradients.add_shared(&self.0, up.clone())?;
+        gradients.add_shared(&self.1, up)
+    }
+}
+
+impl Compute for Add {
+    fn cpu(self) -> Result<(Tensor, impl Backward)> {
+        let sum = tape::sum(self.0.tensor(), self.1.tensor())?;
+        Ok((sum, |up: Tensor, gradients: &mut Gradients| self.backward(up, gradients)))
+    }
+
+    fn reference(self) -> Result<(Tensor, impl Backward)> {
+        let sum = self.0.tensor().add(self.1.tensor()).ok_or_internal()?;
+        Ok((sum, |up: Tensor, gradients: &mut Gradients| self.backward(up, gradients)))
+    }
 }
 
 pub(crate) const OPERATION: Operation = Operation {

@@ -19,7 +19,7 @@ use serde_json::json;
 use super::{Operation, Sample};
 use crate::error::{Candle, Error, Result};
 use crate::kernels::cpu::batch_norm as kernel;
-use crate::tape::{Tape, Value};
+use crate::tape::{Backward, Compute, Gradients, Tape, Value};
 use crate::tensor::{Tensor, from_vec, read, to_f64};
 
 #[derive(Clone, Copy, Debug)]
@@ -58,92 +58,111 @@ pub(crate) fn batch_norm(
     options: BatchNorm,
 ) -> Result<Normalized> {
     let shape = Shape::new(x, w, b, statistics).map_err(|error| error.at("batchNorm"))?;
-    if [x, w, b].iter().all(|input| tape.takes(input.tensor())) {
-        return by_kernels(tape, x, w, b, statistics, options, shape);
-    }
-    let of_batch = matches!(statistics, Statistics::Batch);
-    let (mean, variance) = match statistics {
-        Statistics::Batch => shape.moments(x.tensor())?,
-        Statistics::Running { mean, variance } => (mean.clone(), variance.clone()),
-    };
-    let batch =
-        if of_batch { Some((mean.clone(), variance.affine(shape.unbiased(), 0.0).ok_or_internal()?)) } else { None };
-    let inverse = variance
-        .affine(1.0, options.epsilon)
-        .and_then(|v| v.sqrt())
-        .and_then(|sigma| sigma.recip())
-        .ok_or_internal()?;
-    let y = shape.normalized(x.tensor(), w.tensor(), b.tensor(), &mean, &inverse, options.relu)?;
-    let (vx, vw, vb) = (x.clone(), w.clone(), b.clone());
-    let output = tape.record("batchNorm", &[x, w, b], y, move |up, gradients| {
-        let up = up.contiguous().ok_or_internal()?;
-        let (dx, dw, db) = shape.gradients(&up, &vx, &vw, &vb, &mean, &inverse, of_batch, options.relu)?;
-        gradients.add(&vx, dx)?;
-        gradients.add(&vw, dw)?;
-        gradients.add(&vb, db)
-    })?;
+    let mut batch = None;
+    let norm = Norm { x: x.clone(), w: w.clone(), b: b.clone(), statistics, options, shape, batch: &mut batch };
+    let output = tape.apply("batchNorm", &[x, w, b], norm)?;
     Ok(Normalized { output, batch })
 }
 
-fn by_kernels(
-    tape: &mut Tape,
-    x: &Value,
-    w: &Value,
-    b: &Value,
-    statistics: Statistics<'_>,
+struct Norm<'a> {
+    x: Value,
+    w: Value,
+    b: Value,
+    statistics: Statistics<'a>,
     options: BatchNorm,
     shape: Shape,
-) -> Result<Normalized> {
-    let (rows, channels) = (shape.dims[0], shape.channels);
-    let cut = kernel::Shape { rows, channels, plane: shape.count / rows };
-    let of_batch = matches!(statistics, Statistics::Batch);
-    let (mean, variance) = match statistics {
-        Statistics::Batch => kernel::moments(cut, &read::<f32>(x.tensor())?),
-        Statistics::Running { mean, variance } => (to_f64(mean)?, to_f64(variance)?),
-    };
-    let narrow = |values: &[f64]| values.iter().map(|value| *value as f32).collect::<Vec<f32>>();
-    let batch = if of_batch {
-        let unbiased: Vec<f64> = variance.iter().map(|variance| variance * shape.unbiased()).collect();
-        Some((from_vec(narrow(&mean), channels)?, from_vec(narrow(&unbiased), channels)?))
-    } else {
-        None
-    };
-    let inverse: Vec<f64> = variance.iter().map(|variance| 1.0 / (variance + options.epsilon).sqrt()).collect();
-    let weight = to_f64(w.tensor())?;
-    let scale: Vec<f32> = weight.iter().zip(&inverse).map(|(w, inverse)| (w * inverse) as f32).collect();
-    let mean = narrow(&mean);
-    let relu = options.relu;
-    let y = {
-        let (x, bias) = (read::<f32>(x.tensor())?, read::<f32>(b.tensor())?);
-        kernel::apply(cut, &x, kernel::Channels { mean: &mean, scale: &scale, bias: &bias, relu })
-    };
-    let (vx, vw, vb) = (x.clone(), w.clone(), b.clone());
-    let output = tape.record("batchNorm", &[x, w, b], from_vec(y, x.dims())?, move |up, gradients| {
-        let up = up.contiguous().ok_or_internal()?;
-        let (sum, dot, dx) = {
-            let (g, x, bias) = (read::<f32>(&up)?, read::<f32>(vx.tensor())?, read::<f32>(vb.tensor())?);
-            let by = kernel::Channels { mean: &mean, scale: &scale, bias: &bias, relu };
-            let (sum, dot) = kernel::slopes(cut, &g, &x, by);
-            let dx = if gradients.wants(&vx) {
-                // Running statistics do not follow x.
-                let share = if of_batch { 1.0 / shape.count as f64 } else { 0.0 };
-                let shift: Vec<f32> = sum.iter().map(|sum| (sum * share) as f32).collect();
-                let tilt: Vec<f32> =
-                    dot.iter().zip(&inverse).map(|(dot, inverse)| (dot * inverse * inverse * share) as f32).collect();
-                Some(from_vec(kernel::input_gradient(cut, &g, &x, by, &shift, &tilt), vx.dims())?)
-            } else {
-                None
-            };
-            (sum, dot, dx)
+    /// Gets mean and unbiased variance of the batch, where they are used.
+    batch: &'a mut Option<(Tensor, Tensor)>,
+}
+
+impl Compute for Norm<'_> {
+    fn cpu(self) -> Result<(Tensor, impl Backward)> {
+        let Norm { x, w, b, statistics, options: BatchNorm { epsilon, relu }, shape, batch } = self;
+        let (rows, channels) = (shape.dims[0], shape.channels);
+        let cut = kernel::Shape { rows, channels, plane: shape.count / rows };
+        let narrow = |values: &[f64]| values.iter().map(|value| *value as f32).collect::<Vec<f32>>();
+        let (mean, variance) = match statistics {
+            Statistics::Batch => kernel::moments(cut, &read::<f32>(x.tensor())?),
+            Statistics::Running { mean, variance } => (to_f64(mean)?, to_f64(variance)?),
         };
-        if let Some(dx) = dx {
-            gradients.add(&vx, dx)?;
+        let of_batch = matches!(statistics, Statistics::Batch);
+        if of_batch {
+            let unbiased: Vec<f64> = variance.iter().map(|variance| variance * shape.unbiased()).collect();
+            *batch = Some((from_vec(narrow(&mean), channels)?, from_vec(narrow(&unbiased), channels)?));
         }
-        let dw: Vec<f32> = dot.iter().zip(&inverse).map(|(dot, inverse)| (dot * inverse) as f32).collect();
-        gradients.add(&vw, from_vec(dw, vw.dims())?)?;
-        gradients.add(&vb, from_vec(narrow(&sum), vb.dims())?)
-    })?;
-    Ok(Normalized { output, batch })
+        let inverse: Vec<f64> = variance.iter().map(|variance| 1.0 / (variance + epsilon).sqrt()).collect();
+        let weight = to_f64(w.tensor())?;
+        let scale: Vec<f32> = weight.iter().zip(&inverse).map(|(w, inverse)| (w * inverse) as f32).collect();
+        let mean = narrow(&mean);
+        let y = {
+            let (x, bias) = (read::<f32>(x.tensor())?, read::<f32>(b.tensor())?);
+            kernel::apply(cut, &x, kernel::Channels { mean: &mean, scale: &scale, bias: &bias, relu })
+        };
+        Ok((from_vec(y, x.dims())?, move |up: Tensor, gradients: &mut Gradients| {
+            let up = up.contiguous().ok_or_internal()?;
+            let (sum, dot, dx) = {
+                let (g, numbers, bias) = (read::<f32>(&up)?, read::<f32>(x.tensor())?, read::<f32>(b.tensor())?);
+                let by = kernel::Channels { mean: &mean, scale: &scale, bias: &bias, relu };
+                let (sum, dot) = kernel::slopes(cut, &g, &numbers, by);
+                let dx = gradients.wants(&x).then(|| {
+                    // Running statistics do not follow x.
+                    let share = if of_batch { 1.0 / shape.count as f64 } else { 0.0 };
+                    let shift: Vec<f32> = sum.iter().map(|sum| (sum * share) as f32).collect();
+                    let each = dot.iter().zip(&inverse);
+                    let tilt: Vec<f32> = each.map(|(dot, inv)| (dot * inv * inv * share) as f32).collect();
+                    kernel::input_gradient(cut, &g, &numbers, by, &shift, &tilt)
+                });
+                (sum, dot, dx)
+            };
+            if let Some(dx) = dx {
+                gradients.add(&x, from_vec(dx, x.dims())?)?;
+            }
+            let dw: Vec<f32> = dot.iter().zip(&inverse).map(|(dot, inverse)| (dot * inverse) as f32).collect();
+            gradients.add(&w, from_vec(dw, channels)?)?;
+            gradients.add(&b, from_vec(narrow(&sum), channels)?)
+        }))
+    }
+
+    fn reference(self) -> Result<(Tensor, impl Backward)> {
+        let Norm { x, w, b, statistics, options: BatchNorm { epsilon, relu }, shape, batch } = self;
+        let of_batch = matches!(statistics, Statistics::Batch);
+        let (mean, variance) = match statistics {
+            Statistics::Batch => shape.moments(x.tensor())?,
+            Statistics::Running { mean, variance } => (mean.clone(), variance.clone()),
+        };
+        if of_batch {
+            *batch = Some((mean.clone(), variance.affine(shape.unbiased(), 0.0).ok_or_internal()?));
+        }
+        let sigma = variance.affine(1.0, epsilon).and_then(|variance| variance.sqrt());
+        let inverse = sigma.and_then(|sigma| sigma.recip()).ok_or_internal()?;
+        let hat = shape.hat(x.tensor(), &mean, &inverse)?;
+        let y = shape.affine(&hat, w.tensor(), b.tensor())?;
+        let y = if relu { y.relu().ok_or_internal()? } else { y };
+        let y = y.reshape(shape.dims.as_slice()).ok_or_internal()?;
+        Ok((y, move |up: Tensor, gradients: &mut Gradients| {
+            let hat = shape.hat(x.tensor(), &mean, &inverse)?;
+            let mut up = shape.planes(&up)?;
+            if relu {
+                let y = shape.affine(&hat, w.tensor(), b.tensor())?;
+                let none = up.zeros_like().ok_or_internal()?;
+                up = y.gt(0.0).and_then(|open| open.where_cond(&up, &none)).ok_or_internal()?;
+            }
+            let db = shape.sum(&up)?;
+            let dw = shape.sum(&up.mul(&hat).ok_or_internal()?)?;
+            let slope = w.tensor().mul(&inverse).ok_or_internal()?;
+            if of_batch {
+                let share = -1.0 / shape.count as f64;
+                let shift = shape.across(&db.affine(share, 0.0).ok_or_internal()?)?;
+                let tilt = shape.across(&dw.affine(share, 0.0).ok_or_internal()?)?;
+                let along = hat.broadcast_mul(&tilt).ok_or_internal()?;
+                up = up.broadcast_add(&shift).and_then(|dx| dx.add(&along)).ok_or_internal()?;
+            }
+            let dx = up.broadcast_mul(&shape.across(&slope)?).and_then(|dx| dx.reshape(shape.dims.as_slice()));
+            gradients.add(&x, dx.ok_or_internal()?)?;
+            gradients.add(&w, dw)?;
+            gradients.add(&b, db)
+        }))
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -221,53 +240,6 @@ impl Shape {
         scaled.broadcast_add(&self.across(b)?).ok_or_internal()
     }
 
-    fn normalized(
-        &self,
-        x: &Tensor,
-        w: &Tensor,
-        b: &Tensor,
-        mean: &Tensor,
-        inverse: &Tensor,
-        relu: bool,
-    ) -> Result<Tensor> {
-        let y = self.affine(&self.hat(x, mean, inverse)?, w, b)?;
-        let y = if relu { y.relu().ok_or_internal()? } else { y };
-        y.reshape(self.dims.as_slice()).ok_or_internal()
-    }
-
-    fn gradients(
-        &self,
-        up: &Tensor,
-        x: &Value,
-        w: &Value,
-        b: &Value,
-        mean: &Tensor,
-        inverse: &Tensor,
-        of_batch: bool,
-        relu: bool,
-    ) -> Result<(Tensor, Tensor, Tensor)> {
-        let hat = self.hat(x.tensor(), mean, inverse)?;
-        let mut up = self.planes(up)?;
-        if relu {
-            let y = self.affine(&hat, w.tensor(), b.tensor())?;
-            let none = up.zeros_like().ok_or_internal()?;
-            up = y.gt(0.0).and_then(|open| open.where_cond(&up, &none)).ok_or_internal()?;
-        }
-        let db = self.sum(&up)?;
-        let dw = self.sum(&up.mul(&hat).ok_or_internal()?)?;
-        let slope = w.tensor().mul(inverse).ok_or_internal()?;
-        let mut dx = up;
-        if of_batch {
-            let share = -1.0 / self.count as f64;
-            let shift = self.across(&db.affine(share, 0.0).ok_or_internal()?)?;
-            let tilt = self.across(&dw.affine(share, 0.0).ok_or_internal()?)?;
-            let along = hat.broadcast_mul(&tilt).ok_or_internal()?;
-            dx = dx.broadcast_add(&shift).and_then(|dx| dx.add(&along)).ok_or_internal()?;
-        }
-        let dx =
-            dx.broadcast_mul(&self.across(&slope)?).and_then(|dx| dx.reshape(self.dims.as_slice())).ok_or_internal()?;
-        Ok((dx, dw, db))
-    }
 }
 
 pub(crate) const OPERATION: Operation = Operation {

@@ -6,26 +6,37 @@ use serde_json::json;
 
 use super::{Operation, Sample};
 use crate::error::{Candle, Error, Result};
-use crate::tape::{Tape, Value};
+use crate::tape::{Backward, Compute, Gradients, Tape, Value};
 use crate::tensor::Tensor;
 
 pub(crate) fn concat(tape: &mut Tape, parts: &[&Value], axis: usize) -> Result<Value> {
     check(parts, axis).map_err(|error| error.at("concat"))?;
-    let tensors: Vec<&Tensor> = parts.iter().map(|part| part.tensor()).collect();
-    let y = Tensor::cat(&tensors, axis).and_then(|y| y.contiguous()).ok_or_internal()?;
-    let inputs: Vec<Value> = parts.iter().map(|part| (*part).clone()).collect();
-    tape.record("concat", parts, y, move |up, gradients| {
-        let mut start = 0;
-        for input in &inputs {
-            let length = input.dims()[axis];
-            if gradients.wants(input) {
-                let part = up.narrow(axis, start, length).and_then(|part| part.contiguous()).ok_or_internal()?;
-                gradients.add_shared(input, part)?;
+    tape.apply("concat", parts, Concat { parts: parts.iter().map(|part| (*part).clone()).collect(), axis })
+}
+
+struct Concat {
+    parts: Vec<Value>,
+    axis: usize,
+}
+
+impl Compute for Concat {
+    fn reference(self) -> Result<(Tensor, impl Backward)> {
+        let Concat { parts, axis } = self;
+        let tensors: Vec<&Tensor> = parts.iter().map(Value::tensor).collect();
+        let y = Tensor::cat(&tensors, axis).and_then(|y| y.contiguous()).ok_or_internal()?;
+        Ok((y, move |up: Tensor, gradients: &mut Gradients| {
+            let mut start = 0;
+            for input in &parts {
+                let length = input.dims()[axis];
+                if gradients.wants(input) {
+                    let part = up.narrow(axis, start, length).and_then(|part| part.contiguous()).ok_or_internal()?;
+                    gradients.add_shared(input, part)?;
+                }
+                start += length;
             }
-            start += length;
-        }
-        Ok(())
-    })
+            Ok(())
+        }))
+    }
 }
 
 fn check(parts: &[&Value], axis: usize) -> Result<()> {

@@ -17,8 +17,8 @@ use serde_json::json;
 use super::{Operation, Sample};
 use crate::error::{Candle, Error, Result};
 use crate::kernels::cpu::conv2d as kernel;
-use crate::ops::window::Window;
-use crate::tape::{Tape, Value};
+use crate::kernels::window::Window;
+use crate::tape::{Backward, Compute, Gradients, Tape, Value};
 use crate::tensor::{Tensor, from_vec, read};
 
 /// Pairs are (rows, columns).
@@ -51,46 +51,80 @@ pub(super) fn record(
     plan: Plan,
 ) -> Result<Value> {
     let inputs: Vec<&Value> = [x, w].into_iter().chain(b).collect();
-    let kernels = inputs.iter().all(|input| tape.takes(input.tensor()));
-    let y = if kernels {
-        let (x, w) = (read::<f32>(x.tensor())?, read::<f32>(w.tensor())?);
-        let b = b.map(|b| read::<f32>(b.tensor())).transpose()?;
-        from_vec(kernel::forward(&plan.shape(), &x, &w, b.as_deref()), &plan.output)?
-    } else {
-        let image = x.tensor().reshape(&plan.input).ok_or_internal()?;
-        plan.forward(&image, &w.tensor().reshape(&plan.weight).ok_or_internal()?, b.map(Value::tensor))?
-    };
-    let mut shape = plan.output.to_vec();
-    if x.dims().len() == 3 {
-        shape.remove(2);
+    tape.apply(name, &inputs, Convolution { x: x.clone(), w: w.clone(), b: b.cloned(), plan })
+}
+
+struct Convolution {
+    x: Value,
+    w: Value,
+    b: Option<Value>,
+    plan: Plan,
+}
+
+impl Convolution {
+    fn wanted(&self, gradients: &Gradients) -> kernel::Wanted {
+        kernel::Wanted {
+            input: gradients.wants(&self.x),
+            weight: gradients.wants(&self.w),
+            bias: self.b.as_ref().is_some_and(|b| gradients.wants(b)),
+        }
     }
-    let y = y.reshape(shape).ok_or_internal()?;
-    let (vx, vw, vb) = (x.clone(), w.clone(), b.cloned());
-    tape.record(name, &inputs, y, move |up, gradients| {
-        let wanted = kernel::Wanted {
-            input: gradients.wants(&vx),
-            weight: gradients.wants(&vw),
-            bias: vb.as_ref().is_some_and(|vb| gradients.wants(vb)),
-        };
-        let up = up.contiguous().and_then(|up| up.reshape(&plan.output)).ok_or_internal()?;
-        let made = if kernels {
-            let (g, x, w) = (read::<f32>(&up)?, read::<f32>(vx.tensor())?, read::<f32>(vw.tensor())?);
-            let made = kernel::backward(&plan.shape(), &g, &x, &w, wanted);
-            [
-                wanted.input.then(|| from_vec(made.input, vx.dims())).transpose()?,
-                wanted.weight.then(|| from_vec(made.weight, vw.dims())).transpose()?,
-                wanted.bias.then(|| from_vec(made.bias, plan.output[1])).transpose()?,
-            ]
-        } else {
-            plan.gradients(&up, vx.tensor(), vw.tensor(), wanted)?
-        };
-        for (value, gradient) in [Some(&vx), Some(&vw), vb.as_ref()].into_iter().zip(made) {
-            if let (Some(value), Some(gradient)) = (value, gradient) {
+
+    /// `y` in the rank of x: images of one row have none.
+    fn output(&self, y: Tensor) -> Result<Tensor> {
+        let [images, outputs, _, columns] = self.plan.output;
+        if self.x.dims().len() == 3 { y.reshape((images, outputs, columns)).ok_or_internal() } else { Ok(y) }
+    }
+
+    /// The output's gradient, with rows again.
+    fn image_gradient(&self, up: &Tensor) -> Result<Tensor> {
+        up.contiguous().and_then(|up| up.reshape(&self.plan.output)).ok_or_internal()
+    }
+
+    /// Of x, w and b, as far as they were wanted.
+    fn add(&self, gradients: &mut Gradients, made: [Option<Tensor>; 3]) -> Result<()> {
+        for (value, gradient) in [&self.x, &self.w].into_iter().chain(&self.b).zip(made) {
+            if let Some(gradient) = gradient {
                 gradients.add(value, gradient)?;
             }
         }
         Ok(())
-    })
+    }
+}
+
+impl Compute for Convolution {
+    fn cpu(self) -> Result<(Tensor, impl Backward)> {
+        let shape = self.plan.shape();
+        let y = {
+            let (x, w) = (read::<f32>(self.x.tensor())?, read::<f32>(self.w.tensor())?);
+            let b = self.b.as_ref().map(|b| read::<f32>(b.tensor())).transpose()?;
+            from_vec(kernel::forward(&shape, &x, &w, b.as_deref()), &self.plan.output)?
+        };
+        Ok((self.output(y)?, move |up: Tensor, gradients: &mut Gradients| {
+            let (up, wanted) = (self.image_gradient(&up)?, self.wanted(gradients));
+            let made = {
+                let (g, x, w) = (read::<f32>(&up)?, read::<f32>(self.x.tensor())?, read::<f32>(self.w.tensor())?);
+                kernel::backward(&shape, &g, &x, &w, wanted)
+            };
+            let made = [
+                wanted.input.then(|| from_vec(made.input, self.x.dims())).transpose()?,
+                wanted.weight.then(|| from_vec(made.weight, self.w.dims())).transpose()?,
+                wanted.bias.then(|| from_vec(made.bias, self.plan.output[1])).transpose()?,
+            ];
+            self.add(gradients, made)
+        }))
+    }
+
+    fn reference(self) -> Result<(Tensor, impl Backward)> {
+        let image = self.x.tensor().reshape(&self.plan.input).ok_or_internal()?;
+        let weight = self.w.tensor().reshape(&self.plan.weight).ok_or_internal()?;
+        let y = self.plan.forward(&image, &weight, self.b.as_ref().map(Value::tensor))?;
+        Ok((self.output(y)?, move |up: Tensor, gradients: &mut Gradients| {
+            let (up, wanted) = (self.image_gradient(&up)?, self.wanted(gradients));
+            let made = self.plan.gradients(&up, self.x.tensor(), self.w.tensor(), wanted)?;
+            self.add(gradients, made)
+        }))
+    }
 }
 
 /// A convolution whose shapes were found to fit; rank 4 throughout.

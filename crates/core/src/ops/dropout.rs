@@ -17,7 +17,7 @@ use super::{Operation, Sample};
 use crate::error::{Candle, Error, Result};
 use crate::pool;
 use crate::random::Key;
-use crate::tape::{Tape, Value};
+use crate::tape::{Backward, Compute, Gradients, Tape, Value};
 use crate::tensor::{Tensor, from_vec, read, uninit};
 
 /// With rate 0 (evaluation) it is the identity.
@@ -31,35 +31,59 @@ pub(crate) fn dropout(tape: &mut Tape, x: &Value, rate: f64, key: Key, sample_id
     if rate == 0.0 {
         return Ok(x.clone());
     }
-    let (rate, ids) = (rate as f32, sample_ids.to_vec());
-    let y = masked(tape.takes(x.tensor()), x.tensor(), rate, key, &ids)?;
-    let (input, kernels) = (x.clone(), tape.takes(x.tensor()));
-    tape.record("dropout", &[x], y, move |up, gradients| {
-        let up = up.contiguous().ok_or_internal()?;
-        gradients.add(&input, masked(kernels, &up, rate, key, &ids)?)
-    })
+    tape.apply("dropout", &[x], Dropout { x: x.clone(), rate: rate as f32, key, ids: sample_ids.to_vec() })
 }
 
-fn masked(kernels: bool, x: &Tensor, rate: f32, key: Key, ids: &[u64]) -> Result<Tensor> {
-    let scale = 1.0 / (1.0 - rate);
-    let width = x.elem_count() / ids.len().max(1);
-    let mut y = uninit(x.elem_count());
-    let row = |row: usize, mask: &mut [f32]| {
-        key.with(ids[row]).fill_uniform(mask, 0.0, 1.0);
-        mask.iter_mut().for_each(|u| *u = if *u < rate { 0.0 } else { scale });
-    };
-    if kernels {
-        let x_values = read::<f32>(x)?;
-        let x_values: &[f32] = &x_values;
-        pool::pieces(&mut y, width, |index, y| {
-            row(index, y);
-            y.iter_mut().zip(&x_values[index * width..]).for_each(|(y, x)| *y = if *y == 0.0 { 0.0 } else { *y * x });
-        });
-        return from_vec(y, x.dims());
+struct Dropout {
+    x: Value,
+    rate: f32,
+    key: Key,
+    ids: Vec<u64>,
+}
+
+impl Dropout {
+    /// The factors of one row.
+    fn mask(&self, row: usize, mask: &mut [f32]) {
+        let scale = 1.0 / (1.0 - self.rate);
+        self.key.with(self.ids[row]).fill_uniform(mask, 0.0, 1.0);
+        mask.iter_mut().for_each(|u| *u = if *u < self.rate { 0.0 } else { scale });
     }
-    pool::pieces(&mut y, width, row);
-    let mask = Tensor::from_vec(y, x.dims(), x.device()).and_then(|mask| mask.to_dtype(x.dtype())).ok_or_internal()?;
-    x.mul(&mask).ok_or_internal()
+
+    /// Numbers a row.
+    fn width(&self) -> usize {
+        self.x.tensor().elem_count() / self.ids.len().max(1)
+    }
+
+    fn kernel(&self, x: &Tensor) -> Result<Tensor> {
+        let (mut y, width, values) = (uninit(x.elem_count()), self.width(), read::<f32>(x)?);
+        let values: &[f32] = &values;
+        pool::pieces(&mut y, width, |index, y| {
+            self.mask(index, y);
+            y.iter_mut().zip(&values[index * width..]).for_each(|(y, x)| *y = if *y == 0.0 { 0.0 } else { *y * x });
+        });
+        from_vec(y, x.dims())
+    }
+
+    fn plain(&self, x: &Tensor) -> Result<Tensor> {
+        let mut mask = uninit(x.elem_count());
+        pool::pieces(&mut mask, self.width(), |row, mask| self.mask(row, mask));
+        let mask = Tensor::from_vec(mask, x.dims(), x.device()).and_then(|mask| mask.to_dtype(x.dtype()));
+        x.mul(&mask.ok_or_internal()?).ok_or_internal()
+    }
+}
+
+impl Compute for Dropout {
+    fn cpu(self) -> Result<(Tensor, impl Backward)> {
+        Ok((self.kernel(self.x.tensor())?, move |up: Tensor, gradients: &mut Gradients| {
+            gradients.add(&self.x, self.kernel(&up.contiguous().ok_or_internal()?)?)
+        }))
+    }
+
+    fn reference(self) -> Result<(Tensor, impl Backward)> {
+        Ok((self.plain(self.x.tensor())?, move |up: Tensor, gradients: &mut Gradients| {
+            gradients.add(&self.x, self.plain(&up.contiguous().ok_or_internal()?)?)
+        }))
+    }
 }
 
 pub(crate) const OPERATION: Operation = Operation {

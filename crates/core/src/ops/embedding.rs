@@ -15,7 +15,7 @@ use serde_json::json;
 use super::{Operation, Sample};
 use crate::error::{Candle, Error, Result};
 use crate::kernels::cpu::embedding as kernel;
-use crate::tape::{Tape, Value};
+use crate::tape::{Backward, Compute, Gradients, Tape, Value};
 use crate::tensor::{DType, Tensor, from_vec, read};
 
 pub(crate) fn embedding(tape: &mut Tape, w: &Value, ids: &Tensor) -> Result<Value> {
@@ -25,60 +25,88 @@ pub(crate) fn embedding(tape: &mut Tape, w: &Value, ids: &Tensor) -> Result<Valu
     let width = check(w, &flat).map_err(|error| error.at("embedding"))?;
     let mut shape = ids.dims().to_vec();
     shape.push(width);
-    let weight = w.clone();
-    if tape.takes(w.tensor()) {
-        let y = kernel::rows(&read::<f32>(w.tensor())?, width, &flat);
-        return tape.record("embedding", &[w], from_vec(y, shape)?, move |up, gradients| {
+    tape.apply("embedding", &[w], Rows { w: w.clone(), ids: flat, shape })
+}
+
+struct Rows {
+    w: Value,
+    ids: Vec<u32>,
+    /// Of the output: the ids' shape, then the width.
+    shape: Vec<usize>,
+}
+
+impl Compute for Rows {
+    fn cpu(self) -> Result<(Tensor, impl Backward)> {
+        let Rows { w, ids, shape } = self;
+        let (count, width) = (w.dims()[0], w.dims()[1]);
+        let y = from_vec(kernel::rows(&read::<f32>(w.tensor())?, width, &ids), shape)?;
+        Ok((y, move |up: Tensor, gradients: &mut Gradients| {
             let up = up.contiguous().ok_or_internal()?;
-            let dw = kernel::add_rows(&read::<f32>(&up)?, weight.dims()[0], width, &flat);
-            gradients.add(&weight, from_vec(dw, weight.dims())?)
-        });
+            let dw = kernel::add_rows(&read::<f32>(&up)?, count, width, &ids);
+            gradients.add(&w, from_vec(dw, w.dims())?)
+        }))
     }
-    let ids = Tensor::new(flat, w.tensor().device()).ok_or_internal()?;
-    let y = w.tensor().index_select(&ids, 0).and_then(|rows| rows.reshape(shape)).ok_or_internal()?;
-    tape.record("embedding", &[w], y, move |up, gradients| {
-        let rows = up.contiguous().and_then(|up| up.reshape((ids.elem_count(), width))).ok_or_internal()?;
-        let none = weight.tensor().zeros_like().ok_or_internal()?;
-        gradients.add(&weight, none.index_add(&ids, &rows, 0).ok_or_internal()?)
-    })
+
+    fn reference(self) -> Result<(Tensor, impl Backward)> {
+        let Rows { w, ids, shape } = self;
+        let flat = (ids.len(), w.dims()[1]);
+        let ids = Tensor::new(ids, w.tensor().device()).ok_or_internal()?;
+        let y = w.tensor().index_select(&ids, 0).and_then(|rows| rows.reshape(shape)).ok_or_internal()?;
+        Ok((y, move |up: Tensor, gradients: &mut Gradients| {
+            let rows = up.contiguous().and_then(|up| up.reshape(flat)).ok_or_internal()?;
+            let none = w.tensor().zeros_like().ok_or_internal()?;
+            gradients.add(&w, none.index_add(&ids, &rows, 0).ok_or_internal()?)
+        }))
+    }
 }
 
 /// Row `r` has `ids[offsets[r]..offsets[r + 1]]`.
 pub(crate) fn embedding_mean(tape: &mut Tape, w: &Value, ids: &[u32], offsets: &[u32]) -> Result<Value> {
-    let width = check(w, ids).and_then(|width| check_offsets(offsets, ids.len()).map(|()| width));
-    let width = width.map_err(|error| error.at("embeddingMean"))?;
-    let rows = offsets.len() - 1;
-    let (weight, ids, offsets) = (w.clone(), ids.to_vec(), offsets.to_vec());
-    if tape.takes(w.tensor()) {
+    let checked = check(w, ids).and_then(|_| check_offsets(offsets, ids.len()));
+    checked.map_err(|error| error.at("embeddingMean"))?;
+    tape.apply("embeddingMean", &[w], MeanRows { w: w.clone(), ids: ids.to_vec(), offsets: offsets.to_vec() })
+}
+
+struct MeanRows {
+    w: Value,
+    ids: Vec<u32>,
+    offsets: Vec<u32>,
+}
+
+impl Compute for MeanRows {
+    fn cpu(self) -> Result<(Tensor, impl Backward)> {
+        let MeanRows { w, ids, offsets } = self;
+        let (count, width) = (w.dims()[0], w.dims()[1]);
         let y = kernel::mean_rows(&read::<f32>(w.tensor())?, width, &ids, &offsets);
-        return tape.record("embeddingMean", &[w], from_vec(y, (rows, width))?, move |up, gradients| {
+        Ok((from_vec(y, (offsets.len() - 1, width))?, move |up: Tensor, gradients: &mut Gradients| {
             let up = up.contiguous().ok_or_internal()?;
-            let dw = kernel::add_mean_rows(&read::<f32>(&up)?, weight.dims()[0], width, &ids, &offsets);
-            gradients.add(&weight, from_vec(dw, weight.dims())?)
-        });
+            let dw = kernel::add_mean_rows(&read::<f32>(&up)?, count, width, &ids, &offsets);
+            gradients.add(&w, from_vec(dw, w.dims())?)
+        }))
     }
-    let device = w.tensor().device().clone();
-    let (mut row_of, mut shares) = (Vec::new(), Vec::new());
-    for (row, range) in offsets.windows(2).enumerate() {
-        let length = range[1] - range[0];
-        row_of.extend((0..length).map(|_| row as u32));
-        shares.extend((0..length).map(|_| 1.0 / f64::from(length)));
+
+    fn reference(self) -> Result<(Tensor, impl Backward)> {
+        let MeanRows { w, ids, offsets } = self;
+        let (device, dtype) = (w.tensor().device().clone(), w.tensor().dtype());
+        let (mut row_of, mut shares) = (Vec::new(), Vec::new());
+        for (row, range) in offsets.windows(2).enumerate() {
+            let length = range[1] - range[0];
+            row_of.extend((0..length).map(|_| row as u32));
+            shares.extend((0..length).map(|_| 1.0 / f64::from(length)));
+        }
+        let shares = Tensor::from_vec(shares, (ids.len(), 1), &device).and_then(|shares| shares.to_dtype(dtype));
+        let shares = shares.ok_or_internal()?;
+        let ids = Tensor::new(ids, &device).ok_or_internal()?;
+        let row_of = Tensor::new(row_of, &device).ok_or_internal()?;
+        let seen = w.tensor().index_select(&ids, 0).and_then(|rows| rows.broadcast_mul(&shares)).ok_or_internal()?;
+        let none = Tensor::zeros((offsets.len() - 1, w.dims()[1]), dtype, &device);
+        let y = none.and_then(|none| none.index_add(&row_of, &seen, 0)).ok_or_internal()?;
+        Ok((y, move |up: Tensor, gradients: &mut Gradients| {
+            let given = up.index_select(&row_of, 0).and_then(|rows| rows.broadcast_mul(&shares)).ok_or_internal()?;
+            let none = w.tensor().zeros_like().ok_or_internal()?;
+            gradients.add(&w, none.index_add(&ids, &given, 0).ok_or_internal()?)
+        }))
     }
-    let shares = Tensor::from_vec(shares, (ids.len(), 1), &device)
-        .and_then(|shares| shares.to_dtype(w.tensor().dtype()))
-        .ok_or_internal()?;
-    let (ids, row_of) = (Tensor::new(ids, &device).ok_or_internal()?, Tensor::new(row_of, &device).ok_or_internal()?);
-    let y = Tensor::zeros((rows, width), w.tensor().dtype(), &device)
-        .and_then(|none| {
-            let seen = w.tensor().index_select(&ids, 0)?.broadcast_mul(&shares)?;
-            none.index_add(&row_of, &seen, 0)
-        })
-        .ok_or_internal()?;
-    tape.record("embeddingMean", &[w], y, move |up, gradients| {
-        let given = up.index_select(&row_of, 0).and_then(|rows| rows.broadcast_mul(&shares)).ok_or_internal()?;
-        let none = weight.tensor().zeros_like().ok_or_internal()?;
-        gradients.add(&weight, none.index_add(&ids, &given, 0).ok_or_internal()?)
-    })
 }
 
 /// The width, if every id is a row of the table.

@@ -14,12 +14,13 @@
 use super::{Operation, Sample};
 use crate::error::{Candle, Error, Result};
 use crate::kernels::cpu::norm::{self, Centre};
-use crate::tape::{Tape, Value};
+use crate::tape::{Backward, Compute, Gradients, Tape, Value};
 use crate::tensor::{Tensor, from_vec, read};
 
 pub(crate) fn layer_norm(tape: &mut Tape, x: &Value, w: &Value, b: &Value, epsilon: f64) -> Result<Value> {
     check(x, &[("weight", w), ("bias", b)]).map_err(|error| error.at("layerNorm"))?;
-    normalize(tape, "layerNorm", x, w, Some(b), epsilon, Centre::Mean)
+    let norm = Norm { x: x.clone(), w: w.clone(), b: Some(b.clone()), epsilon, centre: Centre::Mean };
+    tape.apply("layerNorm", &[x, w, b], norm)
 }
 
 pub(super) fn check(x: &Value, vectors: &[(&str, &Value)]) -> Result<()> {
@@ -35,45 +36,48 @@ pub(super) fn check(x: &Value, vectors: &[(&str, &Value)]) -> Result<()> {
 }
 
 /// Shared with rms_norm, which takes off no mean and has no bias.
-pub(super) fn normalize(
-    tape: &mut Tape,
-    name: &'static str,
-    x: &Value,
-    w: &Value,
-    b: Option<&Value>,
-    epsilon: f64,
-    centre: Centre,
-) -> Result<Value> {
-    let inputs: Vec<&Value> = [x, w].into_iter().chain(b).collect();
-    let (vx, vw, vb) = (x.clone(), w.clone(), b.cloned());
-    if tape.takes(x.tensor()) && tape.takes(w.tensor()) && b.is_none_or(|b| tape.takes(b.tensor())) {
+pub(super) struct Norm {
+    pub x: Value,
+    pub w: Value,
+    pub b: Option<Value>,
+    pub epsilon: f64,
+    pub centre: Centre,
+}
+
+impl Compute for Norm {
+    fn cpu(self) -> Result<(Tensor, impl Backward)> {
+        let Norm { x, w, b, epsilon, centre } = self;
         let (y, saved) = {
             let (x, w) = (read::<f32>(x.tensor())?, read::<f32>(w.tensor())?);
-            let b = b.map(|b| read::<f32>(b.tensor())).transpose()?;
+            let b = b.as_ref().map(|b| read::<f32>(b.tensor())).transpose()?;
             norm::forward(&x, &w, b.as_deref(), epsilon as f32, centre)
         };
-        return tape.record(name, &inputs, from_vec(y, x.dims())?, move |up, gradients| {
+        Ok((from_vec(y, x.dims())?, move |up: Tensor, gradients: &mut Gradients| {
             let up = up.contiguous().ok_or_internal()?;
             let [dx, dw, db] = {
-                let (g, x, w) = (read::<f32>(&up)?, read::<f32>(vx.tensor())?, read::<f32>(vw.tensor())?);
+                let (g, x, w) = (read::<f32>(&up)?, read::<f32>(x.tensor())?, read::<f32>(w.tensor())?);
                 norm::backward(&g, &x, &w, &saved, centre)
             };
-            gradients.add(&vx, from_vec(dx, vx.dims())?)?;
-            gradients.add(&vw, from_vec(dw, vw.dims())?)?;
-            vb.map_or(Ok(()), |vb| gradients.add(&vb, from_vec(db, vb.dims())?))
-        });
+            gradients.add(&x, from_vec(dx, x.dims())?)?;
+            gradients.add(&w, from_vec(dw, w.dims())?)?;
+            b.map_or(Ok(()), |b| gradients.add(&b, from_vec(db, b.dims())?))
+        }))
     }
-    let (hat, inverse) = plain::hat(x.tensor(), epsilon, centre)?;
-    let y = plain::scaled(&hat, w.tensor(), b.map(Value::tensor))?;
-    tape.record(name, &inputs, y, move |up, gradients| {
-        let rows_of = |sum: Tensor| -> Result<Tensor> {
-            let width = sum.dims().last().copied().unwrap_or(1);
-            sum.contiguous().and_then(|sum| sum.reshape(((), width))).and_then(|rows| rows.sum(0)).ok_or_internal()
-        };
-        gradients.add(&vx, plain::input_gradient(&up, &hat, &inverse, vw.tensor(), centre)?)?;
-        gradients.add(&vw, rows_of(up.mul(&hat).ok_or_internal()?)?)?;
-        vb.map_or(Ok(()), |vb| gradients.add(&vb, rows_of(up)?))
-    })
+
+    fn reference(self) -> Result<(Tensor, impl Backward)> {
+        let Norm { x, w, b, epsilon, centre } = self;
+        let (hat, inverse) = plain::hat(x.tensor(), epsilon, centre)?;
+        let y = plain::scaled(&hat, w.tensor(), b.as_ref().map(Value::tensor))?;
+        Ok((y, move |up: Tensor, gradients: &mut Gradients| {
+            let rows_of = |sum: Tensor| -> Result<Tensor> {
+                let width = sum.dims().last().copied().unwrap_or(1);
+                sum.contiguous().and_then(|sum| sum.reshape(((), width))).and_then(|rows| rows.sum(0)).ok_or_internal()
+            };
+            gradients.add(&x, plain::input_gradient(&up, &hat, &inverse, w.tensor(), centre)?)?;
+            gradients.add(&w, rows_of(up.mul(&hat).ok_or_internal()?)?)?;
+            b.map_or(Ok(()), |b| gradients.add(&b, rows_of(up)?))
+        }))
+    }
 }
 
 mod plain {

@@ -7,26 +7,19 @@
 //!
 //! W has PyTorch's layout. Source: none needed. Where we differ: nowhere.
 
-use super::activation::{Activation, Saves, reference};
+use super::activation::reference;
 use super::{Operation, Sample};
 use crate::error::{Candle, Error, Result};
 use crate::kernels::cpu::gemm::{self, Job, Matrix};
 use crate::kernels::cpu::linear as kernel;
-use crate::tape::{Gradients, Tape, Value};
+use crate::kernels::names::{Activation, Saves};
+use crate::tape::{Backward, Compute, Gradients, Tape, Value};
 use crate::tensor::{Tensor, from_vec, read, uninit, update};
 
 pub fn linear(tape: &mut Tape, x: &Value, w: &Value, bias: Option<&Value>, activation: Activation) -> Result<Value> {
     let shape = Shape::check(x, w, bias)?;
-    let layer = Layer { x: x.clone(), w: w.clone(), bias: bias.cloned(), activation, shape };
-    let inputs: Vec<&Value> = [Some(x), Some(w), bias].into_iter().flatten().collect();
-    if inputs.iter().all(|input| tape.takes(input.tensor())) {
-        let recorded = inputs.iter().any(|input| input.node().is_some());
-        let (y, saved) = layer.forward(recorded)?;
-        tape.record("linear", &inputs, y, move |up, gradients| layer.backward(up, saved, gradients))
-    } else {
-        let (y, slope) = layer.reference().ok_or_internal()?;
-        tape.record("linear", &inputs, y, move |up, gradients| layer.reference_backward(up, slope, gradients))
-    }
+    let inputs: Vec<&Value> = [x, w].into_iter().chain(bias).collect();
+    tape.apply("linear", &inputs, Layer { x: x.clone(), w: w.clone(), bias: bias.cloned(), activation, shape })
 }
 
 #[derive(Clone, Copy)]
@@ -64,6 +57,18 @@ struct Layer {
     shape: Shape,
 }
 
+impl Compute for Layer {
+    fn cpu(self) -> Result<(Tensor, impl Backward)> {
+        let (y, saved) = self.forward()?;
+        Ok((y, move |up: Tensor, gradients: &mut Gradients| self.backward(up, saved, gradients)))
+    }
+
+    fn reference(self) -> Result<(Tensor, impl Backward)> {
+        let (y, slope) = self.plain().ok_or_internal()?;
+        Ok((y, move |up: Tensor, gradients: &mut Gradients| self.plain_backward(up, slope, gradients)))
+    }
+}
+
 impl Layer {
     fn output_dims(&self) -> Vec<usize> {
         let mut dims = self.x.dims().to_vec();
@@ -73,8 +78,9 @@ impl Layer {
     }
 
     /// The output, and what backward needs of it (empty for no activation).
-    fn forward(&self, recorded: bool) -> Result<(Tensor, Option<Tensor>)> {
+    fn forward(&self) -> Result<(Tensor, Option<Tensor>)> {
         let Shape { rows, inputs, outputs } = self.shape;
+        let recorded = [&self.x, &self.w].into_iter().chain(&self.bias).any(|input| input.node().is_some());
         let saves = if recorded { self.activation.saves() } else { Saves::Nothing };
         let mut y = uninit(rows * outputs);
         let mut slope = (saves == Saves::Slope).then(|| uninit(rows * outputs));
@@ -161,7 +167,7 @@ impl Layer {
         }
     }
 
-    fn reference(&self) -> candle_core::Result<(Tensor, Tensor)> {
+    fn plain(&self) -> candle_core::Result<(Tensor, Tensor)> {
         let x = self.x.tensor().reshape((self.shape.rows, self.shape.inputs))?;
         let mut pre = x.matmul(&self.w.tensor().t()?)?;
         if let Some(bias) = &self.bias {
@@ -171,7 +177,7 @@ impl Layer {
         Ok((y.reshape(self.output_dims())?, slope))
     }
 
-    fn reference_backward(self, up: Tensor, slope: Tensor, gradients: &mut Gradients) -> Result<()> {
+    fn plain_backward(self, up: Tensor, slope: Tensor, gradients: &mut Gradients) -> Result<()> {
         let Shape { rows, inputs, outputs } = self.shape;
         let g = up.reshape((rows, outputs)).and_then(|up| up * slope).ok_or_internal()?;
         if gradients.wants(&self.x) {

@@ -10,32 +10,50 @@
 use super::{Operation, Sample};
 use crate::error::{Candle, Error, Result};
 use crate::kernels::cpu::gemm::{self, Job, Matrix};
-use crate::tape::{Tape, Value};
+use crate::tape::{Backward, Compute, Gradients, Tape, Value};
 use crate::tensor::{Tensor, from_vec, read, uninit};
 
 pub fn matmul(tape: &mut Tape, a: &Value, b: &Value) -> Result<Value> {
     let shape = Shape::check(a, b)?;
-    let kernels = tape.takes(a.tensor()) && tape.takes(b.tensor());
-    let y = if kernels { shape.product(a.tensor(), b.tensor(), Side::None)? } else { plain(a.tensor(), b.tensor())? };
-    let (left, right) = (a.clone(), b.clone());
-    tape.record("matmul", &[a, b], y, move |up, gradients| {
-        let up = up.contiguous().ok_or_internal()?;
-        if gradients.wants(&left) {
-            let da = match kernels {
-                true => shape.product(&up, right.tensor(), Side::Right)?,
-                false => plain(&up, &right.tensor().transpose(shape.rank - 2, shape.rank - 1).ok_or_internal()?)?,
-            };
-            gradients.add(&left, da)?;
-        }
-        if gradients.wants(&right) {
-            let db = match kernels {
-                true => shape.product(left.tensor(), &up, Side::Left)?,
-                false => plain(&left.tensor().transpose(shape.rank - 2, shape.rank - 1).ok_or_internal()?, &up)?,
-            };
-            gradients.add(&right, db)?;
-        }
-        Ok(())
-    })
+    tape.apply("matmul", &[a, b], Matmul { a: a.clone(), b: b.clone(), shape })
+}
+
+struct Matmul {
+    a: Value,
+    b: Value,
+    shape: Shape,
+}
+
+impl Compute for Matmul {
+    fn cpu(self) -> Result<(Tensor, impl Backward)> {
+        let Matmul { a, b, shape } = self;
+        let y = shape.product(a.tensor(), b.tensor(), Side::None)?;
+        Ok((y, move |up: Tensor, gradients: &mut Gradients| {
+            let up = up.contiguous().ok_or_internal()?;
+            if gradients.wants(&a) {
+                gradients.add(&a, shape.product(&up, b.tensor(), Side::Right)?)?;
+            }
+            if gradients.wants(&b) {
+                gradients.add(&b, shape.product(a.tensor(), &up, Side::Left)?)?;
+            }
+            Ok(())
+        }))
+    }
+
+    fn reference(self) -> Result<(Tensor, impl Backward)> {
+        let Matmul { a, b, shape } = self;
+        let turned = move |x: &Value| x.tensor().transpose(shape.rank - 2, shape.rank - 1).ok_or_internal();
+        let y = plain(a.tensor(), b.tensor())?;
+        Ok((y, move |up: Tensor, gradients: &mut Gradients| {
+            if gradients.wants(&a) {
+                gradients.add(&a, plain(&up, &turned(&b)?)?)?;
+            }
+            if gradients.wants(&b) {
+                gradients.add(&b, plain(&turned(&a)?, &up)?)?;
+            }
+            Ok(())
+        }))
+    }
 }
 
 fn plain(a: &Tensor, b: &Tensor) -> Result<Tensor> {

@@ -43,7 +43,7 @@ registry! {
     pub mod weight_generator: OPERATION;
 }
 
-pub(crate) mod window;
+mod window;
 
 /// What a runner that knows no names needs: apply the operation to named inputs, with options as JSON.
 #[cfg_attr(not(test), allow(dead_code))] // its samples are what the suites run

@@ -16,8 +16,8 @@ use serde_json::json;
 use super::{Operation, Sample};
 use crate::error::{Candle, Error, Result};
 use crate::kernels::cpu::pool2d as kernel;
-use crate::ops::window::Window;
-use crate::tape::{Tape, Value};
+use crate::kernels::window::Window;
+use crate::tape::{Backward, Compute, Gradients, Tape, Value};
 use crate::tensor::{Tensor, from_vec, read};
 
 /// Pairs are (rows, columns).
@@ -38,32 +38,58 @@ impl Pool2d {
 
 pub(crate) fn max_pool2d(tape: &mut Tape, x: &Value, options: &Pool2d) -> Result<Value> {
     let plan = Plan::new(x.dims(), options).map_err(|error| error.at("maxPool2d"))?;
-    let input = x.clone();
-    if tape.takes(x.tensor()) {
+    tape.apply("maxPool2d", &[x], Largest { x: x.clone(), plan })
+}
+
+struct Largest {
+    x: Value,
+    plan: Plan,
+}
+
+impl Compute for Largest {
+    fn cpu(self) -> Result<(Tensor, impl Backward)> {
+        let Largest { x, plan } = self;
         let (y, winners) = kernel::largest(&plan.shape(), &read::<f32>(x.tensor())?);
-        return tape.record("maxPool2d", &[x], from_vec(y, &plan.output)?, move |up, gradients| {
+        Ok((from_vec(y, &plan.output)?, move |up: Tensor, gradients: &mut Gradients| {
             let up = up.contiguous().ok_or_internal()?;
             let dx = kernel::to_winners(&plan.shape(), &read::<f32>(&up)?, &winners);
-            gradients.add(&input, from_vec(dx, &plan.input)?)
-        });
+            gradients.add(&x, from_vec(dx, &plan.input)?)
+        }))
     }
-    let (y, winners) = plan.largest(x.tensor())?;
-    tape.record("maxPool2d", &[x], y, move |up, gradients| gradients.add(&input, plan.winners_gradient(&up, &winners)?))
+
+    fn reference(self) -> Result<(Tensor, impl Backward)> {
+        let Largest { x, plan } = self;
+        let (y, winners) = plan.largest(x.tensor())?;
+        Ok((y, move |up: Tensor, gradients: &mut Gradients| gradients.add(&x, plan.winners_gradient(&up, &winners)?)))
+    }
 }
 
 pub(crate) fn avg_pool2d(tape: &mut Tape, x: &Value, options: &Pool2d) -> Result<Value> {
     let plan = Plan::new(x.dims(), options).map_err(|error| error.at("avgPool2d"))?;
-    let input = x.clone();
-    if tape.takes(x.tensor()) {
+    tape.apply("avgPool2d", &[x], Means { x: x.clone(), plan })
+}
+
+struct Means {
+    x: Value,
+    plan: Plan,
+}
+
+impl Compute for Means {
+    fn cpu(self) -> Result<(Tensor, impl Backward)> {
+        let Means { x, plan } = self;
         let y = kernel::mean(&plan.shape(), &read::<f32>(x.tensor())?);
-        return tape.record("avgPool2d", &[x], from_vec(y, &plan.output)?, move |up, gradients| {
+        Ok((from_vec(y, &plan.output)?, move |up: Tensor, gradients: &mut Gradients| {
             let up = up.contiguous().ok_or_internal()?;
             let dx = kernel::to_all(&plan.shape(), &read::<f32>(&up)?);
-            gradients.add(&input, from_vec(dx, &plan.input)?)
-        });
+            gradients.add(&x, from_vec(dx, &plan.input)?)
+        }))
     }
-    let y = plan.mean(x.tensor())?;
-    tape.record("avgPool2d", &[x], y, move |up, gradients| gradients.add(&input, plan.mean_gradient(&up)?))
+
+    fn reference(self) -> Result<(Tensor, impl Backward)> {
+        let Means { x, plan } = self;
+        let y = plan.mean(x.tensor())?;
+        Ok((y, move |up: Tensor, gradients: &mut Gradients| gradients.add(&x, plan.mean_gradient(&up)?)))
+    }
 }
 
 /// The mean of each channel: `[images, channels, …] → [images, channels]`.
@@ -76,32 +102,38 @@ pub(crate) fn global_avg_pool(tape: &mut Tape, x: &Value) -> Result<Value> {
     if rest.is_empty() || pixels == 0 {
         return Err(Error::shape("globalAvgPool.input", format!("expected [images, channels, …], got {dims:?}")));
     }
-    let input = x.clone();
-    if tape.takes(x.tensor()) {
+    tape.apply("globalAvgPool", &[x], PlaneMeans { x: x.clone(), planes: (images, channels), pixels })
+}
+
+struct PlaneMeans {
+    x: Value,
+    planes: (usize, usize),
+    /// Numbers of one plane.
+    pixels: usize,
+}
+
+impl Compute for PlaneMeans {
+    fn cpu(self) -> Result<(Tensor, impl Backward)> {
+        let PlaneMeans { x, planes, pixels } = self;
         let y = kernel::plane_means(&read::<f32>(x.tensor())?, pixels);
-        return tape.record("globalAvgPool", &[x], from_vec(y, (images, channels))?, move |up, gradients| {
+        Ok((from_vec(y, planes)?, move |up: Tensor, gradients: &mut Gradients| {
             let up = up.contiguous().ok_or_internal()?;
             let dx = kernel::to_planes(&read::<f32>(&up)?, pixels);
-            gradients.add(&input, from_vec(dx, input.dims())?)
-        });
+            gradients.add(&x, from_vec(dx, x.dims())?)
+        }))
     }
-    let y = x
-        .tensor()
-        .contiguous()
-        .and_then(|x| x.reshape((images, channels, pixels)))
-        .and_then(|x| x.sum(2))
-        .and_then(|sum| sum.affine(1.0 / pixels as f64, 0.0))
-        .ok_or_internal()?;
-    tape.record("globalAvgPool", &[x], y, move |up, gradients| {
-        let share = up
-            .affine(1.0 / pixels as f64, 0.0)
-            .and_then(|share| share.reshape((images, channels, 1)))
-            .and_then(|share| share.broadcast_as((images, channels, pixels)))
-            .and_then(|share| share.contiguous())
-            .and_then(|share| share.reshape(input.dims()))
-            .ok_or_internal()?;
-        gradients.add(&input, share)
-    })
+
+    fn reference(self) -> Result<(Tensor, impl Backward)> {
+        let PlaneMeans { x, planes: (images, channels), pixels } = self;
+        let share = 1.0 / pixels as f64;
+        let sums = x.tensor().contiguous().and_then(|x| x.reshape((images, channels, pixels))).and_then(|x| x.sum(2));
+        let y = sums.and_then(|sum| sum.affine(share, 0.0)).ok_or_internal()?;
+        Ok((y, move |up: Tensor, gradients: &mut Gradients| {
+            let share = up.affine(share, 0.0).and_then(|share| share.reshape((images, channels, 1)));
+            let each = share.and_then(|share| share.broadcast_as((images, channels, pixels))?.contiguous());
+            gradients.add(&x, each.and_then(|each| each.reshape(x.dims())).ok_or_internal()?)
+        }))
+    }
 }
 
 #[derive(Clone, Copy)]

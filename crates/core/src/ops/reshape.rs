@@ -10,20 +10,30 @@ use serde_json::json;
 
 use super::{Operation, Sample};
 use crate::error::{Candle, Error, Result};
-use crate::tape::{Tape, Value};
+use crate::tape::{Backward, Compute, Gradients, Tape, Value};
+use crate::tensor::Tensor;
 
 pub(crate) fn reshape(tape: &mut Tape, x: &Value, shape: &[usize]) -> Result<Value> {
     let wanted = shape.iter().try_fold(1usize, |product, size| product.checked_mul(*size));
     if wanted != Some(x.dims().iter().product()) {
         return Err(Error::shape("reshape", format!("expected as many numbers as {:?}, got {shape:?}", x.dims())));
     }
-    let y = x.tensor().reshape(shape).ok_or_internal()?;
-    let input = x.clone();
-    tape.record("reshape", &[x], y, move |up, gradients| {
-        let up = up.reshape(input.dims()).ok_or_internal()?;
-        // the record held the only handle of `up` unless it was shared before
-        gradients.add_shared(&input, up)
-    })
+    tape.apply("reshape", &[x], Reshape { x: x.clone(), shape })
+}
+
+struct Reshape<'a> {
+    x: Value,
+    shape: &'a [usize],
+}
+
+impl Compute for Reshape<'_> {
+    fn reference(self) -> Result<(Tensor, impl Backward)> {
+        let (x, y) = (self.x.clone(), self.x.tensor().reshape(self.shape).ok_or_internal()?);
+        Ok((y, move |up: Tensor, gradients: &mut Gradients| {
+            // The record held the only handle of `up` unless it was shared before.
+            gradients.add_shared(&x, up.reshape(x.dims()).ok_or_internal()?)
+        }))
+    }
 }
 
 /// All axes from `axis` on become one: `[rows, channels, height, width]` at 1 is `[rows, channels · height · width]`.

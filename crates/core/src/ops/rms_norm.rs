@@ -14,12 +14,12 @@
 use super::{Operation, Sample};
 use crate::error::Result;
 use crate::kernels::cpu::norm::Centre;
-use crate::ops::layer_norm::{check, normalize};
+use crate::ops::layer_norm::{Norm, check};
 use crate::tape::{Tape, Value};
 
 pub(crate) fn rms_norm(tape: &mut Tape, x: &Value, w: &Value, epsilon: f64) -> Result<Value> {
     check(x, &[("weight", w)]).map_err(|error| error.at("rmsNorm"))?;
-    normalize(tape, "rmsNorm", x, w, None, epsilon, Centre::Zero)
+    tape.apply("rmsNorm", &[x, w], Norm { x: x.clone(), w: w.clone(), b: None, epsilon, centre: Centre::Zero })
 }
 
 pub(crate) const OPERATION: Operation = Operation {

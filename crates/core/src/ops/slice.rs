@@ -6,7 +6,8 @@ use serde_json::json;
 
 use super::{Operation, Sample};
 use crate::error::{Candle, Error, Result};
-use crate::tape::{Tape, Value};
+use crate::tape::{Backward, Compute, Gradients, Tape, Value};
+use crate::tensor::Tensor;
 
 pub(crate) fn slice(tape: &mut Tape, x: &Value, axis: usize, start: usize, length: usize) -> Result<Value> {
     let Some(size) = x.dims().get(axis).copied() else {
@@ -15,12 +16,27 @@ pub(crate) fn slice(tape: &mut Tape, x: &Value, axis: usize, start: usize, lengt
     let Some(end) = start.checked_add(length).filter(|end| length > 0 && *end <= size) else {
         return Err(Error::shape("slice", format!("expected a range within 0..{size}, got {start}..+{length}")));
     };
-    let y = x.tensor().narrow(axis, start, length).and_then(|y| y.contiguous()).ok_or_internal()?;
-    let input = x.clone();
-    tape.record("slice", &[x], y, move |up, gradients| {
-        let whole = up.pad_with_zeros(axis, start, size - end).and_then(|whole| whole.contiguous()).ok_or_internal()?;
-        gradients.add_shared(&input, whole)
-    })
+    tape.apply("slice", &[x], Slice { x: x.clone(), axis, start, length, after: size - end })
+}
+
+struct Slice {
+    x: Value,
+    axis: usize,
+    start: usize,
+    length: usize,
+    /// How many entries follow the range.
+    after: usize,
+}
+
+impl Compute for Slice {
+    fn reference(self) -> Result<(Tensor, impl Backward)> {
+        let Slice { x, axis, start, length, after } = self;
+        let y = x.tensor().narrow(axis, start, length).and_then(|y| y.contiguous()).ok_or_internal()?;
+        Ok((y, move |up: Tensor, gradients: &mut Gradients| {
+            let whole = up.pad_with_zeros(axis, start, after).and_then(|whole| whole.contiguous());
+            gradients.add_shared(&x, whole.ok_or_internal()?)
+        }))
+    }
 }
 
 pub(crate) const OPERATION: Operation = Operation {

@@ -6,19 +6,30 @@ use serde_json::json;
 
 use super::{Operation, Sample};
 use crate::error::{Candle, Error, Result};
-use crate::tape::{Tape, Value};
+use crate::tape::{Backward, Compute, Gradients, Tape, Value};
+use crate::tensor::Tensor;
 
 pub(crate) fn transpose(tape: &mut Tape, x: &Value, first: usize, second: usize) -> Result<Value> {
     let rank = x.dims().len();
     if first >= rank || second >= rank {
         return Err(Error::shape("transpose", format!("expected axes below {rank}, got {first} and {second}")));
     }
-    let y = x.tensor().transpose(first, second).and_then(|y| y.contiguous()).ok_or_internal()?;
-    let input = x.clone();
-    tape.record("transpose", &[x], y, move |up, gradients| {
-        let back = up.transpose(first, second).and_then(|back| back.contiguous()).ok_or_internal()?;
-        gradients.add_shared(&input, back)
-    })
+    tape.apply("transpose", &[x], Transpose { x: x.clone(), axes: (first, second) })
+}
+
+struct Transpose {
+    x: Value,
+    axes: (usize, usize),
+}
+
+impl Compute for Transpose {
+    fn reference(self) -> Result<(Tensor, impl Backward)> {
+        let Transpose { x, axes } = self;
+        let swapped = move |x: &Tensor| x.transpose(axes.0, axes.1).and_then(|y| y.contiguous()).ok_or_internal();
+        Ok((swapped(x.tensor())?, move |up: Tensor, gradients: &mut Gradients| {
+            gradients.add_shared(&x, swapped(&up)?)
+        }))
+    }
 }
 
 pub(crate) const OPERATION: Operation = Operation {

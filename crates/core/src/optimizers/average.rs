@@ -15,7 +15,7 @@ use crate::error::{Candle, Code, Error, Result};
 use crate::kernels::cpu::optimizer;
 use crate::parameters::{Kind, Parameter, Parameters};
 use crate::pool;
-use crate::tensor::{self, DType, Tensor};
+use crate::tensor::{self, Tensor};
 
 #[derive(Debug)]
 pub struct Average {
@@ -50,8 +50,7 @@ impl Average {
         for (name, parameter) in averaged(parameters) {
             let Some(average) = self.tensors.get(name) else { continue };
             let now = parameter.tensor.contiguous().ok_or_internal()?;
-            if now.device().is_cpu() && now.dtype() == DType::F32 {
-                let now = tensor::read::<f32>(&now)?;
+            if let Some(now) = tensor::host_f32(&now)? {
                 let now: &[f32] = &now;
                 tensor::update(average, |average| {
                     pool::pieces(average, PIECE, |i, average| {

@@ -12,21 +12,16 @@ use std::collections::BTreeMap;
 use crate::error::{Candle, Result};
 use crate::kernels::cpu::optimizer;
 use crate::pool;
-use crate::tensor::{DType, Tensor, read, to_f64, update};
+use crate::tensor::{Tensor, host_f32, is_host_f32, to_f64, update};
 
 /// Numbers a task.
 const PIECE: usize = 64 << 10;
-
-fn has_kernel(tensor: &Tensor) -> bool {
-    tensor.device().is_cpu() && tensor.dtype() == DType::F32 && tensor.is_contiguous()
-}
 
 /// The norm of all gradients together; not finite where one of them is not.
 pub fn global_norm(gradients: &BTreeMap<String, Tensor>) -> Result<f64> {
     let mut sum = 0.0;
     for gradient in gradients.values() {
-        if has_kernel(gradient) {
-            let values = read::<f32>(gradient)?;
+        if let Some(values) = host_f32(gradient)? {
             let values: &[f32] = &values;
             let mut partial = vec![0.0f64; values.len().div_ceil(PIECE)];
             pool::pieces(&mut partial, 1, |i, partial| {
@@ -44,7 +39,7 @@ pub fn global_norm(gradients: &BTreeMap<String, Tensor>) -> Result<f64> {
 /// Multiplies every gradient by `factor`, in place where that is possible.
 pub fn scale_gradients(gradients: &mut BTreeMap<String, Tensor>, factor: f64) -> Result<()> {
     for gradient in gradients.values_mut() {
-        if has_kernel(gradient) {
+        if is_host_f32(gradient) {
             update(gradient, |values| {
                 pool::pieces(values, PIECE, |_, values| optimizer::scale(values, factor as f32));
             })?;

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Candle, Code, Error, Result};
 use crate::parameters::{Parameter, Parameters};
 use crate::pool;
-use crate::tensor::{self, DType, Tensor};
+use crate::tensor::{self, Tensor};
 
 mod adam;
 mod average;
@@ -147,7 +147,7 @@ impl Optimizer {
             let decay = parameter.decay || algorithm.decays_all();
             let at = At { step: self.steps, rate: rate * algorithm.learning_rate(), decay };
             let tensor = &parameter.tensor;
-            if tensor.device().is_cpu() && tensor.dtype() == DType::F32 && tensor.is_contiguous() {
+            if tensor::is_host_f32(tensor) {
                 let gradient = gradient.contiguous().ok_or_internal()?;
                 updates.push(Update { at, parameter: tensor, gradient, state });
             } else {

@@ -7,7 +7,7 @@ use crate::golden::{self, OptimizerCase, Precision};
 use crate::kernels::cpu::isa;
 use crate::parameters::Kind;
 use crate::pool::Pool;
-use crate::tensor::{from_vec, to_f64};
+use crate::tensor::{DType, from_vec, to_f64};
 
 const ALL: &[&str] = &[
     r#"{"sgd":{"learningRate":0.1,"weightDecay":0.01}}"#,

@@ -8,7 +8,7 @@ use super::Findings;
 use crate::error::Result;
 use crate::numbers::StepNumbers;
 use crate::parameters::Parameters;
-use crate::tensor::{DType, Tensor, digest, read, to_f64};
+use crate::tensor::{Tensor, digest, host_f32, to_f64};
 
 /// Updates within which everything must have moved; an epoch, where that is shorter.
 pub(crate) const WINDOW: u64 = 50;
@@ -127,8 +127,8 @@ impl Watch {
 }
 
 fn all_zero(tensor: &Tensor) -> Result<bool> {
-    if tensor.device().is_cpu() && tensor.dtype() == DType::F32 && tensor.is_contiguous() {
-        return Ok(read::<f32>(tensor)?.iter().all(|value| *value == 0.0));
-    }
-    Ok(to_f64(tensor)?.iter().all(|value| *value == 0.0))
+    Ok(match host_f32(tensor)? {
+        Some(values) => values.iter().all(|value| *value == 0.0),
+        None => to_f64(tensor)?.iter().all(|value| *value == 0.0),
+    })
 }

@@ -5,7 +5,7 @@
 
 use super::isa::{Lanes, kernel};
 use super::math;
-use crate::ops::activation::Activation;
+use crate::kernels::names::Activation;
 
 const ROOT_HALF: f32 = std::f32::consts::FRAC_1_SQRT_2;
 const BELL: f32 = 0.398_942_3; // 1 / √(2π)

@@ -3,7 +3,7 @@
 
 use super::activation;
 use super::gemm::{Matrix, Target, product_then};
-use crate::ops::activation::Activation;
+use crate::kernels::names::Activation;
 use crate::pool;
 
 /// `y ← curve(x · wᵀ + bias)`, `w` of `[outputs, inputs]`. Where `slope` is given, the curve's slope goes there.

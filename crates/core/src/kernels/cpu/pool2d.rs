@@ -3,7 +3,7 @@
 use super::isa::kernel;
 use super::sums;
 use super::vector::Vector;
-use crate::ops::window::Window;
+use crate::kernels::window::Window;
 use crate::pool;
 use crate::tensor::uninit;
 

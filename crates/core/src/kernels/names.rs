@@ -1,0 +1,43 @@
+//! What kernels and operations call a choice by: the curves.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// The curve that follows a layer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum Activation {
+    /// The layer's output as it is.
+    #[default]
+    None,
+    /// max(x, 0).
+    Relu,
+    /// x · ½ (1 + erf(x / √2)).
+    Gelu,
+    /// GELU with tanh in place of erf, as GPT-2 has it.
+    GeluTanh,
+    /// x · sigmoid(x), also called swish.
+    Silu,
+    /// Hyperbolic tangent.
+    Tanh,
+    /// 1 / (1 + exp(−x)).
+    Sigmoid,
+}
+
+/// What backward needs of an activation: nothing, the output itself, or the slope that was written beside it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Saves {
+    Nothing,
+    Output,
+    Slope,
+}
+
+impl Activation {
+    pub(crate) fn saves(self) -> Saves {
+        match self {
+            Activation::None => Saves::Nothing,
+            Activation::Relu | Activation::Tanh | Activation::Sigmoid => Saves::Output,
+            Activation::Gelu | Activation::GeluTanh | Activation::Silu => Saves::Slope,
+        }
+    }
+}
