@@ -12,6 +12,20 @@ pub struct StepNumbers {
     pub gradient_norm: Option<f64>,
 }
 
+impl StepNumbers {
+    /// Adds a micro-batch: its rows, Σ weight · value, and its terms.
+    pub fn add(&mut self, rows: usize, total: f64, terms: BTreeMap<&'static str, TermReport>) {
+        self.loss += total;
+        self.rows += rows;
+        for (name, term) in terms {
+            match self.terms.get_mut(name) {
+                None => drop(self.terms.insert(name, term)),
+                Some(sum) => sum.add(&term),
+            }
+        }
+    }
+}
+
 /// One loss of one micro-batch, or by `add` of all micro-batches of an optimizer step.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TermReport {

@@ -12,14 +12,15 @@ use super::{Mutual, Run, Setup, answers, resume};
 use crate::dataset::BatchOptions;
 use crate::error::{Error, Result};
 use crate::labels::LabelKind;
-use crate::learner::{Learner, LearnerOptions};
-use crate::losses::{Losses, LossesOptions};
+use crate::learner::{self, Learner, Parts, Weights};
+use crate::losses::Losses;
 use crate::memory;
 use crate::models::{Model, Network};
 use crate::options::TrainOptions;
 use crate::pool::Pool;
-use crate::proofs::{self, Findings, FirstRows, InputStatistics, Looked, Proofs, Watch};
+use crate::proofs::{self, Findings, FirstRows, InputStatistics, Looked, Proofs};
 use crate::teacher::Teachers;
+use crate::weights::ParameterGenerator;
 
 /// The group of a control run's student.
 pub(super) const CONTROL: &str = "control";
@@ -268,19 +269,12 @@ fn members(
         let Planned { group, place, student, options, teachers } = planned;
         // Learners of one run have their own dropout and their own start values of what losses train.
         let seed = students.options.seed.wrapping_add(number as u64);
-        let made_from = teachers.only_model().zip(options.generator.as_ref());
-        let learner = Learner::new(student, &learner_options(options, &options.losses, &teachers, made_from, seed))
-            .map_err(|error| error.at(&place))?;
-        let mut member = Member::new(&group, &place, options.clone(), seed, learner, hears);
+        let learner = learner(student, options, &teachers, hears, seed).map_err(|error| error.at(&place))?;
+        let mut member = Member::new(&group, &place, options.clone(), seed, learner);
         member.copied = copied[number];
-        member.watch = match students.options.proofs {
-            Proofs::Off => Watch::off(),
-            _ => {
-                let learner = &member.learner;
-                let cancelled = learner.model.network.cancelled_biases();
-                Watch::new(&learner.trained(), |name| learner.trains(name) && !learner.cancelled(name, &cancelled))?
-            }
-        };
+        if students.options.proofs != Proofs::Off {
+            member.learner.begin_watch()?;
+        }
         members.push(member);
     }
     for own in 0..members.len() {
@@ -293,30 +287,32 @@ fn members(
     }
     if students.options.control {
         let losses = without_teacher(&students.options.losses, labels)?;
+        let options =
+            TrainOptions { losses, generator: None, weight_rows_by_teacher: false, ..students.options.clone() };
         let nobody = Teachers::default();
-        let options = learner_options(students.options, &losses, &nobody, None, students.options.seed);
-        let learner = Learner::new(students.student, &options)?;
-        members.push(Member::new(CONTROL, "", students.options.clone(), students.options.seed, learner, nobody));
+        let learner = learner(students.student, &options, &nobody, nobody.clone(), options.seed)?;
+        members.push(Member::new(CONTROL, "", students.options.clone(), options.seed, learner));
     }
     Ok(members)
 }
 
-fn learner_options<'a>(
-    options: &'a TrainOptions,
-    losses: &'a LossesOptions,
-    teachers: &'a Teachers,
-    generator: Option<(&'a Model, &'a crate::weights::GeneratorOptions)>,
+/// A learner of this student; `teachers` are those that its losses are fitted to, `asked` as its steps ask them.
+fn learner(
+    student: &Model,
+    options: &TrainOptions,
+    teachers: &Teachers,
+    asked: Teachers,
     seed: u64,
-) -> LearnerOptions<'a> {
-    LearnerOptions {
-        losses,
-        teachers,
-        weight_rows: options.weight_rows_by_teacher,
-        generator,
-        seed,
-        optimizer: &options.optimizer,
-        freeze: &options.freeze,
-        clip_norm: options.clip_norm,
-        average_decay: options.average.as_ref().map(|average| average.decay),
-    }
+) -> Result<Learner> {
+    let weights = match (&options.generator, teachers.only_model()) {
+        (Some(rules), Some(teacher)) => {
+            let made = ParameterGenerator::new(teacher, student, rules, seed).map_err(|error| error.at("generator"))?;
+            Weights::Generated(Box::new(made))
+        }
+        _ => Weights::Own,
+    };
+    let frozen = learner::frozen(student, &weights, &options.freeze)?;
+    let mut losses = Losses::new(options.losses.clone()).map_err(|error| error.at("losses"))?;
+    teachers.fit(&mut losses, &student.network)?;
+    Learner::new(Parts { model: student.clone(), weights, losses, teachers: asked, frozen, seed }, options)
 }

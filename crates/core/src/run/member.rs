@@ -11,17 +11,15 @@ use serde_json::{Value as Json, json};
 use super::report::{Best, LearnerReport, Sums};
 use super::resume::{arrays, part, tensors};
 use super::validation::Validation;
-use crate::batch::Batch;
 use crate::checkpoint::Checkpoint;
 use crate::error::Result;
 use crate::evaluate::Evaluation;
-use crate::learner::{At, Learner};
+use crate::learner::{At, Learner, Weights};
 use crate::models::Model;
 use crate::numbers::{StepNumbers, TermReport};
 use crate::options::{Keep, TrainOptions};
 use crate::parameters::Parameters;
-use crate::proofs::{Findings, Term, Watch, risen};
-use crate::teacher::Teachers;
+use crate::proofs::{Findings, Term, risen};
 
 pub(crate) struct Member {
     /// Its group in checkpoints: `student`, `control`, `student-1`.
@@ -31,9 +29,6 @@ pub(crate) struct Member {
     pub options: TrainOptions,
     pub seed: u64,
     pub learner: Learner,
-    /// Whom its steps ask: its teachers, or their answers beside the data.
-    pub asked: Teachers,
-    pub watch: Watch,
     /// It began as a copy of a teacher: a loss between them may well be 0.
     pub copied: bool,
     pub kept: Kept,
@@ -74,14 +69,7 @@ pub(crate) struct Kept {
 }
 
 impl Member {
-    pub fn new(
-        group: &str,
-        place: &str,
-        options: TrainOptions,
-        seed: u64,
-        learner: Learner,
-        asked: Teachers,
-    ) -> Member {
+    pub fn new(group: &str, place: &str, options: TrainOptions, seed: u64, learner: Learner) -> Member {
         Member {
             group: group.into(),
             place: place.into(),
@@ -89,8 +77,6 @@ impl Member {
             seed,
             before: runs_of(&learner.model.provenance),
             learner,
-            asked,
-            watch: Watch::off(),
             copied: false,
             kept: Kept::default(),
             best: None,
@@ -111,26 +97,21 @@ impl Member {
         At { seed: self.seed, rate: self.factor(run.step, total), ..run.clone() }
     }
 
-    /// A step of its own.
-    pub fn step(&mut self, batches: &[Batch], at: &At) -> Result<StepNumbers> {
-        self.learner.step(batches, &self.asked, at, &mut self.watch)
-    }
-
     /// Takes in what a step gave; `epoch_ended` closes the proofs early.
     pub fn did(&mut self, numbers: StepNumbers, rate: f64, epoch_ended: bool, findings: &mut Findings) -> Result<()> {
         self.sums.add(&numbers);
         for (name, term) in numbers.terms.iter().filter(|(_, term)| !term.no_rows && term.value.is_finite()) {
             self.first.entry(name.to_string()).or_insert(term.value);
         }
-        let full = self.watch.updated(&numbers, rate * self.options.optimizer.learning_rate());
+        let full = self.learner.watch.updated(&numbers, rate * self.options.optimizer.learning_rate());
         self.last = numbers;
-        if full || (epoch_ended && self.watch.is_open()) { self.close(findings) } else { Ok(()) }
+        if full || (epoch_ended && self.learner.watch.is_open()) { self.close(findings) } else { Ok(()) }
     }
 
     /// Ends the proofs of the first updates.
     pub fn close(&mut self, findings: &mut Findings) -> Result<()> {
         let before = findings.list.len();
-        let closed = self.watch.close(&self.learner.trained(), self.copied, findings);
+        let closed = self.learner.watch.close(&self.learner.trained(), self.copied, findings);
         if self.place.is_empty() {
             return closed;
         }
@@ -249,7 +230,7 @@ impl Member {
     pub fn save(&self, checkpoint: &mut Checkpoint) -> Result<Json> {
         let Member { group, learner, .. } = self;
         checkpoint.insert_group(group, learner.model.parameters.snapshot()?);
-        if let Some(generator) = &learner.generator {
+        if let Weights::Generated(generator) = &learner.weights {
             checkpoint.insert_group(&format!("{group}.generator"), generator.parameters().snapshot()?);
         }
         checkpoint.insert_group(&format!("{group}.losses"), learner.loss_parameters.snapshot()?);
@@ -263,7 +244,7 @@ impl Member {
             checkpoint.insert_group(&format!("{group}.best"), best.snapshot()?);
         }
         Ok(json!({
-            "sums": self.sums, "shown": self.shown, "watch": self.watch, "copied": self.copied, "kept": self.kept,
+            "sums": self.sums, "shown": self.shown, "watch": learner.watch, "copied": self.copied, "kept": self.kept,
             "before": self.before, "first": self.first,
         }))
     }
@@ -272,7 +253,7 @@ impl Member {
     pub fn restore(&mut self, checkpoint: &mut Checkpoint, state: &Json) -> Result<()> {
         self.sums = part(state, "sums")?;
         self.shown = part(state, "shown")?;
-        self.watch = part(state, "watch")?;
+        self.learner.watch = part(state, "watch")?;
         self.copied = part(state, "copied")?;
         self.kept = part(state, "kept")?;
         // Checkpoints of version 0.1 do not know these.
@@ -284,7 +265,7 @@ impl Member {
         }
         let (group, learner) = (self.group.as_str(), &mut self.learner);
         learner.model.parameters.assign(checkpoint.take_group(group))?;
-        if let Some(generator) = &mut learner.generator {
+        if let Weights::Generated(generator) = &mut learner.weights {
             generator.parameters_mut().assign(checkpoint.take_group(&format!("{group}.generator")))?;
         }
         learner.loss_parameters.assign(checkpoint.take_group(&format!("{group}.losses")))?;

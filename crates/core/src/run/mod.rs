@@ -33,7 +33,7 @@ use crate::options::TrainOptions;
 use crate::pool::Pool;
 use crate::proofs::{self, Findings, FirstRows, InputStatistics};
 use crate::teacher::{Teacher, Teachers};
-use crate::weights::Origin;
+use crate::weights::{Origin, Plan};
 use feed::Feed;
 use member::Member;
 use validation::Validation;
@@ -151,7 +151,7 @@ impl Run {
         let Run { feed, members, mutual, pool, options, cancel, total, first_rows, findings, .. } = self;
         let next_step = self.step + 1;
         let last = *total == Some(next_step);
-        let open = members.iter().any(|member| member.watch.is_open());
+        let open = members.iter().any(|member| member.learner.watch.is_open());
         let norms = last
             || next_step.is_multiple_of(options.report_every)
             || (open && (next_step <= 5 || next_step.is_multiple_of(10)));
@@ -166,7 +166,7 @@ impl Run {
             let numbers = match mutual {
                 Some(mutual) => mutual::step(members, &group.batches, &at, mutual.updates)?,
                 None => {
-                    let each = members.iter_mut().zip(&at).map(|(member, at)| member.step(&group.batches, at));
+                    let each = members.iter_mut().zip(&at).map(|(member, at)| member.learner.step(&group.batches, at));
                     each.collect::<Result<Vec<_>>>()?
                 }
             };
@@ -187,7 +187,7 @@ impl Run {
             self.judge_first_rows()?;
         }
         self.step = next_step;
-        if self.members[0].asked.any(|teacher| matches!(teacher, Teacher::Model(_))) {
+        if self.members[0].learner.teachers.any(|teacher| matches!(teacher, Teacher::Model(_))) {
             self.teacher_rows += numbers.first().map_or(0, |numbers| numbers.rows as u64);
         }
         for ((member, numbers), at) in self.members.iter_mut().zip(numbers).zip(&at) {
@@ -351,7 +351,7 @@ impl Run {
 
     /// How much of the student came from where, where a generator made it.
     fn origin(&self) -> Option<Origin> {
-        self.members[0].learner.generator.as_ref().map(|generator| generator.plan().origin())
+        self.members[0].learner.weights.plan().map(Plan::origin)
     }
 
     fn provenance(&self, member: &Member) -> serde_json::Value {

@@ -17,11 +17,10 @@ use serde::{Deserialize, Serialize};
 use super::member::Member;
 use crate::batch::Batch;
 use crate::error::{Error, Result};
-use crate::learner::At;
+use crate::learner::{At, signal};
 use crate::models::{Model, Network};
 use crate::numbers::StepNumbers;
 use crate::options::TrainOptions;
-use crate::targets;
 use crate::teacher::{Combine, Teacher, Teachers};
 
 /// When learners that teach each other change.
@@ -93,43 +92,36 @@ pub(super) fn step(members: &mut [Member], batches: &[Batch], at: &[At], updates
 }
 
 fn simultaneous(members: &mut [Member], batches: &[Batch], at: &[At]) -> Result<Vec<StepNumbers>> {
-    let mut gathered =
-        members.iter().map(|member| Ok(Some(member.learner.gather(batches)?))).collect::<Result<Vec<_>>>()?;
+    let mut gathered = members.iter().map(|member| member.learner.gather(batches)).collect::<Result<Vec<_>>>()?;
     for batch in batches {
-        let passes =
-            members.iter().zip(at).map(|(member, at)| member.learner.begin(batch, at)).collect::<Result<Vec<_>>>()?;
-        let answers: Vec<Option<targets::Teacher>> =
-            members.iter().zip(&passes).map(|(member, pass)| Some(member.learner.answer(&pass.outputs))).collect();
-        for (number, pass) in passes.into_iter().enumerate() {
-            let Member { learner, asked, watch, place, .. } = &mut members[number];
-            let sides = learner.ask(asked, batch, &answers, &at[number]).map_err(|error| error.at(place))?;
-            if let Some(gathered) = &mut gathered[number] {
-                let learnt = learner.learn(pass, batch, &sides, &at[number], watch, gathered);
-                learnt.map_err(|error| error.at(place))?;
-            }
+        let forwards: Vec<_> =
+            members.iter().zip(at).map(|(member, at)| member.learner.forward(batch, at)).collect::<Result<_>>()?;
+        let peers: Vec<_> = forwards.iter().map(|forward| Some(signal(&forward.outputs))).collect();
+        let each = members.iter_mut().zip(at).zip(forwards).zip(&mut gathered);
+        for (((Member { learner, place, .. }, at), forward), gathered) in each {
+            let signals = learner.ask_teachers(batch, &peers, at).map_err(|error| error.at(place))?;
+            learner.learn(forward, &signals, at, gathered).map_err(|error| error.at(place))?;
         }
     }
-    let mut all = Vec::with_capacity(members.len());
-    for ((member, gathered), at) in members.iter_mut().zip(&mut gathered).zip(at) {
-        let gathered = gathered.take().ok_or_else(|| Error::internal("a learner without gradients"))?;
-        let updated = member.learner.update(gathered, at, &mut member.watch);
-        all.push(updated.map_err(|error| error.at(&member.place))?);
-    }
-    Ok(all)
+    let each = members.iter_mut().zip(at).zip(gathered);
+    each.map(|((Member { learner, place, .. }, at), gathered)| {
+        learner.update(gathered, at).map_err(|error| error.at(place))
+    })
+    .collect()
 }
 
 fn alternating(members: &mut [Member], own: usize, batches: &[Batch], at: &[At]) -> Result<StepNumbers> {
     let mut gathered = members[own].learner.gather(batches)?;
     for batch in batches {
-        let mut answers = Vec::with_capacity(members.len());
+        let mut peers = Vec::with_capacity(members.len());
         for (number, (member, at)) in members.iter().zip(at).enumerate() {
-            answers.push(if number == own { None } else { Some(member.learner.say(batch, at)?) });
+            peers.push(if number == own { None } else { Some(member.learner.forward_as_peer(batch, at)?) });
         }
-        let Member { learner, asked, watch, place, .. } = &mut members[own];
-        let sides = learner.ask(asked, batch, &answers, &at[own]).map_err(|error| error.at(place))?;
-        let pass = learner.begin(batch, &at[own])?;
-        learner.learn(pass, batch, &sides, &at[own], watch, &mut gathered).map_err(|error| error.at(place))?;
+        let Member { learner, place, .. } = &mut members[own];
+        let signals = learner.ask_teachers(batch, &peers, &at[own]).map_err(|error| error.at(place))?;
+        let forward = learner.forward(batch, &at[own])?;
+        learner.learn(forward, &signals, &at[own], &mut gathered).map_err(|error| error.at(place))?;
     }
-    let Member { learner, watch, place, .. } = &mut members[own];
-    learner.update(gathered, &at[own], watch).map_err(|error| error.at(place))
+    let Member { learner, place, .. } = &mut members[own];
+    learner.update(gathered, &at[own]).map_err(|error| error.at(place))
 }

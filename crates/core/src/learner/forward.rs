@@ -1,0 +1,98 @@
+//! Forwards of a learner, and of its teachers: on its own tape, as its peers see it, and what its teachers signal.
+
+use super::{At, LOSSES, Learner};
+use crate::batch::Batch;
+use crate::error::Result;
+use crate::layers::Mode;
+use crate::models::Model;
+use crate::outputs::Outputs;
+use crate::parameters::Bound;
+use crate::random::Key;
+use crate::tape::{Engine, Tape};
+use crate::targets::Teacher;
+use crate::teacher::Asking;
+
+/// A forward in training, recorded for the losses.
+pub(crate) struct Forward<'b> {
+    pub tape: Tape,
+    pub batch: &'b Batch,
+    /// What gradients are wanted of, by name.
+    pub leaves: Bound,
+    /// The losses' own parameters, by name below `losses.`.
+    pub of_losses: Bound,
+    pub outputs: Outputs,
+    /// The forward on the pair view of the batch, where a loss needs one.
+    pub pair: Option<Outputs>,
+}
+
+impl Forward<'_> {
+    /// The losses' own parameters under the names that the losses know.
+    pub fn loss_parameters(&self) -> Bound {
+        let short = |name: &str| name.strip_prefix(LOSSES).unwrap_or(name).trim_start_matches('.').to_string();
+        self.of_losses.iter().map(|(name, value)| (short(name), value.clone())).collect()
+    }
+}
+
+/// What other learners see of a forward: constants.
+pub(crate) fn signal(outputs: &Outputs) -> Teacher {
+    let hidden = outputs.hidden.iter().map(|(name, value)| (name.clone(), value.tensor().clone())).collect();
+    let head_weight = outputs.head_weight.as_ref().map(|weight| weight.tensor().clone());
+    Teacher { hidden, head_weight, ..Teacher::logits(outputs.logits.tensor().clone()) }
+}
+
+impl Learner {
+    /// The student's forward on one batch, in training mode.
+    pub(crate) fn forward<'b>(&self, batch: &'b Batch, at: &At) -> Result<Forward<'b>> {
+        let mut tape = Tape::cancellable(Engine::Kernels, at.cancel.clone());
+        let (leaves, values) = self.weights.bind(&mut tape, &self.model, &self.frozen)?;
+        let of_losses = self.loss_parameters.leaves(&mut tape, &Default::default());
+        let key = key(batch, at);
+        let outputs = self.network(&mut tape, &values, batch, key)?;
+        let pair = match batch.pair.as_deref().filter(|_| self.losses.needs_pairs()) {
+            Some(pair) => Some(self.network(&mut tape, &values, pair, key.with("pair"))?),
+            None => None,
+        };
+        Ok(Forward { tape, batch, leaves, of_losses, outputs, pair })
+    }
+
+    /// The forward in training mode as peers see it; nothing is recorded.
+    pub(crate) fn forward_as_peer(&self, batch: &Batch, at: &At) -> Result<Teacher> {
+        let mut tape = Tape::cancellable(Engine::Kernels, at.cancel.clone());
+        let values = self.weights.baked(self.weights.trained(&self.model).clone(), &self.model)?.constants();
+        Ok(signal(&self.network(&mut tape, &values, batch, key(batch, at))?))
+    }
+
+    /// The teachers' signals about a batch; `peers` are those of the other learners of the run.
+    pub(crate) fn ask_teachers(&self, batch: &Batch, peers: &[Option<Teacher>], at: &At) -> Result<Vec<Teacher>> {
+        if !(self.losses.needs_teacher() || self.weight_rows) {
+            return Ok(Vec::new());
+        }
+        let average = match &self.teaching_average {
+            Some(average) => {
+                let averaged = average.shared(self.weights.trained(&self.model));
+                Some(Model { parameters: self.weights.baked(averaged, &self.model)?, ..self.model.clone() })
+            }
+            None => None,
+        };
+        let asking = Asking {
+            request: &self.teacher_request,
+            cancel: &at.cancel,
+            seed: at.seed,
+            classes: self.model.network.classes(),
+            average: average.as_ref(),
+            peers,
+        };
+        self.teachers.sides(batch, &asking)
+    }
+
+    /// The network on one view of a batch, with these parameter values.
+    pub(super) fn network(&self, tape: &mut Tape, values: &Bound, batch: &Batch, key: Key) -> Result<Outputs> {
+        let inputs = self.model.preprocessing.apply(&batch.inputs)?;
+        self.model.network.forward(tape, values, &inputs, &batch.ids, &self.request, Mode::Train, key)
+    }
+}
+
+/// Random numbers of a forward in training: they follow from the seed and the epoch.
+pub(super) fn key(batch: &Batch, at: &At) -> Key {
+    Key::new(at.seed).with("forward").with(batch.epoch)
+}

@@ -1,0 +1,61 @@
+//! Where the values of a student's forward come from, and so what is trained.
+
+use std::collections::BTreeSet;
+
+use crate::error::Result;
+use crate::models::Model;
+use crate::parameters::{Bound, Parameters};
+use crate::tape::Tape;
+use crate::weights::{ParameterGenerator, Plan};
+
+pub(crate) enum Weights {
+    /// The model's own parameters are the values, and are trained.
+    Own,
+    /// A generator makes the values from parameters of its own, which are trained. The model's parameters stay as they
+    /// began, except the running statistics.
+    Generated(Box<ParameterGenerator>),
+}
+
+impl Weights {
+    /// What is trained so that the student learns.
+    pub fn trained<'a>(&'a self, model: &'a Model) -> &'a Parameters {
+        match self {
+            Weights::Own => &model.parameters,
+            Weights::Generated(generator) => generator.parameters(),
+        }
+    }
+
+    /// The leaves that want gradients, and the student's values that follow from them.
+    pub fn bind(&self, tape: &mut Tape, model: &Model, frozen: &BTreeSet<String>) -> Result<(Bound, Bound)> {
+        let leaves = self.trained(model).leaves(tape, frozen);
+        let values = match self {
+            Weights::Own => leaves.clone(),
+            Weights::Generated(generator) => generator.generate(tape, &leaves, &model.parameters)?,
+        };
+        Ok((leaves, values))
+    }
+
+    /// The student's parameters as plain numbers; `trained` may be an average of what is trained.
+    pub fn baked(&self, trained: Parameters, model: &Model) -> Result<Parameters> {
+        match self {
+            Weights::Own => Ok(trained),
+            Weights::Generated(generator) => generator.bake_from(&trained, &model.parameters),
+        }
+    }
+
+    /// Whether this tensor makes that parameter of the student: it is the parameter, or a generator makes it from it.
+    pub fn makes(&self, name: &str, parameter: &str) -> bool {
+        match self {
+            Weights::Own => name == parameter,
+            Weights::Generated(_) => ParameterGenerator::makes(name, parameter),
+        }
+    }
+
+    /// What is made from what, where there is a generator.
+    pub fn plan(&self) -> Option<&Plan> {
+        match self {
+            Weights::Own => None,
+            Weights::Generated(generator) => Some(generator.plan()),
+        }
+    }
+}
