@@ -127,7 +127,7 @@ fn a_frozen_teacher_beside_them_is_heard_and_stays_as_it_is() {
 
 #[test]
 fn one_learner_is_refused_and_equal_starts_are_warned_of() {
-    let refused = |setup: Setup| check(&setup).err().unwrap();
+    let refused = |setup: Setup| check(setup).err().unwrap();
     let alone = refused(planned(vec![net(6, 1)], Updates::Simultaneous, Teachers::default(), json!({})));
     assert_eq!((alone.path.as_str(), alone.code), ("students", Code::InvalidConfig));
     let two = |more: Value| planned(vec![net(6, 1), net(4, 2)], Updates::Simultaneous, Teachers::default(), more);
@@ -188,7 +188,7 @@ fn stopped_and_resumed_it_ends_with_the_same_bits() {
 /// What a run is estimated to need.
 fn estimate(mut setup: Setup) -> u64 {
     setup.options.max_memory_bytes = Some(1);
-    let error = check(&setup).err().unwrap();
+    let error = check(setup).err().unwrap();
     assert_eq!((error.code, error.path.as_str()), (Code::Memory, "maxMemoryBytes"), "{error}");
     let found = error.message.split("an estimate of ").nth(1).unwrap();
     found.split(';').next().unwrap().parse().unwrap()
@@ -211,5 +211,5 @@ fn all_learners_and_the_teacher_beside_them_have_to_fit_into_the_memory_allowed(
     assert!(with_teacher > all, "{with_teacher} {all}");
     let mut setup = together(beside);
     setup.options.max_memory_bytes = Some(with_teacher);
-    check(&setup).unwrap();
+    check(setup).unwrap();
 }

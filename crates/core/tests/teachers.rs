@@ -209,7 +209,7 @@ fn rows_weighted_by_the_teacher_count_as_much_as_it_is_sure_of_them() {
 #[test]
 fn teachers_that_cannot_teach_are_refused_by_path() {
     let data = clusters(90, 1);
-    let refused = |teachers: Teachers, more: Value| check(&planned(teachers, &data, more)).err().unwrap().path;
+    let refused = |teachers: Teachers, more: Value| check(planned(teachers, &data, more)).err().unwrap().path;
     let wide = model(json!({ "mlp": { "sizes": [8, 5] } }), 2);
     assert_eq!(refused(several(vec![(of(net(16, 5)), 1.0), (of(wide), 1.0)]), json!({})), "teacher[1]");
     let smoothed = || (Teacher::Smoothed(SmoothedLabels { share: 0.1 }), 1.0);

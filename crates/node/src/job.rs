@@ -195,7 +195,7 @@ impl NativeJob {
             return Ok(promise);
         };
         let (plan, control) = (plan.clone(), self.control.clone());
-        desk::once("check", reply, move || run::check(&plan.setup(&control)?))?;
+        desk::once("check", reply, move || run::check(plan.setup(&control)?))?;
         Ok(promise)
     }
 

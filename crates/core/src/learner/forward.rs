@@ -64,7 +64,7 @@ impl Learner {
 
     /// The teachers' signals about a batch; `peers` are those of the other learners of the run.
     pub(crate) fn ask_teachers(&self, batch: &Batch, peers: &[Option<Teacher>], at: &At) -> Result<Vec<Teacher>> {
-        if !(self.losses.needs_teacher() || self.weight_rows) {
+        if !self.hears() {
             return Ok(Vec::new());
         }
         let average = match &self.teaching_average {

@@ -26,7 +26,7 @@ use crate::options::TrainOptions;
 use crate::parameters::{Kind, Parameter, Parameters};
 use crate::proofs::Watch;
 use crate::random::Key;
-use crate::teacher::Teachers;
+use crate::teacher::{Teacher, Teachers};
 
 /// The prefix of the losses' own parameters among all names.
 const LOSSES: &str = "losses";
@@ -99,6 +99,16 @@ impl Learner {
     /// Layers of its teachers that its losses look at.
     pub fn looks_at(&self) -> &BTreeSet<String> {
         &self.teacher_request.hidden
+    }
+
+    /// Whether its steps ask frozen models.
+    pub fn asks_models(&self) -> bool {
+        self.hears() && self.teachers.any(|teacher| matches!(teacher, Teacher::Model(_)))
+    }
+
+    /// Whether its steps use the teachers' signals.
+    fn hears(&self) -> bool {
+        self.losses.needs_teacher() || self.weight_rows
     }
 
     /// Keeps these layers of its forwards, for other learners.

@@ -6,7 +6,7 @@ use crate::error::Result;
 use crate::models::Model;
 use crate::parameters::{Bound, Parameters};
 use crate::tape::Tape;
-use crate::weights::{ParameterGenerator, Plan};
+use crate::weights::ParameterGenerator;
 
 pub(crate) enum Weights {
     /// The model's own parameters are the values, and are trained.
@@ -51,11 +51,10 @@ impl Weights {
         }
     }
 
-    /// What is made from what, where there is a generator.
-    pub fn plan(&self) -> Option<&Plan> {
+    pub fn generator(&self) -> Option<&ParameterGenerator> {
         match self {
             Weights::Own => None,
-            Weights::Generated(generator) => Some(generator.plan()),
+            Weights::Generated(generator) => Some(generator),
         }
     }
 }

@@ -26,9 +26,13 @@ pub(crate) fn inputs(student: &Model, sample: Option<&Batch>) -> Result<Option<I
 }
 
 /// Whether the options teach anything at all; `place` of this student among several.
-pub(crate) fn prove_options(options: &TrainOptions, place: &str, findings: &mut Findings) -> Result<()> {
+pub(crate) fn prove_options(
+    options: &TrainOptions,
+    losses: &Losses,
+    place: &str,
+    findings: &mut Findings,
+) -> Result<()> {
     let path = |key: String| if place.is_empty() { key } else { format!("{place}.{key}") };
-    let losses = Losses::new(options.losses.clone()).map_err(|error| error.at("losses"))?;
     for name in losses.without_weight() {
         let message = "the weight is 0: this loss teaches the student nothing; leave it out or give it a weight";
         findings.add("termHasWeight", path(format!("losses.{name}")), message)?;
@@ -41,8 +45,7 @@ pub(crate) fn prove_options(options: &TrainOptions, place: &str, findings: &mut 
 }
 
 /// Whether every row teaches something; `place` of this student among several.
-pub(crate) fn prove_rows(options: &TrainOptions, data: &Dataset, place: &str, findings: &mut Findings) -> Result<()> {
-    let losses = Losses::new(options.losses.clone()).map_err(|error| error.at("losses"))?;
+pub(crate) fn prove_rows(losses: &Losses, data: &Dataset, place: &str, findings: &mut Findings) -> Result<()> {
     let unlabelled = data.rows() - data.labelled().count();
     if data.label_kind() == LabelKind::Single && unlabelled > 0 && losses.needs_labels_in_each() {
         let message = format!(

@@ -17,19 +17,13 @@ pub enum Data {
     Stream(Box<dyn Stream>),
 }
 
-/// Ends at once.
-struct Nothing;
-
-impl Stream for Nothing {
-    fn next(&mut self, _cancel: &AtomicBool) -> Result<Option<Batch>> {
-        Ok(None)
-    }
-}
-
 impl Data {
-    /// What stands where data were taken from.
-    pub(super) fn nothing() -> Data {
-        Data::Stream(Box::new(Nothing))
+    /// The rows, unless a stream gives them.
+    pub(crate) fn dataset(&self) -> Option<&Dataset> {
+        match self {
+            Data::Dataset(dataset) => Some(dataset),
+            Data::Stream(_) => None,
+        }
     }
 
     /// Optimizer steps of one epoch; unknown for a stream.

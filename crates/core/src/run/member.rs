@@ -1,15 +1,16 @@
-//! One learner of a run, and what the run keeps about it: whom it asks, how far its proofs are, its best parameters, what
-//! it did since the last report.
+//! One learner of a run, and what the run keeps about it: its best parameters, and what it did since the last report.
 //!
-//! A run has one member; with a control run beside it two; of learners that teach each other two or more.
+//! A run has one member; two with a control run; two or more where learners teach each other.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
 
+use super::entrant::Entrant;
 use super::report::{Best, LearnerReport, Sums};
 use super::resume::{arrays, part, tensors};
+use super::role::Role;
 use super::validation::Validation;
 use crate::checkpoint::Checkpoint;
 use crate::error::Result;
@@ -22,10 +23,7 @@ use crate::parameters::Parameters;
 use crate::proofs::{Findings, Term, risen};
 
 pub(crate) struct Member {
-    /// Its group in checkpoints: `student`, `control`, `student-1`.
-    pub group: String,
-    /// Its place in messages; empty where it is the only one that can be meant.
-    pub place: String,
+    pub role: Role,
     pub options: TrainOptions,
     pub seed: u64,
     pub learner: Learner,
@@ -69,10 +67,12 @@ pub(crate) struct Kept {
 }
 
 impl Member {
-    pub fn new(group: &str, place: &str, options: TrainOptions, seed: u64, learner: Learner) -> Member {
-        Member {
-            group: group.into(),
-            place: place.into(),
+    pub fn new(entrant: Entrant) -> Result<Member> {
+        let Entrant { role, options, parts } = entrant;
+        let seed = parts.seed;
+        let learner = Learner::new(parts, &options).map_err(|error| error.at(&role.path()))?;
+        Ok(Member {
+            role,
             options,
             seed,
             before: runs_of(&learner.model.provenance),
@@ -84,7 +84,7 @@ impl Member {
             shown: Sums::default(),
             first: BTreeMap::new(),
             last: StepNumbers::default(),
-        }
+        })
     }
 
     /// Its share of the rate that its optimizer was given.
@@ -112,13 +112,10 @@ impl Member {
     pub fn close(&mut self, findings: &mut Findings) -> Result<()> {
         let before = findings.list.len();
         let closed = self.learner.watch.close(&self.learner.trained(), self.copied, findings);
-        if self.place.is_empty() {
-            return closed;
-        }
         for finding in &mut findings.list[before..] {
-            finding.path = format!("{}.{}", self.place, finding.path);
+            finding.path = self.role.path_of(&finding.path);
         }
-        closed.map_err(|error| error.at(&self.place))
+        closed.map_err(|error| error.at(&self.role.path()))
     }
 
     /// Whether the loss ended near where it began, or below.
@@ -135,9 +132,7 @@ impl Member {
             "the loss rose from {first:.3} to {end:.3e}: the student is worse than at its start; the learning rate {rate} is \
              probably too high, lower it or set clipNorm"
         );
-        let key = "optimizer.learningRate";
-        let path = if self.place.is_empty() { key.to_string() } else { format!("{}.{key}", self.place) };
-        findings.add("lossFalls", path, message)
+        findings.add("lossFalls", self.role.path_of("optimizer.learningRate"), message)
     }
 
     /// Takes in a validation after this step.
@@ -228,9 +223,9 @@ impl Member {
 
     /// Puts everything that decides its bits into a checkpoint; gives the part that is no tensor.
     pub fn save(&self, checkpoint: &mut Checkpoint) -> Result<Json> {
-        let Member { group, learner, .. } = self;
+        let (group, learner) = (&self.role.group(), &self.learner);
         checkpoint.insert_group(group, learner.model.parameters.snapshot()?);
-        if let Weights::Generated(generator) = &learner.weights {
+        if let Some(generator) = learner.weights.generator() {
             checkpoint.insert_group(&format!("{group}.generator"), generator.parameters().snapshot()?);
         }
         checkpoint.insert_group(&format!("{group}.losses"), learner.loss_parameters.snapshot()?);
@@ -263,7 +258,7 @@ impl Member {
         if state.get("first").is_some() {
             self.first = part(state, "first")?;
         }
-        let (group, learner) = (self.group.as_str(), &mut self.learner);
+        let (group, learner) = (&self.role.group(), &mut self.learner);
         learner.model.parameters.assign(checkpoint.take_group(group))?;
         if let Weights::Generated(generator) = &mut learner.weights {
             generator.parameters_mut().assign(checkpoint.take_group(&format!("{group}.generator")))?;

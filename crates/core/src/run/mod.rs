@@ -1,22 +1,30 @@
 //! A run: many steps of one learner, or of several that teach each other, over epochs, with validation, early stop, best
-//! parameters, a control run beside it, checkpoints, proofs, and reports that are pulled.
+//! parameters, a control run, checkpoints, proofs, and reports that are pulled.
 //!
-//! `begin.rs` makes its members, `member.rs` is what is kept of one, `mutual.rs` a step of several.
+//! ```text
+//! Setup ─► prepare.rs, entrant.rs ─► Prepared ─► begin.rs ─► Run ─► next: steps until a report is due
+//!          (refuses, fits, binds)                (proves, asks once)
+//! ```
+//!
+//! `member.rs` is one learner of a run with what the run keeps about it, `role.rs` what it is in the run, `mutual.rs` a step
+//! of learners that teach each other.
 
 mod answers;
 mod begin;
 mod control;
+mod entrant;
 mod feed;
 mod member;
 mod mutual;
-mod preflight;
+mod prepare;
 mod report;
 mod resume;
+mod role;
 mod validation;
 
-pub use begin::check;
 pub use feed::{Data, Stream};
 pub use mutual::{Mutual, MutualOptions, Updates};
+pub use prepare::check;
 pub use report::{Best, ControlReport, LearnerReport, LearnerSummary, Report, RunSummary};
 
 use std::sync::Arc;
@@ -32,10 +40,11 @@ use crate::models::Model;
 use crate::options::TrainOptions;
 use crate::pool::Pool;
 use crate::proofs::{self, Findings, FirstRows, InputStatistics};
-use crate::teacher::{Teacher, Teachers};
-use crate::weights::{Origin, Plan};
+use crate::teacher::Teachers;
+use crate::weights::Origin;
 use feed::Feed;
 use member::Member;
+use role::Role;
 use validation::Validation;
 
 /// Everything a run needs; it takes copies of what it changes.
@@ -99,8 +108,7 @@ impl Run {
 
     /// Those that learn what the run is for: all but a control run.
     fn peers(&self) -> impl Iterator<Item = &Member> {
-        let count = if self.mutual.is_some() { self.members.len() } else { 1 };
-        self.members.iter().take(count)
+        self.members.iter().filter(|member| member.role != Role::Control)
     }
 
     /// Trains up to the next report. `None` after the last one, which holds the summary.
@@ -177,17 +185,17 @@ impl Run {
             if !numbers.loss.is_finite() {
                 let remedy = if next_step > 1 { REMEDY } else { "" };
                 let message = format!("the loss is {} at step {next_step}{remedy}", numbers.loss);
-                return Err(Error::new(Code::NotFinite, "losses", message).at(&member.place));
+                return Err(Error::new(Code::NotFinite, "losses", message).at(&member.role.path()));
             }
-            if self.step == 0 && member.group != begin::CONTROL {
-                proofs::first_loss(numbers, &member.place, &member.learner.model, &mut self.findings)?;
+            if self.step == 0 && member.role != Role::Control {
+                proofs::first_loss(numbers, &member.role.path(), &member.learner.model, &mut self.findings)?;
             }
         }
         if self.first_rows.as_ref().is_some_and(FirstRows::are_enough) {
             self.judge_first_rows()?;
         }
         self.step = next_step;
-        if self.members[0].learner.teachers.any(|teacher| matches!(teacher, Teacher::Model(_))) {
+        if self.members[0].learner.asks_models() {
             self.teacher_rows += numbers.first().map_or(0, |numbers| numbers.rows as u64);
         }
         for ((member, numbers), at) in self.members.iter_mut().zip(numbers).zip(&at) {
@@ -272,7 +280,7 @@ impl Run {
     fn finish(&mut self, ended: &'static str, last: Option<(Done, Option<Vec<Evaluation>>)>) -> Result<Report> {
         for member in &mut self.members {
             member.close(&mut self.findings)?;
-            if member.group != begin::CONTROL {
+            if member.role != Role::Control {
                 member.prove_loss(&mut self.findings)?;
             }
         }
@@ -340,7 +348,7 @@ impl Run {
 
     /// The control run's student, where there is one.
     pub fn control_student(&self) -> Result<Option<Model>> {
-        self.members.iter().find(|member| member.group == begin::CONTROL).map(Member::student).transpose()
+        self.members.iter().find(|member| member.role == Role::Control).map(Member::student).transpose()
     }
 
     /// Somebody gave the teacher other parameters while the run was going: it keeps those it began with, and says so.
@@ -351,7 +359,7 @@ impl Run {
 
     /// How much of the student came from where, where a generator made it.
     fn origin(&self) -> Option<Origin> {
-        self.members[0].learner.weights.plan().map(Plan::origin)
+        self.members[0].learner.weights.generator().map(|generator| generator.plan().origin())
     }
 
     fn provenance(&self, member: &Member) -> serde_json::Value {

@@ -14,10 +14,13 @@ use std::sync::Arc;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::entrant::{Entry, heard};
 use super::member::Member;
+use super::role::Role;
 use crate::batch::Batch;
 use crate::error::{Error, Result};
 use crate::learner::{At, signal};
+use crate::memory;
 use crate::models::{Model, Network};
 use crate::numbers::StepNumbers;
 use crate::options::TrainOptions;
@@ -65,21 +68,59 @@ impl MutualOptions {
         Err(Error::config("teacherWeight", message))
     }
 
-    /// The teachers of one learner: all others, and whoever is frozen beside them.
-    pub(super) fn teachers(&self, own: usize, networks: &[Arc<Network>], frozen: &Teachers) -> Teachers {
+    /// The teachers of one learner: all others, and the frozen ones.
+    fn teachers(&self, own: usize, networks: &[Arc<Network>], frozen: Teachers) -> Teachers {
         let peers = (networks.len() - 1).max(1) as f64;
         let others = networks.iter().enumerate().filter(|(number, _)| *number != own);
         let mut members: Vec<(Teacher, f64)> =
             others.map(|(number, network)| (Teacher::Peer(number, network.clone()), 1.0 / peers)).collect();
         if self.teacher_weight > 0.0 {
-            members
-                .extend(frozen.members.iter().map(|(teacher, share)| (teacher.clone(), share * self.teacher_weight)));
+            let frozen = frozen.members.iter();
+            members.extend(frozen.map(|(teacher, share)| (teacher.clone(), share * self.teacher_weight)));
         }
         if frozen.combine != Combine::Losses {
             let sum: f64 = members.iter().map(|(_, share)| share).sum();
             members.iter_mut().for_each(|(_, share)| *share /= sum);
         }
-        Teachers { members, ..frozen.clone() }
+        Teachers { members, ..frozen }
+    }
+
+    /// All learners of a run.
+    pub(super) fn entries(&self, students: Vec<(Model, TrainOptions)>, frozen: &Teachers) -> Vec<Entry> {
+        let seed = students[0].1.seed;
+        let networks: Vec<Arc<Network>> = students.iter().map(|(model, _)| model.network.clone()).collect();
+        let entry = |(number, (student, options)): (usize, (Model, TrainOptions))| Entry {
+            role: Role::Peer(number),
+            teachers: self.teachers(number, &networks, heard(frozen, &options)),
+            student,
+            options,
+            // Learners of one run have their own dropout and their own start values of what losses train.
+            seed: seed.wrapping_add(number as u64),
+        };
+        students.into_iter().enumerate().map(entry).collect()
+    }
+
+    /// Refuses learners that cannot teach each other, and options of the run that are about one student.
+    pub(super) fn fits(&self, students: &[(Model, TrainOptions)], frozen: &Teachers) -> Result<()> {
+        self.validate()?;
+        if students.len() < 2 {
+            let message = "expected two learners or more, which teach each other, got one: use distill or train";
+            return Err(Error::config("students", message));
+        }
+        let options = &students[0].1;
+        for (path, given) in [
+            ("control", options.control),
+            ("generator", options.generator.is_some()),
+            ("weightRowsByTeacher", options.weight_rows_by_teacher),
+        ] {
+            if given {
+                return Err(Error::config(path, "not supported in mutual learning; remove it"));
+            }
+        }
+        // All of them hold their activations at once.
+        let own = students.iter().map(|(model, options)| memory::of_student(model, None, options)).sum::<u64>();
+        let asked = memory::of_teachers(frozen.models().map(|(_, model)| model), options);
+        memory::within(own + asked, options)
     }
 }
 
@@ -98,14 +139,14 @@ fn simultaneous(members: &mut [Member], batches: &[Batch], at: &[At]) -> Result<
             members.iter().zip(at).map(|(member, at)| member.learner.forward(batch, at)).collect::<Result<_>>()?;
         let peers: Vec<_> = forwards.iter().map(|forward| Some(signal(&forward.outputs))).collect();
         let each = members.iter_mut().zip(at).zip(forwards).zip(&mut gathered);
-        for (((Member { learner, place, .. }, at), forward), gathered) in each {
-            let signals = learner.ask_teachers(batch, &peers, at).map_err(|error| error.at(place))?;
-            learner.learn(forward, &signals, at, gathered).map_err(|error| error.at(place))?;
+        for (((Member { learner, role, .. }, at), forward), gathered) in each {
+            let signals = learner.ask_teachers(batch, &peers, at).map_err(|error| error.at(&role.path()))?;
+            learner.learn(forward, &signals, at, gathered).map_err(|error| error.at(&role.path()))?;
         }
     }
     let each = members.iter_mut().zip(at).zip(gathered);
-    each.map(|((Member { learner, place, .. }, at), gathered)| {
-        learner.update(gathered, at).map_err(|error| error.at(place))
+    each.map(|((Member { learner, role, .. }, at), gathered)| {
+        learner.update(gathered, at).map_err(|error| error.at(&role.path()))
     })
     .collect()
 }
@@ -117,11 +158,11 @@ fn alternating(members: &mut [Member], own: usize, batches: &[Batch], at: &[At])
         for (number, (member, at)) in members.iter().zip(at).enumerate() {
             peers.push(if number == own { None } else { Some(member.learner.forward_as_peer(batch, at)?) });
         }
-        let Member { learner, place, .. } = &mut members[own];
-        let signals = learner.ask_teachers(batch, &peers, &at[own]).map_err(|error| error.at(place))?;
+        let Member { learner, role, .. } = &mut members[own];
+        let signals = learner.ask_teachers(batch, &peers, &at[own]).map_err(|error| error.at(&role.path()))?;
         let forward = learner.forward(batch, &at[own])?;
-        learner.learn(forward, &signals, &at[own], &mut gathered).map_err(|error| error.at(place))?;
+        learner.learn(forward, &signals, &at[own], &mut gathered).map_err(|error| error.at(&role.path()))?;
     }
-    let Member { learner, place, .. } = &mut members[own];
-    learner.update(gathered, &at[own]).map_err(|error| error.at(place))
+    let Member { learner, role, .. } = &mut members[own];
+    learner.update(gathered, &at[own]).map_err(|error| error.at(&role.path()))
 }

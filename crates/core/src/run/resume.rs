@@ -149,7 +149,7 @@ impl Run {
         };
         let mut members = serde_json::Map::new();
         for member in &self.members {
-            members.insert(member.group.clone(), member.save(&mut checkpoint)?);
+            members.insert(member.role.group(), member.save(&mut checkpoint)?);
         }
         checkpoint.state = json!({ "findings": self.findings.list, "members": members });
         Ok(checkpoint)
@@ -163,7 +163,7 @@ impl Run {
         self.findings.list = part::<Vec<Finding>>(&checkpoint.state, "findings")?;
         let members: Json = part(&checkpoint.state, "members")?;
         for member in &mut self.members {
-            let state: Json = part(&members, &member.group)?;
+            let state: Json = part(&members, &member.role.group())?;
             member.restore(&mut checkpoint, &state)?;
         }
         Ok(())

@@ -96,6 +96,12 @@ impl Teachers {
         Teachers { members: self.members.iter().filter(frozen).cloned().collect(), ..self.clone() }
     }
 
+    /// With the others' frozen teachers, in the same order, in place of its own; its shares stay.
+    pub(crate) fn replace_frozen(&mut self, others: &Teachers) {
+        let frozen = self.members.iter_mut().filter(|(teacher, _)| !matches!(teacher, Teacher::Peer(..)));
+        frozen.zip(&others.members).for_each(|((own, _), (other, _))| *own = other.clone());
+    }
+
     /// Whether there are several, mixed into one.
     pub(crate) fn mixed(&self) -> bool {
         self.members.len() > 1 && self.combine != Combine::Losses

@@ -1,0 +1,198 @@
+//! One member before its first step: its options, model, losses and teachers fit together, and the data fit them.
+
+use super::control::without_teacher;
+use super::feed::Data;
+use super::role::Role;
+use crate::dataset::Dataset;
+use crate::error::{Error, Result};
+use crate::evaluate;
+use crate::labels::LabelKind;
+use crate::learner::{self, Parts, Weights};
+use crate::losses::{Given, Losses};
+use crate::memory;
+use crate::models::Model;
+use crate::options::{Keep, MetricChoice, TrainOptions};
+use crate::teacher::{Teacher, Teachers};
+use crate::weights::ParameterGenerator;
+
+/// The teachers of a student with these options.
+pub(super) fn heard(teachers: &Teachers, options: &TrainOptions) -> Teachers {
+    let combine = options.combine.unwrap_or_default();
+    Teachers { combine, permute: options.permute_teacher, ..teachers.clone() }
+}
+
+/// What a member is made of.
+pub(super) struct Entry {
+    pub role: Role,
+    pub student: Model,
+    pub options: TrainOptions,
+    pub seed: u64,
+    /// Peers among them.
+    pub teachers: Teachers,
+}
+
+/// A member that can work.
+pub(crate) struct Entrant {
+    pub role: Role,
+    pub options: TrainOptions,
+    pub parts: Parts,
+}
+
+/// The rows that a run trains on and validates with.
+#[derive(Clone, Copy)]
+pub(super) struct Rows<'a> {
+    pub data: &'a Data,
+    pub validation: Option<&'a Dataset>,
+}
+
+impl Entrant {
+    /// Refuses what cannot work, by path.
+    pub fn new(entry: Entry, rows: Rows) -> Result<Entrant> {
+        let Entry { role, student, options, seed, teachers } = entry;
+        options.validate()?;
+        let mut losses = Losses::new(options.losses.clone()).map_err(|error| error.at("losses"))?;
+        let weights = weights(&student, &teachers, &options, seed)?;
+        let asked = memory::of_teachers(teachers.models().map(|(_, model)| model), &options);
+        memory::within(memory::of_student(&student, weights.generator(), &options) + asked, &options)?;
+        teachers_are_used(&teachers, &losses, &options)?;
+        losses.check(&given(&student, &teachers, &losses, rows, &options)?).map_err(|error| error.at("losses"))?;
+        rows_fit(&student, &teachers, rows)?;
+        teachers.fit(&mut losses, &student.network)?;
+        validation_fits(&student, &teachers, rows, &options)?;
+        let frozen = learner::frozen(&student, &weights, &options.freeze)?;
+        let parts = Parts { model: student, weights, losses, teachers, frozen, seed };
+        Ok(Entrant { role, options, parts })
+    }
+
+    /// Whether its steps compare with what a teacher gives.
+    pub fn compares(&self) -> bool {
+        self.parts.losses.needs_teacher() || self.options.weight_rows_by_teacher
+    }
+
+    /// The same student from the same start, which learns from the labels alone.
+    pub fn control(&self, labels: LabelKind) -> Result<Entrant> {
+        let losses = without_teacher(&self.options.losses, labels)?;
+        // What the options of a generator freeze is not the student's.
+        let freeze = if self.options.generator.is_some() { Vec::new() } else { self.options.freeze.clone() };
+        let options =
+            TrainOptions { losses, freeze, generator: None, weight_rows_by_teacher: false, ..self.options.clone() };
+        let mut losses = Losses::new(options.losses.clone()).map_err(|error| error.at("losses"))?;
+        let (model, teachers, weights) = (self.parts.model.clone(), Teachers::default(), Weights::Own);
+        teachers.fit(&mut losses, &model.network)?;
+        let frozen = learner::frozen(&model, &weights, &options.freeze)?;
+        let parts = Parts { model, weights, losses, teachers, frozen, seed: self.parts.seed };
+        Ok(Entrant { role: Role::Control, options, parts })
+    }
+}
+
+/// Where the student's parameters come from.
+fn weights(student: &Model, teachers: &Teachers, options: &TrainOptions, seed: u64) -> Result<Weights> {
+    match (&options.generator, teachers.only_model()) {
+        (None, _) => Ok(Weights::Own),
+        (Some(rules), Some(teacher)) => {
+            let generator = ParameterGenerator::new(teacher, student, rules, seed);
+            Ok(Weights::Generated(Box::new(generator.map_err(|error| error.at("generator"))?)))
+        }
+        (Some(_), None) => {
+            let message = "expected one model as teacher, whose parameters make the student's, got none";
+            Err(Error::config("teacher", message))
+        }
+    }
+}
+
+/// A teacher without an option that uses it is refused, and an option without the teacher that it is about.
+fn teachers_are_used(teachers: &Teachers, losses: &Losses, options: &TrainOptions) -> Result<()> {
+    let used = losses.needs_teacher() || options.weight_rows_by_teacher || options.generator.is_some();
+    if !teachers.is_empty() && !used {
+        let message = "expected a loss that compares with the teacher (kl, …), got none: use train without a teacher";
+        return Err(Error::config("losses", message));
+    }
+    for (path, given) in [
+        ("permuteTeacher", options.permute_teacher),
+        ("weightRowsByTeacher", options.weight_rows_by_teacher),
+        ("combine", options.combine.is_some()),
+    ] {
+        if given && teachers.is_empty() {
+            return Err(Error::config(path, "expected a teacher, got none"));
+        }
+    }
+    if teachers.any(|teacher| matches!(teacher, Teacher::Column)) && !options.augment.is_empty() {
+        let message = "expected no augmentation together with cached teacher logits: they belong to the inputs as they are; \
+                       give the teacher itself";
+        return Err(Error::config("augment", message));
+    }
+    Ok(())
+}
+
+/// What the losses get to compare with.
+fn given(student: &Model, teachers: &Teachers, losses: &Losses, rows: Rows, options: &TrainOptions) -> Result<Given> {
+    let dataset = rows.data.dataset();
+    let answers = teachers.answers(&student.network, dataset, losses)?;
+    // A stream shows its labels batch by batch; what does not depend on them is checked before.
+    let wanted = || losses.needs().into_iter().filter_map(|(_, need)| need.label_kind()).next_back();
+    Ok(Given {
+        classes: student.network.classes(),
+        teacher_classes: answers.classes,
+        teacher_dense: answers.dense,
+        teacher_head: answers.head,
+        labels: dataset.map_or_else(|| wanted().unwrap_or(LabelKind::None), Dataset::label_kind),
+        pairs: dataset.is_some_and(Dataset::pairs),
+        // A model over tokens has a row for each of them.
+        batch: (student.network.output().sizes().len() == 1).then_some(options.batch_size),
+    })
+}
+
+/// One row through every model: shapes and labels that do not fit are named before the first step.
+fn rows_fit(student: &Model, teachers: &Teachers, rows: Rows) -> Result<()> {
+    let Some(dataset) = rows.data.dataset() else { return Ok(()) };
+    fits(student, dataset, "data")?;
+    for (path, model) in teachers.models() {
+        fits(model, dataset, "data").map_err(|error| error.at(&path))?;
+    }
+    Ok(())
+}
+
+fn fits(model: &Model, dataset: &Dataset, path: &str) -> Result<()> {
+    let batch = dataset.batch(&[0], 0).map_err(|error| error.at(path))?;
+    model.logits(&batch.inputs, &batch.ids).map_err(|error| error.at(path))?;
+    let classes = model.network.classes();
+    if let Some(of_data) = dataset.classes()
+        && of_data > classes
+    {
+        let message = format!("expected classes from 0 to {}, got {}", classes - 1, of_data - 1);
+        return Err(Error::data(format!("{path}.labels"), message));
+    }
+    if let Some(width) = dataset.label_width()
+        && width != classes
+    {
+        let message = format!("expected {classes} numbers per row, as the model has outputs, got {width}");
+        return Err(Error::data(format!("{path}.labels"), message));
+    }
+    Ok(())
+}
+
+/// The validation rows fit the student, and are there where an option needs them.
+fn validation_fits(student: &Model, teachers: &Teachers, rows: Rows, options: &TrainOptions) -> Result<()> {
+    if let Some(validation) = rows.validation {
+        fits(student, validation, "validation")?;
+        let (asked, classes) = (teachers.models().next().is_some(), student.network.classes());
+        evaluate::check(&options.metrics, validation, asked, classes).map_err(|error| error.at("metrics"))?;
+    } else if !options.metrics.is_empty() {
+        return Err(Error::config("metrics", "expected validation data to compute them on, got none"));
+    }
+    let chooses = options.early_stop.is_some() || options.keep == Keep::Best;
+    let wanted = chooses || options.validate_every.is_some() || options.metric.is_some();
+    if wanted && rows.validation.is_none() {
+        let message = "expected validation data for earlyStop, keep: 'best', validateEvery or metric, got none";
+        return Err(Error::config("validation", message));
+    }
+    if chooses && rows.data.dataset().is_none() && options.validate_every.is_none() {
+        let message = "expected the steps between two validations, which earlyStop and keep: 'best' need here: a stream has \
+                       no epochs, got nothing";
+        return Err(Error::config("validateEvery", message));
+    }
+    if options.metric == Some(MetricChoice::Agreement) && teachers.is_empty() {
+        return Err(Error::config("metric", "expected a teacher for agreement, got none"));
+    }
+    Ok(())
+}

@@ -1,0 +1,38 @@
+//! What a member is in its run.
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// The model that the run trains.
+    Student,
+    /// The same model from the same start, without a teacher.
+    Control,
+    /// One of several learners that teach each other, by its number.
+    Peer(usize),
+}
+
+impl Role {
+    /// The name of its tensors and state in a checkpoint.
+    pub fn group(self) -> String {
+        match self {
+            Role::Student | Role::Peer(0) => "student".into(),
+            Role::Peer(number) => format!("student-{number}"),
+            Role::Control => "control".into(),
+        }
+    }
+
+    /// Its path in messages; empty where the run has one student only.
+    pub fn path(self) -> String {
+        match self {
+            Role::Student | Role::Control => String::new(),
+            Role::Peer(number) => format!("students[{number}]"),
+        }
+    }
+
+    /// The path of one of its options.
+    pub fn path_of(self, key: &str) -> String {
+        match self {
+            Role::Student | Role::Control => key.to_string(),
+            Role::Peer(number) => format!("students[{number}].{key}"),
+        }
+    }
+}
