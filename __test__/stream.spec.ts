@@ -230,7 +230,7 @@ test('a bad batch is named by its number', async () => {
   expect([error.code, error.path]).toEqual(['ERR_LIMBECK_INVALID_DATA', 'data.batch[1].labels'])
 })
 
-test('a schedule over the whole training needs the count of steps', async () => {
+test('a schedule over the whole training needs the number of steps', async () => {
   const error = await failure(() => train(options(batches(), { schedule: { cosine: {} } })).next())
   expect([error.code, error.path]).toEqual(['ERR_LIMBECK_INVALID_CONFIG', 'steps'])
 })

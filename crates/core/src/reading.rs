@@ -31,46 +31,41 @@ fn name_alone<'a>(value: &'a serde_json::Value, path: &serde_path_to_error::Path
     found.and_then(serde_json::Value::as_str)
 }
 
-/// serde's words in our manner.
+/// serde's message in the form of ours. What the caller wrote stands before the last ", expected ", and may hold anything.
 fn readable(text: &str, name: Option<&str>) -> String {
     if text.contains("expected newtype variant") {
         let name = name.unwrap_or("name");
         return format!("expected an object with the name as its key, {{ {name}: {{}} }}, got the name alone");
     }
-    if let Some(rest) = text.strip_prefix("unknown field ") {
-        let (key, known) = rest.split_once(", expected ").unwrap_or((rest, ""));
-        let known = known.trim_start_matches("one of ").replace('`', "");
-        return format!("unknown key {}; the keys are {known}", key.replace('`', ""));
+    let parts = |rest: &str| {
+        let (got, expected) = rest.rsplit_once(", expected ").unwrap_or((rest, "something else"));
+        (got.replace('`', ""), expected.trim_start_matches("one of ").replace('`', ""))
+    };
+    if let Some((key, known)) = text.strip_prefix("unknown field ").map(parts) {
+        return format!("unknown key {key}; the keys are {known}");
     }
-    if let Some(rest) = text.strip_prefix("unknown variant ") {
-        let (key, known) = rest.split_once(", expected ").unwrap_or((rest, ""));
-        return format!(
-            "expected one of {}, got {}",
-            known.trim_start_matches("one of ").replace('`', ""),
-            key.replace('`', "")
-        );
+    if let Some((name, known)) = text.strip_prefix("unknown variant ").map(parts) {
+        return format!("expected one of {known}, got {name}");
     }
     if let Some(field) = text.strip_prefix("missing field ") {
         return format!("expected the key {}, got nothing", field.replace('`', ""));
     }
-    if let Some(rest) = text.strip_prefix("invalid type: ").or_else(|| text.strip_prefix("invalid value: ")) {
-        let (got, expected) = rest.split_once(", expected ").unwrap_or((rest, "something else"));
-        let expected = match expected {
-            "u64" | "usize" | "u32" | "u8" => "a whole number",
-            "a sequence" => "a list",
-            "f64" | "f32" => "a number",
-            "map with a single key" => "an object with one key",
-            other if other.starts_with("struct ") => "an object",
-            other => other,
-        };
-        let got = match got {
-            "map" => "an object",
-            "sequence" => "a list",
-            other => other,
-        };
-        return format!("expected {expected}, got {}", got.replace('`', ""));
-    }
-    text.to_string()
+    let invalid = text.strip_prefix("invalid type: ").or_else(|| text.strip_prefix("invalid value: "));
+    let Some((got, expected)) = invalid.map(parts) else { return text.to_string() };
+    let expected = match expected.as_str() {
+        "u64" | "usize" | "u32" | "u8" => "a whole number",
+        "a sequence" => "a list",
+        "f64" | "f32" => "a number",
+        "map with a single key" => "an object with one key",
+        other if other.starts_with("struct ") => "an object",
+        other => other,
+    };
+    let got = match got.as_str() {
+        "map" => "an object",
+        "sequence" => "a list",
+        other => other,
+    };
+    format!("expected {expected}, got {got}")
 }
 
 #[cfg(test)]
@@ -108,5 +103,29 @@ mod tests {
         assert_eq!(error.to_string(), "mlp: expected an object, such as { sizes: [784, 32, 10] }, got a list");
         let error = parse::<crate::models::ModelOptions>(r#"{"mlp":{"sizes":[784,"a"]}}"#).unwrap_err();
         assert_eq!(error.path, "mlp.sizes[1]");
+    }
+
+    #[test]
+    fn each_of_serdes_messages_is_put_into_our_form() {
+        let refused = |json: &str| parse::<CheckpointOptions>(json).unwrap_err().to_string();
+        for (json, expected) in [
+            (r#"{"folders":"a"}"#, "folders: unknown key folders; the keys are folder, every, keep, resume"),
+            (
+                r#"{"a, expected b":1}"#,
+                "a, expected b: unknown key a, expected b; the keys are folder, every, keep, resume",
+            ),
+            (r#"{"keep":1}"#, "expected the key folder, got nothing"),
+            (r#"{"folder":{}}"#, "folder: expected a string, got an object"),
+            (
+                r#"{"folder":"a","every":"1, expected 2"}"#,
+                "every: expected a whole number, got string \"1, expected 2\"",
+            ),
+            (r#"{"folder":"a","keep":-1}"#, "keep: expected a whole number, got integer -1"),
+            (r#"[1]"#, "expected an object, got a list"),
+        ] {
+            assert_eq!(refused(json), expected);
+        }
+        let said = |json: &str| parse::<crate::options::Keep>(json).unwrap_err().to_string();
+        assert_eq!(said(r#""first, expected last""#), "expected one of last, best, got first, expected last");
     }
 }

@@ -126,6 +126,21 @@ fn a_frozen_teacher_beside_them_is_heard_and_stays_as_it_is() {
 }
 
 #[test]
+fn a_teacher_counts_by_its_weight_and_once() {
+    let steps = || json!({ "steps": 1, "epochs": null, "proofs": "off" });
+    let mutual = |weight: f64| {
+        let teacher = Teachers::from(Teacher::Model(Box::new(net(16, 9))));
+        let mut setup = planned(vec![net(6, 1), net(4, 2)], Updates::Simultaneous, teacher, steps());
+        setup.mutual.as_mut().unwrap().options.teacher_weight = weight;
+        trained(setup).1.learners[0].terms["kl"]
+    };
+    let alone = setup(net(6, 1), Some(net(16, 9)), &clusters(90, 1), &clusters(45, 8), with(steps()));
+    let alone = trained(alone).1.terms["kl"];
+    let expected = mutual(0.0) + 3.0 * alone;
+    assert!((mutual(3.0) - expected).abs() < 1e-6 * expected, "{} {expected}", mutual(3.0));
+}
+
+#[test]
 fn one_learner_is_refused_and_equal_starts_are_warned_of() {
     let refused = |setup: Setup| check(setup).err().unwrap();
     let alone = refused(planned(vec![net(6, 1)], Updates::Simultaneous, Teachers::default(), json!({})));

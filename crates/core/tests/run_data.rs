@@ -159,6 +159,9 @@ fn a_cached_teacher_is_compared_with_and_excludes_augmentation() {
     assert!(validation.agreement.is_some() && validation.metrics["teacherKl"].number().unwrap() >= 0.0);
     for data in [Data::Dataset(cached.clone()), Data::Stream(Box::new(Rows(0)))] {
         let message = refused(with(data, json!({ "augment": { "noise": { "std": 0.1 } } })));
-        assert!(message.starts_with("augment: expected no augmentation beside cached teacher logits"), "{message}");
+        assert!(
+            message.starts_with("augment: expected no augmentation together with cached teacher logits"),
+            "{message}"
+        );
     }
 }

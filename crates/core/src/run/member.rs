@@ -27,12 +27,12 @@ pub(crate) struct Member {
     pub options: TrainOptions,
     pub seed: u64,
     pub learner: Learner,
-    /// It began as a copy of a teacher: a loss between them may well be 0.
+    /// It began as a copy of a teacher, so a loss between them may well be 0.
     pub copied: bool,
     pub kept: Kept,
     best: Option<Parameters>,
     sums: Sums,
-    /// What the last report was made of: shown again where there was no step since.
+    /// What the last report was made of; used again where there was no step since.
     shown: Sums,
     /// The first value of every loss.
     first: BTreeMap<String, f64>,
@@ -45,7 +45,7 @@ pub(crate) struct Member {
 /// Runs before this one that a model remembers.
 const BEFORE: usize = 8;
 
-/// The runs that a model comes from, by what it says of itself.
+/// The runs that a model comes from, by its provenance.
 fn runs_of(provenance: &Json) -> Vec<Json> {
     let mut last = provenance.clone();
     let before = last.as_object_mut().and_then(|last| last.remove("before"));
@@ -54,7 +54,7 @@ fn runs_of(provenance: &Json) -> Vec<Json> {
     runs.split_off(runs.len().saturating_sub(BEFORE))
 }
 
-/// What a member knows of its validations.
+/// Results of a member's validations.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Kept {
     pub best: Option<Best>,
@@ -181,7 +181,7 @@ impl Member {
         }
     }
 
-    /// The student as it stands: the best parameters where they are kept, else the current ones. Storage of its own.
+    /// The student: the best parameters where they are kept, else the current ones. The numbers are copies.
     pub fn student(&self) -> Result<Model> {
         let mut model = self.learner.current()?;
         model.parameters = match &self.best {
@@ -221,7 +221,7 @@ impl Member {
         (report, sums.rows)
     }
 
-    /// Puts everything that decides its bits into a checkpoint; gives the part that is no tensor.
+    /// Puts everything that decides its bits into a checkpoint; returns the part that is not a tensor.
     pub fn save(&self, checkpoint: &mut Checkpoint) -> Result<Json> {
         let (group, learner) = (&self.role.group(), &self.learner);
         checkpoint.insert_group(group, learner.model.parameters.snapshot()?);

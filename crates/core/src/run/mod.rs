@@ -14,6 +14,7 @@ mod begin;
 mod control;
 mod entrant;
 mod feed;
+mod finish;
 mod member;
 mod mutual;
 mod prepare;
@@ -34,14 +35,12 @@ use std::time::Instant;
 use crate::dataset::Dataset;
 use crate::error::{Code, Error, Result};
 use crate::evaluate::Evaluation;
-use crate::labels::LabelKind;
 use crate::learner::{At, REMEDY};
 use crate::models::Model;
 use crate::options::TrainOptions;
 use crate::pool::Pool;
 use crate::proofs::{self, Findings, FirstRows, InputStatistics};
 use crate::teacher::Teachers;
-use crate::weights::Origin;
 use feed::Feed;
 use member::Member;
 use role::Role;
@@ -50,22 +49,22 @@ use validation::Validation;
 /// Everything a run needs; it takes copies of what it changes.
 pub struct Setup {
     pub student: Model,
-    /// Frozen ones; learners that teach each other may do without.
+    /// Frozen teachers; none where learners only teach each other.
     pub teacher: Teachers,
     pub data: Data,
     pub validation: Option<Dataset>,
-    /// Of the student; of several learners the first one's, which decide what all share: batches, epochs, reports.
+    /// Options of the student. Of several learners they are those of the first, and decide what all share: batches, epochs,
+    /// reports.
     pub options: TrainOptions,
-    /// Set by somebody else to stop the run between two operations.
+    /// Once it is set the run stops between two operations.
     pub cancel: Arc<AtomicBool>,
-    /// Learners that teach the student, and that it teaches.
+    /// The other learners, where learners teach each other.
     pub mutual: Option<Mutual>,
 }
 
 pub struct Run {
     options: TrainOptions,
-    /// The student first. With a control run the same student without teacher second; of learners that teach each other
-    /// all.
+    /// The student first; after it its peers, or its control run.
     members: Vec<Member>,
     mutual: Option<MutualOptions>,
     teachers: Teachers,
@@ -75,18 +74,18 @@ pub struct Run {
     validation: Option<Validation>,
     pool: Pool,
     cancel: Arc<AtomicBool>,
-    /// Set by somebody who waits for the run to pause: the next whole step ends with a report.
+    /// Once it is set the next whole step ends with a report.
     hurry: Arc<AtomicBool>,
     /// Optimizer steps of the whole run, where they are known.
     total: Option<u64>,
     step: u64,
-    /// The step that it was resumed from.
+    /// The step that the run was resumed from.
     began: u64,
     findings: Findings,
-    /// Of every model among the teachers.
+    /// Digests of the parameters of every model among the teachers.
     teacher_digests: Vec<u64>,
     inputs: Option<InputStatistics>,
-    /// The teachers of a stream are judged by them.
+    /// The first rows of a stream, which its teachers are judged by.
     first_rows: Option<FirstRows>,
     checkpoints: Option<resume::Checkpoints>,
     started: Instant,
@@ -106,7 +105,7 @@ impl Run {
         self.step
     }
 
-    /// Those that learn what the run is for: all but a control run.
+    /// The members that learn from teachers or peers: all but a control run.
     fn peers(&self) -> impl Iterator<Item = &Member> {
         self.members.iter().filter(|member| member.role != Role::Control)
     }
@@ -118,13 +117,13 @@ impl Run {
         if self.ended.is_some() {
             return Ok(None);
         }
-        // Who holds a report for a while does not make the run slower.
+        // The time for which the caller holds a report does not count as time of the run.
         self.reported = Instant::now();
         loop {
             if self.cancel.load(Ordering::Relaxed) {
                 return Err(Error::cancelled());
             }
-            // A run that was resumed after its end has nothing left to do but to say so.
+            // A run that was resumed after its end has only its last report left to give.
             if let Some(ended) = self.over() {
                 return self.finish(ended, None).map(Some);
             }
@@ -218,7 +217,7 @@ impl Run {
         Ok(Some(evaluations))
     }
 
-    /// Every member on the validation rows, as it stands.
+    /// Every member on the validation rows, with its current parameters.
     fn evaluate(&self) -> Result<Option<Vec<Evaluation>>> {
         let Some(validation) = &self.validation else { return Ok(None) };
         let (members, mutual) = (&self.members, self.mutual.is_some());
@@ -232,153 +231,10 @@ impl Run {
         Ok(Some(evaluations))
     }
 
-    fn report(&mut self, done: &Done, validated: Option<Vec<Evaluation>>) -> Result<Report> {
-        let seconds = self.reported.elapsed().as_secs_f64();
-        let mut evaluations: Vec<Option<Evaluation>> = match validated {
-            Some(all) => all.into_iter().map(Some).collect(),
-            None => vec![None; self.members.len()],
-        };
-        let (step, total) = (self.step, self.total);
-        let each = self.members.iter_mut().zip(&mut evaluations);
-        let mut reports: Vec<(LearnerReport, usize)> =
-            each.map(|(member, evaluation)| member.report(done.stepped, step, total, evaluation.take())).collect();
-        let rows = reports.first().map_or(0, |(_, rows)| *rows);
-        let (own, control, learners) = match self.mutual {
-            Some(_) => {
-                let learners: Vec<LearnerReport> = reports.into_iter().map(|(report, _)| report).collect();
-                let loss = learners.iter().map(|learner| learner.loss).sum::<f64>() / learners.len().max(1) as f64;
-                let learning_rate = learners.first().map_or(0.0, |learner| learner.learning_rate);
-                (LearnerReport { loss, learning_rate, ..LearnerReport::default() }, None, learners)
-            }
-            None => {
-                let control = (reports.len() > 1).then(|| reports.remove(1).0);
-                let control = control.map(|LearnerReport { loss, validation, .. }| ControlReport { loss, validation });
-                (reports.remove(0).0, control, Vec::new())
-            }
-        };
-        Ok(Report {
-            step: self.step,
-            steps: self.total,
-            epoch: self.feed.has_epochs().then_some(done.epoch),
-            loss: own.loss,
-            terms: own.terms,
-            gradient_norms: own.gradient_norms,
-            details: own.details,
-            gradient_norm: own.gradient_norm,
-            learning_rate: own.learning_rate,
-            rows_per_second: rows as f64 / seconds.max(1e-9),
-            control,
-            learners,
-            validation: own.validation,
-            findings: self.findings.list.clone(),
-            checkpoint: self.checkpoints.as_mut().and_then(|checkpoints| checkpoints.written.take()),
-            summary: None,
-        })
-    }
-
-    /// The last report: closes the proofs, settles which parameters are kept, saves the last checkpoint.
-    fn finish(&mut self, ended: &'static str, last: Option<(Done, Option<Vec<Evaluation>>)>) -> Result<Report> {
-        for member in &mut self.members {
-            member.close(&mut self.findings)?;
-            if member.role != Role::Control {
-                member.prove_loss(&mut self.findings)?;
-            }
-        }
-        self.judge_first_rows()?;
-        let finished_before = self.step > 0 && self.began == self.step;
-        for (before, (path, model)) in self.teacher_digests.iter().zip(self.teachers.models()) {
-            if model.parameters.digest()? != *before {
-                let message = "the teacher's parameters changed during the run: something wrote into them";
-                self.findings.add("teacherFrozen", path, message)?;
-            }
-        }
-        let last = match last {
-            // What its last validation gave stands in no checkpoint.
-            None if finished_before => Some((Done::none(self.feed.epoch), self.evaluate()?)),
-            // A stream ended between two validations.
-            None if self.validation.is_some() && self.members[0].kept.validated.0 != self.step => {
-                Some((Done::none(self.feed.epoch), self.validate()?))
-            }
-            last => last,
-        };
-        self.checkpoint_last()?;
-        self.ended = Some(ended);
-        let models = self.students()?;
-        let rows = self.validation.as_ref().map(|validation| &validation.data);
-        let mut reloaded = true;
-        for model in &models {
-            reloaded &= self.pool.enter(|| proofs::reload(model, rows, &mut self.findings))?;
-        }
-        let (done, validated) = match last {
-            Some((done, validated)) => (done, validated),
-            None => (Done::none(self.feed.epoch), None),
-        };
-        let mut report = self.report(&done, validated)?;
-        let student = &self.members[0];
-        let summary =
-            |member: &Member| LearnerSummary { kept_step: member.kept_step(self.step), best: member.kept.best.clone() };
-        report.summary = Some(RunSummary {
-            ended: ended.into(),
-            steps: self.step,
-            epochs: self.feed.has_epochs().then_some(self.feed.epoch),
-            seconds: self.started.elapsed().as_secs_f64(),
-            kept_step: student.kept_step(self.step),
-            best: student.kept.best.clone(),
-            teacher: self.validation.as_ref().and_then(|validation| validation.teacher.clone()),
-            teacher_rows: self.teacher_rows,
-            reloaded,
-            finished_before,
-            learners: self.mutual.iter().flat_map(|_| self.members.iter().map(summary)).collect(),
-            origin: self.origin(),
-            findings: self.findings.list.clone(),
-        });
-        Ok(report)
-    }
-
-    /// The student as it stands: the best parameters where they are kept, else the current ones. Storage of its own.
-    pub fn student(&self) -> Result<Model> {
-        Ok(self.students()?.remove(0))
-    }
-
-    /// The same of every learner.
-    pub fn students(&self) -> Result<Vec<Model>> {
-        let named = |member: &Member| Ok(Model { provenance: self.provenance(member), ..member.student()? });
-        self.peers().map(named).collect()
-    }
-
-    /// The control run's student, where there is one.
-    pub fn control_student(&self) -> Result<Option<Model>> {
-        self.members.iter().find(|member| member.role == Role::Control).map(Member::student).transpose()
-    }
-
-    /// Somebody gave the teacher other parameters while the run was going: it keeps those it began with, and says so.
+    /// The caller changed the teacher during the run. The run keeps the parameters that it began with, and reports it.
     pub fn teacher_replaced(&mut self) -> Result<()> {
         let message = "the teacher was changed during the run; the run goes on with the teacher that it began with";
         self.findings.add("teacherFrozen", "teacher", message)
-    }
-
-    /// How much of the student came from where, where a generator made it.
-    fn origin(&self) -> Option<Origin> {
-        self.members[0].learner.weights.generator().map(|generator| generator.plan().origin())
-    }
-
-    fn provenance(&self, member: &Member) -> serde_json::Value {
-        let method = match &self.mutual {
-            Some(_) => "distillMutually",
-            None if self.teachers.is_empty() => "train",
-            None => "distill",
-        };
-        serde_json::json!({
-            "library": concat!("limbeck ", env!("CARGO_PKG_VERSION")),
-            "method": method,
-            "options": member.options,
-            "steps": self.step,
-            "labels": member.options.losses.several_labels().then_some(LabelKind::Several.name()),
-            "inputs": self.inputs,
-            "accuracy": member.accuracy(self.step),
-            "origin": self.origin(),
-            "before": member.before,
-        })
     }
 }
 

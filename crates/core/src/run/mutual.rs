@@ -4,8 +4,8 @@
 //! L_k = Σ own losses, compared with the peers: 1/(M − 1) · Σ_{j≠k} L(q_j, q_k)         M learners, q_j constant in L_k
 //! ```
 //!
-//! With `crossEntropy` and `kl` these are the paper's. A frozen teacher may stand beside the peers; `combine` averages
-//! them into one. Source: Zhang, Xiang, Hospedales, Lu, "Deep Mutual Learning", 2018, arXiv:1706.00384. Where we differ:
+//! With `crossEntropy` and `kl` these are the paper's. There may be a frozen teacher in addition to the peers;
+//! `combine` averages them into one. Source: Zhang, Xiang, Hospedales, Lu, "Deep Mutual Learning", 2018, arXiv:1706.00384. Where we differ:
 //! peers are in training mode in both roles, their sum is divided by M − 1 (the authors' code does not, which is the same
 //! for two), and nothing is added inside the logarithm.
 
@@ -26,14 +26,14 @@ use crate::numbers::StepNumbers;
 use crate::options::TrainOptions;
 use crate::teacher::{Combine, Teacher, Teachers};
 
-/// When learners that teach each other change.
+/// When the parameters of learners that teach each other change.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum Updates {
-    /// All answer first, then all change.
+    /// All forwards first, then all updates.
     #[default]
     Simultaneous,
-    /// One after the other: each is compared with what the others answer after their last change.
+    /// One after the other: each is compared with the others' outputs after their last update.
     Alternating,
 }
 
@@ -41,10 +41,10 @@ pub enum Updates {
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct MutualOptions {
-    /// When they change.
+    /// When the learners' parameters change.
     #[serde(default)]
     pub updates: Updates,
-    /// How much a teacher beside them counts, where all peers together count 1; 0 or more.
+    /// How much a frozen teacher counts, where all peers together count 1; 0 or more.
     #[serde(default = "one")]
     pub teacher_weight: f64,
 }

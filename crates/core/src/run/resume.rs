@@ -30,7 +30,7 @@ impl Checkpoints {
     pub fn new(options: &TrainOptions) -> Result<Option<Checkpoints>> {
         let Some(checkpoint) = &options.checkpoint else { return Ok(None) };
         let folder = RunFolder::open(Path::new(&checkpoint.folder), checkpoint.keep)?;
-        // Two runs in one folder would be mixed up by whoever resumes: the newest step may be the older run's.
+        // With two runs in one folder, resuming would confuse them: the newest step may belong to the older run.
         if let (false, Some(found)) = (checkpoint.resume, folder.latest()?) {
             let found = found.display();
             let message = format!("expected a folder without checkpoints, or resume: true, got {found}");
@@ -170,7 +170,7 @@ impl Run {
     }
 }
 
-/// A part of what a checkpoint says beside its tensors.
+/// A part of a checkpoint's state that is not a tensor.
 pub(super) fn part<T: serde::de::DeserializeOwned>(json: &Json, key: &str) -> Result<T> {
     serde_json::from_value(json.get(key).cloned().unwrap_or(Json::Null))
         .map_err(|error| Error::new(crate::error::Code::InvalidFile, key, error.to_string()))
