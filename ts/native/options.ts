@@ -203,7 +203,7 @@ export type Join = 'concat' | 'sum'
  */
 export type Input = number[] | IdsInput
 /**
- * When learners that teach each other change.
+ * When the parameters of learners that teach each other change.
  */
 export type Updates = 'simultaneous' | 'alternating'
 
@@ -1725,11 +1725,11 @@ export interface Normalization {
  */
 export interface MutualOptions {
   /**
-   * When they change.
+   * When the learners' parameters change.
    */
   updates?: Updates
   /**
-   * How much a teacher beside them counts, where all peers together count 1; 0 or more.
+   * How much a frozen teacher counts, where all peers together count 1; 0 or more.
    */
   teacherWeight?: number
 }
