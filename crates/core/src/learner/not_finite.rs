@@ -7,7 +7,7 @@ use crate::error::{Candle, Code, Error, Result};
 use crate::layers::Mode;
 use crate::models::Request;
 use crate::tape::{Engine, Tape};
-use crate::tensor::{Tensor, is_host_f32, read, to_f64};
+use crate::tensor::{Tensor, host_f32, to_f64};
 
 /// What helps against numbers that grow from step to step.
 pub(crate) const REMEDY: &str = "; lower the learning rate or set clipNorm";
@@ -56,8 +56,8 @@ impl Learner {
 }
 
 pub(super) fn all_finite(tensor: &Tensor) -> Result<bool> {
-    if is_host_f32(tensor) {
-        return Ok(read::<f32>(tensor)?.iter().all(|value| value.is_finite()));
-    }
-    Ok(to_f64(&tensor.contiguous().ok_or_internal()?)?.iter().all(|value| value.is_finite()))
+    Ok(match host_f32(tensor)? {
+        Some(values) => values.iter().all(|value| value.is_finite()),
+        None => to_f64(&tensor.contiguous().ok_or_internal()?)?.iter().all(|value| value.is_finite()),
+    })
 }
