@@ -25,6 +25,8 @@ export interface RaggedIds {
   values: Numbers
   /** One more than there are rows, from 0 to the count of ids. */
   offsets: Numbers
+  /** One number of 0 or more per id, such as tf-idf: how much the id counts where a row is pooled. Default: all 1. */
+  weights?: Numbers
 }
 
 /**
@@ -33,7 +35,7 @@ export interface RaggedIds {
  * - `Float32Array`, `Float64Array` or an array of numbers: dense numbers; the shape of a row is said by the option `inputs`.
  * - `Uint8Array`: dense bytes, kept as bytes; a batch reads `scale · byte + offset`.
  * - `Int32Array`, `Uint32Array` and other whole numbers: ids, such as tokens, of one length in every row.
- * - `{ values, offsets }`, or an array of arrays under `inputs: { ids: {} }`: ids of different count.
+ * - `{ values, offsets, weights? }`, or an array of arrays under `inputs: { ids: {} }`: ids of different count.
  * - an array of arrays otherwise: dense rows.
  */
 export type Inputs = Numbers | readonly Numbers[] | RaggedIds
@@ -220,10 +222,12 @@ function inputsOf(inputs: unknown, meaning: Meaning, buffers: Buffers): ColumnsJ
     if (size !== width) refuseData(path, `rows of ${size} numbers (shape ${shape.join(' × ')})`, width)
     return { f32: { shape } }
   }
-  const own = plain(path, inputs, ['values', 'offsets'])
+  const own = plain(path, inputs, ['values', 'offsets', 'weights'])
   buffers.ids = naturals(`${path}.values`, own.values)
   buffers.offsets = naturals(`${path}.offsets`, own.offsets)
-  return { ragged: {} }
+  if (own.weights === undefined) return { ragged: {} }
+  buffers.idWeights = floats(`${path}.weights`, own.weights)
+  return { ragged: { weights: true } }
 }
 
 function shapeFor(meaning: Meaning, inputs: unknown): number[] {

@@ -1,6 +1,7 @@
 /** A network with its parameters, held natively: made, trained, asked, kept in a file. */
 import { json, plain, reading, refuse, signalOf, text, texts, whole, words } from './check.js'
-import { packInputs, rowText, type Inputs } from './columns.js'
+import { floats } from './arrays.js'
+import { packInputs, rowText, type Inputs, type Numbers } from './columns.js'
 import { Dataset, datasetOf, type Normalization } from './dataset.js'
 import { orAbort } from './abort.js'
 import { awaiting, calling } from './errors.js'
@@ -195,6 +196,14 @@ export class Model {
         return calling(() => handle.parameter(name))
       },
     }))
+  }
+
+  /**
+   * Replaces one tensor, such as an embedding by vectors from elsewhere. `name` is a name of `parameters()`; `values` are
+   * as many finite numbers as its shape has, row after row. A run that is under way replaces it again at its end.
+   */
+  setParameter(name: string, values: Numbers): void {
+    calling(() => this.#handle().setParameter(text('name', name), floats('values', values)))
   }
 
   /**

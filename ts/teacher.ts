@@ -15,6 +15,8 @@ export interface TeacherBatch {
   shape: readonly number[] | undefined
   /** Ids of different count: row `r` has `inputs[offsets[r]] … inputs[offsets[r + 1] - 1]`. */
   offsets?: Uint32Array
+  /** The weight of each of these ids, where the data have any. */
+  weights?: Float32Array
   /** Who each row is. */
   ids: Float64Array
   signal: AbortSignal | undefined
@@ -107,6 +109,7 @@ function asked(data: NativeDataset, positions: Uint32Array, signal: AbortSignal 
     inputs: raw.f32 ?? raw.ids ?? new Uint32Array(0),
     shape: raw.offsets === undefined || raw.offsets === null ? raw.shape : undefined,
     ...(raw.offsets && { offsets: raw.offsets }),
+    ...(raw.idWeights && { weights: raw.idWeights }),
     ids: raw.sampleIds,
     signal,
   }

@@ -68,7 +68,7 @@ def files():
     offsets = [0, 4, 4, 5, 9]
     bag = lambda weight, ids: torch.nn.functional.embedding_bag(ids, weight, torch.tensor(offsets[:-1]), mode="mean")
     ids = {"ids": torch.tensor([3, 0, 3, 1, 2, 5, 1, 1, 0])}
-    yield "embeddingMean", [case("one row empty, an id never", bag, {"weight": draw(6, 3)}, {"offsets": offsets}, ids)]
+    yield "embeddingBag", [case("one row empty, an id never", bag, {"weight": draw(6, 3)}, {"offsets": offsets}, ids)]
     fused = {
         "relu": torch.relu,
         "gelu": torch.nn.functional.gelu,

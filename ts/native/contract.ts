@@ -12,6 +12,8 @@ export interface Buffers {
   ids?: Uint32Array
   /** Ragged rows: one more than there are rows. */
   offsets?: Uint32Array
+  /** Weights of ragged ids, one per id. */
+  idWeights?: Float32Array
   /** One class a row; 2³² − 1 where it is not known. */
   labels?: Uint32Array
   /** Several labels at once or real numbers, `[rows, width]`. */
@@ -31,7 +33,7 @@ export interface ColumnsJson {
     | { f32: { shape: number[] } }
     | { u8: { shape: number[]; scale: number; offset: number } }
     | { ids: { length: number } }
-    | { ragged: Record<string, never> }
+    | { ragged: { weights?: true } }
   labels?: { single: { classes?: number } } | { several: { classes: number } } | { real: { outputs: number } }
   teacher?: { classes: number }
   labelNames?: string[]
@@ -42,6 +44,7 @@ export interface RawBatch {
   f32?: Float32Array
   ids?: Uint32Array
   offsets?: Uint32Array
+  idWeights?: Float32Array
   shape: number[]
   sampleIds: Float64Array
 }
@@ -84,6 +87,7 @@ export interface NativeModel {
   logits(dataset: NativeDataset): Promise<Float32Array>
   parameters(): string
   parameter(name: string): Float32Array
+  setParameter(name: string, values: Float32Array): void
   copyFrom(other: NativeModel, json: string): string[]
   generatorPlan(teacher: NativeModel, json: string): string
   startFrom(teacher: NativeModel, json: string, seed: number): string

@@ -11,8 +11,9 @@ export interface Rows {
 
 /** What a caller passed. Nothing where it is no whole number of good rows: the native side knows how to say what is wrong. */
 export function rowsOf(json: string, buffers: Buffers): Rows | undefined {
-  const { f32, u8, ids, offsets } = buffers
+  const { f32, u8, ids, offsets, idWeights } = buffers
   if (f32 !== undefined && !finite(f32)) return undefined
+  if (idWeights !== undefined && !(idWeights.length === ids!.length && idWeights.every(weight => weight >= 0 && weight < Infinity))) return undefined
   const values = f32 ?? u8 ?? ids
   const rows = offsets === undefined ? (values?.length ?? 0) / numbersOf(json) : raggedRows(offsets, ids!)
   return Number.isSafeInteger(rows) && rows > 0 ? { json, buffers, rows } : undefined
@@ -30,6 +31,7 @@ export function copied({ json, buffers, rows }: Rows): Rows {
   if (buffers.u8 !== undefined) own.u8 = buffers.u8.slice()
   if (buffers.ids !== undefined) own.ids = buffers.ids.slice()
   if (buffers.offsets !== undefined) own.offsets = buffers.offsets.slice()
+  if (buffers.idWeights !== undefined) own.idWeights = buffers.idWeights.slice()
   return { json, buffers: own, rows }
 }
 
@@ -83,7 +85,7 @@ function raggedRows(offsets: Uint32Array, ids: Uint32Array): number {
 }
 
 /** Memory that batches are put together in, one after the other: fresh pages cost more than the copy. */
-const benches = { f32: new Float32Array(0), u8: new Uint8Array(0), ids: new Uint32Array(0) }
+const benches = { f32: new Float32Array(0), u8: new Uint8Array(0), ids: new Uint32Array(0), idWeights: new Float32Array(0) }
 /** Bytes of it that are kept. */
 const KEPT = 4 << 20
 
@@ -93,7 +95,7 @@ export function joined(parts: readonly Rows[], borrowed = false): Rows {
   if (parts.length === 1) return first
   const rows = parts.reduce((sum, part) => sum + part.rows, 0)
   const buffers: Buffers = {}
-  for (const kind of ['f32', 'u8', 'ids'] as const) {
+  for (const kind of ['f32', 'u8', 'ids', 'idWeights'] as const) {
     if (first.buffers[kind] === undefined) continue
     const all = parts.map(part => part.buffers[kind]!)
     const length = all.reduce((sum, part) => sum + part.length, 0)
@@ -113,7 +115,7 @@ export function joined(parts: readonly Rows[], borrowed = false): Rows {
 
 type Numbers = Float32Array | Uint8Array | Uint32Array
 
-const makers = { f32: Float32Array, u8: Uint8Array, ids: Uint32Array } as const
+const makers = { f32: Float32Array, u8: Uint8Array, ids: Uint32Array, idWeights: Float32Array } as const
 
 function bench(kind: keyof typeof makers, length: number): Numbers {
   const Maker = makers[kind]
@@ -132,7 +134,7 @@ function fill(all: Numbers, parts: readonly Numbers[]): Numbers {
 }
 
 /** One row of them, not copied. */
-function row({ json, buffers: { f32, u8, ids, offsets }, rows }: Rows, at: number): Rows {
+function row({ json, buffers: { f32, u8, ids, offsets, idWeights }, rows }: Rows, at: number): Rows {
   const buffers: Buffers = {}
   const of = (length: number): [number, number] => [(length / rows) * at, (length / rows) * (at + 1)]
   if (f32 !== undefined) buffers.f32 = f32.subarray(...of(f32.length))
@@ -141,6 +143,7 @@ function row({ json, buffers: { f32, u8, ids, offsets }, rows }: Rows, at: numbe
   if (ids !== undefined && offsets !== undefined) {
     buffers.ids = ids.subarray(offsets[at], offsets[at + 1])
     buffers.offsets = Uint32Array.of(0, buffers.ids.length)
+    if (idWeights !== undefined) buffers.idWeights = idWeights.subarray(offsets[at], offsets[at + 1])
   }
   return { json, buffers, rows: 1 }
 }

@@ -66,7 +66,7 @@ function batchOf({ json, buffers, rows }: Rows, seen: number, signal: AbortSigna
     return { rows, inputs: Float32Array.from(buffers.u8!, byte => byte * scale + offset), shape, ids, signal }
   }
   if ('ids' in inputs) return { rows, inputs: buffers.ids!, shape: [inputs.ids.length], ids, signal }
-  return { rows, inputs: buffers.ids!, offsets: buffers.offsets!, shape: undefined, ids, signal }
+  return { rows, inputs: buffers.ids!, offsets: buffers.offsets!, ...(buffers.idWeights && { weights: buffers.idWeights }), shape: undefined, ids, signal }
 }
 
 /** What logits say; their softmax, or of several labels a row their sigmoids, are taken in double precision. */

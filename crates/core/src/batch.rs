@@ -11,8 +11,8 @@ pub enum Features {
     Dense(Tensor),
     /// Ids (tokens, categories) of equal count in every row, `[rows, length]`, u32.
     Ids(Tensor),
-    /// Ids of different count: row `r` has `ids[offsets[r]..offsets[r + 1]]`.
-    Ragged { ids: Vec<u32>, offsets: Vec<u32> },
+    /// Ids of different count: row `r` has `ids[offsets[r]..offsets[r + 1]]`, each with a weight where there are any.
+    Ragged { ids: Vec<u32>, offsets: Vec<u32>, weights: Option<Vec<f32>> },
 }
 
 #[derive(Clone, Debug)]
@@ -42,6 +42,7 @@ pub struct RawFeatures {
     pub numbers: Option<Vec<f32>>,
     pub ids: Option<Vec<u32>>,
     pub offsets: Option<Vec<u32>>,
+    pub id_weights: Option<Vec<f32>>,
 }
 
 impl Features {
@@ -52,10 +53,12 @@ impl Features {
         Ok(match self {
             Features::Dense(tensor) => Features::Dense(narrow(tensor)?),
             Features::Ids(tensor) => Features::Ids(narrow(tensor)?),
-            Features::Ragged { ids, offsets } => {
+            Features::Ragged { ids, offsets, weights } => {
                 let (first, last) = (offsets[start], offsets[start + count]);
+                let part = first as usize..last as usize;
                 Features::Ragged {
-                    ids: ids[first as usize..last as usize].to_vec(),
+                    ids: ids[part.clone()].to_vec(),
+                    weights: weights.as_ref().map(|weights| weights[part].to_vec()),
                     offsets: offsets[start..=start + count].iter().map(|offset| offset - first).collect(),
                 }
             }
@@ -69,9 +72,12 @@ impl Features {
                 RawFeatures { numbers: Some(read::<f32>(tensor)?.to_vec()), ..RawFeatures::default() }
             }
             Features::Ids(tensor) => RawFeatures { ids: Some(read::<u32>(tensor)?.to_vec()), ..RawFeatures::default() },
-            Features::Ragged { ids, offsets } => {
-                RawFeatures { ids: Some(ids.clone()), offsets: Some(offsets.clone()), numbers: None }
-            }
+            Features::Ragged { ids, offsets, weights } => RawFeatures {
+                ids: Some(ids.clone()),
+                offsets: Some(offsets.clone()),
+                id_weights: weights.clone(),
+                numbers: None,
+            },
         })
     }
 }

@@ -192,10 +192,15 @@ fn ids_and_ragged_ids_come_row_by_row() {
     let batch = data.batch(&[2, 0], 0).unwrap();
     assert!(matches!(&batch.inputs, Features::Ids(t) if t.to_vec2::<u32>().unwrap() == [[5, 6], [1, 2]]));
 
-    let inputs = Inputs::Ragged { values: vec![7, 8, 9, 10], offsets: vec![0, 2, 2, 4] };
+    let inputs = Inputs::Ragged {
+        values: vec![7, 8, 9, 10],
+        offsets: vec![0, 2, 2, 4],
+        weights: Some(vec![0.5, 1.0, 2.0, 0.0]),
+    };
     let data = Dataset::new(Columns::new(inputs, LabelColumn::None)).unwrap();
-    let Features::Ragged { ids, offsets } = data.batch(&[2, 1, 0], 0).unwrap().inputs else { panic!() };
+    let Features::Ragged { ids, offsets, weights } = data.batch(&[2, 1, 0], 0).unwrap().inputs else { panic!() };
     assert_eq!((ids, offsets), (vec![9, 10, 7, 8], vec![0, 2, 2, 4]));
+    assert_eq!(weights, Some(vec![2.0, 0.0, 0.5, 1.0]));
     assert_eq!(data.largest_id(), Some(10));
 }
 
@@ -254,15 +259,15 @@ fn bad_columns_are_refused_by_name() {
             "scale: expected a finite number other than 0, got 0",
         ),
         (
-            |c| c.inputs = Inputs::Ragged { values: vec![1, 2], offsets: vec![0, 2, 1, 2] },
+            |c| c.inputs = Inputs::Ragged { values: vec![1, 2], offsets: vec![0, 2, 1, 2], weights: None },
             "inputs.offsets: expected offsets that never fall, got 1 after 2 at row 1",
         ),
         (
-            |c| c.inputs = Inputs::Ragged { values: vec![1, 2], offsets: vec![0, 1, 1, 3] },
+            |c| c.inputs = Inputs::Ragged { values: vec![1, 2], offsets: vec![0, 1, 1, 3], weights: None },
             "inputs.offsets: expected offsets from 0 to 2 (the number of ids), got 0 to 3",
         ),
         (
-            |c| c.inputs = Inputs::Ragged { values: vec![], offsets: vec![] },
+            |c| c.inputs = Inputs::Ragged { values: vec![], offsets: vec![], weights: None },
             "inputs.offsets: expected one more than there are rows, got none",
         ),
         (

@@ -19,6 +19,8 @@ pub struct Buffers {
     pub ids: Option<Uint32Array>,
     /// Ragged rows: one more than there are rows.
     pub offsets: Option<Uint32Array>,
+    /// Weights of ragged ids, one per id.
+    pub id_weights: Option<Float32Array>,
     /// One class a row; 2³² − 1 where it is not known.
     pub labels: Option<Uint32Array>,
     /// Several labels at once or real numbers, `[rows, width]`.
@@ -38,10 +40,21 @@ pub struct Buffers {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 enum InputsJson {
-    F32 { shape: Vec<usize> },
-    U8 { shape: Vec<usize>, scale: f32, offset: f32 },
-    Ids { length: usize },
-    Ragged {},
+    F32 {
+        shape: Vec<usize>,
+    },
+    U8 {
+        shape: Vec<usize>,
+        scale: f32,
+        offset: f32,
+    },
+    Ids {
+        length: usize,
+    },
+    Ragged {
+        #[serde(default)]
+        weights: bool,
+    },
 }
 
 #[derive(Deserialize)]
@@ -85,9 +98,10 @@ pub(crate) fn columns(json: &str, buffers: &Buffers) -> Result<Columns> {
             Inputs::U8 { values: given(&buffers.u8, "inputs")?, shape, scale, offset }
         }
         InputsJson::Ids { length } => Inputs::Ids { values: given(&buffers.ids, "inputs")?, length },
-        InputsJson::Ragged {} => Inputs::Ragged {
+        InputsJson::Ragged { weights } => Inputs::Ragged {
             values: given(&buffers.ids, "inputs.values")?,
             offsets: given(&buffers.offsets, "inputs.offsets")?.into_iter().map(u64::from).collect(),
+            weights: if weights { Some(given(&buffers.id_weights, "inputs.weights")?) } else { None },
         },
     };
     let labels = match json.labels {

@@ -29,6 +29,7 @@ pub struct RawBatch {
     pub f32: Option<Float32Array>,
     pub ids: Option<Uint32Array>,
     pub offsets: Option<Uint32Array>,
+    pub id_weights: Option<Float32Array>,
     pub shape: Vec<u32>,
     pub sample_ids: Float64Array,
 }
@@ -201,6 +202,7 @@ impl NativeDataset {
                 f32: raw.numbers.map(Float32Array::new),
                 ids: raw.ids.map(Uint32Array::new),
                 offsets: raw.offsets.map(Uint32Array::new),
+                id_weights: raw.id_weights.map(Float32Array::new),
                 shape: data.shape().unwrap_or_default().into_iter().map(|side| side as u32).collect(),
                 sample_ids: Float64Array::new(batch.ids.iter().map(|id| *id as f64).collect()),
             })

@@ -357,6 +357,16 @@ impl NativeModel {
         })
     }
 
+    #[napi(catch_unwind)]
+    pub fn set_parameter(&self, name: String, values: Float32Array) -> napi::Result<()> {
+        guarded(|| {
+            let mut model = self.shared.get()?;
+            model.set_parameter(&name, values.to_vec())?;
+            self.shared.publish(model);
+            Ok(())
+        })
+    }
+
     /// JSON of `[[own layer, theirs], …]`; an empty list takes everything of equal name and shape.
     #[napi(catch_unwind)]
     pub fn copy_from(&self, other: &NativeModel, json: String) -> napi::Result<Vec<String>> {

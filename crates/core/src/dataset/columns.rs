@@ -15,7 +15,8 @@ pub enum Inputs {
     /// Ids (tokens, categories), `length` in every row.
     Ids { values: Vec<u32>, length: usize },
     /// Ids of different count: row `r` has `values[offsets[r]..offsets[r + 1]]`.
-    Ragged { values: Vec<u32>, offsets: Vec<u64> },
+    /// `weights` holds a finite number of 0 or more per id; all are 1 where there are none.
+    Ragged { values: Vec<u32>, offsets: Vec<u64>, weights: Option<Vec<f32>> },
 }
 
 impl Inputs {
@@ -45,7 +46,7 @@ impl Inputs {
             Inputs::F32 { values, shape } => dense(values.len(), shape),
             Inputs::U8 { values, shape, .. } => dense(values.len(), shape),
             Inputs::Ids { values, length } => dense(values.len(), &[*length]),
-            Inputs::Ragged { values, offsets } => {
+            Inputs::Ragged { values, offsets, .. } => {
                 let (Some(first), Some(last)) = (offsets.first(), offsets.last()) else {
                     return Err(Error::data("inputs.offsets", "expected one more than there are rows, got none"));
                 };
@@ -84,6 +85,13 @@ impl Inputs {
                 }
                 if !offset.is_finite() {
                     return Err(Error::config("offset", format!("expected a finite number, got {offset}")));
+                }
+            }
+            Inputs::Ragged { values, weights: Some(weights), .. } => {
+                length("inputs.weights", weights.len(), values.len(), 1, "weight")?;
+                if let Some(at) = weights.iter().position(|weight| !weight.is_finite() || *weight < 0.0) {
+                    let message = format!("expected a finite number of 0 or more, got {}", weights[at]);
+                    return Err(Error::data(format!("inputs.weights[{at}]"), message));
                 }
             }
             Inputs::Ids { .. } | Inputs::Ragged { .. } => {}

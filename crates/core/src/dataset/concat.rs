@@ -90,15 +90,20 @@ fn inputs(a: &Inputs, b: &Inputs, rows: &[Vec<usize>; 2]) -> Result<Inputs> {
         (Inputs::Ids { values: a, length }, Inputs::Ids { values: b, length: other }) if length == other => {
             Ok(Inputs::Ids { values: join(a, b, *length, rows), length: *length })
         }
-        (Inputs::Ragged { values: a, offsets: of_a }, Inputs::Ragged { values: b, offsets: of_b }) => {
-            let (mut values, mut offsets) = (Vec::new(), vec![0]);
-            for ((ids, of), rows) in [(a, of_a), (b, of_b)].into_iter().zip(rows) {
+        (
+            Inputs::Ragged { values: a, offsets: of_a, weights: weights_a },
+            Inputs::Ragged { values: b, offsets: of_b, weights: weights_b },
+        ) if weights_a.is_some() == weights_b.is_some() => {
+            let (mut values, mut offsets, mut weights) = (Vec::new(), vec![0], Vec::new());
+            for ((ids, of, own), rows) in [(a, of_a, weights_a), (b, of_b, weights_b)].into_iter().zip(rows) {
                 for row in rows {
-                    values.extend_from_slice(&ids[of[*row] as usize..of[row + 1] as usize]);
+                    let range = of[*row] as usize..of[row + 1] as usize;
+                    values.extend_from_slice(&ids[range.clone()]);
+                    weights.extend_from_slice(own.as_ref().map_or(&[], |own| &own[range]));
                     offsets.push(values.len() as u64);
                 }
             }
-            Ok(Inputs::Ragged { values, offsets })
+            Ok(Inputs::Ragged { values, offsets, weights: weights_a.is_some().then_some(weights) })
         }
         _ => {
             let message = format!("expected rows of the same kind and shape, got {} and {}", kind(a), kind(b));
@@ -113,7 +118,8 @@ fn kind(inputs: &Inputs) -> String {
         Inputs::U8 { shape, scale, offset, .. } if (*scale, *offset) == (1.0, 0.0) => format!("u8 {shape:?}"),
         Inputs::U8 { shape, scale, offset, .. } => format!("u8 {shape:?} (scale {scale}, offset {offset})"),
         Inputs::Ids { length, .. } => format!("ids [{length}]"),
-        Inputs::Ragged { .. } => "ragged ids".to_string(),
+        Inputs::Ragged { weights: None, .. } => "ragged ids".to_string(),
+        Inputs::Ragged { .. } => "ragged ids with weights".to_string(),
     }
 }
 

@@ -30,12 +30,15 @@ impl Dataset {
                 sum.name("ids", &[*length]);
                 self.each(|row| sum.integers(row_of(values, row, *length)));
             }
-            Inputs::Ragged { values, offsets } => {
-                sum.name("ragged", &[]);
+            Inputs::Ragged { values, offsets, weights } => {
+                sum.name(if weights.is_some() { "weighted ragged" } else { "ragged" }, &[]);
                 self.each(|row| {
                     let ids = &values[offsets[row] as usize..offsets[row + 1] as usize];
                     sum.bytes(&(ids.len() as u64).to_le_bytes());
                     sum.integers(ids);
+                    if let Some(weights) = weights {
+                        sum.floats(&weights[offsets[row] as usize..offsets[row + 1] as usize]);
+                    }
                 });
             }
         }

@@ -74,18 +74,23 @@ fn features(inputs: &Inputs, rows: &[u32]) -> Result<Features> {
             rows.iter().for_each(|row| ids.extend_from_slice(&values[*row as usize * length..][..*length]));
             Features::Ids(tensor::from_vec(ids, (rows.len(), *length))?)
         }
-        Inputs::Ragged { values, offsets } => {
+        Inputs::Ragged { values, offsets, weights } => {
             let mut ids = Vec::new();
+            let mut own = weights.as_ref().map(|_| Vec::new());
             let mut ends = vec![0];
             for row in rows {
                 let row = *row as usize;
-                ids.extend_from_slice(&values[offsets[row] as usize..offsets[row + 1] as usize]);
+                let range = offsets[row] as usize..offsets[row + 1] as usize;
+                ids.extend_from_slice(&values[range.clone()]);
+                if let (Some(own), Some(weights)) = (&mut own, weights) {
+                    own.extend_from_slice(&weights[range]);
+                }
                 let end = u32::try_from(ids.len()).map_err(|_| {
                     Error::data("batchSize", format!("expected fewer than 2^32 ids in a batch, got {}", ids.len()))
                 })?;
                 ends.push(end);
             }
-            Features::Ragged { ids, offsets: ends }
+            Features::Ragged { ids, offsets: ends, weights: own }
         }
     })
 }

@@ -240,7 +240,10 @@ impl Dataset {
             Inputs::F32 { values, .. } => size_of_val(&values[..]),
             Inputs::U8 { values, .. } => values.len(),
             Inputs::Ids { values, .. } => size_of_val(&values[..]),
-            Inputs::Ragged { values, offsets } => size_of_val(&values[..]) + size_of_val(&offsets[..]),
+            Inputs::Ragged { values, offsets, weights } => {
+                let weights = weights.as_ref().map_or(0, |weights| size_of_val(&weights[..]));
+                size_of_val(&values[..]) + size_of_val(&offsets[..]) + weights
+            }
         };
         let labels = match labels {
             LabelColumn::None => 0,

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Init, Layer, Mode, Pass, Shape, Signal, Spec};
+use super::{Init, Layer, LayerInit, Mode, Pass, Shape, Signal, Spec};
 use crate::error::{Candle, Error, Result};
 use crate::ops;
 use crate::ops::activation::Activation;
@@ -27,6 +27,9 @@ pub struct BatchNorm {
     /// Applied to the result; relu costs nothing more.
     #[serde(default)]
     pub activation: Activation,
+    /// Start values of the layer's tensors. Default: weights of 1 and biases of 0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub init: Option<LayerInit>,
 }
 
 fn epsilon() -> f64 {
@@ -51,6 +54,10 @@ impl BatchNorm {
 impl Layer for BatchNorm {
     fn name(&self) -> Option<&str> {
         self.name.as_deref()
+    }
+
+    fn init(&self) -> Option<&LayerInit> {
+        self.init.as_ref()
     }
 
     fn output(&self, input: &Shape) -> Result<Shape> {

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::conv2d::window;
-use super::{Init, Layer, Pass, Shape, Signal, Spec};
+use super::{Init, Layer, LayerInit, Pass, Shape, Signal, Spec};
 use crate::error::{Error, Result};
 use crate::ops;
 
@@ -34,6 +34,9 @@ pub struct Conv1d {
     /// Whether a bias is added.
     #[serde(default = "yes")]
     pub bias: bool,
+    /// Start values of the layer's tensors. Default: uniform in ±1/√fan_in, for weight and bias alike.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub init: Option<LayerInit>,
 }
 
 fn one() -> usize {
@@ -66,6 +69,10 @@ impl Conv1d {
 impl Layer for Conv1d {
     fn name(&self) -> Option<&str> {
         self.name.as_deref()
+    }
+
+    fn init(&self) -> Option<&LayerInit> {
+        self.init.as_ref()
     }
 
     fn output(&self, input: &Shape) -> Result<Shape> {

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Init, Layer, Pass, Shape, Signal, Spec};
+use super::{Init, Layer, LayerInit, Pass, Shape, Signal, Spec};
 use crate::error::{Error, Result};
 use crate::ops;
 
@@ -50,6 +50,9 @@ pub struct Conv2d {
     /// Whether a bias is added.
     #[serde(default = "yes")]
     pub bias: bool,
+    /// Start values of the layer's tensors. Default: uniform in ±1/√fan_in, for weight and bias alike.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub init: Option<LayerInit>,
 }
 
 fn one() -> Pair {
@@ -109,6 +112,10 @@ impl Conv2d {
 impl Layer for Conv2d {
     fn name(&self) -> Option<&str> {
         self.name.as_deref()
+    }
+
+    fn init(&self) -> Option<&LayerInit> {
+        self.init.as_ref()
     }
 
     fn output(&self, input: &Shape) -> Result<Shape> {

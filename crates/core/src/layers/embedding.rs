@@ -1,14 +1,18 @@
-//! A row of a table for every id; over a ragged row their mean.
+//! Embedding: a vector per id, or one pooled vector per row of ids.
+
+use std::sync::Arc;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Init, Layer, Pass, Shape, Signal, Spec};
-use crate::error::{Error, Result};
-use crate::ops;
+use super::{Init, Layer, LayerInit, Pass, Shape, Signal, Spec};
+use crate::error::{Candle, Error, Result};
+use crate::ops::embedding::{Bag, Pooling, embedding, embedding_bag};
+use crate::tensor::Tensor;
 
-/// A table row for every id: `[length]` ids become `[length, width]`. Ragged rows become the mean of their rows,
-/// `[width]` (a bag of embeddings); an empty row becomes zeros.
+/// A trained vector per id. Rows of equal length `[length]` become `[length, width]`, one vector per id. Rows of
+/// different length, and all rows where `pooling` is given, become `[width]`: the vectors of a row are pooled into one
+/// (a bag of embeddings). A row without ids becomes zeros.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Embedding {
@@ -17,13 +21,31 @@ pub struct Embedding {
     pub name: Option<String>,
     /// Count of different ids; ids are 0…vocabulary − 1.
     pub vocabulary: usize,
-    /// Width of a table row; at least 1.
+    /// Count of numbers per vector; at least 1.
     pub width: usize,
+    /// How the vectors of a row become one. Default: 'mean' where rows differ in length, no pooling otherwise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pooling: Option<Pooling>,
+    /// Start values of the vectors. Default: uniform in ±1/width where they are pooled, normal with a standard deviation
+    /// of 1 otherwise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub init: Option<LayerInit>,
+}
+
+impl Embedding {
+    /// How rows of this shape are pooled, if they are.
+    fn pooled(&self, input: &Shape) -> Option<Pooling> {
+        if matches!(input, Shape::Ids(None)) { Some(self.pooling.unwrap_or_default()) } else { self.pooling }
+    }
 }
 
 impl Layer for Embedding {
     fn name(&self) -> Option<&str> {
         self.name.as_deref()
+    }
+
+    fn init(&self) -> Option<&LayerInit> {
+        self.init.as_ref()
     }
 
     fn output(&self, input: &Shape) -> Result<Shape> {
@@ -34,25 +56,39 @@ impl Layer for Embedding {
             ));
         }
         match input {
-            Shape::Ids(Some(length)) => Ok(Shape::Dense(vec![*length, self.width])),
-            Shape::Ids(None) => Ok(Shape::Dense(vec![self.width])),
+            Shape::Ids(_) if self.pooled(input).is_some() => Ok(Shape::Dense(vec![self.width])),
+            Shape::Ids(length) => Ok(Shape::Dense(length.iter().copied().chain([self.width]).collect())),
             Shape::Dense(sizes) => {
                 Err(Error::shape("", format!("expected ids, got numbers of shape {}", super::show(sizes))))
             }
         }
     }
 
-    fn parameters(&self, _input: &Shape) -> Result<Vec<Spec>> {
-        Ok(vec![Spec::weight(vec![self.vocabulary, self.width], Init::Normal(1.0))])
+    fn parameters(&self, input: &Shape) -> Result<Vec<Spec>> {
+        // A mean of large random vectors hides what few updates of rare ids teach; fastText begins as small.
+        let init = match self.pooled(input) {
+            Some(_) => Init::Uniform(1.0 / self.width as f64),
+            None => Init::Normal(1.0),
+        };
+        Ok(vec![Spec::weight(vec![self.vocabulary, self.width], init)])
     }
 
     fn forward(&self, pass: &mut Pass, input: Signal) -> Result<Signal> {
         let weight = pass.parameter("weight")?;
-        match input {
-            Signal::Ids(ids) => ops::embedding::embedding(pass.tape, &weight, &ids),
-            Signal::Ragged { ids, offsets } => ops::embedding::embedding_mean(pass.tape, &weight, &ids, &offsets),
-            Signal::Dense(_) => Err(Error::shape("", "expected ids, got numbers")),
+        match (input, self.pooling) {
+            (Signal::Ids(ids), None) => embedding(pass.tape, &weight, &ids),
+            (Signal::Ids(ids), Some(pooling)) => embedding_bag(pass.tape, &weight, &equal_bags(&ids)?, pooling),
+            (Signal::Ragged(bag), pooling) => embedding_bag(pass.tape, &weight, &bag, pooling.unwrap_or_default()),
+            (Signal::Dense(_), _) => Err(Error::shape("", "expected ids, got numbers")),
         }
         .map(Signal::Dense)
     }
+}
+
+/// Ids `[rows, length]` as bags of one length.
+fn equal_bags(ids: &Tensor) -> Result<Bag> {
+    let (rows, length) = ids.dims2().ok_or_internal()?;
+    let all = ids.flatten_all().and_then(|ids| ids.to_vec1()).ok_or_internal()?;
+    let offsets = (0..=rows).map(|row| (row * length) as u32).collect();
+    Ok(Bag { ids: Arc::new(all), offsets: Arc::new(offsets), weights: None })
 }

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Init, Layer, Pass, Shape, Signal, Spec};
+use super::{Init, Layer, LayerInit, Pass, Shape, Signal, Spec};
 use crate::error::{Error, Result};
 use crate::ops;
 use crate::ops::activation::Activation;
@@ -23,6 +23,9 @@ pub struct Linear {
     /// Applied to the result.
     #[serde(default)]
     pub activation: Activation,
+    /// Start values of the layer's tensors. Default: uniform in ±1/√fan_in, for weight and bias alike.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub init: Option<LayerInit>,
 }
 
 fn yes() -> bool {
@@ -32,6 +35,10 @@ fn yes() -> bool {
 impl Layer for Linear {
     fn name(&self) -> Option<&str> {
         self.name.as_deref()
+    }
+
+    fn init(&self) -> Option<&LayerInit> {
+        self.init.as_ref()
     }
 
     fn output(&self, input: &Shape) -> Result<Shape> {

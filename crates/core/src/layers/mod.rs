@@ -11,6 +11,7 @@ mod conv2d;
 mod dropout;
 mod embedding;
 mod flatten;
+mod init;
 mod layer_norm;
 mod linear;
 mod parallel;
@@ -31,10 +32,12 @@ pub use conv2d::{Conv2d, Pair};
 pub use dropout::Dropout;
 pub use embedding::Embedding;
 pub use flatten::Flatten;
+pub use init::{Init, Initializer, LayerInit};
 pub use layer_norm::LayerNorm;
 pub use linear::Linear;
 pub use parallel::{Join, Parallel};
-pub use pass::{Mode, Pass, Signal};
+pub(crate) use pass::Signal;
+pub use pass::{Mode, Pass};
 pub use pool2d::{AvgPool, GlobalAvgPool, MaxPool};
 pub use reshape::Reshape;
 pub use residual::Residual;
@@ -51,16 +54,6 @@ use crate::error::{Error, Result};
 use crate::parameters::{Kind, Parameter, Parameters};
 use crate::random::Key;
 use crate::tensor::{from_vec, try_uninit};
-
-/// How the start values of a tensor are drawn. PyTorch's manner: by layer, from its fan-in.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Init {
-    /// Uniform in ±bound.
-    Uniform(f64),
-    /// Normal around 0 with this standard deviation.
-    Normal(f64),
-    Constant(f64),
-}
 
 /// One tensor that a layer owns.
 #[derive(Clone, Debug)]
@@ -121,6 +114,10 @@ pub(crate) trait Layer {
     fn parameters(&self, _input: &Shape) -> Result<Vec<Spec>> {
         Ok(Vec::new())
     }
+    /// The start values that its options ask for.
+    fn init(&self) -> Option<&LayerInit> {
+        None
+    }
     /// Multiply-adds of one sample's forward.
     fn multiply_adds(&self, _input: &Shape) -> Result<u64> {
         Ok(0)
@@ -144,6 +141,15 @@ macro_rules! layers {
         impl LayerOptions {
             pub(crate) fn layer(&self) -> &dyn Layer {
                 match self { $(LayerOptions::$layer(layer) => layer,)* }
+            }
+
+            /// The layer's tensors, with the start values that its options ask for.
+            pub(crate) fn specs(&self, input: &Shape) -> Result<Vec<Spec>> {
+                let mut specs = self.layer().parameters(input)?;
+                if let Some(init) = self.layer().init() {
+                    init.apply(&mut specs).map_err(|error| error.at("init"))?;
+                }
+                Ok(specs)
             }
 
             /// The kind, as it is written in a configuration.

@@ -1,9 +1,9 @@
 //! One forward: the tape it is recorded on, the parameter values it uses, what it was asked to keep.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
 use crate::error::{Error, Result};
+use crate::ops::embedding::Bag;
 use crate::parameters::Bound;
 use crate::random::Key;
 use crate::tape::{Tape, Value};
@@ -19,10 +19,10 @@ pub enum Mode {
 
 /// What flows from layer to layer.
 #[derive(Clone, Debug)]
-pub enum Signal {
+pub(crate) enum Signal {
     Dense(Value),
     Ids(Tensor),
-    Ragged { ids: Arc<Vec<u32>>, offsets: Arc<Vec<u32>> },
+    Ragged(Bag),
 }
 
 impl Signal {

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Init, Layer, Pass, Shape, Signal, Spec};
+use super::{Init, Layer, LayerInit, Pass, Shape, Signal, Spec};
 use crate::error::{Error, Result};
 use crate::ops;
 
@@ -17,6 +17,9 @@ pub struct RmsNorm {
     /// Added under the root; above 0.
     #[serde(default = "epsilon")]
     pub epsilon: f64,
+    /// Start values of the layer's tensors. Default: weights of 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub init: Option<LayerInit>,
 }
 
 fn epsilon() -> f64 {
@@ -26,6 +29,10 @@ fn epsilon() -> f64 {
 impl Layer for RmsNorm {
     fn name(&self) -> Option<&str> {
         self.name.as_deref()
+    }
+
+    fn init(&self) -> Option<&LayerInit> {
+        self.init.as_ref()
     }
 
     fn output(&self, input: &Shape) -> Result<Shape> {

@@ -47,7 +47,7 @@ impl Distillation {
         let batch = Batch {
             ids: (0..rows as u64).collect(),
             epoch: 0,
-            inputs: Features::Ragged { ids: Vec::new(), offsets: Vec::new() },
+            inputs: Features::Ragged { ids: Vec::new(), offsets: Vec::new(), weights: None },
             labels: Labels::Single(labels),
             row_weights: None,
             teacher_logits: None,

@@ -56,7 +56,7 @@ fn run(name: &str, case: &LayerCase, precision: Precision) -> Result<()> {
     let student = student.ok_or_else(|| Error::data("student", "expected an input, got none"))?;
     let teacher = constants.remove("teacher").or(constants.remove("anchor"));
     let rows = student.dims().first().copied().unwrap_or(0);
-    let inputs = Features::Ragged { ids: Vec::new(), offsets: Vec::new() };
+    let inputs = Features::Ragged { ids: Vec::new(), offsets: Vec::new(), weights: None };
     let batch = Batch {
         ids: (0..rows as u64).collect(),
         epoch: 0,

@@ -39,12 +39,14 @@ impl ConvNet {
                 dilation: Pair::Both(1),
                 groups: 1,
                 bias: true,
+                init: None,
             }));
             layers.push(LayerOptions::BatchNorm(BatchNorm {
                 name: name("norm"),
                 epsilon: 1e-5,
                 momentum: 0.1,
                 activation: Activation::Relu,
+                init: None,
             }));
             layers.push(LayerOptions::MaxPool(MaxPool {
                 name: name("pool"),
@@ -59,6 +61,7 @@ impl ConvNet {
             outputs: self.classes,
             bias: true,
             activation: Activation::None,
+            init: None,
         }));
         Ok(Architecture { input: Input::Numbers(self.input.to_vec()), layers })
     }

@@ -38,7 +38,7 @@ impl Mlp {
             return Err(Error::config("sizes", "expected integers above 0, got 0"));
         }
         let linear = |name: String, outputs, activation| {
-            LayerOptions::Linear(Linear { name: Some(name), outputs, bias: true, activation })
+            LayerOptions::Linear(Linear { name: Some(name), outputs, bias: true, activation, init: None })
         };
         let mut layers = Vec::new();
         for (index, width) in hidden.iter().enumerate() {

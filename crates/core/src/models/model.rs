@@ -9,12 +9,12 @@ use crate::batch::Features;
 use crate::dataset::Preprocessing;
 use crate::error::{Error, Result};
 use crate::labels::LabelKind;
-use crate::layers::Mode;
+use crate::layers::{Mode, show};
 use crate::outputs::Outputs;
 use crate::parameters::Parameters;
 use crate::random::Key;
 use crate::tape::{Cancel, Engine, Tape};
-use crate::tensor::{Tensor, read};
+use crate::tensor::{Tensor, from_vec, read};
 
 /// Cheap to clone: clones share everything until one is trained.
 #[derive(Clone, Debug)]
@@ -160,6 +160,27 @@ impl Model {
     /// Whether it was trained to give each class a probability of its own.
     pub fn has_several_labels(&self) -> bool {
         self.provenance.get("labels").and_then(Json::as_str) == Some(LabelKind::Several.name())
+    }
+
+    /// Replaces one tensor by these numbers, row after row.
+    pub fn set_parameter(&mut self, name: &str, values: Vec<f32>) -> Result<()> {
+        let Some(parameter) = self.parameters.0.get_mut(name) else {
+            let known: Vec<&str> = self.network.specs().iter().map(|spec| spec.name.as_str()).take(12).collect();
+            let more = if self.network.specs().len() > known.len() { ", …" } else { "" };
+            let message = format!("expected a parameter of this model ({}{more}), got {name}", known.join(", "));
+            return Err(Error::config("name", message));
+        };
+        let shape = parameter.tensor.dims().to_vec();
+        let count: usize = shape.iter().product();
+        if values.len() != count {
+            let message = format!("expected {count} numbers (shape {}), got {}", show(&shape), values.len());
+            return Err(Error::shape("values", message));
+        }
+        if let Some(at) = values.iter().position(|value| !value.is_finite()) {
+            return Err(Error::data(format!("values[{at}]"), format!("expected a finite number, got {}", values[at])));
+        }
+        parameter.tensor = from_vec(values, shape)?;
+        Ok(())
     }
 
     /// Starts from another model: every tensor whose name (after the map) and shape are equal is copied.

@@ -8,6 +8,7 @@ use crate::batch::Features;
 use crate::error::{Candle, Error, Result};
 use crate::layers::{self, LayerOptions, Mode, Pass, Shape, Signal, Spec, show};
 use crate::ops::activation::Activation;
+use crate::ops::embedding::Bag;
 use crate::outputs::Outputs;
 use crate::parameters::Bound;
 use crate::parameters::Parameters;
@@ -67,7 +68,7 @@ impl Network {
             }
             order.push(name.to_string());
             multiply_adds += options.layer().multiply_adds(input)?;
-            specs.extend(options.layer().parameters(input)?.into_iter().map(|spec| spec.below(name)));
+            specs.extend(options.specs(input)?.into_iter().map(|spec| spec.below(name)));
             if matches!(options, LayerOptions::Linear(_)) {
                 head = Some(name.to_string());
             }
@@ -212,9 +213,11 @@ impl Network {
                     _ => Err(Error::shape("inputs", format!("expected {} a row, got {got} ids", self.input))),
                 }
             }
-            (Features::Ragged { ids, offsets }, Shape::Ids(None)) => {
-                Ok(Signal::Ragged { ids: Arc::new(ids.clone()), offsets: Arc::new(offsets.clone()) })
-            }
+            (Features::Ragged { ids, offsets, weights }, Shape::Ids(None)) => Ok(Signal::Ragged(Bag {
+                ids: Arc::new(ids.clone()),
+                offsets: Arc::new(offsets.clone()),
+                weights: weights.clone().map(Arc::new),
+            })),
             (_, wanted) => {
                 let got = match inputs {
                     Features::Dense(tensor) => format!("numbers of shape {}", show(&tensor.dims()[1..])),

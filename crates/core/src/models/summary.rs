@@ -39,7 +39,7 @@ impl Summary {
         let (mut lines, mut buffers) = (Vec::new(), 0);
         let output = layers::walk(&architecture.layers, "", input, &mut |name, options, input, output| {
             let count = |kind: Kind| -> Result<u64> {
-                let specs = options.layer().parameters(input)?;
+                let specs = options.specs(input)?;
                 let of_kind = specs.iter().filter(|spec| spec.kind == kind);
                 Ok(of_kind.map(|spec| spec.shape.iter().product::<usize>() as u64).sum())
             };

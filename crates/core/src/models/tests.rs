@@ -136,7 +136,7 @@ fn gradients_of_a_network_over_tokens() {
 
 #[test]
 fn gradients_of_a_bag_of_ragged_ids_with_dropout() {
-    let inputs = Features::Ragged { ids: vec![1, 2, 2, 5, 0], offsets: vec![0, 3, 3, 5] };
+    let inputs = Features::Ragged { ids: vec![1, 2, 2, 5, 0], offsets: vec![0, 3, 3, 5], weights: None };
     let json = json!({ "input": { "ids": {} }, "layers": [
         { "embedding": { "vocabulary": 6, "width": 4 } }, { "dropout": { "rate": 0.3 } },
         { "linear": { "name": "head", "outputs": 3 } }

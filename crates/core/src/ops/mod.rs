@@ -33,7 +33,7 @@ registry! {
     pub(crate) mod batch_norm: OPERATION;
     pub(crate) mod layer_norm: OPERATION;
     pub(crate) mod rms_norm: OPERATION;
-    pub(crate) mod embedding: OPERATION, MEAN;
+    pub(crate) mod embedding: OPERATION, BAG;
     pub(crate) mod dropout: OPERATION;
     pub(crate) mod concat: OPERATION;
     pub(crate) mod reshape: OPERATION;

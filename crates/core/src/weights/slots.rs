@@ -52,7 +52,7 @@ pub(super) fn slots(network: &Network) -> Result<Vec<Slot>> {
     let mut specs: BTreeMap<String, Vec<Spec>> = BTreeMap::new();
     let architecture = network.architecture();
     layers::walk(&architecture.layers, "", network.input(), &mut |name, options, input, _| {
-        specs.insert(name.to_string(), options.layer().parameters(input)?);
+        specs.insert(name.to_string(), options.specs(input)?);
         Ok(())
     })?;
     let mut slots = Vec::new();

@@ -1,5 +1,8 @@
-//! Rows of a table by id, forward and back. Going back, a task owns a few columns of the whole table and
-//! adds in reading order, so a repeated id sums in one order on any number of threads.
+//! Rows of a table by id, and bags of such rows that are summed or reduced to their maximum; forward and backward.
+//! In backward, a task owns a few columns of the whole table and adds in reading order, so a repeated id is summed
+//! in one order on any number of threads.
+
+use std::ops::Range;
 
 use crate::pool;
 use crate::tensor::uninit;
@@ -8,6 +11,8 @@ use crate::tensor::uninit;
 const PIECE: usize = 1 << 14;
 /// Columns of a task going back: four cache lines.
 const COLUMNS: usize = 64;
+/// In place of an id where a bag has none.
+const NO_ID: u32 = u32::MAX;
 
 pub(crate) fn rows(table: &[f32], width: usize, ids: &[u32]) -> Vec<f32> {
     let mut y = uninit(ids.len() * width);
@@ -20,47 +25,108 @@ pub(crate) fn rows(table: &[f32], width: usize, ids: &[u32]) -> Vec<f32> {
     y
 }
 
-pub(crate) fn mean_rows(table: &[f32], width: usize, ids: &[u32], offsets: &[u32]) -> Vec<f32> {
-    let mut y = uninit((offsets.len() - 1) * width);
-    pool::pieces(&mut y, width, |index, y| {
-        let ids = &ids[offsets[index] as usize..offsets[index + 1] as usize];
+/// Ids by bag: bag `b` has `ids[offsets[b]..offsets[b + 1]]`.
+#[derive(Clone, Copy)]
+pub(crate) struct Bags<'a> {
+    pub ids: &'a [u32],
+    pub offsets: &'a [u32],
+    /// One factor per id; all 1 where there are none.
+    pub weights: Option<&'a [f32]>,
+    /// One factor per bag, applied to its sum.
+    pub scales: &'a [f32],
+}
+
+impl Bags<'_> {
+    fn places(&self, bag: usize) -> Range<usize> {
+        self.offsets[bag] as usize..self.offsets[bag + 1] as usize
+    }
+}
+
+/// scale · Σ weight · row of each bag, `[bags, width]`.
+pub(crate) fn sum_rows(table: &[f32], width: usize, bags: Bags) -> Vec<f32> {
+    let mut y = uninit((bags.offsets.len() - 1) * width);
+    pool::pieces(&mut y, width, |bag, y| {
         y.fill(0.0);
-        for id in ids {
-            y.iter_mut().zip(row(table, width, *id)).for_each(|(y, x)| *y += x);
+        for place in bags.places(bag) {
+            let x = row(table, width, bags.ids[place]);
+            match bags.weights {
+                None => y.iter_mut().zip(x).for_each(|(y, x)| *y += x),
+                Some(weights) => y.iter_mut().zip(x).for_each(|(y, x)| *y += weights[place] * x),
+            }
         }
-        let share = 1.0 / ids.len().max(1) as f32;
-        y.iter_mut().for_each(|y| *y *= share);
+        y.iter_mut().for_each(|y| *y *= bags.scales[bag]);
+    });
+    y
+}
+
+/// The id whose row has the largest number, for each bag and column, `[bags, width]`; the first of equal ones;
+/// `NO_ID` for a bag without ids.
+pub(crate) fn largest(table: &[f32], width: usize, ids: &[u32], offsets: &[u32]) -> Vec<u32> {
+    let mut winners = vec![NO_ID; (offsets.len() - 1) * width];
+    pool::pieces(&mut winners, width, |bag, winners| {
+        for id in &ids[offsets[bag] as usize..offsets[bag + 1] as usize] {
+            for (column, (winner, x)) in winners.iter_mut().zip(row(table, width, *id)).enumerate() {
+                if *winner == NO_ID || *x > row(table, width, *winner)[column] {
+                    *winner = *id;
+                }
+            }
+        }
+    });
+    winners
+}
+
+/// The numbers that `largest` found; 0 for a bag without ids.
+pub(crate) fn of_largest(table: &[f32], width: usize, winners: &[u32]) -> Vec<f32> {
+    let mut y = uninit(winners.len());
+    pool::pieces(&mut y, width, |bag, y| {
+        for (column, (y, winner)) in y.iter_mut().zip(&winners[bag * width..]).enumerate() {
+            *y = if *winner == NO_ID { 0.0 } else { row(table, width, *winner)[column] };
+        }
     });
     y
 }
 
 pub(crate) fn add_rows(g: &[f32], count: usize, width: usize, ids: &[u32]) -> Vec<f32> {
-    by_columns(count, width, |from, to, add| {
+    by_columns(count, width, |from, to, table| {
         for (place, id) in ids.iter().enumerate() {
-            add(*id, &g[place * width + from..place * width + to], 1.0);
+            add(table, *id, &g[place * width + from..place * width + to], 1.0);
         }
     })
 }
 
-pub(crate) fn add_mean_rows(g: &[f32], count: usize, width: usize, ids: &[u32], offsets: &[u32]) -> Vec<f32> {
-    by_columns(count, width, |from, to, add| {
-        for (place, range) in offsets.windows(2).enumerate() {
-            let share = 1.0 / (range[1] - range[0]).max(1) as f32;
-            for id in &ids[range[0] as usize..range[1] as usize] {
-                add(*id, &g[place * width + from..place * width + to], share);
+/// The gradient of the table behind `sum_rows`.
+pub(crate) fn add_sum_rows(g: &[f32], count: usize, width: usize, bags: Bags) -> Vec<f32> {
+    by_columns(count, width, |from, to, table| {
+        for (bag, scale) in bags.scales.iter().enumerate() {
+            for place in bags.places(bag) {
+                let share = bags.weights.map_or(*scale, |weights| scale * weights[place]);
+                add(table, bags.ids[place], &g[bag * width + from..bag * width + to], share);
             }
         }
     })
+}
+
+/// The gradient of the table behind `of_largest`.
+pub(crate) fn add_largest(g: &[f32], count: usize, width: usize, winners: &[u32]) -> Vec<f32> {
+    by_columns(count, width, |from, to, table| {
+        for (g, winners) in g.chunks_exact(width).zip(winners.chunks_exact(width)) {
+            for column in (from..to).filter(|column| winners[*column] != NO_ID) {
+                table[winners[column] as usize][column - from] += g[column];
+            }
+        }
+    })
+}
+
+fn add(table: &mut [&mut [f32]], id: u32, g: &[f32], share: f32) {
+    table[id as usize].iter_mut().zip(g).for_each(|(into, g)| *into += share * g);
 }
 
 fn row(table: &[f32], width: usize, id: u32) -> &[f32] {
     &table[id as usize * width..(id as usize + 1) * width]
 }
 
-type Add<'a> = dyn FnMut(u32, &[f32], f32) + 'a;
-
-/// A table of zeros to which `walk(from, to, add)` adds its columns `from..to`.
-fn by_columns(count: usize, width: usize, walk: impl Fn(usize, usize, &mut Add) + Sync + Send) -> Vec<f32> {
+/// A table of zeros; `walk(from, to, rows)` adds to the columns `from..to` of its rows.
+fn by_columns(count: usize, width: usize, walk: impl Fn(usize, usize, &mut [&mut [f32]]) + Sync + Send) -> Vec<f32> {
     let mut table = uninit(count * width);
     pool::pieces(&mut table, PIECE, |_, piece| piece.fill(0.0));
     // Each task gets the pieces of the rows that are its own.
@@ -73,9 +139,7 @@ fn by_columns(count: usize, width: usize, walk: impl Fn(usize, usize, &mut Add) 
     }
     pool::each(columns, |block, mut rows| {
         let (from, to) = (block * COLUMNS, width.min((block + 1) * COLUMNS));
-        walk(from, to, &mut |id, g, share| {
-            rows[id as usize].iter_mut().zip(g).for_each(|(into, g)| *into += share * g);
-        });
+        walk(from, to, &mut rows);
     });
     table
 }

@@ -57,7 +57,7 @@ impl Seen {
     }
 
     fn batch(&self) -> Batch {
-        let inputs = Features::Ragged { ids: Vec::new(), offsets: Vec::new() };
+        let inputs = Features::Ragged { ids: Vec::new(), offsets: Vec::new(), weights: None };
         Batch {
             ids: (0..self.rows() as u64).collect(),
             epoch: 0,

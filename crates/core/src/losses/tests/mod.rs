@@ -171,7 +171,7 @@ impl Case {
         } else {
             Labels::Single(self.labels.clone())
         };
-        let inputs = Features::Ragged { ids: Vec::new(), offsets: Vec::new() };
+        let inputs = Features::Ragged { ids: Vec::new(), offsets: Vec::new(), weights: None };
         let ids = (0..self.rows as u64).collect();
         Batch { ids, epoch: 0, inputs, labels, row_weights: self.row_weights.clone(), teacher_logits: None, pair: None }
     }
