@@ -86,6 +86,7 @@ export declare class NativeModel {
   logits(data: NativeDataset): Promise<Float32Array>
   parameters(): string
   parameter(name: string): Float32Array
+  setParameter(name: string, values: Float32Array): void
   /** JSON of `[[own layer, theirs], …]`; an empty list takes everything of equal name and shape. */
   copyFrom(other: NativeModel, json: string): Array<string>
   /** Becomes the other, which must have the same layers: parameters, preprocessing, names and provenance. */
@@ -113,6 +114,8 @@ export interface Buffers {
   ids?: Uint32Array
   /** Ragged rows: one more than there are rows. */
   offsets?: Uint32Array
+  /** Weights of ragged ids, one per id. */
+  idWeights?: Float32Array
   /** One class a row; 2³² − 1 where it is not known. */
   labels?: Uint32Array
   /** Several labels at once or real numbers, `[rows, width]`. */
@@ -163,6 +166,7 @@ export interface RawBatch {
   f32?: Float32Array
   ids?: Uint32Array
   offsets?: Uint32Array
+  idWeights?: Float32Array
   shape: Array<number>
   sampleIds: Float64Array
 }

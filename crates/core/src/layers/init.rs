@@ -33,45 +33,45 @@ pub enum Init {
 #[serde(rename_all = "camelCase")]
 pub enum Initializer {
     /// Every number is `value`.
-    Constant(Constant),
+    Constant(ConstantInit),
     /// Uniform from −bound to bound.
-    Uniform(Bound),
+    Uniform(UniformInit),
     /// Normal with mean 0 and standard deviation `std`.
-    Normal(Deviation),
+    Normal(NormalInit),
     /// Uniform with variance gain² · 2 / (fan_in + fan_out) (Glorot, Bengio 2010).
-    XavierUniform(Xavier),
+    XavierUniform(XavierInit),
     /// Normal with variance gain² · 2 / (fan_in + fan_out) (Glorot, Bengio 2010).
-    XavierNormal(Xavier),
+    XavierNormal(XavierInit),
     /// Uniform with variance gain² / fan_in (He et al. 2015).
-    KaimingUniform(Kaiming),
+    KaimingUniform(KaimingInit),
     /// Normal with variance gain² / fan_in (He et al. 2015).
-    KaimingNormal(Kaiming),
+    KaimingNormal(KaimingInit),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Constant {
+pub struct ConstantInit {
     /// Any finite number.
     pub value: f64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Bound {
+pub struct UniformInit {
     /// A finite number of 0 or more.
     pub bound: f64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Deviation {
+pub struct NormalInit {
     /// Standard deviation; a finite number of 0 or more.
     pub std: f64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Xavier {
+pub struct XavierInit {
     /// A finite number of 0 or more.
     #[serde(default = "one")]
     pub gain: f64,
@@ -79,7 +79,7 @@ pub struct Xavier {
 
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Kaiming {
+pub struct KaimingInit {
     /// A finite number of 0 or more. Default √2, for layers that relu follows.
     #[serde(default = "root_of_two")]
     pub gain: f64,
@@ -127,17 +127,19 @@ impl Initializer {
         let xavier = |gain: f64| gain * (2.0 / (fan_in + fan_out)).sqrt();
         let kaiming = |gain: f64| gain / fan_in.sqrt();
         let (key, given, init) = match self {
-            Initializer::Constant(Constant { value }) => ("constant.value", value, Init::Constant(value)),
-            Initializer::Uniform(Bound { bound }) => ("uniform.bound", bound, Init::Uniform(bound)),
-            Initializer::Normal(Deviation { std }) => ("normal.std", std, Init::Normal(std)),
-            Initializer::XavierUniform(Xavier { gain }) => {
+            Initializer::Constant(ConstantInit { value }) => ("constant.value", value, Init::Constant(value)),
+            Initializer::Uniform(UniformInit { bound }) => ("uniform.bound", bound, Init::Uniform(bound)),
+            Initializer::Normal(NormalInit { std }) => ("normal.std", std, Init::Normal(std)),
+            Initializer::XavierUniform(XavierInit { gain }) => {
                 ("xavierUniform.gain", gain, Init::Uniform(3f64.sqrt() * xavier(gain)))
             }
-            Initializer::XavierNormal(Xavier { gain }) => ("xavierNormal.gain", gain, Init::Normal(xavier(gain))),
-            Initializer::KaimingUniform(Kaiming { gain }) => {
+            Initializer::XavierNormal(XavierInit { gain }) => ("xavierNormal.gain", gain, Init::Normal(xavier(gain))),
+            Initializer::KaimingUniform(KaimingInit { gain }) => {
                 ("kaimingUniform.gain", gain, Init::Uniform(3f64.sqrt() * kaiming(gain)))
             }
-            Initializer::KaimingNormal(Kaiming { gain }) => ("kaimingNormal.gain", gain, Init::Normal(kaiming(gain))),
+            Initializer::KaimingNormal(KaimingInit { gain }) => {
+                ("kaimingNormal.gain", gain, Init::Normal(kaiming(gain)))
+            }
         };
         let any_sign = matches!(self, Initializer::Constant(_));
         if !(given as f32).is_finite() || (given < 0.0 && !any_sign) {
