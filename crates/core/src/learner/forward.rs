@@ -1,6 +1,7 @@
 //! Forwards of a learner, and of its teachers: on its own tape, as its peers see it, and what its teachers signal.
 
-use super::{At, LOSSES, Learner};
+use super::at::At;
+use super::state::{LOSSES, Learner};
 use crate::batch::Batch;
 use crate::error::Result;
 use crate::layers::Mode;
@@ -46,7 +47,7 @@ impl Learner {
         let mut tape = Tape::cancellable(Engine::Kernels, at.cancel.clone());
         let (leaves, values) = self.weights.bind(&mut tape, &self.model, &self.frozen)?;
         let of_losses = self.loss_parameters.leaves(&mut tape, &Default::default());
-        let key = key(batch, at);
+        let key = at.key(batch);
         let outputs = self.network(&mut tape, &values, batch, key)?;
         let pair = match batch.pair.as_deref().filter(|_| self.losses.needs_pairs()) {
             Some(pair) => Some(self.network(&mut tape, &values, pair, key.with("pair"))?),
@@ -59,7 +60,7 @@ impl Learner {
     pub(crate) fn forward_as_peer(&self, batch: &Batch, at: &At) -> Result<Teacher> {
         let mut tape = Tape::cancellable(Engine::Kernels, at.cancel.clone());
         let values = self.weights.baked(self.weights.trained(&self.model).clone(), &self.model)?.constants();
-        Ok(signal(&self.network(&mut tape, &values, batch, key(batch, at))?))
+        Ok(signal(&self.network(&mut tape, &values, batch, at.key(batch))?))
     }
 
     /// The teachers' signals about a batch; `peers` are those of the other learners of the run.
@@ -90,9 +91,4 @@ impl Learner {
         let inputs = self.model.preprocessing.apply(&batch.inputs)?;
         self.model.network.forward(tape, values, &inputs, &batch.ids, &self.request, Mode::Train, key)
     }
-}
-
-/// Random numbers of a forward in training: they follow from the seed and the epoch.
-pub(super) fn key(batch: &Batch, at: &At) -> Key {
-    Key::new(at.seed).with("forward").with(batch.epoch)
 }

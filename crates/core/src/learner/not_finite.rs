@@ -1,7 +1,7 @@
 //! Numbers that are not finite: where they were first, and what makes them finite again.
 
-use super::forward::key;
-use super::{At, Learner};
+use super::at::At;
+use super::state::Learner;
 use crate::batch::Batch;
 use crate::error::{Candle, Code, Error, Result};
 use crate::layers::Mode;
@@ -43,7 +43,7 @@ impl Learner {
         let inputs = self.model.preprocessing.apply(&batch.inputs)?;
         let values = self.weights.baked(self.weights.trained(&self.model).clone(), &self.model)?.constants();
         let tape = &mut Tape::new(Engine::Kernels);
-        let outputs = network.forward(tape, &values, &inputs, &batch.ids, &request, Mode::Train, key(batch, at))?;
+        let outputs = network.forward(tape, &values, &inputs, &batch.ids, &request, Mode::Train, at.key(batch))?;
         for name in network.order() {
             if let Some(value) = outputs.hidden.get(name)
                 && !all_finite(value.tensor())?

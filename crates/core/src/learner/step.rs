@@ -10,12 +10,11 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 
-use super::Learner;
+use super::at::At;
 use super::forward::Forward;
 use super::not_finite::{REMEDY, all_finite};
+use super::state::Learner;
 use crate::batch::Batch;
 use crate::error::{Code, Error, Result};
 use crate::losses::{Micro, Student};
@@ -25,19 +24,6 @@ use crate::tape::add_in_place;
 use crate::targets::Teacher;
 use crate::teacher::weighted_by;
 use crate::tensor::Tensor;
-
-/// Where in the run a step is.
-#[derive(Clone)]
-pub(crate) struct At {
-    /// Optimizer steps done before this one.
-    pub step: u64,
-    pub seed: u64,
-    /// Multiplies the optimizer's learning rate.
-    pub rate: f64,
-    /// Whether the norms of the terms' gradients and the global norm are wanted.
-    pub norms: bool,
-    pub cancel: Arc<AtomicBool>,
-}
 
 /// What the batches of one optimizer step have given so far.
 pub(crate) struct Gathered {

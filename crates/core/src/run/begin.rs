@@ -4,13 +4,15 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::answers;
+use super::checkpoints::Checkpoints;
 use super::entrant::Entrant;
 use super::feed::Feed;
 use super::member::Member;
-use super::prepare::Prepared;
+use super::prepare::{Prepared, Setup};
 use super::role::Role;
+use super::state::Run;
 use super::validation::Validation;
-use super::{Run, Setup, answers, resume};
 use crate::error::Result;
 use crate::pool::Pool;
 use crate::proofs::{self, Findings, FirstRows, InputStatistics, Looked, Proofs};
@@ -78,7 +80,7 @@ impl Prepared {
             teacher_digests,
             inputs,
             first_rows,
-            checkpoints: resume::Checkpoints::new(&options)?,
+            checkpoints: Checkpoints::new(&options)?,
             started: now,
             reported: now,
             ended: None,

@@ -1,8 +1,9 @@
-//! The end of a run: the proofs are closed, it is settled which parameters each student keeps, and the last report is made.
+//! The reports of a run. For the last one the proofs are closed, and it is settled which parameters each student keeps.
 
 use super::member::Member;
+use super::report::{ControlReport, LearnerReport, LearnerSummary, Report, RunSummary};
 use super::role::Role;
-use super::{Done, LearnerSummary, Report, Run, RunSummary};
+use super::state::{Done, Run};
 use crate::error::Result;
 use crate::evaluate::Evaluation;
 use crate::labels::LabelKind;
@@ -11,6 +12,51 @@ use crate::proofs;
 use crate::weights::Origin;
 
 impl Run {
+    /// What every member did since the last report.
+    pub(super) fn report(&mut self, done: &Done, validated: Option<Vec<Evaluation>>) -> Result<Report> {
+        let seconds = self.reported.elapsed().as_secs_f64();
+        let mut evaluations: Vec<Option<Evaluation>> = match validated {
+            Some(all) => all.into_iter().map(Some).collect(),
+            None => vec![None; self.members.len()],
+        };
+        let (step, total) = (self.step, self.total);
+        let each = self.members.iter_mut().zip(&mut evaluations);
+        let mut reports: Vec<(LearnerReport, usize)> =
+            each.map(|(member, evaluation)| member.report(done.stepped, step, total, evaluation.take())).collect();
+        let rows = reports.first().map_or(0, |(_, rows)| *rows);
+        let (own, control, learners) = match self.mutual {
+            Some(_) => {
+                let learners: Vec<LearnerReport> = reports.into_iter().map(|(report, _)| report).collect();
+                let loss = learners.iter().map(|learner| learner.loss).sum::<f64>() / learners.len().max(1) as f64;
+                let learning_rate = learners.first().map_or(0.0, |learner| learner.learning_rate);
+                (LearnerReport { loss, learning_rate, ..LearnerReport::default() }, None, learners)
+            }
+            None => {
+                let control = (reports.len() > 1).then(|| reports.remove(1).0);
+                let control = control.map(|LearnerReport { loss, validation, .. }| ControlReport { loss, validation });
+                (reports.remove(0).0, control, Vec::new())
+            }
+        };
+        Ok(Report {
+            step: self.step,
+            steps: self.total,
+            epoch: self.feed.has_epochs().then_some(done.epoch),
+            loss: own.loss,
+            terms: own.terms,
+            gradient_norms: own.gradient_norms,
+            details: own.details,
+            gradient_norm: own.gradient_norm,
+            learning_rate: own.learning_rate,
+            rows_per_second: rows as f64 / seconds.max(1e-9),
+            control,
+            learners,
+            validation: own.validation,
+            findings: self.findings.list.clone(),
+            checkpoint: self.checkpoints.as_mut().and_then(|checkpoints| checkpoints.written.take()),
+            summary: None,
+        })
+    }
+
     /// The last report: closes the proofs, settles which parameters are kept, saves the last checkpoint.
     pub(super) fn finish(
         &mut self,

@@ -7,9 +7,9 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
 
+use super::checkpoints::{arrays, part, tensors};
 use super::entrant::Entrant;
 use super::report::{Best, LearnerReport, Sums};
-use super::resume::{arrays, part, tensors};
 use super::role::Role;
 use super::validation::Validation;
 use crate::checkpoint::Checkpoint;

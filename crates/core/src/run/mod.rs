@@ -2,15 +2,17 @@
 //! parameters, a control run, checkpoints, proofs, and reports that are pulled.
 //!
 //! ```text
-//! Setup ─► prepare.rs, entrant.rs ─► Prepared ─► begin.rs ─► Run ─► next: steps until a report is due
+//! Setup ─► prepare.rs, entrant.rs ─► Prepared ─► begin.rs ─► Run ─► steps.rs: up to the next report
 //!          (refuses, fits, binds)                (proves, asks once)
 //! ```
 //!
-//! `member.rs` is one learner of a run with what the run keeps about it, `role.rs` what it is in the run, `mutual.rs` a step
-//! of learners that teach each other.
+//! `state.rs` is what a run holds between two steps, `steps.rs` does steps until a report is due, `finish.rs` makes the reports,
+//! the last one among them. `member.rs` is one learner with what the run keeps about it, `role.rs` what it is in the run,
+//! `mutual.rs` a step of learners that teach each other.
 
 mod answers;
 mod begin;
+mod checkpoints;
 mod control;
 mod entrant;
 mod feed;
@@ -21,232 +23,12 @@ mod prepare;
 mod report;
 mod resume;
 mod role;
+mod state;
+mod steps;
 mod validation;
 
 pub use feed::{Data, Stream};
 pub use mutual::{Mutual, MutualOptions, Updates};
-pub use prepare::check;
+pub use prepare::{Setup, check};
 pub use report::{Best, ControlReport, LearnerReport, LearnerSummary, Report, RunSummary};
-
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
-
-use crate::dataset::Dataset;
-use crate::error::{Code, Error, Result};
-use crate::evaluate::Evaluation;
-use crate::learner::{At, REMEDY};
-use crate::models::Model;
-use crate::options::TrainOptions;
-use crate::pool::Pool;
-use crate::proofs::{self, Findings, FirstRows, InputStatistics};
-use crate::teacher::Teachers;
-use feed::Feed;
-use member::Member;
-use role::Role;
-use validation::Validation;
-
-/// Everything a run needs; it takes copies of what it changes.
-pub struct Setup {
-    pub student: Model,
-    /// Frozen teachers; none where learners only teach each other.
-    pub teacher: Teachers,
-    pub data: Data,
-    pub validation: Option<Dataset>,
-    /// Options of the student. Of several learners they are those of the first, and decide what all share: batches, epochs,
-    /// reports.
-    pub options: TrainOptions,
-    /// Once it is set the run stops between two operations.
-    pub cancel: Arc<AtomicBool>,
-    /// The other learners, where learners teach each other.
-    pub mutual: Option<Mutual>,
-}
-
-pub struct Run {
-    options: TrainOptions,
-    /// The student first; after it its peers, or its control run.
-    members: Vec<Member>,
-    mutual: Option<MutualOptions>,
-    teachers: Teachers,
-    /// Training rows that the teachers were asked about.
-    teacher_rows: u64,
-    feed: Feed,
-    validation: Option<Validation>,
-    pool: Pool,
-    cancel: Arc<AtomicBool>,
-    /// Once it is set the next whole step ends with a report.
-    hurry: Arc<AtomicBool>,
-    /// Optimizer steps of the whole run, where they are known.
-    total: Option<u64>,
-    step: u64,
-    /// The step that the run was resumed from.
-    began: u64,
-    findings: Findings,
-    /// Digests of the parameters of every model among the teachers.
-    teacher_digests: Vec<u64>,
-    inputs: Option<InputStatistics>,
-    /// The first rows of a stream, which its teachers are judged by.
-    first_rows: Option<FirstRows>,
-    checkpoints: Option<resume::Checkpoints>,
-    started: Instant,
-    /// When the next report was asked for.
-    reported: Instant,
-    ended: Option<&'static str>,
-}
-
-impl Run {
-    /// Once this flag is set, `next` reports after the step that it is in.
-    pub fn hurry_when(&mut self, flag: Arc<AtomicBool>) {
-        self.hurry = flag;
-    }
-
-    /// Optimizer steps done.
-    pub fn step(&self) -> u64 {
-        self.step
-    }
-
-    /// The members that learn from teachers or peers: all but a control run.
-    fn peers(&self) -> impl Iterator<Item = &Member> {
-        self.members.iter().filter(|member| member.role != Role::Control)
-    }
-
-    /// Trains up to the next report. `None` after the last one, which holds the summary.
-    /// An error leaves the run as it is; it must not be used further.
-    #[allow(clippy::should_implement_trait)] // that one could not fail
-    pub fn next(&mut self) -> Result<Option<Report>> {
-        if self.ended.is_some() {
-            return Ok(None);
-        }
-        // The time for which the caller holds a report does not count as time of the run.
-        self.reported = Instant::now();
-        loop {
-            if self.cancel.load(Ordering::Relaxed) {
-                return Err(Error::cancelled());
-            }
-            // A run that was resumed after its end has only its last report left to give.
-            if let Some(ended) = self.over() {
-                return self.finish(ended, None).map(Some);
-            }
-            let Some(done) = self.one_step()? else { return self.finish("finished", None).map(Some) };
-            let last = self.total.is_some_and(|total| self.step >= total);
-            let due = match self.options.validate_every {
-                Some(every) => self.step.is_multiple_of(every),
-                None => done.ended_epoch,
-            };
-            let mut validated = None;
-            if (due || last) && self.validation.is_some() {
-                validated = self.validate()?;
-            }
-            if let Some(ended) = self.over() {
-                return self.finish(ended, Some((done, validated))).map(Some);
-            }
-            self.checkpoint_if_due(done.ended_epoch)?;
-            let hurry = self.hurry.load(Ordering::Relaxed);
-            if validated.is_some() || hurry || self.step.is_multiple_of(self.options.report_every) {
-                return self.report(&done, validated).map(Some);
-            }
-        }
-    }
-
-    /// Why the run is over, if it is.
-    fn over(&self) -> Option<&'static str> {
-        let last = self.total.is_some_and(|total| self.step >= total);
-        if self.peers().all(Member::is_stale) { Some("earlyStop") } else { last.then_some("finished") }
-    }
-
-    fn one_step(&mut self) -> Result<Option<Done>> {
-        let Run { feed, members, mutual, pool, options, cancel, total, first_rows, findings, .. } = self;
-        let next_step = self.step + 1;
-        let last = *total == Some(next_step);
-        let open = members.iter().any(|member| member.learner.watch.is_open());
-        let norms = last
-            || next_step.is_multiple_of(options.report_every)
-            || (open && (next_step <= 5 || next_step.is_multiple_of(10)));
-        let run = At { step: self.step, seed: options.seed, rate: 1.0, norms, cancel: cancel.clone() };
-        let at: Vec<At> = members.iter().map(|member| member.at(&run, *total)).collect();
-        let epoch = feed.epoch;
-        let step = pool.enter(|| -> Result<_> {
-            let Some(group) = feed.next(cancel)? else { return Ok(None) };
-            if let Some(first) = first_rows {
-                group.batches.iter().try_for_each(|batch| first.see(batch, cancel, findings))?;
-            }
-            let numbers = match mutual {
-                Some(mutual) => mutual::step(members, &group.batches, &at, mutual.updates)?,
-                None => {
-                    let each = members.iter_mut().zip(&at).map(|(member, at)| member.learner.step(&group.batches, at));
-                    each.collect::<Result<Vec<_>>>()?
-                }
-            };
-            Ok(Some((numbers, group.ends_epoch)))
-        })?;
-        let Some((numbers, ended_epoch)) = step else { return Ok(None) };
-        for (member, numbers) in self.members.iter().zip(&numbers) {
-            if !numbers.loss.is_finite() {
-                let remedy = if next_step > 1 { REMEDY } else { "" };
-                let message = format!("the loss is {} at step {next_step}{remedy}", numbers.loss);
-                return Err(Error::new(Code::NotFinite, "losses", message).at(&member.role.path()));
-            }
-            if self.step == 0 && member.role != Role::Control {
-                proofs::first_loss(numbers, &member.role.path(), &member.learner.model, &mut self.findings)?;
-            }
-        }
-        if self.first_rows.as_ref().is_some_and(FirstRows::are_enough) {
-            self.judge_first_rows()?;
-        }
-        self.step = next_step;
-        if self.members[0].learner.asks_models() {
-            self.teacher_rows += numbers.first().map_or(0, |numbers| numbers.rows as u64);
-        }
-        for ((member, numbers), at) in self.members.iter_mut().zip(numbers).zip(&at) {
-            member.did(numbers, at.rate, ended_epoch, &mut self.findings)?;
-        }
-        Ok(Some(Done { stepped: true, epoch, ended_epoch }))
-    }
-
-    fn judge_first_rows(&mut self) -> Result<()> {
-        self.first_rows.take().map_or(Ok(()), |first| first.judge(&mut self.findings))
-    }
-
-    fn validate(&mut self) -> Result<Option<Vec<Evaluation>>> {
-        let Some(evaluations) = self.evaluate()? else { return Ok(None) };
-        if let Some(validation) = &self.validation {
-            for (member, evaluation) in self.members.iter_mut().zip(&evaluations) {
-                member.validated(validation, evaluation, self.step)?;
-            }
-        }
-        Ok(Some(evaluations))
-    }
-
-    /// Every member on the validation rows, with its current parameters.
-    fn evaluate(&self) -> Result<Option<Vec<Evaluation>>> {
-        let Some(validation) = &self.validation else { return Ok(None) };
-        let (members, mutual) = (&self.members, self.mutual.is_some());
-        let evaluations = self.pool.enter(|| -> Result<Vec<Evaluation>> {
-            let models = members.iter().map(|member| member.learner.current());
-            match mutual {
-                true => validation.evaluate_peers(&models.collect::<Result<Vec<_>>>()?),
-                false => models.map(|model| validation.evaluate(&model?)).collect(),
-            }
-        })?;
-        Ok(Some(evaluations))
-    }
-
-    /// The caller changed the teacher during the run. The run keeps the parameters that it began with, and reports it.
-    pub fn teacher_replaced(&mut self) -> Result<()> {
-        let message = "the teacher was changed during the run; the run goes on with the teacher that it began with";
-        self.findings.add("teacherFrozen", "teacher", message)
-    }
-}
-
-/// One step that was done, or the end of a run without one.
-struct Done {
-    stepped: bool,
-    epoch: u64,
-    ended_epoch: bool,
-}
-
-impl Done {
-    fn none(epoch: u64) -> Done {
-        Done { stepped: false, epoch, ended_epoch: true }
-    }
-}
+pub use state::Run;

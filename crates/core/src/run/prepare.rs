@@ -4,13 +4,32 @@
 
 use super::entrant::{Entrant, Entry, Rows, heard};
 use super::feed::Data;
+use super::mutual::{Mutual, MutualOptions};
 use super::role::Role;
-use super::{Mutual, MutualOptions, Setup};
+
 use crate::dataset::{BatchOptions, Dataset};
 use crate::error::{Error, Result};
 use crate::labels::LabelKind;
+use crate::models::Model;
+use crate::options::TrainOptions;
 use crate::tape::Cancel;
 use crate::teacher::Teachers;
+
+/// Everything a run needs; it takes copies of what it changes.
+pub struct Setup {
+    pub student: Model,
+    /// Frozen teachers; none where learners only teach each other.
+    pub teacher: Teachers,
+    pub data: Data,
+    pub validation: Option<Dataset>,
+    /// Options of the student. Of several learners they are those of the first, and decide what all share: batches, epochs,
+    /// reports.
+    pub options: TrainOptions,
+    /// Once it is set the run stops between two operations.
+    pub cancel: Cancel,
+    /// The other learners, where learners teach each other.
+    pub mutual: Option<Mutual>,
+}
 
 /// A run that can work.
 pub(crate) struct Prepared {

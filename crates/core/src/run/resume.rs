@@ -1,45 +1,17 @@
 //! Checkpoints of a run, and the way back: a resumed run goes on to the same bits.
 
-use std::collections::BTreeMap;
-use std::path::Path;
-
 use serde_json::{Value as Json, json};
 
-use super::Run;
+use super::checkpoints::part;
 use super::member::Member;
-use crate::checkpoint::{Array, Checkpoint, NamedTensors, RunFolder, Writer};
+use super::state::Run;
+use crate::checkpoint::{Checkpoint, NamedTensors};
 use crate::error::{Error, Result};
 use crate::kernels::cpu::isa;
-use crate::options::TrainOptions;
 use crate::proofs::Finding;
-use crate::tensor::Tensor;
 
 /// Options that may change between a run and its continuation: they do not change its bits.
 const FREE: [&str; 6] = ["checkpoint", "threads", "niceness", "reportEvery", "maxMemoryBytes", "backend"];
-
-pub(crate) struct Checkpoints {
-    folder: RunFolder,
-    writer: Writer,
-    every: Option<u64>,
-    resume: bool,
-    /// Name of the newest one that was handed over since the last report.
-    pub written: Option<String>,
-}
-
-impl Checkpoints {
-    pub fn new(options: &TrainOptions) -> Result<Option<Checkpoints>> {
-        let Some(checkpoint) = &options.checkpoint else { return Ok(None) };
-        let folder = RunFolder::open(Path::new(&checkpoint.folder), checkpoint.keep)?;
-        // With two runs in one folder, resuming would confuse them: the newest step may belong to the older run.
-        if let (false, Some(found)) = (checkpoint.resume, folder.latest()?) {
-            let found = found.display();
-            let message = format!("expected a folder without checkpoints, or resume: true, got {found}");
-            return Err(Error::config("checkpoint.folder", message));
-        }
-        let writer = Writer::start(folder.clone())?;
-        Ok(Some(Checkpoints { folder, writer, every: checkpoint.every, resume: checkpoint.resume, written: None }))
-    }
-}
 
 impl Run {
     /// Takes up the newest whole checkpoint of the folder, where `checkpoint.resume` asks for it and there is one.
@@ -168,18 +140,4 @@ impl Run {
         }
         Ok(())
     }
-}
-
-/// A part of a checkpoint's state that is not a tensor.
-pub(super) fn part<T: serde::de::DeserializeOwned>(json: &Json, key: &str) -> Result<T> {
-    serde_json::from_value(json.get(key).cloned().unwrap_or(Json::Null))
-        .map_err(|error| Error::new(crate::error::Code::InvalidFile, key, error.to_string()))
-}
-
-pub(super) fn arrays(tensors: BTreeMap<String, Tensor>) -> Result<NamedTensors> {
-    tensors.into_iter().map(|(name, tensor)| Ok((name, Array::copy_of(&tensor)?))).collect()
-}
-
-pub(super) fn tensors(arrays: NamedTensors) -> Result<BTreeMap<String, Tensor>> {
-    arrays.into_iter().map(|(name, array)| Ok((name, array.into_tensor()?))).collect()
 }

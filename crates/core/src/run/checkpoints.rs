@@ -1,0 +1,49 @@
+//! The run folder of a run, and what its checkpoints are made of.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use serde_json::Value as Json;
+
+use crate::checkpoint::{Array, NamedTensors, RunFolder, Writer};
+use crate::error::{Code, Error, Result};
+use crate::options::TrainOptions;
+use crate::tensor::Tensor;
+
+pub(crate) struct Checkpoints {
+    pub folder: RunFolder,
+    pub writer: Writer,
+    pub every: Option<u64>,
+    pub resume: bool,
+    /// Name of the newest one that was handed over since the last report.
+    pub written: Option<String>,
+}
+
+impl Checkpoints {
+    pub fn new(options: &TrainOptions) -> Result<Option<Checkpoints>> {
+        let Some(checkpoint) = &options.checkpoint else { return Ok(None) };
+        let folder = RunFolder::open(Path::new(&checkpoint.folder), checkpoint.keep)?;
+        // With two runs in one folder, resuming would confuse them: the newest step may belong to the older run.
+        if let (false, Some(found)) = (checkpoint.resume, folder.latest()?) {
+            let found = found.display();
+            let message = format!("expected a folder without checkpoints, or resume: true, got {found}");
+            return Err(Error::config("checkpoint.folder", message));
+        }
+        let writer = Writer::start(folder.clone())?;
+        Ok(Some(Checkpoints { folder, writer, every: checkpoint.every, resume: checkpoint.resume, written: None }))
+    }
+}
+
+/// A part of a checkpoint's state that is not a tensor.
+pub(super) fn part<T: serde::de::DeserializeOwned>(json: &Json, key: &str) -> Result<T> {
+    serde_json::from_value(json.get(key).cloned().unwrap_or(Json::Null))
+        .map_err(|error| Error::new(Code::InvalidFile, key, error.to_string()))
+}
+
+pub(super) fn arrays(tensors: BTreeMap<String, Tensor>) -> Result<NamedTensors> {
+    tensors.into_iter().map(|(name, tensor)| Ok((name, Array::copy_of(&tensor)?))).collect()
+}
+
+pub(super) fn tensors(arrays: NamedTensors) -> Result<BTreeMap<String, Tensor>> {
+    arrays.into_iter().map(|(name, array)| Ok((name, array.into_tensor()?))).collect()
+}

@@ -1,0 +1,85 @@
+//! What a run holds between two steps.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Instant;
+
+use super::checkpoints::Checkpoints;
+use super::feed::Feed;
+use super::member::Member;
+use super::mutual::MutualOptions;
+use super::role::Role;
+use super::validation::Validation;
+use crate::error::Result;
+use crate::options::TrainOptions;
+use crate::pool::Pool;
+use crate::proofs::{Findings, FirstRows, InputStatistics};
+use crate::teacher::Teachers;
+
+pub struct Run {
+    pub(super) options: TrainOptions,
+    /// The student first; after it its peers, or its control run.
+    pub(super) members: Vec<Member>,
+    pub(super) mutual: Option<MutualOptions>,
+    pub(super) teachers: Teachers,
+    /// Training rows that the teachers were asked about.
+    pub(super) teacher_rows: u64,
+    pub(super) feed: Feed,
+    pub(super) validation: Option<Validation>,
+    pub(super) pool: Pool,
+    pub(super) cancel: Arc<AtomicBool>,
+    /// Once it is set the next whole step ends with a report.
+    pub(super) hurry: Arc<AtomicBool>,
+    /// Optimizer steps of the whole run, where they are known.
+    pub(super) total: Option<u64>,
+    pub(super) step: u64,
+    /// The step that the run was resumed from.
+    pub(super) began: u64,
+    pub(super) findings: Findings,
+    /// Digests of the parameters of every model among the teachers.
+    pub(super) teacher_digests: Vec<u64>,
+    pub(super) inputs: Option<InputStatistics>,
+    /// The first rows of a stream, which its teachers are judged by.
+    pub(super) first_rows: Option<FirstRows>,
+    pub(super) checkpoints: Option<Checkpoints>,
+    pub(super) started: Instant,
+    /// When the next report was asked for.
+    pub(super) reported: Instant,
+    pub(super) ended: Option<&'static str>,
+}
+
+impl Run {
+    /// Once this flag is set, `next` reports after the step that it is in.
+    pub fn hurry_when(&mut self, flag: Arc<AtomicBool>) {
+        self.hurry = flag;
+    }
+
+    /// Optimizer steps done.
+    pub fn step(&self) -> u64 {
+        self.step
+    }
+
+    /// The members that learn from teachers or peers: all but a control run.
+    pub(super) fn peers(&self) -> impl Iterator<Item = &Member> {
+        self.members.iter().filter(|member| member.role != Role::Control)
+    }
+
+    /// The caller changed the teacher during the run. The run keeps the parameters that it began with, and reports it.
+    pub fn teacher_replaced(&mut self) -> Result<()> {
+        let message = "the teacher was changed during the run; the run goes on with the teacher that it began with";
+        self.findings.add("teacherFrozen", "teacher", message)
+    }
+}
+
+/// One step that was done, or the end of a run without one.
+pub(super) struct Done {
+    pub stepped: bool,
+    pub epoch: u64,
+    pub ended_epoch: bool,
+}
+
+impl Done {
+    pub fn none(epoch: u64) -> Done {
+        Done { stepped: false, epoch, ended_epoch: true }
+    }
+}
