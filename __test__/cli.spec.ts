@@ -271,7 +271,7 @@ describe('what is refused', () => {
     const { code, stderr } = await limbeck(args)
     expect(lines(stderr)[0]!.error).toMatchObject({
       code: 'ERR_LIMBECK_INVALID_DATA',
-      path: `${at('strange.csv')}, row 2, column species`,
+      path: `${at('strange.csv')}, line 3, column species`,
       message: expect.stringMatching(/expected one of iris, rose, tulip, got "cactus"/),
     })
     expect(code).toBe(1)

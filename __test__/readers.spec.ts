@@ -115,7 +115,7 @@ describe('readCsv', () => {
     expect(table.columns.name).toEqual(['Rex', 'Tom', 'Ida'])
     expect(table.columns.age).toEqual(Float32Array.of(3.5, 2, 10))
     expect(table.columns.legs).toEqual(Int32Array.of(4, 4, 4))
-    expect(table.columns.kind).toEqual({ codes: Uint32Array.of(0, 1, 0), names: ['dog', 'cat'] })
+    expect(table.columns.kind).toEqual({ codes: Uint32Array.of(0, 1, 0), names: ['dog', 'cat'], lines: [2, 3] })
     expect(table.columns.note).toEqual(['good, "very" good', 'two\nlines', ''])
   })
 
@@ -129,7 +129,7 @@ describe('readCsv', () => {
       { text: '1;2;9\n3;4;8\n' },
       { delimiter: ';', header: ['a', 'b', 'label'], columns: { inputs: { numbers: ['b', 'a'] }, label: 'integer' } },
     )
-    expect(columns.inputs).toEqual({ values: Float32Array.of(2, 1, 4, 3), width: 2 })
+    expect(columns.inputs).toEqual({ values: Float32Array.of(2, 1, 4, 3), width: 2, names: ['b', 'a'] })
     expect(columns.label).toEqual(Int32Array.of(9, 8))
   })
 
@@ -181,9 +181,9 @@ describe('readCsv', () => {
     ['a,b\n0x10,2\n', 'text, line 2, column a: expected a number, got "0x10"'],
     ['a,b\nInfinity,2\n', 'text, line 2, column a: expected a number, got "Infinity"'],
     ['a,b\n1e99,2\n', 'text, line 2, column a: expected a number, got "1e99"'],
-    ['a,b\n1,2\n"3,4\n', 'text, line 3: expected a closing quote, got the end of the file'],
+    ['a,b\n1,2\n"3,4\n', 'text, line 3: expected a closing quote, got the end of the file (quote: false reads quotes as characters)'],
     ['a,b\n"1"2,3\n', 'text, line 2: expected "," or the end of the line after a closing quote, got "2"'],
-    ['a,b\n1"2",3\n', 'text, line 2: expected quotes around the whole field, got one inside'],
+    ['a,b\n1"2",3\n', 'text, line 2: expected quotes around the whole field, got one inside (quote: false reads them as characters)'],
     ['a,b\n1,2\r3,4\n', 'text, line 2: expected a line feed after a carriage return, got another character'],
     ['b,c\n1,2\n', 'text, line 1: expected a column a, got b, c'],
     ['a,a\n1,2\n', 'text, line 1: expected one column a, got a, a'],
@@ -194,7 +194,7 @@ describe('readCsv', () => {
 
   test('refuses integers out of range, unknown categories and bytes that are no text', async () => {
     const integer = refused(readCsv({ text: 'a\n3000000000\n' }, { columns: { a: 'integer' } }))
-    expect((await integer).message).toBe('text, line 2, column a: expected a whole number of 32 bits, got "3000000000"')
+    expect((await integer).message).toBe('text, line 2, column a: expected a whole number of 32 bits, got 3000000000')
     const kind = readCsv({ text: 'a\ncow\n' }, { columns: { a: 'category' }, categories: { a: ['dog', 'cat'] } })
     expect((await refused(kind)).message).toBe('text, line 2, column a: expected one of dog, cat, got "cow"')
     const group = readCsv({ text: 'a,b\n1,x\n' }, { columns: { c: { numbers: ['a', 'b'] } } })
@@ -228,7 +228,7 @@ describe('readJsonLines', () => {
     expect(rows).toBe(2)
     expect(columns).toEqual({
       text: ['a "b"', '\n'],
-      label: { codes: Uint32Array.of(0, 1), names: ['x', 'y'] },
+      label: { codes: Uint32Array.of(0, 1), names: ['x', 'y'], lines: [1, 3] },
       score: Float32Array.of(0.5, -1),
       count: Int32Array.of(3, -3),
       vector: { values: Float32Array.of(1, 2.5, 3, 4), width: 2 },
@@ -265,5 +265,72 @@ describe('readJsonLines', () => {
   test('a field may have any name', async () => {
     const { columns } = await readJsonLines({ text: '{"__proto__":1,"constructor":2}' }, { fields: { ['__proto__']: 'number', constructor: 'number' } })
     expect(Object.entries(columns)).toEqual([['__proto__', Float32Array.of(1)], ['constructor', Float32Array.of(2)]])
+  })
+})
+
+describe('what a file means is an option:', () => {
+  const lines = 'text\ty\n"Oh, she said\t1\nwell"\t2\n'
+  const columns = { text: 'text', y: 'number' } as const
+
+  test('quotes are characters where the delimiter is a tab, or where quote is false', async () => {
+    const expected = ['"Oh, she said', 'well"']
+    expect((await readCsv({ text: lines }, { columns, delimiter: '\t' })).columns.text).toEqual(expected)
+    expect((await readCsv({ text: lines.replaceAll('\t', ';') }, { columns, delimiter: ';', quote: false })).columns.text).toEqual(expected)
+    expect((await readCsv({ text: lines }, { columns, delimiter: '\t', quote: '"' })).columns.text).toEqual(['Oh, she said\t1\nwell'])
+    const inside = await readCsv({ text: 'text\ty\nsize 12" pipe\t1\n' }, { columns, delimiter: '\t' })
+    expect(inside.columns.text).toEqual(['size 12" pipe'])
+    expect((await refused(readCsv({ text: 'text,y\nsize 12" pipe,1\n' }, { columns }))).message).toContain('(quote: false reads them as characters)')
+  })
+
+  test('numbers may have a decimal comma', async () => {
+    const numbers = { a: 'number', b: 'number' } as const
+    const read = (text: string) => readCsv({ text }, { columns: numbers, delimiter: ';', decimal: ',' })
+    expect((await read('a;b\n1,5;2\n-0,25;1e3\n')).columns).toEqual({ a: Float32Array.of(1.5, -0.25), b: Float32Array.of(2, 1000) })
+    expect((await refused(read('a;b\n1.5;2\n'))).message).toBe('text, line 2, column a: expected a number with a decimal comma, got "1.5"')
+    expect((await refused(read('a;b\n1,5,5;2\n'))).message).toContain('line 2, column a')
+    for (const cell of ['"1,000"', '5%', 'NA', '', '0x10', 'Infinity', '1e99']) {
+      expect((await refused(readCsv({ text: `a,b\n${cell},1\n` }, { columns: numbers }))).message).toContain('text, line 2, column a: expected a number')
+    }
+  })
+
+  test('several fields of JSON lines make the numbers of a row, and keep their names', async () => {
+    const read = await readJsonLines({ text: '{"q":2,"p":1}\n{"p":3,"q":4}\n' }, { fields: { inputs: { numbers: ['p', 'q'] } } })
+    expect(read.columns.inputs).toEqual({ values: Float32Array.of(1, 2, 3, 4), width: 2, names: ['p', 'q'] })
+    const missing = readJsonLines({ text: '{"p":1}\n' }, { fields: { inputs: { numbers: ['p', 'q'] } } })
+    expect((await refused(missing)).message).toBe('text, line 1, field q: expected a number, got nothing')
+  })
+})
+
+describe('options are read as all others:', () => {
+  const csv = { text: 'a,c\n1,x\n' }
+  test.each<[string, (any: any) => Promise<unknown>, string]>([
+    ['a misspelt key', any => readCsv(csv, any({ columns: { a: 'number' }, delimeter: ';' })), 'delimeter: unknown key delimeter; did you mean delimiter?'],
+    ['a misspelt key of JSON lines', any => readJsonLines({ text: '{}' }, any({ fields: { a: 'number' }, batchrows: 5 })), 'batchrows: unknown key batchrows; did you mean batchRows?'],
+    ['no options', any => readCsv(csv, any(undefined)), 'options: expected an object, got nothing'],
+    ['no columns', any => readCsv(csv, any({})), 'columns: expected an object, got nothing'],
+    ['columns that are null', any => readCsv(csv, any({ columns: null })), 'columns: expected an object, got null'],
+    ['no fields', any => readJsonLines(csv, any({})), 'fields: expected an object, got nothing'],
+    ['a header that is a number', any => readCsv(csv, any({ columns: { a: 'number' }, header: 5 })), 'header: expected an array, got 5'],
+    ['a header that is a text', any => readCsv(csv, any({ columns: { a: 'number' }, header: 'a,c' })), 'header: expected an array, got "a,c"'],
+    ['categories that are a number', any => readCsv(csv, any({ columns: { c: 'category' }, categories: { c: 5 } })), 'categories.c: expected an array, got 5'],
+    ['categories of another column', any => readCsv(csv, any({ columns: { c: 'category' }, categories: { a: ['x'] } })), 'categories.a: expected a category among the columns, got nothing'],
+    ['a delimiter in an array', any => readCsv(csv, any({ columns: { a: 'number' }, delimiter: [1] })), 'delimiter: expected one character that is no quote or end of line, got an array'],
+    ['a kind in an array', any => readCsv(csv, any({ columns: { a: [1n] } })), 'columns.a: expected an object, got an array'],
+    ['a kind that is a bigint', any => readCsv(csv, any({ columns: { a: 1n } })), "columns.a: expected 'number', 'integer', 'category', 'text', 'skip' or { numbers: [names] }, got the bigint 1"],
+    ['a quote that is none', any => readCsv(csv, any({ columns: { a: 'number' }, quote: '' })), 'quote: expected \'"\' or false, got ""'],
+    ['batchRows of 0', any => all(streamCsv(csv, any({ columns: { a: 'number' }, batchRows: 0 }))), 'batchRows: expected a whole number of 1 or more, got 0'],
+    ['a source that is null', any => readIdx(any(null)), 'source: expected the path or file URL of a file, bytes, or { text }, got null'],
+    ['a source on the network', any => readCsv(any(new URL('http://example.org/a.csv')), { columns: { a: 'number' } }), 'source: expected the path or file URL of a file, bytes, or { text }, got a URL'],
+    ['a source that is empty', any => readJsonLines(any({}), { fields: {} }), 'source: expected the path or file URL of a file, bytes, or { text }, got an object'],
+  ])('%s', async (_, read, message) => {
+    expect((await refused(read((value: unknown) => value))).message).toContain(message)
+  })
+
+  test('no inherited property counts', async () => {
+    const columns = { constructor: 'category', toString: 'text' } as const
+    const read = await readCsv({ text: 'constructor,toString\nx,y\n' }, { columns, categories: {} })
+    expect([Object.keys(read.columns), (read.columns as Record<string, unknown>).toString]).toEqual([['constructor', 'toString'], ['y']])
+    const options = Object.create({ columns: { a: 'number' } }) as { columns: { a: 'number' } }
+    expect((await refused(readCsv(csv, options))).message).toBe('options: expected a plain object, got an object')
   })
 })

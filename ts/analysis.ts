@@ -1,6 +1,6 @@
 /** What happens between a teacher and its student, in numbers: diagnostics of models on rows whose answers are known. */
 import { orAbort } from './abort.js'
-import { json, plain, reading, refuse, signalOf } from './check.js'
+import { json, plain, reading, refuse, signalOf } from './read.js'
 import { datasetOf, type Dataset } from './dataset.js'
 import { awaiting } from './errors.js'
 import { modelOf, type Model } from './model.js'

@@ -1,5 +1,5 @@
 /** Numbers from outside as the typed arrays that cross to the native side: checked here, copied there. */
-import { list, refuseData, show } from './check.js'
+import { list, refuseData, show } from './read.js'
 import { LimbeckError } from './errors.js'
 
 export type TypedArray =
@@ -13,7 +13,7 @@ export type TypedArray =
   | Float32Array
   | Float64Array
 
-/** What a typed array is, past all that somebody may have put on it. */
+/** What a typed array is, whatever a caller has put on it. */
 const intrinsic = (name: string | symbol) =>
   Object.getOwnPropertyDescriptor(Object.getPrototypeOf(Uint8Array.prototype), name)!.get!
 const [tagOf, bufferOf, offsetOf, lengthOf] = [Symbol.toStringTag, 'buffer', 'byteOffset', 'length'].map(intrinsic)
@@ -46,7 +46,7 @@ export function still(path: string, value: TypedArray): TypedArray {
   try {
     new Uint8Array(buffer, 0, 0)
   } catch (cause) {
-    const message = 'expected numbers, got a detached buffer: it was transferred to somebody else'
+    const message = 'expected numbers, got a detached buffer: it was transferred, for example by postMessage'
     throw new LimbeckError('ERR_LIMBECK_INVALID_DATA', path, message, { cause })
   }
   const Maker = makers[tagOf!.call(value) as keyof typeof makers] ?? refuseData(path, 'numbers', value)
@@ -83,11 +83,17 @@ export function floats(path: string, value: unknown): Float32Array {
   for (let index = 0; index < made.length; index++) {
     const entry = given[index]
     if (typeof entry !== 'number' || !Number.isFinite(entry) || !Number.isFinite(Math.fround(entry))) {
-      return refuseData(`${path}[${index}]`, 'a finite number of 32 bits', entry)
+      return refuseData(`${path}[${index}]`, finiteNumber(path, entry), entry)
     }
     made[index] = entry
   }
   return made
+}
+
+/** What is expected of a number, with the remedy where a logit is −∞. */
+function finiteNumber(path: string, entry: unknown): string {
+  const logit = entry === -Infinity && /^teacher/.test(path)
+  return `a finite number of 32 bits${logit ? ' (a class that cannot be has a very small logit, such as -1e4)' : ''}`
 }
 
 /** As whole numbers of 0 … 2³² − 1. */
@@ -105,6 +111,12 @@ export function naturals(path: string, value: unknown): Uint32Array {
   return made
 }
 
+/** What to do with labels of another kind. */
+const remedies: Partial<Record<string, string>> = {
+  string: ' (number the classes from 0, and give their names as the option labelNames)',
+  number: " (for real numbers say labels: 'real', for shares of classes give an array per row)",
+}
+
 /** How a row without a label crosses. */
 const UNLABELLED = 0xffffffff
 
@@ -114,7 +126,7 @@ export function classLabels(path: string, value: unknown): Uint32Array {
   const refused = (index: number) =>
     refuseData(
       `${path}[${index}]`,
-      `a whole number of 0 or more, or -1 for a row without a label${typeof given[index] === 'string' ? ' (number the classes from 0, and give their names as the option labelNames)' : ''}`,
+      `a whole number of 0 or more, or -1 for a row without a label${remedies[typeof given[index]] ?? ''}`,
       given[index],
     )
   if (given instanceof Uint32Array) {
@@ -166,7 +178,7 @@ export function matrix(path: string, value: unknown): { values: Float32Array; ro
       )
     }
     const wrong = row.findIndex(entry => !Number.isFinite(entry))
-    if (wrong >= 0) refuseData(`${path}[${index}][${wrong}]`, 'a finite number', row[wrong])
+    if (wrong >= 0) refuseData(`${path}[${index}][${wrong}]`, finiteNumber(path, row[wrong]), row[wrong])
     values.set(row, index * width)
   })
   return { values, rows: rows.length, width }

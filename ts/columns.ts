@@ -1,44 +1,10 @@
-/** What a user has, as the columns that cross to the native side: data sets, batches of a stream, inputs of `predict`. */
-import {
-  bytes,
-  classLabels,
-  floats,
-  holdsIntegers,
-  isFlat,
-  kindOfArray,
-  matrix,
-  naturals,
-  raggedRows,
-  rowsIn,
-  sampleIds,
-  type TypedArray,
-} from './arrays.js'
-import { list, number, plain, reading, refuse, refuseData, texts, whole, type Plain } from './check.js'
+/** Columns of the caller, packed for the native side: of a data set, a batch of a stream, the inputs of `predict`. */
+import { classLabels, floats, isFlat, holdsIntegers, kindOfArray, matrix, rowsIn, sampleIds } from './arrays.js'
 import { elsewhere, LimbeckError } from './errors.js'
+import { inputsOf, type Inputs, type Numbers } from './inputs.js'
+import type { Meaning } from './meaning.js'
 import type { Buffers, ColumnsJson } from './native/contract.js'
-
-/** Numbers as they may be given: a typed array, or an array of numbers. */
-export type Numbers = TypedArray | readonly number[]
-
-/** Ids of different count in each row: row `r` has `values[offsets[r]] … values[offsets[r + 1] - 1]`. */
-export interface RaggedIds {
-  values: Numbers
-  /** One more than there are rows, from 0 to the count of ids. */
-  offsets: Numbers
-  /** One number of 0 or more per id, such as tf-idf: how much the id counts where a row is pooled. Default: all 1. */
-  weights?: Numbers
-}
-
-/**
- * The inputs of all rows, row after row.
- *
- * - `Float32Array`, `Float64Array` or an array of numbers: dense numbers; the shape of a row is said by the option `inputs`.
- * - `Uint8Array`: dense bytes, kept as bytes; a batch reads `scale · byte + offset`.
- * - `Int32Array`, `Uint32Array` and other whole numbers: ids, such as tokens, of one length in every row.
- * - `{ values, offsets, weights? }`, or an array of arrays under `inputs: { ids: {} }`: ids of different count.
- * - an array of arrays otherwise: dense rows.
- */
-export type Inputs = Numbers | readonly Numbers[] | RaggedIds
+import { plain, reading, refuse, refuseData, texts, type Plain } from './read.js'
 
 /** A teacher's answers, found by sample id. */
 export interface TeacherLogits {
@@ -66,31 +32,7 @@ export interface Columns {
   teacherLogits?: Numbers | readonly Numbers[] | TeacherLogits
 }
 
-/** What the columns mean. */
-export interface ColumnOptions {
-  /**
-   * The shape of one row, as `[784]` or `[1, 28, 28]`; `{ ids: { length: 128 } }` for ids of one length,
-   * `{ ids: {} }` for ids of different count. Not needed for arrays of arrays.
-   */
-  inputs?: readonly number[] | { ids: { length?: number } }
-  /**
-   * What `labels` are: `single`, one class a row; `several`, `[rows, classes]` of 0…1; `real`, `[rows, outputs]`.
-   * Default: `single` for whole numbers, `several` for arrays of arrays, `real` for floating point arrays.
-   */
-  labels?: 'single' | 'several' | 'real'
-  /** The count of classes. Default: as many as there are label names, or one more than the largest label. */
-  classes?: number
-  /** One name a class, in the order of the labels. */
-  labelNames?: readonly string[]
-  /** Bytes alone: what a byte is multiplied with. Default 1/255. */
-  scale?: number
-  /** Bytes alone: what is added after that. Default 0. */
-  offset?: number
-}
-
 export const columnKeys = ['inputs', 'labels', 'ids', 'weights', 'samplingWeights', 'teacherLogits'] as const
-export const columnOptionKeys = ['inputs', 'labels', 'classes', 'labelNames', 'scale', 'offset'] as const
-
 export interface Packed {
   json: string
   buffers: Buffers
@@ -101,48 +43,16 @@ export function columnPath(path: string): string {
   return path.replace(/^sampling\b/, 'samplingWeights')
 }
 
-/** Options of the columns, checked. */
-export interface Meaning {
-  shape: number[] | undefined
-  ids: { length?: number } | undefined
-  labels: ColumnOptions['labels']
-  classes: number | undefined
-  labelNames: string[] | undefined
-  scale: number | undefined
-  offset: number | undefined
-}
-
-export function meaningOf(options: unknown): Meaning {
-  const own = plain('options', options ?? {}, columnOptionKeys)
-  const meaning: Meaning = {
-    shape: undefined,
-    ids: undefined,
-    labels: undefined,
-    classes: own.classes === undefined ? undefined : whole('classes', own.classes, 1),
-    labelNames: own.labelNames === undefined ? undefined : texts('labelNames', own.labelNames),
-    scale: own.scale === undefined ? undefined : number('scale', own.scale),
-    offset: own.offset === undefined ? undefined : number('offset', own.offset),
-  }
-  if (Array.isArray(own.inputs)) {
-    meaning.shape = list('inputs', own.inputs).map((side, index) => whole(`inputs[${index}]`, side, 1))
-  } else if (typeof own.inputs === 'number') {
-    refuse('inputs', `the shape of one row in a list, [${own.inputs}], or { ids: {} }`, own.inputs)
-  } else if (own.inputs !== undefined) {
-    const ids = plain('inputs.ids', plain('inputs', own.inputs, ['ids']).ids, ['length'])
-    meaning.ids = ids.length === undefined ? {} : { length: whole('inputs.ids.length', ids.length, 1) }
-  }
-  if (own.labels !== undefined) {
-    const kinds = ['single', 'several', 'real'] as const
-    meaning.labels = kinds.find(kind => kind === own.labels) ?? refuse('labels', 'single, several or real', own.labels)
-  }
-  return meaning
-}
-
 /** All columns of a data set or a batch. */
 export function packColumns(columns: unknown, meaning: Meaning): Packed {
   const own = plain('columns', columns, columnKeys)
-  const buffers: Buffers = {}
-  const json: ColumnsJson = { inputs: inputsOf(own.inputs, meaning, buffers) }
+  const buffers: Buffers = fresh()
+  const json = inputsOf(own.inputs, meaning, buffers)
+  if (!('u8' in json.inputs)) {
+    if (meaning.scale !== undefined) refuse('scale', 'bytes as inputs together with it', own.inputs)
+    if (meaning.offset !== undefined) refuse('offset', 'bytes as inputs together with it', own.inputs)
+  }
+  if (meaning.inputNames !== undefined) json.inputNames = meaning.inputNames
   const rows = rowCount(json, buffers)
   labelsOf(own, meaning, rows, json, buffers)
   if (meaning.labelNames !== undefined) json.labelNames = meaning.labelNames
@@ -158,13 +68,20 @@ export function packColumns(columns: unknown, meaning: Meaning): Packed {
   return { json: JSON.stringify(json), buffers }
 }
 
-/** Inputs alone, for a model that says what one row is. Whatever is wrong with them is wrong with data: a caller may have sent them. */
-export function packInputs(columns: unknown, meaning: Meaning): Packed {
+/** No property of another object counts as one of these. */
+const fresh = (): Buffers => Object.create(null) as Buffers
+
+/**
+ * Inputs alone, for a model that says what one row is. Every fault of theirs is one of data, since a request may have
+ * brought them.
+ */
+export function packInputs(columns: unknown, meaning: Meaning, keys: readonly string[] = ['inputs']): Packed {
   try {
     if (kindOfArray(columns) !== undefined || Array.isArray(columns)) refuse('columns', 'the rows as { inputs: … }', columns)
-    const own = plain('columns', columns, ['inputs'])
-    const buffers: Buffers = {}
-    const json: ColumnsJson = { inputs: reading('inputs', () => inputsOf(own.inputs, meaning, buffers)) }
+    const own = plain('columns', columns, keys)
+    const buffers: Buffers = fresh()
+    const json = reading('inputs', () => inputsOf(own.inputs, meaning, buffers))
+    if (own.inputNames !== undefined) json.inputNames = texts('inputNames', own.inputNames)
     return { json: JSON.stringify(json), buffers }
   } catch (error) {
     if (!(error instanceof LimbeckError) || error.code !== 'ERR_LIMBECK_INVALID_CONFIG') throw error
@@ -175,65 +92,6 @@ export function packInputs(columns: unknown, meaning: Meaning): Packed {
 /** What one row is, in few words. */
 export function rowText(input: readonly number[] | { ids: { length?: number } } | null): string {
   return Array.isArray(input) ? input.join(' × ') : 'ids'
-}
-
-function inputsOf(inputs: unknown, meaning: Meaning, buffers: Buffers): ColumnsJson['inputs'] {
-  const path = 'inputs'
-  if (typeof inputs !== 'object' || inputs === null) {
-    return refuseData(path, 'a typed array, an array of rows, or { values, offsets }', inputs)
-  }
-  const kind = kindOfArray(inputs)
-  if (kind === 'Uint8Array' || kind === 'Uint8ClampedArray') {
-    if (meaning.ids === undefined) {
-      buffers.u8 = bytes(path, inputs)
-      const { scale = 1 / 255, offset = 0 } = meaning
-      return { u8: { shape: shapeFor(meaning, inputs), scale, offset } }
-    }
-  }
-  if (meaning.scale !== undefined) refuse('scale', 'bytes as inputs beside it', inputs)
-  if (meaning.offset !== undefined) refuse('offset', 'bytes as inputs beside it', inputs)
-  if (kind !== undefined || (Array.isArray(inputs) && isFlat(inputs))) {
-    const integers = kind !== undefined && holdsIntegers(inputs)
-    if (meaning.ids === undefined) {
-      if (integers) refuseData(path, 'floating point numbers or bytes for a shape (the option inputs: { ids: { length } } says that they are ids)', inputs)
-      buffers.f32 = floats(path, inputs)
-      return { f32: { shape: shapeFor(meaning, inputs) } }
-    }
-    buffers.ids = naturals(path, inputs)
-    return { ids: { length: meaning.ids.length ?? refuse('inputs.ids.length', 'the count of ids in a row', undefined) } }
-  }
-  if (Array.isArray(inputs)) {
-    if (meaning.ids !== undefined) {
-      const { values, offsets } = raggedRows(path, inputs)
-      buffers.ids = values
-      if (meaning.ids.length === undefined) {
-        buffers.offsets = offsets
-        return { ragged: {} }
-      }
-      const { length } = meaning.ids
-      const odd = inputs.findIndex((_, row) => offsets[row + 1]! - offsets[row]! !== length)
-      if (odd >= 0) refuseData(`${path}[${odd}]`, `${length} ids`, offsets[odd + 1]! - offsets[odd]!)
-      return { ids: { length } }
-    }
-    const { values, width } = matrix(path, inputs)
-    buffers.f32 = values
-    const { shape = [width] } = meaning
-    const size = shape.reduce((product, side) => product * side, 1)
-    if (size !== width) refuseData(path, `rows of ${size} numbers (shape ${shape.join(' × ')})`, width)
-    return { f32: { shape } }
-  }
-  const own = plain(path, inputs, ['values', 'offsets', 'weights'])
-  buffers.ids = naturals(`${path}.values`, own.values)
-  buffers.offsets = naturals(`${path}.offsets`, own.offsets)
-  if (own.weights === undefined) return { ragged: {} }
-  buffers.idWeights = floats(`${path}.weights`, own.weights)
-  return { ragged: { weights: true } }
-}
-
-function shapeFor(meaning: Meaning, inputs: unknown): number[] {
-  if (meaning.shape !== undefined) return meaning.shape
-  if (meaning.ids !== undefined) return refuseData('inputs', 'whole numbers for ids', inputs)
-  return refuse('inputs', 'the shape of one row as an option, such as { inputs: [1, 28, 28] }', undefined)
 }
 
 function rowCount({ inputs }: ColumnsJson, { f32, u8, ids, offsets }: Buffers): number {

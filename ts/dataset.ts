@@ -1,17 +1,9 @@
 /** Rows held natively: made once from typed arrays, split and selected without a copy. */
-import { naturals, takenOver } from './arrays.js'
-import { boolean, list, number, plain, reading, refuse, whole, words } from './check.js'
-import {
-  columnPath,
-  meaningOf,
-  packColumns,
-  rowText,
-  teacherLogitsOf,
-  type ColumnOptions,
-  type Columns,
-  type Numbers,
-  type TeacherLogits,
-} from './columns.js'
+import { kindOfArray, naturals, still, takenOver, type TypedArray } from './arrays.js'
+import { boolean, list, number, plain, reading, refuse, refuseData, whole, words } from './read.js'
+import { type Columns, type TeacherLogits, columnPath, packColumns, rowText, teacherLogitsOf } from './columns.js'
+import type { Numbers } from './inputs.js'
+import { type ColumnOptions, meaningOf } from './meaning.js'
 import { awaiting, calling } from './errors.js'
 import type { NativeDataset } from './native/contract.js'
 import { datasets, isHandle } from './native/handles.js'
@@ -29,6 +21,11 @@ export interface SplitOptions {
   seed?: number
   /** Keeps the shares of the classes in every part. Default false. */
   stratify?: boolean
+  /**
+   * A group for each row, as a number or a text: the rows of one group (a patient, an author) stay in one part. Parts
+   * are then of about the size that was asked for.
+   */
+  groups?: Numbers | readonly (string | number)[]
 }
 
 interface Description {
@@ -37,6 +34,7 @@ interface Description {
   labels: 'none' | 'single' | 'several' | 'real'
   labelledRows: number
   classes: number | null
+  inputNames: string[] | null
   labelNames: string[] | null
   hasTeacher: boolean
   bytes: number
@@ -93,13 +91,15 @@ export class Dataset {
     options: SplitOptions = {},
   ): { -readonly [Part in keyof Fractions]: Dataset } {
     const parts = list('fractions', fractions).map((part, index) => number(`fractions[${index}]`, part))
-    const { seed = 0, stratify = false } = plain('options', options, ['seed', 'stratify'])
+    const { seed = 0, stratify = false, groups } = plain('options', options, ['seed', 'stratify', 'groups'])
+    if (groups !== undefined && stratify !== false) refuse('stratify', 'none together with groups', stratify)
     const json = JSON.stringify({
       fractions: parts,
       seed: whole('seed', seed, 0),
       stratify: boolean('stratify', stratify),
     })
-    const made = calling(() => this.#handle().split(json)).map(part => new Dataset(part))
+    const of = groups === undefined ? undefined : reading('groups', () => groupsOf('groups', groups))
+    const made = calling(() => (of === undefined ? this.#handle().split(json) : this.#handle().split(json, of))).map(part => new Dataset(part))
     return made as { -readonly [Part in keyof Fractions]: Dataset }
   }
 
@@ -139,6 +139,12 @@ export class Dataset {
     return this.#known.classes ?? undefined
   }
 
+  /** One name per number of a row, where they are known. */
+  get inputNames(): readonly string[] | undefined {
+    return this.#known.inputNames ?? undefined
+  }
+
+  /** One name per class, where they are known. */
   get labelNames(): readonly string[] | undefined {
     return this.#known.labelNames ?? undefined
   }
@@ -177,6 +183,19 @@ export class Dataset {
   #handle(): NativeDataset {
     return datasets.get(this)!
   }
+}
+
+/** A number for each group, in the order of their first rows. */
+function groupsOf(path: string, groups: unknown): Uint32Array {
+  const codes = new Map<unknown, number>()
+  const each = kindOfArray(groups) === undefined ? list(path, groups) : Array.from(still(path, groups as TypedArray))
+  return Uint32Array.from(each, (group, row) => {
+    const known = typeof group === 'string' || (typeof group === 'number' && !Number.isNaN(group))
+    if (!known) refuseData(`${path}[${row}]`, 'a number or a text', group)
+    const code = codes.get(group) ?? codes.size
+    codes.set(group, code)
+    return code
+  })
 }
 
 /** The native side of a data set that somebody passed. */

@@ -1,15 +1,24 @@
 /** Several models that answer as one: the mean of what each of them holds to be probable. */
-import { list, number, plain, reading, refuse, signalOf } from './check.js'
+import { list, number, plain, reading, refuse, signalOf, words } from './read.js'
 import { orAbort } from './abort.js'
-import { packInputs, type Inputs } from './columns.js'
+import { packInputs } from './columns.js'
+import type { InputColumns } from './inputs.js'
+import type { ByteReading } from './meaning.js'
 import { datasetOf, type Dataset } from './dataset.js'
 import { awaiting, calling } from './errors.js'
 import { modelOf, type Model } from './model.js'
 import type { NativeEnsemble } from './native/contract.js'
-import { ensembles } from './native/handles.js'
+import { ensembles, isHandle } from './native/handles.js'
 import { native } from './native/load.js'
-import { meaningFor, prediction, type Prediction } from './prediction.js'
+import { meaningFor, prediction, type Description, type Prediction } from './prediction.js'
 import type { Evaluation } from './report.js'
+
+/** What the models of an ensemble know together. */
+interface Signature {
+  inputNames: string[] | null
+  labelNames: string[] | null
+  bytes: ByteReading | null
+}
 
 /**
  * Models of one width of output, all of one label a row or all of several. It keeps the parameters that they have when it is made.
@@ -21,16 +30,19 @@ import type { Evaluation } from './report.js'
  */
 export class Ensemble {
   readonly #handle: NativeEnsemble
-  readonly #first: Model
+  readonly #known: Pick<Description, 'input' | 'inputNames' | 'labelNames' | 'preprocessing'>
 
   private constructor(
     handle: NativeEnsemble,
     /** Its models, in their order. */
     readonly models: readonly Model[],
   ) {
+    if (!isHandle(handle)) refuse('Ensemble', 'Ensemble.of(…)', words('new Ensemble(…)'))
     this.#handle = handle
     ensembles.set(this, handle)
-    this.#first = models[0]!
+    const { inputNames, labelNames, bytes } = JSON.parse(calling(() => handle.describe())) as Signature
+    const input = models[0]!.input as Description['input']
+    this.#known = { input, inputNames, labelNames, preprocessing: bytes === null ? {} : { bytes } }
   }
 
   /** `weights` say how much each model counts, in relation to each other. Default: the same. */
@@ -45,12 +57,11 @@ export class Ensemble {
   }
 
   /** The mean probabilities, their logits (of one label a row their logarithms), and the largest class of each row. */
-  async predict(columns: { inputs: Inputs }, options: { signal?: AbortSignal } = {}): Promise<Prediction> {
+  async predict(columns: InputColumns, options: { signal?: AbortSignal } = {}): Promise<Prediction> {
     const { signal } = plain('options', options, ['signal'])
-    const known = { input: this.#first.input as number[], labelNames: this.#first.labelNames?.slice() ?? null }
-    const { json, buffers } = reading('inputs', () => packInputs(columns, meaningFor(known)))
+    const { json, buffers } = reading('inputs', () => packInputs(columns, meaningFor(this.#known), ['inputs', 'inputNames']))
     const made = await orAbort(signalOf('signal', signal), () => awaiting(() => this.#handle.predict(json, buffers)))
-    return prediction(made, known)
+    return prediction(made, this.#known)
   }
 
   /** The ensemble on rows whose answers are known. */

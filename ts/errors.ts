@@ -42,11 +42,18 @@ export class LimbeckError extends Error {
     message: string,
     { cause, ...details }: { cause?: unknown; [detail: string]: unknown } = {},
   ) {
+    path = shortened(path, 4500)
+    message = shortened(message, 900)
     super(path === '' ? message : `${path}: ${message}`, cause === undefined ? undefined : { cause })
     this.code = code
     this.path = path
     this.details = details
   }
+}
+
+/** A text without its middle, where it repeats a value of any length. */
+function shortened(text: string, most: number): string {
+  return text.length <= most ? text : `${text.slice(0, 500)} … ${text.slice(-200)}`
 }
 
 /** The same error at another place, or with another code: `convNet.channels` becomes `student.convNet.channels`. */

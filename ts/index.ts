@@ -1,5 +1,7 @@
 export { Dataset, type Normalization, type SplitOptions } from './dataset.js'
-export type { ColumnOptions, Columns, Inputs, Numbers, RaggedIds, TeacherLogits } from './columns.js'
+export type { Columns, TeacherLogits } from './columns.js'
+export type { InputColumns, Inputs, NamedNumbers, Numbers, RaggedIds } from './inputs.js'
+export type { ByteReading, ColumnOptions } from './meaning.js'
 export {
   Model,
   type CreateOptions,

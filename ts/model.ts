@@ -1,7 +1,9 @@
 /** A network with its parameters, held natively: made, trained, asked, kept in a file. */
-import { json, plain, reading, refuse, signalOf, text, texts, whole, words } from './check.js'
 import { floats } from './arrays.js'
-import { packInputs, rowText, type Inputs, type Numbers } from './columns.js'
+import { packInputs, rowText } from './columns.js'
+import type { InputColumns, Numbers } from './inputs.js'
+import type { ByteReading } from './meaning.js'
+import { json, list, plain, reading, refuse, signalOf, text, texts, whole, words } from './read.js'
 import { Dataset, datasetOf, type Normalization } from './dataset.js'
 import { orAbort } from './abort.js'
 import { awaiting, calling } from './errors.js'
@@ -17,7 +19,9 @@ import { Service } from './serve/service.js'
 export interface CreateOptions {
   /** The start values follow from it: a whole number. Default 0. */
   seed?: number
-  /** One name a class, in the order of the labels. */
+  /** One name per number of a row. Default: those of the data that the model is trained on. */
+  inputNames?: readonly string[]
+  /** One name per class, in the order of the labels. Default: those of the data, or the teacher, of its training. */
   labelNames?: readonly string[]
   /** What inputs are brought to before the first layer; kept in the model. `dataset.normalization()` computes it. */
   normalization?: Normalization
@@ -110,11 +114,13 @@ export class Model {
    */
   static create(options: ModelOptions, create: CreateOptions = {}): Model {
     const architecture = json('', plain('', options))
-    const own = plain('options', create, ['seed', 'labelNames', 'normalization'])
+    const own = plain('options', create, ['seed', 'inputNames', 'labelNames', 'normalization'])
     const seed = own.seed === undefined ? 0 : whole('seed', own.seed, 0)
     const names = own.labelNames === undefined ? undefined : texts('labelNames', own.labelNames)
     const normalization = own.normalization === undefined ? undefined : json('normalization', own.normalization)
+    const columns = own.inputNames === undefined ? undefined : texts('inputNames', own.inputNames)
     const handle = calling(() => native().NativeModel.create(architecture, seed))
+    if (columns !== undefined) calling(() => handle.setInputNames(columns))
     if (names !== undefined) calling(() => handle.setLabelNames(names))
     if (normalization !== undefined) calling(() => handle.setPreprocessing(`{"normalization":${normalization}}`))
     return new Model(handle)
@@ -141,18 +147,18 @@ export class Model {
   }
 
   /** Logits, probabilities and the largest class of each row. */
-  async predict(columns: { inputs: Inputs }, options: { signal?: AbortSignal } = {}): Promise<Prediction> {
+  async predict(columns: InputColumns, options: { signal?: AbortSignal } = {}): Promise<Prediction> {
     const { signal } = plain('options', options, ['signal'])
     const description = this.#remembered()
-    const { json, buffers } = reading('inputs', () => packInputs(columns, meaningFor(description)))
+    const { json, buffers } = reading('inputs', () => packInputs(columns, meaningFor(description), ['inputs', 'inputNames']))
     const made = await orAbort(signalOf('signal', signal), () => awaiting(() => this.#handle().predict(json, buffers)))
     return prediction(made, description)
   }
 
   /** The same at once, for few rows: refused where it would hold up the event loop. */
-  predictSync(columns: { inputs: Inputs }): Prediction {
+  predictSync(columns: InputColumns): Prediction {
     const description = this.#remembered()
-    const { json, buffers } = reading('inputs', () => packInputs(columns, meaningFor(description)))
+    const { json, buffers } = reading('inputs', () => packInputs(columns, meaningFor(description), ['inputs', 'inputNames']))
     return prediction(calling(() => this.#handle().predictSync(json, buffers)), description)
   }
 
@@ -243,7 +249,8 @@ export class Model {
    */
   truncateFrom(teacher: Model, generator: GeneratorOptions = {}): GeneratorPlan {
     const own = plain('generator', generator) as GeneratorOptions
-    const rules = [{ student: '*', rule: { truncate: {} } }, ...(own.rules ?? [])]
+    const given = own.rules === undefined ? [] : (list('generator.rules', own.rules) as NonNullable<GeneratorOptions['rules']>)
+    const rules = [{ student: '*', rule: { truncate: {} } }, ...given]
     return this.startFrom(teacher, { remainder: 'spread', ...own, rules })
   }
 
@@ -266,12 +273,23 @@ export class Model {
     return this.#describe().architecture as ModelOptions
   }
 
+  /** One name per number of a row, where they are known: rows of other orders are brought to this one. */
+  get inputNames(): readonly string[] | undefined {
+    return this.#describe().inputNames ?? undefined
+  }
+
+  /** One name per class, where they are known. */
   get labelNames(): readonly string[] | undefined {
     return this.#describe().labelNames ?? undefined
   }
 
   get normalization(): Normalization | undefined {
-    return this.#describe().preprocessing?.normalization ?? undefined
+    return this.#describe().preprocessing.normalization
+  }
+
+  /** How the bytes were read that the model was trained on, if it was: `predict` reads bytes in the same way. */
+  get byteReading(): ByteReading | undefined {
+    return this.#describe().preprocessing.bytes
   }
 
   /** How this model came to be: library, method, options and steps of its training. */

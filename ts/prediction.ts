@@ -1,6 +1,6 @@
 /** What a model says of rows: the answer as users get it, and what of the model's description it is made with. */
-import { list } from './check.js'
-import type { Meaning } from './columns.js'
+import { list } from './read.js'
+import type { ByteReading, Meaning } from './meaning.js'
 import { LimbeckError } from './errors.js'
 import type { Normalization } from './dataset.js'
 import type { NativePrediction } from './native/contract.js'
@@ -29,24 +29,28 @@ export interface Description {
   classes: number
   parameters: number
   bytes: number
+  inputNames: string[] | null
   labelNames: string[] | null
-  preprocessing: { normalization?: Normalization | null }
+  preprocessing: { normalization?: Normalization; bytes?: ByteReading }
   provenance: unknown
   architecture: { input: unknown; layers: unknown[] }
   version: number
 }
 
 /** What one row of a model's inputs is. */
-export function meaningFor({ input }: Pick<Description, 'input'>): Meaning {
+export function meaningFor({ input, inputNames, preprocessing }: Pick<Description, 'input' | 'inputNames' | 'preprocessing'>): Meaning {
   const numbers = Array.isArray(input)
   return {
     shape: numbers ? list('input', input).map(Number) : undefined,
     ids: numbers ? undefined : (input as { ids: { length?: number } }).ids,
     labels: undefined,
     classes: undefined,
+    inputNames: inputNames ?? undefined,
     labelNames: undefined,
     scale: undefined,
     offset: undefined,
+    bytes: preprocessing.bytes,
+    open: false,
   }
 }
 

@@ -3,7 +3,7 @@
  * that is left stops after a whole step.
  */
 import { withAbort } from './abort.js'
-import { json, list, plain, reading, refuse, signalOf, text, whole, words, type Plain } from './check.js'
+import { json, list, plain, reading, refuse, signalOf, text, whole, words, type Plain } from './read.js'
 import { datasetOf, type Dataset } from './dataset.js'
 import { awaiting, calling, causedBy, LimbeckError } from './errors.js'
 import { started } from './unstarted.js'
@@ -12,7 +12,7 @@ import type { NativeDataset, NativeJob, NativeModel } from './native/contract.js
 import { native } from './native/load.js'
 import type { CheckpointOptions, TrainOptions } from './native/options.js'
 import { trainOptionKeys } from './native/options.js'
-import { meaningFor } from './prediction.js'
+import { meaningFor, type Description } from './prediction.js'
 import { Iterable } from './iterable.js'
 import type { RunSummary, StepReport } from './report.js'
 import { BatchStream, isSource, Pump, type BatchSource } from './stream.js'
@@ -171,7 +171,9 @@ export class Run<Report extends CommonReport = StepReport> extends Iterable<Repo
     const setup = this.#setup
     if ('wrong' in setup) throw setup.wrong
     if (setup.teaching.asked !== undefined) return
-    const job = jobOf(setup, setup.data instanceof BatchStream ? null : setup.data)
+    const { data } = setup
+    const job = jobOf(setup, data instanceof BatchStream ? null : data)
+    if (data instanceof BatchStream) calling(() => job.describeStream(signatureOf(data)))
     try {
       await awaiting(() => job.check(), setup.place)
     } finally {
@@ -246,6 +248,7 @@ export class Run<Report extends CommonReport = StepReport> extends Iterable<Repo
     }
     const job = jobOf(setup, rows)
     if (data instanceof BatchStream) {
+      calling(() => job.describeStream(signatureOf(data)))
       this.#pump = new Pump(job, data, epochs)
       void this.#pump.run()
     }
@@ -361,10 +364,18 @@ function mutualPlace(own: readonly Plain[], shared: readonly string[]): (path: s
   }
 }
 
+/** A stream whose batches say nothing of what they are is read as the student reads rows. */
 function streamOf(data: unknown, student: NativeModel): BatchStream | undefined {
-  if (data instanceof BatchStream) return data
-  if (!isSource(data)) return undefined
-  return new BatchStream(data, meaningFor(JSON.parse(calling(() => student.describe())) as { input: number[] }))
+  if (!(data instanceof BatchStream) && !isSource(data)) return undefined
+  const known = meaningFor(JSON.parse(calling(() => student.describe())) as Description)
+  if (!(data instanceof BatchStream)) return new BatchStream(data, known)
+  return new BatchStream(data.source, { ...data.meaning, bytes: known.bytes, open: false })
+}
+
+/** What the batches of a stream know of themselves. */
+function signatureOf({ meaning: { inputNames, labelNames, scale, offset } }: BatchStream): string {
+  const bytes = scale === undefined && offset === undefined ? undefined : { scale: scale ?? 1 / 255, offset: offset ?? 0 }
+  return JSON.stringify({ inputNames, labelNames, bytes })
 }
 
 /** How often a stream is read; the native side sees one stream, so this option stays here. */

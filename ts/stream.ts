@@ -1,7 +1,8 @@
 /** Batches from an async iterable: pulled two ahead of the trainer, never more. */
 import { setTimeout as later } from 'node:timers/promises'
-import { reading, refuse } from './check.js'
-import { columnPath, packColumns, type Columns, type Meaning } from './columns.js'
+import { reading, refuse } from './read.js'
+import { type Columns, columnPath, packColumns } from './columns.js'
+import type { Meaning } from './meaning.js'
 import { awaiting, calling, LimbeckError } from './errors.js'
 import type { NativeJob } from './native/contract.js'
 
@@ -49,7 +50,7 @@ export class Pump {
   #iterator: AnyIterator | undefined
   #left = false
   #asked: Gate = gate()
-  /** What the source threw: the run rejects with it. */
+  /** The error of the source: the run rejects with it. */
   failure: { error: unknown } | undefined
 
   constructor(
@@ -76,9 +77,14 @@ export class Pump {
 
   async #epoch(epoch: number): Promise<number> {
     const { source, meaning } = this.stream
-    this.#iterator = makerOf(typeof source === 'function' ? source() : source)()
+    const iterator: unknown = makerOf(typeof source === 'function' ? source() : source)()
+    const next = typeof iterator === 'object' && iterator !== null ? (iterator as Partial<AnyIterator>).next : undefined
+    if (typeof next !== 'function') refuse('data', 'an iterable that gives an iterator', iterator)
+    this.#iterator = iterator as AnyIterator
     for (let count = 0; ; count++) {
-      const { done, value } = await this.#iterator.next()
+      const next: unknown = await this.#iterator.next()
+      if (typeof next !== 'object' || next === null) refuse('data', 'an iterator whose next gives { done, value }', next)
+      const { done, value } = next as IteratorResult<Columns>
       if (done === true) {
         this.#iterator = undefined
         return count

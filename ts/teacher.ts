@@ -1,8 +1,8 @@
 /** Teachers that are no models here: a function that answers, such as a call of somebody's HTTP API. */
 import { orAbort } from './abort.js'
 import { floats, isFlat, matrix, rowsIn } from './arrays.js'
-import { plain, reading, refuse, whole } from './check.js'
-import type { Numbers } from './columns.js'
+import { plain, reading, refuse, whole } from './read.js'
+import type { Numbers } from './inputs.js'
 import { calling, LimbeckError } from './errors.js'
 import type { NativeDataset } from './native/contract.js'
 

@@ -1,5 +1,5 @@
 /** Whom a student learns from, as it is given: one teacher or several, each with its weight. */
-import { boolean, json, list, number, plain, refuse, show, words, type Plain } from './check.js'
+import { boolean, json, list, number, plain, refuse, show, words, type Plain } from './read.js'
 import { LimbeckError } from './errors.js'
 import type { Model } from './model.js'
 import type { NativeModel } from './native/contract.js'

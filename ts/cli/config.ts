@@ -5,7 +5,7 @@
  */
 import { readFile } from 'node:fs/promises'
 import path from 'node:path'
-import { plain, show, type Plain } from '../check.js'
+import { DEEPEST, plain, show, type Plain } from '../read.js'
 import { LimbeckError } from '../errors.js'
 import { trainOptionKeys } from '../native/options.js'
 import { refuse } from './exit.js'
@@ -106,11 +106,12 @@ async function fileConfig(file: string): Promise<Plain> {
 }
 
 /** The same value with its paths absolute. */
-function resolved(value: unknown, base: string, at = ''): unknown {
+function resolved(value: unknown, base: string, at = '', depth = 0): unknown {
+  if (depth > DEEPEST) refuse(at.slice(0, 80), `expected at most ${DEEPEST} objects inside each other, got more`)
   if (typeof value === 'string') return pathKeys.has(at) ? path.resolve(base, value) : value
-  if (Array.isArray(value)) return value.map(entry => resolved(entry, base, `${at}[]`))
+  if (Array.isArray(value)) return value.map(entry => resolved(entry, base, `${at}[]`, depth + 1))
   if (typeof value !== 'object' || value === null) return value
-  const entries = Object.entries(value).map(([key, inner]) => [key, resolved(inner, base, at === '' ? key : `${at}.${key}`)])
+  const entries = Object.entries(value).map(([key, inner]) => [key, resolved(inner, base, at === '' ? key : `${at}.${key}`, depth + 1)])
   return Object.fromEntries(entries)
 }
 

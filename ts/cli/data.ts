@@ -1,5 +1,5 @@
 /**
- * Data specs: which file, and what of it.
+ * Data specs: a file, and how it is read.
  *
  * ```json
  * { "csv": { "path": "flowers.csv", "columns": ["length", "width"], "label": "species" }, "split": { "validation": 0.2 } }
@@ -8,27 +8,14 @@
  * `idx`, `csv`, `jsonLines` or `npm` say where rows come from; `shape`, `classes` and `labelNames` what they mean;
  * `split` holds rows back for validation, `normalize` asks the student to normalise its inputs.
  */
-import { list, plain, show, text, texts, whole, type Plain } from '../check.js'
-import { Dataset, LimbeckError, type ColumnOptions, type Columns } from '../index.js'
+import { list, plain, show, text, texts, whole, type Plain } from '../read.js'
+import { Dataset, LimbeckError } from '../index.js'
 import type { Normalization } from '../dataset.js'
 import { readDemoData } from './demo-data.js'
 import { refuse, under } from './exit.js'
-import { tableOf } from './tables.js'
 import { idxOf } from './images.js'
-
-/** What a model, or the rows it learnt from, say of other rows. */
-export interface Known {
-  /** The shape of one row, or ids. */
-  input?: readonly number[] | { ids: { length?: number } } | undefined
-  classes?: number | undefined
-  labelNames?: readonly string[] | undefined
-}
-
-/** Rows as they were read. */
-export interface Rows {
-  columns: Columns
-  options: ColumnOptions
-}
+import type { Known, Rows } from './rows.js'
+import { tableOf } from './tables.js'
 
 const common = ['split', 'normalize', 'shape', 'classes', 'labelNames']
 const kinds = ['idx', 'csv', 'jsonLines', 'npm']
@@ -46,12 +33,14 @@ function checked(place: string, spec: unknown): Plain {
 export async function readRows(place: string, spec: unknown, known: Known = {}): Promise<Rows> {
   const own = checked(place, spec)
   const labelNames = own.labelNames === undefined ? known.labelNames : texts(`${place}.labelNames`, own.labelNames)
-  const asked: Known = { input: own.shape === undefined ? known.input : sides(`${place}.shape`, own.shape), labelNames }
+  const classes = own.classes === undefined ? known.classes : whole(`${place}.classes`, own.classes, 1)
+  const asked: Known = { ...known, input: own.shape === undefined ? known.input : sides(`${place}.shape`, own.shape), classes, labelNames }
+  const groups = splitOf(place, own)?.groups
   let rows: Rows
   if (own.idx !== undefined) rows = await idxOf(`${place}.idx`, own.idx, asked)
   else if (own.npm !== undefined) rows = await digits(place, own)
-  else rows = await tableOf(place, own, asked)
-  const classes = (own.classes as number | undefined) ?? known.classes
+  else rows = await tableOf(place, own, asked, groups)
+  if (groups !== undefined && rows.groups === undefined) refuse(`${place}.split.groups`, 'expected a column of csv or a field of jsonLines')
   const { labels } = rows.options
   // The count of real outputs is no count of classes.
   if (classes !== undefined && labels !== 'real' && rows.options.classes === undefined && rows.columns.labels !== undefined) {
@@ -90,7 +79,8 @@ export async function readParts(place: string, spec: unknown, known: Known): Pro
   const split = splitOf(place, spec)
   if (split === undefined) return { data: all, held: undefined }
   const { validation, seed, stratify } = split
-  const [data, held] = await under(`${place}.split`, () => all.split([1 - validation, validation], { seed, stratify }))
+  const { groups } = rows
+  const [data, held] = await under(`${place}.split`, () => all.split([1 - validation, validation], { seed, stratify, ...(groups && { groups }) }))
   if (data === undefined || held === undefined) {
     throw new LimbeckError('ERR_LIMBECK_INTERNAL', `${place}.split`, 'expected two parts')
   }
@@ -101,18 +91,20 @@ interface Split {
   validation: number
   seed: number
   stratify: boolean
+  /** The column whose values stay together. */
+  groups: string | undefined
 }
 
 function splitOf(place: string, spec: unknown): Split | undefined {
   const { split, npm } = spec as Plain
   if (split === undefined || (npm !== undefined && typeof split === 'string')) return undefined
   const at = `${place}.split`
-  const own = plain(at, split, ['validation', 'seed', 'stratify'])
-  const { validation, seed = 0, stratify = false } = own
+  const own = plain(at, split, ['validation', 'seed', 'stratify', 'groups'])
+  const { validation, seed = 0, stratify = false, groups } = own
   if (typeof validation !== 'number' || !(validation > 0 && validation < 1)) {
     return refuse(`${at}.validation`, `expected a share above 0 and below 1, got ${show(validation)}`)
   }
-  return { validation, seed: seed as number, stratify: stratify as boolean }
+  return { validation, seed: seed as number, stratify: stratify as boolean, groups: groups === undefined ? undefined : text(`${at}.groups`, groups) }
 }
 
 /** What `normalize` asks for: numbers that are computed from the data, those that it gives, or nothing. */

@@ -1,18 +1,22 @@
 /** The data spec `idx`: images and labels in the format of MNIST. */
-import { plain, text } from '../check.js'
+import { number, plain, text } from '../read.js'
 import { LimbeckError, readIdx } from '../index.js'
-import type { Known, Rows } from './data.js'
-import { shapeOf } from './shape.js'
+import { shapeOf, type Known, type Rows } from './rows.js'
 
 /** `{ images, labels }`: `[rows, height, width]` become rows of `[1, height, width]`. */
-export async function idxOf(place: string, spec: unknown, { input }: Known): Promise<Rows> {
-  const own = plain(place, spec, ['images', 'labels'])
+export async function idxOf(place: string, spec: unknown, { input, byteReading }: Known): Promise<Rows> {
+  const own = plain(place, spec, ['images', 'labels', 'scale', 'offset'])
   const file = text(`${place}.images`, own.images)
   const { shape, values } = await readIdx(file)
   const [, ...sides] = shape
-  const inputs = values instanceof Uint8Array ? values : Float32Array.from(values)
+  const bytes = values instanceof Uint8Array
   const suggested = sides.length === 2 ? [1, ...sides] : sides
-  const rows: Rows = { columns: { inputs }, options: { inputs: shapeOf(place, input, suggested) } }
+  const rows: Rows = { columns: { inputs: bytes ? values : Float32Array.from(values) }, options: { inputs: shapeOf(place, input, suggested) } }
+  const given = own.scale !== undefined || own.offset !== undefined
+  // Bytes are read as the model reads them, where the spec is silent.
+  const { scale, offset } = given ? own : ((bytes ? byteReading : undefined) ?? { scale: undefined, offset: undefined })
+  if (scale !== undefined) rows.options.scale = number(`${place}.scale`, scale)
+  if (offset !== undefined) rows.options.offset = number(`${place}.offset`, offset)
   if (own.labels === undefined) return rows
   const labelFile = text(`${place}.labels`, own.labels)
   const labels = await readIdx(labelFile)

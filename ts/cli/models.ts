@@ -1,5 +1,5 @@
 /** Models as a configuration names them: a file, or what to make. */
-import { plain, text, texts, whole, type Plain } from '../check.js'
+import { plain, text, texts, whole, type Plain } from '../read.js'
 import type { Normalization } from '../dataset.js'
 import { Model, type CreateOptions, type ModelOptions } from '../index.js'
 import { under } from './exit.js'

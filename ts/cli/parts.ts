@@ -1,11 +1,12 @@
 /** What a run needs beside its options, as a configuration names it: teacher, rows, and models that are to learn. */
 import { mkdir, stat } from 'node:fs/promises'
 import path from 'node:path'
-import { list, plain, text, type Plain } from '../check.js'
+import { list, plain, text, type Plain } from '../read.js'
 import type { AnyTeacher, Dataset, Model } from '../index.js'
-import { normalizationOf, readParts, type Known } from './data.js'
+import { normalizationOf, readParts } from './data.js'
 import { refuse } from './exit.js'
 import { loadModel, studentPlan } from './models.js'
+import type { Known } from './rows.js'
 
 export interface RunParts {
   teacher: AnyTeacher | undefined
@@ -31,10 +32,13 @@ export async function runParts({ data, validation, teacher, seed }: Plain, specs
   if (shape === undefined) refuse('teacher', 'expected a model, a file, got nothing')
   // A teacher of other classes has no names for these.
   const labelNames = (guide?.classes === shape.classes ? guide?.labelNames : undefined) ?? shape.labelNames
-  const known: Known = { input: shape.input, classes: shape.classes, labelNames }
+  const inputNames = shape.inputNames ?? guide?.inputNames
+  const byteReading = shape.byteReading ?? guide?.byteReading
+  const known: Known = { input: shape.input, classes: shape.classes, inputNames, labelNames, byteReading }
   const parts = await readParts('data', data, known)
   const names = parts.data.labelNames ?? labelNames
-  const apart = validation === undefined ? parts : await readParts('validation', validation, { ...known, labelNames: names })
+  const columns = parts.data.inputNames ?? inputNames
+  const apart = validation === undefined ? parts : await readParts('validation', validation, { ...known, inputNames: columns, labelNames: names })
   const held = validation === undefined ? apart.held : (apart.held ?? apart.data)
   const normalization = await normalizationOf('data', data, parts.data)
   const asIs = plans.length > 0 ? plans.find(({ loaded }) => loaded !== undefined)?.loaded : guide

@@ -7,7 +7,7 @@
  * ```
  */
 import path from 'node:path'
-import { list, plain, type Plain } from '../check.js'
+import { list, plain, type Plain } from '../read.js'
 import { elsewhere, LimbeckError } from '../errors.js'
 import {
   bornAgain,

@@ -1,24 +1,26 @@
 /** The data specs `csv` and `jsonLines`: rows of named columns. */
-import { plain, show, text, texts, type Plain } from '../check.js'
+import { plain, show, text, texts, type Plain } from '../read.js'
 import { LimbeckError, readCsv, readJsonLines, type ColumnOptions, type Columns, type CsvKind, type JsonKind } from '../index.js'
 import type { Categories, Numbers, Ragged } from '../readers/columns.js'
 import { Records } from '../readers/csv-records.js'
+import { areNumbers, dialectOf, type Dialect } from '../readers/csv.js'
 import { textOf } from '../readers/source.js'
-import type { Known, Rows } from './data.js'
-import { refuse } from './exit.js'
-import { shapeOf } from './shape.js'
+import { refuse, under } from './exit.js'
+import { classesOf } from './labels.js'
+import { shapeOf, type Known, type Rows } from './rows.js'
 
 type LabelKind = 'single' | 'several' | 'real'
 
-/** What stands in the columns of a table, beside the inputs. */
+/** The columns of a table, in addition to the inputs. */
 interface Named {
   label: string | string[] | undefined
   kind: LabelKind
   ids: string | undefined
   weights: string | undefined
+  groups: string | undefined
 }
 
-function named(place: string, own: Plain): Named {
+function named(place: string, own: Plain, groups: string | undefined): Named {
   const name = (key: string) => (own[key] === undefined ? undefined : text(`${place}.${key}`, own[key]))
   const label = Array.isArray(own.label) ? texts(`${place}.label`, own.label) : name('label')
   const { kind = Array.isArray(label) ? 'several' : 'single' } = own
@@ -26,49 +28,54 @@ function named(place: string, own: Plain): Named {
     return refuse(`${place}.kind`, `expected single, several or real, got ${show(kind)}`)
   }
   if (kind === 'single' && Array.isArray(label)) refuse(`${place}.label`, 'expected one column for a single label, got several')
-  return { label, kind, ids: name('ids'), weights: name('weights') }
+  return { label, kind, ids: name('ids'), weights: name('weights'), groups }
 }
 
-/** Rows of the file that `spec` names. */
-export async function tableOf(place: string, spec: Plain, known: Known): Promise<Rows> {
-  if (spec.csv !== undefined) return csvOf(`${place}.csv`, spec.csv, known)
-  return jsonLinesOf(`${place}.jsonLines`, spec.jsonLines, known)
+/** Rows of the file of `spec`; `groups` is the column of a grouped split. */
+export async function tableOf(place: string, spec: Plain, known: Known, groups: string | undefined): Promise<Rows> {
+  if (spec.csv !== undefined) return csvOf(`${place}.csv`, spec.csv, known, groups)
+  return jsonLinesOf(`${place}.jsonLines`, spec.jsonLines, known, groups)
 }
 
-/** Names of our own for the columns of the result: no name in a file has a line break and this. */
-const key = { inputs: '\n0', label: '\n1', ids: '\n2', weights: '\n3', teacher: '\n4' }
+/** Names for the columns of the result: no name in a file has a line break before a digit. */
+const key = { inputs: '\n0', label: '\n1', ids: '\n2', weights: '\n3', teacher: '\n4', groups: '\n5' }
 
-async function csvOf(place: string, spec: unknown, known: Known): Promise<Rows> {
-  const own = plain(place, spec, ['path', 'columns', 'label', 'kind', 'ids', 'weights', 'teacherLogits', 'header', 'delimiter'])
+async function csvOf(place: string, spec: unknown, known: Known, groups: string | undefined): Promise<Rows> {
+  const keys = ['path', 'columns', 'label', 'kind', 'ids', 'weights', 'teacherLogits', 'header', 'delimiter', 'quote', 'decimal']
+  const own = plain(place, spec, keys)
   const file = text(`${place}.path`, own.path)
-  const { label, kind, ids, weights } = named(place, own)
-  const delimiter = own.delimiter === undefined ? ',' : text(`${place}.delimiter`, own.delimiter)
+  const at = named(place, own, groups)
+  const dialect = await under(place, () => dialectOf(own))
   const header = own.header === undefined ? undefined : texts(`${place}.header`, own.header)
   const teacher = own.teacherLogits === undefined ? undefined : texts(`${place}.teacherLogits`, own.teacherLogits)
-  const labels = label === undefined ? [] : [label].flat()
-  const others = new Set([...labels, ids, weights, ...(teacher ?? [])])
-  const inputs =
-    own.columns === undefined
-      ? (header ?? (await headerOf(file, delimiter))).filter(name => !others.has(name))
-      : texts(`${place}.columns`, own.columns)
+  const labels = at.label === undefined ? [] : [at.label].flat()
+  const others = new Set([...labels, at.ids, at.weights, groups, ...(teacher ?? [])])
+  const all = async () => (header ?? (await headerOf(file, dialect))).filter(name => !others.has(name))
+  const inputs = own.columns !== undefined ? texts(`${place}.columns`, own.columns) : (known.inputNames ?? (await all()))
   if (inputs.length === 0) refuse(`${place}.columns`, 'expected at least one column of inputs, got none')
-  // A column can be read once as itself and once as part of the inputs.
+  // Each role has a name of its own, since a column may have two of them.
   const columns: Record<string, CsvKind> = { [key.inputs]: { numbers: inputs } }
-  if (label !== undefined && kind !== 'single') columns[key.label] = { numbers: labels }
+  if (at.label !== undefined && at.kind !== 'single') columns[key.label] = { numbers: labels }
   if (teacher !== undefined) columns[key.teacher] = { numbers: teacher }
-  if (label !== undefined && kind === 'single') columns[labels[0]!] = 'category'
-  if (ids !== undefined) columns[ids] = 'integer'
-  if (weights !== undefined) columns[weights] = 'number'
-  const read = await readCsv(file, { columns, delimiter, ...(header && { header }) }).catch(error => hinted(error, label, file))
+  if (at.label !== undefined && at.kind === 'single') columns[labels[0]!] = 'category'
+  if (at.ids !== undefined) columns[at.ids] = 'integer'
+  if (at.weights !== undefined) columns[at.weights] = 'number'
+  const single = new Set([at.ids, at.weights, ...(at.kind === 'single' ? labels : [])])
+  if (groups !== undefined && !single.has(groups)) columns[groups] = 'category'
+  else if (groups !== undefined) refuse(`${place}.split.groups`, 'expected a column of its own, got one that has another role')
+  const { delimiter, quotes, decimal } = dialect
+  const options = { columns, delimiter, quote: quotes ? '"' : false, decimal, ...(header && { header }) } as const
+  const read = await readCsv(file, options).catch(error => hinted(error, at.label, file))
   const found = read.columns as Record<string, unknown>
-  const pixels = found[key.inputs] as Numbers
-  const rows: Rows = { columns: { inputs: pixels.values }, options: { inputs: shapeOf(place, known.input, [pixels.width]) } }
-  const at = { label: kind === 'single' ? labels[0]! : key.label, ids, weights, teacher: teacher && key.teacher }
-  beside(rows, found, at, label === undefined ? undefined : kind, known, { file, place: `column ${labels.join(', ')}` })
+  const rows = dense(place, found[key.inputs] as Numbers, known)
+  const roles = { ...at, label: at.kind === 'single' ? labels[0] : key.label, teacher: teacher && key.teacher }
+  fill(rows, found, roles, at.label === undefined ? undefined : at.kind, known, { file, column: `column ${labels.join(', ')}` })
+  // Each class of several has a column, whose name is the label's.
+  if (at.kind === 'several' && at.label !== undefined) rows.options.labelNames = labels
   return rows
 }
 
-/** A column of words among the numbers is most often the label, which nobody named. */
+/** A column of words among the numbers is most often the label, which was not named. */
 function hinted(error: unknown, label: unknown, file: string): never {
   const column = error instanceof LimbeckError && label === undefined ? /, column (.+)$/.exec(error.path)?.[1] : undefined
   if (column === undefined) throw error
@@ -78,40 +85,49 @@ function hinted(error: unknown, label: unknown, file: string): never {
 }
 
 /** The names in the first line. */
-async function headerOf(file: string, delimiter: string): Promise<string[]> {
+async function headerOf(file: string, { delimiter, quotes }: Dialect): Promise<string[]> {
   let names: string[] | undefined
-  const records = new Records(file, delimiter, fields => (names ??= fields))
+  const records = new Records(file, delimiter, fields => (names ??= fields), quotes)
   for await (const piece of textOf(file)) {
     records.push(piece)
-    if (names !== undefined) return names
+    if (names !== undefined) break
   }
-  records.end()
+  if (names === undefined) records.end()
+  if (names !== undefined && areNumbers(names)) {
+    const message = `expected the names of the columns, got numbers: where a file has no line of names, give them: "header": [${names.map((_, at) => `"c${at}"`).slice(0, 3).join(', ')}, …]`
+    throw new LimbeckError('ERR_LIMBECK_INVALID_DATA', `${file}, line 1`, message)
+  }
   return names ?? []
 }
 
-async function jsonLinesOf(place: string, spec: unknown, known: Known): Promise<Rows> {
+async function jsonLinesOf(place: string, spec: unknown, known: Known, groups: string | undefined): Promise<Rows> {
   const own = plain(place, spec, ['path', 'inputs', 'tokens', 'label', 'kind', 'ids', 'weights', 'teacherLogits'])
   const file = text(`${place}.path`, own.path)
-  const { label, kind, ids, weights } = named(place, own)
-  if (Array.isArray(label)) refuse(`${place}.label`, 'expected one field, got several: a field may hold an array')
-  const inputs = own.inputs === undefined ? 'inputs' : text(`${place}.inputs`, own.inputs)
+  const at = named(place, own, groups)
+  if (Array.isArray(at.label)) refuse(`${place}.label`, 'expected one field, got several: a field may hold an array')
+  const label = at.label as string | undefined
+  const several = Array.isArray(own.inputs) ? texts(`${place}.inputs`, own.inputs) : undefined
+  const inputs = several !== undefined ? key.inputs : own.inputs === undefined ? 'inputs' : text(`${place}.inputs`, own.inputs)
   const teacher = own.teacherLogits === undefined ? undefined : text(`${place}.teacherLogits`, own.teacherLogits)
-  const tokens = own.tokens === true || (known.input !== undefined && !Array.isArray(known.input))
-  const fields: Record<string, JsonKind> = { [inputs]: tokens ? 'ids' : 'numbers' }
-  if (label !== undefined) fields[label as string] = kind === 'single' ? 'category' : 'numbers'
-  if (ids !== undefined) fields[ids] = 'integer'
-  if (weights !== undefined) fields[weights] = 'number'
+  const tokens = several === undefined && (own.tokens === true || (known.input !== undefined && !Array.isArray(known.input)))
+  const fields: Record<string, JsonKind> = { [inputs]: several !== undefined ? { numbers: several } : tokens ? 'ids' : 'numbers' }
+  if (label !== undefined) fields[label] = at.kind === 'single' ? 'category' : 'numbers'
+  if (at.ids !== undefined) fields[at.ids] = 'integer'
+  if (at.weights !== undefined) fields[at.weights] = 'number'
   if (teacher !== undefined) fields[teacher] = 'numbers'
+  if (groups !== undefined) {
+    if (Object.hasOwn(fields, groups)) refuse(`${place}.split.groups`, 'expected a field of its own, got one that has another role')
+    fields[groups] = 'category'
+  }
   const read = await readJsonLines(file, { fields })
   const found = read.columns as Record<string, unknown>
   const rows = tokens ? ragged(found[inputs] as Ragged, known, file) : dense(place, found[inputs] as Numbers, known)
-  const at = { label: label as string | undefined, ids, weights, teacher }
-  beside(rows, found, at, label === undefined ? undefined : kind, known, { file, place: `field ${label as string}` })
+  fill(rows, found, { ...at, label, teacher }, label === undefined ? undefined : at.kind, known, { file, column: `field ${label}` })
   return rows
 }
 
-function dense(place: string, { values, width }: Numbers, { input }: Known): Rows {
-  return { columns: { inputs: values }, options: { inputs: shapeOf(place, input, [width]) } }
+function dense(place: string, { values, width, names }: Numbers, { input }: Known): Rows {
+  return { columns: { inputs: values }, options: { inputs: shapeOf(place, input, [width]), ...(names && { inputNames: names }) } }
 }
 
 /** Ids: as many in every row where the model wants it so. */
@@ -126,70 +142,41 @@ function ragged({ values, offsets }: Ragged, { input }: Known, file: string): Ro
   return { columns: { inputs: values }, options: { inputs: { ids: { length } } } }
 }
 
-interface Places {
+interface Roles {
   label: string | undefined
   ids: string | undefined
   weights: string | undefined
   teacher: string | undefined
+  groups: string | undefined
 }
 
-/** Labels, ids, weights and the teacher's logits go where a data set wants them. */
-function beside(
+/** Labels, ids, weights, groups and the teacher's logits go where a data set wants them. */
+function fill(
   rows: Rows,
   found: Record<string, unknown>,
-  at: Places,
+  at: Roles,
   kind: LabelKind | undefined,
   known: Known,
-  source: { file: string; place: string },
+  { file, column }: { file: string; column: string },
 ): void {
   const { columns, options }: { columns: Columns; options: ColumnOptions } = rows
   if (at.ids !== undefined) columns.ids = found[at.ids] as Int32Array
   if (at.weights !== undefined) columns.weights = found[at.weights] as Float32Array
   if (at.teacher !== undefined) columns.teacherLogits = wide(found[at.teacher] as Numbers)
+  if (at.groups !== undefined) rows.groups = (found[at.groups] as Categories).codes
   if (kind === undefined) return
   options.labels = kind
   if (kind !== 'single') {
     columns.labels = wide(found[at.label!] as Numbers)
     return
   }
-  const { labels, names } = classesOf(found[at.label!] as Categories, known.labelNames, source)
+  const { labels, labelNames } = classesOf(found[at.label!] as Categories, known, file, column)
   columns.labels = labels
-  if (names !== undefined) options.labelNames = names
+  if (labelNames !== undefined) options.labelNames = labelNames
 }
 
-/** Rows of numbers as an array of rows, which says its width. */
+/** Rows of numbers as an array of rows, which has their width. */
 function wide({ values, width }: Numbers): Float32Array[] {
   const rows = width === 0 ? 0 : values.length / width
   return Array.from({ length: rows }, (_, row) => values.subarray(row * width, (row + 1) * width))
-}
-
-/**
- * Which class a label is: its place among the known names, itself where all labels are whole numbers, and else its
- * place in the alphabet. So a label means the same in every file, whatever row comes first. An empty one, or −1 among whole
- * numbers, is a row whose class is not known.
- */
-function classesOf({ codes, names }: Categories, known: readonly string[] | undefined, { file, place }: { file: string; place: string }) {
-  const whole = names.every(name => /^(\d{1,9}|-1|)$/.test(name))
-  const classed = names.filter(name => name !== '' && !(whole && name === '-1'))
-  let classes: (name: string) => number
-  let labelNames: readonly string[] | undefined
-  if (known !== undefined && (!whole || classed.every(name => known.includes(name)))) {
-    labelNames = known
-    const places = new Map(known.map((name, label) => [name, label]))
-    classes = name => {
-      const label = places.get(name)
-      if (label !== undefined) return label
-      const row = codes.indexOf(names.indexOf(name)) + 1
-      const message = `expected one of ${known.join(', ')}, got ${show(name)}`
-      throw new LimbeckError('ERR_LIMBECK_INVALID_DATA', `${file}, row ${row}, ${place}`, message)
-    }
-  } else if (whole) {
-    classes = Number
-  } else {
-    labelNames = [...classed].sort()
-    const sorted = labelNames
-    classes = name => sorted.indexOf(name)
-  }
-  const table = names.map(name => (classed.includes(name) ? classes(name) : -1))
-  return { labels: Int32Array.from(codes, code => table[code]!), names: labelNames }
 }

@@ -18,7 +18,7 @@ export declare class NativeDataset {
   /** 64 hexadecimal digits over all rows. */
   fingerprint(): Promise<string>
   select(positions: Uint32Array): NativeDataset
-  split(json: string): Array<NativeDataset>
+  split(json: string, groups?: Uint32Array | undefined | null): Array<NativeDataset>
   /** Mean and standard deviation of each channel, computed from the data. */
   normalization(): Promise<string>
   withTeacher(json: string, logits: Float32Array, answers?: Float64Array | undefined | null): NativeDataset
@@ -29,6 +29,8 @@ export declare class NativeDataset {
 /** Memory of the parameters is shared with the models. */
 export declare class NativeEnsemble {
   constructor(models: Array<NativeModel>, weights?: Array<number> | undefined | null)
+  /** JSON of what the models know of their inputs and classes. */
+  describe(): string
   /** `lane` is `fallback` or `shadow` for what a service asks beside its own model. */
   predict(json: string, buffers: Buffers, lane?: string | undefined | null): Promise<NativePrediction>
   /** Metrics on data whose answers are known, as JSON. */
@@ -48,6 +50,8 @@ export declare class NativeJob {
   checkpoint(): Promise<string>
   /** Ends the run after a whole step and publishes the student as it stands. */
   stop(): Promise<void>
+  /** What the batches of the stream know of themselves, as JSON; before the run begins. */
+  describeStream(json: string): void
   /** A batch of a stream's epoch; whether there is room for the next. */
   push(epoch: number, json: string, buffers: Buffers): boolean
   /** True once there is room for another batch, false once nobody waits for a report: then nothing makes room. */
@@ -76,6 +80,7 @@ export declare class NativeModel {
   /** The version that `describe` tells: another one means that it may say something else. */
   version(): number
   setLabelNames(names: Array<string>): void
+  setInputNames(names: Array<string>): void
   setPreprocessing(json: string): void
   /** `lane` is `fallback` or `shadow` for what a service asks beside its own model. */
   predict(json: string, buffers: Buffers, lane?: string | undefined | null): Promise<NativePrediction>

@@ -36,6 +36,7 @@ export interface ColumnsJson {
     | { ragged: { weights?: true } }
   labels?: { single: { classes?: number } } | { several: { classes: number } } | { real: { outputs: number } }
   teacher?: { classes: number }
+  inputNames?: string[]
   labelNames?: string[]
 }
 
@@ -53,7 +54,8 @@ export interface NativeDataset {
   rows(): number
   describe(): string
   select(positions: Uint32Array): NativeDataset
-  split(json: string): NativeDataset[]
+  /** `groups`: which rows stay together. */
+  split(json: string, groups?: Uint32Array): NativeDataset[]
   normalization(): Promise<string>
   withTeacher(json: string, logits: Float32Array, ids?: Float64Array): NativeDataset
   batch(positions: Uint32Array): RawBatch
@@ -79,6 +81,7 @@ export interface NativeModel {
   describe(): string
   /** Which `describe` is of now. */
   version(): number
+  setInputNames(names: string[]): void
   setLabelNames(names: string[]): void
   setPreprocessing(json: string): void
   predict(json: string, buffers: Buffers, lane?: Lane): Promise<NativePrediction>
@@ -100,6 +103,8 @@ export interface NativeModel {
 }
 
 export interface NativeEnsemble {
+  /** JSON of `{ inputNames, labelNames, bytes }`. */
+  describe(): string
   predict(json: string, buffers: Buffers, lane?: Lane): Promise<NativePrediction>
   evaluate(dataset: NativeDataset): Promise<string>
   logits(dataset: NativeDataset): Promise<Float32Array>
@@ -109,6 +114,8 @@ export interface NativeJob {
   next(): Promise<string | null>
   /** Refuses what cannot work, without beginning. */
   check(): Promise<void>
+  /** JSON of `{ inputNames?, labelNames?, bytes? }`, before the run begins. */
+  describeStream(json: string): void
   /** Whether there is room for the next batch. */
   push(epoch: number, json: string, buffers: Buffers): boolean
   /** True once there is room; false once nobody waits for a report. */

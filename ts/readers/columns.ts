@@ -1,9 +1,10 @@
 /**
  * Columns that grow while a file is read, and become typed arrays.
  *
- * What a column holds is said once, in `columns` or `fields`; a value that does
- * not fit is refused with its line and column.
+ * The options `columns` or `fields` give the kind of each column; a value that does not fit is refused with its line
+ * and column.
  */
+import { plain, refuse, show, texts, whole, type Plain } from '../read.js'
 import { LimbeckError } from '../errors.js'
 
 /** What a column holds. */
@@ -14,12 +15,16 @@ export interface Categories {
   codes: Uint32Array
   /** In the order of their first appearance, or as given. */
   names: string[]
+  /** The line of the file in which each name appears first; 0 for a given name that does not appear. */
+  lines: number[]
 }
 
 /** Numbers, `width` in every row. */
 export interface Numbers {
   values: Float32Array
   width: number
+  /** The columns, where each number has one of its own: `Dataset.from` and models keep them. */
+  names?: string[]
 }
 
 /** Ids of different count: row `r` has `values.subarray(offsets[r], offsets[r + 1])`. */
@@ -49,8 +54,8 @@ export interface Table<C> {
 
 /** A column that is being read. */
 export interface Growing {
-  /** Adds one value; `refuse` takes what was expected. */
-  add(value: unknown, refuse: (expected: string) => never): void
+  /** Adds one value, which stands at `at`. */
+  add(value: unknown, at: At): void
   /** What was added since the last call. */
   take(): unknown
 }
@@ -81,8 +86,32 @@ class Growth<A extends Buffers> {
 const floats = () => new Growth(new Float32Array(64))
 const naturals = () => new Growth(new Uint32Array(64))
 
-/** A finite number as a person writes it. */
-export function numberOf(text: string): number | undefined {
+/** The place in a file of the value in hand. One object serves a whole file: it is changed from value to value. */
+export class At {
+  line = 0
+  column = ''
+
+  constructor(
+    readonly file: string,
+    /** What a column is called: column or field. */
+    readonly kind: 'column' | 'field',
+  ) {}
+
+  refuse(expected: string, value: unknown): never {
+    const text = JSON.stringify(value) ?? 'nothing'
+    const shown = text.length > 60 ? `${text.slice(0, 60)}…` : text
+    const column = this.column.length > 60 ? `${this.column.slice(0, 60)}…` : this.column
+    const path = `${this.file}, line ${this.line}, ${this.kind} ${column}`
+    throw new LimbeckError('ERR_LIMBECK_INVALID_DATA', path, `expected ${expected}, got ${shown}`, { line: this.line })
+  }
+}
+
+/** A finite number as a person writes it, with a point or a comma before its fraction. */
+export function numberOf(text: string, decimal: '.' | ',' = '.'): number | undefined {
+  if (decimal === ',') {
+    if (text.includes('.')) return undefined
+    text = text.replace(',', '.')
+  }
   const value = Number(text)
   // Number() reads empty text as 0 and knows 0x, 0o and 0b.
   if (value === 0 && text.trim() === '') return undefined
@@ -94,31 +123,31 @@ function finite(value: unknown): number | undefined {
 }
 
 /** An empty column; `names` are the values of a category, if only those are allowed. */
-export function growing(kind: Kind | 'numbers' | 'ids', names?: readonly string[]): Growing {
+export function growing(kind: Kind | 'numbers' | 'ids', names?: readonly string[], columns?: readonly string[]): Growing {
   switch (kind) {
     case 'number': {
       const values = floats()
-      const add: Growing['add'] = (value, refuse) => values.push(finite(value) ?? refuse('a number'))
+      const add: Growing['add'] = (value, at) => values.push(finite(value) ?? at.refuse('a number', value))
       return { add, take: () => values.take() }
     }
     case 'integer': {
       const values = new Growth(new Int32Array(64))
-      const add: Growing['add'] = (value, refuse) => {
+      const add: Growing['add'] = (value, at) => {
         const number = finite(value)
-        values.push(number !== undefined && number === (number | 0) ? number : refuse('a whole number of 32 bits'))
+        values.push(number !== undefined && number === (number | 0) ? number : at.refuse('a whole number of 32 bits', value))
       }
       return { add, take: () => values.take() }
     }
     case 'text': {
       let values: string[] = []
-      const add: Growing['add'] = (value, refuse) => values.push(typeof value === 'string' ? value : refuse('a text'))
+      const add: Growing['add'] = (value, at) => values.push(typeof value === 'string' ? value : at.refuse('a text', value))
       const take = () => [values, (values = [])][0]
       return { add, take }
     }
     case 'category':
       return category(names)
     case 'numbers':
-      return numbers()
+      return numbers(columns)
     case 'ids':
       return ids()
     case 'skip':
@@ -129,40 +158,50 @@ export function growing(kind: Kind | 'numbers' | 'ids', names?: readonly string[
 function category(given: readonly string[] | undefined): Growing {
   const codes = naturals()
   const known = new Map((given ?? []).map((name, code) => [name, code]))
-  const add: Growing['add'] = (value, refuse) => {
-    if (value === null) value = ''
-    if (typeof value === 'number' || typeof value === 'boolean') value = String(value)
-    if (typeof value !== 'string') return refuse('a text, a number or a boolean')
-    let code = known.get(value)
+  const lines = (given ?? []).map(() => 0)
+  const add: Growing['add'] = (value, at) => {
+    let name = value
+    if (name === null) name = ''
+    if (typeof name === 'number' || typeof name === 'boolean') name = String(name)
+    if (typeof name !== 'string') return at.refuse('a text, a number or a boolean', value)
+    let code = known.get(name)
     if (code === undefined) {
-      if (given !== undefined) return refuse(`one of ${given.join(', ')}`)
-      known.set(value, (code = known.size))
+      if (given !== undefined) return at.refuse(`one of ${shownNames(given)}`, value)
+      known.set(name, (code = known.size))
     }
+    lines[code] ||= at.line
     codes.push(code)
   }
-  return { add, take: (): Categories => ({ codes: codes.take(), names: [...known.keys()] }) }
+  return { add, take: (): Categories => ({ codes: codes.take(), names: [...known.keys()], lines: [...lines] }) }
 }
 
-function numbers(): Growing {
+/** The first of some names, each cut short, for a message. */
+export function shownNames(names: readonly string[]): string {
+  const shown = names.slice(0, 12).map(name => (name.length > 40 ? `${name.slice(0, 40)}…` : name))
+  return names.length > 12 ? `${shown.join(', ')} and ${names.length - 12} more` : shown.join(', ')
+}
+
+function numbers(columns: readonly string[] | undefined): Growing {
   const values = floats()
   let width: number | undefined
-  const add: Growing['add'] = (value, refuse) => {
-    if (!Array.isArray(value)) return refuse('an array of numbers')
+  const add: Growing['add'] = (value, at) => {
+    if (!Array.isArray(value)) return at.refuse('an array of numbers', value)
     width ??= value.length
-    if (value.length !== width) return refuse(`${width} numbers, as in the first row`)
-    for (const number of value) values.push(finite(number) ?? refuse('an array of numbers'))
+    if (value.length !== width) return at.refuse(`${width} numbers, as in the first row`, value)
+    for (const number of value) values.push(finite(number) ?? at.refuse('an array of numbers', value))
   }
-  return { add, take: (): Numbers => ({ values: values.take(), width: width ?? 0 }) }
+  const take = (): Numbers => ({ values: values.take(), width: width ?? columns?.length ?? 0, ...(columns && { names: [...columns] }) })
+  return { add, take }
 }
 
 function ids(): Growing {
   const values = naturals()
   const offsets = naturals()
   offsets.push(0)
-  const add: Growing['add'] = (value, refuse) => {
+  const add: Growing['add'] = (value, at) => {
     const wanted = 'an array of whole numbers of 0 or more'
-    if (!Array.isArray(value)) return refuse(wanted)
-    for (const id of value) values.push(typeof id === 'number' && id === id >>> 0 ? id : refuse(wanted))
+    if (!Array.isArray(value)) return at.refuse(wanted, value)
+    for (const id of value) values.push(typeof id === 'number' && id === id >>> 0 ? id : at.refuse(wanted, value))
     offsets.push(values.length)
   }
   const take = (): Ragged => {
@@ -173,19 +212,56 @@ function ids(): Growing {
   return { add, take }
 }
 
-/** Refuses a value; `place` is the column or field that it stands in. */
-export function refusal(name: string, line: number, place: string, value: unknown): (expected: string) => never {
-  return expected => {
-    const text = JSON.stringify(value) ?? 'nothing'
-    const shown = text.length > 60 ? `${text.slice(0, 60)}…` : text
-    const path = `${name}, line ${line}, ${place}`
-    throw new LimbeckError('ERR_LIMBECK_INVALID_DATA', path, `expected ${expected}, got ${shown}`, { line })
-  }
+/** A column of the result: its kind, or the columns that are its numbers. */
+export interface Wanted<Simple extends string> {
+  name: string
+  kind: Simple | 'numbers'
+  /** What it is made of. */
+  from: string[]
+  /** Whether it is made of several. */
+  joined: boolean
+  column: Growing
 }
 
-/** How many rows a batch of a stream has. */
-export function checkedBatchRows(rows: number | undefined): number {
-  if (rows === undefined) return 1024
-  if (Number.isInteger(rows) && rows >= 1) return rows
-  throw new LimbeckError('ERR_LIMBECK_INVALID_CONFIG', 'batchRows', `expected a whole number of 1 or more, got ${rows}`)
+/** The option `columns` or `fields`, and the values that categories may have; columns that are skipped are left out. */
+export function wantedOf<Simple extends Kind | 'numbers' | 'ids'>(
+  path: 'columns' | 'fields',
+  given: unknown,
+  categories: unknown,
+  simple: readonly Simple[],
+): Wanted<Simple>[] {
+  const kinds = plain(path, given)
+  const names: Plain = categories === undefined ? (Object.create(null) as Plain) : plain('categories', categories)
+  for (const name of Object.keys(names)) {
+    if (kinds[name] !== 'category') refuse(`categories.${name}`, `a category among the ${path}`, kinds[name])
+  }
+  const wanted = Object.entries(kinds).map(([name, kind]): Wanted<Simple> => {
+    const own = simple.find(one => one === kind)
+    if (own !== undefined) {
+      const allowed = names[name] === undefined ? undefined : texts(`categories.${name}`, names[name])
+      return { name, kind: own, from: [name], joined: false, column: growing(own, allowed) }
+    }
+    const expected = `${simple.map(one => `'${one}'`).join(', ')} or { numbers: [names] }`
+    if (typeof kind !== 'object' || kind === null) return refuse(`${path}.${name}`, expected, kind)
+    const from = texts(`${path}.${name}.numbers`, plain(`${path}.${name}`, kind, ['numbers']).numbers)
+    return { name, kind: 'numbers', from, joined: true, column: growing('numbers', undefined, from) }
+  })
+  return wanted.filter(({ kind }) => kind !== 'skip')
+}
+
+/** The rows of all columns since the last call. */
+export function taken<C>(rows: number, wanted: readonly Wanted<string>[]): Table<C> {
+  const columns = Object.fromEntries(wanted.map(({ name, column }) => [name, column.take()]))
+  return { rows, columns: columns as Table<C>['columns'] }
+}
+
+/** Rows of a batch of a stream. */
+export function batchRowsOf(rows: unknown): number {
+  return rows === undefined ? 1024 : whole('batchRows', rows, 1)
+}
+
+/** One character of an option. */
+export function characterOf(path: string, value: unknown, not: string): string {
+  if (typeof value === 'string' && value.length === 1 && !not.includes(value)) return value
+  throw new LimbeckError('ERR_LIMBECK_INVALID_CONFIG', path, `expected one character that is no quote or end of line, got ${show(value)}`)
 }

@@ -5,7 +5,7 @@ const QUOTE = 34
 const FEED = 10
 const RETURN = 13
 
-/** Where the reader stands in a field. */
+/** The reader's position in a field. */
 const enum At {
   Start,
   Plain,
@@ -31,6 +31,8 @@ export class Records {
     private readonly name: string,
     private readonly delimiter: string,
     private readonly emit: (fields: string[], line: number) => void,
+    /** Whether quotes hold a field together; otherwise they are characters like others. */
+    private readonly quotes = true,
   ) {}
 
   push(text: string): void {
@@ -67,8 +69,8 @@ export class Records {
         if (code === RETURN) this.at = At.Return
       } else if (this.at === At.Quote) {
         this.fail(`expected ${JSON.stringify(this.delimiter)} or the end of the line after a closing quote, got ${JSON.stringify(text[i])}`)
-      } else if (code === QUOTE) {
-        if (this.at === At.Plain) this.fail('expected quotes around the whole field, got one inside')
+      } else if (code === QUOTE && this.quotes) {
+        if (this.at === At.Plain) this.fail('expected quotes around the whole field, got one inside (quote: false reads them as characters)')
         this.at = At.Quoted
         this.opened = this.line
         from = i + 1
@@ -83,7 +85,7 @@ export class Records {
   end(): void {
     if (this.at === At.Quoted) {
       this.line = this.opened
-      this.fail('expected a closing quote, got the end of the file')
+      this.fail('expected a closing quote, got the end of the file (quote: false reads quotes as characters)')
     }
     if (this.at !== At.Start || this.fields.length > 0) this.fields.push(this.part)
     if (this.at === At.Return) this.fields.pop()

@@ -1,31 +1,57 @@
 /**
  * CSV with typed columns, strict and streaming.
  *
- * Source: Y. Shafranovich, RFC 4180, 2005. Where we differ: UTF-8; a line may
- * end in a line feed alone; another delimiter may be given; lines with nothing
- * in them are passed over.
+ * Source: Y. Shafranovich, RFC 4180, 2005. Where we differ: UTF-8; a line may end in a line feed alone; another
+ * delimiter and a decimal comma may be given; empty lines are skipped. Values with tabs between them have no quotes, as
+ * in IANA's text/tab-separated-values.
  */
+import { plain, refuse, texts } from '../read.js'
 import { LimbeckError } from '../errors.js'
-import { checkedBatchRows, growing, numberOf, refusal } from './columns.js'
-import type { Growing, Kind, Table } from './columns.js'
+import { At, batchRowsOf, characterOf, numberOf, shownNames, taken, wantedOf } from './columns.js'
+import type { Kind, Table, Wanted } from './columns.js'
 import { Records } from './csv-records.js'
 import { nameOf, textOf } from './source.js'
 import type { Source } from './source.js'
 
-/** What a column is, or which columns together are the numbers of a row. */
+/** The kind of a column, or the columns that are together the numbers of a row. */
 export type CsvKind = Kind | { numbers: readonly string[] }
 
 export interface CsvOptions<C extends Record<string, CsvKind>> {
-  /** What each column holds, by name; columns that are not named are passed over. `{ numbers: [names] }` makes one array of several columns. */
+  /**
+   * The kind of each column, by name; other columns are skipped. `{ numbers: [names] }` makes one array of several
+   * columns, which keeps their names.
+   */
   columns: C
   /** The names of the columns where the file has no line of names. Default: the first line has them. */
   header?: readonly string[]
   /** One character. Default `,`. */
   delimiter?: string
+  /** `'"'`: quotes hold a field together; `false`: they are characters like others. Default `'"'`, and `false` where the delimiter is a tab. */
+  quote?: '"' | false
+  /** The character before the fraction of a number. Default `.`. */
+  decimal?: '.' | ','
   /** The values that a category may have, by column; others are refused. Default: every value, numbered as it first appears. */
   categories?: Partial<Record<keyof C & string, readonly string[]>>
-  /** Rows a batch, of `streamCsv`. Default 1024. */
+  /** Rows of a batch, for `streamCsv`. Default 1024. */
   batchRows?: number
+}
+
+const KINDS = ['number', 'integer', 'category', 'text', 'skip'] as const
+const KEYS = ['columns', 'header', 'delimiter', 'quote', 'decimal', 'categories', 'batchRows']
+
+/** How the text of a file is cut and read; checked. */
+export interface Dialect {
+  delimiter: string
+  quotes: boolean
+  decimal: '.' | ','
+}
+
+export function dialectOf({ delimiter: given, quote, decimal: point }: { [key in 'delimiter' | 'quote' | 'decimal']?: unknown }): Dialect {
+  const delimiter = given === undefined ? ',' : characterOf('delimiter', given, '"\r\n')
+  if (quote !== undefined && quote !== '"' && quote !== false) refuse('quote', '\'"\' or false', quote)
+  const decimal = point === undefined ? '.' : point === '.' || point === ',' ? point : refuse('decimal', "'.' or ','", point)
+  if (decimal === delimiter) refuse('decimal', 'another character than the delimiter: give delimiter, such as ;', decimal)
+  return { delimiter, quotes: quote === undefined ? delimiter !== '\t' : quote !== false, decimal }
 }
 
 /** Reads a whole CSV file, packed with gzip or not, into typed columns. */
@@ -33,7 +59,7 @@ export async function readCsv<const C extends Record<string, CsvKind>>(
   source: Source,
   options: CsvOptions<C>,
 ): Promise<Table<C>> {
-  const file = new CsvFile(source, options)
+  const file = new CsvFile<C>(source, options)
   for await (const piece of textOf(source)) file.push(piece)
   file.end()
   return file.take()
@@ -44,11 +70,10 @@ export async function* streamCsv<const C extends Record<string, CsvKind>>(
   source: Source,
   options: CsvOptions<C>,
 ): AsyncGenerator<Table<C>, void, undefined> {
-  const size = checkedBatchRows(options.batchRows)
-  const file = new CsvFile(source, options)
+  const file = new CsvFile<C>(source, options)
   const ready: Table<C>[] = []
   file.afterRow = rows => {
-    if (rows === size) ready.push(file.take())
+    if (rows === file.batchRows) ready.push(file.take())
   }
   for await (const piece of textOf(source)) {
     file.push(piece)
@@ -59,34 +84,34 @@ export async function* streamCsv<const C extends Record<string, CsvKind>>(
   if (file.rows > 0) yield file.take()
 }
 
-/** A column of the result and the fields that it is made of. */
-interface Target {
-  name: string
-  kind: Kind | 'numbers'
-  column: Growing
-  fields: number[]
+/** Whether these are numbers of a row and no names: names may be counted, as in `0,1,2` of pixels. */
+export function areNumbers(header: readonly string[]): boolean {
+  const numbers = header.map(field => numberOf(field))
+  if (numbers.includes(undefined)) return false
+  return !numbers.every((number, at) => Number.isInteger(number) && (at === 0 ? number === 0 || number === 1 : number === numbers[at - 1]! + 1))
 }
 
 class CsvFile<C extends Record<string, CsvKind>> {
   rows = 0
   afterRow: (rows: number) => void = () => {}
-  private readonly name: string
-  private readonly options: CsvOptions<C>
+  readonly batchRows: number
   private readonly records: Records
+  private readonly wanted: Wanted<(typeof KINDS)[number]>[]
+  private readonly decimal: '.' | ','
+  private readonly at: At
   private header: readonly string[] | undefined
-  private targets: Target[] = []
+  /** For each wanted column the fields that it is made of. */
+  private fields: number[][] = []
 
-  constructor(source: Source, options: CsvOptions<C>) {
-    this.name = nameOf(source)
-    this.options = options
-    const { delimiter = ',' } = options
-    if (delimiter.length !== 1 || '"\r\n'.includes(delimiter)) {
-      const message = `expected one character that is no quote or end of line, got ${JSON.stringify(delimiter)}`
-      throw new LimbeckError('ERR_LIMBECK_INVALID_CONFIG', 'delimiter', message)
-    }
-    for (const [name, kind] of Object.entries(options.columns)) checkKind(name, kind)
-    this.records = new Records(this.name, delimiter, (fields, line) => this.record(fields, line))
-    if (options.header !== undefined) this.begin(options.header, 1)
+  constructor(source: Source, options: unknown) {
+    const own = plain('options', options, KEYS)
+    const dialect = dialectOf(own)
+    this.wanted = wantedOf('columns', own.columns, own.categories, KINDS)
+    this.batchRows = batchRowsOf(own.batchRows)
+    this.decimal = dialect.decimal
+    this.at = new At(nameOf(source), 'column')
+    this.records = new Records(this.at.file, dialect.delimiter, (fields, line) => this.record(fields, line), dialect.quotes)
+    if (own.header !== undefined) this.begin(texts('header', own.header), 1)
   }
 
   push(text: string): void {
@@ -96,63 +121,49 @@ class CsvFile<C extends Record<string, CsvKind>> {
   end(): void {
     this.records.end()
     if (this.header === undefined) {
-      throw new LimbeckError('ERR_LIMBECK_INVALID_DATA', this.name, 'expected a line with the names of the columns, got nothing')
+      throw new LimbeckError('ERR_LIMBECK_INVALID_DATA', this.at.file, 'expected a line with the names of the columns, got nothing')
     }
   }
 
   take(): Table<C> {
-    const columns = Object.fromEntries(this.targets.map(({ name, column }) => [name, column.take()]))
-    const rows = this.rows
+    const { rows } = this
     this.rows = 0
-    return { rows, columns: columns as Table<C>['columns'] }
+    return taken(rows, this.wanted)
   }
 
   private begin(header: readonly string[], line: number): void {
     this.header = header
+    const hint = areNumbers(header) ? ': the first line holds numbers; where a file has no line of names, give header' : ''
     const place = (name: string): number => {
       const at = header.indexOf(name)
       if (at >= 0 && header.indexOf(name, at + 1) < 0) return at
-      const shown = header.length > 20 ? `${header.slice(0, 20).join(', ')}, …` : header.join(', ')
-      const expected = at < 0 ? `expected a column ${name}` : `expected one column ${name}`
-      throw new LimbeckError('ERR_LIMBECK_INVALID_DATA', `${this.name}, line ${line}`, `${expected}, got ${shown}`, { line })
+      const expected = `expected ${at < 0 ? 'a' : 'one'} column ${shownNames([name])}, got ${shownNames(header)}${hint}`
+      throw new LimbeckError('ERR_LIMBECK_INVALID_DATA', `${this.at.file}, line ${line}`, expected, { line })
     }
-    for (const [name, kind] of Object.entries(this.options.columns)) {
-      if (kind === 'skip') continue
-      if (typeof kind === 'object') {
-        this.targets.push({ name, kind: 'numbers', column: growing('numbers'), fields: kind.numbers.map(place) })
-      } else {
-        this.targets.push({ name, kind, column: growing(kind, this.options.categories?.[name]), fields: [place(name)] })
-      }
-    }
+    this.fields = this.wanted.map(({ from }) => from.map(place))
   }
 
   private record(fields: string[], line: number): void {
-    if (this.header === undefined) return this.begin(fields, line)
-    if (fields.length !== this.header.length) {
-      const message = `expected ${this.header.length} fields, got ${fields.length}`
-      throw new LimbeckError('ERR_LIMBECK_INVALID_DATA', `${this.name}, line ${line}`, message, { line })
+    const { header, at, decimal } = this
+    if (header === undefined) return this.begin(fields, line)
+    if (fields.length !== header.length) {
+      const message = `expected ${header.length} fields, got ${fields.length}`
+      throw new LimbeckError('ERR_LIMBECK_INVALID_DATA', `${at.file}, line ${line}`, message, { line })
     }
-    for (const { name, column, fields: places, kind } of this.targets) {
+    at.line = line
+    this.wanted.forEach(({ name, column, kind, joined }, index) => {
+      const places = this.fields[index]!
       if (kind === 'text' || kind === 'category') {
-        const value = fields[places[0]!]!
-        column.add(value, refusal(this.name, line, `column ${name}`, value))
-        continue
+        at.column = name
+        return column.add(fields[places[0]!], at)
       }
       const numbers = places.map(place => {
-        const value = fields[place]!
-        return numberOf(value) ?? refusal(this.name, line, `column ${this.header![place]}`, value)('a number')
+        at.column = header[place]!
+        return numberOf(fields[place]!, decimal) ?? at.refuse(decimal === ',' ? 'a number with a decimal comma' : 'a number', fields[place])
       })
-      column.add(kind === 'numbers' ? numbers : numbers[0], refusal(this.name, line, `column ${name}`, fields[places[0]!]))
-    }
+      column.add(joined ? numbers : numbers[0], at)
+    })
     this.rows++
     this.afterRow(this.rows)
   }
-}
-
-function checkKind(name: string, kind: unknown): void {
-  const simple = ['number', 'integer', 'category', 'text', 'skip']
-  if (typeof kind === 'string' && simple.includes(kind)) return
-  if (typeof kind === 'object' && kind !== null && Array.isArray((kind as { numbers?: unknown }).numbers)) return
-  const expected = `${simple.map(one => `'${one}'`).join(', ')} or { numbers: [names] }`
-  throw new LimbeckError('ERR_LIMBECK_INVALID_CONFIG', `columns.${name}`, `expected ${expected}, got ${JSON.stringify(kind)}`)
 }

@@ -3,32 +3,36 @@
  *
  * Source: jsonlines.org. Where we differ: empty lines are passed over.
  */
+import { plain } from '../read.js'
 import { LimbeckError } from '../errors.js'
-import { checkedBatchRows, growing, refusal } from './columns.js'
-import type { Growing, Kind, Table } from './columns.js'
+import { At, batchRowsOf, taken, wantedOf } from './columns.js'
+import type { Kind, Table, Wanted } from './columns.js'
 import { nameOf, textOf } from './source.js'
 import type { Source } from './source.js'
 
-/** What a field holds: beside what a column of a CSV may, arrays of numbers (as many in every row) or of ids. */
-export type JsonKind = Kind | 'numbers' | 'ids'
+/**
+ * The kind of a field: those of a CSV column, arrays of numbers (as many in every row) or of ids, or the fields that are
+ * together the numbers of a row.
+ */
+export type JsonKind = Kind | 'numbers' | 'ids' | { numbers: readonly string[] }
 
 export interface JsonLinesOptions<C extends Record<string, JsonKind>> {
-  /** What each field holds, by name; fields that are not named are passed over. */
+  /** The kind of each field, by name; other fields are skipped. */
   fields: C
   /** The values that a category may have, by field; others are refused. Default: every value, numbered as it first appears. */
   categories?: Partial<Record<keyof C & string, readonly string[]>>
-  /** Rows a batch, of `streamJsonLines`. Default 1024. */
+  /** Rows of a batch, for `streamJsonLines`. Default 1024. */
   batchRows?: number
 }
 
-const KINDS = ['number', 'integer', 'category', 'text', 'skip', 'numbers', 'ids']
+const KINDS = ['number', 'integer', 'category', 'text', 'skip', 'numbers', 'ids'] as const
 
 /** Reads a whole file of JSON lines, packed with gzip or not, into typed columns. */
 export async function readJsonLines<const C extends Record<string, JsonKind>>(
   source: Source,
   options: JsonLinesOptions<C>,
 ): Promise<Table<C>> {
-  const file = new JsonFile(source, options)
+  const file = new JsonFile<C>(source, options)
   for await (const { text, line } of linesOf(source)) file.add(text, line)
   return file.take()
 }
@@ -38,35 +42,30 @@ export async function* streamJsonLines<const C extends Record<string, JsonKind>>
   source: Source,
   options: JsonLinesOptions<C>,
 ): AsyncGenerator<Table<C>, void, undefined> {
-  const size = checkedBatchRows(options.batchRows)
-  const file = new JsonFile(source, options)
+  const file = new JsonFile<C>(source, options)
   for await (const { text, line } of linesOf(source)) {
     file.add(text, line)
-    if (file.rows === size) yield file.take()
+    if (file.rows === file.batchRows) yield file.take()
   }
   if (file.rows > 0) yield file.take()
 }
 
 class JsonFile<C extends Record<string, JsonKind>> {
   rows = 0
-  private readonly name: string
-  private readonly columns: { name: string; column: Growing }[]
+  readonly batchRows: number
+  private readonly at: At
+  private readonly wanted: Wanted<(typeof KINDS)[number]>[]
 
-  constructor(source: Source, options: JsonLinesOptions<C>) {
-    this.name = nameOf(source)
-    this.columns = Object.entries(options.fields)
-      .filter(([, kind]) => kind !== 'skip')
-      .map(([name, kind]) => {
-        if (!KINDS.includes(kind)) {
-          const expected = KINDS.map(one => `'${one}'`).join(', ')
-          throw new LimbeckError('ERR_LIMBECK_INVALID_CONFIG', `fields.${name}`, `expected one of ${expected}, got ${JSON.stringify(kind)}`)
-        }
-        return { name, column: growing(kind, options.categories?.[name]) }
-      })
+  constructor(source: Source, options: unknown) {
+    const { fields, categories, batchRows } = plain('options', options, ['fields', 'categories', 'batchRows'])
+    this.wanted = wantedOf('fields', fields, categories, KINDS)
+    this.batchRows = batchRowsOf(batchRows)
+    this.at = new At(nameOf(source), 'field')
   }
 
   add(text: string, line: number): void {
-    const place = `${this.name}, line ${line}`
+    const { at } = this
+    const place = `${at.file}, line ${line}`
     let row: unknown
     try {
       row = JSON.parse(text)
@@ -77,18 +76,23 @@ class JsonFile<C extends Record<string, JsonKind>> {
     if (typeof row !== 'object' || row === null || Array.isArray(row)) {
       throw new LimbeckError('ERR_LIMBECK_INVALID_DATA', place, `expected an object, got ${text.slice(0, 60)}`, { line })
     }
-    for (const { name, column } of this.columns) {
-      const value = Object.hasOwn(row, name) ? (row as Record<string, unknown>)[name] : undefined
-      column.add(value, refusal(this.name, line, `field ${name}`, value))
+    const valueOf = (name: string) => (Object.hasOwn(row, name) ? (row as Record<string, unknown>)[name] : undefined)
+    at.line = line
+    for (const { column, from, joined } of this.wanted) {
+      const number = (name: string) => {
+        const value = valueOf((at.column = name))
+        return typeof value === 'number' ? value : at.refuse('a number', value)
+      }
+      if (joined) column.add(from.map(number), at)
+      else column.add(valueOf((at.column = from[0]!)), at)
     }
     this.rows++
   }
 
   take(): Table<C> {
-    const columns = Object.fromEntries(this.columns.map(({ name, column }) => [name, column.take()]))
-    const rows = this.rows
+    const { rows } = this
     this.rows = 0
-    return { rows, columns: columns as Table<C>['columns'] }
+    return taken(rows, this.wanted)
   }
 }
 

@@ -1,21 +1,25 @@
 /**
- * Where a reader's bytes come from: a file or bytes in memory, unpacked when
- * they are gzip. Nothing is held but the piece in hand.
+ * The bytes that a reader reads: of a file or of memory, unpacked when they are gzip. Only the current piece is held.
  */
 import { createReadStream } from 'node:fs'
 import { Readable, pipeline } from 'node:stream'
 import { fileURLToPath } from 'node:url'
 import { createGunzip } from 'node:zlib'
 import { LimbeckError } from '../errors.js'
+import { plain, refuse } from '../read.js'
 
 /** A path, bytes, or text; gzip is unpacked. */
 export type Source = string | URL | Uint8Array | { text: string }
 
 /** The name that errors call the source by. */
 export function nameOf(source: Source): string {
-  if (typeof source === 'string') return source
-  if (source instanceof URL) return fileURLToPath(source)
-  return source instanceof Uint8Array ? 'bytes' : 'text'
+  const expected = 'the path or file URL of a file, bytes, or { text }'
+  if (typeof source === 'string' && source !== '') return source
+  if (source instanceof URL) return source.protocol === 'file:' ? fileURLToPath(source) : refuse('source', expected, source)
+  if (source instanceof Uint8Array) return 'bytes'
+  if (typeof source !== 'object' || source === null) return refuse('source', expected, source)
+  const { text } = plain('source', source, ['text'])
+  return typeof text === 'string' ? 'text' : refuse('source', expected, source)
 }
 
 /** The bytes of the source, piece by piece. Leaving early closes the file. */

@@ -10,7 +10,7 @@
  * and 5 (the best path is found among all; the mean of the accuracies finds a good assistant). Where we differ: the best
  * path is chosen on validation rows, and hops that paths share are trained once.
  */
-import { list, number, refuse, words } from '../check.js'
+import { list, number, plain, refuse, whole, words } from '../read.js'
 import { calling } from '../errors.js'
 import { watch } from '../unstarted.js'
 import { modelOf, type Model } from '../model.js'
@@ -19,8 +19,12 @@ import type { AnyTeacher } from '../teachers.js'
 import { begun, readableAgain, score, sharedOf, stagePlace, stageRun, type RegimeOptions } from './options.js'
 import { Sequence, type Plan } from './sequence.js'
 
+/** Assistants of a search: there are 2ᵐ paths. */
+const MOST = 12
+
 /** Every path through some of the assistants, in their order, as their numbers; the empty one is no assistant at all. */
 export function assistantPaths(assistants: number): number[][] {
+  if (whole('assistants', assistants, 0) > MOST) refuse('assistants', `at most ${MOST}, since each doubles the paths`, assistants)
   const from = (first: number): number[][] => {
     const paths: number[][] = [[]]
     for (let next = first; next < assistants; next++) paths.push(...from(next + 1).map(rest => [next, ...rest]))
@@ -37,8 +41,9 @@ export function assistantPaths(assistants: number): number[][] {
  * ```
  */
 export function nearestAssistant(accuracies: { teacher: number; student: number; assistants: readonly number[] }): number {
-  const mean = (number('teacher', accuracies.teacher) + number('student', accuracies.student)) / 2
-  const distances = list('assistants', accuracies.assistants).map((accuracy, at) => Math.abs(number(`assistants[${at}]`, accuracy) - mean))
+  const own = plain('accuracies', accuracies, ['teacher', 'student', 'assistants'])
+  const mean = (number('teacher', own.teacher) + number('student', own.student)) / 2
+  const distances = list('assistants', own.assistants).map((accuracy, at) => Math.abs(number(`assistants[${at}]`, accuracy) - mean))
   if (distances.length === 0) refuse('assistants', 'the accuracy of one or more', words('none'))
   return distances.indexOf(Math.min(...distances))
 }

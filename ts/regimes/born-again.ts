@@ -13,7 +13,7 @@
  * differ: the permutation of dkpp is drawn anew for every row in each epoch; which generation is best, and whether there
  * is another, is decided on validation rows.
  */
-import { plain, refuse, text, whole, type Plain } from '../check.js'
+import { plain, refuse, text, whole, type Plain } from '../read.js'
 import { Ensemble } from '../ensemble.js'
 import { watch } from '../unstarted.js'
 import { Model, modelOf } from '../model.js'

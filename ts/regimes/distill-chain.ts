@@ -10,7 +10,7 @@
  * Levine, Matsukawa, Ghasemzadeh, "Improved Knowledge Distillation via Teacher Assistant", 2020, arXiv:1902.03393.
  * Where we differ: "best" is chosen on validation rows, never on those of a test.
  */
-import { list, refuse, words } from '../check.js'
+import { list, refuse, words } from '../read.js'
 import { watch } from '../unstarted.js'
 import { modelOf, type Model } from '../model.js'
 import type { AnyTeacher } from '../teachers.js'

@@ -11,7 +11,7 @@
  * in Neural Network Parameters", ACL 2021, arXiv:2009.09152. Where we differ: any list of layers, any losses; with
  * validation rows phase 1 hands on its best student, not the average of its last checkpoints.
  */
-import { json, plain, refuse, words, type Plain } from '../check.js'
+import { json, plain, refuse, words, type Plain } from '../read.js'
 import { calling } from '../errors.js'
 import { watch } from '../unstarted.js'
 import { modelOf, type Model } from '../model.js'

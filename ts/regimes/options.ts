@@ -1,6 +1,6 @@
 /** What all regimes take, read once: the options of a run, and which of them are the regime's own. */
 import { isSource } from '../stream.js'
-import { below, json, list, plain, refuse, signalOf, text, type Plain } from '../check.js'
+import { below, json, list, plain, refuse, signalOf, text, type Plain } from '../read.js'
 import { datasetOf, type Dataset } from '../dataset.js'
 import { awaiting } from '../errors.js'
 import type { Model } from '../model.js'

@@ -4,7 +4,7 @@
  * them.
  */
 import { orAbort } from '../abort.js'
-import { reading } from '../check.js'
+import { reading, refuse, words } from '../read.js'
 import type { Dataset } from '../dataset.js'
 import { calling, elsewhere, LimbeckError } from '../errors.js'
 import { started } from '../unstarted.js'
@@ -75,6 +75,7 @@ export class Sequence<Label extends object, Outcome> extends Iterable<RegimeRepo
     super()
     try {
       this.#plan = reading('', plan)
+      if (typeof this.#plan?.stage !== 'function') refuse('Sequence', 'a regime, such as bornAgain(…)', words('new Sequence(…)'))
     } catch (wrong) {
       this.#plan = { wrong }
     }

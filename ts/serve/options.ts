@@ -1,5 +1,5 @@
 /** What `serve` takes, looked at once. */
-import { number, plain, refuse, whole } from '../check.js'
+import { number, plain, refuse, whole } from '../read.js'
 import type { Ensemble } from '../ensemble.js'
 import type { Model } from '../model.js'
 import type { Description } from '../prediction.js'

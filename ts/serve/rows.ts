@@ -1,5 +1,6 @@
 /** Inputs of a service's calls: counted and copied at the door, put together to a batch, picked out of one. */
-import { packInputs, type Meaning } from '../columns.js'
+import { packInputs } from '../columns.js'
+import type { Meaning } from '../meaning.js'
 import type { Buffers, ColumnsJson } from '../native/contract.js'
 
 /** Inputs as they cross, in memory of their own. Those of equal `json` can be put together. */

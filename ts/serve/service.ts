@@ -1,10 +1,13 @@
 /** A model behind a door: concurrent calls are answered in batches, and the model is replaced between two of them. */
 import { listen } from '../abort.js'
-import { number, plain, reading, refuse, signalOf } from '../check.js'
-import { packInputs, type Inputs, type Meaning } from '../columns.js'
+import { number, plain, reading, refuse, signalOf, words } from '../read.js'
+import { packInputs } from '../columns.js'
+import type { Inputs } from '../inputs.js'
+import type { Meaning } from '../meaning.js'
 import { awaiting, calling, LimbeckError } from '../errors.js'
 import type { Model } from '../model.js'
 import type { NativeModel, NativePrediction } from '../native/contract.js'
+import { isHandle } from '../native/handles.js'
 import { meaningFor, prediction, type Description, type Prediction } from '../prediction.js'
 import { Batcher } from './batcher.js'
 import type { Call } from './call.js'
@@ -61,6 +64,7 @@ export class Service {
 
   /** @internal */
   constructor(handle: NativeModel, options: unknown) {
+    if (!isHandle(handle)) refuse('Service', 'model.serve(…)', words('new Service(…)'))
     this.#description = describe(handle)
     this.#meaning = meaningFor(this.#description)
     this.#options = reading('options', () => servingOf(options, this.#description))

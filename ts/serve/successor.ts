@@ -1,6 +1,6 @@
 /** The model that shall serve next: it must fit, and answer, before it is let in. */
-import { refuse } from '../check.js'
-import type { Meaning } from '../columns.js'
+import { refuse } from '../read.js'
+import type { Meaning } from '../meaning.js'
 import { awaiting, calling, LimbeckError } from '../errors.js'
 import type { NativeModel } from '../native/contract.js'
 import { models } from '../native/handles.js'

@@ -14,6 +14,7 @@ use crate::error::{Error, Result};
 use crate::evaluate::{self, Evaluation};
 use crate::metrics::Metrics;
 use crate::models::{Model, Prediction};
+use crate::signature::Signature;
 
 /// Models of one width of output, and their shares, which sum to 1.
 #[derive(Clone)]
@@ -21,6 +22,8 @@ pub struct Ensemble {
     members: Vec<(Model, f64)>,
     classes: usize,
     several: bool,
+    /// What any of the models knows of its inputs and classes.
+    signature: Signature,
 }
 
 impl Ensemble {
@@ -36,13 +39,24 @@ impl Ensemble {
         }
         let several = models[0].has_several_labels();
         if let Some(at) = models.iter().position(|model| model.has_several_labels() != several) {
-            let words = |several: bool| if several { "several labels" } else { "one label" };
-            let message =
-                format!("expected a model of {} a row, as the first, got one of {}", words(several), words(!several));
+            let words = |several: bool| if several { "multi-label" } else { "single-label" };
+            let message = format!("expected a {} model like models[0], got a {} one", words(several), words(!several));
             return Err(Error::config(format!("models[{at}]"), message));
         }
+        let mut signature = Signature::default();
+        for (at, model) in models.iter().enumerate() {
+            let own = model.signature();
+            signature.expect_alike(&own, &format!("models[{at}]"), "the models before it")?;
+            signature = signature.or(&own);
+        }
         let weights = weights.unwrap_or_else(|| vec![1.0; models.len()]);
-        Ok(Ensemble { members: models.into_iter().zip(shares("weights", &weights)?).collect(), classes, several })
+        let members = models.into_iter().zip(shares("weights", &weights)?).collect();
+        Ok(Ensemble { members, classes, several, signature })
+    }
+
+    /// What the models know of their inputs and classes.
+    pub fn signature(&self) -> &Signature {
+        &self.signature
     }
 
     /// What the ensemble says of these rows; its logits are those of the mean probabilities.
@@ -58,6 +72,7 @@ impl Ensemble {
 
     /// The ensemble on rows whose answers are known.
     pub fn evaluate(&self, data: &Dataset) -> Result<Evaluation> {
+        let data = &data.seen_by(&self.signature, "data")?;
         evaluate::evaluate_answers(data, self.classes, &self.logits(data)?, &Metrics::default())
     }
 
@@ -109,7 +124,7 @@ fn log_of_sum(a: f64, b: f64) -> f64 {
     if other == f64::NEG_INFINITY { largest } else { largest + (other - largest).exp().ln_1p() }
 }
 
-/// Weights as shares of their sum; refuses what is none, by path.
+/// Normalises weights to sum to 1; rejects invalid ones with their path.
 pub(crate) fn shares(path: &str, weights: &[f64]) -> Result<Vec<f64>> {
     if let Some((at, weight)) = weights.iter().enumerate().find(|(_, w)| !(w.is_finite() && **w >= 0.0)) {
         return Err(Error::config(
@@ -117,11 +132,15 @@ pub(crate) fn shares(path: &str, weights: &[f64]) -> Result<Vec<f64>> {
             format!("expected a finite number of 0 or more, got {weight}"),
         ));
     }
-    let sum: f64 = weights.iter().sum();
-    if sum <= 0.0 {
+    let largest = weights.iter().copied().fold(0.0, f64::max);
+    if largest <= 0.0 {
         return Err(Error::config(path, "expected at least one weight above 0, got none"));
     }
-    Ok(weights.iter().map(|weight| weight / sum).collect())
+    let sum: f64 = weights.iter().sum();
+    // Finite weights may have an infinite sum.
+    let scale = if sum.is_finite() { 1.0 } else { largest };
+    let sum: f64 = weights.iter().map(|weight| weight / scale).sum();
+    Ok(weights.iter().map(|weight| weight / scale / sum).collect())
 }
 
 #[cfg(test)]
@@ -181,10 +200,7 @@ mod tests {
         assert!((sure(60.0) - 60.0).abs() < 1e-4 && (sure(-60.0) + 60.0).abs() < 1e-4);
         assert_eq!([sure(1e5), sure(-1e5)], [1e5, -1e5]);
         let error = Ensemble::new(vec![several(1), model(2, 2)], None).err().unwrap();
-        assert_eq!(
-            error.to_string(),
-            "models[1]: expected a model of several labels a row, as the first, got one of one label"
-        );
+        assert_eq!(error.to_string(), "models[1]: expected a multi-label model like models[0], got a single-label one");
     }
 
     #[test]

@@ -39,6 +39,7 @@ pub fn logits(model: &Model, data: &Dataset) -> Result<Vec<f32>> {
 }
 
 pub(crate) fn logits_until(model: &Model, data: &Dataset, cancel: &Cancel) -> Result<Vec<f32>> {
+    let data = &data.seen_by(&model.reader(), "data")?;
     let mut all = Vec::new();
     let refused = |_| Error::new(Code::Memory, "", "no memory for the answers to all rows");
     all.try_reserve_exact(data.rows() * model.network.classes()).map_err(refused)?;
@@ -63,6 +64,7 @@ pub(crate) fn evaluate_with(
     more: &Metrics,
     cancel: &Cancel,
 ) -> Result<Evaluation> {
+    let data = &data.seen_by(&model.signature(), "data")?;
     let classes = model.network.classes();
     let piece = model.rows_at_once();
     measured(data, classes, teacher, more, piece, &mut |batch, _| model.logits_until(&batch.inputs, &batch.ids, cancel))
@@ -134,6 +136,9 @@ fn has_teacher(data: &Dataset, given: bool, classes: usize) -> bool {
 
 /// The same beside a teacher that is a model.
 pub fn against(model: &Model, data: &Dataset, teacher: Option<&Model>) -> Result<Evaluation> {
+    if let Some(teacher) = teacher {
+        model.signature().expect_alike(&teacher.signature(), "teacher", "the model")?;
+    }
     let logits = teacher.map(|teacher| logits(teacher, data)).transpose()?;
     evaluate(model, data, logits.as_deref())
 }

@@ -43,7 +43,7 @@ impl LabelKind {
                 ": give whole numbers (a Uint32Array, an array), or say labels: 'single' where the data are made"
             }
             (LabelKind::Several, LabelKind::Single) => {
-                ": give each row's class as a whole number (of a one-hot row the place of its 1), or use a loss over several labels (binaryCrossEntropy)"
+                ": pass one class index per row (for one-hot rows, the index of the 1), or use a loss over several labels (binaryCrossEntropy)"
             }
             (LabelKind::Real, LabelKind::Several) => ": say labels: 'several' where the data are made",
             (LabelKind::Several | LabelKind::Single, LabelKind::Real) => ": say labels: 'real' where the data are made",

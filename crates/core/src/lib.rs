@@ -39,6 +39,7 @@ pub mod run;
 
 pub mod schedule;
 pub mod schema;
+pub mod signature;
 pub mod tape;
 pub mod targets;
 pub mod teacher;

@@ -276,7 +276,7 @@ fn bad_columns_are_refused_by_name() {
         ),
         (
             |c| c.labels = LabelColumn::Single { values: vec![0, 1, 2], classes: Some(2) },
-            "labels[2]: expected a label below 2 (the number of classes), got 2",
+            "labels[2]: expected a label below 2 (the number of classes), got 2: classes are counted from 0",
         ),
         (
             |c| c.labels = LabelColumn::Several { values: vec![0.0, 1.0, 0.5, 1.5, 0.0, 0.0], classes: 2 },
@@ -429,7 +429,7 @@ fn normalisation_comes_from_the_data_by_channel() {
     let normalization = Normalization::from_dataset(&data).unwrap();
     assert_eq!(normalization.mean, [10.0, 5.0]);
     assert_eq!(normalization.std, [(6.0f64 * 6.0 * 1.25 + 2.0 / 3.0).sqrt() as f32, 1.0]);
-    let preprocessing = Preprocessing { normalization: Some(normalization) };
+    let preprocessing = Preprocessing { normalization: Some(normalization), bytes: None };
     let batch = data.batch_of_all(0).unwrap();
     let Features::Dense(normal) = preprocessing.apply(&batch.inputs).unwrap() else { panic!() };
     let numbers: Vec<f32> = normal.flatten_all().unwrap().to_vec1().unwrap();
@@ -451,6 +451,7 @@ fn one_mean_serves_all_channels_and_bad_normalisations_are_refused() {
     let batch = images(2).batch_of_all(0).unwrap();
     let of = |mean: &[f32], std: &[f32]| Preprocessing {
         normalization: Some(Normalization { mean: mean.to_vec(), std: std.to_vec() }),
+        bytes: None,
     };
     let Features::Dense(moved) = of(&[0.5], &[2.0]).apply(&batch.inputs).unwrap() else { panic!() };
     let moved: Vec<f32> = moved.flatten_all().unwrap().to_vec1().unwrap();
@@ -463,4 +464,26 @@ fn one_mean_serves_all_channels_and_bad_normalisations_are_refused() {
     assert_eq!(refused(&[0.0], &[0.0]), "normalization.std[0]: expected a finite number above 0, got 0");
     assert_eq!(refused(&[f32::NAN], &[1.0]), "normalization.mean[0]: expected a finite number, got NaN");
     assert_eq!(refused(&[0.0], &[]), "normalization.std: expected as many as means, 1, and at least 1, got 0");
+}
+
+#[test]
+fn rows_of_one_group_stay_together_in_parts_of_about_the_size_that_was_asked_for() {
+    let data = images(100);
+    let groups: Vec<u32> = (0..100).map(|row| row * 7 % 23).collect();
+    let parts = |seed| data.split_groups(&[0.7, 0.3], &groups, seed).unwrap();
+    for seed in 0..20 {
+        let parts = parts(seed);
+        let of = |part: &Dataset| -> BTreeSet<u32> { ids(part).iter().map(|id| groups[*id as usize]).collect() };
+        assert!(of(&parts[0]).is_disjoint(&of(&parts[1])));
+        assert_eq!(parts[0].rows() + parts[1].rows(), 100);
+        assert!((65..=75).contains(&parts[0].rows()), "{}", parts[0].rows());
+        assert_eq!(ids(&parts[0]), ids(&data.split_groups(&[0.7, 0.3], &groups, seed).unwrap()[0]));
+    }
+    assert_ne!(ids(&parts(1)[0]), ids(&parts(2)[0]));
+    // What no part asked for is left out, in whole groups.
+    let some = data.split_groups(&[0.2], &groups, 3).unwrap();
+    assert!((15..=25).contains(&some[0].rows()));
+    let refused = |fractions: &[f64], groups: &[u32]| data.split_groups(fractions, groups, 0).unwrap_err().to_string();
+    assert!(refused(&[0.5, 0.5], &[1; 100]).starts_with("fractions[1]: expected more groups than the 1 there are"));
+    assert!(refused(&[0.5, 0.5], &[1; 99]).starts_with("groups: expected 100 groups"));
 }

@@ -4,6 +4,7 @@ use limbeck_core::batch::Features;
 use limbeck_core::dataset::{Columns, Inputs, LabelColumn, TeacherColumn};
 use limbeck_core::error::{Error, Result};
 use limbeck_core::reading::parse;
+use limbeck_core::signature::Signature;
 use napi::bindgen_prelude::{Float32Array, Float64Array, Uint8Array, Uint32Array};
 use napi_derive::napi;
 use serde::Deserialize;
@@ -77,6 +78,7 @@ struct ColumnsJson {
     inputs: InputsJson,
     labels: Option<LabelsJson>,
     teacher: Option<TeacherJson>,
+    input_names: Option<Vec<String>>,
     label_names: Option<Vec<String>>,
 }
 
@@ -127,12 +129,13 @@ pub(crate) fn columns(json: &str, buffers: &Buffers) -> Result<Columns> {
                 ids: buffers.teacher_ids.as_ref().map(ids),
             }),
         },
+        input_names: json.input_names,
         label_names: json.label_names,
         ..Columns::new(inputs, labels)
     })
 }
 
-/// Inputs alone, for predictions.
-pub(crate) fn inputs(json: &str, buffers: &Buffers) -> Result<(Features, usize)> {
-    Features::of_columns(columns(json, buffers)?)
+/// Inputs alone, for predictions of a model of this signature.
+pub(crate) fn inputs(json: &str, buffers: &Buffers, reader: impl FnOnce() -> Signature) -> Result<(Features, usize)> {
+    Features::of_columns(columns(json, buffers)?, reader)
 }

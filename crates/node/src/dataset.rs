@@ -122,6 +122,7 @@ impl NativeDataset {
                 "labels": data.label_kind().name(),
                 "labelledRows": data.labelled().count(),
                 "classes": data.classes(),
+                "inputNames": data.input_names(),
                 "labelNames": data.label_names(),
                 "hasTeacher": data.has_teacher_logits(),
                 "bytes": data.bytes(),
@@ -148,11 +149,15 @@ impl NativeDataset {
     }
 
     #[napi(catch_unwind)]
-    pub fn split(&self, env: &Env, json: String) -> napi::Result<Vec<NativeDataset>> {
+    pub fn split(&self, env: &Env, json: String, groups: Option<Uint32Array>) -> napi::Result<Vec<NativeDataset>> {
         guarded(|| {
             panic_point("dataset.split");
             let SplitJson { fractions, seed, stratify } = parse(&json)?;
-            let parts = self.data()?.split(&fractions, &SplitOptions { seed, stratify })?;
+            let data = self.data()?;
+            let parts = match groups {
+                Some(groups) => data.split_groups(&fractions, &groups, seed)?,
+                None => data.split(&fractions, &SplitOptions { seed, stratify })?,
+            };
             Ok(parts
                 .into_iter()
                 .map(|part| {

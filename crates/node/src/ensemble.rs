@@ -31,6 +31,12 @@ impl NativeEnsemble {
         })
     }
 
+    /// JSON of what the models know of their inputs and classes.
+    #[napi(catch_unwind)]
+    pub fn describe(&self) -> napi::Result<String> {
+        guarded(|| serde_json::to_string(self.ensemble.signature()).map_err(|error| Error::internal(error.to_string())))
+    }
+
     /// `lane` is `fallback` or `shadow` for what a service asks beside its own model.
     #[napi(catch_unwind, ts_return_type = "Promise<NativePrediction>")]
     pub fn predict<'env>(
@@ -41,7 +47,8 @@ impl NativeEnsemble {
         lane: Option<String>,
     ) -> napi::Result<Object<'env>> {
         let lane = guarded(|| Lane::of(lane))?;
-        let (features, rows) = guarded(|| inputs(&json, &buffers))?;
+        let reader = || self.ensemble.signature().clone();
+        let (features, rows) = guarded(|| inputs(&json, &buffers, reader))?;
         let ensemble = self.ensemble.clone();
         let (reply, promise) = Reply::new(env)?;
         desk::predict(lane, reply, move || ensemble.predict(&features, rows).map(NativePrediction::from));

@@ -11,6 +11,7 @@ use limbeck_core::allocator;
 use limbeck_core::batch::Batch;
 use limbeck_core::dataset::{Dataset, LabelColumn, largest_label};
 use limbeck_core::error::{Code, Error, Result};
+use limbeck_core::labels::LabelKind;
 use limbeck_core::options::TrainOptions;
 use limbeck_core::reading::parse;
 use limbeck_core::run::{self, Data, Mutual, MutualOptions, Run, Setup};
@@ -107,6 +108,8 @@ struct Streamed {
     rows: u64,
     /// Of the student: one batch need not hold the largest label.
     classes: usize,
+    /// What the first batch held.
+    kinds: Option<(&'static str, LabelKind)>,
 }
 
 enum State {
@@ -171,7 +174,7 @@ impl NativeJob {
                 state: Mutex::new(State::Planned(Box::new(plan))),
                 control,
                 control_student: Arc::default(),
-                streamed: Mutex::new(Streamed { epoch: 0, rows: 0, classes }),
+                streamed: Mutex::new(Streamed { epoch: 0, rows: 0, classes, kinds: None }),
                 external: External::new(env, bytes),
             })
         })
@@ -215,13 +218,34 @@ impl NativeJob {
         Ok(promise)
     }
 
+    /// What the batches of the stream know of themselves, as JSON; before the run begins.
+    #[napi(catch_unwind)]
+    pub fn describe_stream(&self, json: String) -> napi::Result<()> {
+        guarded(|| {
+            let _ = self.control.inbox.signature.set(parse(&json)?); // set once: a job has one stream
+            Ok(())
+        })
+    }
+
     /// A batch of a stream's epoch; whether there is room for the next.
     #[napi(catch_unwind)]
     pub fn push(&self, epoch: f64, json: String, buffers: Buffers) -> napi::Result<bool> {
         guarded(|| {
             panic_point("stream.push");
             let mut columns = columns(&json, &buffers)?;
+            let kinds = (columns.inputs.kind(), columns.labels.kind());
             let mut streamed = self.streamed.lock().unwrap_or_else(PoisonError::into_inner);
+            let first = *streamed.kinds.get_or_insert(kinds);
+            if kinds.0 != first.0 {
+                return Err(Error::data(
+                    "inputs",
+                    format!("expected {}, as in the first batch, got {}", first.0, kinds.0),
+                ));
+            }
+            if kinds.1 != first.1 {
+                let (first, here) = (first.1.words(), kinds.1.words());
+                return Err(Error::data("labels", format!("expected {first}, as in the first batch, got {here}")));
+            }
             if epoch as u64 != streamed.epoch {
                 (streamed.epoch, streamed.rows) = (epoch as u64, 0);
             }

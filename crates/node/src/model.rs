@@ -5,7 +5,6 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use limbeck_core::checkpoint::ModelFile;
-use limbeck_core::dataset::Preprocessing;
 use limbeck_core::error::{Code, Error, Result};
 use limbeck_core::evaluate;
 use limbeck_core::models::{Model, ModelOptions, Prediction};
@@ -231,6 +230,7 @@ impl NativeModel {
                 "classes": model.network.classes(),
                 "parameters": held.elements(),
                 "bytes": held.bytes(),
+                "inputNames": model.input_names,
                 "labelNames": model.label_names,
                 "preprocessing": model.preprocessing,
                 "provenance": model.provenance,
@@ -258,12 +258,20 @@ impl NativeModel {
     }
 
     #[napi(catch_unwind)]
+    pub fn set_input_names(&self, names: Vec<String>) -> napi::Result<()> {
+        guarded(|| {
+            let mut held = self.shared.held()?;
+            held.frame.set_input_names(names)?;
+            self.shared.change(held);
+            Ok(())
+        })
+    }
+
+    #[napi(catch_unwind)]
     pub fn set_preprocessing(&self, json: String) -> napi::Result<()> {
         guarded(|| {
-            let preprocessing: Preprocessing = parse(&json)?;
-            preprocessing.validate()?;
             let mut held = self.shared.held()?;
-            held.frame.preprocessing = preprocessing;
+            held.frame.set_preprocessing(parse(&json)?)?;
             self.shared.change(held);
             Ok(())
         })
@@ -279,8 +287,8 @@ impl NativeModel {
         lane: Option<String>,
     ) -> napi::Result<Object<'env>> {
         let lane = guarded(|| Lane::of(lane))?;
-        let (features, rows) = guarded(|| inputs(&json, &buffers))?;
         let held = guarded(|| self.shared.held())?;
+        let (features, rows) = guarded(|| inputs(&json, &buffers, || held.frame.signature()))?;
         let (reply, promise) = Reply::new(env)?;
         desk::predict(lane, reply, move || held.model()?.predict(&features, rows).map(NativePrediction::from));
         Ok(promise)
@@ -290,8 +298,8 @@ impl NativeModel {
     pub fn predict_sync(&self, json: String, buffers: Buffers) -> napi::Result<NativePrediction> {
         guarded(|| {
             panic_point("model.predictSync");
-            let (features, rows) = inputs(&json, &buffers)?;
             let held = self.shared.held()?;
+            let (features, rows) = inputs(&json, &buffers, || held.frame.signature())?;
             let work = rows as u64 * held.frame.network.multiply_adds();
             if work > SYNC_LIMIT {
                 let message = format!(

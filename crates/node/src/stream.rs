@@ -2,12 +2,13 @@
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use limbeck_core::batch::Batch;
 use limbeck_core::error::{Code, Error, Result};
 use limbeck_core::run::Stream;
+use limbeck_core::signature::Signature;
 
 use crate::reply::Reply;
 
@@ -28,6 +29,8 @@ struct Queue {
 pub(crate) struct Inbox {
     queue: Mutex<Queue>,
     changed: Condvar,
+    /// What the batches know of themselves.
+    pub signature: OnceLock<Signature>,
 }
 
 impl Inbox {
@@ -91,6 +94,10 @@ pub(crate) struct Pushed {
 }
 
 impl Stream for Pushed {
+    fn signature(&self) -> Signature {
+        self.inbox.signature.get().cloned().unwrap_or_default()
+    }
+
     fn next(&mut self, cancel: &AtomicBool) -> Result<Option<Batch>> {
         let mut queue = self.inbox.lock();
         loop {

@@ -1,7 +1,7 @@
 /** `limbeck analyse`: what happens between a teacher and its student. */
 import type { Command } from 'commander'
 import { analyse, type Analysis, type Diagnostics } from '../../index.js'
-import { number, plain, text } from '../../check.js'
+import { number, plain, text } from '../../read.js'
 import { dataFlag, readConfig, type ConfigFlags } from '../config.js'
 import { datasetFrom, heldRows, readRows } from '../data.js'
 import { refuse } from '../exit.js'

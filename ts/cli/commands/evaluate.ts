@@ -33,6 +33,7 @@ async function evaluate(flags: ConfigFlags, output: Output): Promise<void> {
   const teacher = config.teacher === undefined ? undefined : await loadModel('teacher', config.teacher)
   const { rows, place } = await heldRows(config, model)
   if (rows.labels === 'none') refuse(place, 'expected rows with labels, got rows without: name the "label" of the file')
+  if (rows.labelledRows < rows.rows) output.line(`${rows.labelledRows} of ${rows.rows} rows have a label`)
   const own = await model.evaluate(rows, teacher === undefined ? {} : { teacher })
   const theirs = teacher === undefined ? undefined : await teacher.evaluate(rows)
   output.data({ model: own, ...(theirs && { teacher: theirs }) })

@@ -2,7 +2,7 @@
 import { readFile, stat } from 'node:fs/promises'
 import path from 'node:path'
 import type { Command } from 'commander'
-import { plain } from '../../check.js'
+import { plain } from '../../read.js'
 import type { Dataset, GeneratorOptions, Model } from '../../index.js'
 import { readConfig, type ConfigFlags } from '../config.js'
 import { readParts } from '../data.js'
@@ -90,11 +90,13 @@ interface Run {
 
 function sayModel(file: string, model: Model, size: number, output: Output): void {
   const { text, ...summary } = model.summary()
-  const { labelNames, normalization, provenance } = model
-  output.data({ model: { file, bytes: size, ...summary, labelNames, normalization, provenance } })
+  const { inputNames, labelNames, normalization, byteReading, provenance } = model
+  output.data({ model: { file, bytes: size, ...summary, inputNames, labelNames, normalization, byteReading, provenance } })
   output.answer(`${output.out.bold(file)}  ${brief(size)} bytes`)
   output.answer(text)
+  if (inputNames !== undefined) output.answer(`columns        ${inputNames.join(', ')}`)
   if (labelNames !== undefined) output.answer(`labels         ${labelNames.join(', ')}`)
+  if (byteReading !== undefined) output.answer(`bytes          ${byteReading.scale} · byte + ${byteReading.offset}`)
   if (normalization !== undefined) {
     const { mean, std } = normalization
     output.answer(`normalization  mean ${mean.map(brief).join(', ')}, deviation ${std.map(brief).join(', ')}`)
@@ -110,12 +112,13 @@ function sayModel(file: string, model: Model, size: number, output: Output): voi
 }
 
 function sayData(place: string, data: Dataset, output: Output): void {
-  const { rows, shape, labels, labelledRows, classes, labelNames, hasTeacherLogits, bytes } = data
-  output.data({ data: { place, rows, shape, labels, labelledRows, classes, labelNames, hasTeacherLogits, bytes } })
+  const { rows, shape, labels, labelledRows, classes, inputNames, labelNames, hasTeacherLogits, bytes } = data
+  output.data({ data: { place, rows, shape, labels, labelledRows, classes, inputNames, labelNames, hasTeacherLogits, bytes } })
   output.answer(`${output.out.bold(place)}  ${brief(rows)} rows, ${brief(bytes)} bytes`)
   output.answer(`inputs         ${shape === undefined ? 'ids of different count' : shape.join(' × ')}`)
   const what = { none: 'none', single: 'one a row', several: 'several a row', real: 'real numbers' }[labels]
   output.answer(`labels         ${what}${classes === undefined ? '' : `, ${classes} classes`}${labelledRows === rows || labels === 'none' ? '' : `, in ${brief(labelledRows)} rows`}`)
+  if (inputNames !== undefined) output.answer(`columns        ${inputNames.join(', ')}`)
   if (labelNames !== undefined) output.answer(`label names    ${labelNames.join(', ')}`)
   if (hasTeacherLogits) output.answer('teacher        its logits stand beside the rows')
 }

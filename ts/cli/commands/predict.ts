@@ -35,13 +35,14 @@ async function predict(flags: ConfigFlags, output: Output): Promise<void> {
   const spec = modelSpec(config) ?? refuse('model', 'expected a model file, got nothing: --model student.safetensors')
   const model = await loadModel('model', spec)
   const { spec: data, place } = heldSpec(config)
-  const { columns } = await readRows(place, data, model)
+  const { columns, options } = await readRows(place, data, model)
+  const { inputNames } = options
   const { input } = model
   const width = Array.isArray(input)
     ? (input as number[]).reduce((product, side) => product * side, 1)
     : (input as { ids: { length?: number } }).ids.length
   for (const inputs of pieces(columns.inputs, width)) {
-    const answer = await under(place, () => model.predict({ inputs }))
+    const answer = await under(place, () => model.predict({ inputs, ...(inputNames && { inputNames }) }))
     for (let row = 0; row < answer.rows; row++) say(answer, row, output)
     if (process.stdout.writableNeedDrain) await once(process.stdout, 'drain')
   }

@@ -2,7 +2,7 @@
 import { availableParallelism } from 'node:os'
 import path from 'node:path'
 import type { Command } from 'commander'
-import { show } from '../../check.js'
+import { show } from '../../read.js'
 import { refuse } from '../exit.js'
 import type { Output, OutputFlags } from '../output.js'
 import { perform, withOutput, wholeOption } from '../perform.js'

@@ -25,6 +25,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Code, Error, Result};
+use crate::models::Model;
+use crate::signature::Signature;
 use seen::Seen;
 pub use seen::{Given, Sides};
 
@@ -126,7 +128,16 @@ pub fn analyse(given: &Given<'_>, chosen: Option<&Diagnostics>) -> Result<Analys
     let all = Diagnostics::all();
     let diagnostics = chosen.unwrap_or(&all);
     diagnostics.validate().map_err(|error| error.at("diagnostics"))?;
-    let seen = Seen::new(given)?;
+    // All models must mean the same classes; the rows come to their order.
+    let mut known = Signature::default();
+    for (name, model) in [("student", given.student), ("teacher", given.teacher), ("control", given.control)] {
+        let Some(own) = model.map(Model::signature) else { continue };
+        known.expect_alike(&own, name, "the models before it")?;
+        known = known.or(&own);
+    }
+    let data = given.data.seen_by(&known, "data")?;
+    let validation = given.validation.map(|rows| rows.seen_by(&known, "validation")).transpose()?;
+    let seen = Seen::new(&Given { data: &data, validation: validation.as_ref(), ..*given })?;
     diagnostics
         .run(&seen, chosen.is_none())
         .map_err(|error| if lacking(&error) { error.at("diagnostics") } else { error })

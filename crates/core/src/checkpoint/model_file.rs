@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! __metadata__.limbeck = { "format": "model", "version": 1, "architecture": …, "preprocessing": …,
-//!                          "labelNames": […] | null, "provenance": … }
+//!                          "inputNames": […]?, "labelNames": […] | null, "provenance": … }
 //! ```
 //!
 //! A file without that key (Hugging Face, torchvision) is read as bare named tensors. Which tensor is trained and which
@@ -31,6 +31,8 @@ pub struct ModelFile {
     pub architecture: Value,
     /// What is done to inputs before the first layer; null when nothing.
     pub preprocessing: Value,
+    /// One for each number of a row of inputs, where they are known.
+    pub input_names: Option<Vec<String>>,
     /// One for each class, where they are known.
     pub label_names: Option<Vec<String>>,
     /// When, with which version and how it was trained.
@@ -60,7 +62,7 @@ impl ModelFile {
 
     pub fn save_with(&self, fs: &dyn Fs, path: &Path) -> Result<()> {
         let place = path.display().to_string();
-        let described = json!({
+        let mut described = json!({
             "format": "model",
             "version": VERSION,
             "architecture": self.architecture,
@@ -68,6 +70,9 @@ impl ModelFile {
             "labelNames": self.label_names,
             "provenance": self.provenance,
         });
+        if let Some(names) = &self.input_names {
+            described["inputNames"] = json!(names);
+        }
         let text = described.to_string();
         if json::depth(text.as_bytes()) > DEEPEST {
             return Err(refuse(format!("expected an architecture at most {DEEPEST} levels deep, got more")).at(&place));
@@ -147,18 +152,18 @@ fn describe(header: &Header) -> Result<ModelFile> {
     let file = ModelFile {
         architecture: take(&mut fields, "architecture")?,
         preprocessing: take(&mut fields, "preprocessing")?,
-        label_names: match take(&mut fields, "labelNames")? {
-            Value::Null => None,
-            names => Some(
-                serde_json::from_value(names)
-                    .map_err(|_| refuse("expected a list of strings as labelNames, got another value"))?,
-            ),
-        },
+        // Files from before columns had names lack the key.
+        input_names: fields.shift_remove("inputNames").map_or(Ok(None), |names| names_of("inputNames", names))?,
+        label_names: names_of("labelNames", take(&mut fields, "labelNames")?)?,
         provenance: take(&mut fields, "provenance")?,
         tensors: NamedTensors::new(),
     };
     no_more(&fields)?;
     Ok(file)
+}
+
+fn names_of(key: &str, names: Value) -> Result<Option<Vec<String>>> {
+    serde_json::from_value(names).map_err(|_| refuse(format!("expected a list of strings as {key}, got another value")))
 }
 
 /// Takes a field out of the metadata.
@@ -200,6 +205,7 @@ mod tests {
         ModelFile {
             architecture: json!({ "input": [3], "layers": [{ "head": { "linear": { "units": 2 } } }] }),
             preprocessing: json!({ "mean": [0.1307], "scale": 0.30000000000000004 }),
+            input_names: Some(vec!["length, cm".into(), "width".into()]),
             label_names: Some(vec!["cat".into(), "狗 \"dog\"".into()]),
             provenance: json!({ "created": "2026-01-01", "library": "0.1.0", "seed": u64::MAX }),
             tensors,

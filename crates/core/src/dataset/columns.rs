@@ -3,7 +3,8 @@
 //! Every column holds one entry a row. Errors name the column, the row and what was found there.
 
 use crate::error::{Error, Result};
-use crate::labels::UNLABELLED;
+use crate::labels::{LabelKind, UNLABELLED};
+use crate::signature::{self, Bytes};
 
 /// What the models read.
 #[derive(Clone, Debug)]
@@ -26,6 +27,24 @@ impl Inputs {
             Inputs::F32 { shape, .. } | Inputs::U8 { shape, .. } => Some(shape.clone()),
             Inputs::Ids { length, .. } => Some(vec![*length]),
             Inputs::Ragged { .. } => None,
+        }
+    }
+
+    /// How bytes are read; none where the inputs are no bytes.
+    pub fn bytes(&self) -> Option<Bytes> {
+        match self {
+            Inputs::U8 { scale, offset, .. } => Some(Bytes { scale: *scale, offset: *offset }),
+            Inputs::F32 { .. } | Inputs::Ids { .. } | Inputs::Ragged { .. } => None,
+        }
+    }
+
+    /// What the numbers are, for a message.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Inputs::F32 { .. } => "floating point numbers",
+            Inputs::U8 { .. } => "bytes",
+            Inputs::Ids { .. } => "ids of one count",
+            Inputs::Ragged { .. } => "ids of different count",
         }
     }
 
@@ -79,14 +98,7 @@ impl Inputs {
         }
         match self {
             Inputs::F32 { values, .. } => finite("inputs", values, values.len() / rows)?,
-            Inputs::U8 { scale, offset, .. } => {
-                if !scale.is_finite() || *scale == 0.0 {
-                    return Err(Error::config("scale", format!("expected a finite number other than 0, got {scale}")));
-                }
-                if !offset.is_finite() {
-                    return Err(Error::config("offset", format!("expected a finite number, got {offset}")));
-                }
-            }
+            Inputs::U8 { scale, offset, .. } => Bytes { scale: *scale, offset: *offset }.validate()?,
             Inputs::Ragged { values, weights: Some(weights), .. } => {
                 length("inputs.weights", weights.len(), values.len(), 1, "weight")?;
                 if let Some(at) = weights.iter().position(|weight| !weight.is_finite() || *weight < 0.0) {
@@ -114,6 +126,15 @@ pub enum LabelColumn {
 }
 
 impl LabelColumn {
+    pub fn kind(&self) -> LabelKind {
+        match self {
+            LabelColumn::None => LabelKind::None,
+            LabelColumn::Single { .. } => LabelKind::Single,
+            LabelColumn::Several { .. } => LabelKind::Several,
+            LabelColumn::Real { .. } => LabelKind::Real,
+        }
+    }
+
     fn check(&self, rows: usize) -> Result<()> {
         match self {
             LabelColumn::None => Ok(()),
@@ -123,7 +144,10 @@ impl LabelColumn {
                 match values.iter().position(|label| *label as usize >= classes && *label != UNLABELLED) {
                     Some(row) => Err(Error::data(
                         format!("labels[{row}]"),
-                        format!("expected a label below {classes} (the number of classes), got {}", values[row]),
+                        format!(
+                            "expected a label below {classes} (the number of classes), got {}: classes are counted from 0",
+                            values[row]
+                        ),
                     )),
                     None => Ok(()),
                 }
@@ -169,13 +193,24 @@ pub struct Columns {
     /// Chances of the rows to be drawn (with replacement), 0 or more; without them every row comes once an epoch.
     pub sampling: Option<Vec<f32>>,
     pub teacher: Option<TeacherColumn>,
+    /// One name per number of a row of inputs.
+    pub input_names: Option<Vec<String>>,
     /// The names of the classes, in the order of the labels.
     pub label_names: Option<Vec<String>>,
 }
 
 impl Columns {
     pub fn new(inputs: Inputs, labels: LabelColumn) -> Columns {
-        Columns { inputs, labels, ids: None, weights: None, sampling: None, teacher: None, label_names: None }
+        Columns {
+            inputs,
+            labels,
+            ids: None,
+            weights: None,
+            sampling: None,
+            teacher: None,
+            input_names: None,
+            label_names: None,
+        }
     }
 
     /// Refuses what cannot be used, by name; gives the number of rows, and fills in the number of classes.
@@ -206,14 +241,25 @@ impl Columns {
                 return Err(Error::data(path, "expected a weight above 0 in at least one row, got 0 in all"));
             }
         }
+        if let Some(names) = &self.input_names {
+            let width = self.inputs.shape().map(|shape| shape.iter().product::<usize>());
+            if width != Some(names.len()) {
+                let expected = width.map_or("no names for ids of different count".into(), |width| {
+                    format!("{width} names, one per number of a row")
+                });
+                return Err(Error::data("inputNames", format!("expected {expected}, got {}", names.len())));
+            }
+            signature::different("inputNames", names)?;
+        }
         if let Some(names) = &self.label_names {
+            signature::different("labelNames", names)?;
             match self.classes() {
                 Some(classes) if classes == names.len() => {}
                 Some(classes) => {
                     let message = format!("expected {classes} names, one for each class, got {}", names.len());
                     return Err(Error::data("labelNames", message));
                 }
-                None => return Err(Error::data("labelNames", "expected labels of classes beside them, got none")),
+                None => return Err(Error::data("labelNames", "expected labels that are classes, got real numbers")),
             }
         }
         if let Some(TeacherColumn { logits, classes, ids }) = &self.teacher {
@@ -238,7 +284,9 @@ impl Columns {
         match &self.labels {
             LabelColumn::Single { classes, .. } => *classes,
             LabelColumn::Several { classes, .. } => Some(*classes),
-            LabelColumn::None | LabelColumn::Real { .. } => None,
+            // Rows without labels may still know which classes there are.
+            LabelColumn::None => self.label_names.as_ref().map(Vec::len),
+            LabelColumn::Real { .. } => None,
         }
     }
 }
@@ -267,10 +315,13 @@ fn finite(path: &str, values: &[f32], width: usize) -> Result<()> {
     let sound = |block: &&[f32]| block.iter().fold(true, |sound, value| sound & value.is_finite());
     let whole = values.chunks(4096).take_while(sound).map(<[f32]>::len).sum::<usize>();
     match values[whole..].iter().position(|value| !value.is_finite()).map(|at| whole + at) {
-        Some(at) => Err(Error::data(
-            format!("{path}[{}]", at / width),
-            format!("expected finite numbers, got {} at place {} of the row", values[at], at % width),
-        )),
+        Some(at) => {
+            let logit = path.starts_with("teacher") && values[at] == f32::NEG_INFINITY;
+            let remedy = if logit { ": a class that cannot be has a very small logit, such as -1e4" } else { "" };
+            let message =
+                format!("expected finite numbers, got {} at place {} of the row{remedy}", values[at], at % width);
+            Err(Error::data(format!("{path}[{}]", at / width), message))
+        }
         None => Ok(()),
     }
 }

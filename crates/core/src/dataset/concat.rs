@@ -1,6 +1,6 @@
 //! The rows of two data sets, one behind the other; this copies the columns.
 //!
-//! Ids stay where they are all different. Rows of two tables that are known by their index alone are numbered
+//! Columns and classes of the second are brought to the order of the first by name. Ids stay where they are all different. Rows of two tables that are known by their index alone are numbered
 //! anew; the same row twice is refused.
 
 use std::sync::Arc;
@@ -10,6 +10,7 @@ use crate::error::{Error, Result};
 
 impl Dataset {
     pub fn concat(&self, other: &Dataset) -> Result<Dataset> {
+        let other = &other.seen_by(&self.signature(), "concat")?;
         let all = [self, other];
         self.joined(other).map_err(|error| error.at("concat")).and_then(|mut columns| {
             let ids: Vec<u64> = all.iter().flat_map(|data| (0..data.rows()).map(|at| data.id(at))).collect();
@@ -60,6 +61,7 @@ impl Dataset {
             weights: per_row("weights", &a.weights, &b.weights)?,
             sampling: per_row("sampling", &a.sampling, &b.sampling)?,
             teacher,
+            input_names: a.input_names.clone().or_else(|| b.input_names.clone()),
             label_names: a.label_names.clone(),
         })
     }

@@ -5,6 +5,7 @@ use crate::batch::{Batch, Features};
 use crate::error::{Error, Result};
 use crate::labels::Labels;
 use crate::pool;
+use crate::signature::Signature;
 use crate::tensor::{self, Tensor};
 
 /// Numbers that one task moves: less is not worth a thread.
@@ -47,10 +48,14 @@ impl Batch {
 }
 
 impl Features {
-    /// The inputs of all rows of some columns, and how many rows there are.
-    pub fn of_columns(columns: Columns) -> Result<(Features, usize)> {
-        let batch = Batch::from_columns(columns, 0, 0)?;
-        Ok((batch.inputs, batch.ids.len()))
+    /// The inputs of all rows of some columns in the order of `reader`, and how many rows there are.
+    pub fn of_columns(columns: Columns, reader: impl FnOnce() -> Signature) -> Result<(Features, usize)> {
+        let named = columns.input_names.is_some();
+        let mut rows = Dataset::new(columns)?;
+        if named {
+            rows = rows.seen_by(&reader(), "")?;
+        }
+        Ok((rows.batch_of_all(0)?.inputs, rows.rows()))
     }
 }
 

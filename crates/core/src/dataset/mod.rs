@@ -7,6 +7,7 @@ mod augmentation;
 mod batches;
 mod columns;
 mod concat;
+mod conform;
 mod fingerprint;
 mod gather;
 mod pairs;
@@ -89,11 +90,8 @@ impl Dataset {
     /// None too where not one row has a label.
     pub fn label_kind(&self) -> LabelKind {
         match &self.table.columns.labels {
-            LabelColumn::None => LabelKind::None,
             LabelColumn::Single { .. } if (0..self.rows()).all(|at| self.label(at).is_none()) => LabelKind::None,
-            LabelColumn::Single { .. } => LabelKind::Single,
-            LabelColumn::Several { .. } => LabelKind::Several,
-            LabelColumn::Real { .. } => LabelKind::Real,
+            labels => labels.kind(),
         }
     }
 
@@ -109,6 +107,10 @@ impl Dataset {
     /// The number of classes in the column of teacher logits, where there is one.
     pub fn teacher_classes(&self) -> Option<usize> {
         self.answers.as_ref().map(|answers| answers.classes)
+    }
+
+    pub fn input_names(&self) -> Option<&[String]> {
+        self.table.columns.input_names.as_deref()
     }
 
     pub fn label_names(&self) -> Option<&[String]> {

@@ -13,6 +13,7 @@ use super::{Dataset, Inputs, gather::by_rows};
 use crate::batch::Features;
 use crate::error::{Candle, Error, Result};
 use crate::pool;
+use crate::signature::Bytes;
 use crate::tensor::{self, Tensor};
 
 /// Rows summed by one task: fixed, so that the sums do not depend on the number of threads.
@@ -24,6 +25,9 @@ pub struct Preprocessing {
     /// Mean and standard deviation that the inputs are normalised with. Default none: inputs as they come.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub normalization: Option<Normalization>,
+    /// How the bytes were read that the model was trained on; others are read in the same way. Default `byte / 255`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bytes: Option<Bytes>,
 }
 
 /// Mean and standard deviation by channel (the first axis of a row), or one of each for all.
@@ -38,9 +42,9 @@ pub struct Normalization {
 
 impl Preprocessing {
     pub fn validate(&self) -> Result<()> {
-        self.normalization
-            .as_ref()
-            .map_or(Ok(()), |normalization| normalization.validate().map_err(|error| error.at("normalization")))
+        let checked = self.normalization.as_ref().map_or(Ok(()), Normalization::validate);
+        checked.map_err(|error| error.at("normalization"))?;
+        self.bytes.as_ref().map_or(Ok(()), Bytes::validate).map_err(|error| error.at("bytes"))
     }
 
     /// The inputs as the model wants them; ids pass unchanged.

@@ -9,6 +9,8 @@
 //! its rows at even distances along the line, so a label's share of the first part is within one row of exact
 //! (each further part adds at most one row to that); rows without a label are lined up as one more. The counts are the same as without.
 
+use std::collections::BTreeMap;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -49,6 +51,44 @@ impl Dataset {
             parts.push(self.select(&part)?);
         }
         Ok(parts)
+    }
+}
+
+impl Dataset {
+    /// Parts in which the rows of a group stay together: the groups come in an order that the seed decides, each goes to
+    /// the part that lacks most of its rows. `groups` has a number for each row.
+    pub fn split_groups(&self, fractions: &[f64], groups: &[u32], seed: u64) -> Result<Vec<Dataset>> {
+        let rows = self.rows();
+        if groups.len() != rows {
+            return Err(Error::data(
+                "groups",
+                format!("expected {rows} groups, one for each row, got {}", groups.len()),
+            ));
+        }
+        let mut wanted: Vec<i64> = counts(rows, fractions)?.into_iter().map(|count| count as i64).collect();
+        let parts = wanted.len();
+        // Fractions that sum to less than 1 leave whole groups out.
+        wanted.push(rows as i64 - wanted.iter().sum::<i64>());
+        let mut members: BTreeMap<u32, Vec<u32>> = BTreeMap::new();
+        groups.iter().zip(0..).for_each(|(group, row)| members.entry(*group).or_default().push(row));
+        let members: Vec<Vec<u32>> = members.into_values().collect();
+        let mut chosen: Vec<Vec<u32>> = vec![Vec::new(); wanted.len()];
+        for group in Key::new(seed).with("split groups").permutation(members.len()) {
+            let group = &members[group as usize];
+            let most = (0..wanted.len()).rev().max_by_key(|part| wanted[*part]).unwrap_or(0);
+            wanted[most] -= group.len() as i64;
+            chosen[most].extend(group);
+        }
+        let select = |(part, rows): (usize, &mut Vec<u32>)| {
+            if rows.is_empty() {
+                let message =
+                    format!("expected more groups than the {} there are, got no group for this part", members.len());
+                return Err(Error::data(format!("fractions[{part}]"), message));
+            }
+            rows.sort_unstable();
+            self.select(rows)
+        };
+        chosen.iter_mut().take(parts).enumerate().map(select).collect()
     }
 }
 

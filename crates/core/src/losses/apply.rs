@@ -108,6 +108,12 @@ impl Losses {
         weighing.iter().all(of_labelled)
     }
 
+    /// Whether a class of the student is compared with the same class of the teacher.
+    pub(crate) fn compares_classes(&self) -> bool {
+        let by_class = |need: &Need| matches!(need, Need::Teacher | Need::TeacherLogits);
+        self.rows.iter().any(|(_, loss)| loss.needs().iter().any(by_class))
+    }
+
     /// Whether every row needs a partner of another class.
     pub fn needs_pairs(&self) -> bool {
         self.features.iter().any(|feature| feature.loss.pairs())

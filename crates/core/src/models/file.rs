@@ -19,6 +19,7 @@ impl Model {
                 true => Json::Null,
                 false => json(serde_json::to_value(&self.preprocessing))?,
             },
+            input_names: self.input_names.clone(),
             label_names: self.label_names.clone(),
             provenance: self.provenance.clone(),
             tensors: self.parameters.snapshot()?,
@@ -56,8 +57,11 @@ impl Model {
             Json::Null => Preprocessing::default(),
             json => crate::reading::parse(&json.to_string()).map_err(|error| error.at("preprocessing"))?,
         };
-        preprocessing.validate().map_err(|error| error.at("preprocessing"))?;
-        let mut model = Model { provenance: file.provenance, preprocessing, ..Model::of(network, parameters) };
+        let mut model = Model { provenance: file.provenance, ..Model::of(network, parameters) };
+        model.set_preprocessing(preprocessing).map_err(|error| error.at("preprocessing"))?;
+        if let Some(names) = file.input_names {
+            model.set_input_names(names)?;
+        }
         if let Some(names) = file.label_names {
             model.set_label_names(names)?;
         }

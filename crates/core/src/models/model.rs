@@ -1,10 +1,10 @@
-//! A network with its parameters, and what makes it usable on raw input: preprocessing and label names.
+//! A network with its parameters, and what makes it usable on raw input: preprocessing, names of columns and classes.
 
 use std::sync::Arc;
 
 use serde_json::Value as Json;
 
-use super::{Architecture, ModelOptions, Network, Request};
+use super::{Architecture, Input, ModelOptions, Network, Request};
 use crate::batch::Features;
 use crate::dataset::Preprocessing;
 use crate::error::{Error, Result};
@@ -13,6 +13,7 @@ use crate::layers::{Mode, show};
 use crate::outputs::Outputs;
 use crate::parameters::Parameters;
 use crate::random::Key;
+use crate::signature::{self, Signature};
 use crate::tape::{Cancel, Engine, Tape};
 use crate::tensor::{Tensor, from_vec, read};
 
@@ -22,7 +23,9 @@ pub struct Model {
     pub network: Arc<Network>,
     pub parameters: Parameters,
     pub preprocessing: Preprocessing,
-    /// One name a class, where they are known.
+    /// One name per number of a row of inputs, where they are known.
+    pub input_names: Option<Vec<String>>,
+    /// One name per class, where they are known.
     pub label_names: Option<Vec<String>>,
     /// How this model came to be: written by training, kept in files.
     pub provenance: Json,
@@ -92,6 +95,7 @@ impl Model {
             network: Arc::new(network),
             parameters,
             preprocessing: Preprocessing::default(),
+            input_names: None,
             label_names: None,
             provenance: Json::Null,
         }
@@ -103,8 +107,79 @@ impl Model {
         if names.len() != classes {
             return Err(Error::config("labelNames", format!("expected {classes} names, got {}", names.len())));
         }
+        signature::different("labelNames", &names)?;
         self.label_names = Some(names);
         Ok(())
+    }
+
+    /// Names of the columns, one per number of a row.
+    pub fn set_input_names(&mut self, names: Vec<String>) -> Result<()> {
+        if Some(names.len()) != self.row_width() {
+            let expected = match self.row_width() {
+                Some(width) => format!("{width} names, one per number of a row"),
+                None => "no names for ids of different count".into(),
+            };
+            return Err(Error::config("inputNames", format!("expected {expected}, got {}", names.len())));
+        }
+        signature::different("inputNames", &names)?;
+        self.input_names = Some(names);
+        Ok(())
+    }
+
+    /// Numbers in a row of inputs; none for ids of different count.
+    fn row_width(&self) -> Option<usize> {
+        match &self.network.architecture().input {
+            Input::Numbers(sizes) => Some(sizes.iter().product()),
+            Input::Ids(ids) => ids.ids.length,
+        }
+    }
+
+    /// What is done to inputs before the first layer.
+    pub fn set_preprocessing(&mut self, preprocessing: Preprocessing) -> Result<()> {
+        preprocessing.validate()?;
+        let channels = match &self.network.architecture().input {
+            Input::Numbers(sizes) => sizes.first().copied(),
+            Input::Ids(_) => None,
+        };
+        if let Some(normalization) = &preprocessing.normalization
+            && let Some(channels) = channels
+            && ![1, channels].contains(&normalization.mean.len())
+        {
+            let message = format!(
+                "expected one number or {channels}, one per channel or number of a flat row, got {}",
+                normalization.mean.len()
+            );
+            return Err(Error::config("normalization.mean", message));
+        }
+        self.preprocessing = preprocessing;
+        Ok(())
+    }
+
+    /// What the model knows of its inputs and classes.
+    pub fn signature(&self) -> Signature {
+        Signature {
+            input_names: self.input_names.clone(),
+            label_names: self.label_names.clone(),
+            bytes: self.preprocessing.bytes,
+        }
+    }
+
+    /// How the model reads inputs; what its classes are is left open.
+    pub(crate) fn reader(&self) -> Signature {
+        Signature { label_names: None, ..self.signature() }
+    }
+
+    /// Takes over names and the reading of bytes where it has none; names that do not fit in number are left.
+    pub(crate) fn learn_names(&mut self, known: &Signature) {
+        let fits = |names: &&Vec<String>, count: Option<usize>| Some(names.len()) == count;
+        if self.input_names.is_none() {
+            self.input_names = known.input_names.as_ref().filter(|names| fits(names, self.row_width())).cloned();
+        }
+        if self.label_names.is_none() {
+            let classes = Some(self.network.classes());
+            self.label_names = known.label_names.as_ref().filter(|names| fits(names, classes)).cloned();
+        }
+        self.preprocessing.bytes = self.preprocessing.bytes.or(known.bytes);
     }
 
     /// Logits of some rows in evaluation mode, `[rows, classes]`. Nothing is recorded.

@@ -6,6 +6,7 @@
 //! teacher's bytes are what they were.
 
 mod before;
+mod classes;
 mod finding;
 mod first_rows;
 mod rising;
@@ -15,6 +16,7 @@ mod watch;
 pub(crate) use before::{
     Looked, first_loss, inputs, is_copy, prove_apart, prove_options, prove_rows, reload, some_rows,
 };
+pub(crate) use classes::prove_classes;
 pub(crate) use finding::Findings;
 pub use finding::{Finding, Proofs};
 pub(crate) use first_rows::FirstRows;

@@ -104,6 +104,9 @@ fn prove(
     if students[0].options.proofs == Proofs::Off {
         return Ok((copied, inputs));
     }
+    if let Some(data) = looked.data {
+        proofs::prove_classes(data, "data", findings)?;
+    }
     for (number, student) in students.iter().enumerate() {
         let (path, losses) = (student.role.path(), &student.parts.losses);
         proofs::prove_options(&student.options, losses, &path, findings)?;

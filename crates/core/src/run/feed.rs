@@ -5,11 +5,17 @@ use std::sync::atomic::AtomicBool;
 use crate::batch::Batch;
 use crate::dataset::{BatchOptions, Batches, Dataset};
 use crate::error::{Error, Result};
+use crate::signature::Signature;
 
 /// Batches that come from outside, one after the other.
 pub trait Stream: Send {
     /// Waits for the next batch; `None` at the end. Returns early with `Code::Cancelled` once the flag is set.
     fn next(&mut self, cancel: &AtomicBool) -> Result<Option<Batch>>;
+
+    /// What its batches know of themselves.
+    fn signature(&self) -> Signature {
+        Signature::default()
+    }
 }
 
 pub enum Data {

@@ -10,6 +10,7 @@
 //! the last one among them. `member.rs` is one learner with what the run keeps about it, `role.rs` what it is in the run,
 //! `mutual.rs` a step of learners that teach each other.
 
+mod agree;
 mod answers;
 mod begin;
 mod checkpoints;

@@ -8,6 +8,7 @@ use super::state::Run;
 use crate::checkpoint::{Checkpoint, NamedTensors};
 use crate::error::{Error, Result};
 use crate::kernels::cpu::isa;
+use crate::models::Model;
 use crate::proofs::Finding;
 
 /// Options that may change between a run and its continuation: they do not change its bits.
@@ -21,7 +22,12 @@ impl Run {
         };
         let recovered = checkpoints.folder.recover()?;
         if let Some((_, checkpoint)) = recovered.checkpoint {
-            checkpoint.expect_config(&self.config()?).map_err(|error| {
+            let mut config = self.config()?;
+            if checkpoint.config.get("known").is_none() {
+                // Checkpoints from before names were kept.
+                config["known"] = Json::Null;
+            }
+            checkpoint.expect_config(&config).map_err(|error| {
                 let message = format!("{}; only {} may change", error.message, FREE.join(", "));
                 Error { message, ..error }
             })?;
@@ -91,12 +97,15 @@ impl Run {
             own.as_object_mut().into_iter().for_each(|own| FREE.iter().for_each(|key| drop(own.remove(*key))));
             Ok(json!({ "student": architecture(member).map_err(internal)?, "options": own }))
         });
+        let known = |model: &Model| json!({ "names": model.signature(), "preprocessing": model.preprocessing });
+        let teachers: Vec<Json> = self.teachers.models().map(|(_, model)| known(model)).collect();
         let mut config = json!({
             "options": options,
             "student": architecture(&self.members[0]).map_err(internal)?,
             "teacher": self.teachers.fingerprint()?,
             "data": self.feed.fingerprint(),
             "validation": self.validation.as_ref().map(|validation| validation.data.fingerprint()),
+            "known": { "student": known(&self.members[0].learner.model), "teachers": teachers },
             "instructions": isa::current().name(),
         });
         if let Some(mutual) = &self.mutual {

@@ -1,6 +1,6 @@
 /**
- * What comes from outside, looked at once: own properties only, each read once, numbers finite, buffers neither
- * detached nor shared nor resizable. Everything else is refused by path, with what was expected and what came.
+ * Reads values of the caller: own properties only, each read once, and finite numbers. Anything else is refused by path,
+ * with what was expected and what was given.
  */
 import { LimbeckError, type ErrorCode } from './errors.js'
 import { unknownKey } from './suggest.js'
@@ -8,7 +8,7 @@ import { unknownKey } from './suggest.js'
 /** An object that has no properties but its own. */
 export type Plain = Record<string, unknown>
 
-/** What came, in words of ours instead of the value. A map, since `instanceof` would ask a stranger's proxy. */
+/** Texts that stand for a value in messages. A map, since `instanceof` would run a trap of a foreign proxy. */
 const said = new WeakMap<object, string>()
 
 export function words(text: string): unknown {
@@ -49,7 +49,7 @@ function isArray(value: unknown): boolean {
   }
 }
 
-/** Looks at what somebody passed; a trap or a getter of theirs that throws is refused, with what it threw as the cause. */
+/** Reads a value of the caller; a trap or a getter that throws is refused, with what it threw as the cause. */
 export function reading<T>(path: string, look: () => T): T {
   try {
     return look()
@@ -107,7 +107,8 @@ export function json(path: string, value: unknown): string {
   return JSON.stringify(tree(path, value, 0))
 }
 
-const DEEPEST = 64
+/** Objects inside each other that options may have. */
+export const DEEPEST = 64
 
 /** A copy of such a tree; keys without a value are left out. */
 export function tree(path: string, value: unknown, depth = 0): unknown {
@@ -168,6 +169,7 @@ export function texts(path: string, value: unknown): string[] {
 
 /** An `AbortSignal` or nothing. */
 export function signalOf(path: string, value: unknown): AbortSignal | undefined {
-  if (value === undefined || value instanceof AbortSignal) return value
+  const signal = (given: unknown): given is AbortSignal => given instanceof AbortSignal
+  if (value === undefined || reading(path, () => signal(value))) return value as AbortSignal | undefined
   return refuse(path, 'an AbortSignal', value)
 }

@@ -1,0 +1,196 @@
+//! What data and models know of their columns, classes and bytes, and the comparison of two that meet.
+//!
+//! Two orders of the same names are brought to one order; other names are refused. What one side does not know is not
+//! compared.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Result};
+
+/// How a byte becomes a number: `scale · byte + offset`.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Bytes {
+    /// Multiplies the byte; not 0.
+    pub scale: f32,
+    /// Added to the product.
+    pub offset: f32,
+}
+
+/// What one side knows; `None` stands for what it does not know.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Signature {
+    /// One name per number of a row of inputs.
+    pub input_names: Option<Vec<String>>,
+    /// One name per class.
+    pub label_names: Option<Vec<String>>,
+    /// How bytes are read.
+    pub bytes: Option<Bytes>,
+}
+
+impl Bytes {
+    pub fn validate(&self) -> Result<()> {
+        if !self.scale.is_finite() || self.scale == 0.0 {
+            return Err(Error::config("scale", format!("expected a finite number other than 0, got {}", self.scale)));
+        }
+        if !self.offset.is_finite() {
+            return Err(Error::config("offset", format!("expected a finite number, got {}", self.offset)));
+        }
+        Ok(())
+    }
+}
+
+impl Signature {
+    /// The same, with what `other` knows in addition.
+    #[must_use]
+    pub fn or(self, other: &Signature) -> Signature {
+        Signature {
+            input_names: self.input_names.or_else(|| other.input_names.clone()),
+            label_names: self.label_names.or_else(|| other.label_names.clone()),
+            bytes: self.bytes.or(other.bytes),
+        }
+    }
+
+    /// Refuses a model at `path` that reads or answers in another order than `self`, the signature of `whose`.
+    pub fn expect_alike(&self, other: &Signature, path: &str, whose: &str) -> Result<()> {
+        for (key, own, theirs) in [
+            ("inputNames", &self.input_names, &other.input_names),
+            ("labelNames", &self.label_names, &other.label_names),
+        ] {
+            if order(path, key, own.as_deref(), theirs.as_deref())?.is_some() {
+                let (own, theirs) = (listed(own.iter().flatten()), listed(theirs.iter().flatten()));
+                let message = format!(
+                    "expected the order of {whose}, {own}, got {theirs}: create one of them with the {key} of the other"
+                );
+                return Err(Error::config(below(path, key), message));
+            }
+        }
+        same_bytes(path, self.bytes, other.bytes)
+    }
+}
+
+/// Refuses bytes that are read in another way than a model was trained with.
+pub(crate) fn same_bytes(path: &str, wanted: Option<Bytes>, got: Option<Bytes>) -> Result<()> {
+    match (wanted, got) {
+        (Some(wanted), Some(got)) if wanted != got => {
+            let message = format!(
+                "expected bytes read as {} · byte + {}, as the model was trained, got {} · byte + {}: give scale and offset \
+                 where the data are made",
+                wanted.scale, wanted.offset, got.scale, got.offset
+            );
+            Err(Error::data(below(path, "scale"), message))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn below(path: &str, key: &str) -> String {
+    if path.is_empty() { key.to_string() } else { format!("{path}.{key}") }
+}
+
+/// Where each of the `wanted` names stands among those that came; `None` where nothing has to move.
+pub(crate) fn order(
+    path: &str,
+    key: &str,
+    wanted: Option<&[String]>,
+    got: Option<&[String]>,
+) -> Result<Option<Vec<usize>>> {
+    let (Some(wanted), Some(got)) = (wanted, got) else { return Ok(None) };
+    if wanted == got {
+        return Ok(None);
+    }
+    let places: Vec<_> = wanted.iter().map(|name| got.iter().position(|other| other == name)).collect();
+    if wanted.len() == got.len() && places.iter().all(Option::is_some) {
+        return Ok(Some(places.into_iter().flatten().collect()));
+    }
+    let what = if key == "inputNames" { "columns" } else { "classes" };
+    let message = format!("expected the {what} {}, got {}{}", listed(wanted), listed(got), apart(wanted, got));
+    Err(Error::data(below(path, key), message))
+}
+
+/// For each of the names that came its place among the `wanted` ones, of which some may not occur.
+pub(crate) fn places(path: &str, wanted: &[String], got: &[String]) -> Result<Vec<u32>> {
+    let place = |name: &String| wanted.iter().position(|other| other == name).map(|place| place as u32);
+    got.iter().map(place).collect::<Option<Vec<_>>>().ok_or_else(|| {
+        let message = format!("expected the classes {}, got {}{}", listed(wanted), listed(got), apart(wanted, got));
+        Error::data(below(path, "labelNames"), message)
+    })
+}
+
+/// Which names one list has and the other has not, for a message.
+fn apart(wanted: &[String], got: &[String]) -> String {
+    let only = |a: &[String], b: &[String]| listed(a.iter().filter(|name| !b.contains(name)));
+    let (missing, extra) = (only(wanted, got), only(got, wanted));
+    match (missing.is_empty(), extra.is_empty()) {
+        (false, false) => format!(": {missing} missing, {extra} not known"),
+        (false, true) => format!(": {missing} missing"),
+        (true, _) => format!(": {extra} not known"),
+    }
+}
+
+/// Names for a message: the first ones, where there are many.
+pub(crate) fn listed<'a>(names: impl IntoIterator<Item = &'a String>) -> String {
+    const MOST: usize = 12;
+    let mut names = names.into_iter().map(|name| name.chars().take(40).collect::<String>());
+    let first: Vec<String> = names.by_ref().take(MOST).collect();
+    let rest = names.count();
+    if rest > 0 { format!("{} and {rest} more", first.join(", ")) } else { first.join(", ") }
+}
+
+/// Refuses names that stand for two columns or classes at once.
+pub(crate) fn different(path: &str, names: &[String]) -> Result<()> {
+    let mut seen = std::collections::HashSet::new();
+    match names.iter().position(|name| !seen.insert(name)) {
+        Some(at) => {
+            let name = listed([&names[at]]);
+            Err(Error::config(
+                format!("{path}[{at}]"),
+                format!("expected names that are all different, got {name} twice"),
+            ))
+        }
+        None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(text: &str) -> Vec<String> {
+        text.split(' ').map(String::from).collect()
+    }
+
+    #[test]
+    fn two_orders_of_the_same_names_are_found_in_each_other() {
+        let order = |wanted: &str, got: &str| order("data", "inputNames", Some(&names(wanted)), Some(&names(got)));
+        assert_eq!(order("a b c", "a b c").unwrap(), None);
+        assert_eq!(order("a b c", "c a b").unwrap(), Some(vec![1, 2, 0]));
+        let message = order("a b", "a d e").unwrap_err().to_string();
+        assert_eq!(message, "data.inputNames: expected the columns a, b, got a, d, e: b missing, d, e not known");
+        assert_eq!(super::order("x", "inputNames", None, Some(&names("a"))).unwrap(), None);
+    }
+
+    #[test]
+    fn some_classes_are_found_among_all_and_foreign_ones_are_refused() {
+        assert_eq!(places("data", &names("a b c"), &names("c a")).unwrap(), [2, 0]);
+        assert!(places("data", &names("a b c"), &names("c x")).unwrap_err().message.ends_with("x not known"));
+    }
+
+    #[test]
+    fn a_model_of_another_order_or_other_bytes_is_refused_with_the_remedy() {
+        let of = |labels: &str, scale| Signature {
+            label_names: Some(names(labels)),
+            bytes: Some(Bytes { scale, offset: 0.0 }),
+            ..Signature::default()
+        };
+        let refused = |other: &Signature| of("a b", 1.0).expect_alike(other, "teacher", "the student").unwrap_err();
+        assert_eq!(
+            refused(&of("b a", 1.0)).to_string(),
+            "teacher.labelNames: expected the order of the student, a, b, got b, a: create one of them with the labelNames of the other"
+        );
+        assert_eq!(refused(&of("a b", 2.0)).path, "teacher.scale");
+        assert!(of("a b", 1.0).expect_alike(&Signature::default(), "teacher", "the student").is_ok());
+    }
+}

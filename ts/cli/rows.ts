@@ -1,0 +1,30 @@
+/** Rows of a data spec, and what a model tells about the rows that it takes. */
+import { LimbeckError, type ByteReading, type ColumnOptions, type Columns } from '../index.js'
+
+/** What a model, or the rows that it was trained on, know of other rows. */
+export interface Known {
+  /** The shape of one row, or ids. */
+  input?: readonly number[] | { ids: { length?: number } } | undefined
+  classes?: number | undefined
+  inputNames?: readonly string[] | undefined
+  labelNames?: readonly string[] | undefined
+  byteReading?: ByteReading | undefined
+}
+
+/** Rows as they were read. */
+export interface Rows {
+  columns: Columns
+  options: ColumnOptions
+  /** The group of each row, where a split keeps groups together. */
+  groups?: Uint32Array
+}
+
+/** The shape of one row: that of the data spec or of the model, if it has as many numbers as `own`, the file's. */
+export function shapeOf(place: string, input: unknown, own: readonly number[]): readonly number[] {
+  if (!Array.isArray(input)) return own
+  const shape = input as number[]
+  const size = (sides: readonly number[]) => sides.reduce((product, side) => product * side, 1)
+  if (size(shape) === size(own)) return shape
+  const message = `expected rows of ${size(shape)} numbers (shape ${shape.join(' × ')}), got ${size(own)}`
+  throw new LimbeckError('ERR_LIMBECK_SHAPE_MISMATCH', place, message)
+}

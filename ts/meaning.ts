@@ -1,0 +1,80 @@
+/** What columns mean: the options of a data set, a stream or the inputs of a model, checked. */
+import { list, number, plain, refuse, texts, whole } from './read.js'
+
+/** How bytes are read as numbers: `scale · byte + offset`. */
+export interface ByteReading {
+  scale: number
+  offset: number
+}
+
+/** What the columns mean. */
+export interface ColumnOptions {
+  /**
+   * The shape of one row, as `[784]` or `[1, 28, 28]`; `{ ids: { length: 128 } }` for ids of one length,
+   * `{ ids: {} }` for ids of different count. Not needed for arrays of arrays.
+   */
+  inputs?: readonly number[] | { ids: { length?: number } }
+  /**
+   * What `labels` are: `single`, one class a row; `several`, `[rows, classes]` of 0…1; `real`, `[rows, outputs]`.
+   * Default: `single` for whole numbers, `several` for arrays of arrays, `real` for floating point arrays.
+   */
+  labels?: 'single' | 'several' | 'real'
+  /** The count of classes. Default: as many as there are label names, or one more than the largest label. */
+  classes?: number
+  /**
+   * One name per number of a row, in the order of the inputs. Models keep them: other rows are brought to their order.
+   */
+  inputNames?: readonly string[]
+  /** One name per class, in the order of the labels. Models keep them: other data are brought to their order. */
+  labelNames?: readonly string[]
+  /** Bytes alone: what a byte is multiplied with. Default 1/255. Models keep it. */
+  scale?: number
+  /** Bytes alone: what is added after that. Default 0. */
+  offset?: number
+}
+
+export const columnOptionKeys = ['inputs', 'labels', 'classes', 'inputNames', 'labelNames', 'scale', 'offset'] as const
+
+/** Options of the columns, checked. */
+export interface Meaning {
+  shape: number[] | undefined
+  ids: { length?: number } | undefined
+  labels: ColumnOptions['labels']
+  classes: number | undefined
+  inputNames: string[] | undefined
+  labelNames: string[] | undefined
+  scale: number | undefined
+  offset: number | undefined
+  /** How the model of the rows reads bytes, where the options are silent. */
+  bytes?: ByteReading | undefined
+  /** Whether rows may bring names that nothing here knows. */
+  open: boolean
+}
+
+export function meaningOf(options: unknown): Meaning {
+  const own = plain('options', options ?? {}, columnOptionKeys)
+  const meaning: Meaning = {
+    shape: undefined,
+    ids: undefined,
+    labels: undefined,
+    classes: own.classes === undefined ? undefined : whole('classes', own.classes, 1),
+    inputNames: own.inputNames === undefined ? undefined : texts('inputNames', own.inputNames),
+    labelNames: own.labelNames === undefined ? undefined : texts('labelNames', own.labelNames),
+    scale: own.scale === undefined ? undefined : number('scale', own.scale),
+    offset: own.offset === undefined ? undefined : number('offset', own.offset),
+    open: true,
+  }
+  if (Array.isArray(own.inputs)) {
+    meaning.shape = list('inputs', own.inputs).map((side, index) => whole(`inputs[${index}]`, side, 1))
+  } else if (typeof own.inputs === 'number') {
+    refuse('inputs', `the shape of one row in a list, [${own.inputs}], or { ids: {} }`, own.inputs)
+  } else if (own.inputs !== undefined) {
+    const ids = plain('inputs.ids', plain('inputs', own.inputs, ['ids']).ids, ['length'])
+    meaning.ids = ids.length === undefined ? {} : { length: whole('inputs.ids.length', ids.length, 1) }
+  }
+  if (own.labels !== undefined) {
+    const kinds = ['single', 'several', 'real'] as const
+    meaning.labels = kinds.find(kind => kind === own.labels) ?? refuse('labels', 'single, several or real', own.labels)
+  }
+  return meaning
+}
