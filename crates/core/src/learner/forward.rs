@@ -45,12 +45,13 @@ impl Learner {
     /// The student's forward on one batch, in training mode.
     pub(crate) fn forward<'b>(&self, batch: &'b Batch, at: &At) -> Result<Forward<'b>> {
         let mut tape = Tape::cancellable(Engine::Kernels, at.cancel.clone());
-        let (leaves, values) = self.weights.bind(&mut tape, &self.model, &self.frozen)?;
+        let (leaves, made) = self.weights.bind(&mut tape, &self.model, &self.frozen)?;
+        let values = made.as_ref().unwrap_or(&leaves);
         let of_losses = self.loss_parameters.leaves(&mut tape, &Default::default());
         let key = at.key(batch);
-        let outputs = self.network(&mut tape, &values, batch, key)?;
+        let outputs = self.network(&mut tape, values, batch, key)?;
         let pair = match batch.pair.as_deref().filter(|_| self.losses.needs_pairs()) {
-            Some(pair) => Some(self.network(&mut tape, &values, pair, key.with("pair"))?),
+            Some(pair) => Some(self.network(&mut tape, values, pair, key.with("pair"))?),
             None => None,
         };
         Ok(Forward { tape, batch, leaves, of_losses, outputs, pair })

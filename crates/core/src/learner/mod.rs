@@ -3,6 +3,8 @@
 //! `state.rs` is what a learner holds; `step.rs` is one optimizer step, from batches to changed parameters; `forward.rs` the forwards that it needs; `weights.rs`
 //! answers whether the parameters are the model's own or made by a generator; `not_finite.rs` finds what went wrong.
 
+#![deny(clippy::too_many_arguments)]
+
 mod at;
 mod forward;
 mod not_finite;

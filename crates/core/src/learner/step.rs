@@ -80,11 +80,11 @@ impl Learner {
         let applied = self.losses.apply(&mut tape, &micro).map_err(|error| self.explain(error, batch, at))?;
         numbers.add(batch.rows(), applied.total, applied.terms);
         let mut gradients = tape.backward(applied.seeds)?;
-        for (name, leaf) in leaves.iter().chain(&of_losses).filter(|(_, value)| value.node().is_some()) {
-            match (gradients.take(leaf), sums.get(name)) {
-                (None, _) => self.watch.unreached(name),
+        for (name, leaf) in leaves.into_iter().chain(of_losses).filter(|(_, value)| value.node().is_some()) {
+            match (gradients.take(&leaf), sums.get(&name)) {
+                (None, _) => self.watch.unreached(&name),
                 (Some(gradient), Some(sum)) => add_in_place(sum, &gradient)?,
-                (Some(gradient), None) => drop(sums.insert(name.clone(), gradient)),
+                (Some(gradient), None) => drop(sums.insert(name, gradient)),
             }
         }
         // Each batch follows the running statistics of the one before, as if there were no accumulation.

@@ -25,14 +25,14 @@ impl Weights {
         }
     }
 
-    /// The leaves that want gradients, and the student's values that follow from them.
-    pub fn bind(&self, tape: &mut Tape, model: &Model, frozen: &BTreeSet<String>) -> Result<(Bound, Bound)> {
+    /// The leaves that want gradients, and the student's values, where they are not the leaves themselves.
+    pub fn bind(&self, tape: &mut Tape, model: &Model, frozen: &BTreeSet<String>) -> Result<(Bound, Option<Bound>)> {
         let leaves = self.trained(model).leaves(tape, frozen);
-        let values = match self {
-            Weights::Own => leaves.clone(),
-            Weights::Generated(generator) => generator.generate(tape, &leaves, &model.parameters)?,
+        let made = match self {
+            Weights::Own => None,
+            Weights::Generated(generator) => Some(generator.generate(tape, &leaves, &model.parameters)?),
         };
-        Ok((leaves, values))
+        Ok((leaves, made))
     }
 
     /// The student's parameters as plain numbers; `trained` may be an average of what is trained.

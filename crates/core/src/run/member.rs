@@ -101,7 +101,9 @@ impl Member {
     pub fn did(&mut self, numbers: StepNumbers, rate: f64, epoch_ended: bool, findings: &mut Findings) -> Result<()> {
         self.sums.add(&numbers);
         for (name, term) in numbers.terms.iter().filter(|(_, term)| !term.no_rows && term.value.is_finite()) {
-            self.first.entry(name.to_string()).or_insert(term.value);
+            if !self.first.contains_key(*name) {
+                self.first.insert(name.to_string(), term.value);
+            }
         }
         let full = self.learner.watch.updated(&numbers, rate * self.options.optimizer.learning_rate());
         self.last = numbers;

@@ -147,13 +147,12 @@ impl Sums {
         self.rows += numbers.rows;
         self.loss += numbers.loss;
         for (name, term) in &numbers.terms {
-            *self.terms.entry(name.to_string()).or_default() += term.value;
+            change(&mut self.terms, name, |sum| *sum += term.value);
             if term.no_rows {
-                *self.without_rows.entry(name.to_string()).or_default() += 1;
+                change(&mut self.without_rows, name, |steps| *steps += 1);
             }
             for (detail, share) in &term.details {
-                let details = self.details.entry(name.to_string()).or_default();
-                *details.entry(detail.to_string()).or_default() += share;
+                change(&mut self.details, name, |details| change(details, detail, |sum| *sum += share));
             }
         }
     }
@@ -179,5 +178,17 @@ impl Sums {
 
     pub fn mean(&self, sum: f64) -> f64 {
         sum / self.steps.max(1) as f64
+    }
+}
+
+/// Changes the value of a name, which is copied only where it is new: this runs at every step.
+fn change<V: Default>(values: &mut BTreeMap<String, V>, name: &str, change: impl FnOnce(&mut V)) {
+    match values.get_mut(name) {
+        Some(value) => change(value),
+        None => {
+            let mut value = V::default();
+            change(&mut value);
+            values.insert(name.to_string(), value);
+        }
     }
 }
