@@ -425,6 +425,14 @@ describe('doctor, losses, demo', () => {
     expect(page).toContain('| [`kl`](#kl) | Forward Kullback')
   })
 
+  test('proofs lists every proof, and the page of docs is its own', async () => {
+    expect((await limbeck(['proofs'])).stdout).toMatch(/^teacherFrozen +During the run/m)
+    const { proof } = lines((await limbeck(['proofs', '--json'])).stdout).find(({ proof }) => proof.name === 'termHasWeight')!
+    expect(proof.meaning).toMatch(/weight 0/)
+    const { stdout: page } = await limbeck(['proofs', '--markdown'])
+    expect(page).toBe(readFileSync(path.join(root, 'docs/proofs.md'), 'utf8'))
+  })
+
   test('demo runs on the digits it is given', async () => {
     mkdirSync(at('mnist/src/digits'), { recursive: true })
     write('mnist/package.json', { name: 'mnist', version: '1.1.0' })
@@ -547,7 +555,7 @@ test('help and version', async () => {
   const { code, stdout } = await limbeck(['--help'])
   expect(code).toBe(0)
   expect(stdout).toMatch(/Exit codes: 0 done; 1 the run failed; 2 wrong usage or configuration; 130 stopped by Ctrl-C/)
-  for (const command of ['train', 'distill', 'evaluate', 'predict', 'inspect', 'doctor', 'demo', 'losses', 'analyse', 'study']) {
+  for (const command of ['train', 'distill', 'evaluate', 'predict', 'inspect', 'doctor', 'demo', 'losses', 'proofs', 'analyse', 'study']) {
     expect(stdout).toMatch(new RegExp(`^ +${command} `, 'm'))
     const help = await limbeck([command, '--help'])
     expect(help.code).toBe(0)

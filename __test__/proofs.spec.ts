@@ -1,6 +1,9 @@
 /** A run that looks like distilling and is not says so, by name and aloud; sound runs of every kind raise nothing. */
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import path from 'node:path'
 import { beforeAll, expect, test } from 'vitest'
-import { Dataset, distill, Model, train, type DistillOptions, type Finding, type TrainOptions } from '../ts/index.js'
+import { Dataset, distill, distillMutually, Model, train, type DistillOptions, type Finding, type ProofName, type TrainOptions } from '../ts/index.js'
+import { native } from '../ts/native/load.js'
 import { clusterColumns, clusters, failure, folder, mlp, noise, trainedTeacher } from './support.js'
 
 const columns = clusterColumns(600, 3)
@@ -208,3 +211,142 @@ test.each(Object.keys(sound))('a sound run raises nothing: %s', async name => {
 function without({ teacher: _, ...rest }: DistillOptions): TrainOptions {
   return rest
 }
+
+/** The same rows with other labels; 2³² − 1 is a row without one. */
+const relabelled = (label: (row: number) => number) =>
+  Dataset.from({ inputs: columns.inputs, labels: columns.labels.map((_, row) => label(row)) }, { inputs: [8], classes: 3 })
+const none = 2 ** 32 - 1
+const half = (row: number) => (row % 2 === 0 ? columns.labels[row]! : none)
+const alone = (change: Partial<TrainOptions>) => async () =>
+  (await train({ ...without(base()), losses: { crossEntropy: {} }, validation: undefined as never, ...change }).finish()).findings
+const mutually = (seeds: number[]) => async () => {
+  const { validation, batchSize } = base()
+  const students = seeds.map(seed => Model.create(mlp(8), { seed }))
+  const losses = { crossEntropy: {}, kl: {} }
+  return (await distillMutually({ students, data, validation, batchSize, losses, epochs: 1 }).finish()).findings
+}
+const head = { layers: { student: 'head', teacher: 'head' } }
+const cut = (): Model =>
+  Model.create(
+    {
+      input: [8],
+      layers: [
+        { parallel: { branches: [[{ linear: { name: 'used', outputs: 6, activation: 'relu' } }], [{ linear: { name: 'lost', outputs: 6 } }]] } },
+        { slice: { axis: 0, start: 0, end: 6 } },
+        { linear: { name: 'head', outputs: 3 } },
+      ],
+    },
+    { seed: 1 },
+  )
+/** A teacher that was never shown class 2. */
+async function ignorant(): Promise<Model> {
+  const rows = relabelled(row => (columns.labels[row] === 2 ? none : columns.labels[row]!))
+  const model = Model.create(mlp(32), { seed: 9 })
+  await train({ student: model, data: rows, losses: { crossEntropy: {} }, optimizer: { adamW: { learningRate: 0.01 } }, epochs: 6 }).finish()
+  return model
+}
+async function resumed(damage: boolean): Promise<Finding[]> {
+  const place = folder()
+  const options = () => ({ ...base(), student: Model.create(mlp(8), { seed: 1 }), resume: place, reportEvery: 1 })
+  for await (const { step } of distill({ ...options(), checkpoint: { every: 5 } as never })) if (step === 12) break
+  if (damage) {
+    const newest = path.join(place, readdirSync(place).filter(name => name.includes('10')).sort().at(-1)!)
+    const bytes = readFileSync(newest)
+    bytes[bytes.length - 3]! ^= 1
+    writeFileSync(newest, bytes)
+  }
+  return (await distill({ ...options(), checkpoint: { every: 5 } as never }).finish()).findings
+}
+async function changedTeacher(during: boolean): Promise<Finding[]> {
+  const own = teacher.clone()
+  const run = distill({ ...base(), teacher: own, reportEvery: 5 })
+  await run.next()
+  if (during) own.copyFrom(Model.create(mlp(32), { seed: 77 }))
+  return (await run.finish()).findings
+}
+async function scaled(teacherData: Dataset): Promise<Finding[]> {
+  const raw = Dataset.from({ inputs: columns.inputs.map(value => value * 40 + 100), labels: columns.labels }, { inputs: [8], classes: 3 })
+  const normalization = await raw.normalization()
+  const knowing = Model.create(mlp(32), { seed: 9, normalization })
+  await train({ student: knowing, data: raw, validation: raw, losses: { crossEntropy: {} }, optimizer: { adamW: { learningRate: 0.01 } }, epochs: 4 }).finish()
+  return findings({ teacher: knowing, student: Model.create(mlp(8), { seed: 1, normalization }), data: teacherData, validation: undefined as never })
+}
+
+/** A stream in which every `nth` row has a label, with a control run. */
+const controlled = (nth: number) => () =>
+  findings({
+    data: Array.from({ length: 20 }, (_, at) => ({
+      inputs: columns.inputs.subarray(at * 240, at * 240 + 240),
+      labels: columns.labels.slice(at * 30, at * 30 + 30).map((label, row) => (row % nth === 0 ? label : none)),
+    })),
+    batchSize: undefined as never,
+    epochs: undefined as never,
+    control: true,
+  })
+
+/** Of each proof a run that it names, and one like it that it does not; only evidence can show a student that cannot be saved. */
+const cases: Record<Exclude<ProofName, 'reload'>, [named: () => Promise<Finding[]>, sound: () => Promise<Finding[]>]> = {
+  termHasWeight: [() => findings({ losses: { crossEntropy: {}, kl: { weight: 0 } } }), () => findings({ losses: { crossEntropy: {}, kl: { weight: 0.01 } } })],
+  rowsAreUsed: [alone({ data: relabelled(half) }), () => findings({ data: relabelled(half) })],
+  labelsVary: [
+    // −1 and +1, as other libraries write two classes.
+    () => findings({ data: relabelled(row => (row % 2 === 0 ? 1 : none)) }),
+    () => findings({ data: relabelled(row => (row < 9 ? 1 : none)), losses: { kl: {} } }),
+  ],
+  classesFromZero: [alone({ data: relabelled(row => 1 + (row % 2)) }), alone({ data: relabelled(row => row % 2) })],
+  learnersDiffer: [mutually([1, 1]), mutually([1, 2])],
+  teacherIsAnother: [
+    () => findings({ student: Model.create(mlp(8), { seed: 1 }), teacher: Model.create(mlp(8), { seed: 1 }) }),
+    async () => findings({ student: Model.create(mlp(32), { seed: 1 }) }),
+  ],
+  teacherInputs: [
+    () => scaled(data),
+    () => scaled(Dataset.from({ inputs: columns.inputs.map(value => value * 40 + 100), labels: columns.labels.map((label, row) => (row % 4 === 0 ? (label + 1) % 3 : label)) }, { inputs: [8], classes: 3 })),
+  ],
+  teacherGivesLogits: [
+    async () => findings({ teacher: undefined as never, data: data.withTeacherLogits((await teacher.predict({ inputs: columns.inputs })).probabilities) }),
+    async () => findings({ teacher: undefined as never, data: data.withTeacherLogits((await teacher.predict({ inputs: columns.inputs })).probabilities.map(p => Math.log(Math.max(p, 1e-30)))) }),
+  ],
+  teacherClassOrder: [
+    async () => findings({ teacher: undefined as never, data: await changed('classes') }),
+    async () => findings({ teacher: undefined as never, data: data.withTeacherLogits(await teacher.logits(data)) }),
+  ],
+  teacherBeatsChance: [() => findings({ teacher: Model.create(mlp(32), { seed: 26 }) }), () => findings({ data: relabelled(half) })],
+  firstLoss: [
+    alone({ data: Dataset.from({ inputs: columns.inputs.map(value => value * 1000), labels: columns.labels }, { inputs: [8], classes: 3 }), steps: 1, epochs: undefined as never }),
+    alone({ steps: 1, epochs: undefined as never }),
+  ],
+  termHasGradient: [
+    // Two rows have one distance, and its ratio to the mean is 1.
+    () => findings({ losses: { crossEntropy: {}, rkdDistance: {} }, batchSize: 2, epochs: 1 }),
+    () => findings({ losses: { crossEntropy: {}, rkdDistance: {} } }),
+  ],
+  gradientReaches: [() => findings({ student: cut() }), () => findings({ student: cut(), freeze: ['lost'] })],
+  parametersChange: [
+    () => findings({ optimizer: { sgd: { learningRate: 1e-30 } } }),
+    // Differences between rows do not depend on the bias of the layer: its gradient is 0 but for rounding.
+    async () => [...(await findings({ losses: { rkdAngle: head } })), ...(await findings({ losses: { rkdDistance: head }, optimizer: { sgd: { learningRate: 0.005 } } }))],
+  ],
+  lossFalls: [() => findings({ optimizer: { adam: { learningRate: 1e4 } } }), () => findings({ optimizer: { adam: { learningRate: 0.01 } } })],
+  classesArePredicted: [
+    async () => findings({ teacher: await ignorant(), losses: { kl: {} }, epochs: 6, control: true }),
+    async () => findings({ losses: { kl: {} }, epochs: 6, control: true }),
+  ],
+  controlHasLabels: [controlled(4), controlled(2)],
+  teacherFrozen: [() => changedTeacher(true), () => changedTeacher(false)],
+  checkpointWhole: [() => resumed(true), () => resumed(false)],
+}
+const { oneOf: all } = (JSON.parse(native().schema()) as { ProofName: { oneOf: { const: ProofName; examples: [string] }[] } }).ProofName
+/** Numbers differ from run to run. */
+const words = (text: string) => text.replace(/[\d.,e+-]+/g, '#')
+
+test.each(all.map(({ const: name, examples }) => [name, examples[0]] as const))('%s names a run that it is about, and leaves one like it alone', async (name, example) => {
+  if (name === 'reload') return expect(readFileSync(new URL('../crates/core/src/proofs/tests.rs', import.meta.url), 'utf8')).toContain('"reload"')
+  const [named, fine] = cases[name]
+  const found = (await named()).filter(({ proof }) => proof === name)
+  expect(found.length, name).toBeGreaterThan(0)
+  // The page of all proofs shows a finding as it is printed.
+  const wanted = words(example).replace(/^.*?: /, '').replace(/ ?[:…].*$/, '')
+  expect(words(found[0]!.message)).toContain(wanted)
+  expect(names(await fine())).not.toContain(name)
+})

@@ -1,4 +1,5 @@
 /** What a run says, each time it is asked. */
+import type { ProofName } from './native/options.js'
 
 /** A table a class: how often it is there, and how well it is found. */
 export type Measure = number | readonly Measure[] | { readonly [name: string]: Measure }
@@ -17,10 +18,10 @@ export interface Evaluation {
   [metric: string]: Measure | undefined
 }
 
-/** Something that makes a run look like what it is not. */
+/** One sign that a run is not what it looks like. */
 export interface Finding {
-  /** Name of the proof: `teacherBeatsChance`. */
-  proof: string
+  /** The proof that found it; `docs/proofs.md` describes each. */
+  proof: ProofName
   /** What it is about: `teacher`, `losses.kl`, a parameter. */
   path: string
   /** What was seen, and the remedy. */

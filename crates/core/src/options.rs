@@ -87,8 +87,9 @@ pub struct TrainOptions {
     /// Optimizer steps between two reports; at least 1. Between them nothing in JavaScript runs. Default: 50.
     #[serde(default = "fifty")]
     pub report_every: u64,
-    /// Trains the same student from the same start with the same batches but without teacher, beside it, and reports
-    /// both. Doubles the student's cost. Default: false.
+    /// Trains the same student from the same start with the same batches a second time, without a teacher, and reports
+    /// both. Where some rows of a data set have no label, it has batches of its own: as large, and every row has a label.
+    /// Doubles the student's cost. Default: false.
     #[serde(default)]
     pub control: bool,
     /// How several teachers are heard. Default: `losses`.
@@ -106,8 +107,9 @@ pub struct TrainOptions {
     /// more than once. Otherwise it is asked at every step. Default: true.
     #[serde(default = "yes")]
     pub cache_teacher: bool,
-    /// What happens when a proof finds something: `warn` puts it in the report, `strict` ends the run with
-    /// `ERR_LIMBECK_PROOF_FAILED`, `off` looks for nothing. Default: `warn`.
+    /// What happens when a proof finds that the run is not what it looks like (docs/proofs.md lists the proofs): `warn`
+    /// puts it in the report and prints a warning, `strict` ends the run with `ERR_LIMBECK_PROOF_FAILED`, `off` runs no
+    /// proof. Default: `warn`.
     #[serde(default)]
     pub proofs: Proofs,
     /// Writes the whole state of the run to a folder, so that it can be resumed to the same bits.

@@ -8,6 +8,7 @@ use crate::dataset::Normalization;
 use crate::metrics::Metrics;
 use crate::models::ModelOptions;
 use crate::options::TrainOptions;
+use crate::proofs::ProofName;
 use crate::run::MutualOptions;
 use crate::weights::GeneratorOptions;
 
@@ -23,6 +24,7 @@ pub fn all() -> Json {
         "MutualOptions": schema_for!(MutualOptions),
         "OwnAverage": schema_for!(OwnAverage),
         "SmoothedLabels": schema_for!(SmoothedLabels),
+        "ProofName": schema_for!(ProofName),
         "Diagnostics": schema_for!(Diagnostics),
         "Analysis": schema_for!(Analysis),
     })

@@ -110,13 +110,10 @@ impl Learner {
         self.weights.trained(&self.model).clone().with(&self.loss_parameters)
     }
 
-    /// Watches the tensors that the optimizer changes, except those that have no gradient but for rounding: biases that a
-    /// batch norm takes out again, and what makes them.
+    /// Watches the tensors that the optimizer changes.
     pub fn begin_watch(&mut self) -> Result<()> {
-        let cancelled = self.model.network.cancelled_biases();
-        let trained = trainable(self.weights.trained(&self.model), &self.frozen).with(&self.loss_parameters);
-        let moves = |name: &str| !cancelled.iter().any(|bias| self.weights.makes(name, bias));
-        self.watch = Watch::new(&trained, moves)?;
+        self.watch =
+            Watch::new(&trainable(self.weights.trained(&self.model), &self.frozen).with(&self.loss_parameters))?;
         Ok(())
     }
 

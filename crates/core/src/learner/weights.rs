@@ -43,14 +43,6 @@ impl Weights {
         }
     }
 
-    /// Whether this tensor makes that parameter of the student: it is the parameter, or a generator makes it from it.
-    pub fn makes(&self, name: &str, parameter: &str) -> bool {
-        match self {
-            Weights::Own => name == parameter,
-            Weights::Generated(_) => ParameterGenerator::makes(name, parameter),
-        }
-    }
-
     pub fn generator(&self) -> Option<&ParameterGenerator> {
         match self {
             Weights::Own => None,

@@ -7,7 +7,6 @@ use super::{Architecture, Summary};
 use crate::batch::Features;
 use crate::error::{Candle, Error, Result};
 use crate::layers::{self, LayerOptions, Mode, Pass, Shape, Signal, Spec, show};
-use crate::ops::activation::Activation;
 use crate::ops::embedding::Bag;
 use crate::outputs::Outputs;
 use crate::parameters::Bound;
@@ -166,30 +165,6 @@ impl Network {
     /// Start values: each tensor drawn from its own stream, keyed by seed and name.
     pub fn initialize(&self, seed: u64) -> Result<Parameters> {
         layers::initialize(&self.specs, Key::new(seed).with("init"))
-    }
-
-    /// Biases that a batch norm right behind them takes out again: their gradient is 0 but for rounding.
-    pub(crate) fn cancelled_biases(&self) -> BTreeSet<String> {
-        fn collect(layers: &[LayerOptions], prefix: &str, names: &mut BTreeSet<String>) {
-            for (index, options) in layers.iter().enumerate() {
-                let name = layers::name_at(prefix, index, options);
-                for (below, inner) in options.layer().inner() {
-                    let below = if below.is_empty() { name.clone() } else { format!("{name}.{below}") };
-                    collect(inner, &below, names);
-                }
-                let linear = match options {
-                    LayerOptions::Conv1d(_) | LayerOptions::Conv2d(_) => true,
-                    LayerOptions::Linear(linear) => linear.activation == Activation::None,
-                    _ => false,
-                };
-                if linear && matches!(layers.get(index + 1), Some(LayerOptions::BatchNorm(_))) {
-                    names.insert(format!("{name}.bias"));
-                }
-            }
-        }
-        let mut names = BTreeSet::new();
-        collect(&self.architecture.layers, "", &mut names);
-        names
     }
 
     /// The signal that a batch's inputs are for this network: dense inputs of equal count take its shape.

@@ -3,21 +3,22 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::proof::Proof;
 use crate::error::{Code, Error, Result};
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum Proofs {
-    /// Findings stand in the reports.
+    /// Findings are put in the reports.
     #[default]
     Warn,
     /// The first finding ends the run.
     Strict,
-    /// Nothing is looked for.
+    /// No proof runs.
     Off,
 }
 
-/// Something that makes the run look like what it is not.
+/// One sign that the run is not what it looks like.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Finding {
@@ -33,20 +34,36 @@ pub struct Finding {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Findings {
     mode: Proofs,
+    /// The student that is looked at, where there are several: the beginning of each path.
+    place: String,
     pub list: Vec<Finding>,
 }
 
 impl Findings {
     pub fn new(mode: Proofs) -> Self {
-        Findings { mode, list: Vec::new() }
+        Findings { mode, ..Findings::default() }
     }
 
-    pub fn add(&mut self, proof: &str, path: impl Into<String>, message: impl Into<String>) -> Result<()> {
-        let finding = Finding { proof: proof.into(), path: path.into(), message: message.into() };
+    pub fn are_off(&self) -> bool {
+        self.mode == Proofs::Off
+    }
+
+    /// Runs proofs of the student at this place.
+    pub fn below(&mut self, place: &str, proofs: impl FnOnce(&mut Findings) -> Result<()>) -> Result<()> {
+        self.place = place.into();
+        let done = proofs(self);
+        self.place.clear();
+        done
+    }
+
+    pub fn add<P: Proof>(&mut self, path: impl Into<String>, message: impl Into<String>) -> Result<()> {
+        let path = [self.place.clone(), path.into()].into_iter().filter(|part| !part.is_empty());
+        let path = path.collect::<Vec<_>>().join(".");
+        let finding = Finding { proof: P::NAME.into(), path, message: message.into() };
         match self.mode {
             Proofs::Off => Ok(()),
             Proofs::Strict => {
-                Err(Error::new(Code::ProofFailed, finding.path, format!("{} ({proof})", finding.message)))
+                Err(Error::new(Code::ProofFailed, finding.path, format!("{} ({})", finding.message, P::NAME)))
             }
             Proofs::Warn => {
                 if !self.list.contains(&finding) {
@@ -55,16 +72,5 @@ impl Findings {
                 Ok(())
             }
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn strict_mode_ends_the_run() {
-        let error = Findings::new(Proofs::Strict).add("termHasGradient", "losses.kl", "nothing").unwrap_err();
-        assert_eq!((error.code, error.path.as_str()), (Code::ProofFailed, "losses.kl"));
     }
 }

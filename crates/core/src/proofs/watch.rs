@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::Findings;
+use super::evidence::{Moved, Seen};
 use crate::error::Result;
 use crate::numbers::StepNumbers;
 use crate::parameters::Parameters;
@@ -28,13 +28,12 @@ pub(crate) struct Watch {
 }
 
 impl Watch {
-    pub fn new(parameters: &Parameters, trained: impl Fn(&str) -> bool) -> Result<Watch> {
-        let names: Vec<&String> = parameters.0.keys().filter(|name| trained(name)).collect();
-        let mut watch =
-            Watch { without_gradient: names.iter().map(|name| name.to_string()).collect(), ..Watch::default() };
-        for name in names {
-            watch.digests.insert(name.clone(), digest(&parameters.0[name].tensor)?);
+    pub fn new(trained: &Parameters) -> Result<Watch> {
+        let mut watch = Watch::default();
+        for (name, parameter) in &trained.0 {
+            watch.digests.insert(name.clone(), digest(&parameter.tensor)?);
         }
+        watch.without_gradient = watch.digests.keys().cloned().collect();
         Ok(watch)
     }
 
@@ -85,44 +84,24 @@ impl Watch {
         self.updates >= WINDOW
     }
 
-    /// Says what did not happen within the window.
-    pub fn close(&mut self, parameters: &Parameters, copied: bool, findings: &mut Findings) -> Result<()> {
+    /// Ends it, once: what happened until now. None before the first update.
+    pub fn close(&mut self, parameters: &Parameters) -> Result<Option<Seen>> {
         if self.closed || self.updates == 0 {
-            return Ok(());
+            return Ok(None);
         }
         self.closed = true;
-        let updates = self.updates;
-        if self.highest_rate == 0.0 {
-            let message = format!("the learning rate was 0 in all of the first {updates} updates: nothing is learnt");
-            findings.add("parametersChange", "optimizer.learningRate", message)?;
-            return Ok(());
+        let mut tensors = BTreeMap::new();
+        for (name, before) in std::mem::take(&mut self.digests) {
+            let Some(parameter) = parameters.0.get(&name) else { continue };
+            let moved = match (self.unreached.contains(&name), self.without_gradient.contains(&name)) {
+                (true, true) => Moved::Unreached,
+                (false, true) => Moved::NoGradient,
+                _ if digest(&parameter.tensor)? == before => Moved::Unchanged,
+                _ => Moved::Changed,
+            };
+            tensors.insert(name, moved);
         }
-        for (name, (weighed, moved)) in &self.terms {
-            if *weighed && !moved && !copied {
-                let message =
-                    format!("this loss had no gradient in the first {updates} updates: it teaches the student nothing");
-                findings.add("termHasGradient", format!("losses.{name}"), message)?;
-            }
-        }
-        for name in &self.without_gradient {
-            let why =
-                if self.unreached.contains(name) { "backward never reached it" } else { "its gradient was always 0" };
-            let message = format!("{why} in the first {updates} updates: it does not take part in the outputs");
-            findings.add("gradientReaches", name, message)?;
-        }
-        for (name, before) in &self.digests {
-            if self.without_gradient.contains(name) {
-                continue;
-            }
-            if let Some(parameter) = parameters.0.get(name)
-                && digest(&parameter.tensor)? == *before
-            {
-                let message = format!("it had gradients but did not change in the first {updates} updates");
-                findings.add("parametersChange", name, message)?;
-            }
-        }
-        self.digests.clear();
-        Ok(())
+        Ok(Some(Seen { updates: self.updates, highest_rate: self.highest_rate, terms: self.terms.clone(), tensors }))
     }
 }
 

@@ -1,12 +1,27 @@
-//! The losses of a control run: the same student, taught by the labels alone.
+//! A control run: the same student, taught by the labels alone.
 
 use std::collections::BTreeMap;
 
 use serde_json::{Value as Json, json};
 
+use super::feed::{Data, Feed};
+use crate::dataset::BatchOptions;
 use crate::error::{Error, Result};
 use crate::labels::LabelKind;
 use crate::losses::{Losses, LossesOptions};
+
+/// The control run's own batches, where some rows have no label: as many rows per step as the student has, all of them
+/// labelled. None where the student's batches serve both, and for a stream.
+pub(super) fn labelled(data: &Data, batches: &BatchOptions, accumulate: usize) -> Result<Option<Feed>> {
+    let Data::Dataset(data) = data else { return Ok(None) };
+    let labelled: Vec<u32> = data.labelled().collect();
+    if labelled.is_empty() || labelled.len() == data.rows() {
+        return Ok(None);
+    }
+    let drop_last = batches.drop_last && labelled.len() >= batches.batch_size;
+    let options = BatchOptions { drop_last, pairs: false, ..batches.clone() };
+    Ok(Some(Feed::new(Data::Dataset(data.select(&labelled)?), options, accumulate)))
+}
 
 /// The losses that need no teacher, their weights scaled to the sum 1, so that the control run learns from the labels
 /// as a student without teacher would; the label loss of the data where every loss needs the teacher.

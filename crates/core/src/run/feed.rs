@@ -71,15 +71,20 @@ impl Feed {
 
     /// Whether it is known where an epoch ends.
     pub fn has_epochs(&self) -> bool {
-        matches!(self.source, Source::Dataset { .. })
+        self.dataset().is_some()
+    }
+
+    /// None for a stream.
+    pub fn dataset(&self) -> Option<&Dataset> {
+        match &self.source {
+            Source::Dataset { dataset, .. } => Some(dataset),
+            Source::Stream(..) => None,
+        }
     }
 
     /// Of the data set; none for a stream.
     pub fn fingerprint(&self) -> Option<String> {
-        match &self.source {
-            Source::Dataset { dataset, .. } => Some(dataset.fingerprint()),
-            Source::Stream(..) => None,
-        }
+        self.dataset().map(Dataset::fingerprint)
     }
 
     /// Goes on where a checkpoint ended; the batches of a stream that were used are read again and passed over.

@@ -8,7 +8,7 @@ use crate::error::Result;
 use crate::evaluate::Evaluation;
 use crate::labels::LabelKind;
 use crate::models::Model;
-use crate::proofs;
+use crate::proofs::TeacherFrozen;
 use crate::weights::Origin;
 
 impl Run {
@@ -65,16 +65,12 @@ impl Run {
     ) -> Result<Report> {
         for member in &mut self.members {
             member.close(&mut self.findings)?;
-            if member.role != Role::Control {
-                member.prove_loss(&mut self.findings)?;
-            }
         }
         self.judge_first_rows()?;
         let finished_before = self.step > 0 && self.began == self.step;
         for (before, (path, model)) in self.teacher_digests.iter().zip(self.teachers.models()) {
             if model.parameters.digest()? != *before {
-                let message = "the teacher's parameters changed during the run: something wrote into them";
-                self.findings.add("teacherFrozen", path, message)?;
+                self.findings.add::<TeacherFrozen>(path, TeacherFrozen::WRITTEN)?;
             }
         }
         let last = match last {
@@ -86,14 +82,9 @@ impl Run {
             }
             last => last,
         };
+        let reloaded = self.prove_end()?;
         self.checkpoint_last()?;
         self.ended = Some(ended);
-        let models = self.students()?;
-        let rows = self.validation.as_ref().map(|validation| &validation.data);
-        let mut reloaded = true;
-        for model in &models {
-            reloaded &= self.pool.enter(|| proofs::reload(model, rows, &mut self.findings))?;
-        }
         let (done, validated) = match last {
             Some((done, validated)) => (done, validated),
             None => (Done::none(self.feed.epoch), None),
@@ -153,7 +144,7 @@ impl Run {
             "options": member.options,
             "steps": self.step,
             "labels": member.options.losses.several_labels().then_some(LabelKind::Several.name()),
-            "inputs": self.inputs,
+            "inputs": member.start.inputs,
             "accuracy": member.accuracy(self.step),
             "origin": self.origin(),
             "before": member.before,

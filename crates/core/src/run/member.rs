@@ -9,6 +9,7 @@ use serde_json::{Value as Json, json};
 
 use super::checkpoints::{arrays, part, tensors};
 use super::entrant::Entrant;
+use super::prove::Start;
 use super::report::{Best, LearnerReport, Sums};
 use super::role::Role;
 use super::validation::Validation;
@@ -20,15 +21,14 @@ use crate::models::Model;
 use crate::numbers::{StepNumbers, TermReport};
 use crate::options::{Keep, TrainOptions};
 use crate::parameters::Parameters;
-use crate::proofs::{Findings, Term, risen};
+use crate::proofs::{self, Findings, FirstUpdates, Term};
 
 pub(crate) struct Member {
     pub role: Role,
     pub options: TrainOptions,
     pub seed: u64,
     pub learner: Learner,
-    /// It began as a copy of a teacher, so a loss between them may well be 0.
-    pub copied: bool,
+    pub start: Start,
     pub kept: Kept,
     best: Option<Parameters>,
     sums: Sums,
@@ -77,7 +77,7 @@ impl Member {
             seed,
             before: runs_of(&learner.model.provenance),
             learner,
-            copied: false,
+            start: Start::default(),
             kept: Kept::default(),
             best: None,
             sums: Sums::default(),
@@ -112,29 +112,19 @@ impl Member {
 
     /// Ends the proofs of the first updates.
     pub fn close(&mut self, findings: &mut Findings) -> Result<()> {
-        let before = findings.list.len();
-        let closed = self.learner.watch.close(&self.learner.trained(), self.copied, findings);
-        for finding in &mut findings.list[before..] {
-            finding.path = self.role.path_of(&finding.path);
-        }
-        closed.map_err(|error| error.at(&self.role.path()))
+        let Some(seen) = self.learner.watch.close(&self.learner.trained())? else { return Ok(()) };
+        let evidence = FirstUpdates { place: &self.role.path(), copied: self.start.copied, seen };
+        proofs::first_updates(&evidence, findings)
     }
 
-    /// Whether the loss ended near where it began, or below.
-    pub fn prove_loss(&self, findings: &mut Findings) -> Result<()> {
+    /// Each loss of the last step, with its first value and its mean since the last report.
+    pub fn terms(&self) -> Vec<Term> {
         let means = if self.sums.steps == 0 { self.shown.terms() } else { self.sums.terms() };
         let term = |(name, last): (&&str, &TermReport)| {
             let (first, mean) = (*self.first.get(*name)?, *means.get(*name)?);
             Some(Term { weight: last.weight, first, mean, last: last.value })
         };
-        let terms: Vec<Term> = self.last.terms.iter().filter_map(term).collect();
-        let Some((first, end)) = risen(&terms, self.learner.model.network.classes()) else { return Ok(()) };
-        let rate = self.options.optimizer.learning_rate();
-        let message = format!(
-            "the loss rose from {first:.3} to {end:.3e}: the student is worse than at its start; the learning rate {rate} is \
-             probably too high, lower it or set clipNorm"
-        );
-        findings.add("lossFalls", self.role.path_of("optimizer.learningRate"), message)
+        self.last.terms.iter().filter_map(term).collect()
     }
 
     /// Takes in a validation after this step.
@@ -241,7 +231,7 @@ impl Member {
             checkpoint.insert_group(&format!("{group}.best"), best.snapshot()?);
         }
         Ok(json!({
-            "sums": self.sums, "shown": self.shown, "watch": learner.watch, "copied": self.copied, "kept": self.kept,
+            "sums": self.sums, "shown": self.shown, "watch": learner.watch, "copied": self.start.copied, "kept": self.kept,
             "before": self.before, "first": self.first,
         }))
     }
@@ -251,7 +241,7 @@ impl Member {
         self.sums = part(state, "sums")?;
         self.shown = part(state, "shown")?;
         self.learner.watch = part(state, "watch")?;
-        self.copied = part(state, "copied")?;
+        self.start.copied = part(state, "copied")?;
         self.kept = part(state, "kept")?;
         // Checkpoints of version 0.1 do not know these.
         if state.get("before").is_some() {

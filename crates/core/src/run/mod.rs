@@ -8,7 +8,7 @@
 //!
 //! `state.rs` is what a run holds between two steps, `steps.rs` does steps until a report is due, `finish.rs` makes the reports,
 //! the last one among them. `member.rs` is one learner with what the run keeps about it, `role.rs` what it is in the run,
-//! `mutual.rs` a step of learners that teach each other.
+//! `mutual.rs` a step of learners that teach each other, `prove.rs` what the proofs get to see.
 
 mod agree;
 mod answers;
@@ -21,6 +21,7 @@ mod finish;
 mod member;
 mod mutual;
 mod prepare;
+mod prove;
 mod report;
 mod resume;
 mod role;

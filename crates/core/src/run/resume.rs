@@ -3,13 +3,14 @@
 use serde_json::{Value as Json, json};
 
 use super::checkpoints::part;
+use super::feed::Feed;
 use super::member::Member;
 use super::state::Run;
 use crate::checkpoint::{Checkpoint, NamedTensors};
 use crate::error::{Error, Result};
 use crate::kernels::cpu::isa;
 use crate::models::Model;
-use crate::proofs::Finding;
+use crate::proofs::{CheckpointWhole, Finding};
 
 /// Options that may change between a run and its continuation: they do not change its bits.
 const FREE: [&str; 6] = ["checkpoint", "threads", "niceness", "reportEvery", "maxMemoryBytes", "backend"];
@@ -35,7 +36,7 @@ impl Run {
         }
         for skipped in recovered.skipped {
             let message = format!("the checkpoint was damaged and is passed over: {}", skipped.reason);
-            self.findings.add("checkpointWhole", skipped.name, message)?;
+            self.findings.add::<CheckpointWhole>(skipped.name, message)?;
         }
         Ok(())
     }
@@ -116,10 +117,15 @@ impl Run {
     }
 
     fn snapshot(&self) -> Result<Checkpoint> {
+        let place = |feed: &Feed| json!({ "epoch": feed.epoch, "used": feed.used });
+        let mut cursor = place(&self.feed);
+        if let Some(feed) = &self.control_feed {
+            cursor["control"] = place(feed);
+        }
         let mut checkpoint = Checkpoint {
             step: self.step,
             epoch: self.feed.epoch,
-            cursor: json!({ "epoch": self.feed.epoch, "used": self.feed.used }),
+            cursor,
             config: self.config()?,
             seed: self.options.seed,
             threads: self.pool.threads(),
@@ -141,6 +147,10 @@ impl Run {
         self.began = checkpoint.step;
         self.first_rows = None;
         self.feed.go_to(part(&checkpoint.cursor, "epoch")?, part(&checkpoint.cursor, "used")?, &self.cancel)?;
+        // Checkpoints of version 0.1 know no batches of a control run's own.
+        if let (Some(feed), Some(cursor)) = (&mut self.control_feed, checkpoint.cursor.get("control")) {
+            feed.go_to(part(cursor, "epoch")?, part(cursor, "used")?, &self.cancel)?;
+        }
         self.findings.list = part::<Vec<Finding>>(&checkpoint.state, "findings")?;
         let members: Json = part(&checkpoint.state, "members")?;
         for member in &mut self.members {

@@ -27,12 +27,4 @@ impl Role {
             Role::Peer(number) => format!("students[{number}]"),
         }
     }
-
-    /// The path of one of its options.
-    pub fn path_of(self, key: &str) -> String {
-        match self {
-            Role::Student | Role::Control => key.to_string(),
-            Role::Peer(number) => format!("students[{number}].{key}"),
-        }
-    }
 }

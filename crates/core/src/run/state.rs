@@ -13,7 +13,7 @@ use super::validation::Validation;
 use crate::error::Result;
 use crate::options::TrainOptions;
 use crate::pool::Pool;
-use crate::proofs::{Findings, FirstRows, InputStatistics};
+use crate::proofs::{Findings, Rows, TeacherFrozen, TeacherRows};
 use crate::teacher::Teachers;
 
 pub struct Run {
@@ -25,6 +25,10 @@ pub struct Run {
     /// Training rows that the teachers were asked about.
     pub(super) teacher_rows: u64,
     pub(super) feed: Feed,
+    /// Of a control run that does not share the student's batches.
+    pub(super) control_feed: Option<Feed>,
+    /// What a control run was trained on.
+    pub(super) control_rows: Rows,
     pub(super) validation: Option<Validation>,
     pub(super) pool: Pool,
     pub(super) cancel: Arc<AtomicBool>,
@@ -38,9 +42,8 @@ pub struct Run {
     pub(super) findings: Findings,
     /// Digests of the parameters of every model among the teachers.
     pub(super) teacher_digests: Vec<u64>,
-    pub(super) inputs: Option<InputStatistics>,
     /// The first rows of a stream, which its teachers are judged by.
-    pub(super) first_rows: Option<FirstRows>,
+    pub(super) first_rows: Option<TeacherRows>,
     pub(super) checkpoints: Option<Checkpoints>,
     pub(super) started: Instant,
     /// When the next report was asked for.
@@ -66,8 +69,7 @@ impl Run {
 
     /// The caller changed the teacher during the run. The run keeps the parameters that it began with, and reports it.
     pub fn teacher_replaced(&mut self) -> Result<()> {
-        let message = "the teacher was changed during the run; the run goes on with the teacher that it began with";
-        self.findings.add("teacherFrozen", "teacher", message)
+        self.findings.add::<TeacherFrozen>("teacher", TeacherFrozen::REPLACED)
     }
 }
 

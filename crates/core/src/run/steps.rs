@@ -11,7 +11,7 @@ use super::state::{Done, Run};
 use crate::error::{Code, Error, Result};
 use crate::evaluate::Evaluation;
 use crate::learner::{At, REMEDY};
-use crate::proofs::{self, FirstRows};
+use crate::proofs::{self, FirstStep, TeacherRows};
 
 impl Run {
     /// Trains up to the next report. `None` after the last one, which holds the summary.
@@ -59,7 +59,8 @@ impl Run {
     }
 
     fn one_step(&mut self) -> Result<Option<Done>> {
-        let Run { feed, members, mutual, pool, options, cancel, total, first_rows, findings, .. } = self;
+        let Run { feed, control_feed, control_rows, members, mutual, pool, options, cancel, total, first_rows, .. } =
+            self;
         let next_step = self.step + 1;
         let last = *total == Some(next_step);
         let open = members.iter().any(|member| member.learner.watch.is_open());
@@ -72,13 +73,21 @@ impl Run {
         let step = pool.enter(|| -> Result<_> {
             let Some(group) = feed.next(cancel)? else { return Ok(None) };
             if let Some(first) = first_rows {
-                group.batches.iter().try_for_each(|batch| first.see(batch, cancel, findings))?;
+                group.batches.iter().try_for_each(|batch| first.see(batch, cancel))?;
             }
             let numbers = match mutual {
                 Some(mutual) => mutual::step(members, &group.batches, &at, mutual.updates)?,
                 None => {
-                    let each = members.iter_mut().zip(&at).map(|(member, at)| member.learner.step(&group.batches, at));
-                    each.collect::<Result<Vec<_>>>()?
+                    let own = control_feed.as_mut().map(|feed| feed.next(cancel)).transpose()?.flatten();
+                    let alone = &own.as_ref().unwrap_or(&group).batches;
+                    let step = |(member, at): (&mut Member, &At)| {
+                        if member.role != Role::Control {
+                            return member.learner.step(&group.batches, at);
+                        }
+                        alone.iter().for_each(|batch| control_rows.add(batch));
+                        member.learner.step(alone, at)
+                    };
+                    members.iter_mut().zip(&at).map(step).collect::<Result<Vec<_>>>()?
                 }
             };
             Ok(Some((numbers, group.ends_epoch)))
@@ -91,10 +100,11 @@ impl Run {
                 return Err(Error::new(Code::NotFinite, "losses", message).at(&member.role.path()));
             }
             if self.step == 0 && member.role != Role::Control {
-                proofs::first_loss(numbers, &member.role.path(), &member.learner.model, &mut self.findings)?;
+                let (place, classes) = (&member.role.path(), member.learner.model.network.classes());
+                proofs::first_step(&FirstStep { place, numbers, classes }, &mut self.findings)?;
             }
         }
-        if self.first_rows.as_ref().is_some_and(FirstRows::are_enough) {
+        if self.first_rows.as_ref().is_some_and(TeacherRows::are_enough) {
             self.judge_first_rows()?;
         }
         self.step = next_step;
@@ -108,7 +118,7 @@ impl Run {
     }
 
     pub(super) fn judge_first_rows(&mut self) -> Result<()> {
-        self.first_rows.take().map_or(Ok(()), |first| first.judge(&mut self.findings))
+        self.first_rows.take().map_or(Ok(()), |first| first.prove(&mut self.findings))
     }
 
     pub(super) fn validate(&mut self) -> Result<Option<Vec<Evaluation>>> {

@@ -152,11 +152,6 @@ impl ParameterGenerator {
         };
         student.0.iter().map(bake).collect::<Result<_>>().map(Parameters)
     }
-
-    /// Which of its own parameters make this one of the student's.
-    pub(crate) fn makes(own: &str, student: &str) -> bool {
-        own.strip_prefix(student).is_some_and(|part| part.is_empty() || part.starts_with('.'))
-    }
 }
 
 impl Model {

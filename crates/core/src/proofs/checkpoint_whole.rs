@@ -1,0 +1,12 @@
+//! The newest checkpoint can be read.
+
+use super::proof::Proof;
+
+pub(crate) struct CheckpointWhole;
+
+impl Proof for CheckpointWhole {
+    const NAME: &'static str = "checkpointWhole";
+    const MEANING: &'static str = "When a run is resumed: a checkpoint of its folder is damaged (a digest, a length or a \
+        key does not fit). The run resumes from the newest one that is whole; look after the disk.";
+    const EXAMPLE: &'static str = "step-00000012.safetensors: the checkpoint was damaged and is passed over: …";
+}

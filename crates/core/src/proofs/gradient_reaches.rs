@@ -1,0 +1,36 @@
+//! Every trained tensor gets a gradient.
+
+use super::evidence::{FirstUpdates, Moved, layer};
+use super::finding::Findings;
+use super::proof::Proof;
+use crate::error::Result;
+
+pub(crate) struct GradientReaches;
+
+impl Proof for GradientReaches {
+    const NAME: &'static str = "gradientReaches";
+    const MEANING: &'static str = "After 50 updates or the first epoch: a tensor that is to be trained never had a \
+        gradient other than 0, so that it does not take part in the outputs. Check the architecture, or freeze the \
+        tensor. A bias is not named where the rest of its layer has a gradient: losses that only compare rows with each \
+        other, and a batch norm behind the layer, cancel a bias.";
+    const EXAMPLE: &'static str = "lost.weight: backward never reached it in the first 38 updates: it does not take part \
+        in the outputs";
+
+    fn first_updates(FirstUpdates { seen, .. }: &FirstUpdates, findings: &mut Findings) -> Result<()> {
+        for (name, moved) in &seen.tensors {
+            let why = match moved {
+                Moved::Unreached => "backward never reached it",
+                Moved::NoGradient => "its gradient was always 0",
+                Moved::Unchanged | Moved::Changed => continue,
+            };
+            let reached = |moved| matches!(moved, Moved::Unchanged | Moved::Changed);
+            if layer(name).1 && seen.rest_of_layer(name).any(reached) {
+                continue;
+            }
+            let message =
+                format!("{why} in the first {} updates: it does not take part in the outputs", seen.updates);
+            findings.add::<Self>(name, message)?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,39 @@
+//! The rate is large enough to change the parameters.
+
+use super::evidence::{FirstUpdates, Moved, Student};
+use super::finding::Findings;
+use super::proof::Proof;
+use crate::error::Result;
+
+pub(crate) struct ParametersChange;
+
+impl Proof for ParametersChange {
+    const NAME: &'static str = "parametersChange";
+    const MEANING: &'static str = "Before the first step, and after 50 updates or the first epoch: the learning rate is \
+        0, or no tensor of a layer has changed by a bit although they had gradients. Raise the learning rate. A single \
+        tensor is not named where the rest of its layer changes: its gradient may be 0 but for rounding, as that of a \
+        bias that a batch norm or a loss on differences between rows cancels.";
+    const EXAMPLE: &'static str = "head.weight: it had gradients but did not change in the first 38 updates";
+
+    fn student(student: &Student, findings: &mut Findings) -> Result<()> {
+        if student.learning_rate == 0.0 {
+            findings.add::<Self>("optimizer.learningRate", "the learning rate is 0: nothing will be learnt")?;
+        }
+        Ok(())
+    }
+
+    fn first_updates(FirstUpdates { seen, .. }: &FirstUpdates, findings: &mut Findings) -> Result<()> {
+        let updates = seen.updates;
+        if seen.highest_rate == 0.0 {
+            let message = format!("the learning rate was 0 in all of the first {updates} updates: nothing is learnt");
+            return findings.add::<Self>("optimizer.learningRate", message);
+        }
+        for (name, moved) in &seen.tensors {
+            if *moved == Moved::Unchanged && !seen.rest_of_layer(name).any(|moved| moved == Moved::Changed) {
+                let message = format!("it had gradients but did not change in the first {updates} updates");
+                findings.add::<Self>(name, message)?;
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,30 @@
+//! What a proof implements.
+
+use super::evidence::{Ended, FirstStep, FirstUpdates, Student, Teaching};
+use super::finding::Findings;
+use crate::error::Result;
+
+/// One proof; it has a function for each moment at which it looks.
+pub(crate) trait Proof {
+    const NAME: &'static str;
+    /// When it looks, what it compares, when it names something, and the remedy.
+    const MEANING: &'static str;
+    /// A finding as it is printed: path and message.
+    const EXAMPLE: &'static str;
+
+    fn student(_: &Student, _: &mut Findings) -> Result<()> {
+        Ok(())
+    }
+    fn teacher(_: &Teaching, _: &mut Findings) -> Result<()> {
+        Ok(())
+    }
+    fn first_step(_: &FirstStep, _: &mut Findings) -> Result<()> {
+        Ok(())
+    }
+    fn first_updates(_: &FirstUpdates, _: &mut Findings) -> Result<()> {
+        Ok(())
+    }
+    fn end(_: &Ended, _: &mut Findings) -> Result<()> {
+        Ok(())
+    }
+}

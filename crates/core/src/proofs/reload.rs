@@ -1,0 +1,38 @@
+//! The student can be saved.
+
+use super::evidence::Ended;
+use super::finding::Findings;
+use super::proof::Proof;
+use crate::dataset::Dataset;
+use crate::error::Result;
+use crate::models::Model;
+use super::sample::is_copy;
+use crate::tensor::digest;
+
+pub(crate) struct Reload;
+
+impl Proof for Reload {
+    const NAME: &'static str = "reload";
+    const MEANING: &'static str = "At the end: the student is written to bytes, read again, and its outputs are compared \
+        on some validation rows (without validation: its parameters). They differ only through a fault of limbeck or of \
+        the machine: please report it.";
+    const EXAMPLE: &'static str = "student: the saved student has other outputs after it was read again";
+
+    fn end(ended: &Ended, findings: &mut Findings) -> Result<()> {
+        if ended.reloaded {
+            return Ok(());
+        }
+        let path = if ended.place.is_empty() { "student" } else { "" };
+        findings.add::<Self>(path, "the saved student has other outputs after it was read again")
+    }
+}
+
+/// Writes the student to bytes, reads them again, and compares the outputs on some rows.
+pub(crate) fn reloads(model: &Model, rows: Option<&Dataset>) -> Result<bool> {
+    let again = Model::from_file(model.to_file()?)?;
+    let Some(dataset) = rows else { return is_copy(model, &again) };
+    let rows = dataset.rows().min(model.rows_at_once());
+    let batch = dataset.batch(&(0..rows as u32).collect::<Vec<_>>(), 0)?;
+    let logits = |model: &Model| model.logits(&batch.inputs, &batch.ids).and_then(|logits| digest(&logits));
+    Ok(logits(model)? == logits(&again)?)
+}
