@@ -138,6 +138,30 @@ fn the_proofs_ask_the_teacher_about_labelled_rows_alone() {
 }
 
 #[test]
+fn a_control_run_is_a_student_trained_on_the_labelled_rows_also_when_it_is_resumed() {
+    let data = partly(&clusters(600, 2), |row| row % 10 == 0);
+    let labelled = data.select(&data.labelled().collect::<Vec<_>>()).unwrap();
+    let alone = trained(with(&labelled, None, json!({ "losses": { "crossEntropy": {} }, "steps": 20 }))).0;
+    let folder = std::env::temp_dir().join(format!("limbeck-control-{}", std::process::id()));
+    let checkpoint = json!({ "folder": folder, "every": 7, "resume": true });
+    let setup = || {
+        let options = json!({ "control": true, "steps": 20, "reportEvery": 1, "checkpoint": checkpoint });
+        with(&data, Some(teacher()), options)
+    };
+    let mut stopped = Run::new(setup()).unwrap();
+    for _ in 0..9 {
+        stopped.next().unwrap();
+    }
+    stopped.flush_checkpoints().unwrap();
+    drop(stopped);
+    let mut resumed = Run::new(setup()).unwrap();
+    assert_eq!(resumed.step(), 7);
+    drain(&mut resumed).unwrap();
+    assert_equal_bits(&resumed.control_student().unwrap().unwrap(), &alone);
+    std::fs::remove_dir_all(folder).unwrap();
+}
+
+#[test]
 fn rows_that_teach_nothing_are_found() {
     let data = partly(&clusters(60, 2), |row| row < 20);
     let only = |losses: Value| {
