@@ -220,10 +220,9 @@ const half = (row: number) => (row % 2 === 0 ? columns.labels[row]! : none)
 const alone = (change: Partial<TrainOptions>) => async () =>
   (await train({ ...without(base()), losses: { crossEntropy: {} }, validation: undefined as never, ...change }).finish()).findings
 const mutually = (seeds: number[]) => async () => {
-  const { validation, batchSize } = base()
   const students = seeds.map(seed => Model.create(mlp(8), { seed }))
   const losses = { crossEntropy: {}, kl: {} }
-  return (await distillMutually({ students, data, validation, batchSize, losses, epochs: 1 }).finish()).findings
+  return (await distillMutually({ students, data, validation, batchSize: 32, losses, epochs: 1 }).finish()).findings
 }
 const head = { layers: { student: 'head', teacher: 'head' } }
 const cut = (): Model =>

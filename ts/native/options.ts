@@ -206,6 +206,29 @@ export type Input = number[] | IdsInput
  * When the parameters of learners that teach each other change.
  */
 export type Updates = 'simultaneous' | 'alternating'
+/**
+ * The name of a proof.
+ */
+export type ProofName =
+  | 'termHasWeight'
+  | 'rowsAreUsed'
+  | 'labelsVary'
+  | 'learnersDiffer'
+  | 'teacherIsAnother'
+  | 'teacherInputs'
+  | 'teacherGivesLogits'
+  | 'teacherClassOrder'
+  | 'teacherBeatsChance'
+  | 'firstLoss'
+  | 'termHasGradient'
+  | 'gradientReaches'
+  | 'parametersChange'
+  | 'lossFalls'
+  | 'classesArePredicted'
+  | 'controlHasLabels'
+  | 'teacherFrozen'
+  | 'reload'
+  | 'checkpointWhole'
 
 /**
  * What the student learns from: one key a loss. The total is the sum of weight × loss.
@@ -1233,8 +1256,9 @@ export interface TrainOptions {
    */
   reportEvery?: number
   /**
-   * Trains the same student from the same start with the same batches but without teacher, beside it, and reports
-   * both. Doubles the student's cost. Default: false.
+   * Trains the same student from the same start with the same batches a second time, without a teacher, and reports
+   * both. Where some rows of a data set have no label, it has batches of its own: as large, and every row has a label.
+   * Doubles the student's cost. Default: false.
    */
   control?: boolean
   /**
@@ -1257,8 +1281,9 @@ export interface TrainOptions {
    */
   cacheTeacher?: boolean
   /**
-   * What happens when a proof finds something: `warn` puts it in the report, `strict` ends the run with
-   * `ERR_LIMBECK_PROOF_FAILED`, `off` looks for nothing. Default: `warn`.
+   * What happens when a proof finds that the run is not what it looks like (docs/proofs.md lists the proofs): `warn`
+   * puts it in the report and prints a warning, `strict` ends the run with `ERR_LIMBECK_PROOF_FAILED`, `off` runs no
+   * proof. Default: `warn`.
    */
   proofs?: Proofs
   /**

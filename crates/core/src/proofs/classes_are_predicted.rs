@@ -2,10 +2,10 @@
 
 use super::agreement::Agreement;
 use super::evidence::Ended;
-use super::sample::chosen;
-use super::watch::WINDOW;
 use super::finding::Findings;
 use super::proof::Proof;
+use super::sample::chosen;
+use super::watch::WINDOW;
 use crate::error::Result;
 use crate::labels::Labels;
 use crate::models::Model;
@@ -31,22 +31,27 @@ impl Proof for ClassesArePredicted {
         let agree = |choices: &[u32]| Agreement::of(choices, labels, ended.model.network.classes());
         let Some(student) = agree(&ended.choices(ended.model, rows)?) else { return Ok(()) };
         let missing = |(class, count): &(&u32, &u32)| **count >= ROWS && student.predicted(**class) == 0;
-        let missing: Vec<(u32, u32)> = student.labels.iter().filter(missing).map(|(class, rows)| (*class, *rows)).collect();
+        let missing: Vec<(u32, u32)> =
+            student.labels.iter().filter(missing).map(|(class, rows)| (*class, *rows)).collect();
         if missing.is_empty() {
             return Ok(());
         }
         let of_model = |model: &Model| Ok(agree(&ended.choices(model, rows)?));
         let mut others = Vec::new();
         for teacher in &ended.teachers {
-            others.push(("teacher", match (teacher, &rows.teacher_logits) {
-                (Teacher::Column, Some(logits)) => agree(&chosen(logits)?),
-                (other, _) => other.model().map(of_model).transpose()?.flatten(),
-            }));
+            others.push((
+                "teacher",
+                match (teacher, &rows.teacher_logits) {
+                    (Teacher::Column, Some(logits)) => agree(&chosen(logits)?),
+                    (other, _) => other.model().map(of_model).transpose()?.flatten(),
+                },
+            ));
         }
         others.push(("control run's student", ended.control.map(of_model).transpose()?.flatten()));
         for (class, count) in missing {
             let known = others.iter().filter_map(|(who, rows)| Some((who, rows.as_ref()?.right(class))));
-            let Some((who, right)) = known.max_by_key(|(_, right)| *right).filter(|(_, right)| 2 * right >= count) else {
+            let Some((who, right)) = known.max_by_key(|(_, right)| *right).filter(|(_, right)| 2 * right >= count)
+            else {
                 continue;
             };
             let message = format!(

@@ -27,8 +27,7 @@ impl Proof for GradientReaches {
             if layer(name).1 && seen.rest_of_layer(name).any(reached) {
                 continue;
             }
-            let message =
-                format!("{why} in the first {} updates: it does not take part in the outputs", seen.updates);
+            let message = format!("{why} in the first {} updates: it does not take part in the outputs", seen.updates);
             findings.add::<Self>(name, message)?;
         }
         Ok(())

@@ -3,10 +3,10 @@
 use super::evidence::Ended;
 use super::finding::Findings;
 use super::proof::Proof;
+use super::sample::is_copy;
 use crate::dataset::Dataset;
 use crate::error::Result;
 use crate::models::Model;
-use super::sample::is_copy;
 use crate::tensor::digest;
 
 pub(crate) struct Reload;

@@ -45,7 +45,8 @@ mod tests {
     fn found(choices: &[u32], labels: &[u32], classes: usize) -> Vec<String> {
         let mut findings = Findings::new(Proofs::Warn);
         let agreement = Agreement::of(choices, labels, classes);
-        let evidence = Teaching { path: "teacher", agreement: agreement.as_ref(), known: Some(1.0), ..Teaching::default() };
+        let evidence =
+            Teaching { path: "teacher", agreement: agreement.as_ref(), known: Some(1.0), ..Teaching::default() };
         teacher(&evidence, &mut findings).unwrap();
         findings.list.into_iter().map(|finding| finding.proof).collect()
     }

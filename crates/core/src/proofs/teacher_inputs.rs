@@ -1,10 +1,10 @@
 //! The teacher gets inputs like those that it was trained on.
 
 use super::evidence::Teaching;
-use super::sample::InputStatistics;
-use super::teacher_beats_chance::is_blind;
 use super::finding::Findings;
 use super::proof::Proof;
+use super::sample::InputStatistics;
+use super::teacher_beats_chance::is_blind;
 use crate::error::Result;
 
 pub(crate) struct TeacherInputs;
@@ -20,7 +20,8 @@ impl Proof for TeacherInputs {
         and gets mean 100.000 and 40.000: normalise them as they were then";
 
     fn teacher(teacher: &Teaching, findings: &mut Findings) -> Result<()> {
-        let judged = teacher.known.zip(teacher.agreement).filter(|(_, rows)| !is_blind(rows) && rows.reordered().is_none());
+        let judged =
+            teacher.known.zip(teacher.agreement).filter(|(_, rows)| !is_blind(rows) && rows.reordered().is_none());
         let lost = judged.map(|(known, rows)| rows.accuracy() < known - 0.1);
         if let Some((then, now)) = teacher.inputs {
             // A teacher that is as good as it was gets what it needs, whatever the numbers look like.

@@ -16,7 +16,8 @@ impl Proof for TeacherIsAnother {
 
     fn teacher(teacher: &Teaching, findings: &mut Findings) -> Result<()> {
         if teacher.copied {
-            let message = "the teacher has the student's parameters, tensor by tensor: there is nothing to learn from it";
+            let message =
+                "the teacher has the student's parameters, tensor by tensor: there is nothing to learn from it";
             findings.add::<Self>(teacher.path, message)?;
         }
         Ok(())
