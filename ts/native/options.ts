@@ -213,6 +213,7 @@ export type ProofName =
   | 'termHasWeight'
   | 'rowsAreUsed'
   | 'labelsVary'
+  | 'classesFromZero'
   | 'learnersDiffer'
   | 'teacherIsAnother'
   | 'teacherInputs'
