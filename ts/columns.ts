@@ -123,10 +123,10 @@ function labelsOf(own: Plain, meaning: Meaning, rows: number, json: ColumnsJson,
     if (made.rows !== rows) refuseData('labels', `${rows} rows, as many as inputs`, made.rows)
     ;({ width, values: buffers.targets } = made)
   }
-  if (kind === 'several' && meaning.classes !== undefined && meaning.classes !== width) {
+  if (kind !== 'real' && meaning.classes !== undefined && meaning.classes !== width) {
     refuseData('labels', `${meaning.classes} numbers a row (the number of classes)`, width)
   }
-  json.labels = kind === 'several' ? { several: { classes: width } } : { real: { outputs: width } }
+  json.labels = kind === 'real' ? { real: { outputs: width } } : kind === 'several' ? { several: { classes: width } } : { probabilities: { classes: width } }
 }
 
 function naturalKind(labels: unknown): 'single' | 'several' | 'real' {

@@ -31,7 +31,7 @@ export interface SplitOptions {
 interface Description {
   rows: number
   shape: number[] | null
-  labels: 'none' | 'single' | 'several' | 'real'
+  labels: 'none' | 'single' | 'several' | 'probabilities' | 'real'
   labelledRows: number
   classes: number | null
   inputNames: string[] | null
@@ -130,7 +130,7 @@ export class Dataset {
   }
 
   /** What the labels are; none where no row has one. */
-  get labels(): 'none' | 'single' | 'several' | 'real' {
+  get labels(): 'none' | 'single' | 'several' | 'probabilities' | 'real' {
     return this.#known.labels
   }
 

@@ -15,10 +15,12 @@ export interface ColumnOptions {
    */
   inputs?: readonly number[] | { ids: { length?: number } }
   /**
-   * What `labels` are: `single`, one class a row; `several`, `[rows, classes]` of 0…1; `real`, `[rows, outputs]`.
-   * Default: `single` for whole numbers, `several` for arrays of arrays, `real` for floating point arrays.
+   * What `labels` are: `single`, one class per row; `several`, `[rows, classes]` of 0…1; `probabilities`, the same with
+   * rows that add up to 1 (soft labels, for `crossEntropy`); `real`, `[rows, outputs]`.
+   * Default: `single` for whole numbers, `several` for arrays of arrays, `real` for floating point arrays. A run with
+   * `crossEntropy` reads `several` as `probabilities`.
    */
-  labels?: 'single' | 'several' | 'real'
+  labels?: 'single' | 'several' | 'probabilities' | 'real'
   /** The count of classes. Default: as many as there are label names, or one more than the largest label. */
   classes?: number
   /**
@@ -73,8 +75,8 @@ export function meaningOf(options: unknown): Meaning {
     meaning.ids = ids.length === undefined ? {} : { length: whole('inputs.ids.length', ids.length, 1) }
   }
   if (own.labels !== undefined) {
-    const kinds = ['single', 'several', 'real'] as const
-    meaning.labels = kinds.find(kind => kind === own.labels) ?? refuse('labels', 'single, several or real', own.labels)
+    const kinds = ['single', 'several', 'probabilities', 'real'] as const
+    meaning.labels = kinds.find(kind => kind === own.labels) ?? refuse('labels', 'single, several, probabilities or real', own.labels)
   }
   return meaning
 }

@@ -9,7 +9,7 @@ import { refuse, under } from './exit.js'
 import { classesOf } from './labels.js'
 import { shapeOf, type Known, type Rows } from './rows.js'
 
-type LabelKind = 'single' | 'several' | 'real'
+type LabelKind = 'single' | 'several' | 'probabilities' | 'real'
 
 /** The columns of a table, in addition to the inputs. */
 interface Named {
@@ -24,8 +24,8 @@ function named(place: string, own: Plain, groups: string | undefined): Named {
   const name = (key: string) => (own[key] === undefined ? undefined : text(`${place}.${key}`, own[key]))
   const label = Array.isArray(own.label) ? texts(`${place}.label`, own.label) : name('label')
   const { kind = Array.isArray(label) ? 'several' : 'single' } = own
-  if (kind !== 'single' && kind !== 'several' && kind !== 'real') {
-    return refuse(`${place}.kind`, `expected single, several or real, got ${show(kind)}`)
+  if (kind !== 'single' && kind !== 'several' && kind !== 'probabilities' && kind !== 'real') {
+    return refuse(`${place}.kind`, `expected single, several, probabilities or real, got ${show(kind)}`)
   }
   if (kind === 'single' && Array.isArray(label)) refuse(`${place}.label`, 'expected one column for a single label, got several')
   return { label, kind, ids: name('ids'), weights: name('weights'), groups }

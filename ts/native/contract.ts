@@ -34,7 +34,11 @@ export interface ColumnsJson {
     | { u8: { shape: number[]; scale: number; offset: number } }
     | { ids: { length: number } }
     | { ragged: { weights?: true } }
-  labels?: { single: { classes?: number } } | { several: { classes: number } } | { real: { outputs: number } }
+  labels?:
+    | { single: { classes?: number } }
+    | { several: { classes: number } }
+    | { probabilities: { classes: number } }
+    | { real: { outputs: number } }
   teacher?: { classes: number }
   inputNames?: string[]
   labelNames?: string[]

@@ -116,7 +116,7 @@ fn measured(
     let mut metrics = evaluator.measures();
     let loss = match labels {
         LabelKind::None => "",
-        LabelKind::Single => "crossEntropy",
+        LabelKind::Single | LabelKind::Probabilities => "crossEntropy",
         LabelKind::Several => "binaryCrossEntropy",
         LabelKind::Real => "meanSquaredError",
     };

@@ -13,8 +13,22 @@ pub enum Labels {
     Single(Vec<u32>),
     /// Several classes at once: `[rows, classes]` in 0…1.
     Several(Tensor),
+    /// How probable each class is: `[rows, classes]` in 0…1, each row adding up to 1.
+    Probabilities(Tensor),
     /// Regression: `[rows, outputs]`.
     Real(Tensor),
+}
+
+/// How far the probabilities of a row may be from adding up to 1.
+const ROUNDING: f64 = 1e-3;
+
+/// The remedy for rows that do not.
+pub(crate) const NOT_ONE: &str = "for several labels per row use binaryCrossEntropy";
+
+/// The first row whose numbers do not add up to 1, and their sum.
+pub(crate) fn not_one<F: Copy + Into<f64>>(values: &[F], classes: usize) -> Option<(usize, f64)> {
+    let sums = values.chunks(classes.max(1)).map(|row| row.iter().map(|y| (*y).into()).sum::<f64>());
+    sums.enumerate().find(|(_, sum)| (sum - 1.0).abs() > ROUNDING)
 }
 
 /// Which kind of labels a data set has.
@@ -23,15 +37,22 @@ pub enum LabelKind {
     None,
     Single,
     Several,
+    Probabilities,
     Real,
 }
 
 impl LabelKind {
+    /// Whether each row belongs to one class, certain or not: what a softmax over the outputs predicts.
+    pub(crate) fn is_one_class(self) -> bool {
+        matches!(self, LabelKind::Single | LabelKind::Probabilities)
+    }
+
     pub fn name(self) -> &'static str {
         match self {
             LabelKind::None => "none",
             LabelKind::Single => "single",
             LabelKind::Several => "several",
+            LabelKind::Probabilities => "probabilities",
             LabelKind::Real => "real",
         }
     }
@@ -46,7 +67,13 @@ impl LabelKind {
                 ": pass one class index per row (for one-hot rows, the index of the 1), or use a loss over several labels (binaryCrossEntropy)"
             }
             (LabelKind::Real, LabelKind::Several) => ": say labels: 'several' where the data are made",
-            (LabelKind::Several | LabelKind::Single, LabelKind::Real) => ": say labels: 'real' where the data are made",
+            (LabelKind::Several | LabelKind::Probabilities | LabelKind::Single, LabelKind::Real) => {
+                ": say labels: 'real' where the data are made"
+            }
+            (LabelKind::Probabilities, LabelKind::Single) => {
+                ": give each row's most probable class, or use crossEntropy alone"
+            }
+            (LabelKind::Probabilities, LabelKind::Several) => ": say labels: 'several' where the data are made",
             (LabelKind::Single, LabelKind::Several) => ": give an array of arrays, or say labels: 'several'",
             _ => "",
         }
@@ -57,6 +84,7 @@ impl LabelKind {
             LabelKind::None => "no labels",
             LabelKind::Single => "one label a row",
             LabelKind::Several => "several labels a row",
+            LabelKind::Probabilities => "probabilities of the classes",
             LabelKind::Real => "real numbers as labels",
         }
     }
@@ -73,6 +101,7 @@ impl Labels {
             Labels::None => LabelKind::None,
             Labels::Single(_) => LabelKind::Single,
             Labels::Several(_) => LabelKind::Several,
+            Labels::Probabilities(_) => LabelKind::Probabilities,
             Labels::Real(_) => LabelKind::Real,
         }
     }

@@ -30,6 +30,11 @@ pub enum Curve {
 }
 
 impl Scheduled {
+    /// 1 at every step.
+    pub(crate) fn one() -> Scheduled {
+        Scheduled::Constant(1.0)
+    }
+
     /// The number at an optimizer step, the first being 0.
     pub fn at(&self, step: u64) -> f64 {
         let share = |steps: u64| step.min(steps) as f64 / steps as f64;

@@ -63,6 +63,7 @@ enum InputsJson {
 enum LabelsJson {
     Single { classes: Option<usize> },
     Several { classes: usize },
+    Probabilities { classes: usize },
     Real { outputs: usize },
 }
 
@@ -106,18 +107,20 @@ pub(crate) fn columns(json: &str, buffers: &Buffers) -> Result<Columns> {
             weights: if weights { Some(given(&buffers.id_weights, "inputs.weights")?) } else { None },
         },
     };
+    let probabilities = matches!(json.labels, Some(LabelsJson::Probabilities { .. }));
     let labels = match json.labels {
         None => LabelColumn::None,
         Some(LabelsJson::Single { classes }) => {
             LabelColumn::Single { values: given(&buffers.labels, "labels")?, classes }
         }
-        Some(LabelsJson::Several { classes }) => {
+        Some(LabelsJson::Several { classes } | LabelsJson::Probabilities { classes }) => {
             LabelColumn::Several { values: given(&buffers.targets, "labels")?, classes }
         }
         Some(LabelsJson::Real { outputs }) => LabelColumn::Real { values: given(&buffers.targets, "labels")?, outputs },
     };
     let copied = |buffer: &Option<Float32Array>| buffer.as_ref().map(|values| values.to_vec());
     Ok(Columns {
+        probabilities,
         ids: buffers.sample_ids.as_ref().map(ids),
         weights: copied(&buffers.weights),
         sampling: copied(&buffers.sampling),

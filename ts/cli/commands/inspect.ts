@@ -116,7 +116,7 @@ function sayData(place: string, data: Dataset, output: Output): void {
   output.data({ data: { place, rows, shape, labels, labelledRows, classes, inputNames, labelNames, hasTeacherLogits, bytes } })
   output.answer(`${output.out.bold(place)}  ${brief(rows)} rows, ${brief(bytes)} bytes`)
   output.answer(`inputs         ${shape === undefined ? 'ids of different count' : shape.join(' × ')}`)
-  const what = { none: 'none', single: 'one a row', several: 'several a row', real: 'real numbers' }[labels]
+  const what = { none: 'none', single: 'one a row', several: 'several a row', probabilities: 'probabilities', real: 'real numbers' }[labels]
   output.answer(`labels         ${what}${classes === undefined ? '' : `, ${classes} classes`}${labelledRows === rows || labels === 'none' ? '' : `, in ${brief(labelledRows)} rows`}`)
   if (inputNames !== undefined) output.answer(`columns        ${inputNames.join(', ')}`)
   if (labelNames !== undefined) output.answer(`label names    ${labelNames.join(', ')}`)

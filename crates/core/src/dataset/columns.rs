@@ -3,7 +3,7 @@
 //! Every column holds one entry a row. Errors name the column, the row and what was found there.
 
 use crate::error::{Error, Result};
-use crate::labels::{LabelKind, UNLABELLED};
+use crate::labels::{LabelKind, NOT_ONE, UNLABELLED, not_one};
 use crate::signature::{self, Bytes};
 
 /// What the models read.
@@ -171,6 +171,22 @@ impl LabelColumn {
     }
 }
 
+impl LabelColumn {
+    /// Refuses labels that are no probabilities of the classes in one of these rows.
+    pub(super) fn check_probabilities(&self, rows: impl Iterator<Item = usize>) -> Result<()> {
+        let LabelColumn::Several { values, classes } = self else {
+            return Err(Error::data("labels", "expected probabilities, one number per class in each row, got others"));
+        };
+        for row in rows {
+            if let Some((_, sum)) = not_one(&values[row * classes..(row + 1) * classes], *classes) {
+                let message = format!("expected probabilities that add up to 1, got {sum}: {NOT_ONE}");
+                return Err(Error::data(format!("labels[{row}]"), message));
+            }
+        }
+        Ok(())
+    }
+}
+
 /// A teacher's answers, found by sample id and never by position.
 #[derive(Clone, Debug)]
 pub struct TeacherColumn {
@@ -197,6 +213,8 @@ pub struct Columns {
     pub input_names: Option<Vec<String>>,
     /// The names of the classes, in the order of the labels.
     pub label_names: Option<Vec<String>>,
+    /// Whether several labels per row are the probabilities of its classes, which add up to 1.
+    pub probabilities: bool,
 }
 
 impl Columns {
@@ -210,6 +228,7 @@ impl Columns {
             teacher: None,
             input_names: None,
             label_names: None,
+            probabilities: false,
         }
     }
 
@@ -226,6 +245,9 @@ impl Columns {
             }
         }
         self.labels.check(rows)?;
+        if self.probabilities {
+            self.labels.check_probabilities(0..rows)?;
+        }
         if let Some(ids) = &self.ids {
             length("ids", ids.len(), rows, 1, "id")?;
             different("ids", ids)?;

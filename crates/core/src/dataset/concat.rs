@@ -51,6 +51,9 @@ impl Dataset {
                 ));
             }
         };
+        if self.probabilities != other.probabilities {
+            return Err(Error::data("labels", "expected labels of one meaning, got several labels and probabilities"));
+        }
         if a.label_names != b.label_names {
             return Err(Error::data("labelNames", "expected the same names in both data sets, got others"));
         }
@@ -63,6 +66,7 @@ impl Dataset {
             teacher,
             input_names: a.input_names.clone().or_else(|| b.input_names.clone()),
             label_names: a.label_names.clone(),
+            probabilities: self.probabilities,
         })
     }
 }

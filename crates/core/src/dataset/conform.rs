@@ -40,6 +40,7 @@ impl Dataset {
             weights: columns.weights.clone(),
             sampling: columns.sampling.clone(),
             teacher: None,
+            probabilities: columns.probabilities,
         };
         let answers = match (&self.answers, &labels) {
             (Some(answers), Some(places)) if answers.classes == places.len() => Some(Arc::new(Answers {
@@ -53,6 +54,7 @@ impl Dataset {
             table: Arc::new(Table { columns: moved, rows: self.table.rows }),
             selection: self.selection.clone(),
             answers,
+            probabilities: self.probabilities,
             fingerprint: Arc::new(OnceLock::new()),
             pairs: Arc::default(),
         })

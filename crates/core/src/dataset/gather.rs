@@ -20,7 +20,7 @@ impl Dataset {
             ids: rows.iter().map(|row| self.id_of_row(*row as usize)).collect(),
             epoch,
             inputs: features(&columns.inputs, &rows)?,
-            labels: labels(&columns.labels, &rows)?,
+            labels: labels(&columns.labels, &rows, self.probabilities)?,
             row_weights: columns
                 .weights
                 .as_ref()
@@ -100,11 +100,14 @@ fn features(inputs: &Inputs, rows: &[u32]) -> Result<Features> {
     })
 }
 
-fn labels(column: &LabelColumn, rows: &[u32]) -> Result<Labels> {
+fn labels(column: &LabelColumn, rows: &[u32], probabilities: bool) -> Result<Labels> {
     Ok(match column {
         LabelColumn::None => Labels::None,
         LabelColumn::Single { values, .. } => Labels::Single(rows.iter().map(|row| values[*row as usize]).collect()),
-        LabelColumn::Several { values, classes } => Labels::Several(dense(values, &[rows.len(), *classes], rows)?),
+        LabelColumn::Several { values, classes } => {
+            let made = dense(values, &[rows.len(), *classes], rows)?;
+            if probabilities { Labels::Probabilities(made) } else { Labels::Several(made) }
+        }
         LabelColumn::Real { values, outputs } => Labels::Real(dense(values, &[rows.len(), *outputs], rows)?),
     })
 }

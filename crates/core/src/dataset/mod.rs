@@ -50,6 +50,8 @@ pub struct Dataset {
     /// Row numbers of the table; none: all of them, in order.
     selection: Option<Arc<[u32]>>,
     answers: Option<Arc<Answers>>,
+    /// Whether several labels per row are read as the probabilities of its classes.
+    probabilities: bool,
     fingerprint: Arc<OnceLock<[u8; 32]>>,
     /// Made when pairs are asked for.
     pairs: Arc<OnceLock<Arc<pairs::Pairs>>>,
@@ -61,6 +63,7 @@ impl Dataset {
         let rows = columns.check()?;
         let teacher = columns.teacher.take();
         let dataset = Dataset {
+            probabilities: columns.probabilities,
             table: Arc::new(Table { columns, rows }),
             selection: None,
             answers: None,
@@ -91,8 +94,25 @@ impl Dataset {
     pub fn label_kind(&self) -> LabelKind {
         match &self.table.columns.labels {
             LabelColumn::Single { .. } if (0..self.rows()).all(|at| self.label(at).is_none()) => LabelKind::None,
+            LabelColumn::Several { .. } if self.probabilities => LabelKind::Probabilities,
             labels => labels.kind(),
         }
+    }
+
+    /// The same with several labels per row read as the probabilities of its classes.
+    pub fn with_probabilities(&self) -> Result<Dataset> {
+        self.table.columns.labels.check_probabilities((0..self.rows()).map(|position| self.row(position)))?;
+        Ok(Dataset { probabilities: true, ..self.clone() })
+    }
+
+    /// How many rows have each class; rows that weigh nothing are not counted. Empty where labels are no classes.
+    pub fn label_counts(&self) -> Vec<u64> {
+        let mut counts = vec![0; self.classes().unwrap_or(0)];
+        let weighs = |row: usize| self.table.columns.weights.as_ref().is_none_or(|weights| weights[row] > 0.0);
+        for label in (0..self.rows()).filter(|at| weighs(self.row(*at))).filter_map(|at| self.label(at)) {
+            counts[label as usize] += 1;
+        }
+        counts
     }
 
     /// Numbers a row of labels, where a row has several.

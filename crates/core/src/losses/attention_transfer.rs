@@ -1,4 +1,4 @@
-//! The student looks where the teacher looks.
+//! Mean squared error between attention maps.
 //!
 //! ```text
 //! A(F) = m / ‖m‖,   m = mean over the channels of F²;        ℓ_r = mean over the places of (A(F_s) − A(F_t))²
@@ -12,17 +12,25 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::default_weight;
 use super::features::{Array, Compare, Compared, Comparison, Float, Layers, Units, feature_maps, of_options};
 use crate::error::Result;
 use crate::schedule::Scheduled;
 
-/// The student looks where the teacher looks: squares of feature maps, averaged over the channels (attention transfer).
+/// Mean squared error between attention maps: squares of feature maps, averaged over the channels (attention
+/// transfer).
+///
+/// Choose it for convolutional networks that differ in their number of channels.
+///
+/// ```js
+/// distill({ teacher: convTeacher, student: convStudent, data: images, losses: { attentionTransfer: {}, kl: {} } })
+/// ```
+///
+/// See also: `nst`, `hint`, `similarity`.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct AttentionTransfer {
-    /// What the loss is multiplied by in the total; 0 or more. Default 1.
-    #[serde(default = "default_weight")]
+    /// Weight of this loss in the total; must be ≥ 0. Default 1.
+    #[serde(default = "Scheduled::one")]
     pub weight: Scheduled,
     /// Which feature maps are compared: layers whose output is `[channels, height, width]`. Losses of several are added.
     /// Default: `'skip'`.
@@ -38,9 +46,7 @@ impl Compare for AttentionTransfer {
     }
 
     fn compare<F: Float>(&self, compared: &Compared<F>) -> Result<Comparison<F>> {
-        let mut values = vec![0.0; compared.rows()];
-        let mut student = Vec::new();
-        for place in &compared.places {
+        compared.each(|place, values| {
             let size = |at: usize| place.student.dims[at].min(place.teacher.dims[at]);
             let (down, across) = (size(2), size(3));
             let (own, other) = (Pooled::of(&place.student, down, across), Pooled::of(&place.teacher, down, across));
@@ -52,9 +58,8 @@ impl Compare for AttentionTransfer {
                 values[row] += d * d / places as f64;
                 gradient.push(F::of(2.0 * compared.scales[row] * d / places as f64));
             }
-            student.push(own.back(&own_map.back(gradient)));
-        }
-        Ok(Comparison::of(values, student))
+            own.back(&own_map.back(gradient))
+        })
     }
 }
 

@@ -1,4 +1,4 @@
-//! Kullback–Leibler divergence of several labels at once: each class is a coin of its own.
+//! Kullback–Leibler divergence of several labels per row: each class is decided on its own.
 //!
 //! ```text
 //! L = T² · mean over rows and classes of KL(p ‖ q),  KL(p ‖ q) = p ln(p / q) + (1 − p) ln((1 − p) / (1 − q))
@@ -9,61 +9,63 @@
 //! Logits are `[rows, classes]`. Source: `kl` (Hinton, Vinyals, Dean, 2015, arXiv:1503.02531) of each class by
 //! itself. Where we differ: the mean is over classes too, as in `binaryCrossEntropy`.
 
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
-
-use super::loss::{Need, RowLoss, RowTerm};
-use super::reference::{self, Reference};
-use super::sweep::{Ask, Dense};
-use super::{default_temperature, default_weight};
-use crate::error::{Candle, Error, Result};
+use super::loss::{OfTeacher, RowLoss};
+use super::need::{Need, Needs};
+use super::plain;
+use super::reference::{Plain, Reference};
+use super::sweep::{Ask, Dense, RowTerm};
+use super::tempered::tempered;
+use crate::error::{Candle, Result};
 use crate::kernels::cpu::pointwise;
 use crate::schedule::Scheduled;
 use crate::targets::{Source, Teacher};
-use crate::tensor::Tensor;
 
-/// Forward Kullback–Leibler divergence of several labels at once, each class a coin of its own, times temperature².
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct BinaryKl {
-    /// What the loss is multiplied by in the total; 0 or more. Default 1.
-    #[serde(default = "default_weight")]
-    pub weight: Scheduled,
-    /// What both sides' logits are divided by; above 0. Default 1.
-    #[serde(default = "default_temperature")]
-    pub temperature: Scheduled,
+tempered! {
+    /// Kullback–Leibler divergence between teacher and student, each class on its own (sigmoid), times temperature²:
+    /// for several labels per row.
+    ///
+    /// Choose it to distil a teacher that was trained with `binaryCrossEntropy`.
+    ///
+    /// ```js
+    /// distill({ teacher, student, data: multiLabel, losses: { binaryKl: { temperature: 2 } } })
+    /// ```
+    ///
+    /// See also: `binaryCrossEntropy`, `kl` for one class per row.
+    pub struct BinaryKl {}
 }
 
 impl RowLoss for BinaryKl {
-    fn weight(&self) -> &Scheduled {
-        &self.weight
-    }
-
-    fn validate(&self) -> Result<()> {
-        self.temperature.validate("temperature", "a number above 0", |temperature| temperature > 0.0)
-    }
-
-    fn needs(&self) -> Vec<Need> {
-        vec![Need::TeacherLogits]
+    fn needs(&self) -> Needs {
+        Needs::of(&[Need::TeacherLogits])
     }
 
     fn classes(&self) -> usize {
         1
     }
+}
 
-    fn begin<'a>(&'a self, step: u64, teacher: Option<Source<'a>>, _: &mut Ask) -> Result<Box<dyn RowTerm + 'a>> {
-        let source = teacher.ok_or_else(|| Error::internal("binaryKl without a teacher"))?;
-        Ok(Box::new(Term { teacher: source.teacher, temperature: self.temperature.at(step) }))
+impl OfTeacher for BinaryKl {
+    fn temperature(&self) -> Option<&Scheduled> {
+        Some(&self.temperature)
     }
 
-    fn reference(&self, step: u64, rows: &Reference, teacher: Option<&Teacher>) -> Result<(Tensor, Tensor)> {
-        let (temperature, classes) = (self.temperature.at(step), rows.classes() as f64);
+    fn reads_mixtures(&self) -> bool {
+        // A mixture's logits are those of a softmax.
+        false
+    }
+
+    fn begin<'a>(&'a self, temperature: f64, source: Source<'a>, _: &mut Ask) -> Result<Box<dyn RowTerm + 'a>> {
+        Ok(Box::new(Term { teacher: source.teacher, temperature }))
+    }
+
+    fn reference(&self, temperature: f64, rows: &Reference, teacher: &Teacher) -> Result<Plain> {
+        let classes = rows.classes() as f64;
         // As in the kernel: a masked class is a coin that never falls.
         let v = (rows.teacher(teacher)? / temperature).and_then(|v| v.maximum(-1e30)).ok_or_internal()?;
         let z = (&rows.student / temperature).ok_or_internal()?;
         let less_likely = v.abs().and_then(|v| v.neg()).ok_or_internal()?;
-        let ((q, log_q), (p, log_p)) = (reference::coin(&z)?, reference::coin(&v)?);
-        let rare = reference::coin(&less_likely)?.0;
+        let ((q, log_q), (p, log_p)) = (plain::coin(&z)?, plain::coin(&v)?);
+        let rare = plain::coin(&less_likely)?.0;
         let inner = || {
             let turned = v.gt(0.0)?.where_cond(&z.neg()?, &z)?;
             let distance = (less_likely - &turned)?;

@@ -1,11 +1,10 @@
-//! What losses there are: whose each is, and what a run must give it. Read from the files of the losses themselves.
+//! The list of the losses: the source of each and what it needs, read from the files of the losses.
 
 use serde::Serialize;
 
-use super::{Losses, LossesOptions, Need};
-use crate::error::{Error, Result};
+use super::apply::Losses;
 
-/// A loss, in words.
+/// One line of the list.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Entry {
@@ -13,7 +12,7 @@ pub struct Entry {
     pub name: &'static str,
     /// Authors, title, year.
     pub source: String,
-    /// What a run must give it.
+    /// What a run must provide.
     pub needs: Vec<&'static str>,
 }
 
@@ -55,46 +54,24 @@ pub(super) const fn part<const LENGTH: usize>(text: &[u8], from: usize) -> [u8; 
     copy
 }
 
-impl Need {
-    fn words(self) -> &'static str {
-        match self {
-            Need::Labels => "labels",
-            Need::SeveralLabels => "several labels a row",
-            Need::RealLabels => "real numbers as labels",
-            Need::Teacher => "teacher",
-            Need::TeacherLogits => "teacher's logits",
-            Need::TeacherLogitsOfAnyWidth => "teacher's logits, of any number of classes",
-            Need::TeacherHead => "teacher's last linear layer",
-            Need::Pair => "rows of two or more classes",
+impl Entry {
+    pub(super) fn of(name: &'static str, source: &[u8], losses: &Losses) -> Entry {
+        let mut needs: Vec<&'static str> = Vec::new();
+        for (_, need) in losses.needs() {
+            if !needs.contains(&need.words()) {
+                needs.push(need.words());
+            }
         }
+        let source = String::from_utf8_lossy(source).replace("\n//!", " ");
+        let source = source.split_whitespace().collect::<Vec<_>>().join(" ");
+        Entry { name, source: source.trim_end_matches(['.', ';']).to_string(), needs }
     }
-}
-
-/// Every loss, in the order of the registry.
-pub fn catalogue() -> Result<Vec<Entry>> {
-    LossesOptions::NAMES.iter().zip(super::SOURCES).map(|(name, source)| entry(name, source)).collect()
-}
-
-fn entry(name: &'static str, source: &[u8]) -> Result<Entry> {
-    let source = String::from_utf8_lossy(source).replace("\n//!", " ");
-    // The defaults; a loss over the k likeliest classes has none for k.
-    let parsed = ["{}", r#"{"k":1}"#]
-        .iter()
-        .find_map(|own| crate::reading::parse::<LossesOptions>(&format!("{{\"{name}\":{own}}}")).ok());
-    let options = parsed.ok_or_else(|| Error::internal(format!("{name} has options without a default")))?;
-    let mut needs: Vec<&'static str> = Vec::new();
-    for (_, need) in Losses::new(options)?.needs() {
-        if !needs.contains(&need.words()) {
-            needs.push(need.words());
-        }
-    }
-    let source = source.split_whitespace().collect::<Vec<_>>().join(" ");
-    Ok(Entry { name, source: source.trim_end_matches(['.', ';']).to_string(), needs })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::losses::{LossesOptions, catalogue};
 
     #[test]
     fn every_loss_names_its_source_and_its_needs() {

@@ -1,6 +1,7 @@
 //! How sure the teacher is of a row's label: what kdPt is made of, and kdPtSim in part.
 
-use super::reference::{self, Reference};
+use super::plain;
+use super::reference::Reference;
 use super::sweep::{Ask, Row, Side, Softmax};
 use crate::error::{Candle, Result};
 use crate::kernels::cpu::rows;
@@ -8,8 +9,8 @@ use crate::targets::{Source, Teacher};
 use crate::tensor::Tensor;
 
 /// r in plain tensor calls, `[rows, classes]`.
-pub(super) fn confidences(rows: &Reference, teacher: Option<&Teacher>, temperature: f64) -> Result<Tensor> {
-    let p = reference::softmax(&rows.teacher(teacher)?, temperature)?;
+pub(super) fn confidences(rows: &Reference, teacher: &Teacher, temperature: f64) -> Result<Tensor> {
+    let p = plain::softmax(&rows.teacher(teacher)?, temperature)?;
     let one = rows.one_hot()?;
     let inner = || {
         let own = (&p * &one)?;

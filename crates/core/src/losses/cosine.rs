@@ -1,4 +1,4 @@
-//! The student's vectors point where the teacher's point.
+//! Cosine distance between the student's and the teacher's vectors.
 //!
 //! ```text
 //! ℓ_r = mean over the vectors of a row of 1 − a·b/(‖a‖ ‖b‖),   ∂/∂a = −(b̂ − â (â·b̂)) / ‖a‖
@@ -12,22 +12,29 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::default_weight;
 use super::features::{Compare, Compared, Comparison, Float, Layers, Units, dot, of_options, width_of};
 use crate::error::Result;
 use crate::schedule::Scheduled;
 
-/// The student's vectors point where the teacher's point (DistilBERT): 1 − cosine.
+/// One minus the cosine between the student's and the teacher's vectors (DistilBERT).
+///
+/// Choose it when the direction of vectors matters and their length does not, as for sentence vectors.
+///
+/// ```js
+/// distill({ teacher, student, data, losses: { cosine: { projection: true } } })
+/// ```
+///
+/// See also: `hint`, `patient`, `rkdAngle`.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Cosine {
-    /// What the loss is multiplied by in the total; 0 or more. Default 1.
-    #[serde(default = "default_weight")]
+    /// Weight of this loss in the total; must be ≥ 0. Default 1.
+    #[serde(default = "Scheduled::one")]
     pub weight: Scheduled,
-    /// Which layers are compared. Default: the embedding, what the last linear layer reads.
+    /// Which layers are compared. Default: the embedding (the input of the last linear layer).
     #[serde(default = "Layers::embedding")]
     pub layers: Layers,
-    /// Trains a linear map from the student's width to the teacher's. Default: widths must be equal.
+    /// Trains a linear map from the student's width to the teacher's. Default false: widths must be equal.
     #[serde(default)]
     pub projection: bool,
 }
@@ -36,9 +43,7 @@ impl Compare for Cosine {
     of_options! { projection }
 
     fn compare<F: Float>(&self, compared: &Compared<F>) -> Result<Comparison<F>> {
-        let mut values = vec![0.0; compared.rows()];
-        let mut student = Vec::new();
-        for place in &compared.places {
+        compared.each(|place, values| {
             let width = width_of(&place.student);
             let count = place.student.width() / width;
             let (own, other) = (Units::of(&place.student.values, width), Units::of(&place.teacher.values, width));
@@ -49,8 +54,7 @@ impl Compare for Cosine {
                 let scale = compared.scales[row] / count as f64;
                 gradient.extend(b.iter().map(|b| F::of(-scale * Into::<f64>::into(*b))));
             }
-            student.push(own.back(gradient));
-        }
-        Ok(Comparison::of(values, student))
+            own.back(gradient)
+        })
     }
 }

@@ -1,100 +1,136 @@
-//! Cross-entropy between the labels and the student, with label smoothing and weights by label.
+//! Cross-entropy between the labels and the student.
 //!
 //! ```text
-//! L = Σ over rows of w_r ( −(1 − a) ln q_t − a · mean over classes of ln q_k ) / Σ w_r
-//!     q = softmax(student),  t the row's label,  a = labelSmoothing,  w_r the row's weight × labelWeights[t]
-//! ∂L/∂z_k = w_r ( q_k − (1 − a) [k = t] − a / classes ) / Σ w_r
+//! L = Σ over rows of w_r ( −(1 − a) Σ_k y_k ln q_k − a · mean over classes of ln q_k ) / Σ w_r
+//!     q = softmax(student),  y_k = [k = t] for a row of the label t, or the row's probabilities,  a = labelSmoothing
+//!     w_r the row's weight, for a row of the label t times labelWeights[t]
+//! ∂L/∂z_k = w_r ( q_k − (1 − a) y_k − a / classes ) / Σ w_r
 //! ```
 //!
-//! Logits are `[rows, classes]`, labels `[rows]`. Source: Szegedy, Vanhoucke, Ioffe, Shlens, Wojna, "Rethinking
-//! the Inception Architecture for Computer Vision", 2015, arXiv:1512.00567, section 7; Müller, Kornblith,
-//! Hinton, "When Does Label Smoothing Help?", 2019, arXiv:1906.02629. Where we differ: nowhere.
+//! Logits are `[rows, classes]`, labels `[rows]`, or `[rows, classes]` where they are probabilities, which add up to 1 in
+//! each row. Source: Szegedy, Vanhoucke, Ioffe, Shlens, Wojna, "Rethinking the Inception Architecture for Computer Vision",
+//! 2015, arXiv:1512.00567, section 7; Müller, Kornblith, Hinton, "When Does Label Smoothing Help?", 2019,
+//! arXiv:1906.02629. Where we differ: nowhere.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::apply::Given;
-use super::default_weight;
-use super::loss::{Need, RowLoss, RowTerm};
-use super::reference::{self, Reference};
-use super::sweep::{Ask, Row, Side, Softmax};
+use super::class_weights::{LabelWeights, check_count, check_weights};
+use super::given::Given;
+use super::loss::{OfLabels, RowLoss};
+use super::need::{Need, Needs};
+use super::plain;
+use super::ranges;
+use super::reference::{Plain, Reference};
+use super::rows::rows_of;
+use super::sweep::{Ask, Row, RowTerm, Side, Softmax};
+use crate::batch::Batch;
 use crate::error::{Candle, Error, Result};
+use crate::labels::{LabelKind, Labels, NOT_ONE, not_one};
 use crate::schedule::Scheduled;
-use crate::targets::{Source, Teacher};
-use crate::tensor::Tensor;
+use crate::tensor;
 
-/// Cross-entropy between each row's label and the student.
+/// Cross-entropy between the labels, classes or probabilities of classes, and the student's probabilities.
+///
+/// Choose it whenever rows have class labels, alone or together with a loss on a teacher.
+///
+/// ```js
+/// train({ student, data, losses: { crossEntropy: { labelSmoothing: 0.1 } } })
+/// ```
+///
+/// See also: `binaryCrossEntropy` for several labels per row, `kl`.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct CrossEntropy {
-    /// What the loss is multiplied by in the total; 0 or more. Default 1.
-    #[serde(default = "default_weight")]
+    /// Weight of this loss in the total; must be ≥ 0. Default 1.
+    #[serde(default = "Scheduled::one")]
     pub weight: Scheduled,
     /// Share of the label that is spread over all classes; at least 0, below 1. Default 0.
     #[serde(default)]
     pub label_smoothing: f64,
-    /// What each row is multiplied by, by its label: one number of 0 or more a class. Default: all 1.
+    /// Weight of each row by its label: a list of one number ≥ 0 per class, or `'balanced'`, which weighs each class by
+    /// labelled rows ÷ (classes × rows of the class) of the training data. Default: all 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub label_weights: Option<Vec<f64>>,
+    pub label_weights: Option<LabelWeights>,
+}
+
+impl CrossEntropy {
+    fn refuse_weights(&self) -> Error {
+        let message = "expected labels of one class per row, got probabilities of the classes: weigh the rows instead";
+        Error::config("labelWeights", message)
+    }
+
+    fn weights(&self) -> Option<&[f64]> {
+        match &self.label_weights {
+            Some(LabelWeights::Each(weights)) => Some(weights),
+            _ => None,
+        }
+    }
 }
 
 impl RowLoss for CrossEntropy {
-    fn weight(&self) -> &Scheduled {
-        &self.weight
-    }
-
     fn validate(&self) -> Result<()> {
-        let a = self.label_smoothing;
-        if !(0.0..1.0).contains(&a) {
-            return Err(Error::config(
-                "labelSmoothing",
-                format!("expected a number of at least 0 and below 1, got {a}"),
-            ));
-        }
-        for (class, weight) in self.label_weights.iter().flatten().enumerate() {
-            if !(weight.is_finite() && *weight >= 0.0) {
-                let message = format!("expected a number of 0 or more, got {weight}");
-                return Err(Error::config(format!("labelWeights.{class}"), message));
-            }
-        }
-        match &self.label_weights {
-            Some(weights) if weights.iter().all(|weight| *weight == 0.0) => {
-                Err(Error::config("labelWeights", "expected at least one number above 0, got none"))
-            }
-            _ => Ok(()),
+        ranges::share_below_one("labelSmoothing", self.label_smoothing)?;
+        let Some(weights) = self.weights() else { return Ok(()) };
+        check_weights("labelWeights", weights)?;
+        match weights.iter().all(|weight| *weight == 0.0) {
+            true => Err(Error::config("labelWeights", "expected at least one number above 0, got none")),
+            false => Ok(()),
         }
     }
 
-    fn needs(&self) -> Vec<Need> {
-        vec![Need::Labels]
+    fn needs(&self) -> Needs {
+        Needs::of(&[Need::Distribution])
     }
 
     fn check(&self, given: &Given) -> Result<()> {
-        let classes = given.classes;
-        match &self.label_weights {
-            Some(weights) if weights.len() != classes => {
-                let message = format!("expected {classes} numbers, one a class, got {}", weights.len());
-                Err(Error::config("labelWeights", message))
-            }
-            _ => Ok(()),
+        match (&self.label_weights, given.labels) {
+            (Some(_), LabelKind::Several | LabelKind::Probabilities) => Err(self.refuse_weights()),
+            (Some(LabelWeights::Balanced), _) => Err(Error::config(
+                "labelWeights",
+                "expected one number per class for a stream, whose labels cannot be counted before training, got 'balanced'",
+            )),
+            (Some(LabelWeights::Each(weights)), _) => check_count("labelWeights", weights, given.classes),
+            (None, _) => Ok(()),
         }
     }
 
+    fn check_batch(&self, batch: &Batch) -> Result<()> {
+        let soft = matches!(batch.labels, Labels::Several(_) | Labels::Probabilities(_));
+        if soft && self.label_weights.is_some() {
+            return Err(self.refuse_weights().at("crossEntropy"));
+        }
+        // Probabilities were checked where the data were made.
+        let Labels::Several(targets) = &batch.labels else { return Ok(()) };
+        let classes = targets.elem_count() / rows_of(batch).max(1);
+        for (row, y) in tensor::to_f64(targets)?.chunks(classes.max(1)).enumerate() {
+            let counts = batch.row_weights.as_ref().is_none_or(|weights| weights[row] != 0.0);
+            if let Some((_, sum)) = not_one(y, classes).filter(|_| counts) {
+                let message = format!("expected probabilities that add up to 1, got {sum} in row {row}: {NOT_ONE}");
+                return Err(Error::data("labels", message));
+            }
+        }
+        Ok(())
+    }
+
     fn row_weight(&self, label: Option<u32>) -> f64 {
-        match (&self.label_weights, label) {
+        match (self.weights(), label) {
             (Some(weights), Some(label)) => weights.get(label as usize).copied().unwrap_or(0.0),
             _ => 1.0,
         }
     }
+}
 
-    fn begin<'a>(&'a self, _: u64, _: Option<Source<'a>>, ask: &mut Ask) -> Result<Box<dyn RowTerm + 'a>> {
-        Ok(Box::new(Term { softmax: ask.softmax(Side::Student, 1.0), smoothing: self.label_smoothing }))
+impl OfLabels for CrossEntropy {
+    fn begin<'a>(&'a self, ask: &mut Ask) -> Box<dyn RowTerm + 'a> {
+        Box::new(Term { softmax: ask.softmax(Side::Student, 1.0), smoothing: self.label_smoothing })
     }
 
-    fn reference(&self, _: u64, rows: &Reference, _: Option<&Teacher>) -> Result<(Tensor, Tensor)> {
-        let log_q = reference::log_softmax(&rows.student, 1.0)?;
+    fn reference(&self, rows: &Reference) -> Result<Plain> {
+        let log_q = plain::log_softmax(&rows.student, 1.0)?;
         let a = self.label_smoothing;
-        let target = rows.one_hot()?.affine(1.0 - a, a / rows.classes() as f64).ok_or_internal()?;
+        let y = if rows.labels.is_some() { rows.one_hot()? } else { rows.targets()?.clone() };
+        let target = y.affine(1.0 - a, a / rows.classes() as f64).ok_or_internal()?;
         let inner = || Ok(((&log_q * &target)?.sum(1)?.neg()?, (log_q.exp()? - &target)?));
         inner().ok_or_internal()
     }
@@ -107,14 +143,22 @@ struct Term {
 
 impl RowTerm for Term {
     fn row<'t>(&'t self, row: &mut Row<'t, '_, '_>) -> f64 {
-        let (label, a) = (row.label(), self.smoothing);
+        let (y, a) = (row.targets(), self.smoothing);
         row.add_softmax(self.softmax, 1.0);
-        row.add_class(label, a - 1.0);
-        let hard = -row.log_probability(self.softmax, label);
+        let own = match y.is_empty() {
+            true => {
+                row.add_class(row.label(), a - 1.0);
+                -row.log_probability(self.softmax, row.label())
+            }
+            false => {
+                row.add_row(y, a - 1.0);
+                -row.mean_log_under(self.softmax, y)
+            }
+        };
         if a == 0.0 {
-            return hard;
+            return own;
         }
         row.add_everywhere(-a / row.classes() as f64);
-        (1.0 - a) * hard - a * row.mean_log_probability(self.softmax)
+        (1.0 - a) * own - a * row.mean_log_probability(self.softmax)
     }
 }

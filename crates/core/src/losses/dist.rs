@@ -14,15 +14,15 @@
 //! column has the correlation and the gradient 0, as has a column whose probabilities differ by less than 1e-20; one row
 //! alone has no second part; T², which the authors use in some settings only.
 
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
-
-use super::loss::{Need, RowLoss, RowTerm};
-use super::reference::{self, Reference};
+use super::loss::{OfTeacher, RowLoss};
+use super::need::{Need, Needs};
+use super::plain;
+use super::ranges;
+use super::reference::{Plain, Reference};
 use super::sweep::columns::{self, Columns};
-use super::sweep::{Ask, Row, Rows, Softmax};
-use super::{default_temperature, default_weight};
-use crate::error::{Candle, Error, Result};
+use super::sweep::{Ask, Row, RowTerm, Rows, Softmax};
+use super::tempered::tempered;
+use crate::error::{Candle, Result};
 use crate::kernels::cpu::{rows, slopes};
 use crate::schedule::Scheduled;
 use crate::targets::{Source, Teacher};
@@ -32,65 +32,55 @@ fn one() -> f64 {
     1.0
 }
 
-/// Pearson correlation of softened distributions within rows and within classes (DIST), times temperature².
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Dist {
-    /// What the loss is multiplied by in the total; 0 or more. Default 1.
-    #[serde(default = "default_weight")]
-    pub weight: Scheduled,
-    /// Weight of the correlation of each row over the classes; 0 or more. Default 1.
-    #[serde(default = "one")]
-    pub inter: f64,
-    /// Weight of the correlation of each class over the rows of the batch; 0 or more, and not 0 beside an inter of 0.
-    /// Needs batches of two rows or more. Default 1.
-    #[serde(default = "one")]
-    pub intra: f64,
-    /// What both sides' logits are divided by before the softmax; above 0. Default 1.
-    #[serde(default = "default_temperature")]
-    pub temperature: Scheduled,
+tempered! {
+    /// Pearson correlation of the softened distributions, per row over the classes and per class over the batch
+    /// (DIST), times temperature².
+    ///
+    /// Choose it when the teacher is much larger than the student, which cannot match its exact probabilities.
+    ///
+    /// ```js
+    /// distill({ teacher, student, data, losses: { dist: { inter: 1, intra: 1 }, crossEntropy: {} } })
+    /// ```
+    ///
+    /// See also: `kl`, `dkd`, `similarity`.
+    pub struct Dist {
+        /// Weight of the correlation of each row over the classes; must be ≥ 0. Default 1.
+        #[serde(default = "one")]
+        pub inter: f64,
+        /// Weight of the correlation of each class over the rows of the batch; must be ≥ 0, and > 0 where inter is 0.
+        /// Needs batches of two rows or more. Default 1.
+        #[serde(default = "one")]
+        pub intra: f64,
+    }
 }
 
 impl RowLoss for Dist {
-    fn weight(&self) -> &Scheduled {
-        &self.weight
-    }
-
     fn validate(&self) -> Result<()> {
-        for (name, value) in [("inter", self.inter), ("intra", self.intra)] {
-            if !(value.is_finite() && value >= 0.0) {
-                return Err(Error::config(name, format!("expected a finite number of 0 or more, got {value}")));
-            }
-        }
-        if self.inter == 0.0 && self.intra == 0.0 {
-            return Err(Error::config("intra", "expected a number above 0 beside an inter of 0, got 0"));
-        }
-        self.temperature.validate("temperature", "a number above 0", |temperature| temperature > 0.0)
+        ranges::weights([("inter", self.inter), ("intra", self.intra)])
     }
 
-    fn needs(&self) -> Vec<Need> {
-        vec![Need::TeacherLogits]
-    }
-
-    fn mixed_temperature(&self, step: u64) -> Option<f64> {
-        Some(self.temperature.at(step))
+    fn needs(&self) -> Needs {
+        Needs::of(&[Need::TeacherLogits])
     }
 
     fn couples_rows(&self) -> Option<&'static str> {
         (self.intra > 0.0).then_some("intra")
     }
+}
 
-    fn begin<'a>(&'a self, step: u64, teacher: Option<Source<'a>>, ask: &mut Ask) -> Result<Box<dyn RowTerm + 'a>> {
-        let temperature = self.temperature.at(step);
-        let source = teacher.ok_or_else(|| Error::internal("dist without a teacher"))?;
+impl OfTeacher for Dist {
+    fn temperature(&self) -> Option<&Scheduled> {
+        Some(&self.temperature)
+    }
+
+    fn begin<'a>(&'a self, temperature: f64, source: Source<'a>, ask: &mut Ask) -> Result<Box<dyn RowTerm + 'a>> {
         let pair = ask.slopes(source.teacher, temperature);
         Ok(Box::new(Term { options: self, pair, teacher: source.teacher, temperature, columns: None }))
     }
 
-    fn reference(&self, step: u64, rows: &Reference, teacher: Option<&Teacher>) -> Result<(Tensor, Tensor)> {
-        let temperature = self.temperature.at(step);
-        let q = reference::softmax(&rows.student, temperature)?;
-        let p = reference::softmax(&rows.teacher(teacher)?, temperature)?;
+    fn reference(&self, temperature: f64, rows: &Reference, teacher: &Teacher) -> Result<Plain> {
+        let q = plain::softmax(&rows.student, temperature)?;
+        let p = plain::softmax(&rows.teacher(teacher)?, temperature)?;
         let count = rows.weights.iter().filter(|weight| **weight != 0.0).count();
         let inner = || {
             let (across, mut slopes) = correlate(&q, &p, &q.ones_like()?)?;
@@ -111,7 +101,7 @@ impl RowLoss for Dist {
             Ok((value * temperature.powi(2), slopes))
         };
         let (value, slopes) = inner().ok_or_internal()?;
-        Ok((value.ok_or_internal()?, reference::bend(&q, &slopes, temperature)?))
+        Ok((value.ok_or_internal()?, plain::bend(&q, &slopes, temperature)?))
     }
 }
 

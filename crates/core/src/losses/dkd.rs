@@ -1,4 +1,4 @@
-//! Decoupled distillation: how sure both are of the label, and how they rank the other classes, weighed apart.
+//! Decoupled distillation: confidence in the label and ranking of the other classes are weighted separately.
 //!
 //! ```text
 //! L = T² · mean over rows of a · TCKD + b · NCKD
@@ -17,12 +17,14 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::default_weight;
-use super::loss::{Need, RowLoss, RowTerm};
-use super::reference::{self, Reference};
+use super::loss::{OfTeacher, RowLoss};
+use super::need::{Need, Needs};
+use super::plain;
+use super::ranges;
+use super::reference::{Plain, Reference};
 use super::sweep::others::{self, Others};
-use super::sweep::{Ask, Row};
-use crate::error::{Candle, Error, Result};
+use super::sweep::{Ask, Row, RowTerm};
+use crate::error::{Candle, Result};
 use crate::schedule::Scheduled;
 use crate::targets::{Source, Teacher};
 use crate::tensor::Tensor;
@@ -39,69 +41,65 @@ fn default_temperature() -> Scheduled {
     Scheduled::Constant(4.0)
 }
 
-/// Decoupled distillation (DKD): confidence in the label and ranking of the other classes weighed apart, times
-/// temperature².
+/// Decoupled knowledge distillation (DKD): the divergence of the label's probability and that of the ranking of the
+/// other classes, each with its own weight, times temperature².
+///
+/// Choose it when the teacher is so confident that `kl` hardly transfers how it ranks the other classes.
+///
+/// ```js
+/// distill({ teacher, student, data, losses: { dkd: { alpha: 1, beta: 8 }, crossEntropy: {} } })
+/// ```
+///
+/// See also: `kl`, `kdPt`, `dist`.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Dkd {
-    /// What the loss is multiplied by in the total; 0 or more. Default 1.
-    #[serde(default = "default_weight")]
+    /// Weight of this loss in the total; must be ≥ 0. Default 1.
+    #[serde(default = "Scheduled::one")]
     pub weight: Scheduled,
-    /// Weight of the part about the label; 0 or more. Default 1.
+    /// Weight of the part about the label; must be ≥ 0. Default 1.
     #[serde(default = "default_alpha")]
     pub alpha: f64,
-    /// Weight of the part about the other classes; 0 or more, and not 0 beside an alpha of 0. Default 8.
+    /// Weight of the part about the other classes; must be ≥ 0, and > 0 where alpha is 0. Default 8.
     #[serde(default = "default_beta")]
     pub beta: f64,
-    /// What both sides' logits are divided by before the softmax; above 0. Default 4.
+    /// Temperature applied to student and teacher logits before the softmax; must be > 0. Default 4.
     #[serde(default = "default_temperature")]
     pub temperature: Scheduled,
 }
 
 impl RowLoss for Dkd {
-    fn weight(&self) -> &Scheduled {
-        &self.weight
-    }
-
     fn validate(&self) -> Result<()> {
-        for (name, value) in [("alpha", self.alpha), ("beta", self.beta)] {
-            if !(value.is_finite() && value >= 0.0) {
-                return Err(Error::config(name, format!("expected a finite number of 0 or more, got {value}")));
-            }
-        }
-        if self.alpha == 0.0 && self.beta == 0.0 {
-            return Err(Error::config("beta", "expected a number above 0 beside an alpha of 0, got 0"));
-        }
-        self.temperature.validate("temperature", "a number above 0", |temperature| temperature > 0.0)
+        ranges::weights([("alpha", self.alpha), ("beta", self.beta)])
     }
 
-    fn needs(&self) -> Vec<Need> {
-        vec![Need::TeacherLogits, Need::Labels]
+    fn needs(&self) -> Needs {
+        Needs::of(&[Need::TeacherLogits, Need::Labels])
+    }
+}
+
+impl OfTeacher for Dkd {
+    fn temperature(&self) -> Option<&Scheduled> {
+        Some(&self.temperature)
     }
 
-    fn mixed_temperature(&self, step: u64) -> Option<f64> {
-        Some(self.temperature.at(step))
-    }
-
-    fn begin<'a>(&'a self, step: u64, teacher: Option<Source<'a>>, ask: &mut Ask) -> Result<Box<dyn RowTerm + 'a>> {
-        let source = teacher.ok_or_else(|| Error::internal("dkd without a teacher"))?;
+    fn begin<'a>(&'a self, temperature: f64, source: Source<'a>, ask: &mut Ask) -> Result<Box<dyn RowTerm + 'a>> {
         ask.scratch();
-        Ok(Box::new(Term { options: self, teacher: source.teacher, temperature: self.temperature.at(step) }))
+        Ok(Box::new(Term { options: self, teacher: source.teacher, temperature }))
     }
 
-    fn reference(&self, step: u64, rows: &Reference, teacher: Option<&Teacher>) -> Result<(Tensor, Tensor)> {
-        let (t, a, b) = (self.temperature.at(step), self.alpha, self.beta);
+    fn reference(&self, temperature: f64, rows: &Reference, teacher: &Teacher) -> Result<Plain> {
+        let (t, a, b) = (temperature, self.alpha, self.beta);
         let one = rows.one_hot()?;
         let (teacher, student) = (Split::of(&rows.teacher(teacher)?, &one, t)?, Split::of(&rows.student, &one, t)?);
         // The two-way distributions as logits against 0, whose softmax they are.
         let both = |split: &Split| split.label.pad_with_zeros(1, 0, 1).ok_or_internal();
-        let (log_p, log_q) =
-            (reference::log_softmax(&both(&teacher)?, 1.0)?, reference::log_softmax(&both(&student)?, 1.0)?);
+        let (log_p, log_q) = (plain::log_softmax(&both(&teacher)?, 1.0)?, plain::log_softmax(&both(&student)?, 1.0)?);
         let p = log_p.exp().ok_or_internal()?;
-        let target = reference::divergence(&p, &log_q)?;
+        let target = plain::divergence(&p, &log_q)?;
         // Two classes, or a teacher without another class: nothing to rank.
         let ranked = (&teacher.open * if rows.classes() > 2 { b } else { 0.0 }).ok_or_internal()?;
-        let others = reference::divergence(&teacher.others, &student.log_others)?;
+        let others = plain::divergence(&teacher.others, &student.log_others)?;
         let inner = || {
             let value = ((target * a)? + (others * ranked.squeeze(1)?)?)?;
             let towards = ((log_q.exp()? - &p)?.narrow(1, 0, 1)? * a)?;
@@ -128,14 +126,14 @@ impl Split {
     fn of(x: &Tensor, one: &Tensor, temperature: f64) -> Result<Split> {
         let inner = || {
             // A masked class far below all others: -∞ would leave no difference of two.
-            let x = (x / temperature)?.maximum(reference::MASKED)?;
-            let masked = one.gt(0.0)?.where_cond(&(x.zeros_like()? + reference::MASKED)?, &x)?;
+            let x = (x / temperature)?.maximum(plain::MASKED)?;
+            let masked = one.gt(0.0)?.where_cond(&(x.zeros_like()? + plain::MASKED)?, &x)?;
             let max = masked.max_keepdim(1)?;
             let sum = masked.broadcast_sub(&max)?.exp()?.sum_keepdim(1)?;
             let log_sum = (&max + sum.log()?)?;
             let own = one.gt(0.0)?.where_cond(&x, &x.zeros_like()?)?.sum_keepdim(1)?;
             let log_others = masked.broadcast_sub(&log_sum)?;
-            let open = max.gt(reference::MASKED / 2.0)?.to_dtype(x.dtype())?;
+            let open = max.gt(plain::MASKED / 2.0)?.to_dtype(x.dtype())?;
             let others = log_others.exp()?.broadcast_mul(&open)?.mul(&(1.0 - one)?)?;
             Ok(Split { label: (own - log_sum)?, others, log_others, open })
         };

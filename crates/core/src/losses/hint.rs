@@ -1,4 +1,4 @@
-//! The student's layer repeats the teacher's.
+//! Mean squared error between a layer of the student and one of the teacher.
 //!
 //! ```text
 //! ℓ_r = mean over the numbers of a row of (f_s · P − f_t)²,   ∂ℓ_r/∂f_s·P = 2 (f_s · P − f_t) / d
@@ -11,19 +11,26 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::default_weight;
 use super::features::{Compare, Compared, Comparison, Float, Layers, of_options};
 use crate::error::Result;
 use crate::schedule::Scheduled;
 
-/// The student's layers repeat the teacher's, number by number (FitNets).
+/// Mean squared error between a layer of the student and one of the teacher (FitNets).
+///
+/// Choose it when a layer of the student is to compute what a layer of the teacher computes.
+///
+/// ```js
+/// distill({ teacher, student, data, losses: { hint: { projection: true }, kl: {} } })
+/// ```
+///
+/// See also: `cosine`, `patient`, `attentionTransfer` for feature maps.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Hint {
-    /// What the loss is multiplied by in the total; 0 or more. Default 1.
-    #[serde(default = "default_weight")]
+    /// Weight of this loss in the total; must be ≥ 0. Default 1.
+    #[serde(default = "Scheduled::one")]
     pub weight: Scheduled,
-    /// Which layers are compared. Default: the embedding, what the last linear layer reads.
+    /// Which layers are compared. Default: the embedding (the input of the last linear layer).
     #[serde(default = "Layers::embedding")]
     pub layers: Layers,
     /// Trains a linear map (on feature maps a 1 × 1 convolution) from the student's width to the teacher's. Default:
@@ -36,9 +43,7 @@ impl Compare for Hint {
     of_options! { projection }
 
     fn compare<F: Float>(&self, compared: &Compared<F>) -> Result<Comparison<F>> {
-        let mut values = vec![0.0; compared.rows()];
-        let mut student = Vec::new();
-        for place in &compared.places {
+        compared.each(|place, values| {
             let width = place.student.width();
             let mut gradient = Vec::with_capacity(place.student.values.len());
             for (row, value) in values.iter_mut().enumerate() {
@@ -49,8 +54,7 @@ impl Compare for Hint {
                     gradient.push(F::of(scale * d));
                 }
             }
-            student.push(gradient);
-        }
-        Ok(Comparison::of(values, student))
+            gradient
+        })
     }
 }

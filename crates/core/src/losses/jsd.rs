@@ -1,4 +1,4 @@
-//! Generalised Jensen–Shannon divergence between softened distributions: both compared with their mixture.
+//! Generalised Jensen–Shannon divergence between softened distributions: both are compared with their mixture.
 //!
 //! ```text
 //! L = T² · mean over rows of b KL(p ‖ m) + (1 − b) KL(q ‖ m),   m = b p + (1 − b) q
@@ -13,65 +13,62 @@
 
 use std::f64::consts::LN_2;
 
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
-
-use super::loss::{Need, RowLoss, RowTerm};
-use super::reference::{self, Reference};
-use super::sweep::{Ask, Row, Softmax};
-use super::{default_temperature, default_weight, kl, reverse_kl};
-use crate::error::{Candle, Error, Result};
+use super::divergence::{self, Mixed};
+use super::loss::{OfTeacher, RowLoss};
+use super::need::{Need, Needs};
+use super::plain;
+use super::ranges;
+use super::reference::{Plain, Reference};
+use super::sweep::{Ask, Row, RowTerm, Softmax};
+use super::tempered::tempered;
+use crate::error::{Candle, Result};
 use crate::kernels::cpu::slopes;
 use crate::schedule::Scheduled;
 use crate::targets::{Source, Teacher};
-use crate::tensor::Tensor;
 
 fn default_beta() -> f64 {
     0.5
 }
 
-/// Jensen–Shannon divergence between softened logits, times temperature²; between `kl` and `reverseKl`.
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Jsd {
-    /// What the loss is multiplied by in the total; 0 or more. Default 1.
-    #[serde(default = "default_weight")]
-    pub weight: Scheduled,
-    /// The teacher's share of the mixture that both sides are compared with, from 0 (`kl`) to 1 (`reverseKl`).
-    /// Default 0.5.
-    #[serde(default = "default_beta")]
-    pub beta: f64,
-    /// What both sides' logits are divided by before the softmax; above 0. Default 1.
-    #[serde(default = "default_temperature")]
-    pub temperature: Scheduled,
+tempered! {
+    /// Generalised Jensen–Shannon divergence of the softened distributions, times temperature²: between `kl` (beta 0)
+    /// and `reverseKl` (beta 1).
+    ///
+    /// Choose it when teacher and student disagree so strongly that `kl` makes training unstable: its value is
+    /// bounded.
+    ///
+    /// ```js
+    /// distill({ teacher, student, data, losses: { jsd: { beta: 0.5, temperature: 2 } } })
+    /// ```
+    ///
+    /// See also: `kl`, `reverseKl`, `tvd`.
+    pub struct Jsd {
+        /// The teacher's share of the mixture that both sides are compared with, from 0 (`kl`) to 1 (`reverseKl`).
+        /// Default 0.5.
+        #[serde(default = "default_beta")]
+        pub beta: f64,
+    }
 }
 
 impl RowLoss for Jsd {
-    fn weight(&self) -> &Scheduled {
-        &self.weight
-    }
-
     fn validate(&self) -> Result<()> {
-        if !(0.0..=1.0).contains(&self.beta) {
-            return Err(Error::config("beta", format!("expected a number from 0 to 1, got {}", self.beta)));
-        }
-        self.temperature.validate("temperature", "a number above 0", |temperature| temperature > 0.0)
+        ranges::share("beta", self.beta)
     }
 
-    fn needs(&self) -> Vec<Need> {
-        vec![Need::TeacherLogits]
+    fn needs(&self) -> Needs {
+        Needs::of(&[Need::TeacherLogits])
+    }
+}
+
+impl OfTeacher for Jsd {
+    fn temperature(&self) -> Option<&Scheduled> {
+        Some(&self.temperature)
     }
 
-    fn mixed_temperature(&self, step: u64) -> Option<f64> {
-        Some(self.temperature.at(step))
-    }
-
-    fn begin<'a>(&'a self, step: u64, teacher: Option<Source<'a>>, ask: &mut Ask) -> Result<Box<dyn RowTerm + 'a>> {
-        let temperature = self.temperature.at(step);
-        let source = teacher.ok_or_else(|| Error::internal("jsd without a teacher"))?;
+    fn begin<'a>(&'a self, temperature: f64, source: Source<'a>, ask: &mut Ask) -> Result<Box<dyn RowTerm + 'a>> {
         Ok(match self.beta {
-            0.0 => kl::plain(source, temperature, ask),
-            1.0 => reverse_kl::plain(source, temperature, ask),
+            0.0 => divergence::forward(temperature, source, ask),
+            1.0 => divergence::reverse(temperature, source, ask),
             beta => {
                 let pair = ask.slopes(source.teacher, temperature);
                 Box::new(Term { pair, teacher: source.teacher, temperature, beta })
@@ -79,23 +76,21 @@ impl RowLoss for Jsd {
         })
     }
 
-    fn reference(&self, step: u64, rows: &Reference, teacher: Option<&Teacher>) -> Result<(Tensor, Tensor)> {
-        let (temperature, beta) = (self.temperature.at(step), self.beta);
+    fn reference(&self, temperature: f64, rows: &Reference, teacher: &Teacher) -> Result<Plain> {
+        let beta = self.beta;
         if beta == 0.0 {
-            return kl::plain_reference(temperature, rows, teacher);
+            return divergence::forward_reference(temperature, rows, teacher);
         }
         if beta == 1.0 {
-            return reverse_kl::plain_reference(temperature, rows, teacher);
+            return divergence::reverse_reference(temperature, rows, teacher);
         }
-        let log_p = reference::log_softmax(&rows.teacher(teacher)?, temperature)?;
-        let log_q = reference::log_softmax(&rows.student, temperature)?;
-        let log_m = reference::log_mixture(&log_p, beta, &log_q, 1.0 - beta)?;
+        let Mixed { log_p, log_q, log_m } = Mixed::of(beta, temperature, rows, teacher)?;
         let (p, q) = log_p.exp().and_then(|p| Ok((p, log_q.exp()?))).ok_or_internal()?;
-        let (from_p, from_q) = (reference::divergence(&p, &log_m)?, reference::divergence(&q, &log_m)?);
+        let (from_p, from_q) = (plain::divergence(&p, &log_m)?, plain::divergence(&q, &log_m)?);
         let t = temperature.powi(2);
         let inner = || Ok((((from_p * (t * beta))? + (from_q * (t * (1.0 - beta)))?)?, (log_q - log_m)?));
         let (value, slopes) = inner().ok_or_internal()?;
-        Ok((value, reference::bend(&q, &slopes, temperature * (1.0 - beta))?))
+        Ok((value, plain::bend(&q, &slopes, temperature * (1.0 - beta))?))
     }
 }
 

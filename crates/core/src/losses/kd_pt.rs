@@ -1,4 +1,4 @@
-//! The teacher's confidence alone: its probability of the label, the rest spread evenly over the other classes.
+//! The teacher's confidence in the label; the rest is spread evenly over the other classes.
 //!
 //! ```text
 //! L = T² · mean over rows of KL(r ‖ q),   r_t = p_t,  r_k = (1 − p_t) / (classes − 1) for k ≠ t
@@ -10,58 +10,49 @@
 //! Chi, Jain, "Understanding and Improving Knowledge Distillation", 2020, arXiv:2002.03532 (KD-pt). Where we differ: T²,
 //! as in `kl`; the paper's weights beside cross-entropy are those of the two losses here.
 
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
-
 use super::confidence::{Confidence, confidences, entropy};
-use super::loss::{Need, RowLoss, RowTerm};
-use super::reference::{self, Reference};
-use super::sweep::{Ask, Row, Side, Softmax};
-use super::{default_temperature, default_weight};
-use crate::error::{Error, Result};
+use super::loss::{OfTeacher, RowLoss};
+use super::need::{Need, Needs};
+use super::reference::{Plain, Reference, towards};
+use super::sweep::{Ask, Row, RowTerm, Side, Softmax};
+use super::tempered::tempered;
+use crate::error::Result;
 use crate::schedule::Scheduled;
 use crate::targets::{Source, Teacher};
-use crate::tensor::Tensor;
 
-/// The teacher's confidence in each row's label, without what it thinks of the other classes (KD-pt).
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct KdPt {
-    /// What the loss is multiplied by in the total; 0 or more. Default 1.
-    #[serde(default = "default_weight")]
-    pub weight: Scheduled,
-    /// What both sides' logits are divided by before the softmax; above 0. Default 1.
-    #[serde(default = "default_temperature")]
-    pub temperature: Scheduled,
+tempered! {
+    /// Divergence from the teacher's confidence in the label, with the rest spread evenly over the other classes
+    /// (KD-pt), times temperature².
+    ///
+    /// Choose it when the teacher's ranking of the wrong classes is unreliable, or to measure what its confidence
+    /// contributes.
+    ///
+    /// ```js
+    /// distill({ teacher, student, data, losses: { kdPt: { temperature: 2 }, crossEntropy: {} } })
+    /// ```
+    ///
+    /// See also: `kdSim`, `kdPtSim`, `dkd`.
+    pub struct KdPt {}
 }
 
 impl RowLoss for KdPt {
-    fn weight(&self) -> &Scheduled {
-        &self.weight
+    fn needs(&self) -> Needs {
+        Needs::of(&[Need::TeacherLogits, Need::Labels])
+    }
+}
+
+impl OfTeacher for KdPt {
+    fn temperature(&self) -> Option<&Scheduled> {
+        Some(&self.temperature)
     }
 
-    fn validate(&self) -> Result<()> {
-        self.temperature.validate("temperature", "a number above 0", |temperature| temperature > 0.0)
-    }
-
-    fn needs(&self) -> Vec<Need> {
-        vec![Need::TeacherLogits, Need::Labels]
-    }
-
-    fn mixed_temperature(&self, step: u64) -> Option<f64> {
-        Some(self.temperature.at(step))
-    }
-
-    fn begin<'a>(&'a self, step: u64, teacher: Option<Source<'a>>, ask: &mut Ask) -> Result<Box<dyn RowTerm + 'a>> {
-        let temperature = self.temperature.at(step);
-        let source = teacher.ok_or_else(|| Error::internal("kdPt without a teacher"))?;
+    fn begin<'a>(&'a self, temperature: f64, source: Source<'a>, ask: &mut Ask) -> Result<Box<dyn RowTerm + 'a>> {
         let student = ask.softmax(Side::Student, temperature);
         Ok(Box::new(Term { confidence: Confidence::new(source, temperature, ask), student, temperature }))
     }
 
-    fn reference(&self, step: u64, rows: &Reference, teacher: Option<&Teacher>) -> Result<(Tensor, Tensor)> {
-        let temperature = self.temperature.at(step);
-        reference::towards(&confidences(rows, teacher, temperature)?, rows, temperature)
+    fn reference(&self, temperature: f64, rows: &Reference, teacher: &Teacher) -> Result<Plain> {
+        towards(&confidences(rows, teacher, temperature)?, rows, temperature)
     }
 }
 

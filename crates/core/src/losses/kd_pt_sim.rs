@@ -1,4 +1,4 @@
-//! The teacher's confidence and its class relations, mixed.
+//! A mixture of the teacher's confidence and its class relations.
 //!
 //! ```text
 //! L = T² · mean over rows of KL(r ‖ q),   r = mix · r_pt + (1 − mix) · r_sim
@@ -13,85 +13,77 @@
 use std::f64::consts::LN_2;
 use std::sync::Arc;
 
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
-
 use super::confidence::{Confidence, confidences, entropy};
 use super::likeness::{check_sharpening, one, similar_rows, similarities};
-use super::loss::{Need, RowLoss, RowTerm};
-use super::reference::{self, Reference};
-use super::sweep::{Ask, Row, Side, Softmax};
-use super::{default_temperature, default_weight};
-use crate::error::{Candle, Error, Result};
+use super::loss::{OfTeacher, RowLoss};
+use super::need::{Need, Needs};
+use super::ranges;
+use super::reference::{Plain, Reference, towards};
+use super::sweep::{Ask, Row, RowTerm, Side, Softmax};
+use super::tempered::tempered;
+use crate::error::{Candle, Result};
 use crate::kernels::cpu::slopes;
 use crate::schedule::Scheduled;
 use crate::targets::{Similar, SimilarRow, SimilarRows, Source, Teacher};
-use crate::tensor::Tensor;
 
 fn default_mix() -> f64 {
     0.5
 }
 
-/// The teacher's confidence in the label mixed with how alike its classes are (KD-pt+sim), times temperature².
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct KdPtSim {
-    /// What the loss is multiplied by in the total; 0 or more. Default 1.
-    #[serde(default = "default_weight")]
-    pub weight: Scheduled,
-    /// The share of the confidence (`kdPt`), from 0 to 1; the rest is class relations (`kdSim`). Default 0.5.
-    #[serde(default = "default_mix")]
-    pub mix: f64,
-    /// What the size of each cosine is raised to; above 0. Default 1.
-    #[serde(default = "one")]
-    pub power: f64,
-    /// What the powers are divided by before the softmax: smaller is sharper; above 0. Default 1.
-    #[serde(default = "one")]
-    pub sharpness: f64,
-    /// What both sides' logits are divided by before the softmax; above 0. Default 1.
-    #[serde(default = "default_temperature")]
-    pub temperature: Scheduled,
-    #[serde(skip)]
-    #[schemars(skip)]
-    similar: Similar,
+tempered! {
+    /// Divergence from a mixture of the targets of `kdPt` and `kdSim` (KD-pt+sim), times temperature².
+    ///
+    /// Choose it to transfer the teacher's confidence and its class relations without its ranking of each single row.
+    ///
+    /// ```js
+    /// distill({ teacher, student, data, losses: { kdPtSim: { mix: 0.5 }, crossEntropy: {} } })
+    /// ```
+    ///
+    /// See also: `kdPt`, `kdSim`, `kl`.
+    pub struct KdPtSim {
+        /// The share of the confidence (`kdPt`), from 0 to 1; the rest is class relations (`kdSim`). Default 0.5.
+        #[serde(default = "default_mix")]
+        pub mix: f64,
+        /// Exponent of the size of each cosine; must be > 0. Default 1.
+        #[serde(default = "one")]
+        pub power: f64,
+        /// Divisor of the powers before the softmax: smaller is sharper; must be > 0. Default 1.
+        #[serde(default = "one")]
+        pub sharpness: f64,
+        #[serde(skip)]
+        #[schemars(skip)]
+        similar: Similar,
+    }
 }
 
 impl RowLoss for KdPtSim {
-    fn weight(&self) -> &Scheduled {
-        &self.weight
-    }
-
     fn validate(&self) -> Result<()> {
-        if !(0.0..=1.0).contains(&self.mix) {
-            return Err(Error::config("mix", format!("expected a number from 0 to 1, got {}", self.mix)));
-        }
-        check_sharpening(self.power, self.sharpness)?;
-        self.temperature.validate("temperature", "a number above 0", |temperature| temperature > 0.0)
+        ranges::share("mix", self.mix)?;
+        check_sharpening(self.power, self.sharpness)
     }
 
-    fn needs(&self) -> Vec<Need> {
-        vec![Need::TeacherLogits, Need::TeacherHead, Need::Labels]
+    fn needs(&self) -> Needs {
+        Needs::of(&[Need::TeacherLogits, Need::TeacherHead, Need::Labels])
+    }
+}
+
+impl OfTeacher for KdPtSim {
+    fn temperature(&self) -> Option<&Scheduled> {
+        Some(&self.temperature)
     }
 
-    fn mixed_temperature(&self, step: u64) -> Option<f64> {
-        Some(self.temperature.at(step))
-    }
-
-    fn begin<'a>(&'a self, step: u64, teacher: Option<Source<'a>>, ask: &mut Ask) -> Result<Box<dyn RowTerm + 'a>> {
-        let temperature = self.temperature.at(step);
-        let source = teacher.ok_or_else(|| Error::internal("kdPtSim without a teacher"))?;
+    fn begin<'a>(&'a self, temperature: f64, source: Source<'a>, ask: &mut Ask) -> Result<Box<dyn RowTerm + 'a>> {
         let rows = similar_rows(&self.similar, source, self.power, self.sharpness)?;
         let student = ask.softmax(Side::Student, temperature);
         let confidence = Confidence::new(source, temperature, ask);
         Ok(Box::new(Term { mix: self.mix, confidence, rows, student, temperature }))
     }
 
-    fn reference(&self, step: u64, rows: &Reference, teacher: Option<&Teacher>) -> Result<(Tensor, Tensor)> {
-        let temperature = self.temperature.at(step);
+    fn reference(&self, temperature: f64, rows: &Reference, teacher: &Teacher) -> Result<Plain> {
         let confident = confidences(rows, teacher, temperature)?;
         let similar = similarities(rows, teacher, self.power, self.sharpness)?;
         let r = (confident * self.mix).and_then(|r| r + (similar * (1.0 - self.mix))?).ok_or_internal()?;
-        reference::towards(&r, rows, temperature)
+        towards(&r, rows, temperature)
     }
 }
 

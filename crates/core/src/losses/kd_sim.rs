@@ -1,4 +1,4 @@
-//! Class relations alone: how alike the teacher's class templates are to that of the row's label.
+//! Class relations: how similar the teacher's class templates are to that of the row's label.
 //!
 //! ```text
 //! L = T² · mean over rows of KL(r ‖ q),   r = softmax_k( sign(c_k) |c_k|^power / sharpness ),  c_k = cos(w_t, w_k)
@@ -19,31 +19,39 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::likeness::{check_sharpening, one, similar_rows, similarities};
-use super::loss::{Need, RowLoss, RowTerm};
-use super::reference::{self, Reference};
-use super::sweep::{Ask, Row, Side, Softmax};
-use super::{default_temperature, default_weight};
-use crate::error::{Error, Result};
+use super::loss::{OfTeacher, RowLoss};
+use super::need::{Need, Needs};
+use super::reference::{Plain, Reference, towards};
+use super::sweep::{Ask, Row, RowTerm, Side, Softmax};
+use crate::error::Result;
 use crate::kernels::cpu::rows;
 use crate::schedule::Scheduled;
 use crate::targets::{Similar, SimilarRows, Source, Teacher};
-use crate::tensor::Tensor;
 
-/// How alike the teacher's classes are to the label, by the weight of its last layer (KD-sim); without its answers.
+/// Divergence from the similarity of the teacher's classes, computed from the weight of its last layer (KD-sim),
+/// times temperature²; the teacher's outputs are not used.
+///
+/// Choose it when the relations between the classes are to be learned and the teacher's outputs are unreliable.
+///
+/// ```js
+/// distill({ teacher, student, data, losses: { kdSim: { power: 1, sharpness: 0.3 }, crossEntropy: {} } })
+/// ```
+///
+/// See also: `kdPt`, `kdPtSim`.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct KdSim {
-    /// What the loss is multiplied by in the total; 0 or more. Default 1.
-    #[serde(default = "default_weight")]
+    /// Weight of this loss in the total; must be ≥ 0. Default 1.
+    #[serde(default = "Scheduled::one")]
     pub weight: Scheduled,
-    /// What the size of each cosine is raised to; above 0. Default 1.
+    /// Exponent of the size of each cosine; must be > 0. Default 1.
     #[serde(default = "one")]
     pub power: f64,
-    /// What the powers are divided by before the softmax: smaller is sharper; above 0. Default 1.
+    /// Divisor of the powers before the softmax: smaller is sharper; must be > 0. Default 1.
     #[serde(default = "one")]
     pub sharpness: f64,
-    /// What the student's logits are divided by before the softmax; above 0. Default 1.
-    #[serde(default = "default_temperature")]
+    /// Temperature applied to the student's logits before the softmax; must be > 0. Default 1.
+    #[serde(default = "Scheduled::one")]
     pub temperature: Scheduled,
     #[serde(skip)]
     #[schemars(skip)]
@@ -51,29 +59,28 @@ pub struct KdSim {
 }
 
 impl RowLoss for KdSim {
-    fn weight(&self) -> &Scheduled {
-        &self.weight
-    }
-
     fn validate(&self) -> Result<()> {
-        check_sharpening(self.power, self.sharpness)?;
-        self.temperature.validate("temperature", "a number above 0", |temperature| temperature > 0.0)
+        check_sharpening(self.power, self.sharpness)
     }
 
-    fn needs(&self) -> Vec<Need> {
-        vec![Need::TeacherHead, Need::Labels]
+    fn needs(&self) -> Needs {
+        Needs::of(&[Need::TeacherHead, Need::Labels])
+    }
+}
+
+impl OfTeacher for KdSim {
+    fn temperature(&self) -> Option<&Scheduled> {
+        Some(&self.temperature)
     }
 
-    fn begin<'a>(&'a self, step: u64, teacher: Option<Source<'a>>, ask: &mut Ask) -> Result<Box<dyn RowTerm + 'a>> {
-        let temperature = self.temperature.at(step);
-        let source = teacher.ok_or_else(|| Error::internal("kdSim without a teacher"))?;
+    fn begin<'a>(&'a self, temperature: f64, source: Source<'a>, ask: &mut Ask) -> Result<Box<dyn RowTerm + 'a>> {
         let rows = similar_rows(&self.similar, source, self.power, self.sharpness)?;
         Ok(Box::new(Term { rows, student: ask.softmax(Side::Student, temperature), temperature }))
     }
 
-    fn reference(&self, step: u64, rows: &Reference, teacher: Option<&Teacher>) -> Result<(Tensor, Tensor)> {
+    fn reference(&self, temperature: f64, rows: &Reference, teacher: &Teacher) -> Result<Plain> {
         let r = similarities(rows, teacher, self.power, self.sharpness)?;
-        reference::towards(&r, rows, self.temperature.at(step))
+        towards(&r, rows, temperature)
     }
 }
 

@@ -1,14 +1,15 @@
-//! The k classes that the teacher holds most likely; what it thinks of the others is left out.
+//! The k classes that the teacher finds most probable; its probabilities of the others are not used one by one.
 //!
 //! ```text
-//! L = T² · mean over rows of ℓ,   S = Σ_top p,  Q = Σ_top q
-//!     p = softmax(teacher / T),  q = softmax(student / T),  T = temperature,  top the k classes of the largest logits
+//! L = T² · mean over rows of Σ_i ρ_i ln(ρ_i / q_i),   ∂L/∂z_i = T · (q_i Σ_j ρ_j − ρ_i) / rows      z: the student's logits
+//!     p = softmax(teacher / T),  q = softmax(student / T),  T = temperature
+//!     top the k classes of the largest teacher logits,  S = Σ_top p,  Q = Σ_top q
 //!
-//! missing       ℓ                                              ∂ℓ/∂z_k · T (z: the student's logits)
-//! renormalize   Σ_top (p/S) ln(p/(S q))                        q_k − [k in top] p_k/S
-//! zero          Σ_top p ln(p/q)                                S q_k − [k in top] p_k
-//! uniform       KL(r ‖ q), r = p on top, else (1−S)/(K−k)      q_k − r_k
-//! bucket        Σ_top p ln(p/q) + (1−S) ln((1−S)/(1−Q))        top: q_k − p_k,  else q_k (S−Q)/(1−Q)
+//! missing       ρ_i in top     ρ_i of the other K − k classes
+//! renormalize   p_i / S        0
+//! zero          p_i            0
+//! uniform       p_i            (1 − S) / (K − k)
+//! bucket        p_i            (1 − S) q_i / (1 − Q):  the others are one class of 1 − S against 1 − Q
 //! ```
 //!
 //! Logits are `[rows, K]`. With k = K each is `kl`; of equal logits the lower class is kept. `zero` may be negative;
@@ -23,12 +24,14 @@ use std::f64::consts::{LN_2, LOG2_E};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::apply::Given;
-use super::loss::{Need, RowLoss, RowTerm};
-use super::reference::{self, Reference};
+use super::given::Given;
+use super::loss::{OfTeacher, RowLoss};
+use super::need::{Need, Needs};
+use super::plain;
+use super::reference::{Plain, Reference, towards};
 use super::sweep::others::{self, Others};
-use super::sweep::{Ask, Row, Side, Softmax};
-use super::{default_temperature, default_weight};
+use super::sweep::{Ask, Row, RowTerm, Side, Softmax};
+use super::tempered::tempered;
 use crate::error::{Candle, Error, Result};
 use crate::kernels::cpu::rows;
 use crate::kernels::cpu::top::{self, Top};
@@ -39,7 +42,7 @@ use crate::tensor::{self, Tensor};
 /// Of exponentials whose sum is smaller, some are below every normal number.
 const FEW_BITS: f64 = 1e-30;
 
-/// What becomes of the probability outside the k classes.
+/// What happens to the probability outside the k classes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum Missing {
@@ -54,41 +57,38 @@ pub enum Missing {
     Bucket,
 }
 
-/// The k classes that the teacher holds most likely (KD-topk), times temperature².
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct KdTopk {
-    /// What the loss is multiplied by in the total; 0 or more. Default 1.
-    #[serde(default = "default_weight")]
-    pub weight: Scheduled,
-    /// How many classes of each row are kept; from 1 to the number of classes. Required.
-    pub k: usize,
-    /// What becomes of the probability outside the k classes. Default 'renormalize'.
-    #[serde(default)]
-    pub missing: Missing,
-    /// Keeps the label's class in any case, in place of the least likely of the k; needs labels. Default false.
-    #[serde(default)]
-    pub include_target: bool,
-    /// What both sides' logits are divided by before the softmax; above 0. Default 1.
-    #[serde(default = "default_temperature")]
-    pub temperature: Scheduled,
+tempered! {
+    /// Divergence on the k classes that the teacher finds most probable (KD-topk), times temperature².
+    ///
+    /// Choose it when there are many classes and the teacher's small probabilities are noise.
+    ///
+    /// ```js
+    /// distill({ teacher, student, data, losses: { kdTopk: { k: 2, missing: 'bucket' } } })
+    /// ```
+    ///
+    /// See also: `kl`, `dkd`.
+    pub struct KdTopk {
+        /// How many classes of each row are kept, from 1 to the number of classes. Required.
+        pub k: usize,
+        /// What happens to the probability outside the k classes. Default 'renormalize'.
+        #[serde(default)]
+        pub missing: Missing,
+        /// Keeps the label's class in any case, in place of the least likely of the k; needs labels. Default false.
+        #[serde(default)]
+        pub include_target: bool,
+    }
 }
 
 impl RowLoss for KdTopk {
-    fn weight(&self) -> &Scheduled {
-        &self.weight
-    }
-
     fn validate(&self) -> Result<()> {
         if self.k == 0 {
             return Err(Error::config("k", "expected a whole number of 1 or more, got 0"));
         }
-        self.temperature.validate("temperature", "a number above 0", |temperature| temperature > 0.0)
+        Ok(())
     }
 
-    fn needs(&self) -> Vec<Need> {
-        let labels = self.include_target.then_some(Need::Labels);
-        [Need::TeacherLogits].into_iter().chain(labels).collect()
+    fn needs(&self) -> Needs {
+        Needs::of(&[Need::TeacherLogits]).and(Need::Labels, self.include_target)
     }
 
     fn check(&self, given: &Given) -> Result<()> {
@@ -97,14 +97,14 @@ impl RowLoss for KdTopk {
         }
         Ok(())
     }
+}
 
-    fn mixed_temperature(&self, step: u64) -> Option<f64> {
-        Some(self.temperature.at(step))
+impl OfTeacher for KdTopk {
+    fn temperature(&self) -> Option<&Scheduled> {
+        Some(&self.temperature)
     }
 
-    fn begin<'a>(&'a self, step: u64, teacher: Option<Source<'a>>, ask: &mut Ask) -> Result<Box<dyn RowTerm + 'a>> {
-        let temperature = self.temperature.at(step);
-        let source = teacher.ok_or_else(|| Error::internal("kdTopk without a teacher"))?;
+    fn begin<'a>(&'a self, temperature: f64, source: Source<'a>, ask: &mut Ask) -> Result<Box<dyn RowTerm + 'a>> {
         if self.missing == Missing::Bucket {
             ask.scratch();
         }
@@ -112,58 +112,34 @@ impl RowLoss for KdTopk {
         Ok(Box::new(Term { options: self, student, teacher: source.teacher, temperature }))
     }
 
-    fn reference(&self, step: u64, rows: &Reference, teacher: Option<&Teacher>) -> Result<(Tensor, Tensor)> {
-        let (t, classes) = (self.temperature.at(step), rows.classes());
-        let teacher = rows.teacher(teacher)?;
-        let top = self.kept(&teacher, rows)?;
-        let p = reference::softmax(&teacher, t)?;
-        let inside = top.gt(0.0).ok_or_internal()?;
-        let masked = |x: &Tensor, keep_top: bool| {
-            let x = (x / t)?.maximum(reference::MASKED)?;
-            let low = (x.zeros_like()? + reference::MASKED)?;
-            if keep_top { inside.where_cond(&x, &low) } else { inside.where_cond(&low, &x) }
+    fn reference(&self, temperature: f64, rows: &Reference, teacher: &Teacher) -> Result<Plain> {
+        let v = rows.teacher(teacher)?;
+        let top = self.kept(&v, rows)?;
+        let rho = || {
+            let p = plain::softmax(&v, temperature)?;
+            let outside = (1.0 - &top).ok_or_internal()?;
+            let inner = |others: &Tensor| (&p * &top)? + others.broadcast_mul(&(&p * &outside)?.sum_keepdim(1)?)?;
+            match self.missing {
+                Missing::Renormalize => return softmax_among(&v, &top, temperature),
+                Missing::Zero => inner(&p.zeros_like().ok_or_internal()?),
+                Missing::Uniform => {
+                    inner(&(outside.clone() / (rows.classes() - self.k).max(1) as f64).ok_or_internal()?)
+                }
+                Missing::Bucket => inner(&softmax_among(&rows.student, &outside, temperature)?),
+            }
+            .ok_or_internal()
         };
-        let apart = |x: &Tensor, keep_top: bool| reference::log_softmax(&masked(x, keep_top).ok_or_internal()?, 1.0);
-        if self.missing == Missing::Renormalize || self.k == classes {
-            let inner = || apart(&teacher, true)?.exp().and_then(|p| p * &top).ok_or_internal();
-            return reference::towards(&inner()?, rows, t);
-        }
-        let outside = (1.0 - &top).ok_or_internal()?;
-        let rest = |p: &Tensor| (p * &outside).and_then(|rest| rest.sum_keepdim(1)).ok_or_internal();
-        let rest_p = rest(&p)?;
-        if self.missing == Missing::Uniform {
-            let spread = || (&p * &top)? + outside.broadcast_mul(&(&rest_p / (classes - self.k) as f64)?)?;
-            return reference::towards(&spread().ok_or_internal()?, rows, t);
-        }
-        let log_q = reference::log_softmax(&rows.student, t)?;
-        let p_top = (&p * &top).ok_or_internal()?;
-        let value = reference::divergence(&p_top, &log_q)?;
-        let q = log_q.exp().ok_or_internal()?;
-        if self.missing == Missing::Zero {
-            let inner = || {
-                let gradient = (q.broadcast_mul(&p_top.sum_keepdim(1)?)? - &p_top)?;
-                Ok(((&value * t.powi(2))?, (gradient * t)?))
-            };
-            return inner().ok_or_internal();
-        }
-        let others = apart(&rows.student, false)?.exp().ok_or_internal()?;
-        let log_rest = || {
-            let masked = masked(&rows.student, false)?;
-            let max = masked.max_keepdim(1)?;
-            let all = (&rows.student / t)?;
-            let all_max = all.max_keepdim(1)?;
-            let all = (&all_max + all.broadcast_sub(&all_max)?.exp()?.sum_keepdim(1)?.log()?)?;
-            (&max + masked.broadcast_sub(&max)?.exp()?.sum_keepdim(1)?.log()?)? - all
-        };
-        let log_rest = log_rest().ok_or_internal()?;
-        let value = (value + reference::divergence(&rest_p, &log_rest)?).ok_or_internal()?;
-        let inner = || {
-            let behind = (log_rest.exp()? - &rest_p)?;
-            let gradient = (((&q * &top)? - &p_top)? + others.mul(&outside)?.broadcast_mul(&behind)?)?;
-            Ok(((&value * t.powi(2))?, (gradient * t)?))
-        };
-        inner().ok_or_internal()
+        towards(&rho()?, rows, temperature)
     }
+}
+
+/// softmax(x / T) over some classes alone (1 in `among`), 0 elsewhere.
+fn softmax_among(x: &Tensor, among: &Tensor, temperature: f64) -> Result<Tensor> {
+    let masked = || {
+        let x = (x / temperature)?.maximum(plain::MASKED)?;
+        among.gt(0.0)?.where_cond(&x, &(x.zeros_like()? + plain::MASKED)?)
+    };
+    plain::softmax(&masked().ok_or_internal()?, 1.0).and_then(|p| (p * among).ok_or_internal())
 }
 
 impl KdTopk {
@@ -225,6 +201,40 @@ impl RowTerm for Term<'_> {
     }
 }
 
+/// What the k classes of one row hold, on both sides.
+struct Kept<'w> {
+    classes: &'w [u32],
+    /// Exponentials of the teacher's logits, and their sum.
+    p: &'w [f32],
+    sum: f64,
+    /// Σ of the exponentials × (exponent − the student's), in powers of two.
+    across: f64,
+    /// The student's logits, the largest, and their sum.
+    z: &'w [f32],
+    z_max: f32,
+    z_sum: f64,
+    /// ln(S / (1 − S)): the teacher's probability of the k classes against the rest.
+    odds: f64,
+}
+
+impl Kept<'_> {
+    fn classes(&self) -> impl Iterator<Item = usize> {
+        self.classes.iter().map(|class| *class as usize)
+    }
+
+    /// What makes probabilities of the exponentials.
+    fn share(&self) -> f64 {
+        others::sigmoid(self.odds) / self.sum
+    }
+
+    /// Σ_top p (ln p − ln q), where the student's largest kept class has e^`log_max` of all.
+    fn divergence(&self, log_max: f64) -> f64 {
+        let share = others::sigmoid(self.odds);
+        let apart = LN_2 * self.across / self.sum - self.sum.ln() + others::log_sigmoid(self.odds) - log_max;
+        if share > 0.0 { share * apart } else { 0.0 }
+    }
+}
+
 impl Term<'_> {
     fn run<'t>(&'t self, row: &mut Row<'t, '_, '_>, work: &mut Work) -> f64 {
         let (t, KdTopk { k, missing, include_target, .. }) = (self.temperature, self.options);
@@ -242,49 +252,55 @@ impl Term<'_> {
         q.resize(k, 0.0);
         let (max, (z_max, z_sum)) = (rows::max_and_sum(&top.values).0, rows::max_and_sum(z));
         let [sum, across] = rows::exponentials_across(&top.values, max, scale, z, z_max, scale, p, &[]);
-        // ln(S / (1 − S)): what is kept against the rest.
         let odds = match missing {
             Missing::Renormalize => f64::INFINITY,
             _ => f64::from(max) / t + sum.ln() - log_rest(v, top, t),
         };
-        let (share, rest) = (others::sigmoid(odds), others::sigmoid(-odds));
-        let classes = || top.indices.iter().map(|class| *class as usize);
-        let each_p = share / sum;
-        // Σ_top p (ln p − ln q), where the student's largest kept class has e^`log_max` of all.
-        let divergence = |log_max: f64| {
-            let apart = LN_2 * across / sum - sum.ln() + others::log_sigmoid(odds) - log_max;
-            if share > 0.0 { share * apart } else { 0.0 }
-        };
-        let Some(student) = self.student else {
-            let [own_sum, _] = rows::exponentials(z, z_max, scale, q, &[], 1);
-            let (sum, log_sum) = self.others(row, &top.indices);
-            let own_odds = f64::from(z_max) / t + own_sum.ln() - log_sum;
-            let own_share = others::sigmoid(own_odds) / own_sum;
-            let each = p.iter().zip(&*q).map(|(p, q)| t * (own_share * f64::from(*q) - each_p * f64::from(*p)));
-            row.add_classes(classes().zip(each));
-            if sum > 0.0 {
-                row.add_slopes(t * others::sigmoid_difference(odds, own_odds) / sum);
+        let kept = Kept { classes: &top.indices, p, sum, across, z, z_max, z_sum, odds };
+        t.powi(2)
+            * match self.student {
+                None => self.bucket(row, &kept, q),
+                Some(student) => self.spread(row, &kept, student),
             }
-            let mut value = divergence(others::log_sigmoid(own_odds) - own_sum.ln());
-            if rest > 0.0 {
-                value += rest * (others::log_sigmoid(-odds) - others::log_sigmoid(-own_odds));
-            }
-            return t.powi(2) * value;
-        };
-        row.add_softmax(student, if *missing == Missing::Zero { t * share } else { t });
-        let each = match *missing {
+    }
+
+    /// The other classes are one, on both sides.
+    fn bucket(&self, row: &mut Row, kept: &Kept, q: &mut [f32]) -> f64 {
+        let (t, each_p, rest) = (self.temperature, kept.share(), others::sigmoid(-kept.odds));
+        let [own_sum, _] = rows::exponentials(kept.z, kept.z_max, (LOG2_E / t) as f32, q, &[], 1);
+        let (sum, log_sum) = self.others(row, kept.classes);
+        let own_odds = f64::from(kept.z_max) / t + own_sum.ln() - log_sum;
+        let own_share = others::sigmoid(own_odds) / own_sum;
+        let each = kept.p.iter().zip(&*q).map(|(p, q)| t * (own_share * f64::from(*q) - each_p * f64::from(*p)));
+        row.add_classes(kept.classes().zip(each));
+        if sum > 0.0 {
+            row.add_slopes(t * others::sigmoid_difference(kept.odds, own_odds) / sum);
+        }
+        let value = kept.divergence(others::log_sigmoid(own_odds) - own_sum.ln());
+        match rest > 0.0 {
+            true => value + rest * (others::log_sigmoid(-kept.odds) - others::log_sigmoid(-own_odds)),
+            false => value,
+        }
+    }
+
+    /// The rest is spread evenly, or left out.
+    fn spread(&self, row: &mut Row, kept: &Kept, student: Softmax) -> f64 {
+        let (t, k, missing) = (self.temperature, self.options.k, self.options.missing);
+        let (each_p, rest) = (kept.share(), others::sigmoid(-kept.odds));
+        row.add_softmax(student, if missing == Missing::Zero { t * others::sigmoid(kept.odds) } else { t });
+        let each = match missing {
             Missing::Uniform if rest > 0.0 => rest / (row.classes() - k) as f64,
             _ => 0.0,
         };
-        row.add_classes(classes().zip(p.iter().map(|p| -t * (each_p * f64::from(*p) - each))));
-        let mut value = divergence(row.log_share(student, z_max));
-        if each > 0.0 {
-            row.add_everywhere(-t * each);
-            let kept = row.log_share(student, (z_sum / k as f64) as f32) * k as f64;
-            let outside = row.mean_log_probability(student) * row.classes() as f64 - kept;
-            value += rest * each.ln() - each * outside;
+        row.add_classes(kept.classes().zip(kept.p.iter().map(|p| -t * (each_p * f64::from(*p) - each))));
+        let value = kept.divergence(row.log_share(student, kept.z_max));
+        if each == 0.0 {
+            return value;
         }
-        t.powi(2) * value
+        row.add_everywhere(-t * each);
+        let inside = row.log_share(student, (kept.z_sum / k as f64) as f32) * k as f64;
+        let outside = row.mean_log_probability(student) * row.classes() as f64 - inside;
+        value + (rest * each.ln() - each * outside)
     }
 
     /// Exponentials of the student's other classes into the scratch row; their sum, and ln Σ e^(z / T).

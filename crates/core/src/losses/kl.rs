@@ -22,24 +22,35 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::loss::{Need, RowLoss, RowTerm};
-use super::reference::{self, Reference};
-use super::sweep::{Ask, Row, Softmax};
-use super::{default_temperature, default_weight};
-use crate::error::{Candle, Error, Result};
+use super::divergence;
+use super::loss::{OfTeacher, RowLoss};
+use super::need::{Need, Needs};
+use super::plain;
+use super::reference::{Plain, Reference};
+use super::sweep::{Ask, Row, RowTerm, Softmax};
+use crate::error::{Candle, Result};
 use crate::schedule::Scheduled;
-use crate::targets::{self, Soft, Source, Teacher};
+use crate::targets::{Source, Teacher};
 use crate::tensor::Tensor;
 
-/// Forward Kullback–Leibler divergence KL(teacher ‖ student) between softened logits, times temperature².
+/// Forward Kullback–Leibler divergence KL(teacher ‖ student) of the softened distributions, times temperature².
+///
+/// Choose it first: it is the usual loss of distillation, and a temperature of 2 to 8 shows how the teacher ranks the
+/// wrong classes.
+///
+/// ```js
+/// distill({ teacher, student, data, losses: { kl: { temperature: 4 }, crossEntropy: { weight: 0.1 } } })
+/// ```
+///
+/// See also: `reverseKl`, `jsd`, `dkd`, `dist`.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Kl {
-    /// What the loss is multiplied by in the total; 0 or more. Default 1.
-    #[serde(default = "default_weight")]
+    /// Weight of this loss in the total; must be ≥ 0. Default 1.
+    #[serde(default = "Scheduled::one")]
     pub weight: Scheduled,
-    /// What both sides' logits are divided by before the softmax; above 0. Default 1.
-    #[serde(default = "default_temperature")]
+    /// Temperature applied to student and teacher logits before the softmax; must be > 0. Default 1.
+    #[serde(default = "Scheduled::one")]
     pub temperature: Scheduled,
     /// Compares the z-scores of each row instead of its logits. Default false.
     #[serde(default)]
@@ -47,69 +58,44 @@ pub struct Kl {
 }
 
 impl RowLoss for Kl {
-    fn weight(&self) -> &Scheduled {
-        &self.weight
+    fn needs(&self) -> Needs {
+        Needs::of(&[if self.standardize { Need::TeacherLogits } else { Need::Teacher }])
+    }
+}
+
+impl OfTeacher for Kl {
+    fn temperature(&self) -> Option<&Scheduled> {
+        Some(&self.temperature)
     }
 
-    fn validate(&self) -> Result<()> {
-        self.temperature.validate("temperature", "a number above 0", |temperature| temperature > 0.0)
-    }
-
-    fn needs(&self) -> Vec<Need> {
-        vec![if self.standardize { Need::TeacherLogits } else { Need::Teacher }]
-    }
-
-    fn mixed_temperature(&self, step: u64) -> Option<f64> {
+    fn reads_mixtures(&self) -> bool {
         // z-scores of a mixture would be those of no teacher.
-        (!self.standardize).then(|| self.temperature.at(step))
+        !self.standardize
     }
 
-    fn begin<'a>(&'a self, step: u64, teacher: Option<Source<'a>>, ask: &mut Ask) -> Result<Box<dyn RowTerm + 'a>> {
-        let temperature = self.temperature.at(step);
-        let source = teacher.ok_or_else(|| Error::internal("kl without a teacher"))?;
+    fn begin<'a>(&'a self, temperature: f64, source: Source<'a>, ask: &mut Ask) -> Result<Box<dyn RowTerm + 'a>> {
         if self.standardize {
             let pair = ask.pair(source.teacher, temperature, true);
             return Ok(Box::new(Standardized { pair, temperature }));
         }
-        Ok(plain(source, temperature, ask))
+        Ok(divergence::forward(temperature, source, ask))
     }
 
-    fn reference(&self, step: u64, rows: &Reference, teacher: Option<&Teacher>) -> Result<(Tensor, Tensor)> {
-        let temperature = self.temperature.at(step);
+    fn reference(&self, temperature: f64, rows: &Reference, teacher: &Teacher) -> Result<Plain> {
         if self.standardize {
             return self.standardized_reference(temperature, rows, teacher);
         }
-        plain_reference(temperature, rows, teacher)
+        divergence::forward_reference(temperature, rows, teacher)
     }
 }
 
-/// `kl` of one temperature: what others are at the ends of their ranges.
-pub(super) fn plain<'a>(source: Source<'a>, temperature: f64, ask: &mut Ask) -> Box<dyn RowTerm + 'a> {
-    let (target, student) = targets::soft(source, temperature, ask);
-    Box::new(Plain { target, student, temperature })
-}
-
-pub(super) fn plain_reference(
-    temperature: f64,
-    rows: &Reference,
-    teacher: Option<&Teacher>,
-) -> Result<(Tensor, Tensor)> {
-    let teacher = teacher.ok_or_else(|| Error::internal("kl without a teacher"))?;
-    reference::towards(&teacher.target.probabilities(temperature, rows.dtype())?, rows, temperature)
-}
-
 impl Kl {
-    fn standardized_reference(
-        &self,
-        temperature: f64,
-        rows: &Reference,
-        teacher: Option<&Teacher>,
-    ) -> Result<(Tensor, Tensor)> {
+    fn standardized_reference(&self, temperature: f64, rows: &Reference, teacher: &Teacher) -> Result<Plain> {
         let (teacher_scores, ..) = scores(&rows.teacher(teacher)?)?;
         let (student_scores, centred, sigma) = scores(&rows.student)?;
-        let p = reference::softmax(&teacher_scores, temperature)?;
-        let log_q = reference::log_softmax(&student_scores, temperature)?;
-        let value = reference::divergence(&p, &log_q)?;
+        let p = plain::softmax(&teacher_scores, temperature)?;
+        let log_q = plain::log_softmax(&student_scores, temperature)?;
+        let value = plain::divergence(&p, &log_q)?;
         let inner = || {
             let g = ((log_q.exp()? - p)? * temperature)?;
             let d = (&sigma + 1e-7)?;
@@ -138,20 +124,6 @@ fn scores(x: &Tensor) -> Result<(Tensor, Tensor, Tensor)> {
         Ok((centred.broadcast_div(&(&sigma + 1e-7)?)?, centred, sigma))
     };
     inner().ok_or_internal()
-}
-
-struct Plain<'a> {
-    target: Box<dyn Soft + 'a>,
-    student: Softmax,
-    temperature: f64,
-}
-
-impl RowTerm for Plain<'_> {
-    fn row<'t>(&'t self, row: &mut Row<'t, '_, '_>) -> f64 {
-        row.add_softmax(self.student, self.temperature);
-        self.target.add(row, -self.temperature);
-        self.temperature.powi(2) * self.target.divergence(row)
-    }
 }
 
 struct Standardized {

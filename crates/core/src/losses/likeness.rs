@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use super::reference::{self, Reference};
+use super::plain;
+use super::ranges;
+use super::reference::Reference;
 use crate::error::{Candle, Error, Result};
 use crate::targets::{self, Similar, SimilarRows, Source, Teacher};
 use crate::tensor::{Tensor, from_vec};
@@ -12,29 +14,27 @@ pub(super) fn one() -> f64 {
     1.0
 }
 
-/// Refuses what no cosine can be sharpened with.
+/// Refuses exponents and divisors that are not above 0.
 pub(super) fn check_sharpening(power: f64, sharpness: f64) -> Result<()> {
-    for (name, value) in [("power", power), ("sharpness", sharpness)] {
-        if !(value.is_finite() && value > 0.0) {
-            return Err(Error::config(name, format!("expected a finite number above 0, got {value}")));
-        }
-    }
-    Ok(())
+    ranges::positive("power", power)?;
+    ranges::positive("sharpness", sharpness)
+}
+
+/// The teacher's class templates; a stream may bring teachers without them.
+fn templates(head: Option<&Tensor>) -> Result<&Tensor> {
+    let message = "expected the weight of the teacher's last linear layer, got none: pass the model itself";
+    head.ok_or_else(|| Error::data("teacher.head", message))
 }
 
 /// The weight and the labels that rows of similar classes are made from.
 pub(super) fn similar_rows(similar: &Similar, source: Source, power: f64, sharpness: f64) -> Result<Arc<SimilarRows>> {
-    let head = source.head.ok_or_else(|| {
-        let message = "expected the weight of the teacher's last linear layer, got none: give the model itself";
-        Error::data("teacher.head", message)
-    })?;
+    let head = templates(source.head)?;
     similar.rows(head, source.classes, source.labels.unwrap_or(&[]), power, sharpness)
 }
 
 /// r in plain tensor calls, `[rows, classes]`.
-pub(super) fn similarities(rows: &Reference, teacher: Option<&Teacher>, power: f64, sharpness: f64) -> Result<Tensor> {
-    let head = teacher.and_then(|teacher| teacher.head_weight.as_ref());
-    let head = head.ok_or_else(|| Error::internal("no weight of a last layer"))?;
+pub(super) fn similarities(rows: &Reference, teacher: &Teacher, power: f64, sharpness: f64) -> Result<Tensor> {
+    let head = templates(teacher.head_weight.as_ref())?;
     let classes = rows.classes() as u32;
     // A label that is no class belongs to a row that does not count.
     let labels: Vec<u32> = rows.labels.iter().flatten().map(|label| (*label).min(classes - 1)).collect();
@@ -45,5 +45,5 @@ pub(super) fn similarities(rows: &Reference, teacher: Option<&Teacher>, power: f
         let own = templates.index_select(&labels, 0)?;
         targets::sharpened(&own.matmul(&templates.t()?)?, power, sharpness)
     };
-    reference::softmax(&inner().ok_or_internal()?, 1.0)
+    plain::softmax(&inner().ok_or_internal()?, 1.0)
 }

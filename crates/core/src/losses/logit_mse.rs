@@ -11,45 +11,51 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::default_weight;
-use super::loss::{Need, RowLoss, RowTerm};
-use super::reference::{self, Reference};
-use super::sweep::{Ask, Dense};
-use crate::error::{Error, Result};
+use super::loss::{OfTeacher, RowLoss};
+use super::need::{Need, Needs};
+use super::plain;
+use super::reference::{Plain, Reference};
+use super::sweep::{Ask, Dense, RowTerm};
+use crate::error::Result;
 use crate::kernels::cpu::pointwise;
 use crate::schedule::Scheduled;
 use crate::targets::{Source, Teacher};
-use crate::tensor::Tensor;
 
-/// Mean squared error between the teacher's and the student's logits.
+/// Mean squared error between the student's and the teacher's logits.
+///
+/// Choose it for a teacher of regression, or instead of `kl` at a very high temperature, to which it is equivalent
+/// except for a shift of the logits.
+///
+/// ```js
+/// distill({ teacher, student, data, losses: { logitMse: {} } })
+/// ```
+///
+/// See also: `kl`, `mse`, `hint`.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct LogitMse {
-    /// What the loss is multiplied by in the total; 0 or more. Default 1.
-    #[serde(default = "default_weight")]
+    /// Weight of this loss in the total; must be ≥ 0. Default 1.
+    #[serde(default = "Scheduled::one")]
     pub weight: Scheduled,
 }
 
 impl RowLoss for LogitMse {
-    fn weight(&self) -> &Scheduled {
-        &self.weight
-    }
-
-    fn needs(&self) -> Vec<Need> {
-        vec![Need::TeacherLogits]
+    fn needs(&self) -> Needs {
+        Needs::of(&[Need::TeacherLogits])
     }
 
     fn classes(&self) -> usize {
         1
     }
+}
 
-    fn begin<'a>(&'a self, _: u64, teacher: Option<Source<'a>>, _: &mut Ask) -> Result<Box<dyn RowTerm + 'a>> {
-        let source = teacher.ok_or_else(|| Error::internal("logitMse without a teacher"))?;
+impl OfTeacher for LogitMse {
+    fn begin<'a>(&'a self, _: f64, source: Source<'a>, _: &mut Ask) -> Result<Box<dyn RowTerm + 'a>> {
         Ok(Box::new(Term { teacher: source.teacher }))
     }
 
-    fn reference(&self, _: u64, rows: &Reference, teacher: Option<&Teacher>) -> Result<(Tensor, Tensor)> {
-        reference::squared_error(&rows.student, &rows.teacher(teacher)?)
+    fn reference(&self, _: f64, rows: &Reference, teacher: &Teacher) -> Result<Plain> {
+        plain::squared_error(&rows.student, &rows.teacher(teacher)?)
     }
 }
 

@@ -1,83 +1,32 @@
-//! What a loss is to the rest: its options, what it needs, and how it is computed.
+//! What a row loss is to the rest: its options, what it needs, and how it is computed.
 
-use super::apply::Given;
-use super::reference::Reference;
-use super::sweep::{Ask, Dense, Row, Rows};
+use super::given::Given;
+use super::need::Needs;
+use super::reference::{Plain, Reference};
+use super::sweep::{Ask, RowTerm};
+use crate::batch::Batch;
 use crate::error::Result;
-use crate::labels::LabelKind;
 use crate::schedule::Scheduled;
 use crate::targets::{Source, Teacher};
-use crate::tensor::Tensor;
 
-/// Something a loss compares with; a run that cannot give it is refused before its first step.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Need {
-    /// One class a row.
-    Labels,
-    /// Several labels at once, `[rows, classes]` in 0…1.
-    SeveralLabels,
-    /// Real numbers, `[rows, outputs]`.
-    RealLabels,
-    /// A teacher's side of each row, in any form (`Target`).
-    Teacher,
-    /// A teacher's logits, dense.
-    TeacherLogits,
-    /// The same, of any number of classes.
-    TeacherLogitsOfAnyWidth,
-    /// The weight of a teacher's last linear layer: its class templates.
-    TeacherHead,
-    /// For every row one of a different class.
-    Pair,
-}
-
-impl Need {
-    /// The labels that it is, where it is labels.
-    pub fn label_kind(self) -> Option<LabelKind> {
-        match self {
-            Need::Labels => Some(LabelKind::Single),
-            Need::SeveralLabels => Some(LabelKind::Several),
-            Need::RealLabels => Some(LabelKind::Real),
-            Need::Teacher | Need::TeacherLogits | Need::TeacherLogitsOfAnyWidth | Need::TeacherHead | Need::Pair => {
-                None
-            }
-        }
-    }
-
-    /// Whether a row without its single label has nothing to give here.
-    pub fn is_of_labelled(self) -> bool {
-        matches!(self, Need::Labels | Need::Pair)
-    }
-
-    /// Whether it is all logits of a teacher.
-    pub fn is_dense(self) -> bool {
-        matches!(self, Need::TeacherLogits | Need::TeacherLogitsOfAnyWidth)
-    }
-
-    /// Whether it is something of a teacher with as many classes as the student.
-    pub fn is_of_classes(self) -> bool {
-        matches!(self, Need::Teacher | Need::TeacherLogits | Need::TeacherHead)
-    }
-
-    /// Whether it is something of a teacher.
-    pub fn is_teacher(self) -> bool {
-        matches!(self, Need::Teacher | Need::TeacherLogits | Need::TeacherLogitsOfAnyWidth | Need::TeacherHead)
-    }
-}
-
-/// A loss whose value is a mean over rows of something that one row decides.
+/// A loss whose value is a mean over rows of something that one row decides. It is `OfLabels` or `OfTeacher` too: by its
+/// line in the registry.
 pub(crate) trait RowLoss: Send + Sync {
-    fn weight(&self) -> &Scheduled;
-    /// Errors name the option, not the loss. Its weight has been looked at.
+    /// Errors name the option, not the loss. Its weight and its temperature have been checked.
     fn validate(&self) -> Result<()> {
         Ok(())
     }
-    fn needs(&self) -> Vec<Need>;
-    /// The least number of outputs that it means something for.
+    fn needs(&self) -> Needs;
+    /// The least number of outputs that it is defined for.
     fn classes(&self) -> usize {
         2
     }
-    /// What the run decides about the options; what it needs has been looked at.
+    /// Checks the options against the run; what the loss needs has been checked.
     fn check(&self, _given: &Given) -> Result<()> {
+        Ok(())
+    }
+    /// Checks the labels of a batch, whose kind fits.
+    fn check_batch(&self, _batch: &Batch) -> Result<()> {
         Ok(())
     }
     /// What multiplies the row's own weight, in the sum and in its denominator.
@@ -88,35 +37,65 @@ pub(crate) trait RowLoss: Send + Sync {
     fn couples_rows(&self) -> Option<&'static str> {
         None
     }
-    /// The temperature at which several teachers are mixed as probabilities, for a loss that reads logits; `None` for one
-    /// that reads no softmax of them.
-    fn mixed_temperature(&self, _step: u64) -> Option<f64> {
-        None
-    }
-    /// The loss at one step: asks for the softmaxes that its rows will read.
-    fn begin<'a>(&'a self, step: u64, teacher: Option<Source<'a>>, ask: &mut Ask) -> Result<Box<dyn RowTerm + 'a>>;
-    /// The value of each row, `[rows]`, and its gradient at the student's logits, `[rows, classes]`, in plain
-    /// tensor calls of any float type: what the kernels are tested against.
-    fn reference(&self, step: u64, rows: &Reference, teacher: Option<&Teacher>) -> Result<(Tensor, Tensor)>;
 }
 
-/// A row loss at one step.
-pub(crate) trait RowTerm: Sync {
-    /// Called once before the rows, with all of them and their weights: for what no row decides alone.
-    fn look(&mut self, _rows: &Rows, _weights: Option<&[f64]>) -> Result<()> {
-        Ok(())
+/// A row loss that compares the student with the labels of the data.
+pub(crate) trait OfLabels: RowLoss {
+    /// Asks for the softmaxes that its rows will read.
+    fn begin<'a>(&'a self, ask: &mut Ask) -> Box<dyn RowTerm + 'a>;
+    /// In plain tensor calls of any float type: what the kernels are tested against.
+    fn reference(&self, rows: &Reference) -> Result<Plain>;
+}
+
+/// A row loss that compares the student with a teacher.
+pub(crate) trait OfTeacher: RowLoss {
+    /// What divides the logits, where it reads softmaxes of them.
+    fn temperature(&self) -> Option<&Scheduled> {
+        None
     }
-    /// The row's value, without weights; adds the row's gradient as far as softmaxes and slopes make it.
-    fn row<'t>(&'t self, _row: &mut Row<'t, '_, '_>) -> f64 {
-        0.0
+    /// Whether logits of a mixture of teachers, right at its temperature alone, serve it as a teacher's do.
+    fn reads_mixtures(&self) -> bool {
+        self.temperature().is_some()
     }
-    /// Whether `dense` has to be called.
-    fn is_dense(&self) -> bool {
-        false
+    /// The loss at one temperature: asks for the softmaxes that its rows will read.
+    fn begin<'a>(&'a self, temperature: f64, source: Source<'a>, ask: &mut Ask) -> Result<Box<dyn RowTerm + 'a>>;
+    /// In plain tensor calls of any float type: what the kernels are tested against.
+    fn reference(&self, temperature: f64, rows: &Reference, teacher: &Teacher) -> Result<Plain>;
+}
+
+/// A row loss by what it compares with.
+pub(crate) enum AnyRow {
+    OfLabels(Box<dyn OfLabels>),
+    OfTeacher(Box<dyn OfTeacher>),
+}
+
+impl AnyRow {
+    pub fn row(&self) -> &dyn RowLoss {
+        match self {
+            AnyRow::OfLabels(loss) => loss.as_ref(),
+            AnyRow::OfTeacher(loss) => loss.as_ref(),
+        }
     }
-    /// The rest of both, with the whole row at hand and its gradient written so far. Adds to the gradient,
-    /// gives what it adds to the row's value.
-    fn dense(&self, _row: &mut Dense) -> f64 {
-        0.0
+
+    pub fn temperature(&self) -> Option<&Scheduled> {
+        match self {
+            AnyRow::OfLabels(_) => None,
+            AnyRow::OfTeacher(loss) => loss.temperature(),
+        }
+    }
+}
+
+/// A loss of a run, with what every loss has.
+pub(crate) struct Chosen<L> {
+    /// Its key in `losses`.
+    pub name: &'static str,
+    pub weight: Scheduled,
+    pub needs: Needs,
+    pub loss: L,
+}
+
+impl Chosen<AnyRow> {
+    pub fn row(name: &'static str, weight: Scheduled, loss: AnyRow) -> Chosen<AnyRow> {
+        Chosen { name, weight, needs: loss.row().needs(), loss }
     }
 }

@@ -1,4 +1,4 @@
-//! Losses: what the student is told about its outputs.
+//! Losses: what the student minimises.
 //!
 //! To add one: a file with formula, source, options and `RowLoss`; a line in `registry!`; a golden file in
 //! `__test__/golden/losses`. Its option type, the checks, the golden runs and the suites follow from the line.
@@ -13,46 +13,59 @@
 //! let gradients = tape.backward(applied.seeds)?;
 //! ```
 //!
-//! `apply.rs` is that sequence, `call.rs` one call of it, `sweep/` the row engine, `loss.rs` what a loss implements,
-//! `reference.rs` what its plain twin shares with others. A loss whose gradient is a sum of softmaxes, logits and
-//! single classes gives coefficients in `RowTerm::row` (crossEntropy, kl); one that is a function of both sides' probabilities writes slopes there (reverseKl,
-//! jsd); one that is neither sees the whole row in `RowTerm::dense` (mse). One that compares columns sees all rows first,
-//! in `RowTerm::look` (dist). What the teacher's side of a row may be is in `targets/`.
+//! `apply.rs` is that sequence, `fits.rs` its checks, `call.rs` one call of it, `sweep/` the row engine, `loss.rs` what a row
+//! loss implements, `reference.rs` and `plain.rs` what the plain twins share, `targets/` the teacher's side of a row.
 //!
-//! A loss that compares embeddings or hidden layers is no row loss: it implements `features::Compare`, stands among the
-//! `features` of the registry, and its gradients join `Applied::seeds` at the layers that it looked at.
+//! A row loss is `OfLabels` or `OfTeacher`, as its line in the registry says. One whose gradient is a sum of softmaxes,
+//! logits and single classes returns coefficients in `RowTerm::row` (crossEntropy, kl); one that is a function of both
+//! sides' probabilities writes slopes there (reverseKl, jsd); one that is neither sees the whole row in `RowTerm::dense`
+//! (mse); one that compares columns sees all rows first, in `RowTerm::look` (dist).
+//!
+//! A loss that compares embeddings or hidden layers implements `features::Compare` and stands among the `features` of the
+//! registry; its gradients join `Applied::seeds` at the layers that it reads.
 
 mod apply;
 #[doc(hidden)]
 pub mod bench;
 mod call;
 mod catalogue;
+mod class_weights;
 mod confidence;
+mod divergence;
 pub(crate) mod features;
+mod fits;
+mod given;
 mod golden;
 mod likeness;
 pub(crate) mod loss;
 pub(crate) mod micro;
+pub(crate) mod need;
+pub(crate) mod plain;
 pub(crate) mod presets;
-pub(crate) mod reference;
-mod skew;
+mod ranges;
+mod reference;
+mod rows;
 pub(crate) mod sweep;
+mod tempered;
 #[cfg(test)]
 mod tests;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use apply::{Applied, Given, Losses};
-pub use catalogue::{Entry, catalogue};
+pub use apply::{Applied, Losses};
+pub use catalogue::Entry;
+pub use class_weights::{LabelWeights, OneOrEach};
 pub use features::Layers;
+pub use given::Given;
 pub use golden::golden;
-pub use loss::Need;
 pub(crate) use micro::{Micro, Student};
+pub use need::Need;
 
-use crate::schedule::Scheduled;
+use crate::error::{Error, Result};
+use crate::reading;
 use features::Feature;
-use loss::RowLoss;
+use loss::{AnyRow, Chosen};
 
 /// The source that a file names on its top.
 macro_rules! source {
@@ -67,7 +80,7 @@ macro_rules! source {
 /// Declares each loss's module, its key among the options, and the list of all.
 macro_rules! registry {
     (
-        rows: { $($name:literal = $module:ident::$type:ident),* $(,)? }
+        rows: { $($name:literal = $module:ident::$type:ident: $kind:ident),* $(,)? }
         features: { $($feature:literal = $feature_module:ident::$feature_type:ident),* $(,)? }
     ) => {
         $(mod $module;)*
@@ -78,7 +91,7 @@ macro_rules! registry {
         /// The source that each loss's file names on its top, in the order of the registry.
         const SOURCES: &[&[u8]] = &[$(source!($module),)* $(source!($feature_module)),*];
 
-        /// What the student learns from: one key a loss. The total is the sum of weight × loss.
+        /// The losses: one key per loss. The total is the sum of weight × loss.
         #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
         #[serde(deny_unknown_fields)]
         pub struct LossesOptions {
@@ -95,22 +108,19 @@ macro_rules! registry {
         impl LossesOptions {
             /// Every key, in the order of the registry.
             pub const NAMES: &'static [&'static str] = &[$($name,)* $($feature),*];
+        }
 
-            /// Whether the outputs are probabilities of each class by itself.
-            pub(crate) fn several_labels(&self) -> bool {
-                self.binary_cross_entropy.is_some() || self.binary_kl.is_some()
-            }
-
-            fn into_losses(self) -> (Vec<(&'static str, Box<dyn RowLoss>)>, Vec<Feature>) {
-                let mut rows: Vec<(&'static str, Box<dyn RowLoss>)> = Vec::new();
-                let mut features = Vec::new();
-                $(if let Some(loss) = self.$module {
-                    rows.push(($name, Box::new(loss)));
+        impl Losses {
+            /// Refuses options that cannot work; paths start at the loss's key.
+            pub fn new(options: LossesOptions) -> Result<Losses> {
+                let (mut rows, mut features) = (Vec::new(), Vec::new());
+                $(if let Some(loss) = options.$module {
+                    rows.push(Chosen::row($name, loss.weight, AnyRow::$kind(Box::new(loss))));
                 })*
-                $(if let Some(loss) = self.$feature_module {
-                    features.push(Feature::new($feature, Box::new(loss)));
+                $(if let Some(loss) = options.$feature_module {
+                    features.push(Feature::new($feature, loss.weight, Box::new(loss)));
                 })*
-                (rows, features)
+                Losses::of(rows, features, LossesOptions::NAMES)
             }
         }
     };
@@ -118,24 +128,24 @@ macro_rules! registry {
 
 registry! {
     rows: {
-        "crossEntropy" = cross_entropy::CrossEntropy,
-        "kl" = kl::Kl,
-        "reverseKl" = reverse_kl::ReverseKl,
-        "jsd" = jsd::Jsd,
-        "tvd" = tvd::Tvd,
-        "skewKl" = skew_kl::SkewKl,
-        "skewReverseKl" = skew_reverse_kl::SkewReverseKl,
-        "dkd" = dkd::Dkd,
-        "dist" = dist::Dist,
-        "uld" = uld::Uld,
-        "kdPt" = kd_pt::KdPt,
-        "kdSim" = kd_sim::KdSim,
-        "kdPtSim" = kd_pt_sim::KdPtSim,
-        "kdTopk" = kd_topk::KdTopk,
-        "binaryCrossEntropy" = binary_cross_entropy::BinaryCrossEntropy,
-        "binaryKl" = binary_kl::BinaryKl,
-        "mse" = mse::Mse,
-        "logitMse" = logit_mse::LogitMse,
+        "crossEntropy" = cross_entropy::CrossEntropy: OfLabels,
+        "kl" = kl::Kl: OfTeacher,
+        "reverseKl" = reverse_kl::ReverseKl: OfTeacher,
+        "jsd" = jsd::Jsd: OfTeacher,
+        "tvd" = tvd::Tvd: OfTeacher,
+        "skewKl" = skew_kl::SkewKl: OfTeacher,
+        "skewReverseKl" = skew_reverse_kl::SkewReverseKl: OfTeacher,
+        "dkd" = dkd::Dkd: OfTeacher,
+        "dist" = dist::Dist: OfTeacher,
+        "uld" = uld::Uld: OfTeacher,
+        "kdPt" = kd_pt::KdPt: OfTeacher,
+        "kdSim" = kd_sim::KdSim: OfTeacher,
+        "kdPtSim" = kd_pt_sim::KdPtSim: OfTeacher,
+        "kdTopk" = kd_topk::KdTopk: OfTeacher,
+        "binaryCrossEntropy" = binary_cross_entropy::BinaryCrossEntropy: OfLabels,
+        "binaryKl" = binary_kl::BinaryKl: OfTeacher,
+        "mse" = mse::Mse: OfLabels,
+        "logitMse" = logit_mse::LogitMse: OfTeacher,
     }
     features: {
         "hint" = hint::Hint,
@@ -152,10 +162,34 @@ registry! {
     }
 }
 
-fn default_weight() -> Scheduled {
-    Scheduled::Constant(1.0)
+impl LossesOptions {
+    /// Whether the outputs are probabilities of each class by itself.
+    pub(crate) fn several_labels(&self) -> bool {
+        self.binary_cross_entropy.is_some() || self.binary_kl.is_some()
+    }
+
+    /// Whether rows of numbers as labels are the probabilities of the classes.
+    pub(crate) fn probabilities(&self) -> bool {
+        self.cross_entropy.is_some() && !self.several_labels()
+    }
+
+    /// Computes balanced weights from the number of rows of each class.
+    pub(crate) fn balance(&mut self, counts: impl FnOnce() -> Vec<u64>) {
+        let weights = self.cross_entropy.as_mut().and_then(|loss| loss.label_weights.as_mut());
+        if let Some(weights) = weights.filter(|weights| **weights == LabelWeights::Balanced) {
+            *weights = LabelWeights::balanced(&counts());
+        }
+    }
 }
 
-fn default_temperature() -> Scheduled {
-    Scheduled::Constant(1.0)
+/// Every loss, in the order of the registry.
+pub fn catalogue() -> Result<Vec<Entry>> {
+    let entry = |(name, source): (&&'static str, &&[u8])| {
+        // The defaults; a loss over the k likeliest classes has none for k.
+        let read = |own: &&str| reading::parse::<LossesOptions>(&format!("{{\"{name}\":{own}}}")).ok();
+        let parsed = ["{}", r#"{"k":1}"#].iter().find_map(read);
+        let options = parsed.ok_or_else(|| Error::internal(format!("{name} has options without a default")))?;
+        Ok(Entry::of(name, source, &Losses::new(options)?))
+    };
+    LossesOptions::NAMES.iter().zip(SOURCES).map(entry).collect()
 }

@@ -10,45 +10,50 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::default_weight;
-use super::loss::{Need, RowLoss, RowTerm};
-use super::reference::{self, Reference};
-use super::sweep::{Ask, Dense};
-use crate::error::{Error, Result};
+use super::loss::{OfLabels, RowLoss};
+use super::need::{Need, Needs};
+use super::plain;
+use super::reference::{Plain, Reference};
+use super::sweep::{Ask, Dense, RowTerm};
+use crate::error::Result;
 use crate::kernels::cpu::pointwise;
 use crate::schedule::Scheduled;
-use crate::targets::{Source, Teacher};
-use crate::tensor::Tensor;
 
-/// Mean squared error between real numbers and the student's outputs.
+/// Mean squared error between labels that are real numbers and the student's outputs.
+///
+/// Choose it for regression.
+///
+/// ```js
+/// train({ student, data: regression, losses: { mse: {} } })
+/// ```
+///
+/// See also: `logitMse` for the outputs of a teacher.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Mse {
-    /// What the loss is multiplied by in the total; 0 or more. Default 1.
-    #[serde(default = "default_weight")]
+    /// Weight of this loss in the total; must be ≥ 0. Default 1.
+    #[serde(default = "Scheduled::one")]
     pub weight: Scheduled,
 }
 
 impl RowLoss for Mse {
-    fn weight(&self) -> &Scheduled {
-        &self.weight
-    }
-
-    fn needs(&self) -> Vec<Need> {
-        vec![Need::RealLabels]
+    fn needs(&self) -> Needs {
+        Needs::of(&[Need::RealLabels])
     }
 
     fn classes(&self) -> usize {
         1
     }
+}
 
-    fn begin<'a>(&'a self, _: u64, _: Option<Source<'a>>, _: &mut Ask) -> Result<Box<dyn RowTerm + 'a>> {
-        Ok(Box::new(Term))
+impl OfLabels for Mse {
+    fn begin<'a>(&'a self, _: &mut Ask) -> Box<dyn RowTerm + 'a> {
+        Box::new(Term)
     }
 
-    fn reference(&self, _: u64, rows: &Reference, _: Option<&Teacher>) -> Result<(Tensor, Tensor)> {
-        let y = rows.targets.as_ref().ok_or_else(|| Error::internal("mse without labels"))?;
-        reference::squared_error(&rows.student, y)
+    fn reference(&self, rows: &Reference) -> Result<Plain> {
+        let y = rows.targets()?;
+        plain::squared_error(&rows.student, y)
     }
 }
 

@@ -1,4 +1,4 @@
-//! The student's channels are active where the teacher's are, as a set.
+//! Maximum mean discrepancy between channels, compared as sets.
 //!
 //! ```text
 //! ℓ_r = mean_{c,c'} (t_c·t_c')² + mean_{c,c'} (s_c·s_c')² − 2 mean_{c,c'} (s_c·t_c')²
@@ -13,17 +13,24 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::default_weight;
 use super::features::{Compare, Compared, Comparison, Float, Layers, Units, feature_maps, of_options};
 use crate::error::{Error, Result};
 use crate::schedule::Scheduled;
 
-/// The student's channels are active where the teacher's are, compared as sets (neuron selectivity transfer).
+/// Maximum mean discrepancy between the channels of feature maps, compared as sets (neuron selectivity transfer).
+///
+/// Choose it for convolutional networks of equal map sizes, when the patterns matter to which channels respond.
+///
+/// ```js
+/// distill({ teacher: convTeacher, student: convStudent, data: images, losses: { nst: {}, kl: {} } })
+/// ```
+///
+/// See also: `attentionTransfer`, `hint`.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Nst {
-    /// What the loss is multiplied by in the total; 0 or more. Default 1.
-    #[serde(default = "default_weight")]
+    /// Weight of this loss in the total; must be ≥ 0. Default 1.
+    #[serde(default = "Scheduled::one")]
     pub weight: Scheduled,
     /// Which feature maps are compared: layers whose output is `[channels, height, width]`. Losses of several are added.
     /// Default: `'skip'`.
@@ -47,9 +54,7 @@ impl Compare for Nst {
     }
 
     fn compare<F: Float>(&self, compared: &Compared<F>) -> Result<Comparison<F>> {
-        let mut values = vec![0.0; compared.rows()];
-        let mut student = Vec::new();
-        for place in &compared.places {
+        compared.each(|place, values| {
             let size: usize = place.student.dims[2..].iter().product();
             let (own, other) = (Units::of(&place.student.values, size), Units::of(&place.teacher.values, size));
             let (channels, of_teacher) = (place.student.dims[1] as f64, place.teacher.dims[1] as f64);
@@ -65,9 +70,8 @@ impl Compare for Nst {
                     F::of(scale * (Into::<f64>::into(*own) / channels - Into::<f64>::into(*other) / of_teacher))
                 }));
             }
-            student.push(own.back(gradient));
-        }
-        Ok(Comparison::of(values, student))
+            own.back(gradient)
+        })
     }
 }
 

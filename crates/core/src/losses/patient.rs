@@ -1,4 +1,4 @@
-//! The student's hidden states follow the teacher's through the layers.
+//! Mean squared error between normalised hidden states, layer by layer.
 //!
 //! ```text
 //! ℓ_r = mean over layers, tokens and width of (â − b̂)²,   ∂ℓ_r/∂a = (g − â (â·g)) / ‖a‖,   g = 2 (â − b̂) / (layers · tokens · d)
@@ -14,17 +14,24 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::default_weight;
 use super::features::{Array, Compare, Compared, Comparison, Float, Layers, Units, of_options, width_of};
 use crate::error::Result;
 use crate::schedule::Scheduled;
 
-/// The student's hidden states follow the teacher's through the layers (patient distillation).
+/// Mean squared error between hidden states of length 1, layer by layer (patient distillation).
+///
+/// Choose it when student and teacher are stacks of the same kind of layer, the teacher with more of them.
+///
+/// ```js
+/// distill({ teacher, student, data, losses: { patient: { projection: true }, kl: {} } })
+/// ```
+///
+/// See also: `hint`, `cosine`.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Patient {
-    /// What the loss is multiplied by in the total; 0 or more. Default 1.
-    #[serde(default = "default_weight")]
+    /// Weight of this loss in the total; must be ≥ 0. Default 1.
+    #[serde(default = "Scheduled::one")]
     pub weight: Scheduled,
     /// Which layers are compared; the loss is the mean over them. `'skip'` spreads the student's layers over the whole
     /// teacher, `'last'` compares them with those right below the teacher's last. Default `'skip'`.
@@ -36,7 +43,7 @@ pub struct Patient {
     /// Which tokens of a sequence are compared. Default all.
     #[serde(default)]
     pub token: Token,
-    /// Trains a linear map from the student's width to the teacher's. Default: widths must be equal.
+    /// Trains a linear map from the student's width to the teacher's. Default false: widths must be equal.
     #[serde(default)]
     pub projection: bool,
 }
@@ -92,9 +99,7 @@ impl Compare for Patient {
     of_options! { projection }
 
     fn compare<F: Float>(&self, compared: &Compared<F>) -> Result<Comparison<F>> {
-        let mut values = vec![0.0; compared.rows()];
-        let mut student = Vec::new();
-        for place in &compared.places {
+        compared.each(|place, values| {
             let width = width_of(&place.student);
             let (own, other) = (self.token.states(&place.student), self.token.states(&place.teacher));
             let of_row = own.len() / compared.rows();
@@ -114,8 +119,7 @@ impl Compare for Patient {
                 }
                 false => differ(&own, &other),
             };
-            student.push(self.token.back(gradient, &place.student));
-        }
-        Ok(Comparison::of(values, student))
+            self.token.back(gradient, &place.student)
+        })
     }
 }

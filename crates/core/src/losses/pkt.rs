@@ -1,4 +1,4 @@
-//! Which samples are near a sample is equally probable in the student and in the teacher.
+//! Kullback–Leibler divergence between neighbourhood probabilities of a batch.
 //!
 //! ```text
 //! S_rj = (cos(f_r, f_j) + 1)/2,   p_rj = S_rj / Σ_k S_rk of the teacher, q the student's
@@ -15,26 +15,33 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::default_weight;
 use super::features::{
     Array, Compare, Compared, Comparison, Float, Layers, NARROW, ROWS, SHORTEST, dot, gram_back, of_options,
 };
-use crate::error::{Error, Result};
+use super::ranges;
+use crate::error::Result;
 use crate::pool;
 use crate::schedule::Scheduled;
 
-/// Which samples are near a sample is equally probable in the student and in the teacher (probabilistic knowledge
-/// transfer).
+/// Divergence between the probabilities that samples of a batch are neighbours (probabilistic knowledge transfer).
+///
+/// Choose it for retrieval: neighbourhoods are compared instead of coordinates, and widths may differ.
+///
+/// ```js
+/// distill({ teacher, student, data, losses: { pkt: {} } })
+/// ```
+///
+/// See also: `similarity`, `rkdDistance`.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Pkt {
-    /// What the loss is multiplied by in the total; 0 or more. Default 1.
-    #[serde(default = "default_weight")]
+    /// Weight of this loss in the total; must be ≥ 0. Default 1.
+    #[serde(default = "Scheduled::one")]
     pub weight: Scheduled,
-    /// Added to lengths and probabilities; above 0. Default 1e-7.
+    /// Added to lengths and probabilities; must be > 0. Default 1e-7.
     #[serde(default = "tiny")]
     pub eps: f64,
-    /// Which layers are compared. Default: the embedding, what the last linear layer reads.
+    /// Which layers are compared. Default: the embedding (the input of the last linear layer).
     #[serde(default = "Layers::embedding")]
     pub layers: Layers,
 }
@@ -47,27 +54,21 @@ impl Compare for Pkt {
     of_options! {}
 
     fn validate(&self) -> Result<()> {
-        match self.eps.is_finite() && self.eps > 0.0 {
-            true => Ok(()),
-            false => Err(Error::config("eps", format!("expected a finite number above 0, got {}", self.eps))),
-        }
+        ranges::positive("eps", self.eps)
     }
 
     fn compare<F: Float>(&self, compared: &Compared<F>) -> Result<Comparison<F>> {
-        let mut values = vec![0.0; compared.rows()];
-        let mut student = Vec::new();
-        for place in &compared.places {
+        compared.each(|place, values| {
             let (own, other) = (&place.student, &place.teacher);
             let scales = &compared.scales;
-            student.push(match own.width().min(other.width()) < NARROW {
+            match own.width().min(other.width()) < NARROW {
                 true => {
-                    let gradient = self.one(&own.to_f64(), &other.to_f64(), scales, &mut values);
+                    let gradient = self.one(&own.to_f64(), &other.to_f64(), scales, values);
                     gradient.into_iter().map(F::of).collect()
                 }
-                false => self.one(own, other, scales, &mut values),
-            });
-        }
-        Ok(Comparison::of(values, student))
+                false => self.one(own, other, scales, values),
+            }
+        })
     }
 }
 

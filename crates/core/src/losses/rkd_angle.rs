@@ -1,4 +1,4 @@
-//! Three samples make the same angle in the student as in the teacher.
+//! Huber loss between the angles that three samples form.
 //!
 //! ```text
 //! n_rj = (e_j − e_r)/‖e_j − e_r‖,   A_rjk = n_rj·n_rk;        ℓ_r = 1/N² Σ_jk h(A^s_rjk − A^t_rjk)
@@ -14,20 +14,27 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::default_weight;
 use super::features::{Array, Compare, Compared, Comparison, Float, Layers, Units, of_options, smooth_l1};
 use crate::error::Result;
 use crate::kernels::cpu::angles::{Points, angles};
 use crate::schedule::Scheduled;
 
-/// Three samples make the same angle in the student as in the teacher (relational distillation, angles).
+/// Huber loss between the angles that each three samples of a batch form (relational distillation).
+///
+/// Choose it together with `rkdDistance` for embeddings, when shape matters more than scale.
+///
+/// ```js
+/// distill({ teacher, student, data, losses: { rkdAngle: { weight: 2 }, rkdDistance: {} } })
+/// ```
+///
+/// See also: `rkdDistance`, `cosine`.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct RkdAngle {
-    /// What the loss is multiplied by in the total; 0 or more. Default 1.
-    #[serde(default = "default_weight")]
+    /// Weight of this loss in the total; must be ≥ 0. Default 1.
+    #[serde(default = "Scheduled::one")]
     pub weight: Scheduled,
-    /// Which layers are compared. Default: the embedding, what the last linear layer reads.
+    /// Which layers are compared. Default: the embedding (the input of the last linear layer).
     #[serde(default = "Layers::embedding")]
     pub layers: Layers,
 }
@@ -36,15 +43,12 @@ impl Compare for RkdAngle {
     of_options! {}
 
     fn compare<F: Float>(&self, compared: &Compared<F>) -> Result<Comparison<F>> {
-        let mut values = vec![0.0; compared.rows()];
-        let mut student = Vec::new();
-        for place in &compared.places {
-            student.push(match (points(&place.student), points(&place.teacher)) {
-                (Some(own), Some(other)) => F::of_single(angles(&own, &other, &compared.scales, &mut values)),
-                _ => plain(&place.student, &place.teacher, &compared.scales, &mut values),
-            });
-        }
-        Ok(Comparison::of(values, student))
+        compared.each(|place, values| {
+            match (points(&place.student), points(&place.teacher)) {
+                (Some(own), Some(other)) => F::of_single(angles(&own, &other, &compared.scales, values)),
+                _ => plain(&place.student, &place.teacher, &compared.scales, values),
+            }
+        })
     }
 }
 

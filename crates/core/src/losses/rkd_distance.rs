@@ -1,4 +1,4 @@
-//! Samples are as far from one another in the student as in the teacher, by the mean distance.
+//! Huber loss between the pairwise distances of a batch, each side divided by its mean distance.
 //!
 //! ```text
 //! D_rj = ‖e_r − e_j‖₂,   μ = mean of D over all r ≠ j;        ℓ_r = 1/N Σ_j h(u_rj),   u_rj = D^s_rj/μ_s − D^t_rj/μ_t
@@ -15,21 +15,28 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::default_weight;
 use super::features::{Array, Compare, Compared, Comparison, Float, Layers, ROWS, SHORTEST, of_options, smooth_l1};
 use crate::error::Result;
 use crate::pool;
 use crate::schedule::Scheduled;
 
-/// Samples are as far from one another in the student as in the teacher (relational distillation, distances). Distances are
-/// measured by their mean, so a batch of two rows teaches nothing: set `dropLast` where the last batch may have one or two.
+/// Huber loss between the pairwise distances within a batch (relational distillation). Distances are divided by their
+/// batch mean; with only two rows the loss is always 0: set `dropLast` where the last batch may have one or two rows.
+///
+/// Choose it for embeddings that are compared by distance, as in retrieval.
+///
+/// ```js
+/// distill({ teacher, student, data, losses: { rkdDistance: {}, kl: {} } })
+/// ```
+///
+/// See also: `rkdAngle`, `pkt`, `similarity`.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct RkdDistance {
-    /// What the loss is multiplied by in the total; 0 or more. Default 1.
-    #[serde(default = "default_weight")]
+    /// Weight of this loss in the total; must be ≥ 0. Default 1.
+    #[serde(default = "Scheduled::one")]
     pub weight: Scheduled,
-    /// Which layers are compared. Default: the embedding, what the last linear layer reads.
+    /// Which layers are compared. Default: the embedding (the input of the last linear layer).
     #[serde(default = "Layers::embedding")]
     pub layers: Layers,
 }
@@ -38,15 +45,12 @@ impl Compare for RkdDistance {
     of_options! {}
 
     fn compare<F: Float>(&self, compared: &Compared<F>) -> Result<Comparison<F>> {
-        let mut values = vec![0.0; compared.rows()];
-        let mut student = Vec::new();
-        for place in &compared.places {
-            student.push(match compared.rows() {
+        compared.each(|place, values| {
+            match compared.rows() {
                 0 | 1 => vec![F::of(0.0); place.student.values.len()],
-                _ => one(&place.student, &place.teacher, &compared.scales, &mut values),
-            });
-        }
-        Ok(Comparison::of(values, student))
+                _ => one(&place.student, &place.teacher, &compared.scales, values),
+            }
+        })
     }
 }
 

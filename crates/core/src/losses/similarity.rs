@@ -1,4 +1,4 @@
-//! Samples that look alike to the teacher look alike to the student.
+//! Squared difference between the similarity matrices of a batch.
 //!
 //! ```text
 //! M = F Fᵀ,   G_rj = M_rj / ‖M_r‖;        ℓ_r = 1/N Σ_j (G^s_rj − G^t_rj)²
@@ -13,7 +13,6 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::default_weight;
 use super::features::{
     Array, Compare, Compared, Comparison, Float, Layers, NARROW, SHORTEST, Units, gram_back, of_options,
 };
@@ -21,14 +20,22 @@ use crate::error::Result;
 use crate::kernels::cpu::alike;
 use crate::schedule::Scheduled;
 
-/// Samples that look alike to the teacher look alike to the student (similarity-preserving distillation).
+/// Mean squared difference between the matrices of similarities within a batch (similarity-preserving distillation).
+///
+/// Choose it when layers differ in width and are to agree about which samples are similar.
+///
+/// ```js
+/// distill({ teacher, student, data, losses: { similarity: {}, kl: {} } })
+/// ```
+///
+/// See also: `pkt`, `rkdDistance`, `dist`.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Similarity {
-    /// What the loss is multiplied by in the total; 0 or more. Default 1.
-    #[serde(default = "default_weight")]
+    /// Weight of this loss in the total; must be ≥ 0. Default 1.
+    #[serde(default = "Scheduled::one")]
     pub weight: Scheduled,
-    /// Which layers are compared. Default: the embedding, what the last linear layer reads.
+    /// Which layers are compared. Default: the embedding (the input of the last linear layer).
     #[serde(default = "Layers::embedding")]
     pub layers: Layers,
 }
@@ -37,21 +44,18 @@ impl Compare for Similarity {
     of_options! {}
 
     fn compare<F: Float>(&self, compared: &Compared<F>) -> Result<Comparison<F>> {
-        let mut values = vec![0.0; compared.rows()];
-        let mut student = Vec::new();
-        for place in &compared.places {
+        compared.each(|place, values| {
             let (own, other, scales) = (&place.student, &place.teacher, &compared.scales);
-            student.push(match own.width().min(other.width()) < NARROW {
-                true => one(&own.to_f64(), &other.to_f64(), scales, &mut values).into_iter().map(F::of).collect(),
+            match own.width().min(other.width()) < NARROW {
+                true => one(&own.to_f64(), &other.to_f64(), scales, values).into_iter().map(F::of).collect(),
                 false => match (F::single(&own.values), F::single(&other.values)) {
                     (Some(own), Some(other)) if scales.len() > 1 => {
-                        F::of_single(alike::similarity(own, other, scales, SHORTEST, &mut values))
+                        F::of_single(alike::similarity(own, other, scales, SHORTEST, values))
                     }
-                    _ => one(own, other, scales, &mut values),
+                    _ => one(own, other, scales, values),
                 },
-            });
-        }
-        Ok(Comparison::of(values, student))
+            }
+        })
     }
 }
 

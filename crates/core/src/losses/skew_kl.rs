@@ -12,73 +12,70 @@
 
 use std::f64::consts::LN_2;
 
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
-
-use super::loss::{Need, RowLoss, RowTerm};
-use super::reference::{self, Reference};
-use super::skew::{check, default_alpha};
-use super::sweep::{Ask, Row, Softmax};
-use super::{default_temperature, default_weight, kl};
-use crate::error::{Candle, Error, Result};
+use super::divergence::{self, Mixed, default_alpha};
+use super::loss::{OfTeacher, RowLoss};
+use super::need::{Need, Needs};
+use super::plain;
+use super::ranges;
+use super::reference::{Plain, Reference};
+use super::sweep::{Ask, Row, RowTerm, Softmax};
+use super::tempered::tempered;
+use crate::error::{Candle, Result};
 use crate::kernels::cpu::slopes;
 use crate::schedule::Scheduled;
 use crate::targets::{Source, Teacher};
-use crate::tensor::Tensor;
 
-/// Divergence KL(teacher ‖ mixture) between softened logits, times temperature²; the mixture holds some of the teacher, which bounds it.
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct SkewKl {
-    /// What the loss is multiplied by in the total; 0 or more. Default 1.
-    #[serde(default = "default_weight")]
-    pub weight: Scheduled,
-    /// The teacher's share of the mixture; at least 0 (`kl`), below 1. Default 0.1.
-    #[serde(default = "default_alpha")]
-    pub alpha: f64,
-    /// What both sides' logits are divided by before the softmax; above 0. Default 1.
-    #[serde(default = "default_temperature")]
-    pub temperature: Scheduled,
+tempered! {
+    /// Divergence KL(teacher ‖ mixture) of the softened distributions, times temperature²; the mixture holds the
+    /// share alpha of the teacher, which bounds the loss.
+    ///
+    /// Choose it instead of `kl` when the student gives almost no probability to classes that the teacher considers
+    /// possible.
+    ///
+    /// ```js
+    /// distill({ teacher, student, data, losses: { skewKl: { alpha: 0.1 } } })
+    /// ```
+    ///
+    /// See also: `kl`, `skewReverseKl`, `jsd`.
+    pub struct SkewKl {
+        /// The teacher's share of the mixture; at least 0 (`kl`), below 1. Default 0.1.
+        #[serde(default = "default_alpha")]
+        pub alpha: f64,
+    }
 }
 
 impl RowLoss for SkewKl {
-    fn weight(&self) -> &Scheduled {
-        &self.weight
-    }
-
     fn validate(&self) -> Result<()> {
-        check(self.alpha, &self.temperature)
+        ranges::share_below_one("alpha", self.alpha)
     }
 
-    fn needs(&self) -> Vec<Need> {
-        vec![Need::TeacherLogits]
+    fn needs(&self) -> Needs {
+        Needs::of(&[Need::TeacherLogits])
+    }
+}
+
+impl OfTeacher for SkewKl {
+    fn temperature(&self) -> Option<&Scheduled> {
+        Some(&self.temperature)
     }
 
-    fn mixed_temperature(&self, step: u64) -> Option<f64> {
-        Some(self.temperature.at(step))
-    }
-
-    fn begin<'a>(&'a self, step: u64, teacher: Option<Source<'a>>, ask: &mut Ask) -> Result<Box<dyn RowTerm + 'a>> {
-        let temperature = self.temperature.at(step);
-        let source = teacher.ok_or_else(|| Error::internal("skewKl without a teacher"))?;
+    fn begin<'a>(&'a self, temperature: f64, source: Source<'a>, ask: &mut Ask) -> Result<Box<dyn RowTerm + 'a>> {
         Ok(match self.alpha {
-            0.0 => kl::plain(source, temperature, ask),
+            0.0 => divergence::forward(temperature, source, ask),
             alpha => Box::new(Term { pair: ask.slopes(source.teacher, temperature), temperature, alpha }),
         })
     }
 
-    fn reference(&self, step: u64, rows: &Reference, teacher: Option<&Teacher>) -> Result<(Tensor, Tensor)> {
-        let (temperature, alpha) = (self.temperature.at(step), self.alpha);
+    fn reference(&self, temperature: f64, rows: &Reference, teacher: &Teacher) -> Result<Plain> {
+        let alpha = self.alpha;
         if alpha == 0.0 {
-            return kl::plain_reference(temperature, rows, teacher);
+            return divergence::forward_reference(temperature, rows, teacher);
         }
-        let log_p = reference::log_softmax(&rows.teacher(teacher)?, temperature)?;
-        let log_q = reference::log_softmax(&rows.student, temperature)?;
-        let log_m = reference::log_mixture(&log_p, alpha, &log_q, 1.0 - alpha)?;
+        let Mixed { log_p, log_q, log_m } = Mixed::of(alpha, temperature, rows, teacher)?;
         let inner = || Ok((log_p.exp()?, log_q.exp()?, (log_p - &log_m)?.exp()?));
         let (p, q, slopes) = inner().ok_or_internal()?;
-        let value = (reference::divergence(&p, &log_m)? * temperature.powi(2)).ok_or_internal()?;
-        Ok((value, reference::bend(&q, &slopes, -temperature * (1.0 - alpha))?))
+        let value = (plain::divergence(&p, &log_m)? * temperature.powi(2)).ok_or_internal()?;
+        Ok((value, plain::bend(&q, &slopes, -temperature * (1.0 - alpha))?))
     }
 }
 

@@ -6,82 +6,79 @@
 //! ∂L/∂z_k = T q_k (g_k − Σ_j q_j g_j) / rows,  g = ln(q/m) − a q/m                z: the student's logits
 //! ```
 //!
-//! Logits are `[rows, classes]`. It is at most T² ln(1/a); a = 0 is `reverseKl`. A class that the teacher masks is no obstacle, as long as a > 0. Source: Ko, Kim, Chen, Yun, "DistiLLM:
-//! Towards Streamlined Distillation for Large Language Models", 2024, arXiv:2402.03898, section 3. Where we differ: T²,
-//! as in `kl`; the teacher's entropy, which the authors' code drops, stays in the value.
+//! Logits are `[rows, classes]`. It is at most T² ln(1/a); a = 0 is `reverseKl`. The teacher may mask classes where a > 0.
+//! Source: Ko, Kim, Chen, Yun, "DistiLLM: Towards Streamlined Distillation for Large Language Models", 2024,
+//! arXiv:2402.03898, section 3. Where we differ: T², as in `kl`; the teacher's entropy, which the authors' code drops, stays
+//! in the value.
 
 use std::f64::consts::LN_2;
 
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
-
-use super::loss::{Need, RowLoss, RowTerm};
-use super::reference::{self, Reference};
-use super::skew::{check, default_alpha};
-use super::sweep::{Ask, Row, Softmax};
-use super::{default_temperature, default_weight, reverse_kl};
-use crate::error::{Candle, Error, Result};
+use super::divergence::{self, Mixed, default_alpha};
+use super::loss::{OfTeacher, RowLoss};
+use super::need::{Need, Needs};
+use super::plain;
+use super::ranges;
+use super::reference::{Plain, Reference};
+use super::sweep::{Ask, Row, RowTerm, Softmax};
+use super::tempered::tempered;
+use crate::error::{Candle, Result};
 use crate::kernels::cpu::slopes;
 use crate::schedule::Scheduled;
 use crate::targets::{Source, Teacher};
-use crate::tensor::Tensor;
 
-/// Divergence KL(student ‖ mixture) between softened logits, times temperature²; the mixture holds some of the student, which bounds it.
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct SkewReverseKl {
-    /// What the loss is multiplied by in the total; 0 or more. Default 1.
-    #[serde(default = "default_weight")]
-    pub weight: Scheduled,
-    /// The student's share of the mixture; at least 0 (`reverseKl`), below 1. Default 0.1.
-    #[serde(default = "default_alpha")]
-    pub alpha: f64,
-    /// What both sides' logits are divided by before the softmax; above 0. Default 1.
-    #[serde(default = "default_temperature")]
-    pub temperature: Scheduled,
+tempered! {
+    /// Divergence KL(student ‖ mixture) of the softened distributions, times temperature²; the mixture holds the
+    /// share alpha of the student, which bounds the loss.
+    ///
+    /// Choose it instead of `reverseKl` when the teacher gives classes no probability, or masks them.
+    ///
+    /// ```js
+    /// distill({ teacher, student, data, losses: { skewReverseKl: { alpha: 0.1 } } })
+    /// ```
+    ///
+    /// See also: `reverseKl`, `skewKl`, `jsd`.
+    pub struct SkewReverseKl {
+        /// The student's share of the mixture; at least 0 (`reverseKl`), below 1. Default 0.1.
+        #[serde(default = "default_alpha")]
+        pub alpha: f64,
+    }
 }
 
 impl RowLoss for SkewReverseKl {
-    fn weight(&self) -> &Scheduled {
-        &self.weight
-    }
-
     fn validate(&self) -> Result<()> {
-        check(self.alpha, &self.temperature)
+        ranges::share_below_one("alpha", self.alpha)
     }
 
-    fn needs(&self) -> Vec<Need> {
-        vec![Need::TeacherLogits]
+    fn needs(&self) -> Needs {
+        Needs::of(&[Need::TeacherLogits])
+    }
+}
+
+impl OfTeacher for SkewReverseKl {
+    fn temperature(&self) -> Option<&Scheduled> {
+        Some(&self.temperature)
     }
 
-    fn mixed_temperature(&self, step: u64) -> Option<f64> {
-        Some(self.temperature.at(step))
-    }
-
-    fn begin<'a>(&'a self, step: u64, teacher: Option<Source<'a>>, ask: &mut Ask) -> Result<Box<dyn RowTerm + 'a>> {
-        let temperature = self.temperature.at(step);
-        let source = teacher.ok_or_else(|| Error::internal("skewReverseKl without a teacher"))?;
+    fn begin<'a>(&'a self, temperature: f64, source: Source<'a>, ask: &mut Ask) -> Result<Box<dyn RowTerm + 'a>> {
         Ok(match self.alpha {
-            0.0 => reverse_kl::plain(source, temperature, ask),
+            0.0 => divergence::reverse(temperature, source, ask),
             alpha => Box::new(Term { pair: ask.slopes(source.teacher, temperature), temperature, alpha }),
         })
     }
 
-    fn reference(&self, step: u64, rows: &Reference, teacher: Option<&Teacher>) -> Result<(Tensor, Tensor)> {
-        let (temperature, alpha) = (self.temperature.at(step), self.alpha);
+    fn reference(&self, temperature: f64, rows: &Reference, teacher: &Teacher) -> Result<Plain> {
+        let alpha = self.alpha;
         if alpha == 0.0 {
-            return reverse_kl::plain_reference(temperature, rows, teacher);
+            return divergence::reverse_reference(temperature, rows, teacher);
         }
-        let log_p = reference::log_softmax(&rows.teacher(teacher)?, temperature)?;
-        let log_q = reference::log_softmax(&rows.student, temperature)?;
-        let log_m = reference::log_mixture(&log_p, 1.0 - alpha, &log_q, alpha)?;
+        let Mixed { log_q, log_m, .. } = Mixed::of(1.0 - alpha, temperature, rows, teacher)?;
         let inner = || {
             let distance = (&log_q - &log_m)?;
             Ok((log_q.exp()?, (&distance - (distance.exp()? * alpha)?)?))
         };
         let (q, slopes) = inner().ok_or_internal()?;
-        let value = (reference::divergence(&q, &log_m)? * temperature.powi(2)).ok_or_internal()?;
-        Ok((value, reference::bend(&q, &slopes, temperature)?))
+        let value = (plain::divergence(&q, &log_m)? * temperature.powi(2)).ok_or_internal()?;
+        Ok((value, plain::bend(&q, &slopes, temperature)?))
     }
 }
 

@@ -13,27 +13,35 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::default_weight;
-use super::features::{Compare, Compared, Comparison, Float, Layers, distance, five, margin, of_options, pull};
-use super::loss::Need;
+use super::features::{Compare, Compared, Comparison, Float, Layers, distance, five, of_options, pull};
+use super::need::{Need, Needs};
+use super::ranges;
 use crate::error::{Error, Result};
 use crate::schedule::Scheduled;
 
-/// Triplet loss: the teacher's output is the anchor, the student's output for the same sample the positive, its output
-/// for a sample of another class the negative (Oki et al. 2020). Samples of another class are drawn anew each epoch.
+/// Triplet loss with the teacher's output as the anchor: the positive is the student's output for the same sample,
+/// the negative its output for a sample of another class, drawn anew in each epoch.
+///
+/// Choose it when outputs or embeddings of different classes are to be far apart.
+///
+/// ```js
+/// distill({ teacher, student, data, losses: { triplet: { margin: 5 }, crossEntropy: {} } })
+/// ```
+///
+/// See also: `tripletBatch`, `rkdDistance`.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Triplet {
-    /// What the loss is multiplied by in the total; 0 or more. Default 1.
-    #[serde(default = "default_weight")]
+    /// Weight of this loss in the total; must be ≥ 0. Default 1.
+    #[serde(default = "Scheduled::one")]
     pub weight: Scheduled,
-    /// How much farther the negative has to be than the positive; 0 or more. Default 5.
+    /// How much farther away the negative must be than the positive; must be ≥ 0. Default 5.
     #[serde(default = "five")]
     pub margin: f64,
     /// Which layers are compared. Default: the logits, as in the paper's code.
     #[serde(default = "Layers::logits")]
     pub layers: Layers,
-    /// Trains a linear map from the student's width to the teacher's. Default: widths must be equal.
+    /// Trains a linear map from the student's width to the teacher's. Default false: widths must be equal.
     #[serde(default)]
     pub projection: bool,
 }
@@ -42,11 +50,11 @@ impl Compare for Triplet {
     of_options! { projection }
 
     fn validate(&self) -> Result<()> {
-        margin(self.margin)
+        ranges::not_negative("margin", self.margin)
     }
 
-    fn needs(&self) -> Vec<Need> {
-        vec![Need::Pair]
+    fn needs(&self) -> Needs {
+        Needs::of(&[Need::Pair])
     }
 
     fn compare<F: Float>(&self, compared: &Compared<F>) -> Result<Comparison<F>> {

@@ -15,26 +15,34 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::default_weight;
 use super::features::{
-    Apart, Compare, Compared, Comparison, EPSILON, Float, Layers, NARROW, ROWS, distance, five, margin, of_options,
+    Apart, Compare, Compared, Comparison, EPSILON, Float, Layers, NARROW, ROWS, distance, five, of_options,
 };
-use super::loss::Need;
+use super::need::{Need, Needs};
+use super::ranges;
 use crate::error::Result;
 use crate::kernels::cpu::hinges::{self, Told};
 use crate::kernels::cpu::nearest::Search;
 use crate::pool;
 use crate::schedule::Scheduled;
 
-/// Triplet loss within the batch: the teacher's output is the anchor, the student's for the same sample the positive,
-/// the student's for samples of other classes the negatives.
+/// Triplet loss within the batch: the teacher's output is the anchor, the student's output for the same sample the
+/// positive, its outputs for samples of other classes the negatives.
+///
+/// Choose it instead of `triplet` for streams, or to save the second forward pass of the student.
+///
+/// ```js
+/// distill({ teacher, student, data, losses: { tripletBatch: { negatives: 'all' }, crossEntropy: {} } })
+/// ```
+///
+/// See also: `triplet`, `rkdDistance`.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct TripletBatch {
-    /// What the loss is multiplied by in the total; 0 or more. Default 1.
-    #[serde(default = "default_weight")]
+    /// Weight of this loss in the total; must be ≥ 0. Default 1.
+    #[serde(default = "Scheduled::one")]
     pub weight: Scheduled,
-    /// How much farther negatives have to be than the positive; 0 or more. Default 5.
+    /// How much farther away negatives must be than the positive; must be ≥ 0. Default 5.
     #[serde(default = "five")]
     pub margin: f64,
     /// Which rows of another class count. Default: the nearest one.
@@ -43,7 +51,7 @@ pub struct TripletBatch {
     /// Which layers are compared. Default: the logits.
     #[serde(default = "Layers::logits")]
     pub layers: Layers,
-    /// Trains a linear map from the student's width to the teacher's. Default: widths must be equal.
+    /// Trains a linear map from the student's width to the teacher's. Default false: widths must be equal.
     #[serde(default)]
     pub projection: bool,
 }
@@ -62,11 +70,11 @@ impl Compare for TripletBatch {
     of_options! { projection }
 
     fn validate(&self) -> Result<()> {
-        margin(self.margin)
+        ranges::not_negative("margin", self.margin)
     }
 
-    fn needs(&self) -> Vec<Need> {
-        vec![Need::Labels]
+    fn needs(&self) -> Needs {
+        Needs::of(&[Need::Labels])
     }
 
     fn compare<F: Float>(&self, compared: &Compared<F>) -> Result<Comparison<F>> {

@@ -10,61 +10,51 @@
 //! Distillation", 2023, arXiv:2307.15190, section 3. Where we differ: nowhere; there is no T², since the distance has a
 //! unit of its own.
 
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
-
-use super::loss::{Need, RowLoss, RowTerm};
-use super::reference::{self, Reference};
-use super::sweep::{Ask, Row, Softmax};
-use super::{default_temperature, default_weight};
-use crate::error::{Candle, Error, Result};
+use super::loss::{OfTeacher, RowLoss};
+use super::need::{Need, Needs};
+use super::plain;
+use super::reference::{Plain, Reference};
+use super::sweep::{Ask, Row, RowTerm, Softmax};
+use super::tempered::tempered;
+use crate::error::{Candle, Result};
 use crate::kernels::cpu::slopes;
 use crate::schedule::Scheduled;
 use crate::targets::{Source, Teacher};
-use crate::tensor::Tensor;
 
-/// Total variation distance between softened logits, from 0 to 1; without temperature².
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Tvd {
-    /// What the loss is multiplied by in the total; 0 or more. Default 1.
-    #[serde(default = "default_weight")]
-    pub weight: Scheduled,
-    /// What both sides' logits are divided by before the softmax; above 0. Default 1.
-    #[serde(default = "default_temperature")]
-    pub temperature: Scheduled,
+tempered! {
+    /// Total variation distance of the softened distributions, from 0 to 1; it is not multiplied by temperature².
+    ///
+    /// Choose it when a few rows on which the teacher is wrong must not dominate: each row contributes at most 1.
+    ///
+    /// ```js
+    /// distill({ teacher, student, data, losses: { tvd: { temperature: 2 } } })
+    /// ```
+    ///
+    /// See also: `jsd`, `kl`.
+    pub struct Tvd {}
 }
 
 impl RowLoss for Tvd {
-    fn weight(&self) -> &Scheduled {
-        &self.weight
+    fn needs(&self) -> Needs {
+        Needs::of(&[Need::TeacherLogits])
+    }
+}
+
+impl OfTeacher for Tvd {
+    fn temperature(&self) -> Option<&Scheduled> {
+        Some(&self.temperature)
     }
 
-    fn validate(&self) -> Result<()> {
-        self.temperature.validate("temperature", "a number above 0", |temperature| temperature > 0.0)
-    }
-
-    fn needs(&self) -> Vec<Need> {
-        vec![Need::TeacherLogits]
-    }
-
-    fn mixed_temperature(&self, step: u64) -> Option<f64> {
-        Some(self.temperature.at(step))
-    }
-
-    fn begin<'a>(&'a self, step: u64, teacher: Option<Source<'a>>, ask: &mut Ask) -> Result<Box<dyn RowTerm + 'a>> {
-        let temperature = self.temperature.at(step);
-        let source = teacher.ok_or_else(|| Error::internal("tvd without a teacher"))?;
+    fn begin<'a>(&'a self, temperature: f64, source: Source<'a>, ask: &mut Ask) -> Result<Box<dyn RowTerm + 'a>> {
         Ok(Box::new(Term { pair: ask.slopes(source.teacher, temperature), temperature }))
     }
 
-    fn reference(&self, step: u64, rows: &Reference, teacher: Option<&Teacher>) -> Result<(Tensor, Tensor)> {
-        let temperature = self.temperature.at(step);
-        let p = reference::softmax(&rows.teacher(teacher)?, temperature)?;
-        let q = reference::softmax(&rows.student, temperature)?;
-        let inner = || Ok((((&q - &p)?.abs()?.sum(1)? * 0.5)?, reference::sign(&(&q - &p)?)?));
+    fn reference(&self, temperature: f64, rows: &Reference, teacher: &Teacher) -> Result<Plain> {
+        let p = plain::softmax(&rows.teacher(teacher)?, temperature)?;
+        let q = plain::softmax(&rows.student, temperature)?;
+        let inner = || Ok((((&q - &p)?.abs()?.sum(1)? * 0.5)?, plain::sign(&(&q - &p)?)?));
         let (value, signs) = inner().ok_or_internal()?;
-        Ok((value, reference::bend(&q, &signs, 0.5 / temperature)?))
+        Ok((value, plain::bend(&q, &signs, 0.5 / temperature)?))
     }
 }
 

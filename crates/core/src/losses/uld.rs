@@ -1,4 +1,4 @@
-//! Universal logit distillation: sorted probabilities compared, so that the teacher may have other classes.
+//! Universal logit distillation: sorted probabilities are compared, so that the teacher may have other classes.
 //!
 //! ```text
 //! L = mean over rows of Σ_j |q_(j) − p_(j)|
@@ -14,63 +14,55 @@
 
 use std::f64::consts::LOG2_E;
 
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
-
-use super::loss::{Need, RowLoss, RowTerm};
-use super::reference::{self, Reference};
-use super::sweep::{Ask, Row, Side, Softmax};
-use super::{default_temperature, default_weight};
-use crate::error::{Candle, Error, Result};
+use super::loss::{OfTeacher, RowLoss};
+use super::need::{Need, Needs};
+use super::plain;
+use super::reference::{Plain, Reference};
+use super::sweep::{Ask, Row, RowTerm, Side, Softmax};
+use super::tempered::tempered;
+use crate::error::{Candle, Result};
 use crate::kernels::cpu::rows;
 use crate::schedule::Scheduled;
 use crate::targets::{Source, Teacher};
-use crate::tensor::{self, Tensor};
+use crate::tensor::{self};
 
-/// Sum of absolute differences between sorted softened distributions (ULD); the teacher may have another number of
-/// classes. Without temperature².
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Uld {
-    /// What the loss is multiplied by in the total; 0 or more. Default 1.
-    #[serde(default = "default_weight")]
-    pub weight: Scheduled,
-    /// What both sides' logits are divided by before the softmax; above 0. Default 1.
-    #[serde(default = "default_temperature")]
-    pub temperature: Scheduled,
+tempered! {
+    /// Sum of absolute differences between the sorted softened distributions (ULD); the teacher may have another
+    /// number of classes. It is not multiplied by temperature².
+    ///
+    /// Choose it when teacher and student have different classes that cannot be matched.
+    ///
+    /// ```js
+    /// distill({ teacher, student, data, losses: { uld: {}, crossEntropy: {} } })
+    /// ```
+    ///
+    /// See also: `kl` where the classes are the same, `similarity`.
+    pub struct Uld {}
 }
 
 impl RowLoss for Uld {
-    fn weight(&self) -> &Scheduled {
-        &self.weight
+    fn needs(&self) -> Needs {
+        Needs::of(&[Need::TeacherLogitsOfAnyWidth])
+    }
+}
+
+impl OfTeacher for Uld {
+    fn temperature(&self) -> Option<&Scheduled> {
+        Some(&self.temperature)
     }
 
-    fn validate(&self) -> Result<()> {
-        self.temperature.validate("temperature", "a number above 0", |temperature| temperature > 0.0)
-    }
-
-    fn needs(&self) -> Vec<Need> {
-        vec![Need::TeacherLogitsOfAnyWidth]
-    }
-
-    fn mixed_temperature(&self, step: u64) -> Option<f64> {
-        Some(self.temperature.at(step))
-    }
-
-    fn begin<'a>(&'a self, step: u64, teacher: Option<Source<'a>>, ask: &mut Ask) -> Result<Box<dyn RowTerm + 'a>> {
-        let temperature = self.temperature.at(step);
-        let source = teacher.ok_or_else(|| Error::internal("uld without a teacher"))?;
+    fn begin<'a>(&'a self, temperature: f64, source: Source<'a>, ask: &mut Ask) -> Result<Box<dyn RowTerm + 'a>> {
         ask.scratch();
         let student = ask.softmax(Side::Student, temperature);
         Ok(Box::new(Term { student: ask.stored(student), teacher: source.teacher, temperature }))
     }
 
-    fn reference(&self, step: u64, rows: &Reference, teacher: Option<&Teacher>) -> Result<(Tensor, Tensor)> {
-        let (temperature, classes) = (self.temperature.at(step), rows.classes());
+    fn reference(&self, temperature: f64, rows: &Reference, teacher: &Teacher) -> Result<Plain> {
+        let classes = rows.classes();
         let teacher = rows.teacher(teacher)?;
         let width = teacher.dims()[1];
-        let p = tensor::to_f64(&reference::softmax(&teacher, temperature)?)?;
-        let q = reference::softmax(&rows.student, temperature)?;
+        let p = tensor::to_f64(&plain::softmax(&teacher, temperature)?)?;
+        let q = plain::softmax(&rows.student, temperature)?;
         let numbers = tensor::to_f64(&q)?;
         let (mut values, mut signs) = (Vec::new(), vec![0.0; numbers.len()]);
         for (row, (q, p)) in numbers.chunks_exact(classes).zip(p.chunks_exact(width)).enumerate() {
@@ -89,7 +81,7 @@ impl RowLoss for Uld {
         let count = values.len();
         let values = tensor::from_vec(values, count)?.to_dtype(rows.dtype()).ok_or_internal()?;
         let signs = tensor::from_vec(signs, q.dims())?.to_dtype(rows.dtype()).ok_or_internal()?;
-        Ok((values, reference::bend(&q, &signs, 1.0 / temperature)?))
+        Ok((values, plain::bend(&q, &signs, 1.0 / temperature)?))
     }
 }
 

@@ -21,12 +21,11 @@ impl Confusion {
     /// A single label is predicted by the largest logit, each of several by a probability above ½.
     pub fn add(&mut self, rows: &Rows<'_>) {
         match rows.truth() {
-            Truth::Single(labels) => {
-                for (label, best) in labels.iter().zip(rows.best()) {
-                    let label = *label as usize;
-                    self.true_[label] += 1;
+            Truth::Single(_) | Truth::Probabilities(_) => {
+                for (label, best) in rows.labels().iter().zip(rows.best()) {
+                    self.true_[*label] += 1;
                     self.predicted[*best] += 1;
-                    self.both[label] += u64::from(label == *best);
+                    self.both[*label] += u64::from(label == best);
                 }
             }
             Truth::Several(_) => self.add_several(rows, EVEN),

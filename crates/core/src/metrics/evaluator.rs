@@ -20,7 +20,7 @@ impl Metrics {
     pub fn with_basics(mut self, labels: LabelKind, teacher: bool) -> Metrics {
         match labels {
             LabelKind::None => {}
-            LabelKind::Single => {
+            LabelKind::Single | LabelKind::Probabilities => {
                 self.accuracy.get_or_insert_default();
                 self.cross_entropy.get_or_insert_default();
             }
@@ -46,7 +46,7 @@ impl Metrics {
     pub fn fitting(labels: LabelKind, teacher: bool) -> Metrics {
         let mut metrics = Metrics::default().with_basics(labels, teacher);
         match labels {
-            LabelKind::Single => {
+            LabelKind::Single | LabelKind::Probabilities => {
                 metrics.macro_f1 = Some(Default::default());
                 metrics.calibration_error = Some(Default::default());
             }
@@ -70,12 +70,12 @@ impl Evaluator {
         for (name, metric) in metrics.chosen() {
             let needs = metric.needs();
             let given = match needs {
-                Needs::Single => labels == LabelKind::Single,
+                Needs::Single => labels.is_one_class(),
                 Needs::Several => labels == LabelKind::Several,
-                Needs::Classes => matches!(labels, LabelKind::Single | LabelKind::Several),
+                Needs::Classes => labels.is_one_class() || labels == LabelKind::Several,
                 Needs::Real => labels == LabelKind::Real,
                 Needs::Teacher => teacher,
-                Needs::TeacherAndLabels => teacher && labels == LabelKind::Single,
+                Needs::TeacherAndLabels => teacher && labels.is_one_class(),
             };
             if !given {
                 return Err(Error::config(name, format!("expected {}, got none", needs.as_str())));
@@ -136,6 +136,10 @@ impl Evaluator {
             Labels::Several(tensor) => {
                 real.append(&mut numbers(tensor)?);
                 Truth::Several(&real)
+            }
+            Labels::Probabilities(tensor) => {
+                real.append(&mut numbers(tensor)?);
+                Truth::Probabilities(&real)
             }
             Labels::Real(tensor) => {
                 real.append(&mut numbers(tensor)?);

@@ -12,6 +12,8 @@ pub enum Truth<'a> {
     Single(&'a [u32]),
     /// `[rows, outputs]`, each in 0…1.
     Several(&'a [f64]),
+    /// The same, how probable each class is: each row adds up to 1.
+    Probabilities(&'a [f64]),
     /// `[rows, outputs]`.
     Real(&'a [f64]),
 }
@@ -22,6 +24,7 @@ pub struct Rows<'a> {
     outputs: usize,
     truth: Truth<'a>,
     teacher: Option<&'a [f64]>,
+    labels: OnceCell<Vec<usize>>,
     best: OnceCell<Vec<usize>>,
     log_sums: OnceCell<Vec<f64>>,
 }
@@ -37,7 +40,9 @@ impl<'a> Rows<'a> {
         let (got, expected) = match truth {
             Truth::None => (0, 0),
             Truth::Single(labels) => (labels.len(), rows),
-            Truth::Several(numbers) | Truth::Real(numbers) => (numbers.len(), logits.len()),
+            Truth::Several(numbers) | Truth::Probabilities(numbers) | Truth::Real(numbers) => {
+                (numbers.len(), logits.len())
+            }
         };
         if got != expected {
             return Err(Error::shape("labels", format!("expected {expected} for {rows} rows, got {got}")));
@@ -52,7 +57,15 @@ impl<'a> Rows<'a> {
             let message = format!("expected {} numbers, as many as the student's, got {}", logits.len(), teacher.len());
             return Err(Error::shape("teacher", message));
         }
-        Ok(Rows { logits, outputs, truth, teacher, best: OnceCell::new(), log_sums: OnceCell::new() })
+        Ok(Rows {
+            logits,
+            outputs,
+            truth,
+            teacher,
+            labels: OnceCell::new(),
+            best: OnceCell::new(),
+            log_sums: OnceCell::new(),
+        })
     }
 
     pub fn count(&self) -> usize {
@@ -76,16 +89,24 @@ impl<'a> Rows<'a> {
         self.teacher.unwrap_or_default().chunks_exact(self.outputs)
     }
 
-    /// Row by row with its label; nothing where rows have no single label.
+    /// The class of each row, of probabilities the largest; empty where rows have several or none.
+    pub fn labels(&self) -> &[usize] {
+        self.labels.get_or_init(|| match self.truth {
+            Truth::Single(labels) => labels.iter().map(|label| *label as usize).collect(),
+            Truth::Probabilities(numbers) => numbers.chunks_exact(self.outputs).map(largest).collect(),
+            Truth::None | Truth::Several(_) | Truth::Real(_) => Vec::new(),
+        })
+    }
+
+    /// Row by row with its class.
     pub fn labelled(&self) -> impl Iterator<Item = (&'a [f64], usize)> {
-        let labels = if let Truth::Single(labels) = self.truth { labels } else { &[] };
-        self.logits().zip(labels.iter().map(|label| *label as usize))
+        self.logits().zip(self.labels().iter().copied())
     }
 
     /// Row by row with its numbers; nothing where rows have a single label or none.
     pub fn numbered(&self) -> impl Iterator<Item = (&'a [f64], &'a [f64])> {
         let numbers = match self.truth {
-            Truth::Several(numbers) | Truth::Real(numbers) => numbers,
+            Truth::Several(numbers) | Truth::Probabilities(numbers) | Truth::Real(numbers) => numbers,
             Truth::None | Truth::Single(_) => &[],
         };
         self.logits().zip(numbers.chunks_exact(self.outputs))

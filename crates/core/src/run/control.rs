@@ -43,7 +43,7 @@ pub(crate) fn without_teacher(options: &LossesOptions, labels: LabelKind) -> Res
         }
     } else if kept.is_empty() {
         let name = match labels {
-            LabelKind::Single => "crossEntropy",
+            LabelKind::Single | LabelKind::Probabilities => "crossEntropy",
             LabelKind::Several => "binaryCrossEntropy",
             LabelKind::Real => "mse",
             LabelKind::None => {

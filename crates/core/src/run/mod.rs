@@ -18,6 +18,7 @@ mod control;
 mod entrant;
 mod feed;
 mod finish;
+mod labels;
 mod member;
 mod mutual;
 mod prepare;

@@ -53,7 +53,7 @@ pub fn check(setup: Setup) -> Result<()> {
 
 impl Prepared {
     pub fn new(setup: Setup) -> Result<Prepared> {
-        let Setup { student, teacher, data, validation, options, cancel, mutual } = setup.agreed()?;
+        let Setup { student, teacher, data, validation, options, cancel, mutual } = setup.agreed()?.with_labels()?;
         let rows = Rows { data: &data, validation: validation.as_ref() };
         let (mut members, together) = match mutual {
             None => {

@@ -3,7 +3,6 @@
 use crate::dataset::Dataset;
 use crate::error::{Error, Result};
 use crate::evaluate::{self, Evaluation, evaluate_with};
-use crate::labels::LabelKind;
 use crate::metrics::{Measure, Metrics};
 use crate::models::{Model, Prediction};
 use crate::options::MetricChoice;
@@ -50,7 +49,7 @@ impl Validation {
             let teacher = self.teacher_logits.as_deref();
             let mut evaluation = evaluate::evaluate_beside(&self.data, *classes, logits, teacher, &self.metrics)?;
             // Of several labels or real numbers there is no one class that a row is said to be of.
-            if self.data.label_kind() == LabelKind::Single {
+            if self.data.label_kind().is_one_class() {
                 let p = answer.probabilities();
                 let entropy = p.iter().filter(|p| **p > 0.0).map(|p| -f64::from(*p) * f64::from(*p).ln()).sum::<f64>();
                 let agreed: usize = (0..choices.len())

@@ -1,8 +1,8 @@
 //! One teacher's logits: ρ = softmax(v / T), v `[rows, classes]`. A masked class (-∞) has probability 0.
 
-use super::Soft;
+use super::soft::Soft;
 use crate::error::{Candle, Result};
-use crate::losses::reference;
+use crate::losses::plain;
 use crate::losses::sweep::{Ask, Row, Softmax};
 use crate::tensor::{DType, Tensor};
 
@@ -32,5 +32,5 @@ pub(super) fn dims(logits: &Tensor) -> (usize, usize) {
 
 pub(super) fn probabilities(logits: &Tensor, temperature: f64, dtype: DType) -> Result<Tensor> {
     let logits = logits.reshape(dims(logits)).and_then(|logits| logits.to_dtype(dtype)).ok_or_internal()?;
-    reference::softmax(&logits, temperature)
+    plain::softmax(&logits, temperature)
 }

@@ -2,7 +2,8 @@
 //!
 //! For `kl` its gradient is that of the weighted sum of losses; the value differs by a constant of the student.
 
-use super::{Soft, logits};
+use super::logits;
+use super::soft::Soft;
 use crate::error::{Candle, Error, Result};
 use crate::losses::sweep::{Ask, Row, Side, Softmax};
 use crate::tensor::{DType, Tensor};

@@ -7,18 +7,20 @@ mod logits;
 mod mixture;
 mod permuted;
 mod similar;
+mod soft;
 mod table;
 mod top_k;
 
 pub use permuted::permuted;
 pub(crate) use similar::{Similar, SimilarRow, SimilarRows, normalised, sharpened};
+pub(crate) use soft::Soft;
 pub use table::Table;
 pub use top_k::{Tail, TopK};
 
 use std::collections::BTreeMap;
 
 use crate::error::Result;
-use crate::losses::sweep::{Ask, Row, Softmax};
+use crate::losses::sweep::{Ask, Softmax};
 use crate::tensor::{DType, Tensor};
 
 /// The teacher's side of all rows of a batch.
@@ -69,14 +71,6 @@ pub(crate) struct Source<'a> {
     pub labels: Option<&'a [u32]>,
     /// The student's classes.
     pub classes: usize,
-}
-
-/// Soft labels ρ of a row, compared with the student's softmax q.
-pub(crate) trait Soft: Sync {
-    /// KL(ρ ‖ q).
-    fn divergence(&self, row: &Row) -> f64;
-    /// Adds `coefficient` · ρ to the gradient.
-    fn add<'t>(&'t self, row: &mut Row<'t, '_, '_>, coefficient: f64);
 }
 
 impl Target {

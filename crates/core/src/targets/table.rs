@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use super::Soft;
+use super::soft::Soft;
 use crate::error::{Candle, Error, Result};
 use crate::losses::sweep::{Ask, Row, Side, Softmax};
 use crate::tensor::{DType, Tensor, from_vec};

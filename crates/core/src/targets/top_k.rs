@@ -10,7 +10,7 @@
 
 use std::f64::consts::{LN_2, LOG2_E};
 
-use super::Soft;
+use super::soft::Soft;
 use crate::error::{Candle, Error, Result};
 use crate::kernels::cpu::rows as kernels;
 use crate::losses::sweep::{Ask, Row, Side, Softmax};

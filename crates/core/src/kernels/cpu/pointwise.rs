@@ -48,6 +48,24 @@ kernel! {
 }
 
 kernel! {
+    /// Σ w y ln(1 + e^-x) + (1 − y) ln(1 + e^x), the same with weights w of what is true; adds `scale` · its slope.
+    pub(crate) fn weighted_binary_cross_entropy<L>(x: &[f32], y: &[f32], w: &[f32], scale: f32, gradient: &mut [f32]) -> f64 {
+        let (scale, zero, one) = (L::V::splat(scale), L::V::splat(0.0), L::V::splat(1.0));
+        // Beyond the row's end: a coin that never falls, and should not.
+        let [sum] = reduce!(L::V, 1, [x = -1e30, y = 0.0, w = 0.0], x.len(), |acc, from, width, r, s, t| {
+            let (q, rare, log) = coin(r);
+            let (right, wrong) = (s.mul(t), one.sub(s));
+            let (miss, alarm) = (log.add(zero.max(zero.sub(r))), log.add(zero.max(r)));
+            acc[0] = acc[0].add(right.mul(miss).add(wrong.mul(alarm)));
+            // 1 − q without a difference of numbers near 1.
+            let slope = wrong.mul(q).sub(right.mul(r.choose(rare, one.sub(rare))));
+            put(slope.mul_add(scale, get::<L::V>(gradient, from, width)), gradient, from, width);
+        });
+        sum
+    }
+}
+
+kernel! {
     /// Σ KL(σ(y · t) ‖ σ(x · t)), the divergence of coins; adds `scale` · (σ(x · t) − σ(y · t)). y may be -∞.
     pub(crate) fn binary_divergence<L>(x: &[f32], y: &[f32], t: f32, scale: f32, gradient: &mut [f32]) -> f64 {
         let (scale, t) = (L::V::splat(scale), L::V::splat(t));

@@ -188,7 +188,7 @@ impl<'a, F: Float> Array<'a, F> {
     /// These rows of a tensor of `all`.
     pub fn of_rows(numbers: &'a [F], dims: &[usize], rows: &[usize], all: usize) -> Result<Array<'a, F>> {
         if dims.first() != Some(&all) {
-            let message = format!("expected one row a sample, {all} of them, got the shape {dims:?}");
+            let message = format!("expected one row per sample, {all} of them, got the shape {dims:?}");
             return Err(Error::shape("layers", message));
         }
         let width = numbers.len() / all.max(1);

@@ -55,8 +55,8 @@ impl Layers {
     pub(super) fn pairs(&self, student: &Network, teacher: Option<&Network>) -> Result<Vec<LayerPair>> {
         if let (None, Some(pair)) = (teacher, self.0.iter().find(|pair| pair.teacher != LOGITS)) {
             let message = format!(
-                "expected a teacher that is a model, whose {} can be looked at, got its answers alone: give the model, \
-                 or compare 'logits'",
+                "expected a teacher whose layer {} can be read, got one with outputs only: pass the model itself, or \
+                 compare 'logits'",
                 pair.teacher
             );
             return Err(Error::config("layers", message));

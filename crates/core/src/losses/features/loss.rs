@@ -2,8 +2,7 @@
 
 use super::{Array, Float, Layers};
 use crate::error::Result;
-use crate::losses::loss::Need;
-use crate::schedule::Scheduled;
+use crate::losses::need::{Need, Needs};
 
 /// One pair of layers, the rows that count alone.
 pub(crate) struct Place<'a, F: Copy> {
@@ -27,6 +26,14 @@ impl<F: Copy> Compared<'_, F> {
     pub fn rows(&self) -> usize {
         self.scales.len()
     }
+
+    /// The comparison of each pair of layers, where their values are added up: `compare` adds to the values, and returns
+    /// the gradient at the student's layer.
+    pub fn each(&self, mut compare: impl FnMut(&Place<F>, &mut [f64]) -> Vec<F>) -> Result<Comparison<F>> {
+        let mut values = vec![0.0; self.rows()];
+        let student = self.places.iter().map(|place| compare(place, &mut values)).collect();
+        Ok(Comparison { values, student, pair: Vec::new(), details: Vec::new() })
+    }
 }
 
 /// What a comparison gives.
@@ -41,23 +48,15 @@ pub(crate) struct Comparison<F> {
     pub details: Vec<(&'static str, Vec<f64>)>,
 }
 
-impl<F> Comparison<F> {
-    /// Without pair view or details.
-    pub fn of(values: Vec<f64>, student: Vec<Vec<F>>) -> Comparison<F> {
-        Comparison { values, student, pair: Vec::new(), details: Vec::new() }
-    }
-}
-
 /// A loss over features; what it implements.
 pub(crate) trait Compare: Send + Sync {
-    fn weight(&self) -> &Scheduled;
-    /// Errors name the option, not the loss. Its weight has been looked at.
+    /// Errors name the option, not the loss. Its weight has been checked.
     fn validate(&self) -> Result<()> {
         Ok(())
     }
     /// Besides a teacher, which all of them need.
-    fn needs(&self) -> Vec<Need> {
-        Vec::new()
+    fn needs(&self) -> Needs {
+        Needs::default()
     }
     fn layers(&self) -> &Layers;
     /// Whether a trained linear map brings the student's width to the teacher's.
@@ -72,14 +71,9 @@ pub(crate) trait Compare: Send + Sync {
     fn compare<F: Float>(&self, compared: &Compared<F>) -> Result<Comparison<F>>;
 }
 
-/// What a loss says by its options: `weight`, `layers`, and where there is one `projection`, without which shapes have to
-/// be equal.
+/// What follows from a loss's options: `layers`, and `projection` where there is one, without which shapes have to be equal.
 macro_rules! of_options {
     () => {
-        fn weight(&self) -> &$crate::schedule::Scheduled {
-            &self.weight
-        }
-
         fn layers(&self) -> &$crate::losses::features::Layers {
             &self.layers
         }
@@ -100,10 +94,8 @@ pub(crate) use of_options;
 
 /// The same where its type is not known.
 pub(crate) trait FeatureLoss: Send + Sync {
-    fn weight(&self) -> &Scheduled;
     fn validate(&self) -> Result<()>;
-    fn needs(&self) -> Vec<Need>;
-    fn pairs(&self) -> bool;
+    fn needs(&self) -> Needs;
     fn layers(&self) -> &Layers;
     fn projects(&self) -> bool;
     fn check(&self, student: &[usize], teacher: &[usize]) -> Result<()>;
@@ -112,17 +104,11 @@ pub(crate) trait FeatureLoss: Send + Sync {
 }
 
 impl<L: Compare> FeatureLoss for L {
-    fn weight(&self) -> &Scheduled {
-        Compare::weight(self)
-    }
     fn validate(&self) -> Result<()> {
         Compare::validate(self)
     }
-    fn needs(&self) -> Vec<Need> {
-        [vec![Need::Teacher], Compare::needs(self)].concat()
-    }
-    fn pairs(&self) -> bool {
-        Compare::needs(self).contains(&Need::Pair)
+    fn needs(&self) -> Needs {
+        Compare::needs(self).union(Needs::of(&[Need::Teacher]))
     }
     fn layers(&self) -> &Layers {
         Compare::layers(self)

@@ -1,18 +1,10 @@
 //! Distances and the margin between them: what the triplet losses have in common.
 
 use super::Float;
-use crate::error::{Error, Result};
 
 /// The margin of the paper's code.
 pub(crate) fn five() -> f64 {
     5.0
-}
-
-pub(crate) fn margin(margin: f64) -> Result<()> {
-    match margin.is_finite() && margin >= 0.0 {
-        true => Ok(()),
-        false => Err(Error::config("margin", format!("expected a finite number of 0 or more, got {margin}"))),
-    }
 }
 
 /// Added to every difference, as PyTorch's triplet margin loss does.

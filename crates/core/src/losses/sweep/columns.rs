@@ -6,8 +6,7 @@
 
 use std::f64::consts::LOG2_E;
 
-use super::Rows;
-use super::statistics::{finite, open};
+use super::rows::{Rows, check_finite, check_teacher};
 use crate::error::Result;
 use crate::kernels::cpu::rows;
 use crate::kernels::cpu::slopes::ColumnSlices;
@@ -85,7 +84,7 @@ impl Columns {
 /// The student's and then the teacher's probabilities of one row.
 fn probabilities(rows: &Rows, teacher: usize, row: usize, temperature: f64, out: &mut [f32]) -> Result<()> {
     let classes = rows.classes;
-    let student = &rows.student[row * classes..(row + 1) * classes];
+    let student = rows.student(row);
     let (own, other) = out.split_at_mut(classes);
     for (logits, out, path, masks) in
         [(student, own, "student.logits", false), (rows.teacher(teacher, row), other, "teacher.logits", true)]
@@ -93,8 +92,8 @@ fn probabilities(rows: &Rows, teacher: usize, row: usize, temperature: f64, out:
         let (max, _) = rows::max_and_sum(logits);
         let [sum, _] = rows::exponentials(logits, max, (LOG2_E / temperature) as f32, out, &[], 1);
         if !(sum.is_finite() && max > f32::NEG_INFINITY) {
-            finite(logits, row, path, masks)?;
-            open(logits, row)?;
+            check_finite(logits, row, path, masks)?;
+            check_teacher(logits, row)?;
         }
         let share = (1.0 / sum) as f32;
         out.iter_mut().for_each(|e| *e *= share);

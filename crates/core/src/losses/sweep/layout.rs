@@ -1,6 +1,6 @@
 //! Where each softmax's exponentials stand during a sweep.
 
-use super::row::{Side, Spec, Stats};
+use super::softmax::{Side, Spec, Stats};
 
 /// Temperatures that divide another by a whole number up to this are powers of its exponentials.
 const POWERS: u32 = 8;
@@ -60,7 +60,13 @@ impl Layout {
     }
 }
 
-/// A row's exponentials: those of base 0 in the gradient's row, the others one after the other.
+/// Where a row's exponentials are written: those of base 0 into the gradient's row, the others one after the other.
+pub(super) struct Stored<'r> {
+    pub first: &'r mut [f32],
+    pub others: &'r mut [f32],
+}
+
+/// A row's exponentials, to be read.
 #[derive(Clone, Copy)]
 pub(super) struct Exponentials<'r> {
     pub layout: &'r Layout,
@@ -91,9 +97,9 @@ impl<'r> Exponentials<'r> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::losses::sweep::Ask;
+    use crate::losses::sweep::softmax::Ask;
 
-    /// Rows of scratch memory that cross-entropy beside kl needs.
+    /// Rows of scratch memory that cross-entropy together with kl needs.
     fn rows_apart(temperature: f64) -> usize {
         let mut ask = Ask::default();
         ask.softmax(Side::Student, 1.0);

@@ -36,7 +36,7 @@ impl Others {
             sum + rows::exponentials(&x[run.clone()], max, scale, &mut out[run], &[], 1)[0]
         };
         let sum = if max > f32::NEG_INFINITY { runs(x.len(), without).fold(0.0, add) } else { 0.0 };
-        Others::new(max, sum, 0.0, without, temperature, out)
+        Others::new(max, [sum, 0.0], without, temperature, out)
     }
 
     /// The same, compared with another row.
@@ -51,10 +51,10 @@ impl Others {
                 across += distance;
             }
         }
-        Others::new(max, sum, across, without, temperature, out)
+        Others::new(max, [sum, across], without, temperature, out)
     }
 
-    fn new(max: f32, sum: f64, across: f64, without: &[usize], temperature: f64, out: &mut [f32]) -> Others {
+    fn new(max: f32, [sum, across]: [f64; 2], without: &[usize], temperature: f64, out: &mut [f32]) -> Others {
         if max == f32::NEG_INFINITY {
             out.fill(0.0);
             return Others { sum: 0.0, log_sum: f64::NEG_INFINITY, across: 0.0 };

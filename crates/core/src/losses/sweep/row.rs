@@ -1,172 +1,13 @@
-//! What a row loss sees of the sweep: the softmaxes it asked for, and a gradient to add to.
-//!
-//! Losses that ask for the same softmax share it. The gradient is kept as coefficients of rows that are in
-//! cache anyway (exponentials, logits, a constant) and single classes, and is written once, at the end.
+//! What a row loss sees of one row: read what the sweep knows of it, write its gradient.
 
 use std::f64::consts::{LN_2, LOG2_E};
-use std::ops::Range;
 
-use super::Rows;
+use super::gradient::{Gradient, Pending, Slopes};
 use super::layout::Exponentials;
-use super::statistics::ahead;
-use crate::kernels::cpu::rows::{self, Polynomial};
-use crate::kernels::cpu::slopes::{self, Exponents, Probabilities};
-
-/// Whose logits: the student's, or those of one of the teachers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Side {
-    Student,
-    Teacher(usize),
-}
-
-/// One softmax of every row, asked for before the sweep.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Softmax(usize);
-
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Spec {
-    pub side: Side,
-    pub temperature: f64,
-    /// Of the row's z-scores instead of its logits.
-    pub standardize: bool,
-    /// Its exponentials are kept as they are, not as a power of others.
-    pub stored: bool,
-    /// The sum that makes its divergence from the student's softmax of the same kind.
-    pub across: bool,
-}
-
-/// The softmaxes that the losses of a step read.
-#[derive(Default)]
-pub(crate) struct Ask {
-    pub(super) specs: Vec<Spec>,
-    /// Whether a loss works with slopes.
-    pub(super) slopes: bool,
-}
-
-impl Ask {
-    fn find(&mut self, side: Side, temperature: f64, standardize: bool) -> usize {
-        let same = |spec: &Spec| (spec.side, spec.temperature, spec.standardize) == (side, temperature, standardize);
-        self.specs.iter().position(same).unwrap_or_else(|| {
-            self.specs.push(Spec { side, temperature, standardize, stored: standardize, across: false });
-            self.specs.len() - 1
-        })
-    }
-
-    /// softmax(logits / temperature).
-    pub fn softmax(&mut self, side: Side, temperature: f64) -> Softmax {
-        Softmax(self.find(side, temperature, false))
-    }
-
-    /// A teacher's softmax and the student's of the same temperature, with their divergence. With
-    /// `standardize` of the rows' z-scores.
-    pub fn pair(&mut self, teacher: usize, temperature: f64, standardize: bool) -> (Softmax, Softmax) {
-        let student = self.find(Side::Student, temperature, standardize);
-        let teacher = self.find(Side::Teacher(teacher), temperature, standardize);
-        self.specs[teacher].across = true;
-        self.specs[teacher].stored = true;
-        (Softmax(teacher), Softmax(student))
-    }
-
-    /// Lets the softmax's exponentials be read as numbers, by `Row::exponentials`.
-    pub fn stored(&mut self, softmax: Softmax) -> Softmax {
-        self.specs[softmax.0].stored = true;
-        softmax
-    }
-
-    /// A teacher's softmax and the student's of one temperature, as numbers, and a row for slopes.
-    pub fn slopes(&mut self, teacher: usize, temperature: f64) -> (Softmax, Softmax) {
-        let student = self.softmax(Side::Student, temperature);
-        let teacher = self.softmax(Side::Teacher(teacher), temperature);
-        self.slopes = true;
-        (self.stored(teacher), self.stored(student))
-    }
-
-    /// A row for slopes or for exponentials of a loss's own.
-    pub fn scratch(&mut self) {
-        self.slopes = true;
-    }
-}
-
-/// What the sweep knows of one softmax of the current row.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Stats {
-    pub max: f32,
-    /// 1 / temperature, for z-scores also over the row's deviation.
-    pub scale: f64,
-    /// Σ of the exponentials, the largest being 1.
-    pub sum: f64,
-    /// Its logarithm.
-    pub log_sum: f64,
-    /// Σ p (d − d_student), in powers of two, before the division by `sum`.
-    pub across: f64,
-    /// Of the row's logits (without masked classes), and unbiased; only where z-scores are asked for.
-    pub mean: f64,
-    pub deviation: f64,
-}
-
-/// The gradient of one term (or of all together) as coefficients, times the term's weight.
-#[derive(Default)]
-pub(super) struct Gradient<'a> {
-    pub softmaxes: Vec<f64>,
-    pub everywhere: f64,
-    pub logits: f64,
-    pub classes: Vec<(usize, f64)>,
-    pub dense: Vec<(&'a [f32], f64)>,
-}
-
-impl Gradient<'_> {
-    pub fn clear(&mut self) {
-        self.softmaxes.fill(0.0);
-        self.everywhere = 0.0;
-        self.logits = 0.0;
-        self.classes.clear();
-        self.dense.clear();
-    }
-}
-
-/// Slopes that are no gradient yet.
-#[derive(Clone, Copy)]
-pub(super) enum Pending {
-    /// scale · q_i (g_i − mean), q one of the student's softmaxes.
-    Bent { softmax: usize, mean: f32, scale: f32 },
-    /// scale · g_i.
-    Plain { scale: f32 },
-}
-
-/// Rows of scratch memory for losses that work with slopes.
-pub(super) struct Slopes<'w> {
-    /// Slopes, or exponentials of a loss's own.
-    pub row: &'w mut [f32],
-    /// What stands in `row` and is left to the last pass, which reads the student's exponentials anyway.
-    pub pending: Option<Pending>,
-    /// What slopes became: a part of the gradient that has a row of its own.
-    pub bent: &'w mut [f32],
-    /// Whether anything stands in `bent`.
-    pub filled: bool,
-}
-
-impl Slopes<'_> {
-    pub fn bent(&self) -> Option<&[f32]> {
-        self.filled.then_some(&*self.bent)
-    }
-
-    /// Makes what is pending a part of `bent`.
-    pub fn settle(&mut self, exponentials: Exponentials) {
-        match self.pending.take() {
-            None => return,
-            Some(Pending::Bent { softmax, mean, scale }) => {
-                slopes::bend(exponentials.of_softmax(softmax), self.row, mean, scale, self.bent, self.filled);
-            }
-            Some(Pending::Plain { scale }) => {
-                if !self.filled {
-                    self.bent.fill(0.0);
-                }
-                rows::add_row(self.bent, &Polynomial::linear(f64::from(scale)), self.row);
-            }
-        }
-        self.filled = true;
-    }
-}
+use super::rows::{Rows, ahead};
+use super::softmax::{Softmax, Stats};
+use crate::kernels::cpu::rows;
+use crate::kernels::cpu::slopes::{Exponents, Probabilities};
 
 /// One row while it is in cache.
 pub(crate) struct Row<'a, 'g, 'w> {
@@ -188,6 +29,7 @@ pub(crate) struct Row<'a, 'g, 'w> {
     pub(super) scale: f64,
 }
 
+/// Reading: logits, labels, and the softmaxes that were asked for.
 impl<'a, 'g> Row<'a, 'g, '_> {
     /// A teacher's logits; as many as it has classes.
     pub fn teacher(&self, index: usize) -> &'a [f32] {
@@ -214,6 +56,11 @@ impl<'a, 'g> Row<'a, 'g, '_> {
     /// That of the next row.
     pub fn next_label(&self) -> Option<usize> {
         self.rows.labels?.get(self.index + 1).map(|label| *label as usize)
+    }
+
+    /// The row's labels where they are numbers; empty where they are not.
+    pub fn targets(&self) -> &'a [f32] {
+        if self.rows.targets.is_empty() { &[] } else { self.rows.targets(self.index) }
     }
 
     pub fn classes(&self) -> usize {
@@ -283,7 +130,10 @@ impl<'a, 'g> Row<'a, 'g, '_> {
         let (exponentials, share) = self.exponentials(softmax);
         rows::dot(self.student, mean as f32, exponentials) * share
     }
+}
 
+/// Writing: coefficients of the gradient, or slopes and what they become. Nothing is written into the gradient's row yet.
+impl<'a> Row<'a, '_, '_> {
     /// Adds `coefficient` · p to the gradient.
     pub fn add_softmax(&mut self, softmax: Softmax, coefficient: f64) {
         self.gradient.softmaxes[softmax.0] += self.scale * coefficient / self.stats[softmax.0].sum;
@@ -308,7 +158,8 @@ impl<'a, 'g> Row<'a, 'g, '_> {
         self.gradient.everywhere -= self.scale * coefficient * mean;
     }
 
-    /// Numbers of a loss's own, one a class, where it asked for them; whatever was left there.
+    /// A scratch row for slopes, one number per class, where the loss asked for it; it holds whatever was left there.
+    /// Slopes that an earlier loss left pending become part of the gradient first.
     pub fn slopes(&mut self) -> &mut [f32] {
         self.scratch.settle(self.exponentials);
         self.scratch.row
@@ -343,17 +194,13 @@ pub(crate) struct Dense<'b> {
 }
 
 impl<'b> Dense<'b> {
-    fn range(&self) -> Range<usize> {
-        self.at * self.rows.classes..(self.at + 1) * self.rows.classes
-    }
-
     pub fn student(&self) -> &'b [f32] {
-        &self.rows.student[self.range()]
+        self.rows.student(self.at)
     }
 
-    /// Several labels or real numbers.
+    /// The row's labels, where they are numbers.
     pub fn targets(&self) -> &'b [f32] {
-        &self.rows.targets[self.range()]
+        self.rows.targets(self.at)
     }
 
     pub fn teacher(&self, index: usize) -> &'b [f32] {

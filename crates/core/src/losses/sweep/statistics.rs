@@ -2,30 +2,26 @@
 
 use std::f64::consts::LOG2_E;
 
-use super::Rows;
-use super::layout::Layout;
-use super::row::{Side, Spec, Stats};
-use crate::error::{Code, Error, Result};
+use super::layout::{Layout, Stored};
+use super::rows::{Rows, ahead, check_finite, check_teacher};
+use super::softmax::{Side, Spec, Stats};
+use crate::error::Result;
 use crate::kernels::cpu::rows;
 
-/// Longest row whose successor is fetched while the row is worked on.
-const AHEAD: usize = 40_000;
-
-/// The largest logits and the exponentials of every softmax; gives the student's largest logit and the mean.
+/// The largest logits and the exponentials of every softmax; returns the student's largest logit and the mean.
 pub(super) fn prepare(
     layout: &Layout,
     rows: &Rows,
     at: usize,
-    first: &mut [f32],
-    others: &mut [f32],
+    stored: Stored,
     stats: &mut [Stats],
 ) -> Result<(f32, f64)> {
-    let len = rows.classes;
+    let (len, Stored { first, others }) = (rows.classes, stored);
     let range = at * len..(at + 1) * len;
     let student = &rows.student[range.clone()];
     let (student_max, sum) = rows::max_and_sum(student);
     if !sum.is_finite() {
-        finite(student, at, "student.logits", false)?;
+        check_finite(student, at, "student.logits", false)?;
     }
     // The student's rows come first among the bases, and a teacher's sum across needs the student's maximum.
     for spec in 0..layout.specs.len() {
@@ -44,7 +40,7 @@ pub(super) fn prepare(
             None => rows::max_and_sum(logits).0,
         };
         if of.max == f32::NEG_INFINITY || of.max == f32::INFINITY {
-            open(logits, at)?;
+            check_teacher(logits, at)?;
         }
         if standardize {
             (of.mean, of.deviation) = spread(logits, of.max);
@@ -78,7 +74,7 @@ pub(super) fn prepare(
         if let Side::Teacher(index) = side
             && !sums[0].is_finite()
         {
-            finite(rows.teacher(index, at), at, "teacher.logits", true)?;
+            check_finite(rows.teacher(index, at), at, "teacher.logits", true)?;
         }
         for (other, place) in places() {
             stats[other].sum = match place.power {
@@ -93,40 +89,8 @@ pub(super) fn prepare(
     Ok((student_max, sum / len as f64))
 }
 
-/// The next row, where it fits into the second-level cache beside this one with all its companions.
-pub(super) fn ahead(all: &[f32], end: usize, len: usize) -> &[f32] {
-    if len <= AHEAD { all.get(end..end + len).unwrap_or(&[]) } else { &[] }
-}
-
 /// Mean and unbiased deviation, without masked classes.
 fn spread(logits: &[f32], max: f32) -> (f64, f64) {
     let (count, mean, squares) = rows::spread(logits, max);
     (mean, if count > 1.0 { (squares / (count - 1.0)).sqrt() } else { 0.0 })
-}
-
-/// Refuses a teacher's row with a number that is not finite, but for masked classes, or with no class left.
-pub(super) fn open(logits: &[f32], row: usize) -> Result<()> {
-    finite(logits, row, "teacher.logits", true)?;
-    masked(logits, row)
-}
-
-/// Refuses a teacher's row with no class left.
-pub(super) fn masked(logits: &[f32], row: usize) -> Result<()> {
-    if logits.iter().all(|x| *x == f32::NEG_INFINITY) {
-        let message = format!("expected one class that is not masked, got -∞ for all of row {row}");
-        return Err(Error::new(Code::NotFinite, "teacher.logits", message));
-    }
-    Ok(())
-}
-
-/// Names the first number that is not finite, if there is one.
-pub(super) fn finite(logits: &[f32], row: usize, path: &str, masks: bool) -> Result<()> {
-    let good = |x: &f32| x.is_finite() || (masks && *x == f32::NEG_INFINITY);
-    match logits.iter().position(|x| !good(x)) {
-        None => Ok(()),
-        Some(class) => {
-            let message = format!("expected finite numbers, got {} in row {row}, class {class}", logits[class]);
-            Err(Error::new(Code::NotFinite, path, message))
-        }
-    }
 }

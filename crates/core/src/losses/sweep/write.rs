@@ -1,7 +1,7 @@
 //! The gradient of a row, from the coefficients that the losses gave.
 
+use super::gradient::{Gradient, Pending, Slopes};
 use super::layout::{Exponentials, Layout};
-use super::row::{Gradient, Pending, Slopes};
 use crate::kernels::cpu::rows::{self, Polynomial};
 use crate::kernels::cpu::slopes;
 
@@ -17,16 +17,19 @@ fn polynomials(layout: &Layout, gradient: &Gradient, polynomials: &mut [Polynomi
     }
 }
 
-/// Writes the gradient into `out`, where the exponentials of base 0 stand and become it. `made` holds what was made of
-/// slopes, and what is left to be made.
-pub(super) fn write(
-    from: Exponentials,
-    student: &[f32],
-    gradient: &Gradient,
-    made: &Slopes,
-    out: &mut [f32],
-    powers: &mut [Polynomial],
-) {
+/// What a row's gradient is written from.
+pub(super) struct Sources<'r, 'g, 'w> {
+    /// Without base 0, which stands in the row that is written.
+    pub exponentials: Exponentials<'r>,
+    pub student: &'r [f32],
+    pub gradient: &'r Gradient<'g>,
+    /// What slopes became, and what those that are pending are to become.
+    pub slopes: &'r Slopes<'w>,
+}
+
+/// Writes the gradient into `out`, where the exponentials of base 0 stand and become it.
+pub(super) fn write(sources: &Sources, out: &mut [f32], powers: &mut [Polynomial]) {
+    let Sources { exponentials: from, student, gradient, slopes: made } = *sources;
     polynomials(from.layout, gradient, powers);
     let (own, others) = powers.split_first().map_or((Polynomial::default(), &[][..]), |(own, others)| (*own, others));
     let constant = gradient.everywhere as f32;

@@ -274,7 +274,7 @@ fn rows_without_a_label_take_no_part_in_losses_that_need_one_and_all_part_in_oth
         let all = Seen::new(&dims, 1.5);
         let mut half = all.clone();
         [1, 4].into_iter().for_each(|row| half.labels[row] = crate::labels::UNLABELLED);
-        let labelled = losses.needs().iter().any(|(_, need)| need.is_of_labelled());
+        let labelled = losses.features.iter().any(|feature| feature.needs.labelled());
         with_labels += usize::from(labelled);
         let (value, _, student, pair) = half.run(&mut losses, Precision::F64);
         let (expected, _, of_student, of_pair) = match labelled {

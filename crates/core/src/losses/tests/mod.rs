@@ -5,6 +5,7 @@ mod edges;
 mod features;
 mod identities;
 mod refused;
+mod soft;
 mod together;
 mod unlabelled;
 mod with_targets;
@@ -40,7 +41,10 @@ pub(super) fn all() -> Vec<(String, Losses)> {
     let mut all = BTreeMap::new();
     for name in LossesOptions::NAMES {
         let cases = golden::read::<LayerCase>(&folder.join(format!("{name}.json"))).unwrap().cases;
-        let options: BTreeSet<String> = cases.iter().map(|case| case.options.to_string()).collect();
+        // Lists of one number per class fit one number of classes.
+        let lists = |options: &Value| options.as_object().is_some_and(|all| all.values().any(Value::is_array));
+        let options = cases.iter().map(|case| &case.options).filter(|options| !lists(options));
+        let options: BTreeSet<String> = options.map(Value::to_string).collect();
         for options in options {
             let parsed: Value = serde_json::from_str(&options).unwrap();
             let parsed = if parsed.is_null() { json!({}) } else { parsed };
@@ -53,7 +57,7 @@ pub(super) fn all() -> Vec<(String, Losses)> {
 /// Those of them that a batch of so many rows and classes can have.
 pub(super) fn every_for(classes: usize) -> Vec<(String, Losses)> {
     let given = Given { classes, ..given() };
-    let fits = |losses: &Losses| losses.rows.iter().all(|(_, loss)| loss.check(&given).is_ok());
+    let fits = |losses: &Losses| losses.rows.iter().all(|row| row.loss.row().check(&given).is_ok());
     every().into_iter().filter(|(_, losses)| fits(losses)).collect()
 }
 
@@ -64,7 +68,7 @@ pub(super) fn is_from_behind(name: &str) -> bool {
 
 /// Whether its rows change each other's value.
 pub(super) fn couples_rows(losses: &Losses) -> bool {
-    losses.rows.iter().any(|(_, loss)| loss.couples_rows().is_some())
+    losses.rows.iter().any(|row| row.loss.row().couples_rows().is_some())
 }
 
 /// Whether it reads a teacher's logits.
@@ -110,6 +114,8 @@ pub(super) struct Case {
     pub teachers: Vec<(Vec<f64>, f64)>,
     pub labels: Vec<u32>,
     pub targets: Vec<f64>,
+    /// Whether labels of one class per row are given as probabilities: the targets.
+    pub soft: bool,
     pub row_weights: Option<Vec<f32>>,
 }
 
@@ -119,7 +125,7 @@ impl Case {
         let mut many = |scale: f64| numbers.many(rows * classes, scale);
         let (student, teacher, targets) = (many(scale), many(scale), many(0.5).iter().map(|x| x + 0.5).collect());
         let labels = (0..rows).map(|_| ((numbers.next() + 0.5) * classes as f64) as u32).collect();
-        Case { rows, classes, student, teachers: vec![(teacher, 1.0)], labels, targets, row_weights: None }
+        Case { rows, classes, student, teachers: vec![(teacher, 1.0)], labels, targets, soft: false, row_weights: None }
     }
 
     /// Rows `range` alone.
@@ -132,6 +138,7 @@ impl Case {
             teachers: self.teachers.iter().map(|(logits, weight)| (of(logits), *weight)).collect(),
             labels: self.labels[range.clone()].to_vec(),
             targets: of(&self.targets),
+            soft: self.soft,
             row_weights: self.row_weights.as_ref().map(|weights| weights[range.clone()].to_vec()),
         }
     }
@@ -148,6 +155,7 @@ impl Case {
             teachers: vec![(of(|part| &part.teachers[0].0), 1.0)],
             labels: rows.iter().map(|row| self.labels[*row]).collect(),
             targets: of(|part| &part.targets),
+            soft: self.soft,
             row_weights: Some(parts.iter().flat_map(weights).collect()),
         }
     }
@@ -164,7 +172,7 @@ impl Case {
 
     pub fn batch(&self, losses: &Losses, precision: Precision) -> Batch {
         let needs: Vec<Need> = losses.needs().into_iter().map(|(_, need)| need).collect();
-        let labels = if needs.contains(&Need::SeveralLabels) {
+        let labels = if self.soft || needs.contains(&Need::SeveralLabels) {
             Labels::Several(self.tensor(&self.targets, precision))
         } else if needs.contains(&Need::RealLabels) {
             Labels::Real(self.tensor(&self.targets, precision))

@@ -19,7 +19,7 @@ fn options_out_of_range_are_refused_by_path() {
     let smoothing = json!({ "crossEntropy": { "labelSmoothing": 1 } });
     assert_eq!(refusal(smoothing), "crossEntropy.labelSmoothing: expected a number of at least 0 and below 1, got 1");
     let weights = json!({ "crossEntropy": { "labelWeights": [1, -2] } });
-    assert_eq!(refusal(weights), "crossEntropy.labelWeights.1: expected a number of 0 or more, got -2");
+    assert_eq!(refusal(weights), "crossEntropy.labelWeights.1: expected a finite number of 0 or more, got -2");
     let none = json!({ "kl": { "weight": 0 } });
     assert!(refusal(none).starts_with("expected at least one loss with a weight above 0"));
     assert!(refusal(json!({})).starts_with("expected at least one loss"));
@@ -34,13 +34,10 @@ fn options_out_of_range_are_refused_by_path() {
             "skewReverseKl.alpha: expected a number of at least 0 and below 1, got -0.1",
         ),
         (json!({ "dkd": { "alpha": -1 } }), "dkd.alpha: expected a finite number of 0 or more, got -1"),
-        (
-            json!({ "dkd": { "alpha": 0, "beta": 0 } }),
-            "dkd.beta: expected a number above 0 beside an alpha of 0, got 0",
-        ),
+        (json!({ "dkd": { "alpha": 0, "beta": 0 } }), "dkd.beta: expected a number above 0 where alpha is 0, got 0"),
         (
             json!({ "dist": { "inter": 0, "intra": 0 } }),
-            "dist.intra: expected a number above 0 beside an inter of 0, got 0",
+            "dist.intra: expected a number above 0 where inter is 0, got 0",
         ),
         (json!({ "dist": { "inter": -1 } }), "dist.inter: expected a finite number of 0 or more, got -1"),
         (json!({ "kdSim": { "power": 0 } }), "kdSim.power: expected a finite number above 0, got 0"),
@@ -73,7 +70,8 @@ fn a_run_that_cannot_give_what_a_loss_needs_is_refused_by_its_name() {
     assert!(message(&both, Given { classes: 1, teacher_classes: Some(1), ..given() }).contains("at least 2 classes"));
     let dense = losses(json!({ "logitMse": {} }));
     assert!(
-        message(&dense, Given { teacher_dense: false, ..given() }).starts_with("logitMse: expected a teacher that")
+        message(&dense, Given { teacher_dense: false, ..given() })
+            .starts_with("logitMse: expected a teacher with all its logits")
     );
     let top = losses(json!({ "kdTopk": { "k": 6 } }));
     assert_eq!(message(&top, given()), "kdTopk.k: expected at most the 5 classes, got 6");
@@ -83,13 +81,13 @@ fn a_run_that_cannot_give_what_a_loss_needs_is_refused_by_its_name() {
     let text = message(&columns, Given { batch: Some(1), ..given() });
     assert_eq!(
         text,
-        "dist.intra: expected 0 beside a batchSize of 1, whose rows have none to be compared with, got more"
+        "dist.intra: expected 0 with a batchSize of 1, because there is no other row to compare with, got more"
     );
     assert!(columns.check(&Given { batch: Some(2), ..given() }).is_ok());
     assert!(losses(json!({ "dist": { "intra": 0 } })).check(&Given { batch: Some(1), ..given() }).is_ok());
     for name in ["kdSim", "kdPtSim"] {
         let text = message(&losses(json!({ name: {} })), Given { teacher_head: false, ..given() });
-        assert!(text.starts_with(&format!("{name}: expected a teacher that shows the weight")), "{text}");
+        assert!(text.starts_with(&format!("{name}: expected a teacher whose last linear layer")), "{text}");
     }
     // Sorted probabilities need no equal classes.
     let sorted = losses(json!({ "uld": {} }));
@@ -98,7 +96,7 @@ fn a_run_that_cannot_give_what_a_loss_needs_is_refused_by_its_name() {
     let both = losses(json!({ "uld": {}, "kl": {} }));
     assert!(message(&both, Given { teacher_classes: Some(9), ..given() }).starts_with("kl: expected a teacher of"));
     let weights = losses(json!({ "crossEntropy": { "labelWeights": [1, 1] } }));
-    assert_eq!(message(&weights, given()), "crossEntropy.labelWeights: expected 5 numbers, one a class, got 2");
+    assert_eq!(message(&weights, given()), "crossEntropy.labelWeights: expected 5 numbers, one per class, got 2");
     assert!(message(&losses(json!({ "mse": {} })), given()).starts_with("mse: expected real numbers"));
 }
 
@@ -139,7 +137,7 @@ fn labels_and_shapes_that_do_not_fit_are_refused() {
     few.labels.pop();
     few.row_weights = Some(vec![1.0; 4]);
     let error = few.try_run(&both, Precision::F32).unwrap_err();
-    assert_eq!(error.to_string(), "labels: expected 4 labels, one a row, got 3");
+    assert_eq!(error.to_string(), "labels: expected 4 labels, one per row, got 3");
     let case = Case::new(4, 5, 2.0);
     let short = Case::new(3, 5, 2.0).teachers(Precision::F32);
     let error = case.against(&both, &short, Precision::F32).unwrap_err();

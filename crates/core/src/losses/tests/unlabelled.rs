@@ -13,7 +13,7 @@ fn half() -> Case {
 }
 
 fn of_labelled(losses: &Losses) -> bool {
-    losses.needs().iter().any(|(_, need)| need.is_of_labelled())
+    losses.rows.iter().any(|row| row.needs.labelled())
 }
 
 #[test]
@@ -49,6 +49,7 @@ fn cross_entropy_beside_kl_by_hand() {
         teachers: vec![(vec![0.0, three, 0.0, three], 1.0)],
         labels: vec![1, UNLABELLED],
         targets: Vec::new(),
+        soft: false,
         row_weights: None,
     };
     for precision in [Precision::F64, Precision::F32] {

@@ -98,7 +98,7 @@ fn losses_that_read_logits_take_those_of_the_mixture() {
         for precision in [Precision::F64, Precision::F32] {
             let error = case.against(&losses(json!({ name: options })), &mixture(precision), precision).unwrap_err();
             let text = error.to_string();
-            assert!(text.starts_with(&format!("{name}: expected teachers whose losses are added")), "{text}");
+            assert!(text.starts_with(&format!("{name}: expected combine: 'losses'")), "{text}");
         }
     }
 }

@@ -1,0 +1,100 @@
+//! Whether a run and its batches give the losses what they need.
+
+use super::apply::Losses;
+use super::given::Given;
+use super::need::{Need, Needs};
+use super::rows::rows_of;
+use crate::batch::Batch;
+use crate::error::{Error, Result};
+use crate::labels::{Labels, UNLABELLED};
+
+impl Losses {
+    /// Refuses a run that cannot give a loss what it needs.
+    pub fn check(&self, given: &Given) -> Result<()> {
+        for (name, need) in self.needs() {
+            if let Some(kind) = need.lacks(given.labels) {
+                let (got, remedy) = (given.labels.words(), given.labels.remedy(kind));
+                let message = format!("expected {} in the data, got {got}{remedy}", kind.words());
+                return Err(Error::config(name, message));
+            }
+            match need {
+                Need::Labels | Need::Distribution | Need::SeveralLabels | Need::RealLabels => {}
+                Need::Pair if given.pairs => {}
+                Need::Pair => {
+                    let message = "expected a data set with rows of two or more classes, so that each row can be paired with one of another class, got none: use tripletBatch, whose negatives are rows of the batch";
+                    return Err(Error::config(name, message));
+                }
+                _ => match given.teacher_classes {
+                    None => return Err(Error::config(name, "expected a teacher, got none: use `distill` with one")),
+                    Some(classes) if classes != given.classes && need != Need::TeacherLogitsOfAnyWidth => {
+                        let message = format!(
+                            "expected a teacher of the student's {} classes, got one of {classes}",
+                            given.classes
+                        );
+                        return Err(Error::shape(name, message));
+                    }
+                    Some(_) if Needs::of(&[need]).dense() && !given.teacher_dense => {
+                        return Err(Error::config(
+                            name,
+                            "expected a teacher with all its logits, got one with a part of them",
+                        ));
+                    }
+                    Some(_) if need == Need::TeacherHead && !given.teacher_head => {
+                        let message = "expected a teacher whose last linear layer can be read, got one with outputs only: pass the model itself";
+                        return Err(Error::config(name, message));
+                    }
+                    Some(_) => {}
+                },
+            }
+        }
+        for row in &self.rows {
+            let (name, loss) = (row.name, row.loss.row());
+            if given.classes < loss.classes() {
+                let message = format!("expected at least {} classes, got {}", loss.classes(), given.classes);
+                return Err(Error::shape(name, message));
+            }
+            loss.check(given).map_err(|error| error.at(name))?;
+            if let Some(option) = loss.couples_rows().filter(|_| given.batch == Some(1)) {
+                let message =
+                    "expected 0 with a batchSize of 1, because there is no other row to compare with, got more";
+                return Err(Error::config(format!("{name}.{option}"), message));
+            }
+        }
+        Ok(())
+    }
+
+    /// A stream may give each batch other labels. One out of range would read past its row; rows that no loss
+    /// looks at may have any, and losses over labels look at no row that has none.
+    pub(super) fn check_labels(&self, batch: &Batch, classes: usize) -> Result<()> {
+        let (got, rows) = (batch.labels.kind(), rows_of(batch));
+        for (name, need) in self.needs() {
+            if let Some(kind) = need.lacks(got) {
+                let message = format!("expected {} for {name}, got {}{}", kind.words(), got.words(), got.remedy(kind));
+                return Err(Error::data("labels", message));
+            }
+        }
+        if let Some(targets) = self.targets(batch)
+            && targets.elem_count() != rows * classes
+        {
+            let message = format!("expected {rows} rows of {classes} numbers, got the shape {:?}", targets.dims());
+            return Err(Error::shape("labels", message));
+        }
+        for row in &self.rows {
+            row.loss.row().check_batch(batch)?;
+        }
+        let Labels::Single(labels) = &batch.labels else { return Ok(()) };
+        if labels.len() != rows {
+            return Err(Error::shape("labels", format!("expected {rows} labels, one per row, got {}", labels.len())));
+        }
+        for (row, label) in labels.iter().enumerate() {
+            if *label as usize >= classes
+                && *label != UNLABELLED
+                && batch.row_weights.as_ref().is_none_or(|weights| weights[row] != 0.0)
+            {
+                let message = format!("expected a class from 0 to {}, got {label} in row {row}", classes - 1);
+                return Err(Error::data("labels", message));
+            }
+        }
+        Ok(())
+    }
+}

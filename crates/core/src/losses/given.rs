@@ -1,0 +1,21 @@
+//! What a run has to give to its losses.
+
+use crate::labels::LabelKind;
+
+/// What a run has to give to its losses.
+#[derive(Clone, Copy, Debug)]
+pub struct Given {
+    /// The width of the student's outputs.
+    pub classes: usize,
+    /// The width of the teacher's, where there is one.
+    pub teacher_classes: Option<usize>,
+    /// Whether the teacher gives all its logits, not a few or probabilities alone.
+    pub teacher_dense: bool,
+    /// Whether the teacher shows the weight of its last linear layer.
+    pub teacher_head: bool,
+    pub labels: LabelKind,
+    /// Whether the data can give for every row one of a different class.
+    pub pairs: bool,
+    /// The rows of a micro-batch, where they are known.
+    pub batch: Option<usize>,
+}

@@ -1,0 +1,139 @@
+//! What a loss compares with; a run that cannot give it is refused before its first step.
+
+use crate::labels::LabelKind;
+
+/// One thing that a loss compares with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Need {
+    /// A teacher's side of each row, in any form (`Target`).
+    Teacher,
+    /// A teacher's logits, dense.
+    TeacherLogits,
+    /// The same, of any number of classes.
+    TeacherLogitsOfAnyWidth,
+    /// The weight of a teacher's last linear layer: its class templates.
+    TeacherHead,
+    /// One class per row.
+    Labels,
+    /// One class per row, or probabilities of the classes.
+    Distribution,
+    /// Several labels at once, `[rows, classes]` in 0…1.
+    SeveralLabels,
+    /// Real numbers, `[rows, outputs]`.
+    RealLabels,
+    /// For every row one of a different class.
+    Pair,
+}
+
+impl Need {
+    const ALL: [Need; 9] = [
+        Need::Teacher,
+        Need::TeacherLogits,
+        Need::TeacherLogitsOfAnyWidth,
+        Need::TeacherHead,
+        Need::Labels,
+        Need::Distribution,
+        Need::SeveralLabels,
+        Need::RealLabels,
+        Need::Pair,
+    ];
+
+    /// The kind of labels that it is, where it is labels.
+    pub fn label_kind(self) -> Option<LabelKind> {
+        match self {
+            Need::Labels | Need::Distribution => Some(LabelKind::Single),
+            Need::SeveralLabels => Some(LabelKind::Several),
+            Need::RealLabels => Some(LabelKind::Real),
+            Need::Teacher | Need::TeacherLogits | Need::TeacherLogitsOfAnyWidth | Need::TeacherHead | Need::Pair => {
+                None
+            }
+        }
+    }
+
+    /// Whether it is something of a teacher.
+    pub(crate) fn is_teacher(self) -> bool {
+        Needs::of(&[self]).teacher()
+    }
+
+    /// The kind of labels that it lacks where the labels are of the kind `given`.
+    pub(super) fn lacks(self, given: LabelKind) -> Option<LabelKind> {
+        let soft = self == Need::Distribution && matches!(given, LabelKind::Several | LabelKind::Probabilities);
+        self.label_kind().filter(|kind| *kind != given && !soft)
+    }
+
+    pub(super) fn words(self) -> &'static str {
+        match self {
+            Need::Labels => "labels",
+            Need::Distribution => "labels or probabilities of the classes",
+            Need::SeveralLabels => "several labels a row",
+            Need::RealLabels => "real numbers as labels",
+            Need::Teacher => "teacher",
+            Need::TeacherLogits => "teacher's logits",
+            Need::TeacherLogitsOfAnyWidth => "teacher's logits, of any number of classes",
+            Need::TeacherHead => "teacher's last linear layer",
+            Need::Pair => "rows of two or more classes",
+        }
+    }
+}
+
+/// All that a loss compares with, as a set.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Needs(u16);
+
+impl Needs {
+    pub const fn of(needs: &[Need]) -> Needs {
+        let (mut bits, mut at) = (0, 0);
+        while at < needs.len() {
+            bits |= 1 << needs[at] as u8;
+            at += 1;
+        }
+        Needs(bits)
+    }
+
+    /// These, and one more where `wanted`.
+    pub const fn and(self, need: Need, wanted: bool) -> Needs {
+        if wanted { Needs(self.0 | 1 << need as u8) } else { self }
+    }
+
+    pub const fn union(self, other: Needs) -> Needs {
+        Needs(self.0 | other.0)
+    }
+
+    pub const fn has(self, need: Need) -> bool {
+        self.any(&[need])
+    }
+
+    pub const fn any(self, of: &[Need]) -> bool {
+        self.0 & Needs::of(of).0 != 0
+    }
+
+    /// Whether a row without its single label has nothing to give here.
+    pub const fn labelled(self) -> bool {
+        self.any(&[Need::Labels, Need::Distribution, Need::Pair])
+    }
+
+    /// Whether it is all logits of a teacher.
+    pub const fn dense(self) -> bool {
+        self.any(&[Need::TeacherLogits, Need::TeacherLogitsOfAnyWidth])
+    }
+
+    /// Whether it is something of a teacher with as many classes as the student.
+    pub const fn classes(self) -> bool {
+        self.any(&[Need::Teacher, Need::TeacherLogits, Need::TeacherHead])
+    }
+
+    /// Whether it is something of a teacher.
+    pub const fn teacher(self) -> bool {
+        self.any(&[Need::Teacher, Need::TeacherLogits, Need::TeacherLogitsOfAnyWidth, Need::TeacherHead])
+    }
+
+    /// Whether it may be numbers, one per output of each row.
+    pub const fn targets(self) -> bool {
+        self.any(&[Need::Distribution, Need::SeveralLabels, Need::RealLabels])
+    }
+
+    /// One after the other: what is of the teacher first.
+    pub fn iter(self) -> impl Iterator<Item = Need> {
+        Need::ALL.into_iter().filter(move |need| self.has(*need))
+    }
+}

@@ -1,0 +1,51 @@
+//! The rows of a batch as losses count them.
+
+use super::loss::RowLoss;
+use super::need::Needs;
+use crate::batch::Batch;
+use crate::error::{Error, Result};
+use crate::labels::Labels;
+
+/// The rows of a batch: of a sequence model every token is one.
+pub(super) fn rows_of(batch: &Batch) -> usize {
+    match (&batch.row_weights, &batch.labels) {
+        (Some(weights), _) => weights.len(),
+        (None, Labels::Single(labels)) => labels.len(),
+        _ => batch.rows(),
+    }
+}
+
+/// The labels of a batch, where each row has one class.
+pub(super) fn classes_of(batch: &Batch) -> Option<&[u32]> {
+    match &batch.labels {
+        Labels::Single(labels) => Some(labels),
+        _ => None,
+    }
+}
+
+/// The weight of each row of a batch for losses of these needs: 0 where they need a label that the row does not have.
+fn weights(needs: Needs, batch: &Batch) -> impl Iterator<Item = f64> {
+    (0..rows_of(batch)).map(move |row| match needs.labelled() && !batch.labels.known(row) {
+        true => 0.0,
+        false => batch.row_weights.as_ref().map_or(1.0, |weights| f64::from(weights[row])),
+    })
+}
+
+/// The weight of each row of a batch in a row loss.
+pub(super) fn row_weights(needs: Needs, loss: &dyn RowLoss, batch: &Batch) -> impl Iterator<Item = f64> {
+    let labels = classes_of(batch);
+    let of_label = move |row: usize| loss.row_weight(labels.and_then(|labels| labels.get(row).copied()));
+    weights(needs, batch).enumerate().map(move |(row, weight)| if weight == 0.0 { 0.0 } else { weight * of_label(row) })
+}
+
+/// The weight of each sample of a batch in a loss over layers, which has no weights for parts of a sample.
+pub(super) fn sample_weights(needs: Needs, batch: &Batch) -> Result<Vec<f64>> {
+    let (rows, samples) = (rows_of(batch), batch.rows());
+    if rows != samples {
+        let message = format!(
+            "expected one weight per sample, {samples} of them, got {rows}: losses over layers compare whole samples"
+        );
+        return Err(Error::data("rowWeights", message));
+    }
+    Ok(weights(needs, batch).collect())
+}
