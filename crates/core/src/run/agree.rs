@@ -1,7 +1,8 @@
 //! Brings the sides of a run to one order of columns and classes, by name, before anything else looks at them.
 
 use super::feed::Data;
-use super::{Mutual, Setup};
+use super::mutual::Mutual;
+use super::prepare::Setup;
 use crate::dataset::Dataset;
 use crate::error::Result;
 use crate::losses::Losses;

@@ -12,6 +12,7 @@ use crate::losses::{Given, Losses};
 use crate::memory;
 use crate::models::Model;
 use crate::options::{Keep, MetricChoice, TrainOptions};
+use crate::proofs::InputStatistics;
 use crate::teacher::{Teacher, Teachers};
 use crate::weights::ParameterGenerator;
 
@@ -36,6 +37,15 @@ pub(crate) struct Entrant {
     pub role: Role,
     pub options: TrainOptions,
     pub parts: Parts,
+}
+
+/// What is known of a student before its first step.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Start {
+    /// It has the parameters of a teacher, or of a student before it, so a loss between them may well be 0.
+    pub copied: bool,
+    /// What its inputs look like.
+    pub inputs: Option<InputStatistics>,
 }
 
 /// The rows that a run trains on and validates with.

@@ -1,7 +1,7 @@
 //! The labels of a run's data, as its losses read them.
 
-use super::Setup;
 use super::feed::Data;
+use super::prepare::Setup;
 use crate::dataset::Dataset;
 use crate::error::Result;
 use crate::labels::LabelKind;

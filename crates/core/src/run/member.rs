@@ -8,8 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
 
 use super::checkpoints::{arrays, part, tensors};
-use super::entrant::Entrant;
-use super::prove::Start;
+use super::entrant::{Entrant, Start};
 use super::report::{Best, LearnerReport, Sums};
 use super::role::Role;
 use super::validation::Validation;

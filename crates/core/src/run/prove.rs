@@ -1,6 +1,6 @@
 //! What a run shows the proofs before its first step and at its end.
 
-use super::entrant::Entrant;
+use super::entrant::{Entrant, Start};
 use super::member::Member;
 use super::role::Role;
 use super::state::Run;
@@ -16,15 +16,6 @@ pub(super) struct Looked<'a> {
     pub data: Option<&'a Dataset>,
     pub validation: Option<&'a Dataset>,
     pub cancel: &'a Cancel,
-}
-
-/// What is known of a student before its first step.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Start {
-    /// It has the parameters of a teacher, or of a student before it, so a loss between them may well be 0.
-    pub copied: bool,
-    /// What its inputs look like.
-    pub inputs: Option<InputStatistics>,
 }
 
 impl Looked<'_> {
