@@ -123,7 +123,7 @@ impl Rows {
         self.labelled += match &batch.labels {
             Labels::None => 0,
             Labels::Single(labels) => labels.iter().filter(|label| **label != UNLABELLED).count(),
-            Labels::Several(_) | Labels::Real(_) => batch.rows(),
+            Labels::Several(_) | Labels::Probabilities(_) | Labels::Real(_) => batch.rows(),
         };
     }
 }
