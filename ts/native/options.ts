@@ -191,9 +191,38 @@ export type LayerOptions =
       parallel: Parallel
     }
 /**
+ * Start values of one tensor: an object with one key. All draws follow from the model's seed and the tensor's name.
+ */
+export type Initializer =
+  | {
+      constant: ConstantInit
+    }
+  | {
+      uniform: UniformInit
+    }
+  | {
+      normal: NormalInit
+    }
+  | {
+      xavierUniform: XavierInit
+    }
+  | {
+      xavierNormal: XavierInit
+    }
+  | {
+      kaimingUniform: KaimingInit
+    }
+  | {
+      kaimingNormal: KaimingInit
+    }
+/**
  * A size for both axes, or `[height, width]`.
  */
 export type Pair = number | [number, number]
+/**
+ * How the rows of a bag become one.
+ */
+export type Pooling = 'mean' | 'sum' | 'max'
 /**
  * How branches are joined.
  */
@@ -1371,6 +1400,47 @@ export interface Linear {
    * Applied to the result.
    */
   activation?: Activation
+  /**
+   * Start values of the layer's tensors. Default: uniform in ±1/√fan_in, for weight and bias alike.
+   */
+  init?: LayerInit
+}
+/**
+ * Start values of a layer's tensors. A tensor that is not named keeps its default.
+ */
+export interface LayerInit {
+  weight?: Initializer
+  bias?: Initializer
+}
+export interface ConstantInit {
+  /**
+   * Any finite number.
+   */
+  value: number
+}
+export interface UniformInit {
+  /**
+   * A finite number of 0 or more.
+   */
+  bound: number
+}
+export interface NormalInit {
+  /**
+   * Standard deviation; a finite number of 0 or more.
+   */
+  std: number
+}
+export interface XavierInit {
+  /**
+   * A finite number of 0 or more.
+   */
+  gain?: number
+}
+export interface KaimingInit {
+  /**
+   * A finite number of 0 or more. Default √2, for layers that relu follows.
+   */
+  gain?: number
 }
 /**
  * One-dimensional convolution (cross-correlation) over `[channels, length]`.
@@ -1408,6 +1478,10 @@ export interface Conv1D {
    * Whether a bias is added.
    */
   bias?: boolean
+  /**
+   * Start values of the layer's tensors. Default: uniform in ±1/√fan_in, for weight and bias alike.
+   */
+  init?: LayerInit
 }
 /**
  * Two-dimensional convolution (cross-correlation, as everywhere) over `[channels, height, width]`.
@@ -1445,6 +1519,10 @@ export interface Conv2D {
    * Whether a bias is added.
    */
   bias?: boolean
+  /**
+   * Start values of the layer's tensors. Default: uniform in ±1/√fan_in, for weight and bias alike.
+   */
+  init?: LayerInit
 }
 /**
  * Batch normalization over the first axis (features or channels), with scale and shift. Training uses the statistics
@@ -1467,6 +1545,10 @@ export interface BatchNorm {
    * Applied to the result; relu costs nothing more.
    */
   activation?: Activation
+  /**
+   * Start values of the layer's tensors. Default: weights of 1 and biases of 0.
+   */
+  init?: LayerInit
 }
 /**
  * Layer normalization over the last axis, with scale and shift.
@@ -1480,6 +1562,10 @@ export interface LayerNorm {
    * Added under the root; above 0.
    */
   epsilon?: number
+  /**
+   * Start values of the layer's tensors. Default: weights of 1 and biases of 0.
+   */
+  init?: LayerInit
 }
 /**
  * Root-mean-square normalization over the last axis, with scale.
@@ -1493,10 +1579,15 @@ export interface RmsNorm {
    * Added under the root; above 0.
    */
   epsilon?: number
+  /**
+   * Start values of the layer's tensors. Default: weights of 1.
+   */
+  init?: LayerInit
 }
 /**
- * A table row for every id: `[length]` ids become `[length, width]`. Ragged rows become the mean of their rows,
- * `[width]` (a bag of embeddings); an empty row becomes zeros.
+ * A trained vector per id. Rows of equal length `[length]` become `[length, width]`, one vector per id. Rows of
+ * different length, and all rows where `pooling` is given, become `[width]`: the vectors of a row are pooled into one
+ * (a bag of embeddings). A row without ids becomes zeros.
  */
 export interface Embedding {
   /**
@@ -1508,9 +1599,18 @@ export interface Embedding {
    */
   vocabulary: number
   /**
-   * Width of a table row; at least 1.
+   * Count of numbers per vector; at least 1.
    */
   width: number
+  /**
+   * How the vectors of a row become one. Default: 'mean' where rows differ in length, no pooling otherwise.
+   */
+  pooling?: Pooling
+  /**
+   * Start values of the vectors. Default: uniform in ±1/width where they are pooled, normal with a standard deviation
+   * of 1 otherwise.
+   */
+  init?: LayerInit
 }
 /**
  * A function of every element, as a layer of its own; `linear` has it built in.
