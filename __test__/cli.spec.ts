@@ -228,14 +228,16 @@ describe('what is refused', () => {
   test('a configuration that is no JSON, is not there, or holds no object', async () => {
     write('broken.json', '{ "data": ')
     write('list.json', '[]')
+    write('deep.json', `{"data":${'['.repeat(20_000)}${']'.repeat(20_000)}}`)
     for (const [file, message] of [
       ['broken.json', /expected JSON/],
       ['nowhere.json', /ENOENT/],
       ['list.json', /expected a JSON object, got an array/],
+      ['deep.json', /at most 64 levels deep/],
     ] as const) {
       const { code, stderr } = await limbeck(['train', '--config', file, '--json'])
       const [{ error }] = lines(stderr) as [Json]
-      expect(error).toMatchObject({ code: 'ERR_LIMBECK_INVALID_CONFIG', path: file, message: expect.stringMatching(message) })
+      expect(error).toMatchObject({ code: 'ERR_LIMBECK_INVALID_CONFIG', path: file === 'deep.json' ? 'data' : file, message: expect.stringMatching(message) })
       expect(code).toBe(2)
     }
   })

@@ -9,9 +9,9 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 const root = fileURLToPath(new URL('..', import.meta.url))
 const source = path.join(root, 'crates/node/src')
 const places = new Set(
-  readdirSync(source).flatMap(name =>
-    [...readFileSync(path.join(source, name), 'utf8').matchAll(/panic_point\("([\w.]+)"\)/g)].map(([, place]) => place!),
-  ),
+  readdirSync(source, { recursive: true, encoding: 'utf8' })
+    .filter(name => name.endsWith('.rs'))
+    .flatMap(name => [...readFileSync(path.join(source, name), 'utf8').matchAll(/panic_point\("([\w.]+)"\)/g)].map(([, place]) => place!)),
 )
 let folder: string
 let binary: string

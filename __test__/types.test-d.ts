@@ -1,10 +1,5 @@
-/** Compiled, never run: the types that users see, and the contract with the native side. */
-import type * as binding from '#native'
+/** Compiled, never run: the types that users see. */
 import { Dataset, distill, Model, train, type LimbeckError, type ServedPrediction, type ServiceStats, type StepReport } from '../ts/index.js'
-import type { Native } from '../ts/native/contract.js'
-
-/** The generated binding has all that the facade uses, in these shapes. */
-export const contract = (made: typeof binding): Native => made
 
 declare const data: Dataset
 declare const student: Model

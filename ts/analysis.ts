@@ -1,5 +1,5 @@
 /** What happens between a teacher and its student, in numbers: diagnostics of models on rows whose answers are known. */
-import { orAbort } from './abort.js'
+import { orAbort, withAbort } from './abort.js'
 import { json, plain, reading, refuse, signalOf } from './read.js'
 import { datasetOf, type Dataset } from './dataset.js'
 import { awaiting } from './errors.js'
@@ -22,7 +22,7 @@ export interface AnalyseOptions {
   student?: Model | undefined
   /** The same student, trained without teacher: `run.control`. */
   control?: Model | undefined
-  /** The answer is not waited for any longer. */
+  /** Ends the analysis before its next batch; the promise rejects at once with `signal.reason`. */
   signal?: AbortSignal | undefined
 }
 
@@ -49,7 +49,7 @@ export function analyse(options: AnalyseOptions): Promise<Analysis>
 export async function analyse(options: AnalyseOptions & { diagnostics?: Diagnostics }): Promise<Analysis> {
   const own = reading('', () => plain('', options, keys))
   const signal = signalOf('signal', own.signal)
-  const chosen = own.diagnostics === undefined ? null : json('diagnostics', plain('diagnostics', own.diagnostics))
+  const chosen = own.diagnostics === undefined ? undefined : json('diagnostics', plain('diagnostics', own.diagnostics))
   const validation = own.validation === undefined ? null : datasetOf('validation', own.validation)
   const student = own.student === undefined ? null : modelOf('student', own.student)
   const control = own.control === undefined ? null : modelOf('control', own.control)
@@ -57,7 +57,18 @@ export async function analyse(options: AnalyseOptions & { diagnostics?: Diagnost
   const data = datasetOf('data', own.data)
   const rows = teacher instanceof Teacher ? await teacher.answering(data, signal) : data
   const model = teacher instanceof Teacher ? null : teacher
-  const said = await orAbort(signal, () => awaiting(() => native().analyse(rows, validation, model, student, control, chosen)))
+  const { NativeCancel, analyse: run } = native()
+  const cancel = new NativeCancel()
+  const parts = {
+    data: rows,
+    cancel,
+    ...(validation && { validation }),
+    ...(model && { teacher: model }),
+    ...(student && { student }),
+    ...(control && { control }),
+    ...(chosen !== undefined && { diagnostics: chosen }),
+  }
+  const said = await orAbort(signal, () => withAbort(signal, () => cancel.cancel(), () => awaiting(() => run(parts))))
   return JSON.parse(said) as Analysis
 }
 

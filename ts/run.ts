@@ -280,8 +280,16 @@ export class Run<Report extends CommonReport = StepReport> extends Iterable<Repo
 
 function jobOf({ students, teaching, validation, options, mutual, place }: Setup, rows: NativeDataset | null): NativeJob {
   const { NativeJob } = native()
-  const make = (...more: [] | [string]) => new NativeJob(students, teaching.models, rows, validation, options, teaching.json, ...more)
-  return calling(() => (mutual === undefined ? make() : make(mutual)), place)
+  const parts = {
+    students,
+    models: teaching.models,
+    options,
+    teachers: teaching.json,
+    ...(rows && { data: rows }),
+    ...(validation && { validation }),
+    ...(mutual !== undefined && { mutual }),
+  }
+  return calling(() => new NativeJob(parts), place)
 }
 
 function setup(method: Method, options: unknown): Setup {

@@ -9,6 +9,13 @@
  */
 export declare const __napiBindingTarget: 'native' | 'wasm32-wasi' | 'wasm32-wasip1'
 
+/** Ends a call that was given it. */
+export declare class NativeCancel {
+  constructor()
+  /** The call rejects with `ERR_LIMBECK_CANCELLED` before its next batch. */
+  cancel(): void
+}
+
 export declare class NativeDataset {
   static create(json: string, buffers: Buffers): NativeDataset
   /** The same on a thread of its own: nobody may write into the arrays any more. */
@@ -41,7 +48,7 @@ export declare class NativeEnsemble {
 
 export declare class NativeJob {
   /** Cheap: the options are read, everything else is checked and begun by the first `next`. */
-  constructor(students: Array<NativeModel>, models: Array<NativeModel>, data: NativeDataset | undefined | null, validation: NativeDataset | undefined | null, json: string, teachersJson: string, mutualJson?: string | undefined | null)
+  constructor(parts: JobParts)
   /** The next report as JSON; null after the last one. */
   next(): Promise<string | null>
   /** Refuses what cannot work, without beginning. */
@@ -106,8 +113,21 @@ export declare class NativeModel {
   dispose(): void
 }
 
-/** JSON of an `Analysis`. `diagnostics` is JSON too; without it all that can be said is said. */
-export declare function analyse(data: NativeDataset, validation?: NativeDataset | undefined | null, teacher?: NativeModel | undefined | null, student?: NativeModel | undefined | null, control?: NativeModel | undefined | null, diagnostics?: string | undefined | null): Promise<string>
+/** JSON of an `Analysis`. */
+export declare function analyse(parts: AnalysisParts): Promise<string>
+
+/** What is analysed. */
+export interface AnalysisParts {
+  data: NativeDataset
+  validation?: NativeDataset
+  teacher?: NativeModel
+  student?: NativeModel
+  /** The student that learnt alone. */
+  control?: NativeModel
+  /** JSON; without it everything is reported that these models and data can give. */
+  diagnostics?: string
+  cancel: NativeCancel
+}
 
 /** Which of them are given is said by the JSON beside them. They are copied before the call returns. */
 export interface Buffers {
@@ -142,6 +162,23 @@ export declare function doctor(): string
 
 /** Runs the cases of one golden file; JSON of one result a case, precision and instruction set. */
 export declare function golden(json: string, kind: string): Promise<string>
+
+/** What a job is made of. */
+export interface JobParts {
+  /** One, or learners that teach each other. */
+  students: Array<NativeModel>
+  /** Models among the teachers. */
+  models: Array<NativeModel>
+  /** None for a stream, whose batches are pushed. */
+  data?: NativeDataset
+  validation?: NativeDataset
+  /** JSON of the options of the first student. */
+  options: string
+  /** JSON of the teachers; `models` stand in it by number. */
+  teachers: string
+  /** JSON of what several learners have in addition. */
+  mutual?: string
+}
 
 /** Every loss with its source and what it needs, as JSON. */
 export declare function losses(): string

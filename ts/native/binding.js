@@ -773,7 +773,8 @@ if (
   }
 }
 
-const { NativeDataset, NativeEnsemble, NativeJob, NativeModel, analyse, doctor, golden, losses, lossesNeedTeacher, memory, nativeVersion, schema, trimMemory } = nativeBinding
+const { NativeCancel, NativeDataset, NativeEnsemble, NativeJob, NativeModel, analyse, doctor, golden, losses, lossesNeedTeacher, memory, nativeVersion, schema, trimMemory } = nativeBinding
+export { NativeCancel }
 export { NativeDataset }
 export { NativeEnsemble }
 export { NativeJob }

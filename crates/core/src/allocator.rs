@@ -4,12 +4,16 @@
 //! Blocks of 64 KiB and more are rounded up to one of eight sizes an octave, aligned to a cache line, and kept in a
 //! list a size when they are freed, up to `CACHE_LIMIT` in all. Smaller ones go straight to the system. A list that is
 //! busy for longer than a few turns, or was left locked by a fork, is passed by: nothing ever waits.
+//!
+//! Where the system refuses a block, what is cached goes back to it and it is asked again. A caller that can do without
+//! (`refusable`) is then refused. Any other caller would end the process, so it gets the reserve: address space that is
+//! held from the start for this. Until the system has given a new reserve, every `refusable` request is refused.
 
 use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::UnsafeCell;
+use std::cell::{Cell, UnsafeCell};
 use std::ptr::null_mut;
 use std::sync::atomic::Ordering::{self, Relaxed};
-use std::sync::atomic::{AtomicBool, AtomicUsize};
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize};
 
 /// Set it as `#[global_allocator]`.
 pub struct CachingAllocator;
@@ -28,6 +32,23 @@ const HUGE_PAGE: usize = 2 << 20;
 const CACHE_LIMIT: usize = 1 << 30;
 /// Turns before a busy list is passed by.
 const PATIENCE: usize = 100;
+
+/// What callers that cannot be refused may need until the call that ran out of memory has ended.
+const RESERVE: Layout = match Layout::from_size_align(64 << 20, 4096) {
+    Ok(layout) => layout,
+    Err(_) => Layout::new::<u8>(),
+};
+/// A larger block does not come from the reserve.
+const SMALL: usize = 16 << 20;
+
+static HELD: AtomicPtr<u8> = AtomicPtr::new(null_mut());
+/// Whether the reserve was given away.
+static SPENT: AtomicBool = AtomicBool::new(false);
+
+thread_local! {
+    /// Whether the request that runs on this thread may be refused.
+    static REFUSABLE: Cell<bool> = const { Cell::new(false) };
+}
 
 static LIVE: AtomicUsize = AtomicUsize::new(0);
 static PEAK: AtomicUsize = AtomicUsize::new(0);
@@ -73,6 +94,54 @@ pub fn trim() {
     unsafe {
         libc::malloc_trim(0)
     };
+}
+
+/// Takes the reserve from the system; whether it is held. Its pages are never touched, so they cost no memory.
+pub fn hold_reserve() -> bool {
+    if !HELD.load(Ordering::Acquire).is_null() {
+        return true;
+    }
+    // SAFETY: the layout is not empty.
+    let block = unsafe { System.alloc(RESERVE) };
+    let held = !block.is_null();
+    if held && HELD.compare_exchange(null_mut(), block, Ordering::AcqRel, Relaxed).is_err() {
+        // SAFETY: the block came from the system with this layout a moment ago; another thread was faster.
+        unsafe { System.dealloc(block, RESERVE) };
+    }
+    SPENT.fetch_and(!held, Relaxed);
+    held
+}
+
+/// Asks for a block that the caller can do without; whether it got one.
+pub(crate) fn refusable(ask: impl FnOnce() -> bool) -> bool {
+    if SPENT.load(Relaxed) && !hold_reserve() {
+        return false;
+    }
+    REFUSABLE.set(true);
+    let given = ask();
+    REFUSABLE.set(false);
+    given
+}
+
+/// The system has refused this block: it is asked again with what is cached, then with the reserve given back to it.
+#[cold]
+fn asked_again(layout: Layout) -> *mut u8 {
+    trim();
+    // SAFETY: the caller's promise: the layout is not empty.
+    let block = unsafe { System.alloc(layout) };
+    if !block.is_null() || layout.size() > SMALL || REFUSABLE.try_with(Cell::get).unwrap_or(false) {
+        return block;
+    }
+    let reserve = HELD.swap(null_mut(), Ordering::AcqRel);
+    if reserve.is_null() {
+        return null_mut();
+    }
+    SPENT.store(true, Relaxed);
+    // SAFETY: the reserve came from the system with its layout, and is in nobody's hands; then as above.
+    unsafe {
+        System.dealloc(reserve, RESERVE);
+        System.alloc(layout)
+    }
 }
 
 /// Freed blocks of one size; each holds the address of the next in its first bytes.
@@ -199,8 +268,25 @@ impl CachingAllocator {
     unsafe fn fresh(class: usize, zeroed: bool) -> *mut u8 {
         let layout = layout_of_class(class);
         // SAFETY: the layout is not empty.
-        let block = unsafe { if zeroed { System.alloc_zeroed(layout) } else { System.alloc(layout) } };
+        let block = unsafe { Self::system(layout, zeroed) };
         advise(block, layout.size());
+        block
+    }
+
+    /// # Safety
+    /// As `GlobalAlloc::alloc`.
+    #[inline]
+    unsafe fn system(layout: Layout, zeroed: bool) -> *mut u8 {
+        // SAFETY: the caller's promise.
+        let block = unsafe { if zeroed { System.alloc_zeroed(layout) } else { System.alloc(layout) } };
+        if !block.is_null() {
+            return block;
+        }
+        let block = asked_again(layout);
+        if zeroed && !block.is_null() {
+            // SAFETY: the block is of this size.
+            unsafe { block.write_bytes(0, layout.size()) };
+        }
         block
     }
 }
@@ -211,7 +297,7 @@ unsafe impl GlobalAlloc for CachingAllocator {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         let block = match class_of(&layout) {
             // SAFETY: the caller's promise.
-            None => unsafe { System.alloc(layout) },
+            None => unsafe { Self::system(layout, false) },
             // SAFETY: as above.
             Some(class) => Self::reused(class).unwrap_or_else(|| unsafe { Self::fresh(class, false) }),
         };
@@ -221,7 +307,7 @@ unsafe impl GlobalAlloc for CachingAllocator {
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
         let block = match class_of(&layout).map(|class| (class, Self::reused(class))) {
             // SAFETY: the caller's promise.
-            None => unsafe { System.alloc_zeroed(layout) },
+            None => unsafe { Self::system(layout, true) },
             Some((_, Some(block))) => {
                 // SAFETY: the block is at least as large as its class.
                 unsafe { block.write_bytes(0, layout.size()) };
@@ -261,8 +347,9 @@ unsafe impl GlobalAlloc for CachingAllocator {
             if !block.is_null() {
                 LIVE.fetch_sub(layout.size(), Relaxed);
                 count(new_size);
+                return block;
             }
-            return block;
+            // The system could not grow it: a second block is asked for as any other.
         }
         // SAFETY: both blocks hold the bytes that are copied; the old one is freed after.
         unsafe {

@@ -1,8 +1,9 @@
 //! One batch, keyed by sample id: what the models read and what the losses compare with.
 
+use crate::blocks::{collected, copied};
 use crate::error::{Candle, Result};
 use crate::labels::Labels;
-use crate::tensor::{Tensor, read};
+use crate::tensor::{Tensor, contiguous, read};
 
 /// The inputs of a batch.
 #[derive(Clone, Debug)]
@@ -48,8 +49,7 @@ pub struct RawFeatures {
 impl Features {
     /// Rows `start` to `start + count − 1`.
     pub(crate) fn part(&self, start: usize, count: usize) -> Result<Features> {
-        let narrow =
-            |tensor: &Tensor| tensor.narrow(0, start, count).and_then(|part| part.contiguous()).ok_or_internal();
+        let narrow = |tensor: &Tensor| contiguous(&tensor.narrow(0, start, count).ok_or_internal()?);
         Ok(match self {
             Features::Dense(tensor) => Features::Dense(narrow(tensor)?),
             Features::Ids(tensor) => Features::Ids(narrow(tensor)?),
@@ -57,9 +57,9 @@ impl Features {
                 let (first, last) = (offsets[start], offsets[start + count]);
                 let part = first as usize..last as usize;
                 Features::Ragged {
-                    ids: ids[part.clone()].to_vec(),
-                    weights: weights.as_ref().map(|weights| weights[part].to_vec()),
-                    offsets: offsets[start..=start + count].iter().map(|offset| offset - first).collect(),
+                    ids: copied(&ids[part.clone()]),
+                    weights: weights.as_ref().map(|weights| copied(&weights[part])),
+                    offsets: collected(offsets[start..=start + count].iter().map(|offset| offset - first)),
                 }
             }
         })
@@ -69,13 +69,13 @@ impl Features {
     pub fn raw(&self) -> Result<RawFeatures> {
         Ok(match self {
             Features::Dense(tensor) => {
-                RawFeatures { numbers: Some(read::<f32>(tensor)?.to_vec()), ..RawFeatures::default() }
+                RawFeatures { numbers: Some(copied(&read::<f32>(tensor)?)), ..RawFeatures::default() }
             }
-            Features::Ids(tensor) => RawFeatures { ids: Some(read::<u32>(tensor)?.to_vec()), ..RawFeatures::default() },
+            Features::Ids(tensor) => RawFeatures { ids: Some(copied(&read::<u32>(tensor)?)), ..RawFeatures::default() },
             Features::Ragged { ids, offsets, weights } => RawFeatures {
-                ids: Some(ids.clone()),
-                offsets: Some(offsets.clone()),
-                id_weights: weights.clone(),
+                ids: Some(copied(ids)),
+                offsets: Some(copied(offsets)),
+                id_weights: weights.as_deref().map(copied),
                 numbers: None,
             },
         })

@@ -9,6 +9,7 @@
 //! section 3 (BANE: the mean of the generations). Where we differ: shares may be unequal; models of several labels.
 
 use crate::batch::Features;
+use crate::blocks::{collected, filled};
 use crate::dataset::Dataset;
 use crate::error::{Error, Result};
 use crate::evaluate::{self, Evaluation};
@@ -90,7 +91,9 @@ pub(crate) fn mixed_each(answers: impl Iterator<Item = Result<(Vec<f32>, f64)>>)
     let mut both: Vec<(f64, f64)> = Vec::new();
     for answer in answers {
         let (logits, share) = answer?;
-        both.resize(logits.len(), (f64::NEG_INFINITY, f64::NEG_INFINITY));
+        if both.is_empty() {
+            both = filled(logits.len(), (f64::NEG_INFINITY, f64::NEG_INFINITY));
+        }
         for ((yes, no), logit) in both.iter_mut().zip(logits) {
             // ln σ(z) = min(z, 0) − ln(1 + e^−|z|)
             let log_sigmoid = |z: f64| z.min(0.0) - (-z.abs()).exp().ln_1p();
@@ -98,7 +101,7 @@ pub(crate) fn mixed_each(answers: impl Iterator<Item = Result<(Vec<f32>, f64)>>)
             *no = log_of_sum(*no, share.ln() + log_sigmoid(-f64::from(logit)));
         }
     }
-    Ok(both.into_iter().map(|(yes, no)| (yes - no) as f32).collect())
+    Ok(collected(both.into_iter().map(|(yes, no)| (yes - no) as f32)))
 }
 
 /// Logarithms of the mean probabilities of answers that come as logits and shares.
@@ -106,7 +109,9 @@ pub(crate) fn mixed(classes: usize, answers: impl Iterator<Item = Result<(Vec<f3
     let mut logarithms: Vec<f64> = Vec::new();
     for answer in answers {
         let (logits, share) = answer?;
-        logarithms.resize(logits.len(), f64::NEG_INFINITY);
+        if logarithms.is_empty() {
+            logarithms = filled(logits.len(), f64::NEG_INFINITY);
+        }
         for (logarithms, row) in logarithms.chunks_mut(classes).zip(logits.chunks(classes)) {
             let largest = f64::from(row.iter().copied().fold(f32::NEG_INFINITY, f32::max));
             let all = largest + row.iter().map(|logit| (f64::from(*logit) - largest).exp()).sum::<f64>().ln();
@@ -115,7 +120,7 @@ pub(crate) fn mixed(classes: usize, answers: impl Iterator<Item = Result<(Vec<f3
             }
         }
     }
-    Ok(logarithms.into_iter().map(|logarithm| logarithm as f32).collect())
+    Ok(collected(logarithms.into_iter().map(|logarithm| logarithm as f32)))
 }
 
 /// ln (e^a + e^b)
@@ -220,5 +225,12 @@ mod tests {
         assert_eq!(path(vec![model(1, 2), model(1, 4)], None), "models[1]");
         assert_eq!(path(vec![model(1, 2), model(1, 2)], Some(vec![1.0, -1.0])), "weights[1]");
         assert_eq!(path(vec![model(1, 2)], Some(vec![0.0])), "weights");
+    }
+
+    #[test]
+    fn weights_whose_sum_is_infinite_are_shares_too() {
+        assert_eq!(shares("weights", &[1e308, 1e308]).unwrap(), [0.5, 0.5]);
+        assert_eq!(shares("weights", &[1.0, 3.0]).unwrap(), [0.25, 0.75]);
+        assert_eq!(shares("weights", &[0.0, 1e308, f64::MAX, 1.0]).unwrap()[0], 0.0);
     }
 }

@@ -5,11 +5,12 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::batch::Batch;
+use crate::blocks::{copied, reserve};
 use crate::dataset::{BatchOptions, Dataset};
-use crate::error::{Code, Error, Result};
+use crate::error::Result;
 use crate::labels::LabelKind;
 use crate::metrics::{Evaluator, Measure, Metrics};
-use crate::models::Model;
+use crate::models::{Model, expect_finite};
 use crate::tape::Cancel;
 use crate::tensor::{Tensor, from_vec, read};
 
@@ -41,11 +42,13 @@ pub fn logits(model: &Model, data: &Dataset) -> Result<Vec<f32>> {
 pub(crate) fn logits_until(model: &Model, data: &Dataset, cancel: &Cancel) -> Result<Vec<f32>> {
     let data = &data.seen_by(&model.reader(), "data")?;
     let mut all = Vec::new();
-    let refused = |_| Error::new(Code::Memory, "", "no memory for the answers to all rows");
-    all.try_reserve_exact(data.rows() * model.network.classes()).map_err(refused)?;
+    reserve(&mut all, data.rows().saturating_mul(model.network.classes()))?;
     for batch in data.batches(&BatchOptions::in_order(model.rows_at_once()), 0)? {
         let batch = batch?;
-        all.extend_from_slice(&read::<f32>(&model.logits_until(&batch.inputs, &batch.ids, cancel)?)?);
+        let logits = model.logits_until(&batch.inputs, &batch.ids, cancel)?;
+        let logits = read::<f32>(&logits)?;
+        expect_finite(&logits, model.network.classes(), all.len() / model.network.classes())?;
+        all.extend_from_slice(&logits);
     }
     Ok(all)
 }
@@ -67,7 +70,11 @@ pub(crate) fn evaluate_with(
     let data = &data.seen_by(&model.signature(), "data")?;
     let classes = model.network.classes();
     let piece = model.rows_at_once();
-    measured(data, classes, teacher, more, piece, &mut |batch, _| model.logits_until(&batch.inputs, &batch.ids, cancel))
+    measured(data, classes, teacher, more, piece, &mut |batch, start| {
+        let logits = model.logits_until(&batch.inputs, &batch.ids, cancel)?;
+        expect_finite(&read::<f32>(&logits)?, classes, start)?;
+        Ok(logits)
+    })
 }
 
 /// The metrics of answers that are known already: `logits` of all rows, in their order.
@@ -85,7 +92,7 @@ pub(crate) fn evaluate_beside(
 ) -> Result<Evaluation> {
     measured(data, classes, teacher, more, 256, &mut |batch, start| {
         let of_batch = start * classes..(start + batch.rows()) * classes;
-        from_vec(logits[of_batch].to_vec(), (batch.rows(), classes))
+        from_vec(copied(&logits[of_batch]), (batch.rows(), classes))
     })
 }
 
@@ -107,7 +114,7 @@ fn measured(
         let logits = answers(&batch, rows)?;
         let of_batch = rows * classes..(rows + batch.rows()) * classes;
         let teacher = match teacher {
-            Some(teacher) => Some(from_vec(teacher[of_batch].to_vec(), (batch.rows(), classes))?),
+            Some(teacher) => Some(from_vec(copied(&teacher[of_batch]), (batch.rows(), classes))?),
             None => batch.teacher_logits.clone().filter(|_| has_teacher),
         };
         evaluator.add(&logits, &batch, teacher.as_ref())?;

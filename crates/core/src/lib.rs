@@ -5,6 +5,7 @@ pub mod analysis;
 pub mod batch;
 #[doc(hidden)]
 pub mod bench;
+pub mod blocks;
 
 pub mod checkpoint;
 pub mod dataset;

@@ -35,14 +35,14 @@ pub struct TrainOptions {
     /// Multiplies the optimizer's learning rate. Default: constant.
     #[serde(default)]
     pub schedule: Schedule,
-    /// Rows of one batch; at least 1. Default: 64.
+    /// Rows of one batch; 1…2³¹. Default: 64.
     #[serde(default = "sixty_four")]
     pub batch_size: usize,
-    /// Batches whose gradients make one optimizer step; at least 1. Row losses without batch norm give what one big
+    /// Batches whose gradients make one optimizer step; 1…2²⁰. Row losses without batch norm give what one big
     /// batch gives. Default: 1.
     #[serde(default = "one")]
     pub accumulate: usize,
-    /// Passes over the data. Default: 1 where `steps` is not given.
+    /// Passes over the data; 1…2³¹. Default: 1 where `steps` is not given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub epochs: Option<u64>,
     /// Optimizer steps, instead of epochs.
@@ -226,12 +226,19 @@ fn yes() -> bool {
 }
 
 /// More would cost the host its memory before the machine could refuse.
-const MOST_THREADS: usize = 1024;
+const MOST_THREADS: u64 = 1024;
+/// Rows of a batch, and epochs: their product with another count of rows still fits 64 bits.
+const MOST_ROWS: u64 = 1 << 31;
+/// Batches of a step, and checkpoints that are kept.
+const MOST_BATCHES: u64 = 1 << 20;
+/// What JavaScript counts exactly.
+const MOST_STEPS: u64 = (1 << 53) - 1;
 
 impl TrainOptions {
     pub fn validate(&self) -> Result<()> {
-        let at_least_one = |key: &str, value: u64| match value {
+        let counts = |key: &str, value: u64, most: u64| match value {
             0 => Err(Error::config(key, "expected an integer above 0, got 0")),
+            _ if value > most => Err(Error::config(key, format!("expected at most {most}, got {value}"))),
             _ => Ok(()),
         };
         if let Some(generator) = &self.generator {
@@ -239,14 +246,14 @@ impl TrainOptions {
         }
         self.optimizer.validate().map_err(|error| error.at("optimizer"))?;
         self.schedule.validate().map_err(|error| error.at("schedule"))?;
-        at_least_one("batchSize", self.batch_size as u64)?;
-        at_least_one("accumulate", self.accumulate as u64)?;
-        at_least_one("reportEvery", self.report_every)?;
+        counts("batchSize", self.batch_size as u64, MOST_ROWS)?;
+        counts("accumulate", self.accumulate as u64, MOST_BATCHES)?;
+        counts("reportEvery", self.report_every, MOST_STEPS)?;
         if let Some(epochs) = self.epochs {
-            at_least_one("epochs", epochs)?;
+            counts("epochs", epochs, MOST_ROWS)?;
         }
         if let Some(steps) = self.steps {
-            at_least_one("steps", steps)?;
+            counts("steps", steps, MOST_STEPS)?;
         }
         if self.epochs.is_some() && self.steps.is_some() {
             return Err(Error::config("steps", "expected either steps or epochs, got both"));
@@ -255,13 +262,10 @@ impl TrainOptions {
             return Err(Error::config("seed", format!("expected an integer of 0…2⁵³ − 1, got {}", self.seed)));
         }
         if let Some(every) = self.validate_every {
-            at_least_one("validateEvery", every)?;
+            counts("validateEvery", every, MOST_STEPS)?;
         }
         if let Some(threads) = self.threads {
-            at_least_one("threads", threads as u64)?;
-            if threads > MOST_THREADS {
-                return Err(Error::config("threads", format!("expected at most {MOST_THREADS}, got {threads}")));
-            }
+            counts("threads", threads as u64, MOST_THREADS)?;
         }
         if self.niceness > 19 {
             return Err(Error::config("niceness", format!("expected an integer of 0…19, got {}", self.niceness)));
@@ -278,7 +282,7 @@ impl TrainOptions {
             return Err(Error::config("average.decay", format!("expected 0 ≤ decay < 1, got {}", average.decay)));
         }
         if let Some(stop) = &self.early_stop {
-            at_least_one("earlyStop.patience", stop.patience)?;
+            counts("earlyStop.patience", stop.patience, MOST_STEPS)?;
             if !(stop.min_delta >= 0.0 && stop.min_delta.is_finite()) {
                 return Err(Error::config(
                     "earlyStop.minDelta",
@@ -287,9 +291,9 @@ impl TrainOptions {
             }
         }
         if let Some(checkpoint) = &self.checkpoint {
-            at_least_one("checkpoint.keep", checkpoint.keep as u64)?;
+            counts("checkpoint.keep", checkpoint.keep as u64, MOST_BATCHES)?;
             if let Some(every) = checkpoint.every {
-                at_least_one("checkpoint.every", every)?;
+                counts("checkpoint.every", every, MOST_STEPS)?;
             }
             if checkpoint.folder.is_empty() {
                 return Err(Error::config("checkpoint.folder", "expected a path, got an empty text"));

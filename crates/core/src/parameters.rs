@@ -3,9 +3,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::error::{Candle, Error, Result};
+use crate::blocks;
+use crate::error::{Code, Error, Result};
 use crate::tape::{Tape, Value};
-use crate::tensor::{Tensor, digest, to_f64};
+use crate::tensor::{self, DType, Tensor, digest, to_f64};
 
 /// The parameter values of one forward, by name: a trained student's leaves, a frozen teacher's constants,
 /// an average. No layer knows which.
@@ -80,10 +81,21 @@ impl Parameters {
     /// The same numbers in storage of their own.
     pub fn deep_copy(&self) -> Result<Parameters> {
         let copy = |(name, parameter): (&String, &Parameter)| {
-            let tensor = parameter.tensor.force_contiguous().ok_or_internal()?;
+            let tensor = tensor::owned(&parameter.tensor)?;
             Ok((name.clone(), Parameter { tensor, ..parameter.clone() }))
         };
         self.0.iter().map(copy).collect::<Result<_>>().map(Parameters)
+    }
+
+    /// Refuses numbers that are infinite or none; the path is the tensor's name.
+    pub(crate) fn expect_finite(&self, code: Code, remedy: &str) -> Result<()> {
+        for (name, parameter) in &self.0 {
+            if !tensor::all_finite(&parameter.tensor)? {
+                let message = format!("expected finite parameters, got infinity or NaN{remedy}");
+                return Err(Error::new(code, name, message));
+            }
+        }
+        Ok(())
     }
 
     pub fn names(&self) -> impl Iterator<Item = &str> {
@@ -99,8 +111,12 @@ impl Parameters {
     /// Shape and numbers of one tensor.
     pub fn get(&self, name: &str) -> Result<(Vec<usize>, Vec<f32>)> {
         let parameter = self.0.get(name).ok_or_else(|| Error::config(name, "expected a parameter of this model"))?;
-        let values = to_f64(&parameter.tensor)?.into_iter().map(|value| value as f32).collect();
-        Ok((parameter.tensor.dims().to_vec(), values))
+        let tensor = tensor::contiguous(&parameter.tensor)?;
+        let values = match tensor.dtype() {
+            DType::F32 => blocks::copied(&tensor::read(&tensor)?),
+            _ => to_f64(&tensor)?.into_iter().map(|value| value as f32).collect(),
+        };
+        Ok((tensor.dims().to_vec(), values))
     }
 
     /// Count of numbers.

@@ -6,7 +6,7 @@
 use std::cell::RefCell;
 use std::sync::Arc;
 
-use crate::error::{Error, Result};
+use crate::error::{Code, Error, Result};
 use crate::kernels::cpu::team::{self, Team};
 
 /// Address space, not memory: walks and deep drops may recurse.
@@ -40,8 +40,15 @@ impl Pool {
     pub fn new(threads: Option<usize>) -> Result<Pool> {
         let threads = threads.unwrap_or_else(default_threads).max(1);
         let team = Team::new(threads, STACK);
-        team.map(|team| Pool(Arc::new(team)))
-            .map_err(|error| Error::internal(format!("the threads did not start: {error}")))
+        team.map(|team| Pool(Arc::new(team))).map_err(|error| {
+            let message = format!("expected the system to start {threads} threads, got: {error}; ask for fewer");
+            Error::new(Code::Busy, "threads", message)
+        })
+    }
+
+    /// The thread that enters, and no other.
+    pub fn alone() -> Pool {
+        Pool(Arc::new(Team::alone()))
     }
 
     pub fn threads(&self) -> usize {

@@ -281,7 +281,7 @@ impl Key {
 
     /// 0..n in random order (Fisher–Yates, from the end).
     pub fn permutation(self, n: usize) -> Vec<u32> {
-        let mut order: Vec<u32> = (0..n as u32).collect();
+        let mut order = crate::blocks::collected(0..n as u32);
         self.shuffle(&mut order);
         order
     }

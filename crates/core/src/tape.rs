@@ -229,7 +229,7 @@ impl Gradients {
     /// `None` where backward never reached it.
     pub fn take(&mut self, leaf: &Value) -> Option<Tensor> {
         let slot = self.slots[leaf.node?.0 as usize].take()?;
-        Some(if slot.owned { slot.tensor } else { slot.tensor.force_contiguous().unwrap_or(slot.tensor) })
+        Some(if slot.owned { slot.tensor } else { tensor::owned(&slot.tensor).unwrap_or(slot.tensor) })
     }
 }
 
@@ -238,7 +238,7 @@ const PIECE: usize = 64 << 10;
 
 pub(crate) fn add_in_place(into: &Tensor, other: &Tensor) -> Result<()> {
     if is_host_f32(into) {
-        let other = other.contiguous().ok_or_internal()?;
+        let other = tensor::contiguous(other)?;
         let other = tensor::read::<f32>(&other)?;
         let other: &[f32] = &other;
         return tensor::update(into, |into| {

@@ -8,35 +8,31 @@ use std::ops::Deref;
 
 use candle_core::{CpuStorage, Device, InplaceOp1, Layout, Shape, Storage, StorageRef, WithDType};
 
-use crate::error::{Candle, Code, Error, Result};
+use crate::blocks;
+use crate::error::{Candle, Error, Result};
 
+pub(crate) use crate::blocks::uninit;
 pub(crate) use candle_core::{DType, Tensor};
 
-/// A buffer of `len` numbers whose content is unspecified: every element is written before it is read.
-/// Large blocks come back from the caching allocator, so this is a pop from a list, not a row of page faults.
-pub(crate) fn uninit(len: usize) -> Vec<f32> {
-    let mut buffer = Vec::with_capacity(len);
-    // SAFETY: the capacity is `len`; each bit pattern is a valid f32; kernels write every element before any read.
-    #[allow(clippy::uninit_vec)]
-    unsafe {
-        buffer.set_len(len)
-    };
-    buffer
+/// Sees that there is memory for a tensor of as many numbers, which candle is to make next.
+pub(crate) fn room_like(tensor: &Tensor) {
+    blocks::room(tensor.elem_count().saturating_mul(tensor.dtype().size_in_bytes()));
 }
 
-/// The same for a length that comes from outside: refused where the system has no memory for it.
-pub(crate) fn try_uninit(len: usize) -> Result<Vec<f32>> {
-    let mut buffer = Vec::new();
-    buffer.try_reserve_exact(len).map_err(|_| {
-        let bytes = len.saturating_mul(size_of::<f32>());
-        Error::new(Code::Memory, "", format!("expected {bytes} bytes of memory, got none from the system"))
-    })?;
-    // SAFETY: as in `uninit`.
-    #[allow(clippy::uninit_vec)]
-    unsafe {
-        buffer.set_len(len)
-    };
-    Ok(buffer)
+pub(crate) fn zeros_like(tensor: &Tensor) -> Result<Tensor> {
+    room_like(tensor);
+    tensor.zeros_like().ok_or_internal()
+}
+
+/// The same numbers in storage of their own.
+pub(crate) fn owned(tensor: &Tensor) -> Result<Tensor> {
+    room_like(tensor);
+    tensor.force_contiguous().ok_or_internal()
+}
+
+/// The same numbers in one piece; a tensor that is in one piece is shared.
+pub(crate) fn contiguous(tensor: &Tensor) -> Result<Tensor> {
+    if tensor.is_contiguous() { Ok(tensor.clone()) } else { owned(tensor) }
 }
 
 /// Wraps the buffer, without a copy.
@@ -88,6 +84,9 @@ pub(crate) fn host_f32(tensor: &Tensor) -> Result<Option<Read<'_, f32>>> {
 
 /// The values as f64, whatever the element type: for reports and tests, not for hot paths.
 pub(crate) fn to_f64(tensor: &Tensor) -> Result<Vec<f64>> {
+    if tensor.dtype() == DType::F32 && tensor.device().is_cpu() {
+        return Ok(blocks::collected(read::<f32>(&contiguous(tensor)?)?.iter().map(|value| f64::from(*value))));
+    }
     tensor.to_dtype(DType::F64).and_then(|t| t.flatten_all()).and_then(|t| t.to_vec1()).ok_or_internal()
 }
 
@@ -97,6 +96,18 @@ pub(crate) fn digest(tensor: &Tensor) -> Result<u64> {
     Ok(match host_f32(tensor)? {
         Some(values) => values.iter().fold(0x51_7c_c1_b7, |sum, value| mix(sum, u64::from(value.to_bits()))),
         None => to_f64(tensor)?.iter().fold(0x51_7c_c1_b7, |sum, value| mix(sum, value.to_bits())),
+    })
+}
+
+/// Whether every number is finite, up to the first block that has one which is not.
+pub(crate) fn finite(values: &[f32]) -> bool {
+    values.chunks(1024).all(|block| block.iter().fold(true, |sound, value| sound & value.is_finite()))
+}
+
+pub(crate) fn all_finite(tensor: &Tensor) -> Result<bool> {
+    Ok(match host_f32(tensor)? {
+        Some(values) => finite(&values),
+        None => to_f64(tensor)?.iter().all(|value| value.is_finite()),
     })
 }
 

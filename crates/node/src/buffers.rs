@@ -1,6 +1,7 @@
 //! Typed arrays that cross once, and the JSON beside them that says what they are.
 
 use limbeck_core::batch::Features;
+use limbeck_core::blocks;
 use limbeck_core::dataset::{Columns, Inputs, LabelColumn, TeacherColumn};
 use limbeck_core::error::{Error, Result};
 use limbeck_core::reading::parse;
@@ -83,14 +84,14 @@ struct ColumnsJson {
     label_names: Option<Vec<String>>,
 }
 
-fn given<T: AsRef<[E]>, E: Clone>(buffer: &Option<T>, name: &str) -> Result<Vec<E>> {
+fn given<T: AsRef<[E]>, E: Copy>(buffer: &Option<T>, name: &str) -> Result<Vec<E>> {
     let buffer = buffer.as_ref().ok_or_else(|| Error::data(name, "expected a typed array, got none"))?;
-    Ok(buffer.as_ref().to_vec())
+    Ok(blocks::copied(buffer.as_ref()))
 }
 
 /// Sample ids are numbers in JavaScript; the facade checked that they are whole.
 pub(crate) fn ids(values: &Float64Array) -> Vec<u64> {
-    values.iter().map(|id| *id as u64).collect()
+    blocks::collected(values.iter().map(|id| *id as u64))
 }
 
 pub(crate) fn columns(json: &str, buffers: &Buffers) -> Result<Columns> {
@@ -103,7 +104,7 @@ pub(crate) fn columns(json: &str, buffers: &Buffers) -> Result<Columns> {
         InputsJson::Ids { length } => Inputs::Ids { values: given(&buffers.ids, "inputs")?, length },
         InputsJson::Ragged { weights } => Inputs::Ragged {
             values: given(&buffers.ids, "inputs.values")?,
-            offsets: given(&buffers.offsets, "inputs.offsets")?.into_iter().map(u64::from).collect(),
+            offsets: blocks::collected(given(&buffers.offsets, "inputs.offsets")?.into_iter().map(u64::from)),
             weights: if weights { Some(given(&buffers.id_weights, "inputs.weights")?) } else { None },
         },
     };
@@ -118,7 +119,7 @@ pub(crate) fn columns(json: &str, buffers: &Buffers) -> Result<Columns> {
         }
         Some(LabelsJson::Real { outputs }) => LabelColumn::Real { values: given(&buffers.targets, "labels")?, outputs },
     };
-    let copied = |buffer: &Option<Float32Array>| buffer.as_ref().map(|values| values.to_vec());
+    let copied = |buffer: &Option<Float32Array>| buffer.as_ref().map(|values| blocks::copied(values));
     Ok(Columns {
         probabilities,
         ids: buffers.sample_ids.as_ref().map(ids),

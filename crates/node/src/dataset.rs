@@ -1,8 +1,8 @@
 //! The data of a run, held natively.
 
+use limbeck_core::blocks::copied;
 use limbeck_core::dataset::{Dataset, Normalization, SplitOptions, TeacherColumn};
 use limbeck_core::error::{Code, Error, Result};
-use limbeck_core::pool::Pool;
 use limbeck_core::reading::parse;
 use napi::Env;
 use napi::bindgen_prelude::{Float32Array, Float64Array, Object, ObjectFinalize, Uint32Array};
@@ -12,7 +12,7 @@ use serde_json::json;
 use std::sync::RwLock;
 
 use crate::buffers::{Buffers, columns, ids};
-use crate::desk;
+use crate::calls::call;
 use crate::errors::{guarded, panic_point};
 use crate::lifecycle::{External, trim_after};
 use crate::reply::Reply;
@@ -102,7 +102,7 @@ impl NativeDataset {
     #[napi(catch_unwind, ts_return_type = "Promise<NativeDataset>")]
     pub fn take<'env>(env: &'env Env, json: String, buffers: Buffers) -> napi::Result<Object<'env>> {
         let (reply, promise) = Reply::new(env)?;
-        desk::once("take", reply, move || Dataset::new(columns(&json, &buffers)?).map(Made))?;
+        call(reply, move |_| Dataset::new(columns(&json, &buffers)?).map(Made));
         Ok(promise)
     }
 
@@ -136,7 +136,7 @@ impl NativeDataset {
     pub fn fingerprint<'env>(&self, env: &'env Env) -> napi::Result<Object<'env>> {
         let data = guarded(|| self.data())?;
         let (reply, promise) = Reply::new(env)?;
-        desk::once("fingerprint", reply, move || Ok(data.fingerprint()))?;
+        call(reply, move |_| Ok(data.fingerprint()));
         Ok(promise)
     }
 
@@ -173,10 +173,10 @@ impl NativeDataset {
     pub fn normalization<'env>(&self, env: &'env Env) -> napi::Result<Object<'env>> {
         let data = guarded(|| self.data())?;
         let (reply, promise) = Reply::new(env)?;
-        desk::once("normalize", reply, move || {
-            let normalization = Pool::new(None)?.enter(|| Normalization::from_dataset(&data))?;
+        call(reply, move |pool| {
+            let normalization = pool.enter(|| Normalization::from_dataset(&data))?;
             serde_json::to_string(&normalization).map_err(|error| Error::internal(error.to_string()))
-        })?;
+        });
         Ok(promise)
     }
 
@@ -191,7 +191,7 @@ impl NativeDataset {
         guarded(|| {
             let TeacherJson { classes } = parse(&json)?;
             let bytes = 4 * logits.len() as u64;
-            let column = TeacherColumn { logits: logits.to_vec(), classes, ids: answers.as_ref().map(ids) };
+            let column = TeacherColumn { logits: copied(&logits), classes, ids: answers.as_ref().map(ids) };
             Ok(NativeDataset::of(env, self.data()?.with_teacher_logits(column)?, bytes))
         })
     }

@@ -8,7 +8,7 @@ use napi::bindgen_prelude::Object;
 use napi_derive::napi;
 use serde_json::json;
 
-use crate::desk;
+use crate::calls::call;
 use crate::errors::{guarded, panic_point};
 use crate::reply::Reply;
 
@@ -61,10 +61,10 @@ pub fn losses_need_teacher(json: String) -> napi::Result<bool> {
 #[napi(catch_unwind, ts_return_type = "Promise<string>")]
 pub fn golden<'env>(env: &'env Env, json: String, kind: String) -> napi::Result<Object<'env>> {
     let (reply, promise) = Reply::new(env)?;
-    desk::once("golden", reply, move || {
+    call(reply, move |_| {
         let results = golden_runner::run(&json, &kind)?;
         serde_json::to_string(&results).map_err(|error| Error::internal(error.to_string()))
-    })?;
+    });
     Ok(promise)
 }
 

@@ -2,16 +2,16 @@
 
 use limbeck_core::ensemble::Ensemble;
 use limbeck_core::error::Error;
-use limbeck_core::pool::Pool;
 use napi::Env;
 use napi::bindgen_prelude::{ClassInstance, Float32Array, Object};
 use napi_derive::napi;
 
 use crate::buffers::{Buffers, inputs};
+use crate::calls::call;
 use crate::dataset::NativeDataset;
-use crate::desk::{self, Lane};
 use crate::errors::{guarded, panic_point};
 use crate::model::{NativeModel, NativePrediction};
+use crate::queue::{Lane, predict};
 use crate::reply::Reply;
 
 /// Memory of the parameters is shared with the models.
@@ -51,7 +51,7 @@ impl NativeEnsemble {
         let (features, rows) = guarded(|| inputs(&json, &buffers, reader))?;
         let ensemble = self.ensemble.clone();
         let (reply, promise) = Reply::new(env)?;
-        desk::predict(lane, reply, move || ensemble.predict(&features, rows).map(NativePrediction::from));
+        predict(lane, reply, move || ensemble.predict(&features, rows).map(NativePrediction::from));
         Ok(promise)
     }
 
@@ -60,10 +60,10 @@ impl NativeEnsemble {
     pub fn evaluate<'env>(&self, env: &'env Env, data: &NativeDataset) -> napi::Result<Object<'env>> {
         let (ensemble, data) = (self.ensemble.clone(), guarded(|| data.data())?);
         let (reply, promise) = Reply::new(env)?;
-        desk::once("evaluate", reply, move || {
-            let evaluation = Pool::new(None)?.enter(|| ensemble.evaluate(&data))?;
+        call(reply, move |pool| {
+            let evaluation = pool.enter(|| ensemble.evaluate(&data))?;
             serde_json::to_string(&evaluation).map_err(|error| Error::internal(error.to_string()))
-        })?;
+        });
         Ok(promise)
     }
 
@@ -72,7 +72,7 @@ impl NativeEnsemble {
     pub fn logits<'env>(&self, env: &'env Env, data: &NativeDataset) -> napi::Result<Object<'env>> {
         let (ensemble, data) = (self.ensemble.clone(), guarded(|| data.data())?);
         let (reply, promise) = Reply::new(env)?;
-        desk::once("logits", reply, move || Pool::new(None)?.enter(|| ensemble.logits(&data)).map(Float32Array::new))?;
+        call(reply, move |pool| pool.enter(|| ensemble.logits(&data)).map(Float32Array::new));
         Ok(promise)
     }
 }

@@ -8,7 +8,6 @@ use limbeck_core::checkpoint::ModelFile;
 use limbeck_core::error::{Code, Error, Result};
 use limbeck_core::evaluate;
 use limbeck_core::models::{Model, ModelOptions, Prediction};
-use limbeck_core::pool::Pool;
 use limbeck_core::reading::parse;
 use limbeck_core::weights::ParameterGenerator;
 use napi::Env;
@@ -17,11 +16,12 @@ use napi_derive::napi;
 use serde_json::json;
 
 use crate::buffers::{Buffers, inputs};
+use crate::calls::call;
 use crate::dataset::NativeDataset;
-use crate::desk::{self, Lane};
 use crate::errors::{guarded, panic_point};
-use crate::held::Held;
+use crate::handles::Held;
 use crate::lifecycle::{External, trim_after};
+use crate::queue::{Lane, predict};
 use crate::reply::Reply;
 
 /// Multiply-adds up to which a synchronous prediction is allowed: about two milliseconds of one core.
@@ -188,14 +188,14 @@ impl NativeModel {
     #[napi(catch_unwind, ts_return_type = "Promise<NativeModel>")]
     pub fn load<'env>(env: &'env Env, path: String, json: Option<String>) -> napi::Result<Object<'env>> {
         let (reply, promise) = Reply::new(env)?;
-        desk::once("load", reply, move || {
+        call(reply, move |_| {
             let file = ModelFile::load(&PathBuf::from(&path))?;
             let model = match json {
                 None => Model::from_file(file),
                 Some(json) => Model::from_tensors(parse::<ModelOptions>(&json)?.expand()?, file),
             };
             model.map(Made).map_err(|error| error.at(&path))
-        })?;
+        });
         Ok(promise)
     }
 
@@ -203,7 +203,7 @@ impl NativeModel {
     pub fn save<'env>(&self, env: &'env Env, path: String) -> napi::Result<Object<'env>> {
         let (reply, promise) = Reply::new(env)?;
         let shared = self.shared.clone();
-        desk::once("save", reply, move || shared.get()?.save(&PathBuf::from(path)))?;
+        call(reply, move |_| shared.get()?.save(&PathBuf::from(path)));
         Ok(promise)
     }
 
@@ -290,7 +290,7 @@ impl NativeModel {
         let held = guarded(|| self.shared.held())?;
         let (features, rows) = guarded(|| inputs(&json, &buffers, || held.frame.signature()))?;
         let (reply, promise) = Reply::new(env)?;
-        desk::predict(lane, reply, move || held.model()?.predict(&features, rows).map(NativePrediction::from));
+        predict(lane, reply, move || held.model()?.predict(&features, rows).map(NativePrediction::from));
         Ok(promise)
     }
 
@@ -300,7 +300,7 @@ impl NativeModel {
             panic_point("model.predictSync");
             let held = self.shared.held()?;
             let (features, rows) = inputs(&json, &buffers, || held.frame.signature())?;
-            let work = rows as u64 * held.frame.network.multiply_adds();
+            let work = held.frame.network.multiply_adds().saturating_mul(rows as u64);
             if work > SYNC_LIMIT {
                 let message = format!(
                     "expected at most {SYNC_LIMIT} multiply-adds in a synchronous call, got {work} for {rows} rows: \
@@ -323,13 +323,13 @@ impl NativeModel {
         let (model, data) = guarded(|| Ok((self.shared.held()?, data.data()?)))?;
         let teacher = guarded(|| teacher.map(|teacher| teacher.shared.held()).transpose())?;
         let (reply, promise) = Reply::new(env)?;
-        desk::once("evaluate", reply, move || {
-            let evaluation = Pool::new(None)?.enter(|| {
+        call(reply, move |pool| {
+            let evaluation = pool.enter(|| {
                 let teacher = teacher.map(|teacher| teacher.model()).transpose()?;
                 evaluate::against(&model.model()?, &data, teacher.as_ref())
             })?;
             text(serde_json::to_string(&evaluation))
-        })?;
+        });
         Ok(promise)
     }
 
@@ -338,9 +338,7 @@ impl NativeModel {
     pub fn logits<'env>(&self, env: &'env Env, data: &NativeDataset) -> napi::Result<Object<'env>> {
         let (model, data) = guarded(|| Ok((self.shared.held()?, data.data()?)))?;
         let (reply, promise) = Reply::new(env)?;
-        desk::once("logits", reply, move || {
-            Pool::new(None)?.enter(|| evaluate::logits(&model.model()?, &data)).map(Float32Array::new)
-        })?;
+        call(reply, move |pool| pool.enter(|| evaluate::logits(&model.model()?, &data)).map(Float32Array::new));
         Ok(promise)
     }
 
@@ -406,7 +404,7 @@ impl NativeModel {
     pub fn fingerprint<'env>(&self, env: &'env Env) -> napi::Result<Object<'env>> {
         let held = guarded(|| self.shared.held())?;
         let (reply, promise) = Reply::new(env)?;
-        desk::once("fingerprint", reply, move || held.model()?.fingerprint())?;
+        call(reply, move |_| held.model()?.fingerprint());
         Ok(promise)
     }
 

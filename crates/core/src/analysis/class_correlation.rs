@@ -72,6 +72,8 @@ pub(super) fn correlations(logits: &Table, temperature: f64) -> (Vec<Vec<f64>>, 
     for row in logits.rows() {
         softmax(row, temperature).iter().zip(&mut means).for_each(|(p, mean)| *mean += p / rows);
     }
+    // The sums, the matrix, and the distances that a tree is made of.
+    crate::blocks::room(3 * size_of::<f64>() * classes * classes);
     let mut sums = vec![vec![0.0; classes]; classes];
     for row in logits.rows() {
         let apart: Vec<f64> = softmax(row, temperature).iter().zip(&means).map(|(p, mean)| p - mean).collect();

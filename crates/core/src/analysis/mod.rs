@@ -27,6 +27,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Code, Error, Result};
 use crate::models::Model;
 use crate::signature::Signature;
+use crate::tape::Cancel;
 use seen::Seen;
 pub use seen::{Given, Sides};
 
@@ -83,6 +84,7 @@ macro_rules! registry {
             fn run(&self, seen: &Seen<'_>, all: bool) -> Result<Analysis> {
                 let mut analysis = Analysis { rows: seen.rows(), ..Analysis::default() };
                 $(if let Some(options) = &self.$module {
+                    seen.go_on()?;
                     match options.report(seen) {
                         Ok(report) => analysis.$module = Some(report),
                         Err(error) if all && lacking(&error) => {
@@ -125,6 +127,11 @@ fn lacking(error: &Error) -> bool {
 
 /// Runs the diagnostics that are chosen, or all that these models and data can give.
 pub fn analyse(given: &Given<'_>, chosen: Option<&Diagnostics>) -> Result<Analysis> {
+    analyse_until(given, chosen, &Cancel::default())
+}
+
+/// The same; ends with `Code::Cancelled` between two batches once the flag is set.
+pub fn analyse_until(given: &Given<'_>, chosen: Option<&Diagnostics>, cancel: &Cancel) -> Result<Analysis> {
     let all = Diagnostics::all();
     let diagnostics = chosen.unwrap_or(&all);
     diagnostics.validate().map_err(|error| error.at("diagnostics"))?;
@@ -137,7 +144,7 @@ pub fn analyse(given: &Given<'_>, chosen: Option<&Diagnostics>) -> Result<Analys
     }
     let data = given.data.seen_by(&known, "data")?;
     let validation = given.validation.map(|rows| rows.seen_by(&known, "validation")).transpose()?;
-    let seen = Seen::new(&Given { data: &data, validation: validation.as_ref(), ..*given })?;
+    let seen = Seen::new(&Given { data: &data, validation: validation.as_ref(), ..*given }, cancel.clone())?;
     diagnostics
         .run(&seen, chosen.is_none())
         .map_err(|error| if lacking(&error) { error.at("diagnostics") } else { error })

@@ -82,7 +82,7 @@ pub(super) fn estimate(values: &Table) -> Result<f64> {
 
 impl MutualInformation {
     /// f of every copy of every row.
-    fn differences(&self, model: &Model, data: &Dataset) -> Result<Table> {
+    fn differences(&self, seen: &Seen<'_>, model: &Model, data: &Dataset) -> Result<Table> {
         let [a, b] = self.classes;
         let classes = model.network.classes();
         if a >= classes || b >= classes {
@@ -93,10 +93,11 @@ impl MutualInformation {
             seed: self.seed,
             ..BatchOptions::in_order(model.rows_at_once())
         };
-        let mut values = vec![0.0; data.rows() * self.copies];
+        let mut values = crate::blocks::filled(data.rows().saturating_mul(self.copies), 0.0);
         for copy in 0..self.copies {
             let mut row = 0;
             for batch in data.batches(&options, copy as u64)? {
+                seen.go_on()?;
                 let batch = batch?;
                 for logits in to_f64(&model.logits(&batch.inputs, &batch.ids)?)?.chunks_exact(classes) {
                     values[row * self.copies + copy] = logits[a] - logits[b];
@@ -108,13 +109,16 @@ impl MutualInformation {
     }
 }
 
+/// Copies of a row, and rows.
+const MOST: usize = 1 << 31;
+
 impl Diagnostic for MutualInformation {
     type Report = Sides<MutualInformationReport>;
 
     fn validate(&self) -> Result<()> {
         for (path, count) in [("copies", self.copies), ("rows", self.rows)] {
-            if count < 2 {
-                return Err(Error::config(path, format!("expected a whole number of 2 or more, got {count}")));
+            if !(2..=MOST).contains(&count) {
+                return Err(Error::config(path, format!("expected a whole number from 2 to {MOST}, got {count}")));
             }
         }
         if self.classes[0] == self.classes[1] {
@@ -141,7 +145,7 @@ impl Diagnostic for MutualInformation {
         let positions: Vec<u32> = (0..count).map(|at| (at * all / count) as u32).collect();
         let data = seen.data().select(&positions)?;
         seen.each_model(|model, _| {
-            let nats = estimate(&self.differences(model, &data)?)?;
+            let nats = estimate(&self.differences(seen, model, &data)?)?;
             Ok(MutualInformationReport { nats, most: (count as f64).ln(), rows: count })
         })
     }

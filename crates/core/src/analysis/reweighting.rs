@@ -90,8 +90,9 @@ impl Diagnostic for Reweighting {
     type Report = ReweightingReport;
 
     fn validate(&self) -> Result<()> {
-        if self.groups == 0 {
-            return Err(Error::config("groups", "expected a whole number of 1 or more, got 0"));
+        if !(1..=100_000).contains(&self.groups) {
+            let message = format!("expected a whole number from 1 to 100000, got {}", self.groups);
+            return Err(Error::config("groups", message));
         }
         self.metric().validate(0)
     }

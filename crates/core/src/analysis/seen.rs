@@ -2,19 +2,21 @@
 
 use std::cell::OnceCell;
 use std::collections::BTreeSet;
+use std::sync::atomic::Ordering;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::batch::Features;
+use crate::blocks::{collected, empty};
 use crate::dataset::{BatchOptions, Dataset};
-use crate::error::{Candle, Code, Error, Result};
+use crate::error::{Candle, Error, Result};
 use crate::evaluate;
 use crate::labels::LabelKind;
 use crate::layers::{LayerOptions, Mode, name_at};
 use crate::models::{Model, Request};
 use crate::random::Key;
-use crate::tape::{Engine, Tape};
+use crate::tape::{Cancel, Engine, Tape};
 use crate::tensor::{Tensor, to_f64};
 
 /// Models and rows to look at.
@@ -94,6 +96,7 @@ pub(super) struct Seen<'a> {
     data: Dataset,
     validation: Option<Dataset>,
     sides: [Option<Side<'a>>; 3],
+    cancel: Cancel,
 }
 
 /// The rows whose weight is not 0, and of data where only some rows have a label those: all diagnostics look at the same.
@@ -108,19 +111,14 @@ fn counted(data: &Dataset) -> Result<Dataset> {
     if kept.len() == data.rows() { Ok(data.clone()) } else { data.select(&kept) }
 }
 
-fn logits_of(model: &Model, data: &Dataset) -> Result<Table> {
+fn logits_of(model: &Model, data: &Dataset, cancel: &Cancel) -> Result<Table> {
     let width = model.network.classes();
-    let asked = evaluate::logits(model, data)?;
-    let mut values = Vec::new();
-    let refused =
-        |_| Error::new(Code::Memory, "data", "no memory for the answers to all rows: give fewer, as data.select does");
-    values.try_reserve_exact(asked.len()).map_err(refused)?;
-    values.extend(asked.into_iter().map(f64::from));
-    Ok(Table { width, values })
+    let asked = evaluate::logits_until(model, data, cancel)?;
+    Ok(Table { width, values: collected(asked.into_iter().map(f64::from)) })
 }
 
 impl<'a> Seen<'a> {
-    pub fn new(given: &Given<'a>) -> Result<Seen<'a>> {
+    pub fn new(given: &Given<'a>, cancel: Cancel) -> Result<Seen<'a>> {
         let data = counted(given.data)?;
         let side =
             |model: Option<&'a Model>| model.map(|_| Side { model, logits: OnceCell::new(), inner: OnceCell::new() });
@@ -131,7 +129,7 @@ impl<'a> Seen<'a> {
             return Err(Error::config("teacher", "expected a teacher, a student or both, got neither"));
         }
         let validation = given.validation.map(counted).transpose()?;
-        let seen = Seen { data, validation, sides };
+        let seen = Seen { data, validation, sides, cancel };
         seen.fit()?;
         Ok(seen)
     }
@@ -164,6 +162,11 @@ impl<'a> Seen<'a> {
 
     pub fn rows(&self) -> usize {
         self.data.rows()
+    }
+
+    /// An error once the analysis was cancelled.
+    pub fn go_on(&self) -> Result<()> {
+        if self.cancel.load(Ordering::Relaxed) { Err(Error::cancelled()) } else { Ok(()) }
     }
 
     pub fn data(&self) -> &Dataset {
@@ -230,7 +233,7 @@ impl<'a> Seen<'a> {
     pub fn logits(&self, who: Who) -> Result<&Table> {
         let side = self.side(who)?;
         once(&side.logits, || match side.model {
-            Some(model) => logits_of(model, &self.data),
+            Some(model) => logits_of(model, &self.data, &self.cancel),
             None => {
                 let mut values = Vec::new();
                 for batch in self.data.batches(&BatchOptions::in_order(256), 0)? {
@@ -245,13 +248,13 @@ impl<'a> Seen<'a> {
     /// Logits and labels of the validation rows; none where there are no such rows.
     pub fn validation(&self, who: Who) -> Result<Option<(Table, Vec<usize>)>> {
         let (Some(data), Some(model)) = (&self.validation, self.side(who)?.model) else { return Ok(None) };
-        Ok(Some((logits_of(model, data)?, labels_of(data, "validation")?)))
+        Ok(Some((logits_of(model, data, &self.cancel)?, labels_of(data, "validation")?)))
     }
 
     /// Penultimate activations of all rows, and class templates.
     pub fn inner(&self, who: Who) -> Result<&Inner> {
         let model = self.model(who)?;
-        once(&self.side(who)?.inner, || inner_of(model, &self.data))
+        once(&self.side(who)?.inner, || inner_of(model, &self.data, &|| self.go_on()))
     }
 }
 
@@ -268,10 +271,12 @@ fn labels_of(data: &Dataset, path: &str) -> Result<Vec<usize>> {
         let message = format!("expected one label a row, got {}", data.label_kind().words());
         return Err(Error::data(path, message));
     }
-    Ok((0..data.rows()).filter_map(|row| data.label(row)).map(|label| label as usize).collect())
+    let mut labels = empty(data.rows());
+    labels.extend((0..data.rows()).filter_map(|row| data.label(row)).map(|label| label as usize));
+    Ok(labels)
 }
 
-fn inner_of(model: &Model, data: &Dataset) -> Result<Inner> {
+fn inner_of(model: &Model, data: &Dataset, go_on: &dyn Fn() -> Result<()>) -> Result<Inner> {
     let layers = &model.network.architecture().layers;
     let head = layers.len() - 1;
     let unfit = || Error::config("layers", "expected a linear layer as the last one, whose rows are class templates");
@@ -284,12 +289,13 @@ fn inner_of(model: &Model, data: &Dataset) -> Result<Inner> {
         return Err(Error::shape("layers", message));
     }
     let before = head.checked_sub(1).map(|index| name_at("", index, &layers[index]));
-    let mut values = Vec::new();
+    let mut values = empty(data.rows().saturating_mul(width));
     for batch in data.batches(&BatchOptions::in_order(model.rows_at_once()), 0)? {
+        go_on()?;
         let batch = batch?;
         values.extend(to_f64(&hidden(model, &batch.inputs, &batch.ids, before.as_deref())?)?);
     }
-    let templates = Table { width, values: weight.into_iter().map(f64::from).collect() };
+    let templates = Table { width, values: collected(weight.into_iter().map(f64::from)) };
     Ok(Inner { activations: Table { width, values }, templates })
 }
 

@@ -233,9 +233,11 @@ fn activations_times_templates_are_the_logits() {
         json!({ "layers": [{ "residual": { "layers": [{ "linear": { "outputs": 6 } }] } }, { "linear": { "outputs": 3 } }], "input": [6] }),
     ] {
         let model = model(options, 1);
-        let seen =
-            Seen::new(&Given { data: &data, validation: None, teacher: None, student: Some(&model), control: None })
-                .unwrap();
+        let seen = Seen::new(
+            &Given { data: &data, validation: None, teacher: None, student: Some(&model), control: None },
+            Default::default(),
+        )
+        .unwrap();
         let inner = seen.inner(seen::Who::Student).unwrap();
         let head = model.network.head().unwrap();
         let bias = model.parameters.get(&format!("{head}.bias")).unwrap().1;

@@ -5,8 +5,9 @@ use std::io::{self, Read};
 
 use half::{bf16, f16};
 
-use crate::error::{Candle, Code, Error, Result};
-use crate::tensor::{DType, Tensor, from_vec};
+use crate::blocks::{copied, reserve};
+use crate::error::{Code, Error, Result};
+use crate::tensor::{DType, Tensor, contiguous, from_vec, read};
 
 /// Name → array, sorted: one order in every process.
 pub type NamedTensors = BTreeMap<String, Array>;
@@ -123,15 +124,15 @@ impl Array {
 
     /// Copies a tensor's numbers, from whatever device and layout: later updates in place do not reach the copy.
     pub(crate) fn copy_of(tensor: &Tensor) -> Result<Array> {
-        let flat = tensor.flatten_all().ok_or_internal()?;
+        let whole = contiguous(tensor)?;
         let numbers = match tensor.dtype() {
-            DType::F32 => Numbers::F32(flat.to_vec1().ok_or_internal()?),
-            DType::F64 => Numbers::F64(flat.to_vec1().ok_or_internal()?),
-            DType::U32 => Numbers::U32(flat.to_vec1().ok_or_internal()?),
-            DType::I64 => Numbers::I64(flat.to_vec1().ok_or_internal()?),
-            DType::U8 => Numbers::U8(flat.to_vec1().ok_or_internal()?),
-            DType::F16 => Numbers::F16(flat.to_vec1().ok_or_internal()?),
-            DType::BF16 => Numbers::BF16(flat.to_vec1().ok_or_internal()?),
+            DType::F32 => Numbers::F32(copied(&read(&whole)?)),
+            DType::F64 => Numbers::F64(copied(&read(&whole)?)),
+            DType::U32 => Numbers::U32(copied(&read(&whole)?)),
+            DType::I64 => Numbers::I64(copied(&read(&whole)?)),
+            DType::U8 => Numbers::U8(copied(&read(&whole)?)),
+            DType::F16 => Numbers::F16(copied(&read(&whole)?)),
+            DType::BF16 => Numbers::BF16(copied(&read(&whole)?)),
             other => {
                 return Err(Error::internal(format!("expected a tensor of a type that files hold, got {other:?}")));
             }
@@ -244,49 +245,4 @@ pub(crate) fn shortened(error: &io::Error) -> Error {
         return Error::new(Code::InvalidFile, "", message);
     }
     Error::new(Code::Io, "", format!("expected to read it, got: {error}"))
-}
-
-/// Room for `count` more elements, or an error instead of the end of the process. Every size that came from a file
-/// goes through here.
-pub(crate) fn reserve<T>(values: &mut Vec<T>, count: usize) -> Result<()> {
-    let refused = || {
-        let bytes = count.saturating_mul(size_of::<T>());
-        Error::new(Code::Memory, "", format!("expected {bytes} bytes of memory, got none from the system"))
-    };
-    #[cfg(test)]
-    if failing::now() {
-        return Err(refused());
-    }
-    values.try_reserve_exact(count).map_err(|_| refused())
-}
-
-/// Lets the n-th reservation of this thread fail.
-#[cfg(test)]
-pub(crate) mod failing {
-    use std::cell::Cell;
-
-    thread_local!(static LEFT: Cell<Option<usize>> = const { Cell::new(None) });
-
-    /// The reservation after `n` good ones fails; true from then on says that it was reached.
-    pub(crate) fn after(n: usize) {
-        LEFT.set(Some(n));
-    }
-
-    /// Switches the failing off; gives whether it had happened.
-    pub(crate) fn off() -> bool {
-        LEFT.replace(None).is_none()
-    }
-
-    pub(super) fn now() -> bool {
-        match LEFT.get() {
-            Some(0) => {
-                LEFT.set(None);
-                true
-            }
-            left => {
-                LEFT.set(left.map(|n| n - 1));
-                false
-            }
-        }
-    }
 }

@@ -7,11 +7,12 @@ use std::sync::LazyLock;
 use proptest::prelude::*;
 use serde_json::json;
 
-use super::array::{Array, NamedTensors, Numbers, failing};
+use super::array::{Array, NamedTensors, Numbers};
 use super::format::{self, KEY, Plan, Wanted};
 use super::fs::{Disk, Fs};
 use super::run_folder::tests::checkpoint;
 use super::{ModelFile, RunFolder};
+use crate::blocks::failing;
 use crate::error::{Code, Error};
 use crate::random::Key;
 

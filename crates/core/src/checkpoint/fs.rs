@@ -4,14 +4,19 @@
 //! folder. On any error the temporary goes and the old file stays. A sync that failed is never repeated: the kernel may
 //! have dropped the pages and would report success.
 //!
+//! A temporary is locked while it is written. The lock of a process that died is gone, so what can be locked was left
+//! behind by one, and is removed (`sweep`). A run locks its folder in the same way (`FolderLock`).
+//!
 //! Source: the order of PostgreSQL's and SQLite's file writing; "fsyncgate", PostgreSQL wiki, 2018. Where we differ:
 //! nowhere.
 
-use std::fs::{File, OpenOptions};
+use std::collections::BTreeSet;
+use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// A file opened for reading.
 pub struct Opened {
@@ -53,10 +58,14 @@ impl Access {
 /// What the writer and the run folder ask of a file system; tests put faults and power cuts behind it.
 pub trait Fs: Send + Sync {
     fn open(&self, path: &Path) -> io::Result<Opened>;
-    /// Fails when the file exists.
+    /// Fails when the file exists. The file is locked until it is closed.
     fn create(&self, path: &Path, access: Access) -> io::Result<Box<dyn Output>>;
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
     fn remove(&self, path: &Path) -> io::Result<()>;
+    /// Removes a file that no process writes; whether it did.
+    fn remove_abandoned(&self, path: &Path) -> io::Result<bool> {
+        self.remove(path).map(|()| true)
+    }
     /// New, renamed and removed names in the folder reach the disk.
     fn sync_folder(&self, path: &Path) -> io::Result<()>;
     /// Names in the folder, sorted.
@@ -123,7 +132,10 @@ impl Fs for Disk {
                 Access::Umask => 0o666, // the kernel takes the umask off, and knows default access lists
             },
         );
-        let file = options.open(path)?;
+        let mut file = options.open(path)?;
+        while !claimed(&file, path) {
+            file = options.open(path)?;
+        }
         #[cfg(unix)]
         if let Access::Mode(mode) = access {
             let kept = file.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(mode));
@@ -140,6 +152,18 @@ impl Fs for Disk {
 
     fn remove(&self, path: &Path) -> io::Result<()> {
         std::fs::remove_file(path)
+    }
+
+    fn remove_abandoned(&self, path: &Path) -> io::Result<bool> {
+        // Never followed: what a link leads to is none of ours.
+        if !std::fs::symlink_metadata(path)?.is_file() {
+            return Ok(false);
+        }
+        let file = OpenOptions::new().write(true).open(path)?;
+        match file.try_lock() {
+            Ok(()) => std::fs::remove_file(path).map(|()| true),
+            Err(_) => Ok(false),
+        }
     }
 
     fn sync_folder(&self, path: &Path) -> io::Result<()> {
@@ -170,6 +194,52 @@ impl Fs for Disk {
 
     fn create_folder(&self, path: &Path) -> io::Result<()> {
         std::fs::create_dir_all(path)
+    }
+}
+
+/// Locks a new file. False where somebody who sweeps was faster and has removed it; a file system that knows no locks has
+/// files that are never swept.
+fn claimed(file: &File, path: &Path) -> bool {
+    file.lock().is_err() || std::fs::symlink_metadata(path).is_ok()
+}
+
+/// A folder that is this run's alone until it is dropped, or until the process ends.
+#[derive(Debug)]
+pub struct FolderLock(#[allow(dead_code)] Option<File>);
+
+/// How long a run that is just ending may keep its folder.
+const ENDING: Duration = Duration::from_secs(1);
+
+impl FolderLock {
+    /// None where another run has it. Where folders cannot be locked (some network file systems, Windows) every run gets it.
+    pub fn of(folder: &Path) -> Option<FolderLock> {
+        let Ok(file) = File::open(folder) else { return Some(FolderLock(None)) };
+        let begun = Instant::now();
+        loop {
+            match file.try_lock() {
+                Ok(()) => return Some(FolderLock(Some(file))),
+                Err(TryLockError::Error(_)) => return Some(FolderLock(None)),
+                Err(TryLockError::WouldBlock) if begun.elapsed() > ENDING => return None,
+                Err(TryLockError::WouldBlock) => std::thread::sleep(Duration::from_millis(10)),
+            }
+        }
+    }
+}
+
+/// Removes what writers that died have left in the folder; how many files it were.
+pub(crate) fn sweep(fs: &dyn Fs, folder: &Path) -> usize {
+    let names = fs.list(folder).unwrap_or_default();
+    let temporaries = names.iter().filter(|name| is_temporary(name));
+    temporaries.filter(|name| fs.remove_abandoned(&folder.join(name)).is_ok_and(|removed| removed)).count()
+}
+
+/// The same, once for each folder in the life of this process: a folder may hold very many files.
+pub(crate) fn sweep_once(folder: &Path) {
+    static SWEPT: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
+    let mut swept = SWEPT.lock().unwrap_or_else(PoisonError::into_inner);
+    if swept.insert(folder.to_path_buf()) {
+        drop(swept);
+        sweep(&Disk, folder);
     }
 }
 
@@ -248,8 +318,10 @@ pub fn write_atomically(
     let temporary = folder.join(temporary_name());
     let mut output = Patient(fs.create(&temporary, access)?, 0);
     let written = content(&mut output).and_then(|()| output.0.sync());
+    // It is open, and so locked, until it has its name.
+    let renamed = written.and_then(|()| fs.rename(&temporary, path));
     drop(output);
-    if let Err(error) = written.and_then(|()| fs.rename(&temporary, path)) {
+    if let Err(error) = renamed {
         // If even this fails, the next recovery removes it; the first error is the one to tell.
         let _ = fs.remove(&temporary);
         return Err(error);

@@ -14,9 +14,10 @@ use std::collections::btree_map::Entry as Place;
 use std::hash::{BuildHasher, RandomState};
 use std::io::Read;
 
-use super::array::{Dtype, reserve, shortened};
+use super::array::{Dtype, shortened};
 use super::digest::Digester;
 use super::json::{self, Reader};
+use crate::blocks::reserve;
 use crate::error::{Code, Error, Result};
 
 pub(crate) const LARGEST_FILE: u64 = 4 << 30;

@@ -26,6 +26,7 @@ pub mod step_file;
 pub mod writer;
 
 pub use array::{Array, Dtype, NamedTensors, Numbers};
+pub use fs::FolderLock;
 pub use model_file::ModelFile;
 pub use run_folder::{Recovered, RunFolder, Saved, Skipped};
 pub(crate) use snapshot::expect_shape;

@@ -16,7 +16,7 @@ use serde_json::{Map, Value, json};
 
 use super::array::NamedTensors;
 use super::format::{self, Contents, KEY, Plan, Wanted};
-use super::fs::{Access, Disk, Fs, folder_of, write_atomically};
+use super::fs::{Access, Disk, Fs, folder_of, sweep_once, write_atomically};
 use super::header::{Entry, Header, refuse};
 use super::json;
 use crate::error::{Code, Error, Result};
@@ -57,6 +57,7 @@ impl ModelFile {
     /// Writes the file whole or not at all; an older one stays until the new one is on the disk. Folders that are missing
     /// are made.
     pub fn save(&self, path: &Path) -> Result<()> {
+        sweep_once(&folder_of(path));
         self.save_with(&Disk, path)
     }
 

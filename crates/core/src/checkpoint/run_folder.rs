@@ -1,12 +1,13 @@
 //! The folder of a run: the last few checkpoints, each whole, and the way back to the newest.
 //!
 //! Saved: file and folder are on the disk, then older ones go. Recovered: newest first, each verified; a damaged one is
-//! passed over and named, never deleted. What a killed process left half-written is removed.
+//! passed over and named, never deleted. What a killed process left half-written is removed. One run at a time writes there:
+//! it holds a lock.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::fs::{Access, Disk, Fs, folder_of, is_temporary, write_atomically};
+use super::fs::{Access, Disk, FolderLock, Fs, folder_of, sweep, write_atomically};
 use super::step_file::{Checkpoint, StepName};
 use crate::error::{Code, Error, Result};
 
@@ -67,6 +68,17 @@ impl RunFolder {
         &self.path
     }
 
+    /// Locks the folder for a run that is to write there; what runs that died have left half-written is removed.
+    pub fn lock(&self) -> Result<FolderLock> {
+        let Some(lock) = FolderLock::of(&self.path) else {
+            let message = "expected a folder that no other run uses, got one in which a run of this or another process \
+                           writes; wait for its end, or give another folder";
+            return Err(Error::new(Code::Busy, "checkpoint.folder", message));
+        };
+        sweep(&*self.fs, &self.path);
+        Ok(lock)
+    }
+
     /// Returns when the checkpoint is on the disk. On an error the older ones are as they were.
     pub fn save(&self, checkpoint: &Checkpoint) -> Result<Saved> {
         let failed = |message: String| Error::new(Code::CheckpointWrite, self.path.display().to_string(), message);
@@ -107,9 +119,7 @@ impl RunFolder {
     /// The newest whole checkpoint. An error when there are checkpoints but none is whole, and when a newer library
     /// wrote the newest: going on from an older one would silently lose work.
     pub fn recover(&self) -> Result<Recovered> {
-        let names = self.fs.list(&self.path).unwrap_or_default();
-        let temporaries = names.iter().filter(|name| is_temporary(name));
-        let temporaries_removed = temporaries.filter(|name| self.fs.remove(&self.path.join(name)).is_ok()).count();
+        let temporaries_removed = sweep(&*self.fs, &self.path);
         let mut skipped = Vec::new();
         for (name, step) in self.steps()? {
             match Checkpoint::read(&*self.fs, &self.path.join(&name), &step) {
@@ -278,6 +288,28 @@ pub(super) mod tests {
         let recovered = run.recover().unwrap();
         assert_eq!((recovered.checkpoint.unwrap().1, recovered.temporaries_removed), (other, 1));
         assert_eq!(Disk.list(run.path()).unwrap().len(), 2);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_folder_is_one_runs_at_a_time_and_what_is_being_written_is_not_swept() {
+        use super::super::fs::Output;
+        let folder = tempfile::tempdir().unwrap();
+        let run = open(&folder, KEEP);
+        let lock = run.lock().unwrap();
+        let error = open(&folder, KEEP).lock().unwrap_err();
+        assert_eq!((error.code, error.path.as_str()), (Code::Busy, "checkpoint.folder"));
+        drop(lock);
+        let living = run.path().join(".limbeck-1-1-1.tmp");
+        let mut output: Box<dyn Output> = Disk.create(&living, Access::Owner).unwrap();
+        std::fs::write(run.path().join(".limbeck-2-1-1.tmp"), "half").unwrap();
+        std::os::unix::fs::symlink("/dev/null", run.path().join(".limbeck-3-1-1.tmp")).unwrap();
+        assert_eq!(run.recover().unwrap().temporaries_removed, 1);
+        assert!(living.exists());
+        output.sync().unwrap();
+        drop(output);
+        run.lock().unwrap();
+        assert!(!living.exists());
     }
 
     #[cfg(unix)]

@@ -109,7 +109,7 @@ impl Dataset {
                     sum += f64::from(weights[self.row(position)]);
                     sum
                 };
-                let bounds: Vec<f64> = (0..self.rows()).map(add).collect();
+                let bounds = crate::blocks::collected((0..self.rows()).map(add));
                 if sum <= 0.0 {
                     return Err(Error::data("sampling", "expected a weight above 0 in the rows chosen, got 0 in all"));
                 }

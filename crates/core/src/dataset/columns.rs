@@ -2,6 +2,7 @@
 //!
 //! Every column holds one entry a row. Errors name the column, the row and what was found there.
 
+use crate::blocks::collected;
 use crate::error::{Error, Result};
 use crate::labels::{LabelKind, NOT_ONE, UNLABELLED, not_one};
 use crate::signature::{self, Bytes};
@@ -352,7 +353,7 @@ pub(super) fn different(path: &str, ids: &[u64]) -> Result<()> {
     if ids.windows(2).all(|pair| pair[0] < pair[1]) {
         return Ok(()); // the usual case, without a copy
     }
-    let mut sorted: Vec<(u64, u32)> = ids.iter().zip(0..).map(|(id, row)| (*id, row)).collect();
+    let mut sorted = collected(ids.iter().enumerate().map(|(row, id)| (*id, row as u32)));
     sorted.sort_unstable();
     match sorted.windows(2).filter(|pair| pair[0].0 == pair[1].0).min_by_key(|pair| pair[1].1) {
         Some(pair) => Err(Error::data(

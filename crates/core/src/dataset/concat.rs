@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use super::{Answers, Columns, Dataset, Inputs, LabelColumn, TeacherColumn, columns::different};
+use crate::blocks::{self, collected};
 use crate::error::{Error, Result};
 
 impl Dataset {
@@ -13,7 +14,8 @@ impl Dataset {
         let other = &other.seen_by(&self.signature(), "concat")?;
         let all = [self, other];
         self.joined(other).map_err(|error| error.at("concat")).and_then(|mut columns| {
-            let ids: Vec<u64> = all.iter().flat_map(|data| (0..data.rows()).map(|at| data.id(at))).collect();
+            let mut ids = blocks::empty(self.rows() + other.rows());
+            all.iter().for_each(|data| ids.extend((0..data.rows()).map(|at| data.id(at))));
             let by_index = all.iter().all(|data| data.columns().ids.is_none());
             match different("concat.ids", &ids) {
                 Ok(()) => columns.ids = Some(ids),
@@ -26,7 +28,7 @@ impl Dataset {
 
     fn joined(&self, other: &Dataset) -> Result<Columns> {
         let (a, b) = (self.columns(), other.columns());
-        let rows: [Vec<usize>; 2] = [self, other].map(|data| (0..data.rows()).map(|at| data.row(at)).collect());
+        let rows: [Vec<usize>; 2] = [self, other].map(|data| collected((0..data.rows()).map(|at| data.row(at))));
         let per_row = |path, a: &Option<Vec<f32>>, b: &Option<Vec<f32>>| match (a, b) {
             (None, None) => Ok(None),
             (Some(a), Some(b)) => Ok(Some(join(a, b, 1, &rows))),
@@ -36,7 +38,7 @@ impl Dataset {
             (None, None) => None,
             (Some(a), Some(b)) if a.classes == b.classes => {
                 let of =
-                    |answers: &Answers, rows: &[usize]| rows.iter().map(|row| answers.of_row[*row] as usize).collect();
+                    |answers: &Answers, rows: &[usize]| collected(rows.iter().map(|row| answers.of_row[*row] as usize));
                 let found = [of(a, &rows[0]), of(b, &rows[1])];
                 Some(TeacherColumn {
                     logits: join(&a.logits, &b.logits, a.classes, &found),
@@ -72,7 +74,7 @@ impl Dataset {
 }
 
 fn join<T: Copy>(a: &[T], b: &[T], width: usize, rows: &[Vec<usize>; 2]) -> Vec<T> {
-    let mut all = Vec::with_capacity((rows[0].len() + rows[1].len()) * width);
+    let mut all = blocks::empty((rows[0].len() + rows[1].len()) * width);
     for (values, rows) in [a, b].into_iter().zip(rows) {
         rows.iter().for_each(|row| all.extend_from_slice(&values[row * width..][..width]));
     }

@@ -2,6 +2,7 @@
 
 use super::{Answers, Columns, Dataset, Inputs, LabelColumn, MISSING};
 use crate::batch::{Batch, Features};
+use crate::blocks::{self, collected};
 use crate::error::{Error, Result};
 use crate::labels::Labels;
 use crate::pool;
@@ -14,17 +15,17 @@ const TASK: usize = 1 << 15;
 impl Dataset {
     /// The rows at these positions, as they stand in the columns.
     pub fn batch(&self, positions: &[u32], epoch: u64) -> Result<Batch> {
-        let rows: Vec<u32> = positions.iter().map(|position| self.row(*position as usize) as u32).collect();
+        let rows = collected(positions.iter().map(|position| self.row(*position as usize) as u32));
         let columns = &self.table.columns;
         Ok(Batch {
-            ids: rows.iter().map(|row| self.id_of_row(*row as usize)).collect(),
+            ids: collected(rows.iter().map(|row| self.id_of_row(*row as usize))),
             epoch,
             inputs: features(&columns.inputs, &rows)?,
             labels: labels(&columns.labels, &rows, self.probabilities)?,
             row_weights: columns
                 .weights
                 .as_ref()
-                .map(|weights| rows.iter().map(|row| weights[*row as usize]).collect()),
+                .map(|weights| collected(rows.iter().map(|row| weights[*row as usize]))),
             teacher_logits: self.answers.as_ref().map(|answers| teacher_logits(answers, &rows)).transpose()?,
             pair: None,
         })
@@ -32,7 +33,7 @@ impl Dataset {
 
     /// All rows as one batch.
     pub fn batch_of_all(&self, epoch: u64) -> Result<Batch> {
-        self.batch(&(0..self.rows() as u32).collect::<Vec<_>>(), epoch)
+        self.batch(&collected(0..self.rows() as u32), epoch)
     }
 }
 
@@ -40,8 +41,8 @@ impl Batch {
     /// A batch of a stream, checked as a data set is. Rows without ids of their own are numbered from `first_id` on.
     pub fn from_columns(mut columns: Columns, epoch: u64, first_id: u64) -> Result<Batch> {
         if columns.ids.is_none() {
-            let rows = columns.check()? as u64;
-            columns.ids = Some((first_id..first_id + rows).collect());
+            let rows = columns.check()?;
+            columns.ids = Some(collected((0..rows).map(|row| first_id + row as u64)));
         }
         Dataset::new(columns)?.batch_of_all(epoch)
     }
@@ -75,14 +76,17 @@ fn features(inputs: &Inputs, rows: &[u32]) -> Result<Features> {
             Features::Dense(tensor::from_vec(buffer, shaped(shape))?)
         }
         Inputs::Ids { values, length } => {
-            let mut ids = Vec::with_capacity(rows.len() * length);
+            let mut ids = blocks::empty(rows.len() * length);
             rows.iter().for_each(|row| ids.extend_from_slice(&values[*row as usize * length..][..*length]));
             Features::Ids(tensor::from_vec(ids, (rows.len(), *length))?)
         }
         Inputs::Ragged { values, offsets, weights } => {
-            let mut ids = Vec::new();
-            let mut own = weights.as_ref().map(|_| Vec::new());
-            let mut ends = vec![0];
+            let length = |row: &u32| (offsets[*row as usize + 1] - offsets[*row as usize]) as usize;
+            let count = rows.iter().map(length).sum();
+            let mut ids = blocks::empty(count);
+            let mut own = weights.as_ref().map(|_| blocks::empty(count));
+            let mut ends = blocks::empty(rows.len() + 1);
+            ends.push(0);
             for row in rows {
                 let row = *row as usize;
                 let range = offsets[row] as usize..offsets[row + 1] as usize;
@@ -103,7 +107,7 @@ fn features(inputs: &Inputs, rows: &[u32]) -> Result<Features> {
 fn labels(column: &LabelColumn, rows: &[u32], probabilities: bool) -> Result<Labels> {
     Ok(match column {
         LabelColumn::None => Labels::None,
-        LabelColumn::Single { values, .. } => Labels::Single(rows.iter().map(|row| values[*row as usize]).collect()),
+        LabelColumn::Single { values, .. } => Labels::Single(collected(rows.iter().map(|row| values[*row as usize]))),
         LabelColumn::Several { values, classes } => {
             let made = dense(values, &[rows.len(), *classes], rows)?;
             if probabilities { Labels::Probabilities(made) } else { Labels::Several(made) }
@@ -113,7 +117,7 @@ fn labels(column: &LabelColumn, rows: &[u32], probabilities: bool) -> Result<Lab
 }
 
 fn teacher_logits(answers: &Answers, rows: &[u32]) -> Result<Tensor> {
-    let found: Vec<u32> = rows.iter().map(|row| answers.of_row[*row as usize]).collect();
+    let found = collected(rows.iter().map(|row| answers.of_row[*row as usize]));
     if found.contains(&MISSING) {
         return Err(Error::internal("a row of the batch has no answer of the teacher"));
     }

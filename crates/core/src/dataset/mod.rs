@@ -17,6 +17,7 @@ mod split;
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
 
+use crate::blocks;
 use crate::error::{Error, Result};
 use crate::labels::{LabelKind, UNLABELLED};
 
@@ -196,8 +197,9 @@ impl Dataset {
             let message = format!("expected an index below {rows} (the number of rows), got {}", positions[at]);
             return Err(Error::data(format!("indices[{at}]"), message));
         }
+        blocks::room(size_of_val(positions));
         let selection: Arc<[u32]> = positions.iter().map(|position| self.row(*position as usize) as u32).collect();
-        let mut sorted = positions.to_vec();
+        let mut sorted = blocks::copied(positions);
         sorted.sort_unstable();
         match sorted.windows(2).find(|pair| pair[0] == pair[1]) {
             Some(pair) => {
@@ -225,7 +227,8 @@ impl Dataset {
 
     /// The same with as many numbers a row as several teachers, or one of other classes, answer.
     pub(crate) fn with_wide_teacher_logits(&self, teacher: TeacherColumn) -> Result<Dataset> {
-        let mut check = Columns::new(Inputs::Ids { values: vec![0; self.rows()], length: 1 }, LabelColumn::None);
+        let mut check =
+            Columns::new(Inputs::Ids { values: blocks::filled(self.rows(), 0), length: 1 }, LabelColumn::None);
         check.teacher = Some(teacher);
         check.check()?;
         match check.teacher {
@@ -235,10 +238,11 @@ impl Dataset {
     }
 
     fn with_answers(&self, teacher: TeacherColumn) -> Result<Dataset> {
-        let mut of_row = vec![MISSING; self.table.rows];
+        let mut of_row = blocks::filled(self.table.rows, MISSING);
         match &teacher.ids {
             None => (0..self.rows()).for_each(|position| of_row[self.row(position)] = position as u32),
             Some(ids) => {
+                blocks::room(ids.len() * 4 * size_of::<u64>());
                 let answer_of: HashMap<u64, u32> = ids.iter().copied().zip(0..).collect();
                 for position in 0..self.rows() {
                     let id = self.id(position);

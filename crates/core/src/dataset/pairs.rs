@@ -47,6 +47,7 @@ impl Pairs {
         if !dataset.pairs() {
             return Err(Error::data("labels", "expected rows of two or more classes, got fewer"));
         }
+        crate::blocks::room(dataset.rows() * size_of::<u32>());
         let mut sorted: Vec<u32> = dataset.labelled().collect();
         sorted.sort_by_key(|position| dataset.label(*position as usize));
         let mut classes: BTreeMap<u32, (usize, usize)> = BTreeMap::new();
@@ -64,7 +65,7 @@ impl Pairs {
             let at = *position as usize;
             self.partner(dataset.id(at), dataset.label(at), key)
         };
-        positions.iter().map(partner).collect()
+        crate::blocks::collected(positions.iter().map(partner))
     }
 
     fn partner(&self, id: u64, label: Option<u32>, key: Key) -> u32 {

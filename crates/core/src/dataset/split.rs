@@ -45,7 +45,7 @@ impl Dataset {
             if options.stratify {
                 (part, order) = take_evenly(&order, count);
             } else {
-                part = order.drain(..count).collect();
+                part = crate::blocks::collected(order.drain(..count));
             }
             part.sort_unstable();
             parts.push(self.select(&part)?);

@@ -29,7 +29,7 @@ impl Window {
                 .checked_mul(self.kernel[axis] - 1)
                 .and_then(|reach| reach.checked_add(1))
                 .ok_or_else(|| Error::config("dilation", "expected a window that fits into memory"))?;
-            let padded = input[axis] + 2 * self.padding[axis];
+            let padded = input[axis].saturating_add(self.padding[axis].saturating_mul(2));
             if padded < span {
                 return Err(Error::shape(
                     "input",

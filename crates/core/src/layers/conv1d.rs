@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::conv2d::window;
+use super::conv2d::{product, window};
 use super::{Init, Layer, LayerInit, Pass, Shape, Signal, Spec};
 use crate::error::{Error, Result};
 use crate::ops;
@@ -64,6 +64,10 @@ impl Conv1d {
         }
         Ok([channels, window(length, self.kernel, self.stride, self.padding, self.dilation)?])
     }
+
+    fn geometry(&self) -> ops::conv1d::Conv1d {
+        ops::conv1d::Conv1d { stride: self.stride, padding: self.padding, dilation: self.dilation, groups: self.groups }
+    }
 }
 
 impl Layer for Conv1d {
@@ -82,7 +86,7 @@ impl Layer for Conv1d {
 
     fn parameters(&self, input: &Shape) -> Result<Vec<Spec>> {
         let [channels, _] = self.sizes(input)?;
-        let fan_in = channels / self.groups * self.kernel;
+        let fan_in = product(&[channels / self.groups, self.kernel]);
         let init = Init::Uniform(1.0 / (fan_in as f64).sqrt());
         let mut specs = vec![Spec::weight(vec![self.channels, channels / self.groups, self.kernel], init)];
         if self.bias {
@@ -93,18 +97,17 @@ impl Layer for Conv1d {
 
     fn multiply_adds(&self, input: &Shape) -> Result<u64> {
         let [channels, length] = self.sizes(input)?;
-        Ok((self.channels * length * channels / self.groups * self.kernel) as u64)
+        Ok(product(&[self.channels, length, channels / self.groups, self.kernel]))
+    }
+
+    fn scratch(&self, input: &Shape) -> Result<u128> {
+        let [channels, length] = input.exactly::<2>("[channels, length]")?;
+        Ok(self.geometry().image().laid_out([channels, 1, length], [1, self.kernel]))
     }
 
     fn forward(&self, pass: &mut Pass, input: Signal) -> Result<Signal> {
         let (x, weight) = (input.dense()?, pass.parameter("weight")?);
         let bias = if self.bias { Some(pass.parameter("bias")?) } else { None };
-        let geometry = ops::conv1d::Conv1d {
-            stride: self.stride,
-            padding: self.padding,
-            dilation: self.dilation,
-            groups: self.groups,
-        };
-        ops::conv1d::conv1d(pass.tape, &x, &weight, bias.as_ref(), &geometry).map(Signal::Dense)
+        ops::conv1d::conv1d(pass.tape, &x, &weight, bias.as_ref(), &self.geometry()).map(Signal::Dense)
     }
 }

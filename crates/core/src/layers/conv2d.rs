@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Init, Layer, LayerInit, Pass, Shape, Signal, Spec};
+use super::{Init, Layer, LayerInit, Pass, Shape, Signal, Spec, bounded};
 use crate::error::{Error, Result};
 use crate::ops;
 
@@ -70,14 +70,23 @@ fn yes() -> bool {
 
 /// The size along one axis after a window of `kernel` moved over it.
 pub(crate) fn window(size: usize, kernel: usize, stride: usize, padding: usize, dilation: usize) -> Result<usize> {
-    if kernel == 0 || stride == 0 || dilation == 0 {
-        return Err(Error::config("", "expected kernel, stride and dilation above 0"));
+    let named = [("kernel", kernel), ("stride", stride), ("dilation", dilation), ("padding", padding)];
+    for (name, value) in named {
+        if bounded(name, value)? == 0 && name != "padding" {
+            return Err(Error::config(name, "expected an integer above 0, got 0"));
+        }
     }
+    // Factors of at most 2³¹: neither sum overflows.
     let (padded, reach) = (size + 2 * padding, dilation * (kernel - 1) + 1);
     if padded < reach {
         return Err(Error::shape("", format!("expected a size of at least {reach} for this kernel, got {padded}")));
     }
     Ok((padded - reach) / stride + 1)
+}
+
+/// The product of factors of which each may be large; more than can be counted is the most that can be.
+pub(crate) fn product(factors: &[usize]) -> u64 {
+    factors.iter().fold(1, |product: u64, factor| product.saturating_mul(*factor as u64))
 }
 
 impl Conv2d {
@@ -107,6 +116,15 @@ impl Conv2d {
         };
         Ok([channels, axis(height, 0)?, axis(width, 1)?])
     }
+
+    fn geometry(&self) -> ops::conv2d::Conv2d {
+        ops::conv2d::Conv2d {
+            stride: self.stride.sizes(),
+            padding: self.padding.sizes(),
+            dilation: self.dilation.sizes(),
+            groups: self.groups,
+        }
+    }
 }
 
 impl Layer for Conv2d {
@@ -126,7 +144,7 @@ impl Layer for Conv2d {
     fn parameters(&self, input: &Shape) -> Result<Vec<Spec>> {
         let [channels, ..] = self.sizes(input)?;
         let [kernel_height, kernel_width] = self.kernel.sizes();
-        let fan_in = channels / self.groups * kernel_height * kernel_width;
+        let fan_in = product(&[channels / self.groups, kernel_height, kernel_width]);
         let init = Init::Uniform(1.0 / (fan_in as f64).sqrt());
         let shape = vec![self.channels, channels / self.groups, kernel_height, kernel_width];
         let mut specs = vec![Spec::weight(shape, init)];
@@ -138,19 +156,18 @@ impl Layer for Conv2d {
 
     fn multiply_adds(&self, input: &Shape) -> Result<u64> {
         let [channels, height, width] = self.sizes(input)?;
-        let kernel: usize = self.kernel.sizes().iter().product();
-        Ok((self.channels * height * width * channels / self.groups * kernel) as u64)
+        let [kernel_height, kernel_width] = self.kernel.sizes();
+        Ok(product(&[self.channels, height, width, channels / self.groups, kernel_height, kernel_width]))
+    }
+
+    fn scratch(&self, input: &Shape) -> Result<u128> {
+        let image = input.exactly::<3>("[channels, height, width]")?;
+        Ok(self.geometry().laid_out(image, self.kernel.sizes()))
     }
 
     fn forward(&self, pass: &mut Pass, input: Signal) -> Result<Signal> {
         let (x, weight) = (input.dense()?, pass.parameter("weight")?);
         let bias = if self.bias { Some(pass.parameter("bias")?) } else { None };
-        let geometry = ops::conv2d::Conv2d {
-            stride: self.stride.sizes(),
-            padding: self.padding.sizes(),
-            dilation: self.dilation.sizes(),
-            groups: self.groups,
-        };
-        ops::conv2d::conv2d(pass.tape, &x, &weight, bias.as_ref(), &geometry).map(Signal::Dense)
+        ops::conv2d::conv2d(pass.tape, &x, &weight, bias.as_ref(), &self.geometry()).map(Signal::Dense)
     }
 }

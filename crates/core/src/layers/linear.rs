@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Init, Layer, LayerInit, Pass, Shape, Signal, Spec};
+use super::{Init, Layer, LayerInit, Pass, Shape, Signal, Spec, product};
 use crate::error::{Error, Result};
 use crate::ops;
 use crate::ops::activation::Activation;
@@ -65,7 +65,7 @@ impl Layer for Linear {
     }
 
     fn multiply_adds(&self, input: &Shape) -> Result<u64> {
-        Ok((input.elements() * self.outputs) as u64)
+        Ok(product(&[input.elements(), self.outputs]))
     }
 
     fn forward(&self, pass: &mut Pass, input: Signal) -> Result<Signal> {

@@ -28,6 +28,7 @@ mod transpose;
 pub use activation::Activation;
 pub use batch_norm::BatchNorm;
 pub use conv1d::Conv1d;
+pub(crate) use conv2d::product;
 pub use conv2d::{Conv2d, Pair};
 pub use dropout::Dropout;
 pub use embedding::Embedding;
@@ -50,10 +51,11 @@ pub use transpose::Transpose;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::blocks;
 use crate::error::{Error, Result};
 use crate::parameters::{Kind, Parameter, Parameters};
 use crate::random::Key;
-use crate::tensor::{from_vec, try_uninit};
+use crate::tensor::from_vec;
 
 /// One tensor that a layer owns.
 #[derive(Clone, Debug)]
@@ -92,7 +94,8 @@ impl Spec {
 pub(crate) fn initialize(specs: &[Spec], key: Key) -> Result<Parameters> {
     let mut parameters = Parameters::default();
     for spec in specs {
-        let mut values = try_uninit(spec.shape.iter().product()).map_err(|error| error.at(&spec.name))?;
+        let uninit = || Ok(blocks::uninit(spec.shape.iter().product()));
+        let mut values = blocks::caught(uninit).map_err(|error| error.at(&spec.name))?;
         let key = key.with(spec.name.as_str());
         match spec.init {
             Init::Uniform(bound) => key.fill_uniform(&mut values, -bound as f32, bound as f32),
@@ -105,11 +108,22 @@ pub(crate) fn initialize(specs: &[Spec], key: Key) -> Result<Parameters> {
     Ok(parameters)
 }
 
-/// What every layer answers. Shapes are those of one sample, without the batch axis.
+/// What every layer answers. Shapes are those of one sample, without the batch axis; `walk` has checked that each input
+/// is of at most `MOST` numbers, so counts of two sides never overflow.
 pub(crate) trait Layer {
     fn name(&self) -> Option<&str>;
-    /// The shape it gives for this input, or why it cannot take it.
-    fn output(&self, input: &Shape) -> Result<Shape>;
+    /// The shape it gives for this input, or why it cannot take it. Default: the same shape.
+    fn output(&self, input: &Shape) -> Result<Shape> {
+        Ok(input.clone())
+    }
+    /// The same for a block; `ends` are the shapes in which its inner lists of layers end.
+    fn joined(&self, input: &Shape, _ends: &[Shape]) -> Result<Shape> {
+        self.output(input)
+    }
+    /// Numbers that the forward of one sample needs in addition to its output.
+    fn scratch(&self, _input: &Shape) -> Result<u128> {
+        Ok(0)
+    }
     /// Its tensors for this input shape, names below its own.
     fn parameters(&self, _input: &Shape) -> Result<Vec<Spec>> {
         Ok(Vec::new())
@@ -192,6 +206,20 @@ pub(crate) fn name_at(prefix: &str, index: usize, layer: &LayerOptions) -> Strin
     }
 }
 
+/// Numbers of one sample, at most: 8 GiB. A file may claim any architecture, and its activations have no bytes there.
+pub(crate) const MOST: usize = 1 << 31;
+
+/// Blocks inside blocks, at most.
+const DEEPEST: usize = 32;
+
+/// A value of a layer's option as a count of numbers; refuses what is above `MOST`.
+pub(crate) fn bounded(name: &str, value: usize) -> Result<usize> {
+    if value > MOST {
+        return Err(Error::config(name, format!("expected at most {MOST}, got {value}")));
+    }
+    Ok(value)
+}
+
 /// Walks a list from `input`, giving each layer's full name, input and output shape to `visit`, blocks' inner
 /// layers before the block itself; returns what comes out at the end. Errors name the layer.
 pub(crate) fn walk(
@@ -200,14 +228,29 @@ pub(crate) fn walk(
     input: &Shape,
     visit: &mut dyn FnMut(&str, &LayerOptions, &Shape, &Shape) -> Result<()>,
 ) -> Result<Shape> {
+    walk_at(0, layers, prefix, input, visit)
+}
+
+fn walk_at(
+    depth: usize,
+    layers: &[LayerOptions],
+    prefix: &str,
+    input: &Shape,
+    visit: &mut dyn FnMut(&str, &LayerOptions, &Shape, &Shape) -> Result<()>,
+) -> Result<Shape> {
+    if depth > DEEPEST {
+        return Err(Error::config(prefix, format!("expected blocks that are nested at most {DEEPEST} deep, got more")));
+    }
     let mut shape = input.clone();
     for (index, options) in layers.iter().enumerate() {
         let name = name_at(prefix, index, options);
-        for (below, inner) in options.layer().inner() {
+        let inner = options.layer().inner().into_iter().map(|(below, inner)| {
             let below = if below.is_empty() { name.clone() } else { format!("{name}.{below}") };
-            walk(inner, &below, &shape, visit)?;
-        }
-        let output = options.layer().output(&shape).map_err(|error| named(error, &name, options))?;
+            walk_at(depth + 1, inner, &below, &shape, visit)
+        });
+        let ends = inner.collect::<Result<Vec<_>>>()?;
+        let output = options.layer().joined(&shape, &ends).and_then(Shape::checked);
+        let output = output.map_err(|error| named(error, &name, options))?;
         visit(&name, options, &shape, &output).map_err(|error| named(error, &name, options))?;
         shape = output;
     }

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Layer, LayerOptions, Pass, Shape, Signal, forward, show, walk};
+use super::{Layer, LayerOptions, Pass, Shape, Signal, forward, show};
 use crate::error::{Error, Result};
 use crate::ops;
 use crate::tape::Value;
@@ -41,17 +41,17 @@ impl Layer for Parallel {
         self.name.as_deref()
     }
 
-    fn output(&self, input: &Shape) -> Result<Shape> {
-        let mut joined: Option<Vec<usize>> = None;
-        for (index, branch) in self.branches.iter().enumerate() {
-            let shape = walk(branch, &format!("branches.{index}"), input, &mut |_, _, _, _| Ok(()))?;
-            let sizes = shape.dense()?;
-            joined = Some(match joined {
-                None => sizes.to_vec(),
-                Some(before) => self.join_sizes(before, sizes)?,
-            });
+    fn joined(&self, _input: &Shape, ends: &[Shape]) -> Result<Shape> {
+        let Some((first, others)) = ends.split_first() else {
+            return Err(Error::config("branches", "expected at least one branch, got none"));
+        };
+        let first = first.dense()?.to_vec();
+        if self.join == Join::Concat && self.axis >= first.len() {
+            let message =
+                format!("expected an axis below {}, that of {}, got {}", first.len(), show(&first), self.axis);
+            return Err(Error::shape("axis", message));
         }
-        joined.map(Shape::Dense).ok_or_else(|| Error::config("branches", "expected at least one branch, got none"))
+        others.iter().try_fold(first, |joined, end| self.join_sizes(joined, end.dense()?)).map(Shape::Dense)
     }
 
     fn inner(&self) -> Vec<(String, &[LayerOptions])> {
@@ -88,12 +88,12 @@ impl Parallel {
         );
         match self.join {
             Join::Sum if before == sizes => Ok(before),
-            Join::Concat if before.len() == sizes.len() && self.axis < sizes.len() => {
+            Join::Concat if before.len() == sizes.len() => {
                 let others_equal = (0..sizes.len()).all(|axis| axis == self.axis || before[axis] == sizes[axis]);
                 if !others_equal {
                     return Err(refused);
                 }
-                before[self.axis] += sizes[self.axis];
+                before[self.axis] = before[self.axis].saturating_add(sizes[self.axis]);
                 Ok(before)
             }
             _ => Err(refused),

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::conv2d::{Pair, window};
-use super::{Layer, Pass, Shape, Signal};
+use super::{Layer, MOST, Pass, Shape, Signal};
 use crate::error::{Error, Result};
 use crate::ops;
 
@@ -19,8 +19,15 @@ fn geometry(kernel: Pair, stride: Option<Pair>, padding: Pair) -> ops::pool2d::P
 fn pooled(input: &Shape, kernel: Pair, stride: Option<Pair>, padding: Pair) -> Result<Shape> {
     let [channels, height, width] = input.exactly::<3>("[channels, height, width]")?;
     let geometry = geometry(kernel, stride, padding);
+    let [rows, columns] = geometry.kernel;
+    if rows.checked_mul(columns).is_none_or(|count| count > MOST) {
+        return Err(Error::config(
+            "kernel",
+            format!("expected windows of at most {MOST} numbers, got {rows} x {columns}"),
+        ));
+    }
     let axis = |size, i: usize| {
-        if 2 * geometry.padding[i] > geometry.kernel[i] {
+        if geometry.padding[i] > geometry.kernel[i] / 2 {
             return Err(Error::config(
                 "padding",
                 format!("expected at most half of the kernel {}, got {}", geometry.kernel[i], geometry.padding[i]),

@@ -25,7 +25,8 @@ impl Layer for Reshape {
 
     fn output(&self, input: &Shape) -> Result<Shape> {
         let sizes = input.dense()?;
-        if sizes.iter().product::<usize>() != self.shape.iter().product::<usize>() {
+        let wanted = self.shape.iter().try_fold(1usize, |count, side| count.checked_mul(*side));
+        if wanted != Some(input.elements()) {
             return Err(Error::shape(
                 "shape",
                 format!("expected as many elements as {}, got {}", show(sizes), show(&self.shape)),

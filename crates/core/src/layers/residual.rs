@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Layer, LayerOptions, Pass, Shape, Signal, forward, show, walk};
+use super::{Layer, LayerOptions, Pass, Shape, Signal, forward, show};
 use crate::error::{Error, Result};
 use crate::ops;
 use crate::ops::activation::Activation;
@@ -30,20 +30,20 @@ impl Layer for Residual {
         self.name.as_deref()
     }
 
-    fn output(&self, input: &Shape) -> Result<Shape> {
-        let through = walk(&self.layers, "layers", input, &mut |_, _, _, _| Ok(()))?;
-        let around = walk(&self.shortcut, "shortcut", input, &mut |_, _, _, _| Ok(()))?;
+    fn joined(&self, _input: &Shape, ends: &[Shape]) -> Result<Shape> {
+        let [through, around] = ends else { return Err(Error::internal("a residual block without two ways")) };
+        let (through, around) = (through.dense()?, around.dense()?);
         if through != around {
             return Err(Error::shape(
                 "",
                 format!(
                     "expected equal shapes to add, got {} through the layers and {} around them; give a shortcut",
-                    show(through.dense()?),
-                    show(around.dense()?)
+                    show(through),
+                    show(around)
                 ),
             ));
         }
-        Ok(through)
+        Ok(Shape::Dense(through.to_vec()))
     }
 
     fn inner(&self) -> Vec<(String, &[LayerOptions])> {

@@ -1,5 +1,6 @@
 //! The shape of one sample between two layers, without the batch axis.
 
+use super::MOST;
 use crate::error::{Error, Result};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,10 +48,24 @@ impl Shape {
         }
     }
 
+    /// Count of numbers. It cannot overflow: the shapes of a network are `checked`.
     pub fn elements(&self) -> usize {
         match self {
             Shape::Dense(sizes) => sizes.iter().product(),
             Shape::Ids(length) => length.unwrap_or(0),
+        }
+    }
+
+    /// Refuses a shape without numbers and one of more than `MOST`.
+    pub(crate) fn checked(self) -> Result<Shape> {
+        let sizes = match &self {
+            Shape::Dense(sizes) => sizes.as_slice(),
+            Shape::Ids(length) => length.as_slice(),
+        };
+        let count = sizes.iter().try_fold(1usize, |count, side| count.checked_mul(*side));
+        match count {
+            Some(1..=MOST) if !(sizes.is_empty() && matches!(self, Shape::Dense(_))) => Ok(self),
+            _ => Err(Error::shape("", format!("expected 1 to {MOST} numbers per row, got the shape {self}"))),
         }
     }
 }

@@ -3,11 +3,11 @@
 use super::at::At;
 use super::state::Learner;
 use crate::batch::Batch;
-use crate::error::{Candle, Code, Error, Result};
+use crate::error::{Code, Error, Result};
 use crate::layers::Mode;
 use crate::models::Request;
 use crate::tape::{Engine, Tape};
-use crate::tensor::{Tensor, host_f32, to_f64};
+use crate::tensor::all_finite;
 
 /// What helps against numbers that grow from step to step.
 pub(crate) const REMEDY: &str = "; lower the learning rate or set clipNorm";
@@ -53,11 +53,4 @@ impl Learner {
         }
         Ok(None)
     }
-}
-
-pub(super) fn all_finite(tensor: &Tensor) -> Result<bool> {
-    Ok(match host_f32(tensor)? {
-        Some(values) => values.iter().all(|value| value.is_finite()),
-        None => to_f64(&tensor.contiguous().ok_or_internal()?)?.iter().all(|value| value.is_finite()),
-    })
 }

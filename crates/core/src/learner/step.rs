@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 
 use super::at::At;
 use super::forward::Forward;
-use super::not_finite::{REMEDY, all_finite};
+use super::not_finite::REMEDY;
 use super::state::Learner;
 use crate::batch::Batch;
 use crate::error::{Code, Error, Result};
@@ -23,7 +23,7 @@ use crate::optimizers;
 use crate::tape::add_in_place;
 use crate::targets::Teacher;
 use crate::teacher::weighted_by;
-use crate::tensor::Tensor;
+use crate::tensor::{Tensor, all_finite};
 
 /// What the batches of one optimizer step have given so far.
 pub(crate) struct Gathered {

@@ -52,7 +52,7 @@ impl Compare for AttentionTransfer {
             let (own, other) = (Pooled::of(&place.student, down, across), Pooled::of(&place.teacher, down, across));
             let places = down * across;
             let (own_map, other_map) = (Units::of(&own.attention(), places), Units::of(&other.attention(), places));
-            let mut gradient = Vec::with_capacity(own_map.values.len());
+            let mut gradient = crate::blocks::empty(own_map.values.len());
             for (at, (a, b)) in own_map.values.iter().zip(&other_map.values).enumerate() {
                 let (row, d) = (at / places, Into::<f64>::into(*a) - Into::<f64>::into(*b));
                 values[row] += d * d / places as f64;

@@ -47,7 +47,7 @@ impl Compare for Cosine {
             let width = width_of(&place.student);
             let count = place.student.width() / width;
             let (own, other) = (Units::of(&place.student.values, width), Units::of(&place.teacher.values, width));
-            let mut gradient = Vec::with_capacity(own.values.len());
+            let mut gradient = crate::blocks::empty(own.values.len());
             for (at, (a, b)) in own.values.chunks(width).zip(other.values.chunks(width)).enumerate() {
                 let row = at / count;
                 values[row] += (1.0 - dot(a, b)) / count as f64;

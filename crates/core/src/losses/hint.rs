@@ -45,7 +45,7 @@ impl Compare for Hint {
     fn compare<F: Float>(&self, compared: &Compared<F>) -> Result<Comparison<F>> {
         compared.each(|place, values| {
             let width = place.student.width();
-            let mut gradient = Vec::with_capacity(place.student.values.len());
+            let mut gradient = crate::blocks::empty(place.student.values.len());
             for (row, value) in values.iter_mut().enumerate() {
                 let scale = 2.0 * compared.scales[row] / width as f64;
                 for (s, t) in place.student.row(row).iter().zip(place.teacher.row(row)) {

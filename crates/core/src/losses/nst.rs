@@ -58,7 +58,7 @@ impl Compare for Nst {
             let size: usize = place.student.dims[2..].iter().product();
             let (own, other) = (Units::of(&place.student.values, size), Units::of(&place.teacher.values, size));
             let (channels, of_teacher) = (place.student.dims[1] as f64, place.teacher.dims[1] as f64);
-            let mut gradient = Vec::with_capacity(own.values.len());
+            let mut gradient = crate::blocks::empty(own.values.len());
             let rows = own.values.chunks(place.student.width()).zip(other.values.chunks(place.teacher.width()));
             for (row, (s, t)) in rows.enumerate() {
                 let (ss, tt, st) = (F::products(s, s, size), F::products(t, t, size), F::products(s, t, size));

@@ -60,7 +60,7 @@ fn points<F: Float>(layer: &Array<F>) -> Option<Points> {
 /// layer.
 fn plain<F: Float>(student: &Array<F>, teacher: &Array<F>, scales: &[f64], values: &mut [f64]) -> Vec<F> {
     let (rows, width) = (scales.len(), student.width());
-    let mut gradient = vec![F::of(0.0); student.values.len()];
+    let mut gradient = crate::blocks::filled(student.values.len(), F::of(0.0));
     let share = 1.0 / (rows * rows) as f64;
     for r in 0..rows {
         let (own, other) = (from(student, r), from(teacher, r));

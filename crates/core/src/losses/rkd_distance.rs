@@ -47,7 +47,7 @@ impl Compare for RkdDistance {
     fn compare<F: Float>(&self, compared: &Compared<F>) -> Result<Comparison<F>> {
         compared.each(|place, values| {
             match compared.rows() {
-                0 | 1 => vec![F::of(0.0); place.student.values.len()],
+                0 | 1 => crate::blocks::filled(place.student.values.len(), F::of(0.0)),
                 _ => one(&place.student, &place.teacher, &compared.scales, values),
             }
         })
@@ -59,7 +59,7 @@ fn one<F: Float>(student: &Array<F>, teacher: &Array<F>, scales: &[f64], values:
     let rows = scales.len();
     let (own, other) = (Distances::of(student), Distances::of(teacher));
     let (over_own, over_other) = (1.0 / own.mean, 1.0 / other.mean);
-    let mut slopes = vec![0.0; rows * rows];
+    let mut slopes = crate::blocks::filled(rows * rows, 0.0);
     let mut along = vec![0.0; rows];
     let work = slopes.chunks_mut(ROWS * rows).zip(values.chunks_mut(ROWS)).zip(along.chunks_mut(ROWS)).collect();
     pool::each(work, |piece, ((slopes, values), along): ((&mut [f64], &mut [f64]), &mut [f64])| {
@@ -76,9 +76,9 @@ fn one<F: Float>(student: &Array<F>, teacher: &Array<F>, scales: &[f64], values:
     });
     // What each distance does to all by the mean.
     let shift = along.iter().sum::<f64>() / (own.mean * own.mean * (rows * (rows - 1)) as f64);
-    let mut gradient = vec![F::of(0.0); student.values.len()];
+    let mut gradient = crate::blocks::filled(student.values.len(), F::of(0.0));
     pool::pieces(&mut gradient, ROWS * student.width(), |piece, gradient| {
-        let mut pulls = vec![F::of(0.0); rows];
+        let mut pulls = crate::blocks::filled(rows, F::of(0.0));
         for (at, gradient) in gradient.chunks_mut(student.width()).enumerate() {
             let r = piece * ROWS + at;
             for (j, (pull, distance)) in pulls.iter_mut().zip(own.row(r)).enumerate() {
@@ -102,7 +102,7 @@ impl Distances {
     fn of<F: Float>(layer: &Array<F>) -> Distances {
         let rows = layer.dims[0];
         let squares = F::squares_apart(&layer.values, layer.width());
-        let mut each = vec![0.0; rows * rows];
+        let mut each = crate::blocks::filled(rows * rows, 0.0);
         let mut sums = vec![0.0; rows];
         let work = each.chunks_mut(rows).zip(squares.chunks(rows)).zip(&mut sums).collect();
         pool::each(work, |r, ((each, squares), sum): ((&mut [f64], &[F]), &mut f64)| {

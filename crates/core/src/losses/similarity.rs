@@ -63,11 +63,11 @@ impl Compare for Similarity {
 fn one<F: Float>(own: &Array<F>, other: &Array<F>, scales: &[f64], values: &mut [f64]) -> Vec<F> {
     let rows = scales.len();
     if rows < 2 {
-        return vec![F::of(0.0); own.values.len()];
+        return crate::blocks::filled(own.values.len(), F::of(0.0));
     }
     let gram = |layer: &Array<F>| Units::of(&F::products(&layer.values, &layer.values, layer.width()), rows);
     let (of_own, of_other) = (gram(own), gram(other));
-    let mut gradient = Vec::with_capacity(rows * rows);
+    let mut gradient = crate::blocks::empty(rows * rows);
     for (at, (a, b)) in of_own.values.iter().zip(&of_other.values).enumerate() {
         let (row, d) = (at / rows, Into::<f64>::into(*a) - Into::<f64>::into(*b));
         values[row] += d * d / rows as f64;

@@ -63,7 +63,7 @@ impl Compare for Triplet {
         let (mut student, mut pair) = (Vec::new(), Vec::new());
         for place in &compared.places {
             let negatives = place.pair.as_ref().ok_or_else(|| Error::internal("triplet without its pair view"))?;
-            let zero = vec![F::of(0.0); place.student.values.len()];
+            let zero = crate::blocks::filled(place.student.values.len(), F::of(0.0));
             let (mut drawn, mut pushed) = (zero.clone(), zero);
             let width = place.student.width();
             for (row, scale) in compared.scales.iter().enumerate() {

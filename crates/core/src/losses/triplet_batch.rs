@@ -171,7 +171,7 @@ fn hardest<F: Float>(apart: &Apart<F>, nearest: &[Option<usize>], weights: &[f64
             next[anchor] = std::mem::replace(&mut first[*j], anchor);
         }
     }
-    let mut gradient = vec![F::of(0.0); apart.others.len()];
+    let mut gradient = crate::blocks::filled(apart.others.len(), F::of(0.0));
     pool::pieces(&mut gradient, ROWS * width, |piece, gradient| {
         for (at, gradient) in gradient.chunks_mut(width).enumerate() {
             let row = piece * ROWS + at;
@@ -192,7 +192,7 @@ fn hardest<F: Float>(apart: &Apart<F>, nearest: &[Option<usize>], weights: &[f64
 /// Against all negatives, pair by pair.
 fn all<F: Float>(apart: &Apart<F>, weights: &[f64], margin: f64) -> (Vec<F>, Vec<Told>) {
     let Apart { others, labels, width, shift, .. } = apart;
-    let mut gradient = vec![F::of(0.0); others.len()];
+    let mut gradient = crate::blocks::filled(others.len(), F::of(0.0));
     let mut told = vec![Told::default(); labels.len()];
     let mut pull = |anchor: usize, row: usize, scale: f64| {
         let gradient = &mut gradient[row * width..(row + 1) * width];

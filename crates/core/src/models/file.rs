@@ -5,9 +5,11 @@ use std::path::Path;
 use serde_json::Value as Json;
 
 use super::{Architecture, Model, Network};
-use crate::checkpoint::{ModelFile, expect_shape};
+use crate::checkpoint::{ModelFile, NamedTensors, expect_shape};
 use crate::dataset::Preprocessing;
-use crate::error::{Code, Error, Result};
+use crate::error::{Candle, Code, Error, Result};
+use crate::parameters::{Parameter, Parameters};
+use crate::tensor::DType;
 
 impl Model {
     /// What the file of this model holds.
@@ -48,11 +50,8 @@ impl Model {
         for spec in network.specs() {
             expect_shape(&spec.name, &spec.shape, file.tensors.get(&spec.name)).map_err(unfit)?;
         }
-        let mut parameters = network.initialize(0)?;
-        let mut tensors = file.tensors;
-        // Counters that PyTorch keeps beside its batch norms carry no meaning here.
-        tensors.retain(|name, _| !name.ends_with("num_batches_tracked"));
-        parameters.assign(tensors).map_err(unfit)?;
+        let parameters = adopted(&network, file.tensors).map_err(unfit)?;
+        parameters.expect_finite(Code::InvalidFile, "")?;
         let preprocessing: Preprocessing = match file.preprocessing {
             Json::Null => Preprocessing::default(),
             json => crate::reading::parse(&json.to_string()).map_err(|error| error.at("preprocessing"))?,
@@ -74,5 +73,21 @@ impl Model {
 
     pub fn load(path: &Path) -> Result<Model> {
         Model::from_file(ModelFile::load(path)?).map_err(|error| error.at(&path.display().to_string()))
+    }
+}
+
+/// Parameters made of a file's tensors, whose shapes fit; the numbers move, so that a model takes the memory of its file.
+fn adopted(network: &Network, mut tensors: NamedTensors) -> Result<Parameters> {
+    let mut parameters = Parameters::default();
+    for spec in network.specs() {
+        let Some(array) = tensors.remove(&spec.name) else { continue };
+        let tensor = array.into_tensor().and_then(|tensor| tensor.to_dtype(DType::F32).ok_or_internal());
+        let parameter = Parameter::new(tensor.map_err(|error| error.at(&spec.name))?, spec.kind, spec.decay);
+        parameters.0.insert(spec.name.clone(), parameter);
+    }
+    // Counters that PyTorch keeps with its batch norms carry no meaning here.
+    match tensors.keys().find(|name| !name.ends_with("num_batches_tracked")) {
+        Some(name) => Err(Error::shape(name, "expected only tensors of this architecture, got one that it has not")),
+        None => Ok(parameters),
     }
 }

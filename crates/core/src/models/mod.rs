@@ -15,6 +15,7 @@ mod tests;
 
 pub use conv_net::ConvNet;
 pub use mlp::Mlp;
+pub(crate) use model::expect_finite;
 pub use model::{Model, Prediction};
 pub use network::{EMBEDDING, Network, Request};
 pub use summary::{LayerSummary, Summary};

@@ -6,8 +6,9 @@ use serde_json::Value as Json;
 
 use super::{Architecture, Input, ModelOptions, Network, Request};
 use crate::batch::Features;
+use crate::blocks::{self, collected};
 use crate::dataset::Preprocessing;
-use crate::error::{Error, Result};
+use crate::error::{Code, Error, Result};
 use crate::labels::LabelKind;
 use crate::layers::{Mode, show};
 use crate::outputs::Outputs;
@@ -15,7 +16,7 @@ use crate::parameters::Parameters;
 use crate::random::Key;
 use crate::signature::{self, Signature};
 use crate::tape::{Cancel, Engine, Tape};
-use crate::tensor::{Tensor, from_vec, read};
+use crate::tensor::{Tensor, finite, from_vec, read};
 
 /// Cheap to clone: clones share everything until one is trained.
 #[derive(Clone, Debug)]
@@ -46,12 +47,12 @@ impl Prediction {
     /// Softmax of each row, or the sigmoid of each number where a row may have several labels; `[rows, classes]`.
     pub fn probabilities(&self) -> Vec<f32> {
         if self.several {
-            return self.logits.iter().map(|logit| (1.0 / (1.0 + f64::from(-logit).exp())) as f32).collect();
+            return collected(self.logits.iter().map(|logit| (1.0 / (1.0 + f64::from(-logit).exp())) as f32));
         }
-        let mut out = Vec::with_capacity(self.logits.len());
+        let mut out = blocks::empty(self.logits.len());
         for row in self.logits.chunks(self.classes.max(1)) {
             let max = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-            let exp: Vec<f64> = row.iter().map(|logit| ((logit - max) as f64).exp()).collect();
+            let exp: Vec<f64> = collected(row.iter().map(|logit| ((logit - max) as f64).exp()));
             let sum: f64 = exp.iter().sum();
             out.extend(exp.iter().map(|value| (value / sum) as f32));
         }
@@ -69,8 +70,19 @@ impl Prediction {
             }
             best as u32
         };
-        self.logits.chunks(self.classes.max(1)).map(largest).collect()
+        collected(self.logits.chunks(self.classes.max(1)).map(largest))
     }
+}
+
+/// Refuses logits of which no probability can be made; the rows before these are counted by `start`.
+pub(crate) fn expect_finite(logits: &[f32], classes: usize, start: usize) -> Result<()> {
+    if finite(logits) {
+        return Ok(());
+    }
+    let at = logits.iter().position(|logit| !logit.is_finite()).unwrap_or_default();
+    let message =
+        format!("expected finite logits, got {}: the numbers of this row are too large for the model", logits[at]);
+    Err(Error::new(Code::NotFinite, format!("inputs[{}]", start + at / classes.max(1)), message))
 }
 
 impl Model {
@@ -219,15 +231,17 @@ impl Model {
 
     /// What the model says of these rows.
     pub fn predict(&self, inputs: &Features, rows: usize) -> Result<Prediction> {
-        let ids: Vec<u64> = (0..rows as u64).collect();
         let piece = self.rows_at_once();
-        let mut logits = Vec::with_capacity(rows * self.network.classes());
+        let mut logits = blocks::empty(rows.saturating_mul(self.network.classes()));
         for start in (0..rows).step_by(piece) {
             let count = piece.min(rows - start);
-            let ids = &ids[start..start + count];
+            let ids: Vec<u64> = (start as u64..(start + count) as u64).collect();
             let part =
-                if count == rows { self.logits(inputs, ids) } else { self.logits(&inputs.part(start, count)?, ids) };
-            logits.extend_from_slice(&read::<f32>(&part?)?);
+                if count == rows { self.logits(inputs, &ids) } else { self.logits(&inputs.part(start, count)?, &ids) };
+            let part = part?;
+            let part = read::<f32>(&part)?;
+            expect_finite(&part, self.network.classes(), start)?;
+            logits.extend_from_slice(&part);
         }
         Ok(Prediction { rows, classes: self.network.classes(), logits, several: self.has_several_labels() })
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::{Architecture, Summary};
 use crate::batch::Features;
 use crate::error::{Candle, Error, Result};
-use crate::layers::{self, LayerOptions, Mode, Pass, Shape, Signal, Spec, show};
+use crate::layers::{self, LayerOptions, MOST, Mode, Pass, Shape, Signal, Spec, show};
 use crate::ops::embedding::Bag;
 use crate::outputs::Outputs;
 use crate::parameters::Bound;
@@ -53,20 +53,21 @@ impl Network {
         if architecture.layers.is_empty() {
             return Err(Error::config("layers", "expected at least one layer, got none"));
         }
-        let input = architecture.input.shape();
-        if let Shape::Dense(sizes) = &input
-            && (sizes.is_empty() || sizes.contains(&0))
-        {
-            return Err(Error::config("input", format!("expected sizes above 0, got {}", show(sizes))));
-        }
+        let input = architecture.input.shape().checked().map_err(|error| Error::config("input", error.message))?;
         let (mut specs, mut names, mut order, mut head) = (Vec::new(), BTreeSet::new(), Vec::new(), None);
-        let mut multiply_adds = 0;
-        let output = layers::walk(&architecture.layers, "", &input, &mut |name, options, input, _| {
+        let (mut multiply_adds, mut numbers) = (0u64, 0u128);
+        let output = layers::walk(&architecture.layers, "", &input, &mut |name, options, input, output| {
             if !names.insert(name.to_string()) {
                 return Err(Error::config("name", format!("expected a name of its own, got {name} twice")));
             }
             order.push(name.to_string());
-            multiply_adds += options.layer().multiply_adds(input)?;
+            multiply_adds = multiply_adds.saturating_add(options.layer().multiply_adds(input)?);
+            numbers += output.elements() as u128 + options.layer().scratch(input)?;
+            if numbers > MOST as u128 {
+                let message =
+                    format!("expected layers that make at most {MOST} numbers of one row, got {numbers} up to here");
+                return Err(Error::shape("", message));
+            }
             specs.extend(options.specs(input)?.into_iter().map(|spec| spec.below(name)));
             if matches!(options, LayerOptions::Linear(_)) {
                 head = Some(name.to_string());

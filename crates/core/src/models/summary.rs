@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::Architecture;
 use crate::error::Result;
-use crate::layers::{self, Shape};
+use crate::layers::{self, Shape, product};
 use crate::parameters::Kind;
 
 #[derive(Clone, Debug, Serialize)]
@@ -41,7 +41,7 @@ impl Summary {
             let count = |kind: Kind| -> Result<u64> {
                 let specs = options.specs(input)?;
                 let of_kind = specs.iter().filter(|spec| spec.kind == kind);
-                Ok(of_kind.map(|spec| spec.shape.iter().product::<usize>() as u64).sum())
+                Ok(of_kind.map(|spec| product(&spec.shape)).fold(0, u64::saturating_add))
             };
             buffers += count(Kind::Buffer)?;
             lines.push(LayerSummary {
@@ -56,7 +56,7 @@ impl Summary {
         Ok(Summary {
             input: input.to_string(),
             parameters: lines.iter().map(|line| line.parameters).sum(),
-            multiply_adds: lines.iter().map(|line| line.multiply_adds).sum(),
+            multiply_adds: lines.iter().map(|line| line.multiply_adds).fold(0, u64::saturating_add),
             buffers,
             layers: lines,
             output: output.to_string(),

@@ -5,9 +5,10 @@
 use serde_json::json;
 
 use super::{Operation, Sample};
+use crate::blocks;
 use crate::error::{Candle, Error, Result};
 use crate::tape::{Backward, Compute, Gradients, Tape, Value};
-use crate::tensor::Tensor;
+use crate::tensor::{Tensor, contiguous};
 
 pub(crate) fn concat(tape: &mut Tape, parts: &[&Value], axis: usize) -> Result<Value> {
     check(parts, axis).map_err(|error| error.at("concat"))?;
@@ -23,13 +24,14 @@ impl Compute for Concat {
     fn reference(self) -> Result<(Tensor, impl Backward)> {
         let Concat { parts, axis } = self;
         let tensors: Vec<&Tensor> = parts.iter().map(Value::tensor).collect();
+        blocks::room(tensors.iter().map(|part| part.elem_count() * part.dtype().size_in_bytes()).sum());
         let y = Tensor::cat(&tensors, axis).and_then(|y| y.contiguous()).ok_or_internal()?;
         Ok((y, move |up: Tensor, gradients: &mut Gradients| {
             let mut start = 0;
             for input in &parts {
                 let length = input.dims()[axis];
                 if gradients.wants(input) {
-                    let part = up.narrow(axis, start, length).and_then(|part| part.contiguous()).ok_or_internal()?;
+                    let part = contiguous(&up.narrow(axis, start, length).ok_or_internal()?)?;
                     gradients.add_shared(input, part)?;
                 }
                 start += length;

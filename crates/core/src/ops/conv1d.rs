@@ -23,6 +23,18 @@ pub(crate) struct Conv1d {
     pub groups: usize,
 }
 
+impl Conv1d {
+    /// The same over images of one row.
+    pub fn image(&self) -> Conv2d {
+        Conv2d {
+            stride: [1, self.stride],
+            padding: [0, self.padding],
+            dilation: [1, self.dilation],
+            groups: self.groups,
+        }
+    }
+}
+
 impl Default for Conv1d {
     fn default() -> Self {
         Conv1d { stride: 1, padding: 0, dilation: 1, groups: 1 }
@@ -41,13 +53,7 @@ fn plan(x: &[usize], w: &[usize], b: Option<&[usize]>, options: &Conv1d) -> Resu
     let &[outputs, inputs, kernel] = w else {
         return Err(Error::shape("weight", format!("expected [outputs, channels / groups, kernel], got {w:?}")));
     };
-    let options = Conv2d {
-        stride: [1, options.stride],
-        padding: [0, options.padding],
-        dilation: [1, options.dilation],
-        groups: options.groups,
-    };
-    Plan::new(&[rows, channels, 1, length], &[outputs, inputs, 1, kernel], b, &options)
+    Plan::new(&[rows, channels, 1, length], &[outputs, inputs, 1, kernel], b, &options.image())
 }
 
 pub(crate) const OPERATION: Operation = Operation {

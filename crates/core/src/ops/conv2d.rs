@@ -36,6 +36,19 @@ impl Default for Conv2d {
     }
 }
 
+impl Conv2d {
+    /// Numbers that the kernel lays one image out in, at most: see `kernels::cpu::conv2d::field`. Going back it keeps a
+    /// list of some sixty numbers for each remainder of row and column by the stride.
+    pub fn laid_out(&self, [channels, rows, columns]: [usize; 3], kernel: [usize; 2]) -> u128 {
+        let Conv2d { stride, padding, dilation, .. } = self;
+        let padded = |size: usize, axis: usize| size as u128 + 2 * padding[axis] as u128;
+        let stride = [0, 1].map(|axis| (stride[axis] as u128).min(padded([rows, columns][axis], axis)));
+        let reach = dilation[1] as u128 * kernel[1] as u128;
+        let row = padded(columns, 1) + 16 * stride[1] + reach;
+        channels as u128 * (padded(rows, 0) * row + 16) + 60 * stride[0] * stride[1]
+    }
+}
+
 pub fn conv2d(tape: &mut Tape, x: &Value, w: &Value, b: Option<&Value>, options: &Conv2d) -> Result<Value> {
     let plan = Plan::new(x.dims(), w.dims(), b.map(Value::dims), options).map_err(|error| error.at("conv2d"))?;
     record(tape, "conv2d", x, w, b, plan)
@@ -165,9 +178,11 @@ impl Plan {
         if let Some(b) = b.filter(|b| *b != &weight[..1]) {
             return Err(Error::shape("bias", format!("expected [{}], got {b:?}", weight[0])));
         }
+        // A stride beyond the image is one of its size: there is one position.
+        let size = [0, 1].map(|axis| input[axis + 2].saturating_add(options.padding[axis].saturating_mul(2)));
         let window = Window {
             kernel: [weight[2], weight[3]],
-            stride: options.stride,
+            stride: [0, 1].map(|axis| options.stride[axis].min(size[axis])),
             padding: options.padding,
             dilation: options.dilation,
         };

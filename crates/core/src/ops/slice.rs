@@ -7,7 +7,7 @@ use serde_json::json;
 use super::{Operation, Sample};
 use crate::error::{Candle, Error, Result};
 use crate::tape::{Backward, Compute, Gradients, Tape, Value};
-use crate::tensor::Tensor;
+use crate::tensor::{Tensor, contiguous, room_like};
 
 pub(crate) fn slice(tape: &mut Tape, x: &Value, axis: usize, start: usize, length: usize) -> Result<Value> {
     let Some(size) = x.dims().get(axis).copied() else {
@@ -31,8 +31,9 @@ struct Slice {
 impl Compute for Slice {
     fn reference(self) -> Result<(Tensor, impl Backward)> {
         let Slice { x, axis, start, length, after } = self;
-        let y = x.tensor().narrow(axis, start, length).and_then(|y| y.contiguous()).ok_or_internal()?;
+        let y = contiguous(&x.tensor().narrow(axis, start, length).ok_or_internal()?)?;
         Ok((y, move |up: Tensor, gradients: &mut Gradients| {
+            room_like(x.tensor());
             let whole = up.pad_with_zeros(axis, start, after).and_then(|whole| whole.contiguous());
             gradients.add_shared(&x, whole.ok_or_internal()?)
         }))

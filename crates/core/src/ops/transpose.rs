@@ -7,7 +7,7 @@ use serde_json::json;
 use super::{Operation, Sample};
 use crate::error::{Candle, Error, Result};
 use crate::tape::{Backward, Compute, Gradients, Tape, Value};
-use crate::tensor::Tensor;
+use crate::tensor::{Tensor, contiguous};
 
 pub(crate) fn transpose(tape: &mut Tape, x: &Value, first: usize, second: usize) -> Result<Value> {
     let rank = x.dims().len();
@@ -25,10 +25,8 @@ struct Transpose {
 impl Compute for Transpose {
     fn reference(self) -> Result<(Tensor, impl Backward)> {
         let Transpose { x, axes } = self;
-        let swapped = move |x: &Tensor| x.transpose(axes.0, axes.1).and_then(|y| y.contiguous()).ok_or_internal();
-        Ok((swapped(x.tensor())?, move |up: Tensor, gradients: &mut Gradients| {
-            gradients.add_shared(&x, swapped(&up)?)
-        }))
+        let swapped = move |x: &Tensor| contiguous(&x.transpose(axes.0, axes.1).ok_or_internal()?);
+        Ok((swapped(x.tensor())?, move |up: Tensor, gradients: &mut Gradients| gradients.add_shared(&x, swapped(&up)?)))
     }
 }
 

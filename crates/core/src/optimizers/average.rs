@@ -36,9 +36,7 @@ impl Average {
     /// Begins with the parameters as they are.
     pub fn new(decay: f64, parameters: &Parameters) -> Result<Average> {
         share("decay", decay)?;
-        let copy = |(name, parameter): (&String, &Parameter)| {
-            Ok((name.clone(), parameter.tensor.force_contiguous().ok_or_internal()?))
-        };
+        let copy = |(name, parameter): (&String, &Parameter)| Ok((name.clone(), tensor::owned(&parameter.tensor)?));
         Ok(Average { decay, updates: 0, tensors: averaged(parameters).map(copy).collect::<Result<_>>()? })
     }
 
@@ -70,7 +68,7 @@ impl Average {
     pub fn parameters(&self, parameters: &Parameters) -> Result<Parameters> {
         let put = |(name, parameter): (&String, &Parameter)| {
             let tensor = self.tensors.get(name).unwrap_or(&parameter.tensor);
-            let tensor = tensor.force_contiguous().ok_or_internal()?;
+            let tensor = tensor::owned(tensor)?;
             Ok((name.clone(), Parameter { tensor, ..parameter.clone() }))
         };
         parameters.0.iter().map(put).collect::<Result<_>>().map(Parameters)
@@ -101,7 +99,7 @@ impl Average {
         for (name, old) in &self.tensors {
             match tensors.get(name) {
                 Some(tensor) if tensor.dims() == old.dims() && tensor.dtype() == old.dtype() => {
-                    new.insert(name.clone(), tensor.force_contiguous().ok_or_internal()?);
+                    new.insert(name.clone(), tensor::owned(tensor)?);
                 }
                 _ => return Err(mismatch(name, format!("expected an average of {:?}", old.dims()))),
             }

@@ -124,8 +124,7 @@ impl Optimizer {
         options.validate()?;
         let count = options.algorithm().state().len();
         let zeros = |parameter: &Parameter| {
-            let zeros = (0..count).map(|_| parameter.tensor.zeros_like()).collect::<candle_core::Result<Vec<_>>>();
-            zeros.ok_or_internal()
+            (0..count).map(|_| tensor::zeros_like(&parameter.tensor)).collect::<Result<Vec<_>>>()
         };
         let state = trained.0.iter().map(|(name, parameter)| Ok((name.clone(), zeros(parameter)?)));
         Ok(Optimizer { options: options.clone(), steps: 0, state: state.collect::<Result<_>>()? })
@@ -186,7 +185,7 @@ impl Optimizer {
                 let name = format!("{name}.{parameter}");
                 match tensors.get(&name) {
                     Some(tensor) if tensor.dims() == old.dims() && tensor.dtype() == old.dtype() => {
-                        new.push(tensor.force_contiguous().ok_or_internal()?);
+                        new.push(tensor::owned(tensor)?);
                     }
                     other => {
                         let got = other.map(|tensor| format!("{:?}", tensor.dims()));

@@ -1,4 +1,4 @@
-//! The newest checkpoint can be read.
+//! The newest checkpoint can be read, and the last one could be written.
 
 use super::proof::Proof;
 
@@ -7,6 +7,7 @@ pub(crate) struct CheckpointWhole;
 impl Proof for CheckpointWhole {
     const NAME: &'static str = "checkpointWhole";
     const MEANING: &'static str = "When a run is resumed: a checkpoint of its folder is damaged (a digest, a length or a \
-        key does not fit). The run resumes from the newest one that is whole; look after the disk.";
+        key does not fit). The run resumes from the newest one that is whole; look after the disk. At the end: the last \
+        checkpoint could not be written. The student is published all the same, in every mode of `proofs`.";
     const EXAMPLE: &'static str = "step-00000012.safetensors: the checkpoint was damaged and is passed over: …";
 }

@@ -44,6 +44,12 @@ impl Findings {
         Findings { mode, ..Findings::default() }
     }
 
+    /// A checkpoint that could not be written after the last step. Every mode reports it, and none ends the run for it.
+    pub fn failed_write<P: Proof>(&mut self, error: &Error) {
+        let message = format!("the last checkpoint was not written, but the student is trained: {}", error.message);
+        self.list.push(Finding { proof: P::NAME.into(), path: error.path.clone(), message });
+    }
+
     pub fn are_off(&self) -> bool {
         self.mode == Proofs::Off
     }

@@ -3,8 +3,9 @@
 use std::collections::BTreeSet;
 
 use super::feed::Data;
+use crate::blocks;
 use crate::dataset::{BatchOptions, Dataset, TeacherColumn};
-use crate::error::{Candle, Code, Error, Result};
+use crate::error::{Candle, Error, Result};
 use crate::models::{Model, Request};
 use crate::options::TrainOptions;
 use crate::pool::Pool;
@@ -66,10 +67,7 @@ pub(super) fn asked_once(
     else {
         return Ok((data, teachers));
     };
-    let mut answers = Vec::new();
-    let refused = |_| Error::new(Code::Memory, "", "no memory for the answers to all rows");
-    answers.try_reserve_exact(dataset.rows() * all).map_err(refused)?;
-    answers.resize(dataset.rows() * all, 0.0f32);
+    let mut answers = blocks::filled(dataset.rows().saturating_mul(all), 0.0f32);
     let request = Request { hidden: layers, ..Request::default() };
     for ((path, model), kept) in teachers.models().zip(&kept) {
         let ask = || ask(model, dataset, &request, kept, &mut answers, cancel);

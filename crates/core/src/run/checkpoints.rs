@@ -5,14 +5,16 @@ use std::path::Path;
 
 use serde_json::Value as Json;
 
-use crate::checkpoint::{Array, NamedTensors, RunFolder, Writer};
+use crate::checkpoint::{Array, FolderLock, NamedTensors, RunFolder, Writer};
 use crate::error::{Code, Error, Result};
-use crate::options::TrainOptions;
+use crate::options::{CheckpointOptions, TrainOptions};
 use crate::tensor::Tensor;
 
 pub(crate) struct Checkpoints {
     pub folder: RunFolder,
     pub writer: Writer,
+    /// Held until the writer has ended: fields are dropped in this order.
+    _lock: FolderLock,
     pub every: Option<u64>,
     pub resume: bool,
     /// Name of the newest one that was handed over since the last report.
@@ -23,6 +25,7 @@ impl Checkpoints {
     pub fn new(options: &TrainOptions) -> Result<Option<Checkpoints>> {
         let Some(checkpoint) = &options.checkpoint else { return Ok(None) };
         let folder = RunFolder::open(Path::new(&checkpoint.folder), checkpoint.keep)?;
+        let lock = folder.lock()?;
         // With two runs in one folder, resuming would confuse them: the newest step may belong to the older run.
         if let (false, Some(found)) = (checkpoint.resume, folder.latest()?) {
             let found = found.display();
@@ -30,7 +33,8 @@ impl Checkpoints {
             return Err(Error::config("checkpoint.folder", message));
         }
         let writer = Writer::start(folder.clone())?;
-        Ok(Some(Checkpoints { folder, writer, every: checkpoint.every, resume: checkpoint.resume, written: None }))
+        let CheckpointOptions { every, resume, .. } = *checkpoint;
+        Ok(Some(Checkpoints { folder, writer, _lock: lock, every, resume, written: None }))
     }
 }
 

@@ -4,11 +4,11 @@ use super::member::Member;
 use super::report::{ControlReport, LearnerReport, LearnerSummary, Report, RunSummary};
 use super::role::Role;
 use super::state::{Done, Run};
-use crate::error::Result;
+use crate::error::{Code, Result};
 use crate::evaluate::Evaluation;
 use crate::labels::LabelKind;
 use crate::models::Model;
-use crate::proofs::TeacherFrozen;
+use crate::proofs::{CheckpointWhole, TeacherFrozen};
 use crate::weights::Origin;
 
 impl Run {
@@ -83,7 +83,11 @@ impl Run {
             last => last,
         };
         let reloaded = self.prove_end()?;
-        self.checkpoint_last()?;
+        match self.checkpoint_last() {
+            // The training is done and the student is whole: a file does not cost it.
+            Err(error) if error.code == Code::CheckpointWrite => self.findings.failed_write::<CheckpointWhole>(&error),
+            written => written?,
+        }
         self.ended = Some(ended);
         let (done, validated) = match last {
             Some((done, validated)) => (done, validated),

@@ -13,9 +13,9 @@ use super::report::{Best, LearnerReport, Sums};
 use super::role::Role;
 use super::validation::Validation;
 use crate::checkpoint::Checkpoint;
-use crate::error::Result;
+use crate::error::{Code, Result};
 use crate::evaluate::Evaluation;
-use crate::learner::{At, Learner, Weights};
+use crate::learner::{At, Learner, REMEDY, Weights};
 use crate::models::Model;
 use crate::numbers::{StepNumbers, TermReport};
 use crate::options::{Keep, TrainOptions};
@@ -138,7 +138,7 @@ impl Member {
         if exceeds(self.kept.best.as_ref().map(|best| best.value), 0.0) {
             self.kept.best = Some(Best { step, metric: metric.into(), value });
             self.best = match self.options.keep {
-                Keep::Best => Some(self.learner.current()?.parameters.deep_copy()?),
+                Keep::Best => Some(self.current()?.parameters.deep_copy()?),
                 Keep::Last => None,
             };
         }
@@ -174,12 +174,28 @@ impl Member {
 
     /// The student: the best parameters where they are kept, else the current ones. The numbers are copies.
     pub fn student(&self) -> Result<Model> {
-        let mut model = self.learner.current()?;
+        let mut model = match &self.best {
+            Some(_) => self.learner.current()?,
+            None => self.current()?,
+        };
         model.parameters = match &self.best {
             Some(parameters) => parameters.deep_copy()?,
             None => model.parameters.deep_copy()?,
         };
         Ok(model)
+    }
+
+    /// The student as the last step left it, its average where it has one; refused where its parameters are not finite.
+    pub fn current(&self) -> Result<Model> {
+        self.sound(self.learner.current()?)
+    }
+
+    /// The model, unless its parameters are not finite: they are looked at before they are published, kept or written.
+    fn sound(&self, model: Model) -> Result<Model> {
+        match model.parameters.expect_finite(Code::NotFinite, &format!(" after the last step{REMEDY}")) {
+            Ok(()) => Ok(model),
+            Err(error) => Err(error.at("parameters").at(&self.role.path())),
+        }
     }
 
     /// What it did since the last report, and over how many rows; `stepped` is whether the last step belongs to it.
@@ -215,6 +231,7 @@ impl Member {
     /// Puts everything that decides its bits into a checkpoint; returns the part that is not a tensor.
     pub fn save(&self, checkpoint: &mut Checkpoint) -> Result<Json> {
         let (group, learner) = (&self.role.group(), &self.learner);
+        self.sound(learner.model.clone())?;
         checkpoint.insert_group(group, learner.model.parameters.snapshot()?);
         if let Some(generator) = learner.weights.generator() {
             checkpoint.insert_group(&format!("{group}.generator"), generator.parameters().snapshot()?);

@@ -136,7 +136,7 @@ impl Run {
         let Some(validation) = &self.validation else { return Ok(None) };
         let (members, mutual) = (&self.members, self.mutual.is_some());
         let evaluations = self.pool.enter(|| -> Result<Vec<Evaluation>> {
-            let models = members.iter().map(|member| member.learner.current());
+            let models = members.iter().map(Member::current);
             match mutual {
                 true => validation.evaluate_peers(&models.collect::<Result<Vec<_>>>()?),
                 false => models.map(|model| validation.evaluate(&model?)).collect(),

@@ -11,6 +11,7 @@
 use std::f64::consts::{LN_2, LOG2_E};
 
 use super::soft::Soft;
+use crate::blocks;
 use crate::error::{Candle, Error, Result};
 use crate::kernels::cpu::rows as kernels;
 use crate::losses::sweep::{Ask, Row, Side, Softmax};
@@ -98,7 +99,7 @@ impl TopK {
 
     /// ρ on the k classes of each row, and on each other class.
     fn shares(&self, temperature: f64) -> (Vec<f64>, Vec<f64>) {
-        let (mut top, mut others) = (Vec::with_capacity(self.ids.len()), Vec::new());
+        let (mut top, mut others) = (blocks::empty(self.ids.len()), Vec::new());
         for (row, logits) in self.logits.chunks_exact(self.k).enumerate() {
             let scaled = || logits.iter().map(|logit| f64::from(*logit) / temperature);
             let max = scaled().fold(f64::NEG_INFINITY, f64::max);
@@ -112,7 +113,7 @@ impl TopK {
 
     pub(super) fn probabilities(&self, temperature: f64, dtype: DType) -> Result<Tensor> {
         let (top, others) = self.shares(temperature);
-        let mut all = Vec::with_capacity(others.len() * self.classes);
+        let mut all = blocks::empty(others.len() * self.classes);
         for (row, other) in others.iter().enumerate() {
             all.resize(all.len() + self.classes, *other);
             for at in row * self.k..(row + 1) * self.k {
@@ -145,7 +146,8 @@ struct Few<'a> {
 impl<'a> Few<'a> {
     fn new(target: &'a TopK, temperature: f64, student: Softmax) -> Few<'a> {
         let (k, count) = (target.k, target.logits.len() / target.k);
-        let (mut exponentials, mut rows) = (vec![0.0; target.logits.len()], vec![Held::default(); count]);
+        let (mut exponentials, mut rows) =
+            (blocks::filled(target.logits.len(), 0.0), blocks::filled(count, Held::default()));
         let tasks = exponentials.chunks_mut(ROWS * k).zip(rows.chunks_mut(ROWS)).collect();
         pool::each(tasks, |task, (exponentials, rows): (&mut [f32], &mut [Held])| {
             for (at, (out, held)) in exponentials.chunks_exact_mut(k).zip(rows).enumerate() {

@@ -165,7 +165,9 @@ pub(crate) fn confidences(sides: &[targets::Teacher], rows: usize) -> Result<Vec
     let mut mixed: Vec<f64> = Vec::new();
     for side in sides {
         let p = to_f64(&side.target.probabilities(1.0, DType::F32)?)?;
-        mixed.resize(p.len(), 0.0);
+        if mixed.is_empty() {
+            mixed = crate::blocks::filled(p.len(), 0.0);
+        }
         mixed.iter_mut().zip(p).for_each(|(sum, p)| *sum += side.weight * p);
     }
     let classes = mixed.len() / rows.max(1);

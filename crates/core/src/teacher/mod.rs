@@ -185,11 +185,11 @@ impl Teachers {
         }
         let sum: f64 = all.iter().map(|(_, share, _)| share).sum();
         if self.combine == Combine::Logits {
-            let mut mean = vec![0.0f64; all[0].0.len()];
+            let mut mean = crate::blocks::filled(all[0].0.len(), 0.0f64);
             for (logits, share, _) in &all {
                 mean.iter_mut().zip(logits).for_each(|(mean, logit)| *mean += share / sum * f64::from(*logit));
             }
-            return Ok(Some((classes, mean.into_iter().map(|logit| logit as f32).collect())));
+            return Ok(Some((classes, crate::blocks::collected(mean.into_iter().map(|logit| logit as f32)))));
         }
         let answers = all.into_iter().map(|(logits, share, _)| Ok((logits, share / sum)));
         let mixed = match self.models().all(|(_, model)| model.has_several_labels()) {

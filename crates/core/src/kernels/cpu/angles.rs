@@ -11,6 +11,7 @@
 //! N² are kept.
 
 use super::isa::kernel;
+use crate::blocks::{self, filled};
 use crate::pool;
 
 /// Numbers that are worked on at once: rows of N numbers are filled up to a multiple of it.
@@ -44,9 +45,10 @@ impl Points {
         for row in x.chunks(width) {
             middle.iter_mut().zip(row).for_each(|(sum, x): (&mut f64, &f32)| *sum += f64::from(*x) / rows as f64);
         }
-        let centred: Vec<f64> =
-            x.chunks(width).flat_map(|row| row.iter().zip(&middle).map(|(x, middle)| f64::from(*x) - middle)).collect();
-        let (mut products, mut inverse) = (vec![0.0; rows * stride], vec![0.0; rows * stride]);
+        let mut centred = blocks::empty(x.len());
+        x.chunks(width)
+            .for_each(|row| centred.extend(row.iter().zip(&middle).map(|(x, middle)| f64::from(*x) - middle)));
+        let (mut products, mut inverse) = (filled(rows * stride, 0.0), filled(rows * stride, 0.0));
         let row = |at: usize| &centred[at * width..(at + 1) * width];
         pool::pieces(&mut products, ROWS * stride, |piece, products| {
             for (at, products) in products.chunks_mut(stride).enumerate() {
@@ -76,8 +78,8 @@ pub(crate) fn angles(own: &Points, other: &Points, weights: &[f64], values: &mut
     let share = 1.0 / (rows * rows) as f64;
     let scales: Vec<f64> = weights.iter().map(|weight| 2.0 * share * weight).collect();
     // Of row j: W, then R and the values, by r.
-    let mut pulls = vec![0.0; rows * stride];
-    let mut sums = vec![(0.0, 0.0); rows * rows];
+    let mut pulls = filled(rows * stride, 0.0);
+    let mut sums = filled(rows * rows, (0.0, 0.0));
     let work = pulls.chunks_mut(ROWS * stride).zip(sums.chunks_mut(ROWS * rows)).collect();
     pool::each(work, |piece, (pulls, sums): (&mut [f64], &mut [(f64, f64)])| {
         for (at, (pulls, sums)) in pulls.chunks_mut(stride).zip(sums.chunks_mut(rows)).enumerate() {
@@ -91,7 +93,7 @@ pub(crate) fn angles(own: &Points, other: &Points, weights: &[f64], values: &mut
             *total += r;
         }
     }
-    let mut gradient = vec![0.0; rows * width];
+    let mut gradient = filled(rows * width, 0.0);
     pool::pieces(&mut gradient, ROWS * width, |piece, gradient| {
         let mut sum = vec![0.0; width];
         for (at, gradient) in gradient.chunks_mut(width).enumerate() {

@@ -131,7 +131,7 @@ fn by_columns(count: usize, width: usize, walk: impl Fn(usize, usize, &mut [&mut
     pool::pieces(&mut table, PIECE, |_, piece| piece.fill(0.0));
     // Each task gets the pieces of the rows that are its own.
     let blocks = width.div_ceil(COLUMNS);
-    let mut columns: Vec<Vec<&mut [f32]>> = (0..blocks).map(|_| Vec::with_capacity(count)).collect();
+    let mut columns: Vec<Vec<&mut [f32]>> = (0..blocks).map(|_| crate::blocks::empty(count)).collect();
     for row in table.chunks_exact_mut(width.max(1)) {
         for (block, part) in row.chunks_mut(COLUMNS).enumerate() {
             columns[block].push(part);

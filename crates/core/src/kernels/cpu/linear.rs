@@ -37,7 +37,7 @@ fn sums_over_rows(
     let (down, across) = (rows.div_ceil(BLOCK_ROWS).max(1), cols.div_ceil(BLOCK_COLS));
     let wanted = !sums.is_empty();
     assert!(!wanted || sums.len() == cols, "one sum a column");
-    let mut partial = vec![0.0f32; if wanted { down * cols } else { 0 }];
+    let mut partial = crate::blocks::filled(if wanted { down * cols } else { 0 }, 0.0f32);
     let target = Target::new(&mut partial);
     pool::tasks(down * across, |index| {
         let (block, col) = (index / across, index % across * BLOCK_COLS);

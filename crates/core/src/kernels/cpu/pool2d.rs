@@ -1,11 +1,13 @@
 //! Pooling: windows of 2 × 2 side by side have loops of their own, the rest is plain.
 
+use std::ops::Range;
+
 use super::isa::kernel;
 use super::sums;
 use super::vector::Vector;
+use crate::blocks::{filled, uninit};
 use crate::kernels::window::Window;
 use crate::pool;
-use crate::tensor::uninit;
 
 /// Numbers of the input that one task takes.
 const TASK: usize = 1 << 15;
@@ -39,19 +41,22 @@ impl Shape {
     /// Calls `see(tap, place in the input)` for every tap of output (r, s) that lies inside the image.
     #[inline]
     fn window(&self, r: usize, s: usize, mut see: impl FnMut(usize, usize)) {
-        let [rows, columns] = self.window.kernel;
-        for i in 0..rows {
-            // Above the image the difference wraps round and is too large as well.
-            let row = (r * self.window.stride[0] + i).wrapping_sub(self.window.padding[0]);
-            if row < self.input[0] {
-                for j in 0..columns {
-                    let column = (s * self.window.stride[1] + j).wrapping_sub(self.window.padding[1]);
-                    if column < self.input[1] {
-                        see(i * columns + j, row * self.input[1] + column);
-                    }
-                }
+        let (rows, columns) = (self.inside(0, r), self.inside(1, s));
+        for i in rows {
+            let row = r * self.window.stride[0] + i - self.window.padding[0];
+            for j in columns.clone() {
+                let column = s * self.window.stride[1] + j - self.window.padding[1];
+                see(i * self.window.kernel[1] + j, row * self.input[1] + column);
             }
         }
+    }
+
+    /// The taps along one axis that lie inside the image, of the window of one output.
+    #[inline]
+    fn inside(&self, axis: usize, output: usize) -> Range<usize> {
+        let (start, padding) = (output * self.window.stride[axis], self.window.padding[axis]);
+        let end = (self.input[axis] + padding).saturating_sub(start).min(self.window.kernel[axis]);
+        padding.saturating_sub(start)..end
     }
 }
 
@@ -59,7 +64,7 @@ impl Shape {
 pub(crate) fn largest(shape: &Shape, x: &[f32]) -> (Vec<f32>, Vec<u32>) {
     let count = shape.planes * shape.output();
     let mut y = uninit(count);
-    let mut winners = vec![0u32; count];
+    let mut winners = filled(count, 0u32);
     let per_task = shape.per_task();
     let size = per_task * shape.output();
     let items = y.chunks_mut(size).zip(winners.chunks_mut(size)).zip(x.chunks(per_task * shape.input())).collect();

@@ -112,8 +112,8 @@ pub struct Team {
 }
 
 impl Team {
-    /// `threads` in all, the caller among them.
-    pub fn new(threads: usize, stack: usize) -> std::io::Result<Team> {
+    /// The caller, without helpers.
+    pub fn alone() -> Team {
         let shared = Arc::new(Shared {
             next: Line(AtomicU64::new(0)),
             finished: Line(AtomicUsize::new(0)),
@@ -125,7 +125,12 @@ impl Team {
             wake: Condvar::new(),
             panic: Mutex::new(None),
         });
-        let mut team = Team { shared, helpers: Vec::new(), turn: Mutex::new(()) };
+        Team { shared, helpers: Vec::new(), turn: Mutex::new(()) }
+    }
+
+    /// `threads` in all, the caller among them.
+    pub fn new(threads: usize, stack: usize) -> std::io::Result<Team> {
+        let mut team = Team::alone();
         for index in 1..threads {
             let shared = team.shared.clone();
             let builder = std::thread::Builder::new().name(format!("limbeck-{index}")).stack_size(stack);

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use crate::blocks::{self, collected, filled};
 use crate::error::{Candle, Error, Result};
 use crate::kernels::cpu::apart;
 use crate::kernels::cpu::gemm::{self, Matrix};
@@ -101,14 +102,14 @@ impl Float for f32 {
 
     fn gram(a: &[f32], width: usize) -> Vec<f32> {
         let rows = a.len() / width;
-        let mut out = vec![0.0; rows * rows];
+        let mut out = filled(rows * rows, 0.0);
         gemm::gram(Matrix::new(a, rows, width), &mut out);
         out
     }
 
     fn products(a: &[f32], b: &[f32], width: usize) -> Vec<f32> {
         let (n, m) = (a.len() / width, b.len() / width);
-        let mut out = vec![0.0; n * m];
+        let mut out = filled(n * m, 0.0);
         let (a, b) = (Matrix::new(a, n, width), Matrix::new(b, m, width).transposed());
         gemm::product(a, b, &mut out, false);
         out
@@ -116,7 +117,7 @@ impl Float for f32 {
 
     fn matmul(a: &[f32], b: &[f32], inner: usize, m: usize) -> Vec<f32> {
         let n = a.len() / inner;
-        let mut out = vec![0.0; n * m];
+        let mut out = filled(n * m, 0.0);
         let (a, b) = (Matrix::new(a, n, inner), Matrix::new(b, inner, m));
         gemm::product(a, b, &mut out, false);
         out
@@ -194,7 +195,11 @@ impl<'a, F: Float> Array<'a, F> {
         let width = numbers.len() / all.max(1);
         let values = match rows.len() == all {
             true => Cow::Borrowed(numbers),
-            false => rows.iter().flat_map(|row| numbers[row * width..(row + 1) * width].iter().copied()).collect(),
+            false => {
+                let mut some = blocks::empty(rows.len() * width);
+                rows.iter().for_each(|row| some.extend_from_slice(&numbers[row * width..(row + 1) * width]));
+                Cow::Owned(some)
+            }
         };
         Ok(Array { dims: [&[rows.len()], &dims[1..]].concat(), values })
     }
@@ -205,7 +210,7 @@ impl<'a, F: Float> Array<'a, F> {
     }
 
     pub fn to_f64(&self) -> Array<'static, f64> {
-        Array { dims: self.dims.clone(), values: self.values.iter().map(|x| (*x).into()).collect() }
+        Array { dims: self.dims.clone(), values: collected(self.values.iter().map(|x| (*x).into())).into() }
     }
 
     pub fn row(&self, row: usize) -> &[F] {
@@ -221,7 +226,7 @@ pub(super) fn scatter<F: Float>(gradient: Vec<F>, rows: &[usize], dims: &[usize]
         return from_vec(gradient, dims);
     }
     let width = dims[1..].iter().product::<usize>();
-    let mut whole = vec![F::of(0.0); all * width];
+    let mut whole = filled(all * width, F::of(0.0));
     for (row, gradient) in rows.iter().zip(gradient.chunks(width.max(1))) {
         whole[row * width..(row + 1) * width].copy_from_slice(gradient);
     }

@@ -19,7 +19,7 @@ pub(crate) struct Units<F> {
 
 impl<F: Float> Units<F> {
     pub fn of(vectors: &[F], width: usize) -> Units<F> {
-        let (mut values, mut lengths) = (Vec::with_capacity(vectors.len()), Vec::new());
+        let (mut values, mut lengths) = (crate::blocks::empty(vectors.len()), Vec::new());
         for vector in vectors.chunks(width) {
             let length = dot(vector, vector).sqrt();
             // Not `>=`: what is no number has to stay none.
@@ -66,7 +66,7 @@ pub(crate) const ROWS: usize = 16;
 /// The gradient at X from that at X · Xᵀ: (G + Gᵀ) · X.
 pub(crate) fn gram_back<F: Float>(gradient: &[F], vectors: &[F], width: usize) -> Vec<F> {
     let rows = vectors.len() / width;
-    let mut symmetric = gradient.to_vec();
+    let mut symmetric = crate::blocks::copied(gradient);
     pool::pieces(&mut symmetric, ROWS * rows, |piece, symmetric| {
         // A few columns at a time lie side by side.
         for (j, across) in gradient.chunks(rows).enumerate() {

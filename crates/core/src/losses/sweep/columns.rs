@@ -47,7 +47,7 @@ impl Columns {
             return Ok(None);
         }
         let classes = rows.classes;
-        let mut both = vec![0.0f32; 2 * open.len() * classes];
+        let mut both = crate::blocks::filled(2 * open.len() * classes, 0.0f32);
         let mut tasks: Vec<(&mut [f32], Result<()>)> = both.chunks_mut(2 * classes).map(|out| (out, Ok(()))).collect();
         pool::pieces(&mut tasks, 1, |index, task| {
             for (out, result) in task {

@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Made, Making, Rule, Target};
-use crate::error::{Candle, Result};
+use crate::error::Result;
 
 /// Equal shapes: the numbers of the teacher's (first) layer.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -22,7 +22,7 @@ impl Rule for Copy {
     fn make(&self, target: &Target) -> Result<Made> {
         target.equal_shapes("fresh: {}")?;
         // Storage of its own: what is trained in place must not be the teacher's.
-        let numbers = target.teacher[0].1.force_contiguous().ok_or_internal()?;
+        let numbers = crate::tensor::owned(&target.teacher[0].1)?;
         Ok(match self.frozen {
             true => Made { making: Making::Constant(numbers), trained: Vec::new(), used: 1 },
             false => target.own(numbers, 1),

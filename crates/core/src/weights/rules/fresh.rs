@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Made, Rule, Target};
-use crate::error::{Candle, Result};
+use crate::error::Result;
 
 /// The student's own start values, trained as usual.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -13,6 +13,6 @@ pub struct Fresh {}
 
 impl Rule for Fresh {
     fn make(&self, target: &Target) -> Result<Made> {
-        Ok(target.own(target.student.tensor.force_contiguous().ok_or_internal()?, 0))
+        Ok(target.own(crate::tensor::owned(&target.student.tensor)?, 0))
     }
 }

@@ -27,6 +27,6 @@ impl Rule for Truncate {
         for (axis, size) in own.iter().enumerate() {
             block = block.narrow(axis, 0, *size).ok_or_internal()?;
         }
-        Ok(target.own(block.force_contiguous().ok_or_internal()?, 1))
+        Ok(target.own(crate::tensor::owned(&block)?, 1))
     }
 }

@@ -17,8 +17,8 @@ pub(crate) use self::shape::Shape;
 use self::tiles::{Block, Correlation, Cut, Pairing};
 use super::scratch::with_scratch;
 use super::sums::add_in_order;
+use crate::blocks::{self, uninit};
 use crate::pool;
-use crate::tensor::uninit;
 
 /// Numbers of laid-out images that are looked at together: half of a second-level cache.
 const TOGETHER: usize = 1 << 17;
@@ -56,7 +56,7 @@ impl Packed {
         weight: impl Fn(usize, usize, usize, usize) -> f32,
     ) -> Packed {
         let blocks = tiles::blocks(outputs, channels * taps);
-        let mut weights = Vec::with_capacity(groups * outputs * channels * taps);
+        let mut weights = blocks::empty(groups * outputs * channels * taps);
         for group in 0..groups {
             for block in &blocks {
                 for channel in 0..channels {

@@ -12,7 +12,7 @@ const SLICE: std::time::Duration = std::time::Duration::from_millis(20);
 
 /// Makes this thread, and those that it will start, stand back. Where the system does not grant it nothing changes.
 #[cfg(target_os = "linux")]
-pub(crate) fn stand_back(niceness: u8) {
+pub(crate) fn lower_priority(niceness: u8) {
     /// `struct sched_attr` of linux/sched/types.h, as of its first version.
     #[repr(C)]
     struct Attributes {
@@ -48,4 +48,4 @@ pub(crate) fn stand_back(niceness: u8) {
 }
 
 #[cfg(not(target_os = "linux"))]
-pub(crate) fn stand_back(_niceness: u8) {}
+pub(crate) fn lower_priority(_niceness: u8) {}

@@ -1,4 +1,4 @@
-//! Threads for work that is no training job: predictors for the process, short-lived ones for files.
+//! Predictions: one thread for each lane, with a team of its own, for the whole process.
 
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Mutex, PoisonError};
@@ -7,24 +7,25 @@ use limbeck_core::error::{Error, Result};
 use limbeck_core::pool::{self, Pool};
 use napi::bindgen_prelude::ToNapiValue;
 
-use crate::courtesy::stand_back;
+use crate::calls::no_thread;
 use crate::errors::{guarded, panic_point};
+use crate::priority::lower_priority;
 use crate::reply::{Reply, open_post};
 
-type Work = Box<dyn FnOnce(&Pool) + Send>;
+type Work = Box<dyn FnOnce(Result<&Pool>) + Send>;
 
-/// Who waits for whom: predictions of one lane are made in the order of the calls, lanes beside each other.
+/// Predictions of one lane are made in the order of the calls; lanes run at the same time.
 #[derive(Clone, Copy)]
 pub(crate) enum Lane {
-    /// Somebody waits.
+    /// A caller waits for it.
     Asked,
-    /// A service asks again about rows that its model is unsure of; the sure ones go past.
+    /// A service asks again about rows that its model is unsure of; the sure ones overtake it.
     Fallback,
-    /// Nobody waits: it stands back behind everything else.
+    /// No caller waits: it runs with the lowest priority.
     Shadow,
 }
 
-/// How far the shadow stands back.
+/// Added to the niceness of the shadow's threads.
 const SHADOW_NICENESS: u8 = 10;
 
 impl Lane {
@@ -41,7 +42,7 @@ impl Lane {
 /// One for each lane.
 static PREDICTORS: [Mutex<Option<Sender<Work>>>; 3] = [const { Mutex::new(None) }; 3];
 
-/// Answers on the thread of this lane, in the order of the calls.
+/// Predicts on the thread of this lane and settles the promise with the result.
 pub(crate) fn predict<T: ToNapiValue + Send + 'static>(
     lane: Lane,
     reply: Reply<T>,
@@ -50,7 +51,7 @@ pub(crate) fn predict<T: ToNapiValue + Send + 'static>(
     let task: Work = Box::new(move |pool| {
         let result = guarded(|| {
             panic_point("predictor");
-            pool.enter(|| {
+            pool?.enter(|| {
                 panic_point("pool.enter");
                 work()
             })
@@ -69,16 +70,19 @@ pub(crate) fn predict<T: ToNapiValue + Send + 'static>(
         Some(open) => open.send(task).err().map(|unsent| unsent.0),
         None => Some(task),
     };
-    // The first call, or the thread ended: a new one. Where none can be started the reply is dropped and rejects.
-    if let Some(task) = unsent {
-        *sender = start(lane);
-        if let Some(open) = sender.as_ref() {
-            let _ = open.send(task);
-        }
+    // The first call, or the thread ended: a new one.
+    let Some(task) = unsent else { return };
+    let refused = match start(lane) {
+        Ok(open) => sender.insert(open).send(task).err().map(|unsent| (unsent.0, Error::internal("the thread ended"))),
+        Err(error) => Some((task, no_thread(&error))),
+    };
+    drop(sender);
+    if let Some((task, error)) = refused {
+        task(Err(error));
     }
 }
 
-fn start(lane: Lane) -> Option<Sender<Work>> {
+fn start(lane: Lane) -> std::io::Result<Sender<Work>> {
     let (sender, inbox) = channel::<Work>();
     // Threads have the priority of the one that starts them.
     let priority = match lane {
@@ -86,39 +90,18 @@ fn start(lane: Lane) -> Option<Sender<Work>> {
         Lane::Shadow => SHADOW_NICENESS,
     };
     let helped = std::thread::Builder::new().name("limbeck-team".into()).spawn(move || {
-        // A batch takes milliseconds and whoever asked waits for it: all cores work, but the event loop goes first.
-        stand_back(priority);
+        // A batch takes milliseconds and a caller waits for it: all cores work, but the event loop goes first.
+        lower_priority(priority);
         Pool::new(Some(pool::cores()))
-    });
-    let pool = helped.ok()?.join().ok()?.ok()?;
-    std::thread::Builder::new()
-        .name("limbeck-predict".into())
-        .spawn(move || {
-            if priority > 0 {
-                stand_back(priority);
-            }
-            for work in inbox {
-                work(&pool);
-            }
-        })
-        .ok()?;
-    Some(sender)
-}
-
-/// Answers on a thread that lives for this call: files, evaluations.
-pub(crate) fn once<T: ToNapiValue + Send + 'static>(
-    name: &str,
-    reply: Reply<T>,
-    work: impl FnOnce() -> Result<T> + Send + 'static,
-) -> napi::Result<()> {
-    let thread = std::thread::Builder::new().name(format!("limbeck-{name}")).stack_size(64 << 20).spawn(move || {
-        let result = guarded(|| {
-            panic_point("once");
-            work()
-        });
-        reply.send(result);
-    });
-    thread
-        .map(drop)
-        .map_err(|error| crate::errors::napi(Error::internal(format!("no thread could be started: {error}"))))
+    })?;
+    let pool = helped.join().ok().and_then(Result::ok).unwrap_or_else(Pool::alone);
+    std::thread::Builder::new().name("limbeck-predict".into()).spawn(move || {
+        if priority > 0 {
+            lower_priority(priority);
+        }
+        for work in inbox {
+            work(Ok(&pool));
+        }
+    })?;
+    Ok(sender)
 }

@@ -1,0 +1,68 @@
+/** What the system refuses is an error of the call that asked, and never the end of the process. */
+import { spawnSync } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
+import { expect, test } from 'vitest'
+
+const child = fileURLToPath(new URL('children/refused.mjs', import.meta.url))
+const library = new URL('../dist/index.js', import.meta.url).href
+const root = process.getuid?.() === 0
+const has = (tool: string) => spawnSync(tool, ['--version']).status === 0
+
+/** The lines that a use printed, and what it ended with. */
+function used(command: string[], ...args: string[]) {
+  const [file, ...rest] = [...command, process.execPath, child, library, ...args]
+  const { status, signal, stdout, stderr } = spawnSync(file!, rest, { encoding: 'utf8', cwd: '/tmp', timeout: 120_000 })
+  return { end: signal ?? status, lines: stdout.trim().split('\n'), stderr }
+}
+
+test.each(['predict', 'serve', 'train', 'logits', 'analyse'])(
+  'a block that no system has is ERR_LIMBECK_MEMORY in %s, and the process lives',
+  what => {
+    // 80 GB for the logits of 160 KB; the shell's limit makes the refusal the same on every machine.
+    const { end, lines, stderr } = used(['sh', '-c', 'ulimit -v 12000000; exec "$0" "$@"'], 'large', what)
+    expect(lines, stderr).toEqual(['begins', expect.stringMatching(/^ERR_LIMBECK_MEMORY .*expected \d+ bytes of memory/), 'lives'])
+    expect(end).toBe(0)
+  },
+  120_000,
+)
+
+test.each(['predict', 'train', 'evaluate', 'analyse'])(
+  'under any limit of address space %s works or is refused',
+  what => {
+    if (!has('prlimit')) return expect.soft(has('prlimit'), 'needs prlimit, which util-linux has').toBe(false)
+    const ends = new Set<string>()
+    for (let mebibytes = 0; mebibytes <= 360; mebibytes += 24) {
+      const { lines, stderr } = used([], 'limit', what, String(mebibytes << 20))
+      // V8's own heap is its own affair; none of our blocks may end the process.
+      expect(stderr, `${mebibytes} MiB`).not.toMatch(/memory allocation of \d+ bytes failed|panicked/)
+      if (stderr.includes('JavaScript heap') || stderr.includes('Fatal process out of memory')) continue
+      const [begins, said, lives] = lines
+      expect([begins, lives], `${mebibytes} MiB: ${stderr}`).toEqual(['begins', 'lives'])
+      ends.add(said!.split(' ')[0]!)
+    }
+    expect([...ends].filter(end => !['done', 'ERR_LIMBECK_MEMORY', 'ERR_LIMBECK_BUSY'].includes(end))).toEqual([])
+    expect(ends.has('done')).toBe(true)
+  },
+  400_000,
+)
+
+/** As a user whose count of threads can be limited: root's cannot. */
+const user = root ? ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups'] : []
+
+test.each(['predict', 'serve', 'save', 'load', 'evaluate', 'logits', 'take', 'normalization', 'train', 'check', 'analyse'])(
+  'where no thread can be started %s rejects once, with a code that says to come again',
+  what => {
+    if (!has('prlimit') || (root && !has('setpriv'))) return expect.soft(true, 'needs prlimit and setpriv').toBe(true)
+    const { end, lines, stderr } = used(user, 'threads', what, '1')
+    expect(lines, stderr).toEqual(['begins', expect.stringMatching(/^ERR_LIMBECK_BUSY .*thread/), 'lives'])
+    expect(end).toBe(0)
+  },
+  60_000,
+)
+
+test('many calls at once need few threads', () => {
+  if (!has('prlimit') || (root && !has('setpriv'))) return
+  const { end, lines, stderr } = used(user, 'threads', 'many', root ? '100' : '4000')
+  expect(lines, stderr).toEqual(['begins', 'done 300', 'lives'])
+  expect(end).toBe(0)
+}, 120_000)

@@ -1,0 +1,11 @@
+//! A training job: one trainer thread owns the run; JavaScript pulls its reports.
+//!
+//! The thread starts with the first command and ends with the job. Each command carries its reply; when the thread
+//! ends, for whatever reason, queued replies are dropped and reject. `class` is the object that JavaScript holds, `thread`
+//! the trainer, `protocol` what they say to each other.
+
+mod class;
+mod protocol;
+mod thread;
+
+pub(crate) use protocol::Control;
