@@ -23,29 +23,33 @@ pub(super) fn classes_of(batch: &Batch) -> Option<&[u32]> {
     }
 }
 
-/// The weight of each row of a batch for losses of these needs: 0 where they need a label that the row does not have.
-fn weights(needs: Needs, batch: &Batch) -> impl Iterator<Item = f64> {
-    (0..rows_of(batch)).map(move |row| match needs.labelled() && !batch.labels.known(row) {
+/// The weight of one row of a batch for losses of these needs: 0 where they need a label that the row does not have.
+fn weight(needs: Needs, batch: &Batch, row: usize) -> f64 {
+    match needs.labelled() && !batch.labels.known(row) {
         true => 0.0,
         false => batch.row_weights.as_ref().map_or(1.0, |weights| f64::from(weights[row])),
-    })
+    }
 }
 
 /// The weight of each row of a batch in a row loss.
 pub(super) fn row_weights(needs: Needs, loss: &dyn RowLoss, batch: &Batch) -> impl Iterator<Item = f64> {
     let labels = classes_of(batch);
     let of_label = move |row: usize| loss.row_weight(labels.and_then(|labels| labels.get(row).copied()));
-    weights(needs, batch).enumerate().map(move |(row, weight)| if weight == 0.0 { 0.0 } else { weight * of_label(row) })
+    (0..rows_of(batch)).map(move |row| match weight(needs, batch, row) {
+        0.0 => 0.0,
+        weight => weight * of_label(row),
+    })
 }
 
 /// The weight of each sample of a batch in a loss over layers, which has no weights for parts of a sample.
 pub(super) fn sample_weights(needs: Needs, batch: &Batch) -> Result<Vec<f64>> {
-    let (rows, samples) = (rows_of(batch), batch.rows());
-    if rows != samples {
+    let samples = batch.rows();
+    if let Some(weights) = batch.row_weights.as_ref().filter(|weights| weights.len() != samples) {
         let message = format!(
-            "expected one weight per sample, {samples} of them, got {rows}: losses over layers compare whole samples"
+            "expected one weight per sample, {samples} of them, got {}: losses over layers compare whole samples",
+            weights.len()
         );
         return Err(Error::data("rowWeights", message));
     }
-    Ok(weights(needs, batch).collect())
+    Ok((0..samples).map(|row| weight(needs, batch, row)).collect())
 }
