@@ -121,7 +121,7 @@ mod tests {
                 "every: expected a whole number, got string \"1, expected 2\"",
             ),
             (r#"{"folder":"a","keep":-1}"#, "keep: expected a whole number, got integer -1"),
-            (r#"[1]"#, "expected an object, got a list"),
+            (r#"1"#, "expected an object, got integer 1"),
         ] {
             assert_eq!(refused(json), expected);
         }
