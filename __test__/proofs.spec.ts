@@ -249,7 +249,7 @@ async function resumed(damage: boolean): Promise<Finding[]> {
   const options = () => ({ ...base(), student: Model.create(mlp(8), { seed: 1 }), resume: place, reportEvery: 1 })
   for await (const { step } of distill({ ...options(), checkpoint: { every: 5 } as never })) if (step === 12) break
   if (damage) {
-    const newest = path.join(place, readdirSync(place).filter(name => name.includes('10')).sort().at(-1)!)
+    const newest = path.join(place, readdirSync(place).filter(name => name.startsWith('step-')).sort().at(-1)!)
     const bytes = readFileSync(newest)
     bytes[bytes.length - 3]! ^= 1
     writeFileSync(newest, bytes)

@@ -22,8 +22,8 @@ impl Proof for ClassesArePredicted {
         validation data, else of the training data): the student never predicts a class that has 5 rows or more, although \
         the teacher, or the control run's student, is right on at least half of them. Train longer, give the labels more \
         weight (`crossEntropy.weight`, `labelWeights`), or lower the temperature.";
-    const EXAMPLE: &'static str = "student: it predicts class 2 for none of 300 labelled rows, 15 of which have it; the \
-        teacher is right on 15 of them: train longer, give the labels more weight, or lower the temperature";
+    const EXAMPLE: &'static str = "student: it predicts class 2 for none of 300 labelled rows, 100 of which have it; the \
+        control run's student is right on 91 of them: train longer, give the labels more weight, or lower the temperature";
 
     fn end(ended: &Ended, findings: &mut Findings) -> Result<()> {
         let Some(rows) = ended.rows.filter(|_| ended.steps >= WINDOW) else { return Ok(()) };
