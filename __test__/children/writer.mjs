@@ -2,7 +2,7 @@
 
 import { Dataset, Model, train } from 'limbeck'
 
-const [, , what, place, seed] = process.argv
+const [, , what, place, seed, steps = 40] = process.argv
 process.removeAllListeners('warning')
 const width = 512
 if (what === 'save') {
@@ -14,7 +14,7 @@ if (what === 'save') {
 const inputs = Float32Array.from({ length: 64 * width }, (_, at) => Math.sin(at))
 const data = Dataset.from({ inputs, labels: Uint32Array.from({ length: 64 }, (_, at) => at % 3) }, { inputs: [width], classes: 3 })
 const student = Model.create({ mlp: { sizes: [width, 1000, 3] } })
-const run = train({ student, data, losses: { crossEntropy: {} }, seed: Number(seed), steps: 40, threads: 1, proofs: 'off', reportEvery: 1, resume: place, checkpoint: { every: 1 } })
+const run = train({ student, data, losses: { crossEntropy: {} }, seed: Number(seed), steps: Number(steps), threads: 1, proofs: 'off', reportEvery: 1, resume: place, checkpoint: { every: 1 } })
 try {
   for await (const { step } of run) if (step === 1) console.log('ready')
   console.log('finished')

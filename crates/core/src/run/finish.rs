@@ -85,7 +85,10 @@ impl Run {
         let reloaded = self.prove_end()?;
         match self.checkpoint_last() {
             // The training is done and the student is whole: a file does not cost it.
-            Err(error) if error.code == Code::CheckpointWrite => self.findings.failed_write::<CheckpointWhole>(&error),
+            Err(error) if error.code == Code::CheckpointWrite => {
+                self.checkpoints.iter_mut().for_each(|checkpoints| checkpoints.written = None);
+                self.findings.failed_write::<CheckpointWhole>(&error);
+            }
             written => written?,
         }
         self.ended = Some(ended);

@@ -2,7 +2,7 @@
 //!
 //! The thread starts with the first command and ends with the job. Each command carries its reply; when the thread
 //! ends, for whatever reason, queued replies are dropped and reject. `class` is the object that JavaScript holds, `thread`
-//! the trainer, `protocol` what they say to each other.
+//! the trainer, `protocol` the commands between them.
 
 mod class;
 mod protocol;

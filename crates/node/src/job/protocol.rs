@@ -1,5 +1,4 @@
-//! What JavaScript's thread and the trainer thread say to each other: commands with their replies, and flags that are
-//! read without waiting.
+//! Commands from JavaScript's thread to the trainer thread, each with its reply, and flags that are read without waiting.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
