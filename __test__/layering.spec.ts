@@ -1,53 +1,102 @@
-/** Imports point one way, and the library proper has no dependency. */
-import { readdirSync, readFileSync } from 'node:fs'
+/** Imports point one way, as the map of ARCHITECTURE.md has it; the library proper has no dependency. */
 import path from 'node:path'
-import { fileURLToPath } from 'node:url'
+import process from 'node:process'
 import { expect, test } from 'vitest'
+// @ts-expect-error a program without types
+import { arrows, check, report, roomOf, rooms, sources } from '../ts/build/imports.mjs'
 
-const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)))
+type Room = { name: string; paths: string[]; may: string[] }
+type Checked = { problems: string[]; up: string[]; circles: string[][] }
 
-function files(folder: string, ext: string): string[] {
-  return readdirSync(path.join(root, folder), { withFileTypes: true }).flatMap(entry => {
-    const place = path.join(folder, entry.name)
-    if (entry.isDirectory()) return files(place, ext)
-    return entry.name.endsWith(ext) ? [place] : []
-  })
+const texts: Map<string, string> = sources()
+const map: Room[] = rooms()
+const room = (file: string): Room | undefined => roomOf(map, file)
+const names = [...texts.keys()]
+
+/** The map of files with something appended to one of them. */
+const planted = (file: string, line: string): Checked => check(new Map(texts).set(file, `${texts.get(file)}\n${line}\n`), map)
+
+// Rooms still move: until the last move it runs where LIMBECK_IMPORTS is set.
+const settled = test.skipIf(!process.env.LIMBECK_IMPORTS)
+
+settled('every import is in the "may import" cell of its room, and every cell is true', () => {
+  const checked: Checked = check(texts, map)
+  expect(checked.problems, report(checked)).toEqual([])
+  expect(checked.up.length, report(checked)).toBeLessThanOrEqual(2)
+  expect(checked.circles.filter(circle => circle.length > 2), report(checked)).toEqual([])
+})
+
+/** A line of `file` that imports `target`: as a list in a list, inline, from the parent, or by a relative path. */
+function line(file: string, target: string, number: number): string {
+  if (!file.endsWith('.rs')) {
+    const relative = path.posix.relative(path.posix.dirname(file), target).replace(/\.ts$/, '.js')
+    return `import { planted } from '${relative.startsWith('.') ? relative : `./${relative}`}'`
+  }
+  const crate = (name: string) => name.split('/')[1]!
+  const modules = target.replace(/^crates\/\w+\/src\//, '').replace(/(\/mod|^lib)?\.rs$/, '').split('/').filter(Boolean)
+  const at = crate(file) === crate(target) ? 'crate' : `limbeck_${crate(target)}`
+  if (number % 3 === 0) return `use ${at}::{${modules.join('::{')}::{Planted${'}'.repeat(modules.length)}};`
+  if (number % 3 === 1) return `fn planted() { ${[at, ...modules].join('::')}::planted() }`
+  const depth = file.split('/').length - (/\/(mod|lib)\.rs$/.test(file) ? 4 : 3)
+  return at === 'crate' && depth > 0 ? `use ${Array(depth).fill('super').join('::')}::${modules.join('::')}::Planted;` : `use ${[at, ...modules].join('::')}::Planted;`
 }
-const text = (file: string) => readFileSync(path.join(root, file), 'utf8')
-const imports = (file: string) => [...text(file).matchAll(/(?:from|import|require)\s*\(?\s*'([^']+)'/g)].map(match => match[1]!)
 
-const sources = files('ts', '.ts').filter(file => !file.endsWith('.d.ts'))
-const outer = (file: string) => /^ts[\\/](cli|report)[\\/]/.test(file)
-
-test('the library proper imports nothing but itself, Node and the binding', () => {
-  const library = sources.filter(file => !outer(file))
-  expect(library.length).toBeGreaterThan(15)
-  for (const file of library) {
-    for (const name of imports(file)) {
-      expect(name, file).toMatch(/^(node:|\.\.?\/|#native$)/)
-      if (name.startsWith('.')) expect(outer(path.join(path.dirname(file), name)), `${file} imports ${name}`).toBe(false)
+test('an import that is planted in a room, in any way of writing it, is found', () => {
+  let number = 0
+  for (const own of map) {
+    const file = names.find(name => room(name) === own && !/\/(lib|main)\.rs$/.test(name)) ?? names.find(name => room(name) === own)!
+    const rust = file.endsWith('.rs')
+    const strange = map.filter(other => other !== own && !own.may.includes(other.name)).flatMap(other => {
+      const target = names.find(name => room(name) === other && name.endsWith('.rs') === rust && !name.endsWith('lib.rs'))
+      return target !== undefined && (!rust || target.startsWith('crates/core/')) ? [target] : []
+    })
+    expect(strange.length, `${own.name} may import every room`).toBeGreaterThan(0)
+    for (const target of [strange[0]!, strange.at(-1)!]) {
+      const text = line(file, target, number++)
+      const { problems } = planted(file, text)
+      expect(problems.filter(problem => problem.startsWith(`${file} imports ${target}`)), `${file}: ${text}`).toHaveLength(1)
     }
   }
+})
+
+test('what stands under #[cfg(test)], in a comment or in a string imports nothing', () => {
+  const file = 'crates/core/src/tape.rs'
+  for (const text of ['#[cfg(test)]\nmod planted {\n    use crate::run::Run;\n}', '// use crate::run::Run;', 'const PLANTED: &str = "crate::run::Run";']) {
+    expect(planted(file, text).problems).toEqual(check(texts, map).problems)
+  }
+})
+
+test('a planted circle of three files, a file of no room and a cell that is not true are found', () => {
+  const [first, second, third] = ['calibration', 'entropy', 'tree'].map(name => `crates/core/src/analysis/${name}.rs`) as [string, string, string]
+  const circle = new Map(texts)
+  for (const [from, to] of [[first, 'entropy'], [second, 'tree'], [third, 'calibration']] as const) circle.set(from, `${texts.get(from)}\nuse super::${to}::${to.toUpperCase()};\n`)
+  expect(check(circle, map).circles.some((files: string[]) => [first, second, third].every(file => files.includes(file)))).toBe(true)
+  expect(check(new Map(texts).set('crates/core/src/planted.rs', ''), map).problems.join()).toContain('crates/core/src/planted.rs: expected a room in the map')
+  const wider = map.map(own => (own.name === 'tensor' ? { ...own, may: [...own.may, 'run'] } : own))
+  expect(check(texts, wider).problems.join()).toContain('tensor may import run and does not')
+})
+
+const imports = (file: string) => [...texts.get(file)!.matchAll(/(?:from|import|require)\s*\(?\s*'([^']+)'/g)].map(match => match[1]!)
+const library = names.filter(name => name.startsWith('ts/') && name.endsWith('.ts') && !name.startsWith('ts/cli/'))
+
+test('the library proper imports nothing but itself, Node and the binding', () => {
+  expect(library.length).toBeGreaterThan(15)
+  for (const file of library) for (const name of imports(file)) expect(name, file).toMatch(/^(node:|\.\.?\/|#native$)/)
 })
 
 test('only one file loads the binding', () => {
-  expect(sources.filter(file => text(file).includes("'#native')"))).toEqual([path.join('ts', 'native', 'load.ts')])
+  expect(names.filter(name => name.startsWith('ts/') && name.endsWith('.ts') && texts.get(name)!.includes("'#native')"))).toEqual(['ts/native/load.ts'])
 })
 
 test('the core does not know Node, the node crate does no arithmetic', () => {
-  for (const file of files('crates/core/src', '.rs')) expect(/\bnapi\b/.test(text(file).replace(/^\s*\/\/.*$/gm, '')), file).toBe(false)
-  for (const file of files('crates/node/src', '.rs')) expect(/\bcandle/.test(text(file)), file).toBe(false)
+  const code = (file: string) => texts.get(file)!.replace(/^\s*\/\/.*$/gm, '')
+  for (const file of names.filter(name => name.startsWith('crates/core/'))) expect(/\bnapi\b/.test(code(file)), file).toBe(false)
+  for (const file of names.filter(name => name.startsWith('crates/node/'))) expect(/\bcandle/.test(code(file)), file).toBe(false)
 })
 
-test('losses do not import losses', () => {
-  // The files that the registry names: those with options of their own.
-  const each = files('crates/core/src/losses', '.rs')
-    .filter(file => /impl (RowLoss|Compare) for/.test(text(file)))
-    .map(file => path.basename(file, '.rs'))
-  expect(each).toEqual(expect.arrayContaining(['kl', 'hint']))
-  for (const own of each) {
-    for (const other of each.filter(name => name !== own)) {
-      expect(text(`crates/core/src/losses/${own}.rs`), `${own} imports ${other}`).not.toMatch(new RegExp(`super::${other}::|losses::${other}::`))
-    }
-  }
+settled('losses do not import losses', () => {
+  const each = names.filter(name => name.startsWith('crates/core/src/losses/') && /impl (RowLoss|Compare) for/.test(texts.get(name)!))
+  expect(each.length).toBeGreaterThan(20)
+  const between = (arrows(texts) as { from: string; to: string }[]).filter(({ from, to }) => each.includes(from) && each.includes(to))
+  expect(between).toEqual([])
 })

@@ -5,7 +5,7 @@ import { appendFileSync, readFileSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
 import { parseArgs } from 'node:util'
-import { ready } from '../ts/build/ready.mjs'
+import { checkCargo, ready } from '../ts/build/ready.mjs'
 import { isPinned } from './child.mjs'
 import { machine } from './machine.mjs'
 import { ratioRow, valueRow } from './measure.mjs'
@@ -61,8 +61,8 @@ function build(rows) {
   if (programs.some(({ addon }) => addon)) ready()
   const wanted = new Set(['bench_probe', ...programs.flatMap(({ example }) => example ?? [])])
   const examples = [...wanted].flatMap((name) => ['--example', name])
-  const { status, error } = spawnSync('cargo', ['build', '--release', '--quiet', '-p', 'limbeck-core', ...examples], { cwd: root, stdio: ['ignore', 2, 2] })
-  if (error) throw new Error('cargo was not found: install Rust 1.88 or newer (rustup.rs)')
+  checkCargo()
+  const { status } = spawnSync('cargo', ['build', '--release', '--quiet', '-p', 'limbeck-bench', ...examples], { cwd: root, stdio: ['ignore', 2, 2] })
   if (status !== 0) throw new Error('the benchmark programs did not build')
 }
 

@@ -5,7 +5,7 @@
  */
 import { readdirSync, readFileSync } from 'node:fs'
 import path from 'node:path'
-import { argv } from 'node:process'
+import process, { argv } from 'node:process'
 import { fileURLToPath } from 'node:url'
 
 const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../..')
@@ -37,8 +37,9 @@ function blanked(text, rust) {
 
 /** Without the items under `#[cfg(test)]`; `tests` gets the names of the modules among them. */
 function untested(text, tests) {
-  for (let start; (start = text.indexOf('#[cfg(test)]')) >= 0; ) {
-    let end = start + '#[cfg(test)]'.length
+  for (let found; (found = /#\[cfg\((?:test|all\(test\b[^\]]*\))\)\]/.exec(text)); ) {
+    const start = found.index
+    let end = start + found[0].length
     const name = /^\s*(?:#\[[^\]]*\]\s*)*(?:pub(?:\([^)]*\))?\s+)?mod\s+(\w+)\s*;/.exec(text.slice(end))
     if (name) tests.add(name[1])
     for (let depth = 0; end < text.length; end++) {
@@ -75,6 +76,30 @@ function tree(text, before = []) {
   return [{ names, bound: alias ?? names.at(-1) }]
 }
 
+/** The use trees of a stretch of Rust, its other text, and the modules that are written out in it. */
+function scope(text) {
+  const [uses, inner] = [[], []]
+  for (let found; (found = /\bmod\s+(\w+)\s*\{/.exec(text)); ) {
+    let end = found.index + found[0].length
+    for (let depth = 1; depth > 0 && end < text.length; end++) depth += text[end] === '{' ? 1 : text[end] === '}' ? -1 : 0
+    inner.push([found[1], scope(text.slice(found.index + found[0].length, end - 1))])
+    text = text.slice(0, found.index) + text.slice(found.index, end).replace(/[^\n]/g, ' ') + text.slice(end)
+  }
+  const rest = text.replace(/\buse\s+([^;]+);/g, (all, used) => (uses.push(...tree(used)), all.replace(/[^\n]/g, ' ')))
+  return { uses, rest, inner }
+}
+
+const known = new Map()
+
+/** A Rust file as a scope, with the names of its test modules. */
+function parsed(text) {
+  if (!known.has(text)) {
+    const tests = new Set()
+    known.set(text, { ...scope(untested(blanked(text, true), tests)), tests })
+  }
+  return known.get(text)
+}
+
 /** Every Rust file by the path of its module: `limbeck_core::losses::kl`. */
 function modules(texts) {
   const found = new Map()
@@ -82,11 +107,8 @@ function modules(texts) {
     const match = /^crates\/(\w+)\/src\/(.*)\.rs$/.exec(file)
     if (!match) continue
     const names = match[2].split('/').filter((name, at, all) => !(at === all.length - 1 && ['mod', 'lib', 'main'].includes(name)))
-    const tests = new Set()
-    const body = untested(blanked(text, true), tests)
-    const uses = []
-    const rest = body.replace(/\buse\s+([^;]+);/g, (all, used) => (uses.push(...tree(used)), all.replace(/[^\n]/g, ' ')))
-    found.set([`limbeck_${match[1]}`, ...names].join('::'), { file, names: [`limbeck_${match[1]}`, ...names], tests, uses, rest })
+    const path = [`limbeck_${match[1]}`, ...names]
+    found.set(path.join('::'), { file, names: path, ...parsed(text) })
   }
   for (const [key, { tests }] of [...found]) {
     for (const name of tests) for (const other of [...found.keys()]) if (`${other}::`.startsWith(`${key}::${name}::`)) found.delete(other)
@@ -133,23 +155,23 @@ function resolve(all, names, seen = new Set()) {
 function rustArrows(texts) {
   const all = modules(texts)
   const arrows = []
-  for (const module of all.values()) {
+  const walk = scope => {
     const add = (names, says) => {
-      const start = absolute(all, module, names)
+      const start = absolute(all, scope, names)
       const found = start && resolve(all, start)
-      if (found && found.module !== module) arrows.push({ from: module.file, to: found.module.file, says, loose: found.whole })
+      if (found && found.module.file !== scope.file) arrows.push({ from: scope.file, to: found.module.file, says, loose: found.whole })
     }
-    for (const { names } of module.uses) {
-      add(names[names.length - 1] === '*' ? names.slice(0, -1) : names, names.join('::'))
-    }
-    const aliases = new Map(module.uses.map(use => [use.bound, use.names]))
-    for (const [says] of module.rest.matchAll(/(?<![\w:.])\$?\w+(?:::\w+)+/g)) {
+    for (const { names } of scope.uses) add(names.at(-1) === '*' ? names.slice(0, -1) : names, names.join('::'))
+    const aliases = new Map(scope.uses.map(use => [use.bound, use.names]))
+    for (const [says] of scope.rest.matchAll(/(?<![\w:.])\$?\w+(?:::\w+)+/g)) {
       const [first, ...rest] = says.split('::')
-      const known = aliases.get(first)
-      if (known) /^[a-z]/.test(first) && add([...known, ...rest], says)
-      else add([first, ...rest], says)
+      const alias = aliases.get(first)
+      if (!alias) add([first, ...rest], says)
+      else if (/^[a-z]/.test(first)) add([...alias, ...rest], says)
     }
+    for (const [name, inner] of scope.inner) walk({ ...inner, file: scope.file, names: [...scope.names, name] })
   }
+  for (const module of all.values()) walk(module)
   return arrows
 }
 
@@ -202,11 +224,85 @@ export function circles(all) {
   return found.sort((a, b) => b.length - a.length)
 }
 
-if (argv[1] === fileURLToPath(import.meta.url)) {
-  const texts = sources()
+// --- Rooms ---
+
+/** The map of ARCHITECTURE.md, from the lowest room to the highest: name, the paths that it owns, the rooms that it may import. */
+export function rooms(text = readFileSync(path.join(root, 'ARCHITECTURE.md'), 'utf8')) {
+  const rows = [...text.matchAll(/^\| \*\*(.+?)\*\* (.+?) \|.*\| (.*?) \|$/gm)]
+  return rows.map(([, name, files, may]) => ({
+    name,
+    paths: [...files.matchAll(/`([^`]+)`/g)].map(([, file]) => (/^(crates|ts|__test__|bench|examples)\b/.test(file) ? file : `crates/core/src/${file}`)),
+    may: may.split(',').map(word => word.trim()).filter(word => word && word !== '–'),
+  }))
+}
+
+/** The room of a file: the one with the longest path that the file lies at or below. */
+export function roomOf(all, file) {
+  let found
+  for (const room of all) {
+    for (const owned of room.paths) {
+      const holds = owned.endsWith('/') ? file.startsWith(owned) : file === owned
+      if (holds && (found?.length ?? 0) < owned.length) found = { room, length: owned.length }
+    }
+  }
+  return found?.room
+}
+
+/** What is wrong: files of no room, cells that name no room, imports that no cell allows. `up`: rooms imported from below. */
+export function check(texts, map = rooms()) {
   const all = arrows(texts)
-  for (const circle of circles(all)) console.log(circle.length, circle.join(' '))
-  if (argv[2] === '--of') {
-    for (const arrow of all.filter(({ from, to }) => argv.slice(3).some(name => from.includes(name)) && (argv[3]===argv[4]?true:true))) console.log(arrow.from, '→', arrow.to, '  ', arrow.says, arrow.loose ? '(loose)' : '')
+  const at = new Map(map.map((room, index) => [room.name, index]))
+  const problems = []
+  for (const file of texts.keys()) if (!roomOf(map, file)) problems.push(`${file}: expected a room in the map of ARCHITECTURE.md, got none`)
+  for (const { name, may } of map) {
+    for (const other of may) if (!at.has(other)) problems.push(`ARCHITECTURE.md, ${name}: expected the name of a room, got ${other}`)
+  }
+  const used = new Map()
+  const up = new Set()
+  for (const { from, to, says } of all) {
+    const [own, other] = [roomOf(map, from), roomOf(map, to)]
+    if (!own || !other || own === other) continue
+    const key = `${own.name} → ${other.name}`
+    used.set(key, [...(used.get(key) ?? []), `${from} imports ${to} (${says})`])
+    if (at.get(other.name) > at.get(own.name)) up.add(key)
+    if (!own.may.includes(other.name)) problems.push(`${from} imports ${to} (${says}): the room ${own.name} may not import ${other.name}`)
+  }
+  for (const { name, may } of map) {
+    for (const other of may) if (at.has(other) && !used.has(`${name} → ${other}`)) problems.push(`ARCHITECTURE.md: ${name} may import ${other} and does not`)
+  }
+  return { all, used, up: [...up], circles: circles(all), problems, map }
+}
+
+/** The numbers in words. */
+export function report({ all, used, up, circles, problems, map }) {
+  const large = circles.filter(circle => circle.length > 2)
+  return [
+    `${map.length} rooms, ${used.size} arrows between rooms, ${all.length} between files`,
+    `${up.length} arrows run up${up.length > 0 ? `: ${up.join(', ')}` : ''}`,
+    `${circles.length} circles of files, ${large.length} of more than two`,
+    ...large.map(circle => `  ${circle.length}: ${circle.join(', ')}`),
+    ...problems,
+  ].join('\n')
+}
+
+/** The rooms and their arrows as Mermaid or Graphviz. */
+function drawing({ map, used }, format) {
+  const pairs = [...used.keys()].map(key => key.split(' → '))
+  const id = name => name.replace(/\W/g, '_')
+  if (format === 'dot') return `digraph rooms {\n${pairs.map(([a, b]) => `  "${a}" -> "${b}"`).join('\n')}\n}`
+  return `flowchart BT\n${map.map(({ name }) => `  ${id(name)}["${name}"]`).join('\n')}\n${pairs.map(([a, b]) => `  ${id(a)} --> ${id(b)}`).join('\n')}`
+}
+
+if (argv[1] === fileURLToPath(import.meta.url)) {
+  const checked = check(sources())
+  const format = /^--(mermaid|dot)$/.exec(argv[2] ?? '')?.[1]
+  if (format) console.log(drawing(checked, format))
+  else {
+    for (const { name } of checked.map) {
+      const to = [...checked.used].filter(([key]) => key.startsWith(`${name} → `)).map(([key, files]) => `${key.split(' → ')[1]} (${files.length})`)
+      console.log(`${name}: ${to.join(', ') || '–'}`)
+    }
+    console.log(report(checked))
+    process.exitCode = checked.problems.length > 0 || checked.up.length > 2 || checked.circles.some(circle => circle.length > 2) ? 1 : 0
   }
 }

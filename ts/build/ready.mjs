@@ -32,9 +32,10 @@ export function checkNode() {
 }
 
 export function checkCargo() {
+  const [, rust] = /^rust-version = "(.*?)"/m.exec(readFileSync(at('Cargo.toml'), 'utf8'))
   const { stdout, error, status } = spawnSync('cargo', ['--version'], { encoding: 'utf8', cwd: root })
-  if (error || status !== 0) stop('The native side is built with Rust, and cargo was not found: install Rust 1.89 or newer from https://rustup.rs.')
-  if (newer([1, 89], numbers(stdout))) stop(`The native side needs Rust 1.89 or newer, and this is ${stdout.trim()}: run rustup update.`)
+  if (error || status !== 0) stop(`The native side is built with Rust, and cargo was not found: install Rust ${rust} or newer from https://rustup.rs.`)
+  if (newer(numbers(rust), numbers(stdout))) stop(`The native side needs Rust ${rust} or newer, and this is ${stdout.trim()}: run rustup update.`)
 }
 
 /** The newest change below these files and folders. */

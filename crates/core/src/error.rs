@@ -121,7 +121,7 @@ impl std::error::Error for Error {}
 
 /// Maps candle's errors without their backtraces (they hold paths of the build machine). Not a `From`:
 /// a trait impl would put candle into our public API.
-pub(crate) trait Candle<T> {
+pub trait Candle<T> {
     fn ok_or_internal(self) -> Result<T>;
 }
 

@@ -1,48 +1,74 @@
-//! All arithmetic of limbeck, in the order of the walk. Knows candle, never Node.
+//! All arithmetic of limbeck. Knows candle, never Node. The rooms stand in the order of the walk.
 
-pub mod allocator;
-pub mod analysis;
+// Data.
 pub mod batch;
-#[doc(hidden)]
-pub mod bench;
-pub mod blocks;
-
-pub mod checkpoint;
 pub mod dataset;
-pub mod ensemble;
-pub mod error;
-pub mod evaluate;
-pub mod golden;
-pub mod golden_runner;
-pub(crate) mod kernels;
 pub mod labels;
-pub mod layers;
-pub(crate) mod learner;
+pub mod signature;
+
+// Models.
+pub mod checkpoint;
+pub mod ensemble;
+pub mod models;
+pub mod weights;
+
+// What a training is made of.
 pub mod learning_rate;
 pub mod losses;
-pub mod machine;
-pub(crate) mod memory;
 pub mod metrics;
-pub mod models;
-pub(crate) mod names;
-pub(crate) mod numbers;
-pub mod ops;
 pub mod optimizers;
+pub mod schedule;
+pub mod teacher;
+
+// Trainings, and what is asked of models afterwards.
+pub mod analysis;
+pub mod evaluate;
 pub mod options;
-pub mod outputs;
-pub mod parameters;
-pub mod pool;
-pub mod probe;
 pub mod proofs;
-pub mod random;
-pub mod reading;
 pub mod run;
 
-pub mod schedule;
+// What every room stands on.
+pub mod allocator;
+pub mod blocks;
+pub mod error;
+pub mod machine;
+pub mod pool;
+pub mod reading;
 pub mod schema;
-pub mod signature;
+
+mod json;
+mod kernels;
+mod learner;
+mod memory;
+mod names;
+mod numbers;
+
+// No part of the interface: what `crates/bench` and the tests in `tests/` need of the inside.
+#[doc(hidden)]
+pub mod layers;
+#[doc(hidden)]
+pub mod near;
+#[doc(hidden)]
+pub mod ops;
+#[doc(hidden)]
+pub mod outputs;
+#[doc(hidden)]
+pub mod parameters;
+#[doc(hidden)]
+pub mod probe;
+#[doc(hidden)]
+pub mod random;
+#[doc(hidden)]
 pub mod tape;
+#[doc(hidden)]
 pub mod targets;
-pub mod teacher;
-pub(crate) mod tensor;
-pub mod weights;
+#[doc(hidden)]
+pub mod tensor;
+
+/// Of the kernels.
+#[doc(hidden)]
+pub mod internals {
+    pub use crate::kernels::cpu::gemm::{Matrix, product};
+    pub use crate::kernels::cpu::isa::{Isa, choose, current, detected};
+    pub use crate::kernels::cpu::top::Top;
+}

@@ -18,7 +18,7 @@ pub struct Outputs {
 
 impl Outputs {
     /// The logits alone.
-    pub(crate) fn of_logits(logits: Value) -> Outputs {
+    pub fn of_logits(logits: Value) -> Outputs {
         Outputs { logits, hidden: BTreeMap::new(), head_weight: None, buffer_updates: Vec::new() }
     }
 

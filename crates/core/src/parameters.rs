@@ -22,7 +22,7 @@ pub enum Kind {
 
 #[derive(Clone, Debug)]
 pub struct Parameter {
-    pub(crate) tensor: Tensor,
+    pub tensor: Tensor,
     pub kind: Kind,
     /// Whether weight decay applies: not to biases and norms.
     pub decay: bool,
@@ -51,7 +51,7 @@ impl Parameters {
     }
 
     /// Values of a trained model: trainable tensors become leaves of the tape, except frozen ones.
-    pub(crate) fn leaves(&self, tape: &mut Tape, frozen: &BTreeSet<String>) -> Bound {
+    pub fn leaves(&self, tape: &mut Tape, frozen: &BTreeSet<String>) -> Bound {
         let bind = |(name, parameter): (&String, &Parameter)| {
             let trained = parameter.kind == Kind::Trainable && !frozen.contains(name);
             let tensor = parameter.tensor.clone();

@@ -11,7 +11,7 @@ const DEEPEST: usize = 64;
 /// Reads options from JSON; the error's path leads to the key that is wrong. Floats keep their bits (serde_json's own
 /// reader misses one in ten by the last bit) and a key that comes twice is refused.
 pub fn parse<T: DeserializeOwned>(json: &str) -> Result<T> {
-    let value = crate::checkpoint::json::parse(json, DEEPEST).map_err(|error| Error::config("", error.message))?;
+    let value = crate::json::parse(json, DEEPEST).map_err(|error| Error::config("", error.message))?;
     serde_path_to_error::deserialize(&value).map_err(|error| {
         let path = error.path().to_string();
         let path = if path == "." { String::new() } else { path };

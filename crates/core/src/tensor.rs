@@ -12,7 +12,7 @@ use crate::blocks;
 use crate::error::{Candle, Error, Result};
 
 pub(crate) use crate::blocks::uninit;
-pub(crate) use candle_core::{DType, Tensor};
+pub use candle_core::{DType, Tensor};
 
 /// Sees that there is memory for a tensor of as many numbers, which candle is to make next.
 pub(crate) fn room_like(tensor: &Tensor) {
@@ -36,13 +36,13 @@ pub(crate) fn contiguous(tensor: &Tensor) -> Result<Tensor> {
 }
 
 /// Wraps the buffer, without a copy.
-pub(crate) fn from_vec<T: WithDType>(values: Vec<T>, shape: impl Into<Shape>) -> Result<Tensor> {
+pub fn from_vec<T: WithDType>(values: Vec<T>, shape: impl Into<Shape>) -> Result<Tensor> {
     Tensor::from_vec(values, shape.into(), &Device::Cpu).ok_or_internal()
 }
 
 /// Numbers of a contiguous CPU tensor, readable while this lives.
 /// Close it before the same tensor is updated in place: candle's lock would wait for ever.
-pub(crate) struct Read<'a, T> {
+pub struct Read<'a, T> {
     guard: StorageRef<'a>,
     range: (usize, usize),
     kind: PhantomData<T>,
@@ -59,7 +59,7 @@ impl<T: WithDType> Deref for Read<'_, T> {
 }
 
 /// Opens a contiguous CPU tensor of element type `T`; anything else is a defect of the caller.
-pub(crate) fn read<T: WithDType>(tensor: &Tensor) -> Result<Read<'_, T>> {
+pub fn read<T: WithDType>(tensor: &Tensor) -> Result<Read<'_, T>> {
     let (guard, layout) = tensor.storage_and_layout();
     let range = layout.contiguous_offsets().ok_or_else(|| Error::internal("expected a contiguous tensor"))?;
     match &*guard {
@@ -83,7 +83,7 @@ pub(crate) fn host_f32(tensor: &Tensor) -> Result<Option<Read<'_, f32>>> {
 }
 
 /// The values as f64, whatever the element type: for reports and tests, not for hot paths.
-pub(crate) fn to_f64(tensor: &Tensor) -> Result<Vec<f64>> {
+pub fn to_f64(tensor: &Tensor) -> Result<Vec<f64>> {
     if tensor.dtype() == DType::F32 && tensor.device().is_cpu() {
         return Ok(blocks::collected(read::<f32>(&contiguous(tensor)?)?.iter().map(|value| f64::from(*value))));
     }

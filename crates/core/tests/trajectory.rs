@@ -7,9 +7,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
+use limbeck_bench::golden::Numbers;
 use limbeck_core::checkpoint::Array;
 use limbeck_core::dataset::{Columns, Dataset, Inputs, LabelColumn};
-use limbeck_core::golden::Numbers;
 use limbeck_core::models::Model;
 use limbeck_core::reading::parse;
 use limbeck_core::run::{Data, Run, Setup};

@@ -1,8 +1,9 @@
 //! What the addon says about itself and its machine.
 
+use limbeck_bench::golden;
 use limbeck_core::allocator;
 use limbeck_core::error::Error;
-use limbeck_core::{golden_runner, machine, schema};
+use limbeck_core::{machine, schema};
 use napi::Env;
 use napi::bindgen_prelude::Object;
 use napi_derive::napi;
@@ -62,7 +63,7 @@ pub fn losses_need_teacher(json: String) -> napi::Result<bool> {
 pub fn golden<'env>(env: &'env Env, json: String, kind: String) -> napi::Result<Object<'env>> {
     let (reply, promise) = Reply::new(env)?;
     call(reply, move |_| {
-        let results = golden_runner::run(&json, &kind)?;
+        let results = golden::run(&json, &kind)?;
         serde_json::to_string(&results).map_err(|error| Error::internal(error.to_string()))
     });
     Ok(promise)

@@ -15,7 +15,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::Diagnostic;
+use super::diagnostic::Diagnostic;
 use super::entropy::softmax;
 use super::seen::{Seen, Sides, Table};
 use super::tree::Tree;

@@ -6,7 +6,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::Diagnostic;
+use super::diagnostic::Diagnostic;
 use super::seen::{Seen, Sides};
 use crate::error::Result;
 use crate::metrics::{self, Metric};

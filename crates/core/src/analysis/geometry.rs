@@ -16,7 +16,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::Diagnostic;
+use super::diagnostic::Diagnostic;
 use super::seen::{Seen, Table, Who};
 use crate::error::{Error, Result};
 

@@ -7,6 +7,7 @@
 
 mod calibration;
 mod class_correlation;
+mod diagnostic;
 mod entropy;
 mod equivalent_smoothing;
 mod gain;
@@ -28,18 +29,9 @@ use crate::error::{Code, Error, Result};
 use crate::models::Model;
 use crate::signature::Signature;
 use crate::tape::Cancel;
+use diagnostic::Diagnostic;
 use seen::Seen;
 pub use seen::{Given, Sides};
-
-/// One diagnostic: its options.
-trait Diagnostic {
-    type Report;
-
-    /// Refuses options out of range.
-    fn validate(&self) -> Result<()>;
-
-    fn report(&self, seen: &Seen<'_>) -> Result<Self::Report>;
-}
 
 macro_rules! registry {
     ($($(#[$meta:meta])* $key:literal: $module:ident::$options:ident => $report:ty,)*) => {

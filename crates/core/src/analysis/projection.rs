@@ -14,7 +14,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::Diagnostic;
+use super::diagnostic::Diagnostic;
 use super::seen::{Seen, Sides, Table};
 use crate::error::{Error, Result};
 

@@ -8,7 +8,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::Diagnostic;
+use super::diagnostic::Diagnostic;
 use super::seen::{Seen, Who};
 use crate::error::{Error, Result};
 use crate::metrics::reweighting::masses;

@@ -16,9 +16,9 @@ use std::io::Read;
 
 use super::array::{Dtype, shortened};
 use super::digest::Digester;
-use super::json::{self, Reader};
 use crate::blocks::reserve;
 use crate::error::{Code, Error, Result};
+use crate::json::{self, Reader};
 
 pub(crate) const LARGEST_FILE: u64 = 4 << 30;
 /// With what is kept of 65,536 tensors while they are checked, a hostile file costs less than 16 MB.

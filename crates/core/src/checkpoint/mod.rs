@@ -15,7 +15,6 @@ mod faults;
 pub(crate) mod format;
 pub mod fs;
 pub mod header;
-pub(crate) mod json;
 pub mod model_file;
 pub mod paths;
 #[cfg(test)]

@@ -18,8 +18,8 @@ use super::array::NamedTensors;
 use super::format::{self, Contents, KEY, Plan, Wanted};
 use super::fs::{Access, Disk, Fs, folder_of, sweep_once, write_atomically};
 use super::header::{Entry, Header, refuse};
-use super::json;
 use crate::error::{Code, Error, Result};
+use crate::json;
 
 const VERSION: u64 = 1;
 /// Blocks lie in blocks: a level of `residual` takes three of JSON.

@@ -17,9 +17,9 @@ use super::configuration;
 use super::format::{self, Contents, KEY, Plan, Wanted};
 use super::fs::Fs;
 use super::header::{Header, refuse};
-use super::json;
 use super::model_file::{check_version, no_more, take};
 use crate::error::{Error, Result};
+use crate::json;
 
 const VERSION: u64 = 1;
 const DEEPEST: usize = 64;

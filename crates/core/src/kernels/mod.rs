@@ -4,6 +4,6 @@
 //! `cuda`) will hold the .cu files and their loader. To add one: a file named after what it computes, a
 //! plain sibling in the operation that uses it, and a test between the two on every instruction set.
 
-pub(crate) mod cpu;
+pub mod cpu;
 pub(crate) mod names;
 pub(crate) mod window;

@@ -38,7 +38,7 @@ pub use layer_norm::LayerNorm;
 pub use linear::Linear;
 pub use parallel::{Join, Parallel};
 pub(crate) use pass::Signal;
-pub use pass::{Mode, Pass};
+pub use pass::{EMBEDDING, Mode, Pass};
 pub use pool2d::{AvgPool, GlobalAvgPool, MaxPool};
 pub use reshape::Reshape;
 pub use residual::Residual;

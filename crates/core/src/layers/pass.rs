@@ -17,6 +17,9 @@ pub enum Mode {
     Evaluate,
 }
 
+/// The name under which a loss or an analysis asks for the input of the last linear layer: the penultimate activations.
+pub const EMBEDDING: &str = "embedding";
+
 /// What flows from layer to layer.
 #[derive(Clone, Debug)]
 pub(crate) enum Signal {
@@ -76,7 +79,7 @@ impl Pass<'_> {
         if let Signal::Dense(value) = signal
             && self.embedding_of == Some(self.prefix.as_str())
         {
-            self.hidden.insert(crate::models::EMBEDDING.into(), value.clone());
+            self.hidden.insert(EMBEDDING.into(), value.clone());
         }
     }
 

@@ -27,7 +27,7 @@ pub struct Losses {
 /// What one micro-batch gave.
 pub struct Applied {
     /// Where backward starts: values and the gradients that arrive there.
-    pub(crate) seeds: Vec<(Value, Tensor)>,
+    pub seeds: Vec<(Value, Tensor)>,
     pub terms: BTreeMap<&'static str, TermReport>,
     /// Σ weight · value over the terms.
     pub total: f64,
@@ -89,8 +89,17 @@ impl Losses {
     }
 
     /// Whether any of them compares more than a row with a row: layers, outputs as points.
-    pub(crate) fn has_features(&self) -> bool {
+    pub fn has_features(&self) -> bool {
         !self.features.is_empty()
+    }
+
+    /// Lets every loss over features compare a layer of this name on both sides, with these shapes of one sample: for
+    /// callers without models. Returns the names of the losses' own parameters.
+    #[doc(hidden)]
+    pub fn place(&mut self, layer: &str, student: &[usize], teacher: &[usize]) -> Result<Vec<String>> {
+        let pair = features::LayerPair { student: layer.into(), teacher: layer.into() };
+        self.features.iter_mut().try_for_each(|feature| feature.place(0, pair.clone(), student, teacher))?;
+        Ok(self.specs().into_iter().map(|spec| spec.name).collect())
     }
 
     /// Whether a row without a label teaches nothing: every loss that weighs anything needs one.
@@ -157,7 +166,7 @@ impl Losses {
     }
 
     /// Values and gradient of one micro-batch.
-    pub(crate) fn apply(&self, tape: &mut Tape, micro: &Micro) -> Result<Applied> {
+    pub fn apply(&self, tape: &mut Tape, micro: &Micro) -> Result<Applied> {
         let Micro { student, teachers, batch, denominators, step, norms } = *micro;
         let logits = student.main.logits.tensor();
         let classes = logits.dims().last().copied().unwrap_or(0);

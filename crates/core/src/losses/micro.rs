@@ -8,7 +8,7 @@ use crate::targets::Teacher;
 
 /// One micro-batch: its rows, and what student and teachers computed for them.
 #[derive(Clone, Copy)]
-pub(crate) struct Micro<'a> {
+pub struct Micro<'a> {
     pub student: Student<'a>,
     /// With several teachers each loss that compares with one is their weighted sum.
     pub teachers: &'a [Teacher],
@@ -23,7 +23,7 @@ pub(crate) struct Micro<'a> {
 
 /// The student's side.
 #[derive(Clone, Copy)]
-pub(crate) struct Student<'a> {
+pub struct Student<'a> {
     pub main: &'a Outputs,
     /// The outputs for the pair view of the batch, where a loss needs one.
     pub pair: Option<&'a Outputs>,

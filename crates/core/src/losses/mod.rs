@@ -25,8 +25,6 @@
 //! registry; its gradients join `Applied::seeds` at the layers that it reads.
 
 mod apply;
-#[doc(hidden)]
-pub mod bench;
 mod call;
 mod catalogue;
 mod class_weights;
@@ -35,7 +33,6 @@ mod divergence;
 pub(crate) mod features;
 mod fits;
 mod given;
-mod golden;
 mod likeness;
 pub(crate) mod loss;
 pub(crate) mod micro;
@@ -58,8 +55,7 @@ pub use catalogue::Entry;
 pub use class_weights::{LabelWeights, OneOrEach};
 pub use features::Layers;
 pub use given::Given;
-pub use golden::golden;
-pub(crate) use micro::{Micro, Student};
+pub use micro::{Micro, Student};
 pub use need::Need;
 
 use crate::error::{Error, Result};

@@ -14,8 +14,7 @@ use crate::parameters::Parameters;
 use crate::random::Key;
 use crate::tape::{Tape, Value};
 
-/// The name under which a loss or a study asks for what the last linear layer reads: the penultimate activations.
-pub const EMBEDDING: &str = "embedding";
+pub use crate::layers::EMBEDDING;
 
 /// What a forward is asked for besides the logits.
 #[derive(Clone, Debug, Default)]

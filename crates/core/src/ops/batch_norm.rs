@@ -239,7 +239,6 @@ impl Shape {
         let scaled = hat.broadcast_mul(&self.across(w)?).ok_or_internal()?;
         scaled.broadcast_add(&self.across(b)?).ok_or_internal()
     }
-
 }
 
 pub(crate) const OPERATION: Operation = Operation {
@@ -276,7 +275,7 @@ pub(crate) const OPERATION: Operation = Operation {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::golden::compare;
+    use crate::near::compare;
     use crate::tape::Engine;
     use crate::tensor::DType;
 

@@ -18,7 +18,7 @@ macro_rules! registry {
         $($visible mod $module;)*
 
         /// Every operation.
-        pub(crate) const REGISTRY: &[Operation] = &[$($($module::$operation),*),*];
+        pub const REGISTRY: &[Operation] = &[$($($module::$operation),*),*];
     };
 }
 
@@ -47,20 +47,20 @@ mod window;
 
 /// What a runner that knows no names needs: apply the operation to named inputs, with options as JSON.
 #[cfg_attr(not(test), allow(dead_code))] // its samples are what the suites run
-pub(crate) struct Operation {
+pub struct Operation {
     pub name: &'static str,
     pub case: fn(&mut Tape, &Inputs, &serde_json::Value) -> Result<Value>,
     /// Shapes that the tests fill with numbers: odd sizes, one row, a width that is no multiple of a vector.
     pub samples: fn() -> Vec<Sample>,
 }
 
-pub(crate) fn find(name: &str) -> Option<&'static Operation> {
+pub fn find(name: &str) -> Option<&'static Operation> {
     REGISTRY.iter().find(|operation| operation.name == name)
 }
 
 /// The inputs of one case, by name.
 #[derive(Default)]
-pub(crate) struct Inputs(pub BTreeMap<String, Value>);
+pub struct Inputs(pub BTreeMap<String, Value>);
 
 impl Inputs {
     pub fn find(&self, name: &str) -> Option<&Value> {
@@ -92,7 +92,7 @@ pub(crate) fn pair(options: &serde_json::Value, name: &str) -> Result<Option<[us
 }
 
 /// A case that tests make up: shapes and options.
-pub(crate) struct Sample {
+pub struct Sample {
     pub options: serde_json::Value,
     pub inputs: Vec<Drawn>,
     /// How many terms the longest sum has: rounding grows with its root.
@@ -102,7 +102,7 @@ pub(crate) struct Sample {
 }
 
 #[cfg_attr(not(test), allow(dead_code))]
-pub(crate) struct Drawn {
+pub struct Drawn {
     pub name: &'static str,
     pub dims: Vec<usize>,
     /// Whole numbers below this, without a gradient; otherwise real numbers.

@@ -1,18 +1,11 @@
 //! What every operation of the registry must hold, whatever it computes.
 
-use std::collections::BTreeSet;
-use std::path::PathBuf;
-
 use super::*;
-use crate::golden::{self, LayerCase, Precision};
 use crate::kernels::cpu::isa;
+use crate::near::compare;
 use crate::pool::Pool;
 use crate::tape::Engine;
 use crate::tensor::{DType, Tensor, from_vec};
-
-fn golden_folder() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../__test__/golden/layers")
-}
 
 /// Numbers in −2 … 2 that look random and are the same everywhere.
 fn numbers(len: usize, seed: usize) -> Vec<f64> {
@@ -90,29 +83,6 @@ fn each(mut check: impl FnMut(&Operation, &Sample, &str)) {
     }
 }
 
-/// Operations that have no other implementation to compare with: the mask is ours.
-const WITHOUT_GOLDEN: &[&str] = &["dropout"];
-
-#[test]
-fn golden_files_hold_in_f64_and_through_the_kernels_of_every_instruction_set() {
-    let mut missing: BTreeSet<&str> = REGISTRY.iter().map(|operation| operation.name).collect();
-    for entry in std::fs::read_dir(golden_folder()).unwrap() {
-        let file: golden::File<LayerCase> = golden::read(&entry.unwrap().path()).unwrap();
-        let operation = find(&file.name).unwrap_or_else(|| panic!("{} is in no registry", file.name));
-        assert!(!file.cases.is_empty(), "{} has no cases", file.name);
-        missing.remove(operation.name);
-        for case in &file.cases {
-            let name = format!("{} {}", file.name, case.name);
-            golden::layer(operation, case, Precision::F64).unwrap_or_else(|error| panic!("{name} in f64: {error}"));
-            isa::on_each(|isa| {
-                golden::layer(operation, case, Precision::F32)
-                    .unwrap_or_else(|error| panic!("{name} with {}: {error}", isa.name()))
-            });
-        }
-    }
-    assert_eq!(missing.into_iter().collect::<Vec<_>>(), WITHOUT_GOLDEN);
-}
-
 #[test]
 fn gradients_equal_finite_differences_in_f64() {
     each(|operation, sample, name| {
@@ -146,7 +116,7 @@ fn kernels_equal_the_reference_on_every_instruction_set() {
             let near = |what: &str, got: &[f64], expected: &[f64]| {
                 let scale = expected.iter().fold(1e-3f64, |scale, x| scale.max(x.abs()));
                 let tolerance = 2e-6 * (sample.terms as f64).sqrt() * scale;
-                golden::compare(what, got, expected, tolerance)
+                compare(what, got, expected, tolerance)
                     .unwrap_or_else(|error| panic!("{name} with {}: {error}", isa.name()));
             };
             near("output", &kernel.output, &exact.output);
@@ -196,7 +166,7 @@ fn a_leaf_used_twice_gets_both_gradients() {
                 let expected: Vec<f64> = once.iter().map(|x| 2.5 * x).collect();
                 let scale = expected.iter().fold(1e-3f64, |scale, x| scale.max(x.abs()));
                 let tolerance = if dtype == DType::F64 { 1e-12 } else { 5e-6 } * (sample.terms as f64).sqrt() * scale;
-                golden::compare(input, &got, &expected, tolerance).unwrap_or_else(|error| panic!("{name}: {error}"));
+                compare(input, &got, &expected, tolerance).unwrap_or_else(|error| panic!("{name}: {error}"));
             }
         });
     }

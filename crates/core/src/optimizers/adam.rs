@@ -13,7 +13,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Algorithm, At, State};
+use super::algorithm::{Algorithm, At, State};
 use crate::error::{Error, Result};
 use crate::kernels::cpu::optimizer::{self, AdamStep};
 use crate::tensor::Tensor;

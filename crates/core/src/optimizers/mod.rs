@@ -15,27 +15,30 @@ use crate::pool;
 use crate::tensor::{self, Tensor};
 
 mod adam;
+mod algorithm;
 mod average;
 mod clip;
 mod sgd;
 
 pub use adam::{Adam, AdamW};
+use algorithm::{Algorithm, At, State};
 pub use average::Average;
 pub use clip::{global_norm, scale_gradients};
 pub use sgd::Sgd;
 
 macro_rules! optimizers {
-    ($($(#[$meta:meta])* $name:ident),* $(,)?) => {
+    ($($(#[$meta:meta])* $key:literal: $name:ident),* $(,)?) => {
         /// How gradients change parameters.
         #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
-        #[serde(rename_all = "camelCase")]
         pub enum OptimizerOptions {
-            $($(#[$meta])* $name($name)),*
+            $($(#[$meta])* #[serde(rename = $key)] $name($name)),*
         }
 
         impl OptimizerOptions {
-            fn algorithm(&self) -> &dyn Algorithm {
-                match self { $(OptimizerOptions::$name(options) => options),* }
+            pub const NAMES: &[&str] = &[$($key),*];
+
+            fn algorithm(&self) -> (&'static str, &dyn Algorithm) {
+                match self { $(OptimizerOptions::$name(options) => ($key, options)),* }
             }
         }
     };
@@ -43,11 +46,11 @@ macro_rules! optimizers {
 
 optimizers! {
     /// Stochastic gradient descent, plain or with momentum.
-    Sgd,
+    "sgd": Sgd,
     /// Adam; weight decay is added to the gradient.
-    Adam,
+    "adam": Adam,
     /// Adam with decoupled weight decay.
-    AdamW,
+    "adamW": AdamW,
 }
 
 impl Default for OptimizerOptions {
@@ -58,53 +61,19 @@ impl Default for OptimizerOptions {
 
 impl OptimizerOptions {
     pub fn validate(&self) -> Result<()> {
-        let name = serde_json::to_value(self).ok();
-        let name = name.as_ref().and_then(|value| value.as_object()?.keys().next().map(String::as_str));
-        self.algorithm().validate().map_err(|error| error.at(name.unwrap_or_default()))
+        let (name, algorithm) = self.algorithm();
+        algorithm.validate().map_err(|error| error.at(name))
     }
 
     /// The rate that a schedule multiplies.
     pub fn learning_rate(&self) -> f64 {
-        self.algorithm().learning_rate()
+        self.algorithm().1.learning_rate()
     }
 
     /// Numbers kept beside each parameter.
     pub fn state_tensors(&self) -> usize {
-        self.algorithm().state().len()
+        self.algorithm().1.state().len()
     }
-}
-
-/// Where an update stands.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct At {
-    /// Counts from 1.
-    step: u64,
-    /// The learning rate, schedule included.
-    rate: f64,
-    /// Whether weight decay applies to this tensor.
-    decay: bool,
-}
-
-/// At most two state tensors a parameter; unused ones are empty.
-type State<'a> = [&'a mut [f32]; 2];
-
-pub(crate) trait Algorithm: Sync {
-    fn validate(&self) -> Result<()>;
-    fn learning_rate(&self) -> f64;
-    /// Whether biases and norms decay too.
-    fn decays_all(&self) -> bool;
-    /// Names of the state tensors.
-    fn state(&self) -> &'static [&'static str];
-    /// Changes a piece of a parameter and of its state.
-    fn kernel(&self, at: At, parameter: &mut [f32], gradient: &[f32], state: State);
-    /// New parameter and new state, in candle calls, in the precision of the parameter.
-    fn reference(
-        &self,
-        at: At,
-        parameter: &Tensor,
-        gradient: &Tensor,
-        state: &[Tensor],
-    ) -> candle_core::Result<(Tensor, Vec<Tensor>)>;
 }
 
 /// An optimizer with its state.
@@ -122,7 +91,7 @@ impl Optimizer {
     /// State of zeros for each of `trained`.
     pub fn new(options: &OptimizerOptions, trained: &Parameters) -> Result<Optimizer> {
         options.validate()?;
-        let count = options.algorithm().state().len();
+        let count = options.algorithm().1.state().len();
         let zeros = |parameter: &Parameter| {
             (0..count).map(|_| tensor::zeros_like(&parameter.tensor)).collect::<Result<Vec<_>>>()
         };
@@ -132,7 +101,7 @@ impl Optimizer {
 
     /// Changes the parameters that have a gradient. `rate` multiplies the learning rate.
     pub fn step(&mut self, parameters: &Parameters, gradients: &BTreeMap<String, Tensor>, rate: f64) -> Result<()> {
-        let algorithm = self.options.algorithm();
+        let (_, algorithm) = self.options.algorithm();
         self.steps += 1;
         let mut updates = Vec::with_capacity(gradients.len());
         for (name, gradient) in gradients {
@@ -162,7 +131,7 @@ impl Optimizer {
 
     /// What a checkpoint keeps: the count of steps, and each state tensor as `<state>.<parameter>`.
     pub fn export(&self) -> Result<BTreeMap<String, Tensor>> {
-        let names = self.options.algorithm().state();
+        let names = self.options.algorithm().1.state();
         let mut tensors = BTreeMap::from([(STEPS.to_string(), tensor::from_vec(vec![self.steps as i64], 1)?)]);
         for (parameter, state) in &self.state {
             for (name, tensor) in names.iter().zip(state) {
@@ -175,7 +144,7 @@ impl Optimizer {
     /// Goes on from exported state; every tensor must be there, in its shape, and no other.
     pub fn import(&mut self, tensors: &BTreeMap<String, Tensor>) -> Result<()> {
         let mismatch = |path: &str, message: String| Error::new(Code::CheckpointMismatch, path, message);
-        let names = self.options.algorithm().state();
+        let names = self.options.algorithm().1.state();
         let steps = tensors.get(STEPS).ok_or_else(|| mismatch(STEPS, "expected a tensor, got none".into()))?;
         let steps = tensor::item(steps)?;
         let mut state = BTreeMap::new();

@@ -1,10 +1,8 @@
 //! What every optimizer of the registry must hold.
 
-use std::path::PathBuf;
-
 use super::*;
-use crate::golden::{self, OptimizerCase, Precision};
 use crate::kernels::cpu::isa;
+use crate::near::compare;
 use crate::parameters::Kind;
 use crate::pool::Pool;
 use crate::tensor::{DType, from_vec, to_f64};
@@ -59,34 +57,13 @@ fn run(options: &OptimizerOptions, sizes: &[usize], dtype: DType, steps: u32) ->
 }
 
 #[test]
-fn golden_files_hold_in_f64_and_through_the_kernels_of_every_instruction_set() {
-    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../__test__/golden/optimizers");
-    let mut cases = 0;
-    for entry in std::fs::read_dir(folder).unwrap() {
-        let file: golden::File<OptimizerCase> = golden::read(&entry.unwrap().path()).unwrap();
-        for case in &file.cases {
-            assert!(case.gradients.len() == 12 && case.parameters.len() == 12);
-            let run = |precision, place: &str| {
-                golden::optimizer(&file.name, case, precision)
-                    .unwrap_or_else(|| panic!("{} is in no registry", file.name))
-                    .unwrap_or_else(|error| panic!("{} {} {place}: {error}", file.name, case.name));
-            };
-            run(Precision::F64, "in f64");
-            isa::on_each(|isa| run(Precision::F32, isa.name()));
-            cases += 1;
-        }
-    }
-    assert!(cases >= 5);
-}
-
-#[test]
 fn kernels_equal_the_reference_on_every_instruction_set() {
     isa::on_each(|isa| {
         for json in ALL {
             let sizes = [131, 1, 7, 3000];
             let exact = run(&options(json), &sizes, DType::F64, 5);
             let got = run(&options(json), &sizes, DType::F32, 5);
-            golden::compare(json, &got, &exact, 5e-6).unwrap_or_else(|error| panic!("{}: {error}", isa.name()));
+            compare(json, &got, &exact, 5e-6).unwrap_or_else(|error| panic!("{}: {error}", isa.name()));
         }
     });
 }

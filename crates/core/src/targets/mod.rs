@@ -49,7 +49,7 @@ pub struct Teacher {
 
 impl Teacher {
     /// The only teacher, with dense logits.
-    pub(crate) fn logits(logits: Tensor) -> Teacher {
+    pub fn logits(logits: Tensor) -> Teacher {
         Teacher::new(Target::Logits(logits), 1.0)
     }
 

@@ -329,7 +329,7 @@ fn gradients_are_right(teacher: &Model, student: &Model, json: serde_json::Value
         let (_, narrow) = objective(&made, made.parameters(), student, &inputs, Engine::Kernels);
         for (name, expected) in &gradients {
             let scale = expected.iter().fold(1e-2f64, |scale, x| scale.max(x.abs()));
-            crate::golden::compare(name, &narrow[name], expected, 1e-4 * scale)
+            crate::near::compare(name, &narrow[name], expected, 1e-4 * scale)
                 .unwrap_or_else(|error| panic!("{error} with {}", isa.name()));
         }
     });

@@ -25,7 +25,6 @@ pub(crate) mod rows;
 pub(crate) mod scratch;
 pub(crate) mod slopes;
 pub(crate) mod sums;
-pub mod team;
 pub mod tile;
-pub(crate) mod top;
+pub mod top;
 pub mod vector;

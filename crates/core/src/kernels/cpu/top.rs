@@ -15,7 +15,7 @@ const TOGETHER: usize = 4;
 
 /// The largest numbers of a row. Its memory is used again from row to row.
 #[derive(Debug, Default)]
-pub(crate) struct Top {
+pub struct Top {
     /// In rising order: k, or fewer where there is NaN among the numbers.
     pub indices: Vec<u32>,
     /// The numbers that stand there.

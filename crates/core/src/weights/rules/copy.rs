@@ -6,7 +6,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Made, Making, Rule, Target};
+use super::rule::{Made, Making, Rule, Target};
 use crate::error::Result;
 
 /// Equal shapes: the numbers of the teacher's (first) layer.

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Made, Rule, Target};
+use super::rule::{Made, Rule, Target};
 use crate::error::Result;
 
 /// The student's own start values, trained as usual.

@@ -11,7 +11,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Made, Rule, Target, Vector, W_IN, W_OUT};
+use super::Vector;
+use super::rule::{Made, Rule, Target, W_IN, W_OUT};
 use crate::error::Result;
 
 /// A matrix or kernel: outputs, inputs and layers of the teacher are mixed, then `scale ⊙ tanh(·) + shift`. A vector

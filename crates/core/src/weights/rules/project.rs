@@ -10,7 +10,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Made, Rule, Target, W_IN, W_OUT};
+use super::rule::{Made, Rule, Target, W_IN, W_OUT};
 use crate::error::Result;
 
 /// A matrix on each side whose width differs from the teacher's; no tanh, scale or shift. Equal shapes are `copy`.

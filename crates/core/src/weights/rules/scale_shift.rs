@@ -10,7 +10,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Made, Rule, Target};
+use super::rule::{Made, Rule, Target};
 use crate::error::Result;
 
 /// Equal shapes, nothing is mixed: `scale ⊙ tanh(teacher) + shift`.

@@ -6,7 +6,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Made, Rule, Target};
+use super::rule::{Made, Rule, Target};
 use crate::error::{Candle, Result};
 use crate::layers::show;
 

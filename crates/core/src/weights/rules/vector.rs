@@ -10,7 +10,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Made, Rule, Target, W_OUT};
+use super::rule::{Made, Rule, Target, W_OUT};
 use crate::error::Result;
 use crate::layers::show;
 

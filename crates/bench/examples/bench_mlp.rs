@@ -3,8 +3,8 @@
 mod common;
 
 use common::{Check, Stream};
+use limbeck_bench::mlp::Mlp;
 use limbeck_core::allocator;
-use limbeck_core::bench::Mlp;
 use limbeck_core::pool::Pool;
 
 const WARM: usize = 20;

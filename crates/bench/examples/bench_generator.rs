@@ -4,7 +4,8 @@
 mod common;
 
 use common::{Check, Stream};
-use limbeck_core::bench::{GeneratorNumbers, Generators, Operand, product};
+use limbeck_bench::generators::{GeneratorNumbers, Generators};
+use limbeck_bench::product::{Operand, product};
 use limbeck_core::pool::Pool;
 
 const TEACHER: usize = 512;

@@ -6,8 +6,8 @@
 mod common;
 
 use common::{Check, Outcome, Stream, arguments, serve};
+use limbeck_bench::distillation::{self, Distillation};
 use limbeck_core::allocator;
-use limbeck_core::losses::bench::{self, Distillation};
 use limbeck_core::pool::Pool;
 use serde_json::{Value, json};
 
@@ -87,7 +87,7 @@ fn main() -> Outcome {
         let serve = || -> Outcome {
             let (loss, gradient) = step.run(|gradient| gradient.to_vec())?;
             let check = Check::of(loss, &[&gradient], &gradient);
-            let extra = json!({ "isa": bench::instruction_set() });
+            let extra = json!({ "isa": distillation::instruction_set() });
             serve(check, extra, || {
                 for step in &timed {
                     step.run(|_| ())?;

@@ -3,11 +3,13 @@
 //! Work is split by shape into tasks, never by thread, and every reduction has a fixed order: the bits
 //! are the same for any number of threads.
 
+mod team;
+
 use std::cell::RefCell;
 use std::sync::Arc;
 
 use crate::error::{Code, Error, Result};
-use crate::kernels::cpu::team::{self, Team};
+use team::Team;
 
 /// Address space, not memory: walks and deep drops may recurse.
 const STACK: usize = 64 << 20;

@@ -3,7 +3,7 @@
 mod common;
 
 use common::{Check, Stream};
-use limbeck_core::bench::{Operand, product};
+use limbeck_bench::product::{Operand, product};
 use limbeck_core::pool::Pool;
 
 fn main() -> common::Outcome {

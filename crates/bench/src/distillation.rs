@@ -2,20 +2,19 @@
 
 use std::collections::BTreeMap;
 
-use super::features::{Feature, LayerPair};
-use super::{Losses, LossesOptions, Micro};
-use crate::batch::{Batch, Features};
-use crate::error::{Error, Result};
-use crate::kernels::cpu::top::Top;
-use crate::labels::Labels;
-use crate::outputs::Outputs;
-use crate::tape::{Engine, Tape, Value};
-use crate::targets::{Tail, Target, Teacher, TopK};
-use crate::tensor::{self, Tensor};
+use limbeck_core::batch::{Batch, Features};
+use limbeck_core::error::{Error, Result};
+use limbeck_core::internals::{Top, current};
+use limbeck_core::labels::Labels;
+use limbeck_core::losses::{Losses, LossesOptions, Micro};
+use limbeck_core::outputs::Outputs;
+use limbeck_core::tape::{Engine, Tape, Value};
+use limbeck_core::targets::{Tail, Target, Teacher, TopK};
+use limbeck_core::tensor::{self, Tensor};
 
 /// The instruction set in use.
 pub fn instruction_set() -> &'static str {
-    crate::kernels::cpu::isa::current().name()
+    current().name()
 }
 
 /// Where losses over features look.
@@ -54,12 +53,10 @@ impl Distillation {
             pair: None,
         };
         let mut losses = Losses::new(options)?;
-        let layer = LayerPair { student: LAYER.into(), teacher: LAYER.into() };
-        let mut place = |feature: &mut Feature| feature.place(0, layer.clone(), &[width], &[teacher_width]);
-        losses.features.iter_mut().try_for_each(&mut place)?;
-        let (aside, teacher) = match losses.features.is_empty() {
-            true => (None, Teacher::logits(teacher)),
-            false => {
+        losses.place(LAYER, &[width], &[teacher_width])?;
+        let (aside, teacher) = match losses.has_features() {
+            false => (None, Teacher::logits(teacher)),
+            true => {
                 let logits = tensor::from_vec(vec![0f32; rows * width], (rows, width))?;
                 let mut of = Teacher::logits(logits.clone());
                 of.hidden.insert(LAYER.into(), teacher);

@@ -3,27 +3,28 @@
 
 use std::collections::BTreeMap;
 
-use super::features::LayerPair;
-use super::{Losses, LossesOptions, Micro, Need, Student};
-use crate::batch::{Batch, Features};
-use crate::error::{Candle, Error, Result};
-use crate::golden::{LayerCase, Precision};
-use crate::labels::Labels;
-use crate::outputs::Outputs;
-use crate::parameters::Bound;
-use crate::tape::{Tape, Value};
-use crate::targets::Teacher;
-use crate::tensor::{Tensor, to_f64};
+use limbeck_core::batch::{Batch, Features};
+use limbeck_core::error::{Candle, Error, Result};
+use limbeck_core::labels::Labels;
+use limbeck_core::losses::{Losses, LossesOptions, Micro, Need, Student};
+use limbeck_core::near::Precision;
+use limbeck_core::outputs::Outputs;
+use limbeck_core::parameters::Bound;
+use limbeck_core::tape::{Tape, Value};
+use limbeck_core::targets::Teacher;
+use limbeck_core::tensor::{Tensor, to_f64};
+
+use super::case::LayerCase;
 
 /// Runs one case of the loss of that name, value and gradient; `None` where the registry has none.
-pub fn golden(name: &str, case: &LayerCase, precision: Precision) -> Option<Result<()>> {
-    LossesOptions::NAMES.contains(&name).then(|| run(name, case, precision))
+pub(super) fn run(name: &str, case: &LayerCase, precision: Precision) -> Option<Result<()>> {
+    LossesOptions::NAMES.contains(&name).then(|| case_of(name, case, precision))
 }
 
 /// The layer that a loss over features looks at in a golden case.
 const LAYER: &str = "golden";
 
-fn run(name: &str, case: &LayerCase, precision: Precision) -> Result<()> {
+fn case_of(name: &str, case: &LayerCase, precision: Precision) -> Result<()> {
     let mut options = if case.options.is_null() { serde_json::json!({}) } else { case.options.clone() };
     if case.inputs.contains_key("projection") {
         options["projection"] = true.into();
@@ -40,14 +41,14 @@ fn run(name: &str, case: &LayerCase, precision: Precision) -> Result<()> {
     for (name, numbers) in &case.inputs {
         match name.as_str() {
             "student" | "positive" | "negative" | "projection" => {
-                trained.insert(name, tape.leaf(precision.tensor(numbers)?));
+                trained.insert(name, tape.leaf(numbers.tensor(precision)?));
             }
             "teacher" | "anchor" | "classWeights" => {
-                constants.insert(name, precision.tensor(numbers)?);
+                constants.insert(name, numbers.tensor(precision)?);
             }
             "labels" => labels = Labels::Single(numbers.values.iter().map(|label| *label as u32).collect()),
-            "targets" if real => labels = Labels::Real(precision.tensor(numbers)?),
-            "targets" => labels = Labels::Several(precision.tensor(numbers)?),
+            "targets" if real => labels = Labels::Real(numbers.tensor(precision)?),
+            "targets" => labels = Labels::Several(numbers.tensor(precision)?),
             "rowWeights" => row_weights = Some(numbers.values.iter().map(|weight| *weight as f32).collect()),
             other => return Err(Error::data(other, "expected an input that losses know")),
         }
@@ -68,20 +69,16 @@ fn run(name: &str, case: &LayerCase, precision: Precision) -> Result<()> {
     };
     let denominators = &losses.denominators(&[&batch])?;
     let mut parameters = Bound::new();
-    let (main, pair, teachers) = match losses.features.is_empty() {
-        true => {
+    let (main, pair, teachers) = match losses.has_features() {
+        false => {
             let mut teacher = Teacher::logits(teacher.unwrap_or(student.tensor().clone()));
             teacher.head_weight = constants.remove("classWeights");
             (Outputs::of_logits(student), None, vec![teacher])
         }
-        false => {
+        true => {
             let teacher = teacher.ok_or_else(|| Error::data("teacher", "expected an input, got none"))?;
-            for feature in &mut losses.features {
-                let pair = LayerPair { student: LAYER.into(), teacher: LAYER.into() };
-                feature.place(0, pair, &student.dims()[1..], &teacher.dims()[1..])?;
-                let projection = trained.get("projection").cloned();
-                parameters.extend(feature.parameters().into_iter().map(|spec| spec.name).zip(projection));
-            }
+            let names = losses.place(LAYER, &student.dims()[1..], &teacher.dims()[1..])?;
+            parameters.extend(names.into_iter().zip(trained.get("projection").cloned()));
             let classes = match &batch.labels {
                 Labels::Single(labels) => labels.iter().max().map_or(2, |label| *label as usize + 1),
                 _ => 2,
@@ -108,30 +105,4 @@ fn run(name: &str, case: &LayerCase, precision: Precision) -> Result<()> {
         precision.compare(&path, &to_f64(&got)?, &expected.values)?;
     }
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use std::path::Path;
-
-    use super::*;
-    use crate::golden;
-    use crate::kernels::cpu::isa;
-
-    #[test]
-    fn every_loss_agrees_with_its_golden_file() {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../__test__/golden/losses");
-        for name in LossesOptions::NAMES {
-            let file = golden::read::<LayerCase>(&folder.join(format!("{name}.json"))).unwrap();
-            assert!(!file.cases.is_empty());
-            for case in &file.cases {
-                let check = |precision, isa: &str| {
-                    let result = super::golden(name, case, precision).unwrap();
-                    result.unwrap_or_else(|error| panic!("{name}, {}, {precision:?} {isa}: {error}", case.name));
-                };
-                check(Precision::F64, "reference");
-                isa::on_each(|isa| check(Precision::F32, isa.name()));
-            }
-        }
-    }
 }

@@ -1,12 +1,32 @@
-//! Runs every case of a golden file through the registries and engines that training uses. Knows no case's name.
+//! Golden files: values and gradients from another implementation, and how near ours must come.
+//!
+//! A file is `{ name, source, cases }`; its folder gives its kind: losses, layers, optimizers or metrics. Each file here
+//! runs the cases of one kind through the registry that training uses too, and knows no case's name.
+//! A case of an operation or a loss is `{ name, options, inputs, value, gradient }` with
+//! `value = Σ upstream ⊙ operation(inputs)` and a gradient for each input that is no constant.
 
-use serde::Serialize;
+mod case;
+mod loss;
+mod operation;
+mod optimizer;
+
+pub use case::Numbers;
+
+use limbeck_core::error::{Code, Error, Result};
+use limbeck_core::internals::{self, Isa};
+use limbeck_core::near::Precision;
+use limbeck_core::{metrics, ops};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
-use crate::error::{Error, Result};
-use crate::golden::{self, LayerCase, OptimizerCase, Precision};
-use crate::kernels::cpu::isa::{self, Isa};
-use crate::{losses, metrics, ops};
+use case::LayerCase;
+
+#[derive(Deserialize)]
+struct File {
+    name: String,
+    cases: Vec<Json>,
+}
 
 /// One case in one arithmetic.
 #[derive(Clone, Debug, Serialize)]
@@ -24,10 +44,9 @@ pub struct Outcome {
 
 /// `kind` is the folder of the file: losses, layers, optimizers or metrics.
 pub fn run(text: &str, kind: &str) -> Result<Vec<Outcome>> {
-    let file: golden::File<Json> = serde_json::from_str(text).map_err(|error| {
-        Error::new(crate::error::Code::InvalidFile, "", format!("expected a golden file, got: {error}"))
-    })?;
-    let before = isa::current();
+    let file: File = serde_json::from_str(text)
+        .map_err(|error| Error::new(Code::InvalidFile, "", format!("expected a golden file, got: {error}")))?;
+    let before = internals::current();
     let mut outcomes = Vec::new();
     for case in &file.cases {
         let name = case.get("name").and_then(Json::as_str).unwrap_or("without a name");
@@ -43,29 +62,29 @@ pub fn run(text: &str, kind: &str) -> Result<Vec<Outcome>> {
         if kind == "metrics" {
             continue; // metrics are computed in f64 alone
         }
-        for set in Isa::ALL.into_iter().filter(|set| *set <= isa::detected()) {
-            isa::choose(set);
+        for set in Isa::ALL.into_iter().filter(|set| *set <= internals::detected()) {
+            internals::choose(set);
             record(format!("f32 {}", set.name()), one(&file.name, kind, case, Precision::F32));
         }
-        isa::choose(before);
+        internals::choose(before);
     }
     Ok(outcomes)
 }
 
 fn one(name: &str, kind: &str, case: &Json, precision: Precision) -> Option<Result<()>> {
-    fn read<T: serde::de::DeserializeOwned>(case: &Json) -> Result<T> {
+    fn read<T: DeserializeOwned>(case: &Json) -> Result<T> {
         serde_json::from_value(case.clone()).map_err(|error| Error::data("case", error.to_string()))
     }
     match kind {
         "losses" => match read::<LayerCase>(case) {
             // The weight generator stands among the losses, but is an operation.
-            Ok(case) => losses::golden(name, &case, precision)
-                .or_else(|| ops::find(name).map(|operation| golden::layer(operation, &case, precision))),
+            Ok(case) => loss::run(name, &case, precision)
+                .or_else(|| ops::find(name).map(|operation| operation::run(operation, &case, precision))),
             Err(error) => Some(Err(error)),
         },
-        "layers" => ops::find(name).map(|operation| golden::layer(operation, &read(case)?, precision)),
-        "optimizers" => match read::<OptimizerCase>(case) {
-            Ok(case) => golden::optimizer(name, &case, precision),
+        "layers" => ops::find(name).map(|operation| operation::run(operation, &read(case)?, precision)),
+        "optimizers" => match read::<optimizer::OptimizerCase>(case) {
+            Ok(case) => optimizer::run(name, &case, precision),
             Err(error) => Some(Err(error)),
         },
         "metrics" => {

@@ -1,7 +1,7 @@
 //! Writes the golden checkpoint and model of the present format version: run once for each version, never by a test.
 //!
 //! ```sh
-//! cargo run --release -p limbeck-core --example golden_checkpoint -- __test__/golden/checkpoints/version-1
+//! cargo run --release -p limbeck-bench --example golden_checkpoint -- __test__/golden/checkpoints/version-1
 //! ```
 //!
 //! The content is a function of nothing, so that the test which reads it can say what must be in it.

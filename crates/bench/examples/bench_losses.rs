@@ -7,7 +7,7 @@ mod common;
 use std::time::Instant;
 
 use common::{Outcome, Stream, arguments};
-use limbeck_core::losses::bench::Distillation;
+use limbeck_bench::distillation::Distillation;
 use limbeck_core::pool::Pool;
 use serde_json::{Map, Value, json};
 

@@ -1,0 +1,47 @@
+//! The golden files of the repository, through the registries that training uses.
+
+#![allow(clippy::unwrap_used)] // a test
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use limbeck_bench::golden::run;
+use limbeck_core::losses::LossesOptions;
+use limbeck_core::optimizers::OptimizerOptions;
+use limbeck_core::{metrics, ops};
+
+fn files(kind: &str) -> Vec<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../__test__/golden").join(kind);
+    std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect()
+}
+
+#[test]
+fn every_case_holds_in_f64_and_through_the_kernels_of_every_instruction_set() {
+    for kind in ["losses", "layers", "optimizers", "metrics"] {
+        for file in files(kind) {
+            let outcomes = run(&std::fs::read_to_string(&file).unwrap(), kind).unwrap();
+            assert!(!outcomes.is_empty(), "{} has no cases", file.display());
+            for outcome in outcomes {
+                let (case, arithmetic) = (&outcome.case, &outcome.arithmetic);
+                assert_eq!(outcome.ok, Some(true), "{kind}/{case}, {arithmetic}: {}", outcome.message);
+            }
+        }
+    }
+}
+
+#[test]
+fn every_loss_operation_optimizer_and_metric_has_a_golden_file() {
+    let have = |kind: &str| -> BTreeSet<String> {
+        files(kind).iter().map(|file| file.file_stem().unwrap().to_str().unwrap().to_string()).collect()
+    };
+    let missing = |kind: &str, names: &[&str]| -> Vec<String> {
+        let have = have(kind);
+        names.iter().map(|name| name.to_string()).filter(|name| !have.contains(name)).collect()
+    };
+    assert!(missing("losses", LossesOptions::NAMES).is_empty());
+    assert!(missing("metrics", metrics::NAMES).is_empty());
+    assert!(missing("optimizers", OptimizerOptions::NAMES).is_empty());
+    let operations: Vec<&str> = ops::REGISTRY.iter().map(|operation| operation.name).collect();
+    // The mask of dropout is ours: there is no other implementation to compare with.
+    assert_eq!(missing("layers", &operations), ["dropout"]);
+}

@@ -1,0 +1,37 @@
+//! What an optimizer is.
+
+use crate::error::Result;
+use crate::tensor::Tensor;
+
+/// Where an update stands.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct At {
+    /// Counts from 1.
+    pub step: u64,
+    /// The learning rate, schedule included.
+    pub rate: f64,
+    /// Whether weight decay applies to this tensor.
+    pub decay: bool,
+}
+
+/// At most two state tensors a parameter; unused ones are empty.
+pub(super) type State<'a> = [&'a mut [f32]; 2];
+
+pub(super) trait Algorithm: Sync {
+    fn validate(&self) -> Result<()>;
+    fn learning_rate(&self) -> f64;
+    /// Whether biases and norms decay too.
+    fn decays_all(&self) -> bool;
+    /// Names of the state tensors.
+    fn state(&self) -> &'static [&'static str];
+    /// Changes a piece of a parameter and of its state.
+    fn kernel(&self, at: At, parameter: &mut [f32], gradient: &[f32], state: State);
+    /// New parameter and new state, in candle calls, in the precision of the parameter.
+    fn reference(
+        &self,
+        at: At,
+        parameter: &Tensor,
+        gradient: &Tensor,
+        state: &[Tensor],
+    ) -> candle_core::Result<(Tensor, Vec<Tensor>)>;
+}
