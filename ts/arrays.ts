@@ -112,9 +112,10 @@ export function naturals(path: string, value: unknown): Uint32Array {
 }
 
 /** What to do with labels of another kind. */
-const remedies: Partial<Record<string, string>> = {
-  string: ' (number the classes from 0, and give their names as the option labelNames)',
-  number: " (for real numbers say labels: 'real', for shares of classes give an array per row)",
+function labelRemedy(label: unknown): string {
+  if (typeof label === 'string') return ' (number the classes from 0, and give their names as the option labelNames)'
+  const real = typeof label === 'number' && !Number.isInteger(label)
+  return real ? " (for real numbers say labels: 'real', for shares of classes give an array per row)" : ''
 }
 
 /** How a row without a label crosses. */
@@ -126,7 +127,7 @@ export function classLabels(path: string, value: unknown): Uint32Array {
   const refused = (index: number) =>
     refuseData(
       `${path}[${index}]`,
-      `a whole number of 0 or more, or -1 for a row without a label${remedies[typeof given[index]] ?? ''}`,
+      `a whole number of 0 or more, or -1 for a row without a label${labelRemedy(given[index])}`,
       given[index],
     )
   if (given instanceof Uint32Array) {

@@ -34,7 +34,9 @@ export async function readRows(place: string, spec: unknown, known: Known = {}):
   const own = checked(place, spec)
   const labelNames = own.labelNames === undefined ? known.labelNames : texts(`${place}.labelNames`, own.labelNames)
   const classes = own.classes === undefined ? known.classes : whole(`${place}.classes`, own.classes, 1)
-  const asked: Known = { ...known, input: own.shape === undefined ? known.input : sides(`${place}.shape`, own.shape), classes, labelNames }
+  const { inputNames, byteReading } = known
+  const input = own.shape === undefined ? known.input : sides(`${place}.shape`, own.shape)
+  const asked: Known = { input, classes, inputNames, labelNames, byteReading }
   const groups = splitOf(place, own)?.groups
   let rows: Rows
   if (own.idx !== undefined) rows = await idxOf(`${place}.idx`, own.idx, asked)
