@@ -1,20 +1,25 @@
-/** Whom a student learns from, as it is given: one teacher or several, each with its weight. */
+/** The option `teacher`: one teacher or several, each with its weight. */
 import { boolean, json, list, number, plain, refuse, show, words, type Plain } from './read.js'
 import { LimbeckError } from './errors.js'
 import type { Model } from './model.js'
 import type { NativeModel } from './native/contract.js'
 import { models } from './native/handles.js'
-import type { OwnAverage, SmoothedLabels } from './native/options.js'
+import { teacherKinds, type TeacherKinds } from './native/options.js'
 import { Teacher, type Answer } from './teacher.js'
 
+/** An object with exactly one of these keys. */
+type OneOf<Kinds> = { [Kind in keyof Kinds]-?: { [Key in Kind]: NonNullable<Kinds[Kind]> } }[keyof Kinds]
+
+/** A teacher that is described by options, such as `{ average: { decay: 0.99 } }` or `{ labelSmoothing: {} }`. */
+type Described = OneOf<Omit<TeacherKinds, 'column'>>
+
 /** One teacher: a model, a function, the running average of the student's own parameters, or smoothed labels. */
-export type OneTeacher = Model | Teacher | Answer | { average: OwnAverage } | { labelSmoothing: SmoothedLabels }
+export type OneTeacher = Model | Teacher | Answer | Described
 
 /** One of several teachers. */
 export type WeightedTeacher = (
   | { model: Model | Teacher | Answer }
-  | { average: OwnAverage }
-  | { labelSmoothing: SmoothedLabels }
+  | Described
   /** The data's own column `teacherLogits`. */
   | { column: true }
 ) & {
@@ -25,18 +30,19 @@ export type WeightedTeacher = (
 /** Which teachers a distilling run has; nothing means the data's own column of logits. */
 export type AnyTeacher = OneTeacher | readonly WeightedTeacher[]
 
-/** Teachers as they cross: models, what else is said of each, and the one that is a function. */
+/** Teachers as they cross to the native side. */
 export interface Teaching {
   models: NativeModel[]
+  /** A list of options; a model is a number, its place in `models`. */
   json: string
-  /** Asked before training; its answers are the data's column then. */
+  /** The one that is a function: it is called before training, and its answers are the data's column then. */
   asked: Teacher | undefined
 }
 
-/** Nobody. */
+/** No teacher. */
 export const nobody: Teaching = { models: [], json: '[]', asked: undefined }
 
-const kinds = ['model', 'average', 'labelSmoothing', 'column']
+const kinds = ['model', ...teacherKinds]
 
 /** Reads the option `teacher`. */
 export function teachingOf(given: unknown): Teaching {
@@ -52,30 +58,29 @@ export function teachingOf(given: unknown): Teaching {
 
 function weighted(path: string, given: unknown, teaching: Teaching): Plain {
   const { weight, ...own } = plain(path, given, [...kinds, 'weight'])
+  const part = described(path, own, teaching)
+  return weight === undefined ? part : { ...part, weight: number(`${path}.weight`, weight) }
+}
+
+/** An object with one kind as its key. */
+function described(path: string, own: Plain, teaching: Teaching): Plain {
   const [kind, ...more] = Object.keys(own).filter(key => own[key] !== undefined)
   if (kind === undefined || more.length > 0) {
     const message = `expected one of ${kinds.join(', ')}, got ${kind === undefined ? 'none' : [kind, ...more].join(' and ')}`
     throw new LimbeckError('ERR_LIMBECK_INVALID_CONFIG', path, message)
   }
   if (kind === 'column' && !boolean(`${path}.column`, own.column)) refuse(`${path}.column`, 'true', false)
-  const part = kind === 'model' ? who(`${path}.model`, own.model, teaching) : { [kind]: own[kind] }
-  return weight === undefined ? part : { ...part, weight: number(`${path}.weight`, weight) }
+  return kind === 'model' ? modelOrFunction(`${path}.model`, own.model, teaching) : { [kind]: own[kind] }
 }
 
 function one(given: unknown, teaching: Teaching): Plain {
   if (given === undefined) return { column: true }
-  const known = typeof given === 'function' || given instanceof Teacher || (typeof given === 'object' && given !== null && models.has(given))
-  if (known || typeof given !== 'object' || given === null) return who('teacher', given, teaching)
-  const prototype: unknown = Object.getPrototypeOf(given)
-  if (prototype !== null && prototype !== Object.prototype) return who('teacher', given, teaching)
-  const { average, labelSmoothing } = plain('teacher', given, ['average', 'labelSmoothing'])
-  if ((average === undefined) === (labelSmoothing === undefined)) {
-    refuse('teacher', 'a Model, a Teacher, a function, { average } or { labelSmoothing }', given)
-  }
-  return average === undefined ? { labelSmoothing } : { average }
+  const prototype: unknown = typeof given === 'object' && given !== null ? Object.getPrototypeOf(given) : undefined
+  const isPlain = prototype === null || prototype === Object.prototype
+  return isPlain ? described('teacher', plain('teacher', given, teacherKinds), teaching) : modelOrFunction('teacher', given, teaching)
 }
 
-function who(path: string, given: unknown, teaching: Teaching): Plain {
+function modelOrFunction(path: string, given: unknown, teaching: Teaching): Plain {
   const asked = typeof given === 'function' ? Teacher.fromFunction(given as Answer) : given
   if (asked instanceof Teacher) {
     if (teaching.asked !== undefined) refuse(path, 'at most one function', show(given))

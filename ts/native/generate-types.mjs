@@ -61,12 +61,18 @@ const text = await compile(all, 'Everything', {
   unreachableDefinitions: true,
   style,
 })
-const keys = Object.keys(definitions.TrainOptions.properties)
+const keys = name => `[\n${Object.keys(definitions[name].properties).map(key => `  '${key}',\n`).join('')}]`
 const body = text
   .replace(/export interface Everything \{\}\n/, '')
   .replace(/\n \*\n \* This interface was referenced by `Everything`'s JSON-Schema\n \* via the `definition` "[^"]*"\./g, '')
   .replace(/\/\*\*\n \* This interface was referenced by `Everything`'s JSON-Schema\n \* via the `definition` "[^"]*"\.\n \*\/\n/g, '')
-const made = `${body}\n/** The keys of \`TrainOptions\`. */\nexport const trainOptionKeys: readonly string[] = [\n${keys.map(key => `  '${key}',\n`).join('')}]\n`
+const made = `${body}
+/** The keys of \`TrainOptions\`. */
+export const trainOptionKeys: readonly string[] = ${keys('TrainOptions')}
+
+/** The kinds of teachers that have options. */
+export const teacherKinds: readonly string[] = ${keys('TeacherKinds')}
+`
 let old = ''
 try {
   old = readFileSync(file, 'utf8')

@@ -120,7 +120,7 @@ export type CropFill = 'zeros' | 'edge' | 'reflect'
 export type Keep = 'last' | 'best'
 export type MetricChoice = 'accuracy' | 'loss' | 'agreement'
 /**
- * How several teachers are heard.
+ * How several teachers are combined.
  */
 export type Combine = 'losses' | 'probabilities' | 'logits'
 export type Proofs = 'warn' | 'strict' | 'off'
@@ -259,6 +259,11 @@ export type ProofName =
   | 'teacherFrozen'
   | 'reload'
   | 'checkpointWhole'
+
+/**
+ * The data's own column of teacher logits.
+ */
+export type Column = boolean
 
 /**
  * What the student learns from: one key a loss. The total is the sum of weight × loss.
@@ -1878,6 +1883,14 @@ export interface SmoothedLabels {
   share?: number
 }
 /**
+ * One teacher as it crosses from JavaScript: exactly one of its kinds, and a weight.
+ */
+export interface TeacherKinds {
+  column?: Column
+  average?: OwnAverage
+  labelSmoothing?: SmoothedLabels
+}
+/**
  * Options of the re-weighting w_t.
  */
 export interface ReweightingDiagnostic {
@@ -2477,4 +2490,11 @@ export const trainOptionKeys: readonly string[] = [
   'niceness',
   'maxMemoryBytes',
   'backend',
+]
+
+/** The kinds of teachers that have options. */
+export const teacherKinds: readonly string[] = [
+  'column',
+  'average',
+  'labelSmoothing',
 ]

@@ -1,12 +1,12 @@
-//! Several models that answer as one: the mean of what each of them holds to be probable.
+//! Several models that predict as one: the mean of their probabilities.
 //!
 //! ```text
-//! one label a row:       p = Σ_j a_j softmax(z_j),   logits = ln p       z_j [rows, classes] of model j, Σ_j a_j = 1
-//! several labels a row:  p = Σ_j a_j σ(z_j),         logits = ln p − ln(1 − p)
+//! single-label:   p = Σ_j a_j softmax(z_j),   logits = ln p       z_j [rows, classes] of model j, Σ_j a_j = 1
+//! multi-label:    p = Σ_j a_j σ(z_j),         logits = ln p − ln(1 − p)
 //! ```
 //!
 //! Source: Furlanello, Lipton, Tschannen, Itti, Anandkumar, "Born-Again Neural Networks", 2018, arXiv:1805.04770,
-//! section 3 (BANE: the mean of the generations). Where we differ: shares may be unequal; models of several labels.
+//! section 3 (BANE: the mean of the generations). Where we differ: shares may be unequal; multi-label models.
 
 use crate::batch::Features;
 use crate::blocks::{collected, filled};
@@ -28,14 +28,14 @@ pub struct Ensemble {
 }
 
 impl Ensemble {
-    /// Weights are brought to the sum 1; without them every model counts the same.
+    /// Weights are normalised to sum to 1; without them every model has the same share.
     pub fn new(models: Vec<Model>, weights: Option<Vec<f64>>) -> Result<Ensemble> {
         let Some(classes) = models.first().map(|model| model.network.classes()) else {
             return Err(Error::config("models", "expected one model or more, got none"));
         };
         if let Some((at, other)) = models.iter().enumerate().find(|(_, model)| model.network.classes() != classes) {
             let message =
-                format!("expected a model of {classes} classes, as the first, got {}", other.network.classes());
+                format!("expected a model of {classes} classes like models[0], got {}", other.network.classes());
             return Err(Error::shape(format!("models[{at}]"), message));
         }
         let several = models[0].has_several_labels();
@@ -60,7 +60,7 @@ impl Ensemble {
         &self.signature
     }
 
-    /// What the ensemble says of these rows; its logits are those of the mean probabilities.
+    /// Predictions for these rows; the logits are those of the mean probabilities.
     pub fn predict(&self, inputs: &Features, rows: usize) -> Result<Prediction> {
         let logits = self.mixed(|model| Ok(model.predict(inputs, rows)?.logits))?;
         Ok(Prediction { rows, classes: self.classes, logits, several: self.several })
@@ -71,7 +71,7 @@ impl Ensemble {
         self.mixed(|model| evaluate::logits(model, data))
     }
 
-    /// The ensemble on rows whose answers are known.
+    /// Metrics of the ensemble on labelled rows.
     pub fn evaluate(&self, data: &Dataset) -> Result<Evaluation> {
         let data = &data.seen_by(&self.signature, "data")?;
         evaluate::evaluate_answers(data, self.classes, &self.logits(data)?, &Metrics::default())
@@ -85,7 +85,7 @@ impl Ensemble {
     }
 }
 
-/// Logits of the mean probability of each class by itself, of answers that come as logits and shares.
+/// Multi-label: logits of the mean probability of each class, from each model's logits and share.
 pub(crate) fn mixed_each(answers: impl Iterator<Item = Result<(Vec<f32>, f64)>>) -> Result<Vec<f32>> {
     // Of each class ln p and ln (1 − p): probabilities themselves would be rounded to 0.
     let mut both: Vec<(f64, f64)> = Vec::new();
@@ -104,7 +104,7 @@ pub(crate) fn mixed_each(answers: impl Iterator<Item = Result<(Vec<f32>, f64)>>)
     Ok(collected(both.into_iter().map(|(yes, no)| (yes - no) as f32)))
 }
 
-/// Logarithms of the mean probabilities of answers that come as logits and shares.
+/// Single-label: logarithms of the mean probabilities, from each model's logits and share.
 pub(crate) fn mixed(classes: usize, answers: impl Iterator<Item = Result<(Vec<f32>, f64)>>) -> Result<Vec<f32>> {
     let mut logarithms: Vec<f64> = Vec::new();
     for answer in answers {
@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn of_several_labels_each_class_has_the_mean_of_its_own_probabilities() {
+    fn of_multi_label_models_each_class_has_the_mean_of_its_own_probabilities() {
         let several = |seed: u64| Model { provenance: json!({ "labels": "several" }), ..model(seed, 2) };
         let (models, data) = (vec![several(1), several(2)], data());
         let ensemble = Ensemble::new(models.clone(), Some(vec![3.0, 1.0])).unwrap();
@@ -225,6 +225,15 @@ mod tests {
         assert_eq!(path(vec![model(1, 2), model(1, 4)], None), "models[1]");
         assert_eq!(path(vec![model(1, 2), model(1, 2)], Some(vec![1.0, -1.0])), "weights[1]");
         assert_eq!(path(vec![model(1, 2)], Some(vec![0.0])), "weights");
+        assert_eq!(path(vec![model(1, 2)], Some(vec![f64::NAN])), "weights[0]");
+    }
+
+    #[test]
+    fn weights_near_the_largest_number_have_shares_that_sum_to_one() {
+        for largest in [1e308, f64::MAX] {
+            assert_eq!(shares("weights", &[largest; 4]).unwrap(), [0.25; 4]);
+            assert_eq!(shares("weights", &[largest, largest, 0.0, 1.0]).unwrap(), [0.5, 0.5, 0.0, 0.5 / largest]);
+        }
     }
 
     #[test]

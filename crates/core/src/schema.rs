@@ -12,7 +12,7 @@ use crate::proofs::ProofName;
 use crate::run::MutualOptions;
 use crate::weights::GeneratorOptions;
 
-use crate::teacher::{OwnAverage, SmoothedLabels};
+use crate::teacher::TeacherOptions;
 
 pub fn all() -> Json {
     json!({
@@ -22,8 +22,7 @@ pub fn all() -> Json {
         "Metrics": schema_for!(Metrics),
         "GeneratorOptions": schema_for!(GeneratorOptions),
         "MutualOptions": schema_for!(MutualOptions),
-        "OwnAverage": schema_for!(OwnAverage),
-        "SmoothedLabels": schema_for!(SmoothedLabels),
+        "TeacherKinds": schema_for!(TeacherOptions),
         "ProofName": schema_for!(ProofName),
         "Diagnostics": schema_for!(Diagnostics),
         "Analysis": schema_for!(Analysis),

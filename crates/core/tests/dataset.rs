@@ -211,7 +211,7 @@ fn teacher_logits_are_found_by_id_and_never_by_position() {
     let data = Dataset::new(columns).unwrap();
     let teacher = |ids: Vec<u64>| TeacherColumn {
         logits: ids.iter().flat_map(|id| [*id as f32, -1.0]).collect(),
-        classes: 2,
+        width: 2,
         ids: Some(ids),
     };
     let with = data.with_teacher_logits(teacher(vec![10, 20, 30, 40])).unwrap();
@@ -224,7 +224,7 @@ fn teacher_logits_are_found_by_id_and_never_by_position() {
     assert_eq!(error.to_string(), "teacherLogits.ids: expected an answer for every row, got none for id 30");
     let error = data.with_teacher_logits(teacher(vec![10, 20, 10])).unwrap_err();
     assert_eq!(error.to_string(), "teacherLogits.ids[2]: expected ids that are all different, got 10 as in row 0");
-    let three = TeacherColumn { logits: vec![0.0; 9], classes: 3, ids: None };
+    let three = TeacherColumn { logits: vec![0.0; 9], width: 3, ids: None };
     let error = data.with_teacher_logits(three).unwrap_err();
     assert_eq!(error.to_string(), "teacherLogits: expected 2 classes, as in the labels, got 3");
 }
@@ -300,7 +300,7 @@ fn bad_columns_are_refused_by_name() {
         ),
         (|c| c.label_names = Some(vec!["cat".into()]), "labelNames: expected 2 names, one for each class, got 1"),
         (
-            |c| c.teacher = Some(TeacherColumn { logits: vec![0.0; 5], classes: 2, ids: None }),
+            |c| c.teacher = Some(TeacherColumn { logits: vec![0.0; 5], width: 2, ids: None }),
             "teacherLogits: expected 6 numbers, 2 for each of 3 rows, got 5",
         ),
     ];
@@ -412,7 +412,7 @@ fn fingerprints_depend_on_the_content_alone() {
         |c| c.labels = LabelColumn::None,
         |c| c.inputs = Inputs::F32 { values: vec![0.0; 12], shape: vec![2] },
         |c| c.inputs = Inputs::Ids { values: vec![0; 12], length: 2 },
-        |c| c.teacher = Some(TeacherColumn { logits: vec![0.0; 12], classes: 2, ids: None }),
+        |c| c.teacher = Some(TeacherColumn { logits: vec![0.0; 12], width: 2, ids: None }),
     ];
     let mut seen = BTreeSet::from([data.fingerprint()]);
     for (index, change) in changes.iter().enumerate() {

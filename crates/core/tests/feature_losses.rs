@@ -6,7 +6,7 @@ mod support;
 use limbeck_core::dataset::{BatchOptions, Columns, Dataset, Inputs, LabelColumn, SplitOptions};
 use limbeck_core::models::Model;
 use limbeck_core::run::{Run, RunSummary};
-use limbeck_core::teacher::Teacher;
+use limbeck_core::teacher::Column;
 use serde_json::{Value, json};
 use support::{clusters, drain, model, setup};
 
@@ -172,10 +172,10 @@ fn what_a_loss_lacks_is_refused_before_the_first_step() {
     let text = refusal(&Dataset::new(one).unwrap(), json!({ "triplet": {} }));
     assert!(text.contains("losses.triplet") && text.contains("two or more classes"), "{text}");
     let logits = (0..train.rows() * 3).map(|at| at as f32).collect();
-    let column = limbeck_core::dataset::TeacherColumn { logits, classes: 3, ids: None };
+    let column = limbeck_core::dataset::TeacherColumn { logits, width: 3, ids: None };
     let mut setup =
         setup(student(), None, &train.with_teacher_logits(column).unwrap(), &test, with(json!({ "hint": {} })));
-    setup.teacher = Teacher::Column.into();
+    setup.teacher = Column.into();
     let text = Run::new(setup).err().unwrap().to_string();
     assert!(text.contains("losses.hint.layers") && text.contains("give the model"), "{text}");
 }

@@ -6,7 +6,7 @@ mod support;
 use limbeck_core::error::Code;
 use limbeck_core::models::Model;
 use limbeck_core::run::{Mutual, MutualOptions, Report, Run, Setup, Updates, check};
-use limbeck_core::teacher::{Teacher, Teachers};
+use limbeck_core::teacher::Teachers;
 use serde_json::{Value, json};
 use support::{clusters, drain, model, options, setup};
 
@@ -111,7 +111,7 @@ fn three_learners_of_any_shape_say_how_each_of_them_does() {
 #[test]
 fn a_frozen_teacher_beside_them_is_heard_and_stays_as_it_is() {
     let teacher = net(16, 9);
-    let of = |teacher: &Model| Teachers::from(Teacher::Model(Box::new(teacher.clone())));
+    let of = |teacher: &Model| Teachers::from(teacher.clone());
     let students = || vec![net(6, 1), net(4, 2)];
     for updates in [Updates::Simultaneous, Updates::Alternating] {
         let alone = trained(planned(students(), updates, Teachers::default(), json!({ "proofs": "off" }))).0;
@@ -129,7 +129,7 @@ fn a_frozen_teacher_beside_them_is_heard_and_stays_as_it_is() {
 fn a_teacher_counts_by_its_weight_and_once() {
     let steps = || json!({ "steps": 1, "epochs": null, "proofs": "off" });
     let mutual = |weight: f64| {
-        let teacher = Teachers::from(Teacher::Model(Box::new(net(16, 9))));
+        let teacher = Teachers::from(net(16, 9));
         let mut setup = planned(vec![net(6, 1), net(4, 2)], Updates::Simultaneous, teacher, steps());
         setup.mutual.as_mut().unwrap().options.teacher_weight = weight;
         trained(setup).1.learners[0].terms["kl"]
@@ -221,7 +221,7 @@ fn all_learners_and_the_teacher_beside_them_have_to_fit_into_the_memory_allowed(
     };
     let all = 2 * alone(small.clone()) + alone(large.clone());
     assert_eq!(estimate(together(Teachers::default())), all);
-    let beside: Teachers = Teacher::Model(Box::new(teacher)).into();
+    let beside: Teachers = teacher.into();
     let with_teacher = estimate(together(beside.clone()));
     assert!(with_teacher > all, "{with_teacher} {all}");
     let mut setup = together(beside);

@@ -12,7 +12,7 @@ use limbeck_core::models::Model;
 use limbeck_core::random::Key;
 use limbeck_core::reading::parse;
 use limbeck_core::run::{Data, Report, Run, Setup, Stream};
-use limbeck_core::teacher::Teacher;
+use limbeck_core::teacher::{Column, Teachers};
 use serde_json::{Value, json};
 
 const ROWS: usize = 96;
@@ -40,7 +40,7 @@ impl Stream for Rows {
     }
 }
 
-fn setup(data: Data, validation: Option<Dataset>, teacher: Option<Teacher>, more: Value) -> Setup {
+fn setup(data: Data, validation: Option<Dataset>, teacher: Option<Column>, more: Value) -> Setup {
     let student = json!({ "layers": [{ "flatten": {} }, { "linear": { "outputs": 2 } }], "input": [1, 2, 2] });
     let mut options = json!({ "losses": { "crossEntropy": {} }, "batchSize": 32, "steps": 6, "shuffle": false });
     for (key, value) in more.as_object().unwrap() {
@@ -48,7 +48,7 @@ fn setup(data: Data, validation: Option<Dataset>, teacher: Option<Teacher>, more
     }
     Setup {
         student: Model::create(parse(&student.to_string()).unwrap(), 3).unwrap(),
-        teacher: teacher.into(),
+        teacher: teacher.map_or_else(Teachers::default, Teachers::from),
         data,
         validation,
         options: parse(&options.to_string()).unwrap(),
@@ -146,14 +146,14 @@ fn metrics_that_the_validation_cannot_give_are_refused_before_the_first_step() {
 #[test]
 fn a_cached_teacher_is_compared_with_and_excludes_augmentation() {
     let mut columns = columns();
-    columns.teacher = Some(TeacherColumn { logits: vec![1.0; 2 * ROWS], classes: 2, ids: None });
+    columns.teacher = Some(TeacherColumn { logits: vec![1.0; 2 * ROWS], width: 2, ids: None });
     let cached = Dataset::new(columns).unwrap();
     let kl = |more: Value| {
         let mut options = json!({ "losses": { "kl": {} } });
         more.as_object().unwrap().iter().for_each(|(key, value)| options[key] = value.clone());
         options
     };
-    let with = |data, more| setup(data, Some(cached.clone()), Some(Teacher::Column), kl(more));
+    let with = |data, more| setup(data, Some(cached.clone()), Some(Column), kl(more));
     let metrics = json!({ "metrics": { "teacherKl": {} } });
     let validation = run(with(Data::Dataset(cached.clone()), metrics)).1.validation.unwrap();
     assert!(validation.agreement.is_some() && validation.metrics["teacherKl"].number().unwrap() >= 0.0);

@@ -16,7 +16,7 @@ fn net(hidden: usize, seed: u64) -> Model {
 }
 
 fn of(model: Model) -> Teacher {
-    Teacher::Model(Box::new(model))
+    model.into()
 }
 
 fn several(members: Vec<(Teacher, f64)>) -> Teachers {
@@ -116,7 +116,7 @@ fn a_teacher_whose_layers_are_looked_at_is_asked_once_where_there_is_room_for_th
 
 #[test]
 fn smoothed_labels_teach_what_label_smoothing_does() {
-    let smoothed = Teacher::Smoothed(SmoothedLabels { share: 0.2 });
+    let smoothed = SmoothedLabels { share: 0.2 };
     let (taught, _) = trained(smoothed.into(), json!({ "losses": { "kl": {} } }));
     let (alone, _) = trained(Teachers::default(), json!({ "losses": { "crossEntropy": { "labelSmoothing": 0.2 } } }));
     assert!(farthest(&taught, &alone) < 1e-5, "{}", farthest(&taught, &alone));
@@ -124,7 +124,7 @@ fn smoothed_labels_teach_what_label_smoothing_does() {
 
 #[test]
 fn the_students_own_average_teaches_and_follows_it() {
-    let average = |decay: f64| Teachers::from(Teacher::Average(OwnAverage { decay }));
+    let average = |decay: f64| Teachers::from(OwnAverage { decay }.teacher().unwrap());
     let losses = json!({ "losses": { "crossEntropy": {}, "kl": {} }, "reportEvery": 1, "epochs": 4 });
     let mut run = Run::new(planned(average(0.9), &clusters(90, 1), losses.clone())).unwrap();
     let terms: Vec<f64> = drain(&mut run).unwrap().iter().map(|report| report.terms["kl"]).collect();
@@ -143,7 +143,7 @@ fn a_run_taught_by_its_own_average_is_resumed_to_equal_bits() {
             "checkpoint": { "folder": folder, "every": 4, "resume": resume }
         })
     };
-    let teachers = || several(vec![(Teacher::Average(OwnAverage { decay: 0.9 }), 1.0), (of(net(16, 5)), 1.0)]);
+    let teachers = || several(vec![(OwnAverage { decay: 0.9 }.teacher().unwrap(), 1.0), (of(net(16, 5)), 1.0)]);
     let whole = trained(teachers(), json!({ "losses": { "crossEntropy": {}, "kl": {} } })).0;
     let mut stopped = Run::new(planned(teachers(), &clusters(90, 1), options(false))).unwrap();
     for _ in 0..6 {
@@ -212,7 +212,7 @@ fn teachers_that_cannot_teach_are_refused_by_path() {
     let refused = |teachers: Teachers, more: Value| check(planned(teachers, &data, more)).err().unwrap().path;
     let wide = model(json!({ "mlp": { "sizes": [8, 5] } }), 2);
     assert_eq!(refused(several(vec![(of(net(16, 5)), 1.0), (of(wide), 1.0)]), json!({})), "teacher[1]");
-    let smoothed = || (Teacher::Smoothed(SmoothedLabels { share: 0.1 }), 1.0);
+    let smoothed = || (SmoothedLabels { share: 0.1 }.into(), 1.0);
     let beside = || several(vec![(of(net(16, 5)), 1.0), smoothed()]);
     assert_eq!(refused(beside(), json!({ "combine": "probabilities" })), "teacher[1]");
     assert_eq!(refused(beside(), json!({ "permuteTeacher": true })), "teacher[1]");

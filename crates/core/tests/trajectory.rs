@@ -13,7 +13,6 @@ use limbeck_core::dataset::{Columns, Dataset, Inputs, LabelColumn};
 use limbeck_core::models::Model;
 use limbeck_core::reading::parse;
 use limbeck_core::run::{Data, Run, Setup};
-use limbeck_core::teacher::Teacher;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -71,7 +70,7 @@ fn follows_pytorch(name: &str) {
         });
         let mut run = Run::new(Setup {
             student: model(&golden.student, &golden.start_weights),
-            teacher: Teacher::Model(Box::new(model(&golden.teacher, &golden.teacher_weights))).into(),
+            teacher: model(&golden.teacher, &golden.teacher_weights).into(),
             data: Data::Dataset(data.clone()),
             validation: None,
             options: parse(&options.to_string()).unwrap(),

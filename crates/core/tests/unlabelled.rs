@@ -7,7 +7,7 @@ use limbeck_core::dataset::{BatchOptions, Dataset, LabelColumn};
 use limbeck_core::labels::UNLABELLED;
 use limbeck_core::models::Model;
 use limbeck_core::run::{Report, Run, Setup};
-use limbeck_core::teacher::{SmoothedLabels, Teacher};
+use limbeck_core::teacher::SmoothedLabels;
 use serde_json::{Value, json};
 use support::{clusters, drain, model, setup};
 
@@ -194,7 +194,7 @@ fn what_cannot_do_without_labels_is_refused_with_the_remedy() {
     let text = refusal(with(&none, Some(teacher()), json!({ "losses": { "kl": {} }, "control": true })));
     assert_eq!(text, "control: expected labels for a control run without teacher, got none");
     let mut smoothed = with(&partly(&train, |row| row != 7), None, json!({ "losses": { "kl": {} } }));
-    smoothed.teacher = Teacher::Smoothed(SmoothedLabels { share: 0.1 }).into();
+    smoothed.teacher = SmoothedLabels { share: 0.1 }.into();
     let text = refusal(smoothed);
     assert!(
         text.starts_with("teacher.labelSmoothing: expected a label in every row, to be smoothed, got none in row 7"),

@@ -6,7 +6,7 @@ mod support;
 use limbeck_core::dataset::{Dataset, SplitOptions};
 use limbeck_core::models::Model;
 use limbeck_core::run::{Report, Run};
-use limbeck_core::teacher::Teacher;
+use limbeck_core::teacher::Teachers;
 use serde_json::{Value, json};
 use support::{clusters, drain, model, setup};
 
@@ -162,14 +162,14 @@ fn freezing_names_the_generators_own_parameters() {
 #[test]
 fn what_a_generator_needs_is_asked_for_before_the_first_step() {
     let (train, test) = parts();
-    let refused = |student: Model, teacher: Option<Teacher>, options: Value| {
+    let refused = |student: Model, teacher: Option<Model>, options: Value| {
         let mut setup = setup(student, None, &train, &test, options);
-        setup.teacher = teacher.into();
+        setup.teacher = teacher.map_or_else(Teachers::default, Teachers::from);
         Run::new(setup).err().unwrap()
     };
     let error = refused(student(), None, phase1());
     assert!(error.path == "teacher" && error.message.contains("expected one model as teacher"), "{error}");
-    let taught = || Some(Teacher::Model(Box::new(model(network(24, 5), 3))));
+    let taught = || Some(model(network(24, 5), 3));
     let error = refused(model(network(10, 7), 5), taught(), phase1());
     assert!(error.path == "generator.blocks.6.linear" && error.message.contains("deeper"), "{error}");
     let mut options = phase1();

@@ -129,7 +129,7 @@ pub(crate) fn columns(json: &str, buffers: &Buffers) -> Result<Columns> {
             None => None,
             Some(TeacherJson { classes }) => Some(TeacherColumn {
                 logits: given(&buffers.teacher, "teacherLogits")?,
-                classes,
+                width: classes,
                 ids: buffers.teacher_ids.as_ref().map(ids),
             }),
         },

@@ -191,7 +191,7 @@ impl NativeDataset {
         guarded(|| {
             let TeacherJson { classes } = parse(&json)?;
             let bytes = 4 * logits.len() as u64;
-            let column = TeacherColumn { logits: copied(&logits), classes, ids: answers.as_ref().map(ids) };
+            let column = TeacherColumn { logits: copied(&logits), width: classes, ids: answers.as_ref().map(ids) };
             Ok(NativeDataset::of(env, self.data()?.with_teacher_logits(column)?, bytes))
         })
     }

@@ -8,11 +8,12 @@
 //!
 //! The format allows no trailer: so the name vouches for the header, and the header for every tensor.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde_json::{Value, json};
 
-use super::array::NamedTensors;
+use super::array::{Array, NamedTensors};
 use super::configuration;
 use super::format::{self, Contents, KEY, Plan, Wanted};
 use super::fs::Fs;
@@ -20,6 +21,7 @@ use super::header::{Header, refuse};
 use super::model_file::{check_version, no_more, take};
 use crate::error::{Error, Result};
 use crate::json;
+use crate::tensor::Tensor;
 
 const VERSION: u64 = 1;
 const DEEPEST: usize = 64;
@@ -61,6 +63,18 @@ impl Checkpoint {
         self.tensors = kept;
         let taken: NamedTensors = taken;
         taken.into_iter().map(|(name, array)| (name[prefix.len()..].to_string(), array)).collect()
+    }
+
+    /// Adds copies of tensors as `group/name`.
+    pub(crate) fn insert_tensors(&mut self, group: &str, tensors: BTreeMap<String, Tensor>) -> Result<()> {
+        let copy = |(name, tensor): (String, Tensor)| Ok((name, Array::copy_of(&tensor)?));
+        self.insert_group(group, tensors.into_iter().map(copy).collect::<Result<_>>()?);
+        Ok(())
+    }
+
+    /// Takes out the tensors `group/…`, ready for use.
+    pub(crate) fn take_tensors(&mut self, group: &str) -> Result<BTreeMap<String, Tensor>> {
+        self.take_group(group).into_iter().map(|(name, array)| Ok((name, array.into_tensor()?))).collect()
     }
 
     /// Refuses to go on with another configuration, naming the first key that differs.

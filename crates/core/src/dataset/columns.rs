@@ -191,9 +191,10 @@ impl LabelColumn {
 /// A teacher's answers, found by sample id and never by position.
 #[derive(Clone, Debug)]
 pub struct TeacherColumn {
-    /// `[answers, classes]`.
+    /// `[answers, width]`.
     pub logits: Vec<f32>,
-    pub classes: usize,
+    /// Numbers per answer: the classes, where the column holds the logits of one teacher.
+    pub width: usize,
     /// Whose answer each row is; none: the rows of the data set, in its order.
     pub ids: Option<Vec<u64>>,
 }
@@ -285,16 +286,16 @@ impl Columns {
                 None => return Err(Error::data("labelNames", "expected labels that are classes, got real numbers")),
             }
         }
-        if let Some(TeacherColumn { logits, classes, ids }) = &self.teacher {
+        if let Some(TeacherColumn { logits, width, ids }) = &self.teacher {
             let answers = ids.as_ref().map_or(rows, Vec::len);
-            length("teacherLogits", logits.len(), answers, *classes, "number")?;
-            finite("teacherLogits", logits, *classes)?;
+            length("teacherLogits", logits.len(), answers, *width, "number")?;
+            finite("teacherLogits", logits, *width)?;
             if let Some(ids) = ids {
                 different("teacherLogits.ids", ids)?;
             }
             match self.classes() {
-                Some(own) if own != *classes => {
-                    let message = format!("expected {own} classes, as in the labels, got {classes}");
+                Some(own) if own != *width => {
+                    let message = format!("expected {own} classes, as in the labels, got {width}");
                     return Err(Error::data("teacherLogits", message));
                 }
                 _ => {}

@@ -36,15 +36,11 @@ impl Dataset {
         };
         let teacher = match (&self.answers, &other.answers) {
             (None, None) => None,
-            (Some(a), Some(b)) if a.classes == b.classes => {
+            (Some(a), Some(b)) if a.width == b.width => {
                 let of =
                     |answers: &Answers, rows: &[usize]| collected(rows.iter().map(|row| answers.of_row[*row] as usize));
                 let found = [of(a, &rows[0]), of(b, &rows[1])];
-                Some(TeacherColumn {
-                    logits: join(&a.logits, &b.logits, a.classes, &found),
-                    classes: a.classes,
-                    ids: None,
-                })
+                Some(TeacherColumn { logits: join(&a.logits, &b.logits, a.width, &found), width: a.width, ids: None })
             }
             _ => {
                 return Err(Error::data(

@@ -43,9 +43,9 @@ impl Dataset {
             probabilities: columns.probabilities,
         };
         let answers = match (&self.answers, &labels) {
-            (Some(answers), Some(places)) if answers.classes == places.len() => Some(Arc::new(Answers {
+            (Some(answers), Some(places)) if answers.width == places.len() => Some(Arc::new(Answers {
                 logits: scattered(&answers.logits, places),
-                classes: answers.classes,
+                width: answers.width,
                 of_row: answers.of_row.clone(),
             })),
             (answers, _) => answers.clone(),
@@ -165,7 +165,7 @@ mod tests {
     #[test]
     fn columns_classes_and_teacher_logits_come_to_the_order_of_the_model() {
         let mut columns = rows(LabelColumn::Single { values: vec![0, 1], classes: None });
-        columns.teacher = Some(TeacherColumn { logits: vec![0.1, 0.2, 0.3, 0.4], classes: 2, ids: None });
+        columns.teacher = Some(TeacherColumn { logits: vec![0.1, 0.2, 0.3, 0.4], width: 2, ids: None });
         let data = Dataset::new(columns).unwrap();
         let seen = data.seen_by(&wanted("c a b", "y x"), "data").unwrap();
         let batch = seen.batch_of_all(0).unwrap();

@@ -66,10 +66,10 @@ impl Dataset {
             }
         }
         if let Some(answers) = &self.answers {
-            sum.name("teacher logits", &[answers.classes]);
+            sum.name("teacher logits", &[answers.width]);
             self.each(|row| match answers.of_row[row] {
                 MISSING => {}
-                answer => sum.floats(row_of(&answers.logits, answer as usize, answers.classes)),
+                answer => sum.floats(row_of(&answers.logits, answer as usize, answers.width)),
             });
         }
         sum.finish()

@@ -121,7 +121,7 @@ fn teacher_logits(answers: &Answers, rows: &[u32]) -> Result<Tensor> {
     if found.contains(&MISSING) {
         return Err(Error::internal("a row of the batch has no answer of the teacher"));
     }
-    dense(&answers.logits, &[rows.len(), answers.classes], &found)
+    dense(&answers.logits, &[rows.len(), answers.width], &found)
 }
 
 /// Rows of `values`, one behind the other.

@@ -40,7 +40,7 @@ struct Table {
 #[derive(Debug)]
 struct Answers {
     logits: Vec<f32>,
-    classes: usize,
+    width: usize,
     of_row: Vec<u32>,
 }
 
@@ -127,7 +127,7 @@ impl Dataset {
 
     /// The number of classes in the column of teacher logits, where there is one.
     pub fn teacher_classes(&self) -> Option<usize> {
-        self.answers.as_ref().map(|answers| answers.classes)
+        self.answers.as_ref().map(|answers| answers.width)
     }
 
     pub fn input_names(&self) -> Option<&[String]> {
@@ -217,8 +217,8 @@ impl Dataset {
     /// The same rows with the teacher's answers beside them: each is found by the id of its row.
     pub fn with_teacher_logits(&self, teacher: TeacherColumn) -> Result<Dataset> {
         match self.classes() {
-            Some(own) if own != teacher.classes => {
-                let message = format!("expected {own} classes, as in the labels, got {}", teacher.classes);
+            Some(own) if own != teacher.width => {
+                let message = format!("expected {own} classes, as in the labels, got {}", teacher.width);
                 Err(Error::data("teacherLogits", message))
             }
             _ => self.with_wide_teacher_logits(teacher),
@@ -255,7 +255,7 @@ impl Dataset {
                 }
             }
         }
-        let answers = Answers { logits: teacher.logits, classes: teacher.classes, of_row };
+        let answers = Answers { logits: teacher.logits, width: teacher.width, of_row };
         Ok(Dataset { answers: Some(Arc::new(answers)), fingerprint: Arc::default(), ..self.clone() })
     }
 

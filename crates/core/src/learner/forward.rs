@@ -5,7 +5,6 @@ use super::state::{LOSSES, Learner};
 use crate::batch::Batch;
 use crate::error::Result;
 use crate::layers::Mode;
-use crate::models::Model;
 use crate::outputs::Outputs;
 use crate::parameters::Bound;
 use crate::random::Key;
@@ -69,22 +68,9 @@ impl Learner {
         if !self.hears() {
             return Ok(Vec::new());
         }
-        let average = match &self.teaching_average {
-            Some(average) => {
-                let averaged = average.shared(self.weights.trained(&self.model));
-                Some(Model { parameters: self.weights.baked(averaged, &self.model)?, ..self.model.clone() })
-            }
-            None => None,
-        };
-        let asking = Asking {
-            request: &self.teacher_request,
-            cancel: &at.cancel,
-            seed: at.seed,
-            classes: self.model.network.classes(),
-            average: average.as_ref(),
-            peers,
-        };
-        self.teachers.sides(batch, &asking)
+        let asking =
+            Asking { request: &self.teacher_request, cancel: &at.cancel, seed: at.seed, student: &self.model, peers };
+        self.teachers.signals(batch, &asking)
     }
 
     /// The network on one view of a batch, with these parameter values.

@@ -14,7 +14,7 @@ use crate::options::TrainOptions;
 use crate::parameters::{Kind, Parameter, Parameters};
 use crate::proofs::Watch;
 use crate::random::Key;
-use crate::teacher::{Teacher, Teachers};
+use crate::teacher::{Asked, Teachers};
 
 /// The prefix of the losses' own parameters among all names.
 pub(super) const LOSSES: &str = "losses";
@@ -33,8 +33,6 @@ pub(crate) struct Learner {
     pub(super) teacher_request: Request,
     pub optimizer: Optimizer,
     pub average: Option<Average>,
-    /// The running average that is one of its teachers.
-    pub teaching_average: Option<Average>,
     /// Whether each row is weighted by the teachers' confidence.
     pub(super) weight_rows: bool,
     pub(super) frozen: Arc<BTreeSet<String>>,
@@ -59,8 +57,9 @@ pub(crate) struct Parts {
 
 impl Learner {
     pub fn new(parts: Parts, options: &TrainOptions) -> Result<Learner> {
-        let Parts { mut model, weights, losses, teachers, frozen, seed } = parts;
+        let Parts { mut model, weights, losses, mut teachers, frozen, seed } = parts;
         model.parameters = model.parameters.deep_copy()?;
+        teachers.begin(&model)?;
         let specs: Vec<Spec> = losses.specs().into_iter().map(|spec| spec.below(LOSSES)).collect();
         let loss_parameters = layers::initialize(&specs, Key::new(seed).with("init"))?;
         let own = weights.trained(&model);
@@ -71,7 +70,6 @@ impl Learner {
             teacher_request: Request { hidden: losses.teacher_layers(), ..Request::default() },
             optimizer: Optimizer::new(&options.optimizer, &trained)?,
             average: options.average.as_ref().map(|average| Average::new(average.decay, own)).transpose()?,
-            teaching_average: teachers.average().map(|decay| Average::new(decay, own)).transpose()?,
             weight_rows: options.weight_rows_by_teacher,
             clip_norm: options.clip_norm,
             watch: Watch::off(),
@@ -91,7 +89,7 @@ impl Learner {
 
     /// Whether its steps ask frozen models.
     pub fn asks_models(&self) -> bool {
-        self.hears() && self.teachers.any(|teacher| matches!(teacher, Teacher::Model(_)))
+        self.hears() && self.teachers.asked(Asked::EachStep)
     }
 
     /// Whether its steps use the teachers' signals.

@@ -107,9 +107,10 @@ impl Learner {
             true => self.optimizer.step(self.weights.trained(&self.model), &gradients, at.rate)?,
             false => self.optimizer.step(&self.trained(), &gradients, at.rate)?,
         }
-        for average in self.average.iter_mut().chain(&mut self.teaching_average) {
+        if let Some(average) = &mut self.average {
             average.update(self.weights.trained(&self.model))?;
         }
+        self.teachers.after_step(&self.model)?;
         Ok(numbers)
     }
 

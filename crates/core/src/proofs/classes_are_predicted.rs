@@ -9,7 +9,6 @@ use super::watch::WINDOW;
 use crate::error::Result;
 use crate::labels::Labels;
 use crate::models::Model;
-use crate::teacher::Teacher;
 
 pub(crate) struct ClassesArePredicted;
 
@@ -41,9 +40,9 @@ impl Proof for ClassesArePredicted {
         for teacher in &ended.teachers {
             others.push((
                 "teacher",
-                match (teacher, &rows.teacher_logits) {
-                    (Teacher::Column, Some(logits)) => agree(&chosen(logits)?),
-                    (other, _) => other.model().map(of_model).transpose()?.flatten(),
+                match &rows.teacher_logits {
+                    Some(logits) if teacher.reads_column() => agree(&chosen(logits)?),
+                    _ => teacher.model().map(of_model).transpose()?.flatten(),
                 },
             ));
         }

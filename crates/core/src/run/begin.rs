@@ -4,20 +4,30 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::answers;
 use super::checkpoints::Checkpoints;
 use super::control::labelled;
-use super::feed::Feed;
+use super::feed::{Data, Feed};
 use super::member::Member;
 use super::prepare::{Prepared, Setup};
 use super::prove::{Looked, prove_start};
 use super::role::Role;
 use super::state::Run;
 use super::validation::Validation;
+use crate::dataset::Dataset;
 use crate::error::Result;
+use crate::options::TrainOptions;
 use crate::pool::Pool;
 use crate::proofs::{Findings, Rows};
-use crate::teacher::Teachers;
+use crate::teacher::{Asked, Teachers};
+
+/// Teachers' answers above this many bytes are not kept: they would take the memory that the run needs.
+const LARGEST: u64 = 1 << 30;
+
+/// Whether every row comes more than once, always as it is.
+fn worth_asking_once(dataset: &Dataset, options: &TrainOptions, total: Option<u64>) -> bool {
+    let met = total.unwrap_or(0) * (options.batch_size * options.accumulate) as u64;
+    options.cache_teacher && options.augment.is_empty() && met >= 2 * dataset.rows() as u64
+}
 
 impl Run {
     /// Checks everything that can be checked before the first step; with `checkpoint.resume` takes up where the
@@ -48,8 +58,15 @@ impl Prepared {
         let compared = members.iter().any(|member| member.compares());
         let asked = if compared { teachers.clone() } else { Teachers::default() };
         let layers = members.iter().flat_map(|member| member.parts.losses.teacher_layers()).collect();
-        let (data, asked) = answers::asked_once(data, asked, layers, &options, total, &pool, &cancel)?;
-        let teacher_rows = data.dataset().filter(|_| asked.cached()).map_or(0, |dataset| dataset.rows() as u64);
+        let once = data.dataset().filter(|dataset| worth_asking_once(dataset, &options, total));
+        let room = options.max_memory_bytes.map_or(LARGEST, |limit| LARGEST.min(limit / 4));
+        let once = once.map(|dataset| pool.enter(|| asked.asked_once(dataset, layers, room, &cancel))).transpose()?;
+        let (data, asked) = match once.flatten() {
+            Some((dataset, cached)) => (Data::Dataset(dataset), cached),
+            None => (data, asked),
+        };
+        let teacher_rows =
+            data.dataset().filter(|_| asked.asked(Asked::Once)).map_or(0, |dataset| dataset.rows() as u64);
         members.iter_mut().for_each(|member| member.parts.teachers.replace_frozen(&asked));
         let mut members = members.into_iter().map(Member::new).collect::<Result<Vec<_>>>()?;
         for (member, start) in members.iter_mut().zip(starts) {

@@ -1,14 +1,12 @@
 //! The run folder of a run, and what its checkpoints are made of.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde_json::Value as Json;
 
-use crate::checkpoint::{Array, FolderLock, NamedTensors, RunFolder, Writer};
+use crate::checkpoint::{FolderLock, RunFolder, Writer};
 use crate::error::{Code, Error, Result};
 use crate::options::{CheckpointOptions, TrainOptions};
-use crate::tensor::Tensor;
 
 pub(crate) struct Checkpoints {
     pub folder: RunFolder,
@@ -42,12 +40,4 @@ impl Checkpoints {
 pub(super) fn part<T: serde::de::DeserializeOwned>(json: &Json, key: &str) -> Result<T> {
     serde_json::from_value(json.get(key).cloned().unwrap_or(Json::Null))
         .map_err(|error| Error::new(Code::InvalidFile, key, error.to_string()))
-}
-
-pub(super) fn arrays(tensors: BTreeMap<String, Tensor>) -> Result<NamedTensors> {
-    tensors.into_iter().map(|(name, tensor)| Ok((name, Array::copy_of(&tensor)?))).collect()
-}
-
-pub(super) fn tensors(arrays: NamedTensors) -> Result<BTreeMap<String, Tensor>> {
-    arrays.into_iter().map(|(name, array)| Ok((name, array.into_tensor()?))).collect()
 }

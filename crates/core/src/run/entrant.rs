@@ -13,7 +13,7 @@ use crate::memory;
 use crate::models::Model;
 use crate::options::{Keep, MetricChoice, TrainOptions};
 use crate::proofs::InputStatistics;
-use crate::teacher::{Teacher, Teachers};
+use crate::teacher::Teachers;
 use crate::weights::ParameterGenerator;
 
 /// The teachers of a student with these options.
@@ -126,7 +126,7 @@ fn teachers_are_used(teachers: &Teachers, losses: &Losses, options: &TrainOption
             return Err(Error::config(path, "expected a teacher, got none"));
         }
     }
-    if teachers.any(|teacher| matches!(teacher, Teacher::Column)) && !options.augment.is_empty() {
+    if teachers.read_column() && !options.augment.is_empty() {
         let message = "expected no augmentation together with cached teacher logits: they belong to the inputs as they are; \
                        give the teacher itself";
         return Err(Error::config("augment", message));
@@ -137,14 +137,14 @@ fn teachers_are_used(teachers: &Teachers, losses: &Losses, options: &TrainOption
 /// What the losses get to compare with.
 fn given(student: &Model, teachers: &Teachers, losses: &Losses, rows: Rows, options: &TrainOptions) -> Result<Given> {
     let dataset = rows.data.dataset();
-    let answers = teachers.answers(&student.network, dataset, losses)?;
+    let offer = teachers.offer(&student.network, dataset, losses)?;
     // A stream shows its labels batch by batch; what does not depend on them is checked before.
     let wanted = || losses.needs().into_iter().filter_map(|(_, need)| need.label_kind()).next_back();
     Ok(Given {
         classes: student.network.classes(),
-        teacher_classes: answers.classes,
-        teacher_dense: answers.dense,
-        teacher_head: answers.head,
+        teacher_classes: offer.classes,
+        teacher_dense: offer.dense,
+        teacher_head: offer.head,
         labels: dataset.map_or_else(|| wanted().unwrap_or(LabelKind::None), Dataset::label_kind),
         pairs: dataset.is_some_and(Dataset::pairs),
         // A model over tokens has a row for each of them.

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
 
-use super::checkpoints::{arrays, part, tensors};
+use super::checkpoints::part;
 use super::entrant::{Entrant, Start};
 use super::report::{Best, LearnerReport, Sums};
 use super::role::Role;
@@ -237,12 +237,11 @@ impl Member {
             checkpoint.insert_group(&format!("{group}.generator"), generator.parameters().snapshot()?);
         }
         checkpoint.insert_group(&format!("{group}.losses"), learner.loss_parameters.snapshot()?);
-        checkpoint.insert_group(&format!("{group}.optimizer"), arrays(learner.optimizer.export()?)?);
-        for (kind, average) in [("average", &learner.average), ("teachingAverage", &learner.teaching_average)] {
-            if let Some(average) = average {
-                checkpoint.insert_group(&format!("{group}.{kind}"), arrays(average.export()?)?);
-            }
+        checkpoint.insert_tensors(&format!("{group}.optimizer"), learner.optimizer.export()?)?;
+        if let Some(average) = &learner.average {
+            checkpoint.insert_tensors(&format!("{group}.average"), average.export()?)?;
         }
+        learner.teachers.save(checkpoint, group)?;
         if let Some(best) = &self.best {
             checkpoint.insert_group(&format!("{group}.best"), best.snapshot()?);
         }
@@ -272,12 +271,11 @@ impl Member {
             generator.parameters_mut().assign(checkpoint.take_group(&format!("{group}.generator")))?;
         }
         learner.loss_parameters.assign(checkpoint.take_group(&format!("{group}.losses")))?;
-        learner.optimizer.import(&tensors(checkpoint.take_group(&format!("{group}.optimizer")))?)?;
-        for (kind, average) in [("average", &mut learner.average), ("teachingAverage", &mut learner.teaching_average)] {
-            if let Some(average) = average {
-                average.import(&tensors(checkpoint.take_group(&format!("{group}.{kind}")))?)?;
-            }
+        learner.optimizer.import(&checkpoint.take_tensors(&format!("{group}.optimizer"))?)?;
+        if let Some(average) = &mut learner.average {
+            average.import(&checkpoint.take_tensors(&format!("{group}.average"))?)?;
         }
+        learner.teachers.restore(checkpoint, group)?;
         if self.kept.best.is_some() && self.options.keep == Keep::Best {
             let mut best = learner.model.parameters.deep_copy()?;
             best.assign(checkpoint.take_group(&format!("{group}.best")))?;

@@ -11,7 +11,6 @@
 //! `mutual.rs` a step of learners that teach each other, `prove.rs` what the proofs get to see.
 
 mod agree;
-mod answers;
 mod begin;
 mod checkpoints;
 mod control;

@@ -24,7 +24,7 @@ use crate::memory;
 use crate::models::{Model, Network};
 use crate::numbers::StepNumbers;
 use crate::options::TrainOptions;
-use crate::teacher::{Combine, Teacher, Teachers};
+use crate::teacher::{Combine, Peer, Teacher, Teachers};
 
 /// When the parameters of learners that teach each other change.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -72,8 +72,8 @@ impl MutualOptions {
     fn teachers(&self, own: usize, networks: &[Arc<Network>], frozen: Teachers) -> Teachers {
         let peers = (networks.len() - 1).max(1) as f64;
         let others = networks.iter().enumerate().filter(|(number, _)| *number != own);
-        let mut members: Vec<(Teacher, f64)> =
-            others.map(|(number, network)| (Teacher::Peer(number, network.clone()), 1.0 / peers)).collect();
+        let peer = |(number, network): (usize, &Arc<Network>)| Peer { number, network: network.clone() };
+        let mut members: Vec<(Teacher, f64)> = others.map(|other| (peer(other).into(), 1.0 / peers)).collect();
         if self.teacher_weight > 0.0 {
             let frozen = frozen.members.iter();
             members.extend(frozen.map(|(teacher, share)| (teacher.clone(), share * self.teacher_weight)));

@@ -8,7 +8,7 @@ use crate::dataset::Dataset;
 use crate::error::Result;
 use crate::proofs::{self, Ended, Findings, InputStatistics, TeacherRows, Teaching};
 use crate::tape::Cancel;
-use crate::teacher::{Teacher, Teachers};
+use crate::teacher::Teachers;
 
 /// The rows that the proofs before the first step look at.
 pub(super) struct Looked<'a> {
@@ -23,7 +23,7 @@ impl Looked<'_> {
     pub fn of_stream(&self, teachers: &Teachers) -> TeacherRows {
         TeacherRows::new(teachers, |teacher| match teacher.model() {
             Some(_) => self.validation.is_none(),
-            None => matches!(teacher, Teacher::Column),
+            None => teacher.reads_column(),
         })
     }
 }
@@ -77,7 +77,7 @@ pub(super) fn prove_start(
     let mut models = TeacherRows::new(teachers, |teacher| teacher.model().is_some());
     let apart = looked.validation.filter(|_| !models.is_empty());
     let apart = apart.map(|rows| proofs::some_rows(rows, proofs::ROWS)).transpose()?;
-    let mut columns = TeacherRows::new(teachers, |teacher| matches!(teacher, Teacher::Column));
+    let mut columns = TeacherRows::new(teachers, |teacher| teacher.reads_column());
     for (asked, rows) in [(&mut models, apart.as_ref().or(sample.as_ref())), (&mut columns, sample.as_ref())] {
         if let Some(rows) = rows {
             asked.see(rows, looked.cancel)?;

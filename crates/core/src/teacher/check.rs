@@ -1,14 +1,13 @@
-//! What teachers can give to losses, and what they need themselves.
+//! What all teachers together offer to losses, and whether losses can use it.
 
-use super::{Combine, Teacher, Teachers, answer};
+use super::{Combine, Teachers};
 use crate::dataset::Dataset;
 use crate::error::{Error, Result};
-use crate::labels::LabelKind;
 use crate::losses::Losses;
 use crate::models::Network;
 
-/// What all teachers together answer with.
-pub(crate) struct Answers {
+/// What all teachers together offer.
+pub(crate) struct Together {
     /// Their classes; none without teachers.
     pub classes: Option<usize>,
     /// Whether they give all their logits.
@@ -18,70 +17,41 @@ pub(crate) struct Answers {
 }
 
 impl Teachers {
-    /// What they answer with; refuses, by path, what this student and these data cannot use. Without a data set the
-    /// batches of a stream show later what they are.
-    pub(crate) fn answers(&self, student: &Network, data: Option<&Dataset>, losses: &Losses) -> Result<Answers> {
-        let mut classes = Vec::new();
+    /// What they offer; refuses, by path, what this student and these data cannot use. Without a data set the batches of a
+    /// stream show later what they hold.
+    pub(crate) fn offer(&self, student: &Network, data: Option<&Dataset>, losses: &Losses) -> Result<Together> {
+        let mut offers = Vec::new();
         for (at, (teacher, _)) in self.members.iter().enumerate() {
-            let path = self.path(at);
-            classes.push(match teacher {
-                Teacher::Model(model) | Teacher::Cached(model, _) => model.network.classes(),
-                Teacher::Column => match data {
-                    Some(data) => data.teacher_classes().ok_or_else(|| {
-                        let message = "expected a teacher, or data with a teacherLogits column, got neither";
-                        Error::config(path, message)
-                    })?,
-                    None => student.classes(),
-                },
-                Teacher::Average(_) => student.classes(),
-                Teacher::Peer(_, network) => network.classes(),
-                Teacher::Smoothed(_) => {
-                    let kind = data.map_or(LabelKind::Single, Dataset::label_kind);
-                    if kind != LabelKind::Single {
-                        let message = format!("expected one label a row in the data, got {}", kind.words());
-                        return Err(Error::config(format!("{path}.labelSmoothing"), message));
-                    }
-                    let none = |data: &Dataset| (0..data.rows()).find(|row| data.label(*row).is_none());
-                    if let Some(row) = data.and_then(none) {
-                        return Err(answer::without_label(row).at(&path));
-                    }
-                    student.classes()
-                }
-            });
+            offers.push(teacher.offers(student, data).map_err(|error| error.at(&self.path(at)))?);
         }
-        if let Some(at) = classes.iter().position(|other| *other != classes[0]) {
-            let message =
-                format!("expected a teacher of {} classes, as the first, got one of {}", classes[0], classes[at]);
+        if let Some(at) = offers.iter().position(|other| other.classes != offers[0].classes) {
+            let (first, own) = (offers[0].classes, offers[at].classes);
+            let message = format!("expected a teacher of {first} classes, like the first, got one of {own}");
             return Err(Error::shape(self.path(at), message));
         }
-        let smoothed = self.members.iter().position(|(teacher, _)| matches!(teacher, Teacher::Smoothed(_)));
-        if let (Some(at), true) = (smoothed, self.mixed()) {
-            let message =
-                "expected teachers with logits, which can be mixed, got smoothed labels: use combine: 'losses'";
+        let sparse = offers.iter().position(|offers| !offers.dense);
+        if let (Some(at), true) = (sparse, self.mixed()) {
+            let message = "expected a teacher with logits of all classes, which can be mixed: use combine: 'losses'";
             return Err(Error::config(self.path(at), message));
         }
-        if let (Some(at), true) = (smoothed, self.permute) {
-            let message = "expected teachers with logits for permuteTeacher, got smoothed labels";
+        if let (Some(at), true) = (sparse, self.permute) {
+            let message = "expected a teacher with logits of all classes for permuteTeacher";
             return Err(Error::config(self.path(at), message));
         }
-        let heads = |(teacher, _): &(Teacher, f64)| match teacher {
-            Teacher::Average(_) => student.head().is_some(),
-            Teacher::Peer(_, network) => network.head().is_some(),
-            other => other.model().is_some_and(|model| model.network.head().is_some()),
-        };
-        let dense = smoothed.is_none() && !(self.mixed() && self.combine == Combine::Probabilities);
+        let dense = sparse.is_none() && !(self.mixed() && self.combine == Combine::Probabilities);
         if !dense && losses.has_features() {
-            let message = "expected teachers with logits of their own beside losses that compare layers or outputs, got smoothed labels or mixed probabilities";
+            let message = "losses on layers or outputs need a teacher with logits; label smoothing and combine: 'probabilities' have none";
             return Err(Error::config("losses", message));
         }
-        Ok(Answers {
-            classes: classes.first().copied(),
+        let heads = self.networks(student).into_iter().all(|network| network.is_some_and(|own| own.head().is_some()));
+        Ok(Together {
+            classes: offers.first().map(|offers| offers.classes),
             dense,
-            head: !self.mixed() && !self.is_empty() && self.members.iter().all(heads),
+            head: heads && !self.mixed() && !self.is_empty(),
         })
     }
 
-    /// Finds the layers that losses look at; those of several teachers have to be alike.
+    /// Finds the layers that losses look at; those of several teachers have to have the same widths.
     pub(crate) fn fit(&self, losses: &mut Losses, student: &Network) -> Result<()> {
         let networks = self.networks(student);
         losses.fit(student, networks.first().copied().flatten()).map_err(|error| error.at("losses"))?;
@@ -89,7 +59,7 @@ impl Teachers {
             return Ok(());
         }
         if self.mixed() {
-            let message = "expected combine: 'losses' beside losses that look at a teacher's layers: teachers that are mixed show their answers alone";
+            let message = "expected combine: 'losses', because a loss reads the teachers' layers; mixed teachers only provide outputs";
             return Err(Error::config("combine", message));
         }
         let shapes =
@@ -98,7 +68,8 @@ impl Teachers {
         for (at, network) in networks.iter().enumerate().skip(1) {
             losses.fit(student, *network).map_err(|error| error.at(&self.path(at)))?;
             if shapes(losses) != first {
-                let message = "expected layers of the widths of the first teacher's: one projection serves all of them";
+                let message =
+                    "expected layers as wide as those of the first teacher, because one projection serves all teachers";
                 return Err(Error::shape(self.path(at), message));
             }
         }

@@ -10,7 +10,7 @@ use limbeck_core::models::Model;
 use limbeck_core::options::TrainOptions;
 use limbeck_core::reading::parse;
 use limbeck_core::run::{Data, Report, Run, Setup};
-use limbeck_core::teacher::Teacher;
+use limbeck_core::teacher::Teachers;
 
 /// Three noisy clusters on a plane of eight axes.
 pub fn clusters(rows: usize, seed: u64) -> Dataset {
@@ -45,7 +45,7 @@ pub fn setup(
 ) -> Setup {
     Setup {
         student,
-        teacher: teacher.map(|teacher| Teacher::Model(Box::new(teacher))).into(),
+        teacher: teacher.map_or_else(Teachers::default, Teachers::from),
         data: Data::Dataset(data.clone()),
         validation: Some(validation.clone()),
         options: options(json),

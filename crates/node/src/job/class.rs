@@ -10,6 +10,7 @@ use limbeck_core::labels::LabelKind;
 use limbeck_core::options::TrainOptions;
 use limbeck_core::reading::parse;
 use limbeck_core::run;
+use limbeck_core::teacher::read;
 use napi::Env;
 use napi::bindgen_prelude::{ClassInstance, Object, ObjectFinalize};
 use napi_derive::napi;
@@ -90,7 +91,7 @@ impl NativeJob {
                 students: students.iter().map(|student| student.shared.clone()).collect(),
                 mutual: mutual.map(|json| parse(&json)).transpose()?,
                 models: models.iter().map(|model| model.shared.clone()).collect(),
-                teachers: parse(&teachers)?,
+                teachers: read(&teachers)?,
                 data: data.map(|data| data.data()).transpose()?,
                 validation: validation.map(|data| data.data()).transpose()?,
                 options,

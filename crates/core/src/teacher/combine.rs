@@ -1,0 +1,70 @@
+//! How several teachers become the signals that losses compare with.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{Asking, Teachers};
+use crate::batch::Batch;
+use crate::error::{Candle, Error, Result};
+use crate::targets::{self, Target};
+use crate::tensor::Tensor;
+
+/// How several teachers are combined.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum Combine {
+    /// Every loss is computed against each teacher; the values are added by their shares.
+    #[default]
+    Losses,
+    /// One teacher, whose probabilities are the mean of theirs at every temperature.
+    Probabilities,
+    /// One teacher, whose logits are the mean of theirs.
+    Logits,
+}
+
+impl Teachers {
+    /// The teachers' signals about a batch: one for each teacher, or one for all of them where they are mixed.
+    pub(crate) fn signals(&self, batch: &Batch, asking: &Asking) -> Result<Vec<targets::Teacher>> {
+        let mut signals = Vec::with_capacity(self.members.len());
+        for (at, (teacher, share)) in self.members.iter().enumerate() {
+            let signal = teacher.answer(batch, asking).map_err(|error| placed(error, &self.path(at)))?;
+            let target = match signal.target {
+                Target::Logits(logits) if self.permute => {
+                    Target::Logits(targets::permuted(&logits, &batch.ids, asking.seed, batch.epoch)?)
+                }
+                target => target,
+            };
+            signals.push(targets::Teacher { target, weight: *share, ..signal });
+        }
+        if !self.mixed() {
+            return Ok(signals);
+        }
+        let dense = |signal: targets::Teacher| match signal.target {
+            Target::Logits(logits) => Ok((logits, signal.weight)),
+            _ => Err(Error::internal("teachers without logits cannot be mixed")),
+        };
+        let parts = signals.into_iter().map(dense).collect::<Result<Vec<_>>>()?;
+        let target = match self.combine {
+            Combine::Logits => Target::Logits(mean(&parts)?),
+            Combine::Losses | Combine::Probabilities => Target::Mixture(parts),
+        };
+        Ok(vec![targets::Teacher::new(target, 1.0)])
+    }
+}
+
+/// Messages about the data's column of teacher logits keep their own path.
+fn placed(error: Error, path: &str) -> Error {
+    if error.path.starts_with("teacher") { error } else { error.at(path) }
+}
+
+fn mean(parts: &[(Tensor, f64)]) -> Result<Tensor> {
+    let mut sum: Option<Tensor> = None;
+    for (logits, share) in parts {
+        let part = (logits * *share).ok_or_internal()?;
+        sum = Some(match sum {
+            None => part,
+            Some(sum) => (sum + part).ok_or_internal()?,
+        });
+    }
+    sum.ok_or_else(|| Error::internal("a mean of no teachers"))
+}

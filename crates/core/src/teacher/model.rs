@@ -1,0 +1,44 @@
+//! A frozen model, asked at every step, in evaluation mode.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value as Json, json};
+
+use super::{Asked, Asking, Offers, Teach};
+use crate::batch::Batch;
+use crate::dataset::Dataset;
+use crate::error::Result;
+use crate::models::{Model, Network};
+use crate::targets;
+use crate::tensor::Tensor;
+
+impl Teach for Model {
+    fn offers(&self, _student: &Network, _data: Option<&Dataset>) -> Result<Offers> {
+        Ok(Offers { classes: self.network.classes(), dense: true })
+    }
+
+    fn answer(&self, batch: &Batch, asking: &Asking) -> Result<targets::Teacher> {
+        signal(self, batch, asking)
+    }
+
+    fn fingerprint(&self) -> Result<Json> {
+        Ok(json!(Model::fingerprint(self)?))
+    }
+
+    fn model(&self) -> Option<&Model> {
+        Some(self)
+    }
+
+    fn asked(&self) -> Asked {
+        Asked::EachStep
+    }
+}
+
+/// Logits, hidden layers and class templates of a model.
+pub(super) fn signal(model: &Model, batch: &Batch, asking: &Asking) -> Result<targets::Teacher> {
+    let outputs = model.outputs_until(&batch.inputs, &batch.ids, asking.request, asking.cancel)?;
+    let hidden: BTreeMap<String, Tensor> =
+        outputs.hidden.into_iter().map(|(name, value)| (name, value.tensor().clone())).collect();
+    let head_weight = model.head_weight().cloned();
+    Ok(targets::Teacher { hidden, head_weight, ..targets::Teacher::logits(outputs.logits.tensor().clone()) })
+}

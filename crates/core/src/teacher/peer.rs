@@ -1,0 +1,42 @@
+//! Another learner of the same run, as it answers in training.
+
+use std::sync::Arc;
+
+use serde_json::{Value as Json, json};
+
+use super::{Asking, Offers, Teach};
+use crate::batch::Batch;
+use crate::dataset::Dataset;
+use crate::error::{Error, Result};
+use crate::models::Network;
+use crate::targets;
+
+/// A learner, by its number in the run.
+#[derive(Clone)]
+pub(crate) struct Peer {
+    pub number: usize,
+    pub network: Arc<Network>,
+}
+
+impl Teach for Peer {
+    fn offers(&self, _student: &Network, _data: Option<&Dataset>) -> Result<Offers> {
+        Ok(Offers { classes: self.network.classes(), dense: true })
+    }
+
+    fn answer(&self, _batch: &Batch, asking: &Asking) -> Result<targets::Teacher> {
+        let answer = asking.peers.get(self.number).and_then(Option::as_ref);
+        answer.cloned().ok_or_else(|| Error::internal("a peer was not asked"))
+    }
+
+    fn fingerprint(&self) -> Result<Json> {
+        Ok(json!({ "peer": self.number }))
+    }
+
+    fn network<'a>(&'a self, _student: &'a Network) -> Option<&'a Network> {
+        Some(&self.network)
+    }
+
+    fn learns(&self) -> bool {
+        true
+    }
+}
