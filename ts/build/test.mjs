@@ -23,7 +23,7 @@ function watch(file, args) {
 }
 
 async function rust() {
-  const { text, well } = await watch('cargo', ['test', '--release', '--workspace', '--locked', '--lib', '--tests', '--no-fail-fast'])
+  const { text, well } = await watch('cargo', ['test', '--release', '--workspace', '--locked', '--tests', '--no-fail-fast'])
   const found = [...text.matchAll(/^test result: \w+\. (\d+) passed; (\d+) failed/gm)]
   const sum = place => found.reduce((total, match) => total + Number(match[place]), 0)
   // Tests that do not even compile are one failure.
