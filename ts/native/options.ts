@@ -39,7 +39,7 @@ export type Curve =
       }
     }
 /**
- * What becomes of the probability outside the k classes.
+ * What happens to the probability outside the k classes.
  */
 export type Missing = 'renormalize' | 'zero' | 'uniform' | 'bucket'
 /**
@@ -236,6 +236,10 @@ export type Input = number[] | IdsInput
  */
 export type Updates = 'simultaneous' | 'alternating'
 /**
+ * The data's own column of teacher logits.
+ */
+export type Column = boolean
+/**
  * The name of a proof.
  */
 export type ProofName =
@@ -261,12 +265,7 @@ export type ProofName =
   | 'checkpointWhole'
 
 /**
- * The data's own column of teacher logits.
- */
-export type Column = boolean
-
-/**
- * What the student learns from: one key a loss. The total is the sum of weight × loss.
+ * The losses: one key per loss. The total is the sum of weight × loss.
  */
 export interface LossesOptions {
   crossEntropy?: CrossEntropy
@@ -300,11 +299,19 @@ export interface LossesOptions {
   pkt?: Pkt
 }
 /**
- * Cross-entropy between each row's label and the student.
+ * Cross-entropy between the labels, classes or probabilities of classes, and the student's probabilities.
+ *
+ * Choose it whenever rows have class labels, alone or together with a loss on a teacher.
+ *
+ * ```js
+ * train({ student, data, losses: { crossEntropy: { labelSmoothing: 0.1 } } })
+ * ```
+ *
+ * See also: `binaryCrossEntropy` for several labels per row, `kl`.
  */
 export interface CrossEntropy {
   /**
-   * What the loss is multiplied by in the total; 0 or more. Default 1.
+   * Weight of this loss in the total; must be ≥ 0. Default 1.
    */
   weight?: Scheduled
   /**
@@ -312,20 +319,32 @@ export interface CrossEntropy {
    */
   labelSmoothing?: number
   /**
-   * What each row is multiplied by, by its label: one number of 0 or more a class. Default: all 1.
+   * Weight of each row by its label: a list of one number ≥ 0 per class, or `'balanced'`, which weighs each class by
+   * labelled rows ÷ (classes × rows of the class) of the training data. Default: all 1.
    */
-  labelWeights?: number[]
+  labelWeights?: {
+    [k: string]: unknown
+  }
 }
 /**
- * Forward Kullback–Leibler divergence KL(teacher ‖ student) between softened logits, times temperature².
+ * Forward Kullback–Leibler divergence KL(teacher ‖ student) of the softened distributions, times temperature².
+ *
+ * Choose it first: it is the usual loss of distillation, and a temperature of 2 to 8 shows how the teacher ranks the
+ * wrong classes.
+ *
+ * ```js
+ * distill({ teacher, student, data, losses: { kl: { temperature: 4 }, crossEntropy: { weight: 0.1 } } })
+ * ```
+ *
+ * See also: `reverseKl`, `jsd`, `dkd`, `dist`.
  */
 export interface Kl {
   /**
-   * What the loss is multiplied by in the total; 0 or more. Default 1.
+   * Weight of this loss in the total; must be ≥ 0. Default 1.
    */
   weight?: Scheduled
   /**
-   * What both sides' logits are divided by before the softmax; above 0. Default 1.
+   * Temperature applied to student and teacher logits before the softmax; must be > 0. Default 1.
    */
   temperature?: Scheduled
   /**
@@ -334,24 +353,43 @@ export interface Kl {
   standardize?: boolean
 }
 /**
- * Reverse Kullback–Leibler divergence KL(student ‖ teacher) between softened logits, times temperature².
+ * Reverse Kullback–Leibler divergence KL(student ‖ teacher) of the softened distributions, times temperature².
+ *
+ * Choose it when the student is too small to cover everything that the teacher considers possible: it
+ * concentrates on the teacher's most probable classes.
+ *
+ * ```js
+ * distill({ teacher, student, data, losses: { reverseKl: { temperature: 2 } } })
+ * ```
+ *
+ * See also: `kl`, `skewReverseKl`, `jsd`.
  */
 export interface ReverseKl {
   /**
-   * What the loss is multiplied by in the total; 0 or more. Default 1.
+   * Weight of this loss in the total; must be ≥ 0. Default 1.
    */
   weight?: Scheduled
   /**
-   * What both sides' logits are divided by before the softmax; above 0. Default 1.
+   * Temperature applied to student and teacher logits before the softmax; must be > 0. Default 1.
    */
   temperature?: Scheduled
 }
 /**
- * Jensen–Shannon divergence between softened logits, times temperature²; between `kl` and `reverseKl`.
+ * Generalised Jensen–Shannon divergence of the softened distributions, times temperature²: between `kl` (beta 0)
+ * and `reverseKl` (beta 1).
+ *
+ * Choose it when teacher and student disagree so strongly that `kl` makes training unstable: its value is
+ * bounded.
+ *
+ * ```js
+ * distill({ teacher, student, data, losses: { jsd: { beta: 0.5, temperature: 2 } } })
+ * ```
+ *
+ * See also: `kl`, `reverseKl`, `tvd`.
  */
 export interface Jsd {
   /**
-   * What the loss is multiplied by in the total; 0 or more. Default 1.
+   * Weight of this loss in the total; must be ≥ 0. Default 1.
    */
   weight?: Scheduled
   /**
@@ -360,29 +398,47 @@ export interface Jsd {
    */
   beta?: number
   /**
-   * What both sides' logits are divided by before the softmax; above 0. Default 1.
+   * Temperature applied to student and teacher logits before the softmax; must be > 0. Default 1.
    */
   temperature?: Scheduled
 }
 /**
- * Total variation distance between softened logits, from 0 to 1; without temperature².
+ * Total variation distance of the softened distributions, from 0 to 1; it is not multiplied by temperature².
+ *
+ * Choose it when a few rows on which the teacher is wrong must not dominate: each row contributes at most 1.
+ *
+ * ```js
+ * distill({ teacher, student, data, losses: { tvd: { temperature: 2 } } })
+ * ```
+ *
+ * See also: `jsd`, `kl`.
  */
 export interface Tvd {
   /**
-   * What the loss is multiplied by in the total; 0 or more. Default 1.
+   * Weight of this loss in the total; must be ≥ 0. Default 1.
    */
   weight?: Scheduled
   /**
-   * What both sides' logits are divided by before the softmax; above 0. Default 1.
+   * Temperature applied to student and teacher logits before the softmax; must be > 0. Default 1.
    */
   temperature?: Scheduled
 }
 /**
- * Divergence KL(teacher ‖ mixture) between softened logits, times temperature²; the mixture holds some of the teacher, which bounds it.
+ * Divergence KL(teacher ‖ mixture) of the softened distributions, times temperature²; the mixture holds the
+ * share alpha of the teacher, which bounds the loss.
+ *
+ * Choose it instead of `kl` when the student gives almost no probability to classes that the teacher considers
+ * possible.
+ *
+ * ```js
+ * distill({ teacher, student, data, losses: { skewKl: { alpha: 0.1 } } })
+ * ```
+ *
+ * See also: `kl`, `skewReverseKl`, `jsd`.
  */
 export interface SkewKl {
   /**
-   * What the loss is multiplied by in the total; 0 or more. Default 1.
+   * Weight of this loss in the total; must be ≥ 0. Default 1.
    */
   weight?: Scheduled
   /**
@@ -390,16 +446,25 @@ export interface SkewKl {
    */
   alpha?: number
   /**
-   * What both sides' logits are divided by before the softmax; above 0. Default 1.
+   * Temperature applied to student and teacher logits before the softmax; must be > 0. Default 1.
    */
   temperature?: Scheduled
 }
 /**
- * Divergence KL(student ‖ mixture) between softened logits, times temperature²; the mixture holds some of the student, which bounds it.
+ * Divergence KL(student ‖ mixture) of the softened distributions, times temperature²; the mixture holds the
+ * share alpha of the student, which bounds the loss.
+ *
+ * Choose it instead of `reverseKl` when the teacher gives classes no probability, or masks them.
+ *
+ * ```js
+ * distill({ teacher, student, data, losses: { skewReverseKl: { alpha: 0.1 } } })
+ * ```
+ *
+ * See also: `reverseKl`, `skewKl`, `jsd`.
  */
 export interface SkewReverseKl {
   /**
-   * What the loss is multiplied by in the total; 0 or more. Default 1.
+   * Weight of this loss in the total; must be ≥ 0. Default 1.
    */
   weight?: Scheduled
   /**
@@ -407,108 +472,160 @@ export interface SkewReverseKl {
    */
   alpha?: number
   /**
-   * What both sides' logits are divided by before the softmax; above 0. Default 1.
+   * Temperature applied to student and teacher logits before the softmax; must be > 0. Default 1.
    */
   temperature?: Scheduled
 }
 /**
- * Decoupled distillation (DKD): confidence in the label and ranking of the other classes weighed apart, times
- * temperature².
+ * Decoupled knowledge distillation (DKD): the divergence of the label's probability and that of the ranking of the
+ * other classes, each with its own weight, times temperature².
+ *
+ * Choose it when the teacher is so confident that `kl` hardly transfers how it ranks the other classes.
+ *
+ * ```js
+ * distill({ teacher, student, data, losses: { dkd: { alpha: 1, beta: 8 }, crossEntropy: {} } })
+ * ```
+ *
+ * See also: `kl`, `kdPt`, `dist`.
  */
 export interface Dkd {
   /**
-   * What the loss is multiplied by in the total; 0 or more. Default 1.
+   * Weight of this loss in the total; must be ≥ 0. Default 1.
    */
   weight?: Scheduled
   /**
-   * Weight of the part about the label; 0 or more. Default 1.
+   * Weight of the part about the label; must be ≥ 0. Default 1.
    */
   alpha?: number
   /**
-   * Weight of the part about the other classes; 0 or more, and not 0 beside an alpha of 0. Default 8.
+   * Weight of the part about the other classes; must be ≥ 0, and > 0 where alpha is 0. Default 8.
    */
   beta?: number
   /**
-   * What both sides' logits are divided by before the softmax; above 0. Default 4.
+   * Temperature applied to student and teacher logits before the softmax; must be > 0. Default 4.
    */
   temperature?: Scheduled
 }
 /**
- * Pearson correlation of softened distributions within rows and within classes (DIST), times temperature².
+ * Pearson correlation of the softened distributions, per row over the classes and per class over the batch
+ * (DIST), times temperature².
+ *
+ * Choose it when the teacher is much larger than the student, which cannot match its exact probabilities.
+ *
+ * ```js
+ * distill({ teacher, student, data, losses: { dist: { inter: 1, intra: 1 }, crossEntropy: {} } })
+ * ```
+ *
+ * See also: `kl`, `dkd`, `similarity`.
  */
 export interface Dist {
   /**
-   * What the loss is multiplied by in the total; 0 or more. Default 1.
+   * Weight of this loss in the total; must be ≥ 0. Default 1.
    */
   weight?: Scheduled
   /**
-   * Weight of the correlation of each row over the classes; 0 or more. Default 1.
+   * Weight of the correlation of each row over the classes; must be ≥ 0. Default 1.
    */
   inter?: number
   /**
-   * Weight of the correlation of each class over the rows of the batch; 0 or more, and not 0 beside an inter of 0.
+   * Weight of the correlation of each class over the rows of the batch; must be ≥ 0, and > 0 where inter is 0.
    * Needs batches of two rows or more. Default 1.
    */
   intra?: number
   /**
-   * What both sides' logits are divided by before the softmax; above 0. Default 1.
+   * Temperature applied to student and teacher logits before the softmax; must be > 0. Default 1.
    */
   temperature?: Scheduled
 }
 /**
- * Sum of absolute differences between sorted softened distributions (ULD); the teacher may have another number of
- * classes. Without temperature².
+ * Sum of absolute differences between the sorted softened distributions (ULD); the teacher may have another
+ * number of classes. It is not multiplied by temperature².
+ *
+ * Choose it when teacher and student have different classes that cannot be matched.
+ *
+ * ```js
+ * distill({ teacher, student, data, losses: { uld: {}, crossEntropy: {} } })
+ * ```
+ *
+ * See also: `kl` where the classes are the same, `similarity`.
  */
 export interface Uld {
   /**
-   * What the loss is multiplied by in the total; 0 or more. Default 1.
+   * Weight of this loss in the total; must be ≥ 0. Default 1.
    */
   weight?: Scheduled
   /**
-   * What both sides' logits are divided by before the softmax; above 0. Default 1.
+   * Temperature applied to student and teacher logits before the softmax; must be > 0. Default 1.
    */
   temperature?: Scheduled
 }
 /**
- * The teacher's confidence in each row's label, without what it thinks of the other classes (KD-pt).
+ * Divergence from the teacher's confidence in the label, with the rest spread evenly over the other classes
+ * (KD-pt), times temperature².
+ *
+ * Choose it when the teacher's ranking of the wrong classes is unreliable, or to measure what its confidence
+ * contributes.
+ *
+ * ```js
+ * distill({ teacher, student, data, losses: { kdPt: { temperature: 2 }, crossEntropy: {} } })
+ * ```
+ *
+ * See also: `kdSim`, `kdPtSim`, `dkd`.
  */
 export interface KdPt {
   /**
-   * What the loss is multiplied by in the total; 0 or more. Default 1.
+   * Weight of this loss in the total; must be ≥ 0. Default 1.
    */
   weight?: Scheduled
   /**
-   * What both sides' logits are divided by before the softmax; above 0. Default 1.
+   * Temperature applied to student and teacher logits before the softmax; must be > 0. Default 1.
    */
   temperature?: Scheduled
 }
 /**
- * How alike the teacher's classes are to the label, by the weight of its last layer (KD-sim); without its answers.
+ * Divergence from the similarity of the teacher's classes, computed from the weight of its last layer (KD-sim),
+ * times temperature²; the teacher's outputs are not used.
+ *
+ * Choose it when the relations between the classes are to be learned and the teacher's outputs are unreliable.
+ *
+ * ```js
+ * distill({ teacher, student, data, losses: { kdSim: { power: 1, sharpness: 0.3 }, crossEntropy: {} } })
+ * ```
+ *
+ * See also: `kdPt`, `kdPtSim`.
  */
 export interface KdSim {
   /**
-   * What the loss is multiplied by in the total; 0 or more. Default 1.
+   * Weight of this loss in the total; must be ≥ 0. Default 1.
    */
   weight?: Scheduled
   /**
-   * What the size of each cosine is raised to; above 0. Default 1.
+   * Exponent of the size of each cosine; must be > 0. Default 1.
    */
   power?: number
   /**
-   * What the powers are divided by before the softmax: smaller is sharper; above 0. Default 1.
+   * Divisor of the powers before the softmax: smaller is sharper; must be > 0. Default 1.
    */
   sharpness?: number
   /**
-   * What the student's logits are divided by before the softmax; above 0. Default 1.
+   * Temperature applied to the student's logits before the softmax; must be > 0. Default 1.
    */
   temperature?: Scheduled
 }
 /**
- * The teacher's confidence in the label mixed with how alike its classes are (KD-pt+sim), times temperature².
+ * Divergence from a mixture of the targets of `kdPt` and `kdSim` (KD-pt+sim), times temperature².
+ *
+ * Choose it to transfer the teacher's confidence and its class relations without its ranking of each single row.
+ *
+ * ```js
+ * distill({ teacher, student, data, losses: { kdPtSim: { mix: 0.5 }, crossEntropy: {} } })
+ * ```
+ *
+ * See also: `kdPt`, `kdSim`, `kl`.
  */
 export interface KdPtSim {
   /**
-   * What the loss is multiplied by in the total; 0 or more. Default 1.
+   * Weight of this loss in the total; must be ≥ 0. Default 1.
    */
   weight?: Scheduled
   /**
@@ -516,32 +633,40 @@ export interface KdPtSim {
    */
   mix?: number
   /**
-   * What the size of each cosine is raised to; above 0. Default 1.
+   * Exponent of the size of each cosine; must be > 0. Default 1.
    */
   power?: number
   /**
-   * What the powers are divided by before the softmax: smaller is sharper; above 0. Default 1.
+   * Divisor of the powers before the softmax: smaller is sharper; must be > 0. Default 1.
    */
   sharpness?: number
   /**
-   * What both sides' logits are divided by before the softmax; above 0. Default 1.
+   * Temperature applied to student and teacher logits before the softmax; must be > 0. Default 1.
    */
   temperature?: Scheduled
 }
 /**
- * The k classes that the teacher holds most likely (KD-topk), times temperature².
+ * Divergence on the k classes that the teacher finds most probable (KD-topk), times temperature².
+ *
+ * Choose it when there are many classes and the teacher's small probabilities are noise.
+ *
+ * ```js
+ * distill({ teacher, student, data, losses: { kdTopk: { k: 2, missing: 'bucket' } } })
+ * ```
+ *
+ * See also: `kl`, `dkd`.
  */
 export interface KdTopk {
   /**
-   * What the loss is multiplied by in the total; 0 or more. Default 1.
+   * Weight of this loss in the total; must be ≥ 0. Default 1.
    */
   weight?: Scheduled
   /**
-   * How many classes of each row are kept; from 1 to the number of classes. Required.
+   * How many classes of each row are kept, from 1 to the number of classes. Required.
    */
   k: number
   /**
-   * What becomes of the probability outside the k classes. Default 'renormalize'.
+   * What happens to the probability outside the k classes. Default 'renormalize'.
    */
   missing?: Missing
   /**
@@ -549,60 +674,109 @@ export interface KdTopk {
    */
   includeTarget?: boolean
   /**
-   * What both sides' logits are divided by before the softmax; above 0. Default 1.
+   * Temperature applied to student and teacher logits before the softmax; must be > 0. Default 1.
    */
   temperature?: Scheduled
 }
 /**
- * Cross-entropy between several labels a row and the student, each class a coin of its own.
+ * Binary cross-entropy between the labels and the student, each class on its own: for several labels per row.
+ *
+ * Choose it when a row may have several labels or none; set `posWeight` when labels are rare.
+ *
+ * ```js
+ * train({ student, data: multiLabel, losses: { binaryCrossEntropy: { posWeight: 3 } } })
+ * ```
+ *
+ * See also: `binaryKl` to distil such a model, `crossEntropy` for one class per row.
  */
 export interface BinaryCrossEntropy {
   /**
-   * What the loss is multiplied by in the total; 0 or more. Default 1.
+   * Weight of this loss in the total; must be ≥ 0. Default 1.
    */
   weight?: Scheduled
+  /**
+   * Weight of the labels that are true, against those that are not: one number ≥ 0 for all classes, or a list of one
+   * per class; above 1 for rare labels. Default 1.
+   */
+  posWeight?: {
+    [k: string]: unknown
+  }
 }
 /**
- * Forward Kullback–Leibler divergence of several labels at once, each class a coin of its own, times temperature².
+ * Kullback–Leibler divergence between teacher and student, each class on its own (sigmoid), times temperature²:
+ * for several labels per row.
+ *
+ * Choose it to distil a teacher that was trained with `binaryCrossEntropy`.
+ *
+ * ```js
+ * distill({ teacher, student, data: multiLabel, losses: { binaryKl: { temperature: 2 } } })
+ * ```
+ *
+ * See also: `binaryCrossEntropy`, `kl` for one class per row.
  */
 export interface BinaryKl {
   /**
-   * What the loss is multiplied by in the total; 0 or more. Default 1.
+   * Weight of this loss in the total; must be ≥ 0. Default 1.
    */
   weight?: Scheduled
   /**
-   * What both sides' logits are divided by; above 0. Default 1.
+   * Temperature applied to student and teacher logits before the softmax; must be > 0. Default 1.
    */
   temperature?: Scheduled
 }
 /**
- * Mean squared error between real numbers and the student's outputs.
+ * Mean squared error between labels that are real numbers and the student's outputs.
+ *
+ * Choose it for regression.
+ *
+ * ```js
+ * train({ student, data: regression, losses: { mse: {} } })
+ * ```
+ *
+ * See also: `logitMse` for the outputs of a teacher.
  */
 export interface Mse {
   /**
-   * What the loss is multiplied by in the total; 0 or more. Default 1.
+   * Weight of this loss in the total; must be ≥ 0. Default 1.
    */
   weight?: Scheduled
 }
 /**
- * Mean squared error between the teacher's and the student's logits.
+ * Mean squared error between the student's and the teacher's logits.
+ *
+ * Choose it for a teacher of regression, or instead of `kl` at a very high temperature, to which it is equivalent
+ * except for a shift of the logits.
+ *
+ * ```js
+ * distill({ teacher, student, data, losses: { logitMse: {} } })
+ * ```
+ *
+ * See also: `kl`, `mse`, `hint`.
  */
 export interface LogitMse {
   /**
-   * What the loss is multiplied by in the total; 0 or more. Default 1.
+   * Weight of this loss in the total; must be ≥ 0. Default 1.
    */
   weight?: Scheduled
 }
 /**
- * The student's layers repeat the teacher's, number by number (FitNets).
+ * Mean squared error between a layer of the student and one of the teacher (FitNets).
+ *
+ * Choose it when a layer of the student is to compute what a layer of the teacher computes.
+ *
+ * ```js
+ * distill({ teacher, student, data, losses: { hint: { projection: true }, kl: {} } })
+ * ```
+ *
+ * See also: `cosine`, `patient`, `attentionTransfer` for feature maps.
  */
 export interface Hint {
   /**
-   * What the loss is multiplied by in the total; 0 or more. Default 1.
+   * Weight of this loss in the total; must be ≥ 0. Default 1.
    */
   weight?: Scheduled
   /**
-   * Which layers are compared. Default: the embedding, what the last linear layer reads.
+   * Which layers are compared. Default: the embedding (the input of the last linear layer).
    */
   layers?: Layers
   /**
@@ -625,16 +799,24 @@ export interface LayerPair {
   teacher: string
 }
 /**
- * Triplet loss: the teacher's output is the anchor, the student's output for the same sample the positive, its output
- * for a sample of another class the negative (Oki et al. 2020). Samples of another class are drawn anew each epoch.
+ * Triplet loss with the teacher's output as the anchor: the positive is the student's output for the same sample,
+ * the negative its output for a sample of another class, drawn anew in each epoch.
+ *
+ * Choose it when outputs or embeddings of different classes are to be far apart.
+ *
+ * ```js
+ * distill({ teacher, student, data, losses: { triplet: { margin: 5 }, crossEntropy: {} } })
+ * ```
+ *
+ * See also: `tripletBatch`, `rkdDistance`.
  */
 export interface Triplet {
   /**
-   * What the loss is multiplied by in the total; 0 or more. Default 1.
+   * Weight of this loss in the total; must be ≥ 0. Default 1.
    */
   weight?: Scheduled
   /**
-   * How much farther the negative has to be than the positive; 0 or more. Default 5.
+   * How much farther away the negative must be than the positive; must be ≥ 0. Default 5.
    */
   margin?: number
   /**
@@ -642,21 +824,29 @@ export interface Triplet {
    */
   layers?: Layers
   /**
-   * Trains a linear map from the student's width to the teacher's. Default: widths must be equal.
+   * Trains a linear map from the student's width to the teacher's. Default false: widths must be equal.
    */
   projection?: boolean
 }
 /**
- * Triplet loss within the batch: the teacher's output is the anchor, the student's for the same sample the positive,
- * the student's for samples of other classes the negatives.
+ * Triplet loss within the batch: the teacher's output is the anchor, the student's output for the same sample the
+ * positive, its outputs for samples of other classes the negatives.
+ *
+ * Choose it instead of `triplet` for streams, or to save the second forward pass of the student.
+ *
+ * ```js
+ * distill({ teacher, student, data, losses: { tripletBatch: { negatives: 'all' }, crossEntropy: {} } })
+ * ```
+ *
+ * See also: `triplet`, `rkdDistance`.
  */
 export interface TripletBatch {
   /**
-   * What the loss is multiplied by in the total; 0 or more. Default 1.
+   * Weight of this loss in the total; must be ≥ 0. Default 1.
    */
   weight?: Scheduled
   /**
-   * How much farther negatives have to be than the positive; 0 or more. Default 5.
+   * How much farther away negatives must be than the positive; must be ≥ 0. Default 5.
    */
   margin?: number
   /**
@@ -668,33 +858,49 @@ export interface TripletBatch {
    */
   layers?: Layers
   /**
-   * Trains a linear map from the student's width to the teacher's. Default: widths must be equal.
+   * Trains a linear map from the student's width to the teacher's. Default false: widths must be equal.
    */
   projection?: boolean
 }
 /**
- * The student's vectors point where the teacher's point (DistilBERT): 1 − cosine.
+ * One minus the cosine between the student's and the teacher's vectors (DistilBERT).
+ *
+ * Choose it when the direction of vectors matters and their length does not, as for sentence vectors.
+ *
+ * ```js
+ * distill({ teacher, student, data, losses: { cosine: { projection: true } } })
+ * ```
+ *
+ * See also: `hint`, `patient`, `rkdAngle`.
  */
 export interface Cosine {
   /**
-   * What the loss is multiplied by in the total; 0 or more. Default 1.
+   * Weight of this loss in the total; must be ≥ 0. Default 1.
    */
   weight?: Scheduled
   /**
-   * Which layers are compared. Default: the embedding, what the last linear layer reads.
+   * Which layers are compared. Default: the embedding (the input of the last linear layer).
    */
   layers?: Layers
   /**
-   * Trains a linear map from the student's width to the teacher's. Default: widths must be equal.
+   * Trains a linear map from the student's width to the teacher's. Default false: widths must be equal.
    */
   projection?: boolean
 }
 /**
- * The student's hidden states follow the teacher's through the layers (patient distillation).
+ * Mean squared error between hidden states of length 1, layer by layer (patient distillation).
+ *
+ * Choose it when student and teacher are stacks of the same kind of layer, the teacher with more of them.
+ *
+ * ```js
+ * distill({ teacher, student, data, losses: { patient: { projection: true }, kl: {} } })
+ * ```
+ *
+ * See also: `hint`, `cosine`.
  */
 export interface Patient {
   /**
-   * What the loss is multiplied by in the total; 0 or more. Default 1.
+   * Weight of this loss in the total; must be ≥ 0. Default 1.
    */
   weight?: Scheduled
   /**
@@ -711,16 +917,25 @@ export interface Patient {
    */
   token?: Token
   /**
-   * Trains a linear map from the student's width to the teacher's. Default: widths must be equal.
+   * Trains a linear map from the student's width to the teacher's. Default false: widths must be equal.
    */
   projection?: boolean
 }
 /**
- * The student looks where the teacher looks: squares of feature maps, averaged over the channels (attention transfer).
+ * Mean squared error between attention maps: squares of feature maps, averaged over the channels (attention
+ * transfer).
+ *
+ * Choose it for convolutional networks that differ in their number of channels.
+ *
+ * ```js
+ * distill({ teacher: convTeacher, student: convStudent, data: images, losses: { attentionTransfer: {}, kl: {} } })
+ * ```
+ *
+ * See also: `nst`, `hint`, `similarity`.
  */
 export interface AttentionTransfer {
   /**
-   * What the loss is multiplied by in the total; 0 or more. Default 1.
+   * Weight of this loss in the total; must be ≥ 0. Default 1.
    */
   weight?: Scheduled
   /**
@@ -730,11 +945,19 @@ export interface AttentionTransfer {
   layers?: Layers
 }
 /**
- * The student's channels are active where the teacher's are, compared as sets (neuron selectivity transfer).
+ * Maximum mean discrepancy between the channels of feature maps, compared as sets (neuron selectivity transfer).
+ *
+ * Choose it for convolutional networks of equal map sizes, when the patterns matter to which channels respond.
+ *
+ * ```js
+ * distill({ teacher: convTeacher, student: convStudent, data: images, losses: { nst: {}, kl: {} } })
+ * ```
+ *
+ * See also: `attentionTransfer`, `hint`.
  */
 export interface Nst {
   /**
-   * What the loss is multiplied by in the total; 0 or more. Default 1.
+   * Weight of this loss in the total; must be ≥ 0. Default 1.
    */
   weight?: Scheduled
   /**
@@ -744,60 +967,91 @@ export interface Nst {
   layers?: Layers
 }
 /**
- * Samples that look alike to the teacher look alike to the student (similarity-preserving distillation).
+ * Mean squared difference between the matrices of similarities within a batch (similarity-preserving distillation).
+ *
+ * Choose it when layers differ in width and are to agree about which samples are similar.
+ *
+ * ```js
+ * distill({ teacher, student, data, losses: { similarity: {}, kl: {} } })
+ * ```
+ *
+ * See also: `pkt`, `rkdDistance`, `dist`.
  */
 export interface Similarity {
   /**
-   * What the loss is multiplied by in the total; 0 or more. Default 1.
+   * Weight of this loss in the total; must be ≥ 0. Default 1.
    */
   weight?: Scheduled
   /**
-   * Which layers are compared. Default: the embedding, what the last linear layer reads.
+   * Which layers are compared. Default: the embedding (the input of the last linear layer).
    */
   layers?: Layers
 }
 /**
- * Samples are as far from one another in the student as in the teacher (relational distillation, distances). Distances are
- * measured by their mean, so a batch of two rows teaches nothing: set `dropLast` where the last batch may have one or two.
+ * Huber loss between the pairwise distances within a batch (relational distillation). Distances are divided by their
+ * batch mean; with only two rows the loss is always 0: set `dropLast` where the last batch may have one or two rows.
+ *
+ * Choose it for embeddings that are compared by distance, as in retrieval.
+ *
+ * ```js
+ * distill({ teacher, student, data, losses: { rkdDistance: {}, kl: {} } })
+ * ```
+ *
+ * See also: `rkdAngle`, `pkt`, `similarity`.
  */
 export interface RkdDistance {
   /**
-   * What the loss is multiplied by in the total; 0 or more. Default 1.
+   * Weight of this loss in the total; must be ≥ 0. Default 1.
    */
   weight?: Scheduled
   /**
-   * Which layers are compared. Default: the embedding, what the last linear layer reads.
+   * Which layers are compared. Default: the embedding (the input of the last linear layer).
    */
   layers?: Layers
 }
 /**
- * Three samples make the same angle in the student as in the teacher (relational distillation, angles).
+ * Huber loss between the angles that each three samples of a batch form (relational distillation).
+ *
+ * Choose it together with `rkdDistance` for embeddings, when shape matters more than scale.
+ *
+ * ```js
+ * distill({ teacher, student, data, losses: { rkdAngle: { weight: 2 }, rkdDistance: {} } })
+ * ```
+ *
+ * See also: `rkdDistance`, `cosine`.
  */
 export interface RkdAngle {
   /**
-   * What the loss is multiplied by in the total; 0 or more. Default 1.
+   * Weight of this loss in the total; must be ≥ 0. Default 1.
    */
   weight?: Scheduled
   /**
-   * Which layers are compared. Default: the embedding, what the last linear layer reads.
+   * Which layers are compared. Default: the embedding (the input of the last linear layer).
    */
   layers?: Layers
 }
 /**
- * Which samples are near a sample is equally probable in the student and in the teacher (probabilistic knowledge
- * transfer).
+ * Divergence between the probabilities that samples of a batch are neighbours (probabilistic knowledge transfer).
+ *
+ * Choose it for retrieval: neighbourhoods are compared instead of coordinates, and widths may differ.
+ *
+ * ```js
+ * distill({ teacher, student, data, losses: { pkt: {} } })
+ * ```
+ *
+ * See also: `similarity`, `rkdDistance`.
  */
 export interface Pkt {
   /**
-   * What the loss is multiplied by in the total; 0 or more. Default 1.
+   * Weight of this loss in the total; must be ≥ 0. Default 1.
    */
   weight?: Scheduled
   /**
-   * Added to lengths and probabilities; above 0. Default 1e-7.
+   * Added to lengths and probabilities; must be > 0. Default 1e-7.
    */
   eps?: number
   /**
-   * Which layers are compared. Default: the embedding, what the last linear layer reads.
+   * Which layers are compared. Default: the embedding (the input of the last linear layer).
    */
   layers?: Layers
 }
@@ -1222,16 +1476,16 @@ export interface TrainOptions {
    */
   schedule?: Schedule
   /**
-   * Rows of one batch; at least 1. Default: 64.
+   * Rows of one batch; 1…2³¹. Default: 64.
    */
   batchSize?: number
   /**
-   * Batches whose gradients make one optimizer step; at least 1. Row losses without batch norm give what one big
+   * Batches whose gradients make one optimizer step; 1…2²⁰. Row losses without batch norm give what one big
    * batch gives. Default: 1.
    */
   accumulate?: number
   /**
-   * Passes over the data. Default: 1 where `steps` is not given.
+   * Passes over the data; 1…2³¹. Default: 1 where `steps` is not given.
    */
   epochs?: number
   /**
