@@ -126,6 +126,6 @@ mod tests {
             assert_eq!(refused(json), expected);
         }
         let said = |json: &str| parse::<crate::options::Keep>(json).unwrap_err().to_string();
-        assert_eq!(said(r#""first, expected last""#), "expected one of last, best, got first, expected last");
+        assert_eq!(said(r#""first, expected last""#), "expected one of last or best, got first, expected last");
     }
 }

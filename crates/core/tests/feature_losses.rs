@@ -177,7 +177,7 @@ fn what_a_loss_lacks_is_refused_before_the_first_step() {
         setup(student(), None, &train.with_teacher_logits(column).unwrap(), &test, with(json!({ "hint": {} })));
     setup.teacher = Column.into();
     let text = Run::new(setup).err().unwrap().to_string();
-    assert!(text.contains("losses.hint.layers") && text.contains("give the model"), "{text}");
+    assert!(text.contains("losses.hint.layers") && text.contains("pass the model itself"), "{text}");
 }
 
 #[test]

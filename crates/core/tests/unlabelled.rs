@@ -197,7 +197,7 @@ fn what_cannot_do_without_labels_is_refused_with_the_remedy() {
     smoothed.teacher = SmoothedLabels { share: 0.1 }.into();
     let text = refusal(smoothed);
     assert!(
-        text.starts_with("teacher.labelSmoothing: expected a label in every row, to be smoothed, got none in row 7"),
+        text.starts_with("teacher.labelSmoothing: expected a label in every row, got none in row 7"),
         "{text}"
     );
     let one_class = partly(&train, |row| row % 3 == 0);

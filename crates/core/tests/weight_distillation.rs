@@ -139,6 +139,7 @@ fn a_stopped_phase_one_is_resumed_to_the_same_bits() {
     assert_eq!(resumed.step(), 14);
     drain(&mut resumed).unwrap();
     assert!(bits(&resumed.student().unwrap()) == bits(&whole.student().unwrap()));
+    drop(resumed);
 
     // Another generator is another run.
     options["generator"] = json!({ "rules": [{ "student": "*.bias", "rule": { "fresh": {} } }] });

@@ -95,7 +95,7 @@ pub(crate) fn layer(name: &str) -> (&str, bool) {
     let mut start = 0;
     for part in name.split('.') {
         if part == "weight" || part == "bias" {
-            return (&name[..start], part == "bias");
+            return (name[..start].trim_end_matches('.'), part == "bias");
         }
         start += part.len() + 1;
     }
