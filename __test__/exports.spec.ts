@@ -3,7 +3,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
 
 const folder = new URL('../crates/node/src/', import.meta.url)
-const sources = readdirSync(folder).map(name => ({ name, text: readFileSync(new URL(name, folder), 'utf8') }))
+const sources = readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter(name => name.endsWith('.rs')).map(name => ({ name, text: readFileSync(new URL(name, folder), 'utf8') }))
 
 /** Exported functions, with the attribute above each. */
 function exported(text: string): { attribute: string; name: string }[] {

@@ -212,10 +212,10 @@ function without({ teacher: _, ...rest }: DistillOptions): TrainOptions {
   return rest
 }
 
-/** The same rows with other labels; 2³² − 1 is a row without one. */
+/** The same rows with other labels, −1 for a row without one. */
 const relabelled = (label: (row: number) => number) =>
-  Dataset.from({ inputs: columns.inputs, labels: columns.labels.map((_, row) => label(row)) }, { inputs: [8], classes: 3 })
-const none = 2 ** 32 - 1
+  Dataset.from({ inputs: columns.inputs, labels: Int32Array.from(columns.labels, (_, row) => label(row)) }, { inputs: [8], classes: 3 })
+const none = -1
 const half = (row: number) => (row % 2 === 0 ? columns.labels[row]! : none)
 const alone = (change: Partial<TrainOptions>) => async () =>
   (await train({ ...without(base()), losses: { crossEntropy: {} }, validation: undefined as never, ...change }).finish()).findings

@@ -107,7 +107,7 @@ async function fileConfig(file: string): Promise<Plain> {
 
 /** The same value with its paths absolute. */
 function resolved(value: unknown, base: string, at = '', depth = 0): unknown {
-  if (depth > DEEPEST) refuse(at.slice(0, 80), `expected at most ${DEEPEST} objects inside each other, got more`)
+  if (depth > DEEPEST) refuse(at.replace(/\[.*/s, ''), `expected at most ${DEEPEST} objects inside each other, got more`)
   if (typeof value === 'string') return pathKeys.has(at) ? path.resolve(base, value) : value
   if (Array.isArray(value)) return value.map(entry => resolved(entry, base, `${at}[]`, depth + 1))
   if (typeof value !== 'object' || value === null) return value
