@@ -2,7 +2,7 @@
 import { writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { expect, test } from 'vitest'
-import { Dataset, distill, Model, train, type DistillOptions, type TrainOptions } from '../ts/index.js'
+import { analyse, assistantPaths, Dataset, distill, Ensemble, Model, nearestAssistant, Sequence, Service, train, type DistillOptions, type TrainOptions } from '../ts/index.js'
 import { clusterColumns, clusters, failure, folder, mlp } from './support.js'
 
 const CONFIG = 'ERR_LIMBECK_INVALID_CONFIG'
@@ -220,4 +220,29 @@ test('a run that is resumed with other options says which, and what may change',
   const error = await failure(() => train(options({ resume: place, optimizer: { sgd: { learningRate: 0.1 } } })).finish())
   expect([error.code, error.path]).toEqual(['ERR_LIMBECK_CHECKPOINT_MISMATCH', 'options.optimizer.sgd'])
   expect(error.message).toMatch(/begin in another folder; only checkpoint, threads, niceness, .* may change/)
+})
+
+test('constructors and helpers refuse what is wrong with errors of ours', async () => {
+  const model = Model.create(mlp(4))
+  const trap = new Proxy({}, { getPrototypeOf: () => { throw new Error('a trap') } })
+  const tries: [() => unknown, string][] = [
+    [() => assistantPaths(Infinity), 'assistants'],
+    [() => assistantPaths(30), 'assistants'],
+    [() => nearestAssistant(undefined as never), ''],
+    [() => model.truncateFrom(Model.create(mlp(8)), { rules: 5 as never }), 'generator.rules'],
+    [() => analyse({ student: model, data: clusters(9), signal: trap as never }), 'signal'],
+    [() => Reflect.construct(Ensemble, []), 'Ensemble'],
+    [() => Reflect.construct(Service, [{}]), 'Service'],
+    [() => (Reflect.construct(Sequence, [async () => ({})]) as Sequence<object, object>).next(), 'Sequence'],
+  ]
+  for (const [work, path] of tries) expect((await failure(work)).path).toBe(path)
+  expect(assistantPaths(2)).toEqual([[], [0], [0, 1], [1]])
+})
+
+test('an ensemble predicts on after its models are disposed of', async () => {
+  const models = [1, 2].map(seed => Model.create(mlp(4), { seed }))
+  const both = Ensemble.of(models)
+  const before = await both.predict({ inputs: new Float32Array(8) })
+  models.forEach(model => model.dispose())
+  expect((await both.predict({ inputs: new Float32Array(8) })).logits).toEqual(before.logits)
 })

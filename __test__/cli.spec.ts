@@ -283,6 +283,14 @@ describe('what is refused', () => {
 describe('evaluate, predict and inspect', () => {
   const rows = flowers(90, 2, 1)
 
+  test('evaluate computes further metrics by name', async () => {
+    const args = ['evaluate', '--config', 'distill.json', '--model', 'teacher.safetensors', '--metrics', 'macroF1,perClass']
+    const [line] = lines((await limbeck([...args, '--json'])).stdout) as { model: Record<string, unknown> }[]
+    expect(line!.model).toMatchObject({ macroF1: expect.any(Number), perClass: expect.any(Array) })
+    const wrong = await limbeck(['evaluate', '--config', 'distill.json', '--model', 'teacher.safetensors', '--metrics', 'macroF2'])
+    expect([wrong.code, wrong.stderr]).toEqual([2, expect.stringContaining('did you mean macroF1?')])
+  })
+
   test('evaluate measures the validation rows of a configuration, beside the teacher', async () => {
     const json = await limbeck(['evaluate', '--config', 'distill.json', '--model', 'teacher.safetensors', '--json'])
     const [{ model, teacher }] = lines(json.stdout) as [Json]

@@ -1,22 +1,23 @@
 /** The run folder of a regime: what was begun and what is done, whole at any moment. */
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { execFileSync } from 'node:child_process'
+import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { expect, test } from 'vitest'
 import { Model } from '../ts/index.js'
 import { Manifest } from '../ts/regimes/manifest.js'
 import { failure, folder, mlp, weights } from './support.js'
 
+const asIs = (_: string, record: unknown) => record
 const begun = { options: { epochs: 2, losses: { kl: {} } } }
 
 test('a finished stage is found again, with its model and its record', async () => {
   const place = folder()
   const first = await Manifest.open(place, 'chain', begun, false)
   const model = Model.create(mlp(4), { seed: 3 })
-  expect(first.record('hop-0')).toBeUndefined()
+  expect(first.record('hop-0', asIs)).toBeUndefined()
   await first.finish('hop-0', model, { accuracy: 0.5 })
   const again = await Manifest.open(place, 'chain', begun, true)
-  expect(again.record('hop-0')).toEqual({ accuracy: 0.5 })
-  expect(again.done.map(({ stage }) => stage)).toEqual(['hop-0'])
+  expect(again.record('hop-0', asIs)).toEqual({ accuracy: 0.5 })
   expect(weights(await again.model('hop-0'))).toEqual(weights(model))
   expect(again.checkpoint('hop-1', { every: 5 })).toEqual({ every: 5, folder: path.join(place, 'hop-1'), resume: true })
 })
@@ -43,4 +44,48 @@ test('what a killed process left half written is removed, and a damaged manifest
   expect(await failure(() => Manifest.open(place, 'chain', begun, true))).toMatchObject({ code: 'ERR_LIMBECK_INVALID_FILE', path: file })
   writeFileSync(file, '{ "format": 2, "stages": [] }')
   expect((await failure(() => Manifest.open(place, 'chain', begun, true))).message).toContain('the format 2')
+})
+
+test('a manifest and its models are read as untrusted', async () => {
+  const place = folder()
+  const [file, saved] = ['regime.json', 'hop-0.safetensors'].map(name => path.join(place, name)) as [string, string]
+  const first = await Manifest.open(place, 'chain', begun, false)
+  await first.finish('hop-0', Model.create(mlp(4), { seed: 3 }), { accuracy: 0.5 })
+  const [text, model] = [readFileSync(file, 'utf8'), readFileSync(saved)]
+  const resumed = () => Manifest.open(place, 'chain', begun, true)
+  const invalid = { code: 'ERR_LIMBECK_INVALID_FILE' }
+
+  // One bit of the model.
+  const flipped = Buffer.from(model)
+  flipped[flipped.length - 5]! ^= 0x40
+  writeFileSync(saved, flipped)
+  expect(await failure(async () => (await resumed()).model('hop-0'))).toMatchObject({ ...invalid, path: saved, message: expect.stringContaining('SHA-256') })
+  writeFileSync(saved, model)
+  await (await resumed()).model('hop-0')
+
+  // One number of a record, and kinds that were never written.
+  writeFileSync(file, text.replace('0.5', '0.7'))
+  expect(await failure(resumed)).toMatchObject({ ...invalid, path: file, message: expect.stringContaining('changed after it was written') })
+  const { digest: _, ...old } = JSON.parse(text) as { digest: string; stages: { digest?: string }[] }
+  for (const [stages, at] of [[5, 'stages'], [[5], 'stages[0]'], [[{ stage: 5, record: 1 }], 'stages[0].stage'], [[{ stage: 'hop-0', record: 1, x: 1 }], 'stages[0].x']] as const) {
+    writeFileSync(file, JSON.stringify({ ...old, stages }))
+    expect(await failure(resumed)).toMatchObject({ ...invalid, path: `${file}: ${at}` })
+  }
+  // Version 0.1 wrote no digests.
+  delete old.stages[0]!.digest
+  writeFileSync(file, JSON.stringify(old))
+  await (await resumed()).model('hop-0')
+})
+
+test.skipIf(process.platform === 'win32')('a pipe in the place of a manifest or a model is refused', async () => {
+  const place = folder()
+  const first = await Manifest.open(place, 'chain', begun, false)
+  await first.finish('hop-0', Model.create(mlp(4), { seed: 3 }), {})
+  for (const name of ['hop-0.safetensors', 'regime.json']) {
+    const file = path.join(place, name)
+    rmSync(file)
+    execFileSync('mkfifo', [file])
+    const open = async () => (await Manifest.open(place, 'chain', begun, true)).model('hop-0')
+    expect(await failure(open)).toMatchObject({ code: 'ERR_LIMBECK_IO', path: file, message: expect.stringContaining('regular file') })
+  }
 })

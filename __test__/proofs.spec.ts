@@ -272,6 +272,12 @@ async function scaled(teacherData: Dataset): Promise<Finding[]> {
 }
 
 /** A stream in which every `nth` row has a label, with a control run. */
+/** Five batches, and so many steps asked for. */
+const streamed = (steps: number) => () => {
+  const batch = (at: number) => ({ inputs: columns.inputs.slice(at * 64, (at + 1) * 64), labels: columns.labels.slice(at * 8, (at + 1) * 8) })
+  return findings({ data: [0, 1, 2, 3, 4].map(batch), steps, epochs: undefined as never, batchSize: undefined as never, losses: { kl: {}, crossEntropy: {} } })
+}
+
 const controlled = (nth: number) => () =>
   findings({
     data: Array.from({ length: 20 }, (_, at) => ({
@@ -332,6 +338,11 @@ const cases: Record<Exclude<ProofName, 'reload'>, [named: () => Promise<Finding[
     async () => findings({ losses: { kl: {} }, epochs: 6, control: true }),
   ],
   controlHasLabels: [controlled(4), controlled(2)],
+  warmUpEnds: [
+    () => findings({ schedule: { constant: { warmupSteps: 1000 } } }),
+    () => findings({ schedule: { constant: { warmupSteps: 20 } } }),
+  ],
+  streamLasts: [streamed(100), streamed(5)],
   teacherFrozen: [() => changedTeacher(true), () => changedTeacher(false)],
   checkpointWhole: [() => resumed(true), () => resumed(false)],
 }

@@ -222,3 +222,24 @@ test.each([
   expect(JSON.parse(whole).bits.length).toBeGreaterThan(0)
   expect(await killed(regime, env, after)).toBe(whole)
 }, 120_000)
+
+test('however a regime ends, its run gives the student free and the memory back', async () => {
+  const student = net(16, 1)
+  const free = () => distill({ ...shared, student, steps: 1, epochs: undefined as never }).finish()
+  const begin = async (signal?: AbortSignal) => {
+    const run = distillChain({ ...shared, students: [student], epochs: 1000, reportEvery: 1, ...(signal && { signal }) })
+    await run.next()
+    return run
+  }
+  const stop = new AbortController()
+  const aborted = await begin(stop.signal)
+  stop.abort(new Error('enough'))
+  await expect(aborted.next()).rejects.toThrow('enough')
+  await free()
+  await expect((await begin()).throw(new Error('thrown'))).rejects.toThrow('thrown')
+  await free()
+  ;(await begin()).dispose()
+  await free()
+  for await (const report of distillChain({ ...shared, students: [student], epochs: 1000, reportEvery: 1 })) if (report.step > 1) break
+  await free()
+})

@@ -2,7 +2,8 @@
 import { spawnSync } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { expect, test } from 'vitest'
-import { folder, noise } from './support.js'
+import { distillMutually, Model, train, type TrainOptions } from '../ts/index.js'
+import { clusterColumns, clusters, failure, folder, mlp, noise, weights } from './support.js'
 
 const program = fileURLToPath(new URL('children/resume.mjs', import.meta.url))
 
@@ -25,3 +26,51 @@ test('stopped at ten random steps and resumed in new processes: equal bits', () 
     expect(run(place), `after a stop at step ${step}`).toBe(whole)
   }
 }, 180_000)
+
+test('a run is resumed for longer where no schedule depends on its length, to the bits of one that was this long from the start', async () => {
+  const trained = async (change: Partial<TrainOptions>) => {
+    const student = Model.create(mlp(6), { seed: 3 })
+    const run = train({ student, data: clusters(96), losses: { crossEntropy: {} }, batchSize: 16, seed: 2, ...change })
+    await run.finish()
+    return { weights: weights(student), steps: run.summary!.steps }
+  }
+  for (const schedule of [{ constant: { warmupSteps: 4 } }, { step: { every: 5 } }, { inverseSquareRoot: { warmupSteps: 3 } }] as const) {
+    const place = folder()
+    await trained({ schedule, epochs: 2, checkpoint: { folder: place } })
+    const longer = await trained({ schedule, epochs: 4, resume: place })
+    expect(longer.steps).toBe(24)
+    expect(longer.weights).toEqual((await trained({ schedule, epochs: 4 })).weights)
+    expect((await trained({ schedule, steps: 30, epochs: undefined as never, resume: place })).steps).toBe(30)
+    const shorter = await failure(() => trained({ schedule, epochs: 3, resume: place }))
+    expect(shorter).toMatchObject({ code: 'ERR_LIMBECK_CHECKPOINT_MISMATCH', path: 'epochs', message: expect.stringContaining('at least the 30 steps') })
+  }
+  for (const schedule of [{ cosine: {} }, { linear: {} }, { oneCycle: {} }] as const) {
+    const place = folder()
+    await trained({ schedule, epochs: 2, checkpoint: { folder: place } })
+    const error = await failure(() => trained({ schedule, epochs: 4, resume: place }))
+    expect(error).toMatchObject({ code: 'ERR_LIMBECK_CHECKPOINT_MISMATCH', path: expect.stringContaining('epochs') })
+  }
+})
+
+test('a stream is resumed for longer, and learners that teach each other too', async () => {
+  const rows = clusterColumns(96)
+  const source = function* () {
+    for (let first = 0; first < 96; first += 16) yield { inputs: rows.inputs.slice(first * 8, (first + 16) * 8), labels: rows.labels.slice(first, first + 16) }
+  }
+  const place = folder()
+  const streamed = async (change: Partial<TrainOptions>) => {
+    const run = train({ student: Model.create(mlp(6), { seed: 3 }), data: source, losses: { crossEntropy: {} }, ...change })
+    await run.finish()
+    return run.summary!.steps
+  }
+  expect(await streamed({ steps: 6, checkpoint: { folder: place, every: 3 } })).toBe(6)
+  expect(await streamed({ steps: 9, resume: place })).toBe(9)
+  const both = async (change: object) => {
+    const students = [1, 2].map(seed => Model.create(mlp(6), { seed }))
+    await distillMutually({ students, data: clusters(96), losses: { crossEntropy: {}, kl: {} }, batchSize: 16, ...change }).finish()
+    return students.map(weights)
+  }
+  const folderOfBoth = folder()
+  await both({ epochs: 1, checkpoint: { folder: folderOfBoth } })
+  expect(await both({ epochs: 2, resume: folderOfBoth })).toEqual(await both({ epochs: 2 }))
+})

@@ -283,10 +283,10 @@ describe('swap', () => {
     const service = served(named(1))
     const other = (sizes: number[], labelNames?: string[]) => Model.create({ mlp: { sizes } }, labelNames && { labelNames })
     const wrong: [Model, RegExp][] = [
-      [other([9, 3], ['a', 'b', 'c']), /^model: expected rows of shape 8, .* got one of rows of shape 9/],
-      [other([8, 2], ['a', 'b']), /expected 3 classes, .* got one of 2 classes/],
-      [other([8, 3], ['a', 'c', 'b']), /expected the label names a, b, c, .* got one of the label names a, c, b/],
-      [other([8, 3]), /expected the label names a, b, c, .* got one of no label names/],
+      [other([9, 3], ['a', 'b', 'c']), /^model: expected rows of shape 8, .* got rows of shape 9/],
+      [other([8, 2], ['a', 'b']), /expected 3 classes, .* got 2 classes/],
+      [other([8, 3], ['a', 'c', 'b']), /expected the label names a, b, c, .* got the label names a, c, b/],
+      [other([8, 3]), /expected the label names a, b, c, .* got no label names/],
       [Model.create({ input: { ids: { length: 8 } }, layers: [{ embedding: { vocabulary: 4, width: 2 } }, { tokenMean: {} }, { linear: { outputs: 3 } }] }), /rows of shape 8, .* rows of 8 ids/],
     ]
     for (const [model, message] of wrong) {
@@ -392,7 +392,7 @@ describe('the shadow', () => {
     expect(failing).toMatchObject({ rows: 0, agreement: null, lastError: 'no network' })
     expect(failing.failed + failing.skipped).toBe(20)
     const narrow = await asked(served(model, { shadow: { model: ({ rows }) => new Float32Array(rows * 2), fraction: 1 } }), 3)
-    expect(narrow.lastError).toContain('expected 3 logits a row, as the model that serves, got 2')
+    expect(narrow.lastError).toContain('expected 3 logits per row, like the serving model, got 2')
   })
 
   test('a function that takes its time is called when the answer has been given', async () => {
@@ -462,9 +462,9 @@ describe('the fallback', () => {
       expect(said.answeredBy).toEqual(['fallback'])
       said.probabilities.forEach((probability, at) => expect(probability).toBeCloseTo(own.probabilities[at]!, 6))
       const refused = await failure(() => service.swap(single))
-      expect(refused).toMatchObject({ code: 'ERR_LIMBECK_SHAPE_MISMATCH', message: expect.stringContaining('expected several labels a row, as the model that serves, got one of one label a row') })
+      expect(refused).toMatchObject({ code: 'ERR_LIMBECK_SHAPE_MISMATCH', message: expect.stringContaining('expected several labels per row, like the serving model, got one label per row') })
     }
-    expect(() => single.serve({ fallback: { below: 1, to: several } })).toThrow('fallback.to: expected one label a row')
+    expect(() => single.serve({ fallback: { below: 1, to: several } })).toThrow('fallback.to: expected one label per row')
     expect(() => single.serve({ shadow: Ensemble.of([several]) })).toThrow('shadow: expected one label a row')
   })
 
@@ -493,7 +493,7 @@ describe('the fallback', () => {
     const broken = Model.create({ mlp: { sizes: [8, 8, 3] } }, { seed: 1, normalization: { mean: Array(8).fill(0), std: Array(8).fill(1 / huge) } })
     const unsound = served(model, { fallback: { below: 1, to: broken } })
     expect((await unsound.predict({ inputs: row(0) })).answeredBy).toEqual(['model'])
-    expect(unsound.stats().fallback).toMatchObject({ rows: 0, failed: 1, lastError: 'its answer is not a number' })
+    expect(unsound.stats().fallback).toMatchObject({ rows: 0, failed: 1, lastError: 'its result is not a number' })
     const late = served(model, { fallback: { below: 1, to: () => new Promise(() => {}) } })
     expect(await late.predict({ inputs: row(0) }, { deadlineMs: 60 })).toMatchObject({ answeredBy: ['model'], logits: own })
     expect(late.stats()).toMatchObject({ served: 1, expired: 0, fallback: { rows: 0, skipped: 1 } })

@@ -1,7 +1,7 @@
 /** Batches that come one after the other: the same bits as a data set, never far ahead, always closed. */
 import { setTimeout as later } from 'node:timers/promises'
 import { expect, test } from 'vitest'
-import { Dataset, distill, Model, train, type Columns, type Run, type TrainOptions } from '../ts/index.js'
+import { Dataset, distill, distillChain, Model, train, type Columns, type Run, type TrainOptions } from '../ts/index.js'
 import { child, clusterColumns, clusters, failure, mlp, trainedTeacher, weights } from './support.js'
 
 const all = clusterColumns(96, 1)
@@ -233,4 +233,57 @@ test('a bad batch is named by its number', async () => {
 test('a schedule over the whole training needs the number of steps', async () => {
   const error = await failure(() => train(options(batches(), { schedule: { cosine: {} } })).next())
   expect([error.code, error.path]).toEqual(['ERR_LIMBECK_INVALID_CONFIG', 'steps'])
+})
+
+test('a source that is empty or used up is an error before the first step', async () => {
+  const used = batches()
+  await train(options(used)).finish()
+  for (const data of [used, [], () => [], Dataset.stream(used, { inputs: [8], classes: 3 })]) {
+    const error = await failure(() => train(options(data as TrainOptions['data'])).finish())
+    expect(error).toMatchObject({ code: 'ERR_LIMBECK_INVALID_DATA', path: 'data', message: expect.stringContaining('expected at least one batch, got none') })
+  }
+})
+
+test('a source that ends too soon is a finding with the number of its batches', async () => {
+  const found = async (data: TrainOptions['data'], change: Partial<TrainOptions>) => {
+    const run = train(options(data, { schedule: { constant: {} }, ...change }))
+    await run.finish()
+    return run.summary!.findings.filter(({ proof }) => proof === 'streamLasts').map(({ path, message }) => `${path}: ${message}`)
+  }
+  expect(await found(batches(), { steps: 100 })).toEqual([expect.stringMatching(/^data: the stream ended after 3 batches, in which 3 of 100 steps were made/)])
+  expect(await found(batches(), { steps: 100, accumulate: 2 })).toEqual([expect.stringContaining('3 batches, in which 2 of 100 steps')])
+  expect(await found(batches(), { steps: 3 })).toEqual([])
+  let made = 0
+  expect(await found(() => (made++ === 0 ? batches() : []), { epochs: 3 })).toEqual([expect.stringContaining('no batches in epoch 2 of 3')])
+  const once = batches()
+  expect(await found(() => once, { epochs: 2 })).toEqual([expect.stringContaining('no batches in epoch 2 of 2')])
+  expect(await found(batches, { epochs: 2 })).toEqual([])
+  // Steps of a function that makes them go on from epoch to epoch, until one is empty.
+  made = 0
+  expect(await found(() => (made++ < 2 ? batches() : []), { steps: 9 })).toEqual([expect.stringContaining('6 batches, in which 6 of 9 steps')])
+  expect(await failure(() => train(options(batches(), { steps: 100, proofs: 'strict' })).finish())).toMatchObject({ code: 'ERR_LIMBECK_PROOF_FAILED' })
+})
+
+test.each([
+  ['one epoch', { epochs: 1 }],
+  ['a report every two steps', { epochs: 1, reportEvery: 2 }],
+  ['a report every three steps, as many as there are', { epochs: 1, reportEvery: 3 }],
+  ['two epochs', { epochs: 2, reportEvery: 4 }],
+])('%s: every report has a step of its own, the last one the rate and norms of the last step', async (_, change: Partial<TrainOptions>) => {
+  const all = []
+  for await (const report of train(options(batches, { ...change }))) all.push(report)
+  expect(new Set(all.map(({ step }) => step)).size).toBe(all.length)
+  const last = all.at(-1)!
+  expect(last).toMatchObject({ step: 3 * (change.epochs ?? 1), learningRate: 0.1, summary: { steps: last.step } })
+  expect(last.gradientNorms.crossEntropy).toBeGreaterThan(0)
+  expect(last.gradientNorm).toBeGreaterThan(0)
+})
+
+test('a regime over one iterable is refused for several stages, over a source that is used up an error', async () => {
+  const student = Model.create(mlp(6), { seed: 4 })
+  const teacher = Model.create(mlp(8), { seed: 5 })
+  const chain = (students: Model[], data: TrainOptions['data']) => distillChain({ teacher, students, data, losses: { kl: {} }, proofs: 'off' }).finish()
+  expect(await failure(() => chain([student, Model.create(mlp(5))], batches()))).toMatchObject({ path: 'data', message: expect.stringContaining('2 stages') })
+  const once = batches()
+  expect(await failure(() => chain([student, Model.create(mlp(5))], () => once))).toMatchObject({ path: 'data', message: expect.stringContaining('at least one batch') })
 })

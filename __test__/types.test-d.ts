@@ -1,5 +1,18 @@
 /** Compiled, never run: the types that users see. */
-import { Dataset, distill, Model, train, type LimbeckError, type ServedPrediction, type ServiceStats, type StepReport } from '../ts/index.js'
+import {
+  Dataset,
+  distill,
+  distillChain,
+  Model,
+  train,
+  type DistillOptions,
+  type LimbeckError,
+  type Recipe,
+  type ServedPrediction,
+  type ServiceStats,
+  type StepReport,
+  type TeacherBatch,
+} from '../ts/index.js'
 
 declare const data: Dataset
 declare const student: Model
@@ -15,6 +28,21 @@ export async function use(signal: AbortSignal): Promise<void> {
   keptStep.toFixed()
   Model.create({ convNet: { input: [1, 28, 28], channels: [4, 8], classes: 10 } }, { seed: 1 })
   Model.create({ input: [8], layers: [{ residual: { layers: [{ linear: { outputs: 8 } }] } }, { linear: { outputs: 3, activation: 'gelu' } }] })
+
+  const recipe: Recipe = { optimizer: { sgd: { learningRate: 0.05 } }, schedule: { oneCycle: {} }, epochs: 20 }
+  const partial: Partial<DistillOptions> = recipe
+  distill({ ...partial, student, teacher: student, data, losses })
+  train({ ...recipe, student, data, losses: { crossEntropy: {} } })
+  const whole = { losses: { crossEntropy: {} }, epochs: 2 } satisfies Recipe
+  distillChain({ ...whole, teacher: student, students: [student], data })
+  // @ts-expect-error a recipe has no model
+  const none: Recipe = { student }
+  void none
+  const { macroF1 } = await student.evaluate(data, { metrics: { macroF1: {}, loss: {} } })
+  void macroF1
+  // @ts-expect-error no such metric
+  await student.evaluate(data, { metrics: { f1: {} } })
+  train({ student, data, losses: { crossEntropy: {} }, metric: 'calibrationError' })
 
   // @ts-expect-error unknown loss
   train({ student, data, losses: { crossEntropie: {} } })
@@ -35,15 +63,16 @@ export async function use(signal: AbortSignal): Promise<void> {
 }
 
 export async function serve(signal: AbortSignal | undefined): Promise<void> {
-  const to = async ({ rows }: { rows: number }) => new Float32Array(rows * 10)
+  const to = async ({ rows, contexts }: TeacherBatch) => new Float32Array(rows * 10 + (contexts?.length ?? 0))
   await using service = student.serve({ maxBatch: 8, shadow: { model: student, fraction: 0.2 }, fallback: { below: 0.6, to } })
-  const { answeredBy, generation, probabilities }: ServedPrediction = await service.predict({ inputs: [1, 2] }, { signal, deadlineMs: 5 })
+  const { answeredBy, generation, probabilities }: ServedPrediction = await service.predict({ inputs: [1, 2] }, { signal, deadlineMs: 5, context: { url: '/' } })
   const said: ['model' | 'fallback' | undefined, number, number | undefined] = [answeredBy[0], generation, probabilities[0]]
   void said
   await service.swap(student)
   const { latencyMs, shadow }: ServiceStats = service.stats()
   const quantiles: [number | null, number | null | undefined] = [latencyMs.p99, shadow?.agreement]
   void quantiles
+  await service.drain({ deadlineMs: 100 })
   // @ts-expect-error unknown option
   student.serve({ maxbatch: 8 })
   // @ts-expect-error a fallback says below what

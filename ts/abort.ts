@@ -1,10 +1,10 @@
 /** How an `AbortSignal` reaches native work: one listener while the work is awaited, none before and none after. */
 import { LimbeckError } from './errors.js'
 
-/** Whom to call for each signal: however many wait, the signal has one listener of ours. */
+/** The calls for each signal: the signal has one listener of ours, however many calls wait. */
 const waiting = new WeakMap<AbortSignal, { calls: Set<() => void>; listener: () => void }>()
 
-/** Calls `call` when `signal` aborts, until the function that it gives is called. */
+/** Calls `call` when `signal` aborts; the returned function ends this. */
 export function listen(signal: AbortSignal, call: () => void): () => void {
   let entry = waiting.get(signal)
   if (entry === undefined) {
@@ -25,7 +25,7 @@ export function listen(signal: AbortSignal, call: () => void): () => void {
 
 /**
  * Awaits `work`; when `signal` aborts meanwhile, calls `cancel` and rejects with `signal.reason`.
- * A signal that has aborted already means that `work` is never called.
+ * If the signal has already aborted, `work` is not called.
  */
 export async function withAbort<T>(signal: AbortSignal | undefined, cancel: () => void, work: () => Promise<T>): Promise<T> {
   signal?.throwIfAborted()
@@ -40,7 +40,7 @@ export async function withAbort<T>(signal: AbortSignal | undefined, cancel: () =
   }
 }
 
-/** Awaits what cannot be cancelled; an abort does not wait for it. */
+/** Awaits work that cannot be cancelled; an abort rejects at once. */
 export async function orAbort<T>(signal: AbortSignal | undefined, work: () => Promise<T>): Promise<T> {
   if (signal === undefined) return work()
   signal.throwIfAborted()

@@ -1,9 +1,10 @@
-/** What happens between a teacher and its student, in numbers: diagnostics of models on rows whose answers are known. */
+/** Diagnostics of a teacher and its student on labelled rows. */
 import { orAbort, withAbort } from './abort.js'
 import { json, plain, reading, refuse, signalOf } from './read.js'
 import { datasetOf, type Dataset } from './dataset.js'
 import { awaiting } from './errors.js'
-import { modelOf, type Model } from './model.js'
+import { modelOf } from './model/handle.js'
+import type { Model } from './model/model.js'
 import type { NativeModel } from './native/contract.js'
 import { models } from './native/handles.js'
 import { native } from './native/load.js'

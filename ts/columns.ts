@@ -84,9 +84,15 @@ export function packInputs(columns: unknown, meaning: Meaning, keys: readonly st
     if (own.inputNames !== undefined) json.inputNames = texts('inputNames', own.inputNames)
     return { json: JSON.stringify(json), buffers }
   } catch (error) {
-    if (!(error instanceof LimbeckError) || error.code !== 'ERR_LIMBECK_INVALID_CONFIG') throw error
-    throw elsewhere(error, path => path, 'ERR_LIMBECK_INVALID_DATA')
+    throw invalidInputs(error)
   }
+}
+
+/** Rows that a caller passed are invalid data, whichever code the reader or the native side has for what is wrong. */
+export function invalidInputs(error: unknown): unknown {
+  const ofRows = error instanceof LimbeckError && /^(inputs|columns|$)/.test(error.path)
+  const other = ofRows && ['ERR_LIMBECK_INVALID_CONFIG', 'ERR_LIMBECK_SHAPE_MISMATCH'].includes(error.code)
+  return other ? elsewhere(error, path => path, 'ERR_LIMBECK_INVALID_DATA') : error
 }
 
 /** What one row is, in few words. */

@@ -1,6 +1,7 @@
 /** Training with a teacher. */
 import { watch } from './unstarted.js'
-import { Run, type RunOptions } from './run.js'
+import type { RunOptions } from './run/options.js'
+import { Run } from './run/run.js'
 import type { AnyTeacher } from './teachers.js'
 
 export interface DistillOptions extends RunOptions {

@@ -2,18 +2,12 @@ export { Dataset, type Normalization, type SplitOptions } from './dataset.js'
 export type { Columns, TeacherLogits } from './columns.js'
 export type { InputColumns, Inputs, NamedNumbers, Numbers, RaggedIds } from './inputs.js'
 export type { ByteReading, ColumnOptions } from './meaning.js'
-export {
-  Model,
-  type CreateOptions,
-  type GeneratorPlan,
-  type GeneratorPlanRow,
-  type LayerSummary,
-  type ModelSummary,
-  type Parameter,
-} from './model.js'
+export { Model } from './model/model.js'
+export type { CreateOptions, GeneratorPlan, GeneratorPlanRow, LayerSummary, ModelSummary, Parameter } from './model/types.js'
 export type { Prediction } from './prediction.js'
-export type { SecondModel, FallbackOptions, PredictOptions, ServeOptions, ShadowOptions } from './serve/options.js'
-export { Service, type ServedPrediction } from './serve/service.js'
+export type { SecondModel, DrainOptions, FallbackOptions, PredictOptions, ServeOptions, ShadowOptions } from './serve/options.js'
+export { Service } from './serve/service.js'
+export type { ServedPrediction } from './serve/call.js'
 export type { Quantiles } from './serve/quantiles.js'
 export type { ServiceStats } from './serve/stats.js'
 export { train, type TrainOptions } from './train.js'
@@ -45,12 +39,13 @@ export {
 export type { RegimeOptions, StageOptions } from './regimes/options.js'
 export { Sequence, type RegimeReport, type StageOutcome } from './regimes/sequence.js'
 export { Ensemble } from './ensemble.js'
-export { Run, type RunOptions } from './run.js'
+export { Run } from './run/run.js'
+export type { Recipe, RunOptions } from './run/options.js'
 export type { AnyTeacher, OneTeacher, WeightedTeacher } from './teachers.js'
 export { Teacher, type Answer, type TeacherBatch, type TeacherOptions } from './teacher.js'
 export { BatchStream, type Batches, type BatchSource } from './stream.js'
 export { analyse, type AnalyseOptions, type AnalysisOf } from './analysis.js'
-export type { Evaluation, Finding, Measure, Origin, RunSummary, StepReport, LearnerReport, LearnerSummary } from './report.js'
+export type { Best, Evaluation, Finding, Measure, Origin, RunSummary, StepReport, LearnerReport, LearnerSummary } from './report.js'
 export { doctor, memory, trimMemory, type Memory } from './doctor.js'
 export { LimbeckError, errorCodes, type ErrorCode } from './errors.js'
 export { readCsv, streamCsv, type CsvKind, type CsvOptions } from './readers/csv.js'

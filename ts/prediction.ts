@@ -1,43 +1,28 @@
-/** What a model says of rows: the answer as users get it, and what of the model's description it is made with. */
-import { list } from './read.js'
-import type { ByteReading, Meaning } from './meaning.js'
-import { LimbeckError } from './errors.js'
-import type { Normalization } from './dataset.js'
-import type { NativePrediction } from './native/contract.js'
+/** Predictions as callers get them, and how their inputs are packed. */
+import { list, reading } from './read.js'
+import { invalidInputs, packInputs, type Packed } from './columns.js'
+import type { Meaning } from './meaning.js'
+import { awaiting, LimbeckError } from './errors.js'
+import type { Description, NativePrediction } from './native/contract.js'
 
-/** What a model says of some rows. */
+/** What a model predicts for some rows. */
 export interface Prediction {
   rows: number
   classes: number
   /** `[rows, classes]`, row after row. */
   logits: Float32Array
   /**
-   * Softmax of each row, `[rows, classes]`; of a model that was trained on several labels a row (`binaryCrossEntropy`,
-   * `binaryKl`) the sigmoid of each logit.
+   * Softmax of each row, `[rows, classes]`; for a model that was trained on several labels per row (`binaryCrossEntropy`,
+   * `binaryKl`), the sigmoid of each logit.
    */
   probabilities: Float32Array
   /** The largest class of each row. */
   labels: Uint32Array
-  /** Its name, where the model knows names. */
+  /** The names of those classes, if the model has label names. */
   names?: string[]
 }
 
-/** What `describe` of a native model tells. */
-export interface Description {
-  input: number[] | { ids: { length?: number } }
-  output: number[]
-  classes: number
-  parameters: number
-  bytes: number
-  inputNames: string[] | null
-  labelNames: string[] | null
-  preprocessing: { normalization?: Normalization; bytes?: ByteReading }
-  provenance: unknown
-  architecture: { input: unknown; layers: unknown[] }
-  version: number
-}
-
-/** What one row of a model's inputs is. */
+/** How a model's inputs are read. */
 export function meaningFor({ input, inputNames, preprocessing }: Pick<Description, 'input' | 'inputNames' | 'preprocessing'>): Meaning {
   const numbers = Array.isArray(input)
   return {
@@ -54,15 +39,33 @@ export function meaningFor({ input, inputNames, preprocessing }: Pick<Descriptio
   }
 }
 
-/** An answer, with names where there are some. */
+/** Packs rows that a caller passed. */
+export function inputsOf(columns: unknown, meaning: Meaning): Packed {
+  try {
+    return reading('inputs', () => packInputs(columns, meaning, ['inputs', 'inputNames']))
+  } catch (error) {
+    throw invalidInputs(error)
+  }
+}
+
+/** Awaits a native prediction of rows that a caller passed. */
+export async function predicted(work: () => Promise<NativePrediction>): Promise<NativePrediction> {
+  try {
+    return await awaiting(work)
+  } catch (error) {
+    throw invalidInputs(error)
+  }
+}
+
+/** The prediction, with the names of classes if there are any. */
 export function prediction(made: NativePrediction, { labelNames }: Pick<Description, 'labelNames'>): Prediction {
   const { rows, classes, logits, probabilities, labels } = made
-  const said: Prediction = { rows, classes, logits, probabilities, labels }
-  if (labelNames === null) return said
+  const result: Prediction = { rows, classes, logits, probabilities, labels }
+  if (labelNames === null) return result
   const nameOf = (label: number) => {
     const name = labelNames[label]
     if (name !== undefined) return name
     throw new LimbeckError('ERR_LIMBECK_INTERNAL', 'labelNames', `no name for class ${label}`)
   }
-  return { ...said, names: Array.from(labels, nameOf) }
+  return { ...result, names: Array.from(labels, nameOf) }
 }

@@ -1,24 +1,24 @@
-/** What a run says, each time it is asked. */
+/** The reports of a run. */
 import type { ProofName } from './native/options.js'
 
-/** A table a class: how often it is there, and how well it is found. */
+/** A number, a list, or a table such as one line per class. */
 export type Measure = number | readonly Measure[] | { readonly [name: string]: Measure }
 
-/** A model on rows whose answers are known. A number that the data cannot give is left out. */
+/** How good a model is on some rows. A number that cannot be computed from the data is left out. */
 export interface Evaluation {
-  /** The rows that count: those of weight 0 do not. */
+  /** The rows that count: those of weight 0 do not. In every metric a row counts by its weight. */
   rows: number
   /** Share of rows whose largest logit is the label. */
   accuracy?: number
   /** Cross entropy for classes, mean squared error for real numbers. */
   loss?: number
-  /** Share of rows where the largest logit is the teacher's too. */
+  /** Share of rows where student and teacher have the same largest logit. */
   agreement?: number
   /** Every other metric that was asked for, by name. */
   [metric: string]: Measure | undefined
 }
 
-/** One sign that a run is not what it looks like. */
+/** Something that a proof found: the run may not be what it looks like. */
 export interface Finding {
   /** The proof that found it; `docs/proofs.md` describes each. */
   proof: ProofName
@@ -28,6 +28,10 @@ export interface Finding {
   message: string
 }
 
+/** What reports of every kind of run have. */
+export type AnyReport = Pick<StepReport, 'step' | 'steps' | 'epoch' | 'loss' | 'learningRate' | 'rowsPerSecond' | 'findings'> &
+  Partial<Pick<StepReport, 'terms' | 'validation' | 'summary'>>
+
 /** What a learner did in the steps since the last report. */
 interface LearningNumbers {
   /** Mean over the steps since the last report: Σ weight · value. */
@@ -36,7 +40,7 @@ interface LearningNumbers {
   terms: Record<string, number>
   /** Norm of each weighted loss's gradient at the student's outputs, at the last step. */
   gradientNorms: Record<string, number>
-  /** What a loss counts beside its value, as shares of the rows: `{ triplet: { openHinges: 0.4 } }`. */
+  /** What a loss counts in addition to its value, as shares of the rows: `{ triplet: { openHinges: 0.4 } }`. */
   details?: Record<string, Record<string, number>>
   /** Global norm of the parameters' gradients at the last step, before clipping. */
   gradientNorm?: number
@@ -47,58 +51,67 @@ interface LearningNumbers {
 export interface StepReport extends LearningNumbers {
   /** Optimizer steps done. */
   step: number
-  /** All steps of the run, where they are known. */
+  /** All steps of the run, if they are known. */
   steps?: number
-  /** The epoch of the last step, counted from 0; nothing for a stream. */
+  /** The epoch of the last step, counted from 0; undefined for a stream. */
   epoch?: number
   rowsPerSecond: number
   validation?: Evaluation
-  /** The same student without teacher, where the option `control` asks for it. */
+  /** The same student trained without teacher, if the option `control` is set. */
   control?: { loss: number; validation?: Evaluation }
   /** What the proofs found so far; empty in a sound run. */
   findings: Finding[]
   /** The checkpoint that was written since the last report. */
   checkpoint?: string
-  /** Stands in the last report alone. */
+  /** Only in the last report. */
   summary?: RunSummary
 }
 
 /** One of several learners: what it did since the last report. */
 export interface LearnerReport extends LearningNumbers {
-  /** With `entropy`, the mean of its predictions', and `peerAgreement`, the share of rows where a peer names its class. */
+  /** Also has `entropy`, the mean entropy of its predictions, and `peerAgreement`, the share of rows where a peer predicts the same class. */
   validation?: Evaluation
 }
 
 /** Which parameters one of several learners kept. */
 export interface LearnerSummary {
   keptStep: number
-  best?: { step: number; metric: string; value: number }
+  best?: Best
 }
 
-/** What a run was, in the end. */
+/** The best validation: its step, and the metric that it was chosen by. */
+export interface Best {
+  step: number
+  metric: string
+  value: number
+  /** Whether a higher or a lower value is better. */
+  better: 'higher' | 'lower'
+}
+
+/** The summary of a run. */
 export interface RunSummary {
   ended: 'finished' | 'earlyStop'
   steps: number
-  /** Nothing for a stream. */
+  /** Undefined for a stream. */
   epochs?: number
   seconds: number
-  /** Step of the parameters that were kept. */
+  /** The step whose parameters were kept. */
   keptStep: number
-  best?: { step: number; metric: string; value: number }
-  /** The teacher on the validation rows, where there are some. */
+  best?: Best
+  /** The teacher on the validation rows, if there are any. */
   teacher?: Evaluation
-  /** Training rows that the teacher was asked about in this process. */
+  /** Training rows for which the teacher was run in this process. */
   teacherRows: number
-  /** The student was saved, read again, and gave the same outputs. */
+  /** The student was saved, loaded again, and gave the same outputs. */
   reloaded: boolean
   /** The run was resumed after its end: nothing was left to do. */
   finishedBefore?: true
-  /** How much of the student came from where, where a generator made it. */
+  /** How much of the student was made from the teacher, if a generator made it. */
   origin?: Origin
   findings: Finding[]
 }
 
-/** How much of a student came from where. */
+/** How much of a student was made from its teacher. */
 export interface Origin {
   /** Numbers of the student by the rule that made them: `{ full: 4096, fresh: 10 }`. */
   numbers: Record<string, number>

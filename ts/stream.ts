@@ -1,4 +1,4 @@
-/** Batches from an async iterable: pulled two ahead of the trainer, never more. */
+/** Batches from an async iterable, read at most two ahead of the trainer. */
 import { setTimeout as later } from 'node:timers/promises'
 import { reading, refuse } from './read.js'
 import { type Columns, columnPath, packColumns } from './columns.js'
@@ -9,7 +9,7 @@ import type { NativeJob } from './native/contract.js'
 /** Batches as columns, one after the other. */
 export type Batches = AsyncIterable<Columns> | Iterable<Columns>
 
-/** Batches, or a function that makes them: it is called again for every epoch, and when a run is resumed. */
+/** Batches, or a function that returns them: it is called again for every epoch, and when a run is resumed. */
 export type BatchSource = Batches | (() => Batches)
 
 /** Batches and what their columns mean. Made by `Dataset.stream`. */
@@ -38,19 +38,19 @@ export function isSource(value: unknown): value is BatchSource {
   return typeof value === 'object' && value !== null && !ArrayBuffer.isView(value) && (Symbol.asyncIterator in value || Symbol.iterator in value)
 }
 
-/** How long a source that is left may take to clean up, in milliseconds. */
+/** How long a source may take to clean up when the run is left, in milliseconds. */
 const PATIENCE = 1000
 
 /**
  * Feeds a job from a source until the source ends, fails, or the run is left.
  *
- * It waits natively for room only while a report is awaited: a run that nobody asks keeps nothing alive.
+ * It waits for room in the native queue only while a report is awaited, so that an idle run does not keep the process alive.
  */
 export class Pump {
   #iterator: AnyIterator | undefined
   #left = false
   #asked: Gate = gate()
-  /** The error of the source: the run rejects with it. */
+  /** The error that the source threw: the run rejects with it. */
   failure: { error: unknown } | undefined
 
   constructor(
@@ -59,14 +59,16 @@ export class Pump {
     private readonly epochs: number,
   ) {}
 
-  /** Runs beside the trainer; never rejects. */
+  /** Runs in parallel with the trainer; never rejects. */
   async run(): Promise<void> {
     try {
+      let shortfall: string | undefined
       for (let epoch = 0; epoch < this.epochs && !this.#left; epoch++) {
-        const batches = await this.#epoch(epoch)
-        if (batches === 0) break
+        if ((await this.#epoch(epoch)) > 0) continue
+        if (epoch > 0 && Number.isFinite(this.epochs)) shortfall = emptyEpoch(epoch, this.epochs)
+        break
       }
-      if (!this.#left) this.job.end()
+      if (!this.#left) this.job.end(shortfall)
     } catch (error) {
       if (this.#left) return
       this.failure = { error }
@@ -117,7 +119,7 @@ export class Pump {
     this.#asked = gate()
   }
 
-  /** The run has ended or was left: nothing more is pulled, and the source may clean up. */
+  /** The run has ended or was left: no more batches are read, and the source may clean up. */
   async leave(wait = true): Promise<void> {
     if (this.#left) return
     this.#left = true
@@ -129,11 +131,15 @@ export class Pump {
     const iterator = this.#iterator
     this.#iterator = undefined
     if (iterator === undefined) return
-    // In a function of its own: a source may throw instead of answering.
+    // In an async function: `return` may throw instead of returning a promise.
     const closing = (async () => iterator.return?.())().catch(() => {})
-    // A source that hangs holds up nobody for ever.
+    // A source that hangs must not block the run.
     if (wait) await Promise.race([closing, later(PATIENCE, undefined, { ref: false })])
   }
+}
+
+function emptyEpoch(epoch: number, epochs: number): string {
+  return `the source gave no batches in epoch ${epoch + 1} of ${epochs}: give a function that makes the batches anew each time`
 }
 
 interface Gate {

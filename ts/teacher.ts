@@ -1,4 +1,4 @@
-/** Teachers that are no models here: a function that answers, such as a call of somebody's HTTP API. */
+/** Teachers that are functions, such as a call to an HTTP API. */
 import { orAbort } from './abort.js'
 import { floats, isFlat, matrix, rowsIn } from './arrays.js'
 import { plain, reading, refuse, whole } from './read.js'
@@ -6,35 +6,37 @@ import type { Numbers } from './inputs.js'
 import { calling, LimbeckError } from './errors.js'
 import type { NativeDataset } from './native/contract.js'
 
-/** Rows that a teacher is asked about. */
+/** Rows for which a teacher returns logits. */
 export interface TeacherBatch {
   rows: number
-  /** Dense numbers `[rows, …shape]` as they are in the data, bytes already scaled; or ids. */
+  /** Numbers `[rows, …shape]` as they are in the data, with bytes already scaled; or ids. */
   inputs: Float32Array | Uint32Array
-  /** The shape of one row; nothing for ids of different count. */
+  /** The shape of one row; undefined if rows have different numbers of ids. */
   shape: readonly number[] | undefined
-  /** Ids of different count: row `r` has `inputs[offsets[r]] … inputs[offsets[r + 1] - 1]`. */
+  /** If rows have different numbers of ids: row `r` has `inputs[offsets[r]] … inputs[offsets[r + 1] - 1]`. */
   offsets?: Uint32Array
-  /** The weight of each of these ids, where the data have any. */
+  /** The weight of each of these ids, if the data have any. */
   weights?: Float32Array
-  /** Who each row is. */
+  /** The sample id of each row. */
   ids: Float64Array
   signal: AbortSignal | undefined
+  /** In a service: for each row, the `context` of its call; missing if no call had one. */
+  contexts?: readonly unknown[]
 }
 
 /** Logits of each row of a batch, `[rows, classes]`. */
 export type Answer = (batch: TeacherBatch) => Promise<Numbers | readonly Numbers[]> | Numbers | readonly Numbers[]
 
 export interface TeacherOptions {
-  /** Rows that are asked about at once. Default 64. */
+  /** Rows of one call. Default 64. */
   batchSize?: number
-  /** Hears how many rows have been answered. */
+  /** Called after each batch with the number of rows that are done. */
   onProgress?: (progress: { rows: number; of: number }) => void
 }
 
 /**
- * A teacher that is a function. It is asked once about every row, before training, and its answers are kept by sample
- * id for as long as the teacher and the data live.
+ * A teacher that is a function. It is called once for every row, before training, and its logits are kept by sample id for
+ * as long as the teacher and the data live.
  *
  * ```ts
  * const teacher = Teacher.fromFunction(async ({ inputs, rows }) => askMyServer(inputs, rows), { batchSize: 32 })
@@ -65,12 +67,12 @@ export class Teacher {
     return reading('teacher', () => answered(answer, batch.rows))
   }
 
-  /** Rows that it is asked about at once. @internal */
+  /** Rows of one call. @internal */
   get batchSize(): number {
     return this.#batchSize
   }
 
-  /** The data with this teacher's answers beside them. @internal */
+  /** The data with this teacher's logits as a column. @internal */
   async answering(data: NativeDataset, signal: AbortSignal | undefined): Promise<NativeDataset> {
     const known = this.#answers.get(data)
     if (known !== undefined) return known

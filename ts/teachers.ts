@@ -1,7 +1,7 @@
 /** The option `teacher`: one teacher or several, each with its weight. */
 import { boolean, json, list, number, plain, refuse, show, words, type Plain } from './read.js'
 import { LimbeckError } from './errors.js'
-import type { Model } from './model.js'
+import type { Model } from './model/model.js'
 import type { NativeModel } from './native/contract.js'
 import { models } from './native/handles.js'
 import { teacherKinds, type TeacherKinds } from './native/options.js'
@@ -23,11 +23,11 @@ export type WeightedTeacher = (
   /** The data's own column `teacherLogits`. */
   | { column: true }
 ) & {
-  /** How much it counts, in relation to the others. Default 1. */
+  /** Its weight in relation to the other teachers. Default 1. */
   weight?: number
 }
 
-/** Which teachers a distilling run has; nothing means the data's own column of logits. */
+/** The teachers of a run that distils; without any, the column `teacherLogits` of the data is used. */
 export type AnyTeacher = OneTeacher | readonly WeightedTeacher[]
 
 /** Teachers as they cross to the native side. */
@@ -40,7 +40,7 @@ export interface Teaching {
 }
 
 /** No teacher. */
-export const nobody: Teaching = { models: [], json: '[]', asked: undefined }
+export const noTeaching: Teaching = { models: [], json: '[]', asked: undefined }
 
 const kinds = ['model', ...teacherKinds]
 

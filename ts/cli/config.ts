@@ -54,6 +54,7 @@ export interface ConfigFlags extends OutputFlags {
   model?: string
   teacher?: string
   data?: string
+  metrics?: string
 }
 
 /** The configuration that file, `--set` and flags make together. */
@@ -72,6 +73,10 @@ export async function readConfig(flags: ConfigFlags): Promise<Plain> {
   if (flags.data !== undefined) {
     config.data = dataFlag(flags.data, here)
     delete config.validation
+  }
+  if (flags.metrics !== undefined) {
+    const names = flags.metrics.split(',').map(name => name.trim())
+    config.metrics = Object.fromEntries(names.map(name => [name, {}]))
   }
   if (flags.checkpoint !== undefined) {
     config.checkpoint = { ...below(config, 'checkpoint'), folder: path.resolve(here, flags.checkpoint) }

@@ -1,12 +1,12 @@
 /** Follows what is trained to its end, or to Ctrl-C: reports are shown as they come. */
-import type { StepReport } from '../index.js'
+import type { AnyReport } from '../report.js'
 import { exitCodes } from './exit.js'
 import { interruptible, resumeLine } from './interrupt.js'
 import { brief, type Output } from './output.js'
 import { Progress } from './progress.js'
 
 /** A run, or a regime of several. */
-export interface Work<Report extends StepReport = StepReport> {
+export interface Work<Report extends AnyReport> {
   /** Pulls the reports. */
   run: {
     next(): Promise<IteratorResult<Report, void>>
@@ -26,7 +26,7 @@ export interface Work<Report extends StepReport = StepReport> {
 }
 
 /** Gives the exit code. */
-export async function follow<Report extends StepReport>(work: Work<Report>, output: Output, title: string): Promise<number> {
+export async function follow<Report extends AnyReport>(work: Work<Report>, output: Output, title: string): Promise<number> {
   const { run } = work
   const progress = new Progress(output, title)
   const interrupt = interruptible(() => output.note('stopping after this step; Ctrl-C again ends at once'))
@@ -52,7 +52,7 @@ export async function follow<Report extends StepReport>(work: Work<Report>, outp
 }
 
 /** Leaves the run after a whole step, with a checkpoint where there is a folder for it. */
-async function stopped<R extends StepReport>({ run, folder }: Work<R>, { step }: R, output: Output, progress: Progress): Promise<number> {
+async function stopped<R extends AnyReport>({ run, folder }: Work<R>, { step }: R, output: Output, progress: Progress): Promise<number> {
   const checkpoint = folder ? await run.checkpoint() : undefined
   await run.return()
   progress.end()

@@ -1,6 +1,6 @@
 /** How a run goes, on stderr: a bar where it can move, plain lines where it cannot, and findings always. */
 import { createLogUpdate } from 'log-update'
-import type { StepReport } from '../index.js'
+import type { AnyReport } from '../report.js'
 import { brief, percent, type Output } from './output.js'
 
 const WIDTH = 24
@@ -24,7 +24,7 @@ export class Progress {
     output.beforeNote = () => bar.clear()
   }
 
-  report(report: StepReport): void {
+  report(report: AnyReport): void {
     this.#findings(report)
     const now = performance.now()
     this.#started ??= { at: now, step: report.step }
@@ -49,8 +49,8 @@ export class Progress {
     this.output.beforeNote = () => {}
   }
 
-  /** A run that looks like what it is not says so aloud, once a finding. */
-  #findings({ findings }: StepReport): void {
+  /** Warns of each finding once. */
+  #findings({ findings }: AnyReport): void {
     for (const { proof, path, message } of findings) {
       const key = `${proof} ${path}`
       if (this.#warned.has(key)) continue
@@ -59,12 +59,12 @@ export class Progress {
     }
   }
 
-  #line(report: StepReport): string {
+  #line(report: AnyReport): string {
     const { dim } = this.output.err
     const { step, steps, epoch, loss, terms, learningRate, rowsPerSecond, validation } = report
     const parts = [`${this.title}: step ${brief(step)}${steps === undefined ? '' : ` of ${brief(steps)}`}`, ...epochOf(epoch)]
     parts.push(`loss ${brief(loss)}`)
-    const names = Object.entries(terms)
+    const names = Object.entries(terms ?? {})
     if (names.length > 1) parts.push(...names.map(([name, value]) => `${name} ${brief(value)}`))
     parts.push(`rate ${brief(learningRate)}`, `${brief(Math.round(rowsPerSecond))} rows/s`)
     if (validation?.accuracy !== undefined) parts.push(`validation ${percent(validation.accuracy)}`)
@@ -73,7 +73,7 @@ export class Progress {
     return parts.join(dim(' · '))
   }
 
-  #moving({ step, steps, epoch, loss, rowsPerSecond }: StepReport, now: number): string {
+  #moving({ step, steps, epoch, loss, rowsPerSecond }: AnyReport, now: number): string {
     const { cyan, dim } = this.output.err
     const numbers = [...epochOf(epoch), `loss ${brief(loss)}`, `${brief(Math.round(rowsPerSecond))} rows/s`]
     if (steps === undefined) return `${this.title}  step ${brief(step)}  ${numbers.join(dim(' · '))}`

@@ -20,9 +20,9 @@ import {
   type Model,
   type MutualReport,
   type StageOutcome,
-  type StepReport,
 } from '../index.js'
-import type { Sequence } from '../regimes/sequence.js'
+import type { RegimeReport, Sequence } from '../regimes/sequence.js'
+import type { AnyReport } from '../report.js'
 import { below } from './config.js'
 import { refuse } from './exit.js'
 import { follow, type Work } from './follow.js'
@@ -30,16 +30,15 @@ import { brief, percent, table, type Output } from './output.js'
 import { runParts, target, type Spec } from './parts.js'
 import { score, tellFindings } from './summary.js'
 
-/** What a regime of stages is to the command line. */
-const ofStages = (run: Sequence<object, object>) => ({ run, isLast: (report: object) => 'outcome' in report, outcome: () => run.outcome })
+/** What follows the reports of a regime. */
+type Follower = <Report extends AnyReport>(work: Pick<Work<Report>, 'run' | 'title' | 'isLast'>) => Promise<number>
 
 /** A regime that was begun: its reports, and what is saved in the end. */
 interface Begun {
-  run: { next(): Promise<IteratorResult<object, void>>; return(): Promise<unknown>; checkpoint(): Promise<string> }
-  isLast(report: object): boolean
+  /** Gives the exit code. */
+  follow(follower: Follower): Promise<number>
   /** What it was, for `--json`. */
   outcome(): unknown
-  title(report: StepReport): string
   /** The models to save: the one for `out`, and those beside it by what is put before the file's ending. */
   models(): { student: Model; beside: Record<string, Model> }
   /** Lines of the table in the end. */
@@ -53,6 +52,15 @@ interface Score {
   validation: Evaluation | undefined
   findings: readonly Finding[]
 }
+
+/** What a regime of stages is to the command line. */
+function ofStages<Label extends object, Outcome>(run: Sequence<Label, Outcome>, title: (label: Label) => string): Pick<Begun, 'follow' | 'outcome'> {
+  const isLast = ({ outcome }: RegimeReport<Label, Outcome>) => outcome !== undefined
+  return { follow: follower => follower<RegimeReport<Label, Outcome>>({ run, title, isLast }), outcome: () => run.outcome }
+}
+
+/** Options from a configuration: the function that they are passed to checks them all before its first step. */
+const unchecked = <Options>(options: unknown) => options as Options
 
 const scoreOf = (name: string, { validation, summary }: StageOutcome): Score => ({ name, validation, findings: summary.findings })
 
@@ -75,10 +83,9 @@ const regimes: Record<string, Regime> = {
       return specsOf('regime.distillChain.students', own.students)
     },
     begin(own, options, students) {
-      const run = distillChain({ ...own, ...options, students } as unknown as Parameters<typeof distillChain>[0])
+      const run = distillChain(unchecked({ ...own, ...options, students }))
       return {
-        ...ofStages(run),
-        title: report => `hop ${(report as unknown as { hop: number }).hop + 1} of ${students.length}`,
+        ...ofStages(run, ({ hop, hops }) => `hop ${hop + 1} of ${hops}`),
         models: () => ({
           student: students.at(-1)!,
           beside: Object.fromEntries(students.slice(0, -1).map((model, hop) => [`hop-${hop}`, model])),
@@ -93,11 +100,10 @@ const regimes: Record<string, Regime> = {
       return [{ place: 'student', spec: student }, ...specsOf('regime.searchPaths.assistants', own.assistants)]
     },
     begin(own, options, [student, ...assistants]) {
-      const run = searchPaths({ ...own, ...options, student, assistants } as unknown as Parameters<typeof searchPaths>[0])
+      const run = searchPaths(unchecked({ ...own, ...options, student, assistants }))
       const nameOf = (path: readonly number[]) => (path.length === 0 ? 'no assistant' : path.map(at => `assistant ${at + 1}`).join(' → '))
       return {
-        ...ofStages(run),
-        title: report => nameOf((report as unknown as { path: number[] }).path),
+        ...ofStages(run, ({ path }) => nameOf(path)),
         models: () => ({ student: student!, beside: {} }),
         scores: () =>
           run.outcome!.paths.map(({ assistants: path, validation }) => ({ name: nameOf(path), validation, findings: [] })),
@@ -111,10 +117,9 @@ const regimes: Record<string, Regime> = {
       return []
     },
     begin(own, options) {
-      const run = bornAgain({ ...own, ...options } as unknown as Parameters<typeof bornAgain>[0])
+      const run = bornAgain(unchecked({ ...own, ...options }))
       return {
-        ...ofStages(run),
-        title: report => `generation ${(report as unknown as { generation: number }).generation}`,
+        ...ofStages(run, ({ generation }) => `generation ${generation}`),
         models: () => ({
           student: run.student!,
           beside: Object.fromEntries(run.students.map((model, at) => [`generation-${at + 1}`, model])),
@@ -130,10 +135,9 @@ const regimes: Record<string, Regime> = {
       return [{ place: 'student', spec: student }]
     },
     begin(own, options, [student]) {
-      const run = distillWeights({ ...own, ...options, student } as unknown as Parameters<typeof distillWeights>[0])
+      const run = distillWeights(unchecked({ ...own, ...options, student }))
       return {
-        ...ofStages(run),
-        title: report => `phase ${(report as unknown as { phase: number }).phase}`,
+        ...ofStages(run, ({ phase }) => `phase ${phase}`),
         models: () => ({ student: student!, beside: {} }),
         scores: () => run.outcome!.phases.map((phase, at) => scoreOf(at === 0 ? 'student made by the generator' : 'student', phase)),
         notes: () => {
@@ -149,14 +153,12 @@ const regimes: Record<string, Regime> = {
       return specsOf('regime.distillMutually.students', own.students)
     },
     begin(own, options, students) {
-      const run = distillMutually({ ...own, ...options, students } as unknown as Parameters<typeof distillMutually>[0])
+      const run = distillMutually(unchecked({ ...own, ...options, students }))
       let last: MutualReport | undefined
-      const isLast = (report: object) => (last = report as MutualReport).summary !== undefined
+      const isLast = (report: MutualReport) => (last = report).summary !== undefined
       return {
-        run,
-        isLast,
+        follow: follower => follower({ run, title: () => `${students.length} learners`, isLast }),
         outcome: () => run.summary,
-        title: () => `${students.length} learners`,
         models: () => ({
           student: students[0]!,
           beside: Object.fromEntries(students.slice(1).map((model, at) => [`student-${at + 1}`, model])),
@@ -183,25 +185,20 @@ export async function learnInRegime(config: Plain, output: Output): Promise<numb
   const { specs, begin } = regimes[name]!
   const { teacher, students, data, validation } = await runParts(config, specs(own, config))
   const begun = begin(own, { niceness: 0, ...options, ...(teacher && { teacher }), data, ...(validation && { validation }) }, students)
-  const run = begun.run as unknown as Work['run']
   // Paths as they stand in the configuration.
   const place = (path: string) => (Object.hasOwn(own, /^\w*/.exec(path)![0]) ? `regime.${name}.${path}` : path)
-  const next: Work['run']['next'] = async () => {
+  const placed = async <T>(work: () => Promise<T>) => {
     try {
-      return await run.next()
+      return await work()
     } catch (error) {
       throw error instanceof LimbeckError ? elsewhere(error, place) : error
     }
   }
-  const work: Work = {
-    run: { next, return: () => run.return(), checkpoint: () => run.checkpoint() },
-    title: begun.title,
-    isLast: begun.isLast,
-    plain: report => report,
-    folder: below(options, 'checkpoint').folder !== undefined,
-    end: () => save(begun, file, output),
-  }
-  return follow(work, output, name)
+  const folder = below(options, 'checkpoint').folder !== undefined
+  return begun.follow(({ run, title, isLast }) => {
+    const placedRun = { next: () => placed(() => run.next()), return: () => run.return(), checkpoint: () => run.checkpoint() }
+    return follow({ run: placedRun, title, isLast, plain: report => report, folder, end: () => save(begun, file, output) }, output, name)
+  })
 }
 
 /** `best.safetensors` and `generation-1` make `best.generation-1.safetensors`. */

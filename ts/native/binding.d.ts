@@ -41,7 +41,7 @@ export declare class NativeEnsemble {
   /** `lane` is `fallback` or `shadow` for what a service asks beside its own model. */
   predict(json: string, buffers: Buffers, lane?: string | undefined | null): Promise<NativePrediction>
   /** Metrics on data whose answers are known, as JSON. */
-  evaluate(data: NativeDataset): Promise<string>
+  evaluate(data: NativeDataset, metrics?: string | undefined | null): Promise<string>
   /** Logarithms of the probabilities of all rows, in order. */
   logits(data: NativeDataset): Promise<Float32Array>
 }
@@ -64,7 +64,7 @@ export declare class NativeJob {
   /** True once there is room for another batch, false once nobody waits for a report: then nothing makes room. */
   room(): Promise<boolean>
   /** The stream has ended. */
-  end(): void
+  end(shortfall?: string | undefined | null): void
   /** The stream has failed. */
   fail(message: string): void
   /** Stops between two operations; what is awaited rejects with `ERR_LIMBECK_CANCELLED`. */
@@ -93,7 +93,7 @@ export declare class NativeModel {
   predict(json: string, buffers: Buffers, lane?: string | undefined | null): Promise<NativePrediction>
   predictSync(json: string, buffers: Buffers): NativePrediction
   /** Metrics on data whose answers are known, as JSON. */
-  evaluate(data: NativeDataset, teacher?: NativeModel | undefined | null): Promise<string>
+  evaluate(data: NativeDataset, teacher?: NativeModel | undefined | null, metrics?: string | undefined | null): Promise<string>
   /** Logits of all rows, in order. */
   logits(data: NativeDataset): Promise<Float32Array>
   parameters(): string

@@ -5,6 +5,7 @@
  * facade from plain values that it has checked.
  */
 import type * as binding from '#native'
+import type { Normalization } from './options.js'
 
 export type {
   Buffers,
@@ -31,6 +32,21 @@ export interface ColumnsJson {
   teacher?: { classes: number }
   inputNames?: string[]
   labelNames?: string[]
+}
+
+/** What `describe` of a native model returns. */
+export interface Description {
+  input: number[] | { ids: { length?: number } }
+  output: number[]
+  classes: number
+  parameters: number
+  bytes: number
+  inputNames: string[] | null
+  labelNames: string[] | null
+  preprocessing: { normalization?: Normalization; bytes?: { scale: number; offset: number } }
+  provenance: unknown
+  architecture: { input: unknown; layers: unknown[] }
+  version: number
 }
 
 /** The queues of what a service asks in addition to its own model. */

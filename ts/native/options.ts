@@ -118,7 +118,26 @@ export type Schedule =
     }
 export type CropFill = 'zeros' | 'edge' | 'reflect'
 export type Keep = 'last' | 'best'
-export type MetricChoice = 'accuracy' | 'loss' | 'agreement'
+/**
+ * The name of a metric.
+ */
+export type MetricChoice =
+  | 'loss'
+  | 'accuracy'
+  | 'topKAccuracy'
+  | 'crossEntropy'
+  | 'macroF1'
+  | 'calibrationError'
+  | 'perClass'
+  | 'exactMatch'
+  | 'microF1'
+  | 'binaryCrossEntropy'
+  | 'meanSquaredError'
+  | 'agreement'
+  | 'teacherKl'
+  | 'teacherDistance'
+  | 'equivalentSmoothing'
+  | 'reweighting'
 /**
  * How several teachers are combined.
  */
@@ -260,6 +279,8 @@ export type ProofName =
   | 'lossFalls'
   | 'classesArePredicted'
   | 'controlHasLabels'
+  | 'warmUpEnds'
+  | 'streamLasts'
   | 'teacherFrozen'
   | 'reload'
   | 'checkpointWhole'
@@ -1323,6 +1344,7 @@ export interface EarlyStopOptions {
  * Which metrics to compute, each with its options.
  */
 export interface Metrics {
+  loss?: Loss
   accuracy?: Accuracy
   topKAccuracy?: TopKAccuracy
   crossEntropy?: CrossEntropy2
@@ -1335,9 +1357,15 @@ export interface Metrics {
   meanSquaredError?: MeanSquaredError
   agreement?: Agreement
   teacherKl?: TeacherKl
+  teacherDistance?: TeacherDistance
   equivalentSmoothing?: EquivalentSmoothing
   reweighting?: Reweighting
 }
+/**
+ * The loss that fits the labels: `crossEntropy` for one label per row, `binaryCrossEntropy` for several,
+ * `meanSquaredError` for real numbers. Every evaluation on labelled rows has it.
+ */
+export interface Loss {}
 /**
  * The share of rows that are predicted right, 0 to 1.
  */
@@ -1411,6 +1439,10 @@ export interface TeacherKl {
    */
   temperature?: number
 }
+/**
+ * Mean squared distance between the student's outputs and the teacher's, 0 or more: for outputs that are vectors.
+ */
+export interface TeacherDistance {}
 /**
  * The label smoothing that a teacher at this temperature is worth, 0 or more.
  */
@@ -1533,11 +1565,13 @@ export interface TrainOptions {
    */
   keep?: Keep
   /**
-   * Metrics of the validation beside accuracy, loss and agreement: `{ calibrationError: { bins: 15 } }`.
+   * Metrics of the validation in addition to accuracy, loss and agreement: `{ calibrationError: { bins: 15 } }`.
    */
   metrics?: Metrics
   /**
-   * What "best" means. Default: accuracy for one label a row, else the loss.
+   * The metric that `keep: 'best'` and `earlyStop` compare validations by; its options are those under `metrics`.
+   * Default: accuracy for one label per row, `loss` for other labels; without labels the agreement with the teacher,
+   * or the distance to its outputs where no loss treats them as classes.
    */
   metric?: MetricChoice
   /**

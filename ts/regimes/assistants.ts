@@ -1,5 +1,5 @@
 /**
- * Which assistants should stand between a teacher and its student: a search over all paths, and a rule that needs none.
+ * Which assistants to use between a teacher and its student: a search over all paths, and a rule without a search.
  *
  * ```text
  * paths: every subset of m assistants, in their order: 2ᵐ          rule: the assistant whose accuracy, trained from
@@ -13,28 +13,30 @@
 import { list, number, plain, refuse, whole, words } from '../read.js'
 import { calling } from '../errors.js'
 import { watch } from '../unstarted.js'
-import { modelOf, type Model } from '../model.js'
+import { modelOf } from '../model/handle.js'
+import type { Model } from '../model/model.js'
 import type { Evaluation } from '../report.js'
 import type { AnyTeacher } from '../teachers.js'
 import { begun, readableAgain, score, sharedOf, stagePlace, stageRun, type RegimeOptions } from './options.js'
 import { Sequence, type Plan } from './sequence.js'
 
-/** Assistants of a search: there are 2ᵐ paths. */
+/** The most assistants of a search: there are 2ᵐ paths. */
 const MOST = 12
 
-/** Every path through some of the assistants, in their order, as their numbers; the empty one is no assistant at all. */
+/** Every path through some of the assistants, as lists of their numbers in order; the empty path has no assistant. */
 export function assistantPaths(assistants: number): number[][] {
-  if (whole('assistants', assistants, 0) > MOST) refuse('assistants', `at most ${MOST}, since each doubles the paths`, assistants)
+  const count = whole('assistants', assistants, 0)
+  if (count > MOST) refuse('assistants', `at most ${MOST}, since each doubles the paths`, assistants)
   const from = (first: number): number[][] => {
     const paths: number[][] = [[]]
-    for (let next = first; next < assistants; next++) paths.push(...from(next + 1).map(rest => [next, ...rest]))
+    for (let next = first; next < count; next++) paths.push(...from(next + 1).map(rest => [next, ...rest]))
     return paths
   }
   return from(0)
 }
 
 /**
- * The number of the assistant whose accuracy, trained from scratch, is nearest the mean of teacher's and student's.
+ * The number of the assistant whose accuracy, trained from scratch, is nearest to the mean of teacher's and student's.
  *
  * ```ts
  * nearestAssistant({ teacher: 0.98, student: 0.9, assistants: [0.975, 0.95, 0.92] }) // 1: the mean is 0.94
@@ -52,11 +54,11 @@ export interface PathOptions extends RegimeOptions {
   teacher?: AnyTeacher
   /** Assistants from big to small. Each path trains copies of them from the same start values. */
   assistants: readonly Model[]
-  /** In the end it has the parameters of the best path. */
+  /** At the end it has the parameters of the best path. */
   student: Model
 }
 
-/** Which path a report is of: its assistants so far, and whether the student itself learns. */
+/** Which path a report belongs to: its assistants so far, and whether an assistant or the student is trained. */
 export interface PathLabel {
   path: number[]
   learns: 'assistant' | 'student'
@@ -110,17 +112,20 @@ function plan(given: unknown): Plan<PathLabel, PathOutcome> {
       }
     },
     outcome: done => {
-      const ends = stages.flatMap((stage, at) => (stage.learns === 'student' ? [{ path: stage.path, validation: done[at]!.validation! }] : []))
-      const scores = ends.map(end => score(end.validation, options.metric))
+      const ends = stages.flatMap((stage, at) => (stage.learns === 'student' ? [{ path: stage.path, stage: done[at]! }] : []))
+      const scores = ends.map(end => score(end.stage))
       const best = ends[scores.indexOf(Math.max(...scores))]!.path
       calling(() => modelOf('student', student).assume(modelOf('student', students.get(key(best)))))
-      return { paths: ends.map(({ path, validation }) => ({ assistants: path, validation })), best }
+      return { paths: ends.map(({ path, stage }) => ({ assistants: path, validation: stage.validation! })), best }
     },
     checks: () =>
       [...assistants, student].map((learner, at, all) => ({
         run: stageRun(shared, options, learner, at === 0 ? (own.teacher as AnyTeacher | undefined) : all[at - 1]),
         place: at === assistants.length ? path => path : stagePlace({}, '', 'assistants', at),
       })),
+    release: () => {
+      for (const model of [...made.values(), ...students.values()]) model.dispose()
+    },
     begun: () => begun(shared, { assistants: assistants.map(assistant => assistant.architecture) }, own.teacher, [student]),
     validation,
     checkpoint,

@@ -16,7 +16,8 @@
 import { plain, refuse, text, whole, type Plain } from '../read.js'
 import { Ensemble } from '../ensemble.js'
 import { watch } from '../unstarted.js'
-import { Model, modelOf } from '../model.js'
+import { modelOf } from '../model/handle.js'
+import { Model } from '../model/model.js'
 import type { LossesOptions } from '../native/options.js'
 import { begun, readableAgain, score, sharedOf, stageRun, type RegimeOptions } from './options.js'
 import { Sequence, type Plan, type StageOutcome } from './sequence.js'
@@ -32,15 +33,15 @@ const variants: Record<BornAgainVariant, { losses: LossesOptions; [option: strin
 }
 
 export interface BornAgainOptions extends Omit<RegimeOptions, 'losses'> {
-  /** Whom the first generation imitates, and whose shape every generation has. */
+  /** The teacher of the first generation; every generation has its shape. */
   teacher: Model
-  /** How many there are at most: 1 or more. Default 3. */
+  /** The largest number of generations; 1 or more. Default 3. */
   generations?: number
   /** What a generation learns from. Default `'ban'`, the teacher alone; language models need `'banL'`. */
   variant?: BornAgainVariant
-  /** In the place of the variant's losses: the same with another temperature or other weights. */
+  /** Replaces the variant's losses, such as the same ones with another temperature or other weights. */
   losses?: LossesOptions
-  /** Stops once this many generations in a row are no better than the best before them. Default: all are made. */
+  /** Stops when so many generations in a row are no better than the best one before them. Default: all are made. */
   patience?: number
 }
 
@@ -52,15 +53,15 @@ export interface GenerationLabel {
 
 export interface BornAgainOutcome {
   generations: StageOutcome[]
-  /** The number of the best generation on the validation rows, counted from 1; the last where there are none. */
+  /** The number of the best generation on the validation rows, counted from 1; without validation rows, the last one. */
   best: number
-  /** Why there are no more. */
+  /** Why no more generations were made. */
   ended: 'finished' | 'earlyStop'
 }
 
 /** The reports of `bornAgain`, and the models that it makes. */
 export class BornAgain extends Sequence<GenerationLabel, BornAgainOutcome> {
-  /** Every generation so far, the first one first: new models, all of which are kept. */
+  /** All generations so far, in their order; each is a new model. */
   readonly students: readonly Model[]
 
   /** @internal */
@@ -70,7 +71,7 @@ export class BornAgain extends Sequence<GenerationLabel, BornAgainOutcome> {
     this.students = students
   }
 
-  /** The best generation on the validation rows, the last where there are none; nothing before the end. */
+  /** The best generation on the validation rows, or the last one without validation rows; undefined before the end. */
   get student(): Model | undefined {
     return this.outcome === undefined ? undefined : this.students[this.outcome.best - 1]
   }
@@ -82,8 +83,8 @@ export class BornAgain extends Sequence<GenerationLabel, BornAgainOutcome> {
 }
 
 /**
- * Distils a model into its own shape, generation after generation; each has start values and an order of rows of its
- * own, from `seed` plus its number.
+ * Distils a model into its own shape, generation after generation. The start values and the order of rows of a generation
+ * follow from `seed` plus its number.
  *
  * ```ts
  * const again = bornAgain({ teacher, data, validation, generations: 3, variant: 'banL', patience: 1 })
@@ -116,7 +117,7 @@ function plan(given: unknown, students: Model[]): Plan<GenerationLabel, BornAgai
       ...(teacher.labelNames && { labelNames: teacher.labelNames }),
       ...(teacher.normalization && { normalization: teacher.normalization }),
     })
-  const stale = (done: readonly StageOutcome[]) => done.length - bestOf(done, options.metric)
+  const stale = (done: readonly StageOutcome[]) => done.length - bestOf(done)
   return {
     regime: 'bornAgain',
     stage: done => {
@@ -134,7 +135,7 @@ function plan(given: unknown, students: Model[]): Plan<GenerationLabel, BornAgai
     },
     outcome: done => ({
       generations: [...done],
-      best: bestOf(done, options.metric),
+      best: bestOf(done),
       ended: done.length === generations ? 'finished' : 'earlyStop',
     }),
     checks: () => [{ run: stageRun(shared, options, make(1), teacher), place: path => path }],
@@ -145,9 +146,9 @@ function plan(given: unknown, students: Model[]): Plan<GenerationLabel, BornAgai
   }
 }
 
-/** The number of the best generation, counted from 1: the first among equals; the last where nobody looked. */
-function bestOf(done: readonly StageOutcome[], metric: unknown): number {
-  const scores = done.map(({ validation }) => score(validation, metric))
+/** The number of the best generation, counted from 1: the first among equals; the last where there was no validation. */
+function bestOf(done: readonly StageOutcome[]): number {
+  const scores = done.map(score)
   const best = Math.max(...scores)
   return best === -Infinity ? done.length : scores.indexOf(best) + 1
 }

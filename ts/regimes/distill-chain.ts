@@ -1,6 +1,6 @@
 /**
- * Teacher assistants: a teacher that is much bigger than its student teaches one of a size between, and that one the
- * student.
+ * Teacher assistants: if a teacher is much bigger than the student, it teaches a model of a size in between, which then
+ * teaches the student.
  *
  * ```text
  * s₀ teaches s₁, s₁ teaches s₂, …, sₙ₋₁ teaches sₙ          sizes s₀ > … > sₙ; each hop is an ordinary distillation
@@ -12,20 +12,21 @@
  */
 import { list, refuse, words } from '../read.js'
 import { watch } from '../unstarted.js'
-import { modelOf, type Model } from '../model.js'
+import { modelOf } from '../model/handle.js'
+import type { Model } from '../model/model.js'
 import type { AnyTeacher } from '../teachers.js'
 import { begun, eachStage, readableAgain, sharedOf, stageOptions, stagePlace, stageRun, type RegimeOptions, type StageOptions } from './options.js'
 import { Sequence, type Plan, type StageOutcome } from './sequence.js'
 
 export interface ChainOptions extends RegimeOptions {
-  /** Who teaches the first student: a model, a function, or nothing where the data bring a column `teacherLogits`. */
+  /** The teacher of the first student: a model or a function. Default: the column `teacherLogits` of the data. */
   teacher?: AnyTeacher
   /**
-   * Who learns, one from the other: assistants from big to small, then the student itself. One alone is `distill`. Each
-   * has the new parameters once its hop is done.
+   * The models to train, each from the one before: assistants from big to small, then the student itself. With a single one
+   * this is `distill`. Each gets its new parameters when its hop is done.
    */
   students: readonly Model[]
-  /** For each student the options that are its own, in the place of those beside them. */
+  /** For each student, options that replace the shared ones. */
   hops?: readonly StageOptions[]
 }
 
@@ -35,15 +36,15 @@ export interface HopLabel {
   hops: number
 }
 
-/** What every hop was. */
+/** The result of each hop. */
 export interface ChainOutcome {
   hops: StageOutcome[]
 }
 
 /**
- * Distils again and again along a list of students.
+ * Distils along a list of students, one hop after the other.
  *
- * With validation rows each student hands on its best parameters (`keep: 'best'`), else its last ones.
+ * With validation rows, each hop passes on its student's best parameters (`keep: 'best'`), otherwise the last ones.
  *
  * ```ts
  * const chain = distillChain({ teacher, students: [assistant, student], data, validation, losses, hops: [{ epochs: 5 }, {}] })

@@ -1,8 +1,8 @@
 /**
- * Deep mutual learning: several students learn together, each from the labels and from what the others say.
+ * Deep mutual learning: several students are trained together, each on the labels and on the predictions of the others.
  *
  * ```text
- * L_k = CE(y, q_k) + 1/(M − 1) · Σ_{j≠k} KL(q_j ‖ q_k)          q_j: what learner j of M says, constant in L_k
+ * L_k = CE(y, q_k) + 1/(M − 1) · Σ_{j≠k} KL(q_j ‖ q_k)          q_j: probabilities of learner j of M, constant in L_k
  * ```
  *
  * Source: Zhang, Xiang, Hospedales, Lu, "Deep Mutual Learning", 2018, arXiv:1706.00384. Where we differ: peers are in
@@ -10,13 +10,14 @@
  * learners wait for each other, is in `crates/core/src/run/mutual.rs`.
  */
 import { watch } from '../unstarted.js'
-import type { Model } from '../model.js'
+import type { Model } from '../model/model.js'
 import type { LossesOptions, MutualOptions, TrainOptions } from '../native/options.js'
 import type { LearnerReport, LearnerSummary, RunSummary, StepReport } from '../report.js'
-import { Run, type RunOptions } from '../run.js'
+import type { RunOptions } from '../run/options.js'
+import { Run } from '../run/run.js'
 import type { AnyTeacher } from '../teachers.js'
 
-/** What a learner may have for itself, in the place of what all have. */
+/** Options of one learner, which replace the shared ones. */
 export type LearnerOptions = Partial<
   Pick<
     TrainOptions,
@@ -35,29 +36,29 @@ export type LearnerOptions = Partial<
 >
 
 export interface MutualRunOptions extends Omit<RunOptions, 'student' | 'losses' | 'control' | 'generator'>, Partial<MutualOptions> {
-  /** Two or more learners of any shape, with start values of their own. In the end each has its new parameters. */
+  /** Two or more models of any shape, with different start values. Each gets its new parameters at the end. */
   students: readonly Model[]
-  /** What each learner minimises: losses that compare with a teacher compare with the other learners. */
+  /** What each learner minimises. In losses that compare with a teacher, the other learners are the teachers. */
   losses: LossesOptions
-  /** For each student the options that are its own, in the place of those beside them. */
+  /** For each student, options that replace the shared ones. */
   learners?: readonly LearnerOptions[]
-  /** A frozen teacher beside them. */
+  /** A frozen teacher in addition. */
   teacher?: AnyTeacher
 }
 
 /** A report of learners that teach each other: `loss` is their mean. */
 export type MutualReport = Omit<StepReport, 'terms' | 'gradientNorms' | 'gradientNorm' | 'validation' | 'control' | 'summary'> & {
-  /** What each of them did, in the order of `students`. */
+  /** The numbers of each learner, in the order of `students`. */
   learners: LearnerReport[]
-  /** Stands in the last report alone. */
+  /** Only in the last report. */
   summary?: RunSummary & { learners: LearnerSummary[] }
 }
 
 /**
  * Trains several students that teach each other.
  *
- * `combine: 'probabilities'` makes one teacher of the peers, their mean. Learners that begin as equals say the same for
- * ever: create each with a seed of its own.
+ * With `combine: 'probabilities'`, the mean of the peers is one teacher. Learners with the same start values would never
+ * differ: create each with another seed.
  *
  * ```ts
  * const run = distillMutually({ students: [small, other], data, validation, losses: { crossEntropy: {}, kl: {} }, epochs: 5 })

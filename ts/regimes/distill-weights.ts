@@ -14,7 +14,8 @@
 import { json, plain, refuse, words, type Plain } from '../read.js'
 import { calling } from '../errors.js'
 import { watch } from '../unstarted.js'
-import { modelOf, type Model } from '../model.js'
+import { modelOf } from '../model/handle.js'
+import type { Model } from '../model/model.js'
 import { native } from '../native/load.js'
 import type { CheckpointOptions, GeneratorOptions, LossesOptions } from '../native/options.js'
 import { trainOptionKeys } from '../native/options.js'
@@ -23,17 +24,17 @@ import { begun, readableAgain, sharedOf, stageOptions, stageRun, type RegimeOpti
 import { Sequence, type Plan, type StageOutcome } from './sequence.js'
 
 export interface WeightsOptions extends Omit<RegimeOptions, 'losses' | 'generator'> {
-  /** The model whose parameters make the student's; it stays as it is. */
+  /** The model from whose parameters the student's are made; it does not change. */
   teacher: Model
-  /** What is made; in the end it has the parameters that phase 2 trained. */
+  /** The model to make; at the end it has the parameters that phase 2 trained. */
   student: Model
-  /** What is made from what. Default: layers are matched by kind and place. `student.generatorPlan(teacher)` shows it. */
+  /** Which parameter is made from which. Default: layers are matched by kind and place. `student.generatorPlan(teacher)` shows it. */
   generator?: GeneratorOptions
-  /** What both phases minimise, where they do not say it themselves. */
+  /** What a phase minimises if it has no losses of its own. */
   losses?: LossesOptions
-  /** Options of phase 1 alone, in the place of those beside it: `freeze`, `average` and `optimizer` mean the generator. */
+  /** Options of phase 1, which replace the shared ones: `freeze`, `average` and `optimizer` mean the generator. */
   phase1?: Omit<StageOptions, 'generator'>
-  /** Options of phase 2 alone. */
+  /** Options of phase 2, which replace the shared ones. */
   phase2?: Omit<StageOptions, 'generator'>
 }
 
@@ -42,11 +43,11 @@ export interface PhaseLabel {
   phase: 1 | 2
 }
 
-/** What both phases were. */
+/** The result of both phases. */
 export interface WeightsOutcome {
-  /** Phase 1, with the student that it handed on, and phase 2. */
+  /** Phase 1, which made the student, and phase 2. */
   phases: StageOutcome[]
-  /** How much of the student came from where. */
+  /** How much of the student was made from the teacher. */
   origin: Origin
 }
 
@@ -85,7 +86,7 @@ function plan(given: unknown): Plan<PhaseLabel, WeightsOutcome> {
       at === phases.length
         ? undefined
         : { name: `phase-${at + 1}`, label: { phase: at === 0 ? 1 : 2 }, student, run: folder => runOf(at, folder) },
-    outcome: done => ({ phases: [...done], origin: done[0]!.summary.origin! }),
+    outcome: done => ({ phases: [...done], origin: done[0]!.summary.origin ?? refuse('origin', 'the origin of the numbers in the summary of phase 1', undefined) }),
     checks: () => phases.map((phase, at) => ({ run: runOf(at), place: path => placeOf(phase, `phase${at + 1}`, path) })),
     begun: () => begun(shared, { generator, phases }, teacher, [student]),
     validation,
@@ -94,7 +95,7 @@ function plan(given: unknown): Plan<PhaseLabel, WeightsOutcome> {
   }
 }
 
-/** Whether the phase is distilling; what is wrong with its losses is said by its run. */
+/** Whether the phase distils; its run refuses losses that are invalid. */
 function comparesWithTeacher({ losses }: Plain): boolean {
   try {
     return losses === undefined || calling(() => native().lossesNeedTeacher(json('losses', losses)))
@@ -103,7 +104,7 @@ function comparesWithTeacher({ losses }: Plain): boolean {
   }
 }
 
-/** `losses.kl` is `phase1.losses.kl` where the phase has losses of its own. */
+/** `losses.kl` becomes `phase1.losses.kl` if the phase has losses of its own. */
 function placeOf(phase: Plain, name: string, path: string): string {
   const key = /^\w+/.exec(path)?.[0] ?? ''
   return Object.hasOwn(phase, key) ? `${name}.${path}` : path

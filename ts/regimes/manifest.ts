@@ -8,27 +8,33 @@
  * ```
  *
  * A stage is done when its record stands in `regime.json`, which is written anew as a whole: to a sibling, synced,
- * renamed, and the folder synced. The model is durable before that. So whoever is killed at any moment finds either the
- * stage's last checkpoint or its model, and never a mix of both.
+ * renamed, and the folder synced. The model is durable before that, and its digest stands in the record. A process that
+ * is killed at any moment therefore leaves either the stage's last checkpoint or its model, never a mix of both.
  */
-import { randomUUID } from 'node:crypto'
-import { mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises'
+import { createHash, randomUUID } from 'node:crypto'
+import { constants } from 'node:fs'
+import { mkdir, open, readdir, rename, rm, type FileHandle } from 'node:fs/promises'
 import path from 'node:path'
-import { LimbeckError } from '../errors.js'
-import { Model } from '../model.js'
+import { list, plain, text, whole, type Plain } from '../read.js'
+import { elsewhere, LimbeckError } from '../errors.js'
+import { Model } from '../model/model.js'
 import type { CheckpointOptions } from '../native/options.js'
 
 const NAME = 'regime.json'
 const FORMAT = 1
+/** A manifest is a few kilobytes; a file that is longer is none. */
+const LONGEST = 16 << 20
 
-/** What is known of a finished stage: its name, and what the regime says of it. */
+/** What is known of a finished stage. */
 export interface StageRecord {
   stage: string
+  /** SHA-256 of the file of its model; version 0.1 did not write it. */
+  digest?: string
   /** Plain numbers and texts, read by the regime that wrote them. */
   record: unknown
 }
 
-interface Text {
+interface Content {
   format: number
   regime: string
   begun: unknown
@@ -38,7 +44,7 @@ interface Text {
 export class Manifest {
   private constructor(
     readonly folder: string,
-    private readonly text: Text,
+    private readonly content: Content,
   ) {}
 
   /**
@@ -49,7 +55,7 @@ export class Manifest {
     const place = path.resolve(folder)
     await disk(place, () => mkdir(place, { recursive: true }))
     await disk(place, () => sweep(place))
-    const text: Text = { format: FORMAT, regime, begun: JSON.parse(JSON.stringify(begun)) as unknown, stages: [] }
+    const content: Content = { format: FORMAT, regime, begun: JSON.parse(JSON.stringify(begun)) as unknown, stages: [] }
     const found = await read(path.join(place, NAME))
     if (found !== undefined && !resume) {
       const message = `expected a folder without a regime, or resume, got ${path.join(place, NAME)}`
@@ -57,10 +63,10 @@ export class Manifest {
     }
     if (found !== undefined) {
       if (found.regime !== regime) mismatch('regime', found.regime, regime)
-      differs('', found.begun, text.begun)
-      text.stages = found.stages
+      differs('', found.begun, content.begun)
+      content.stages = found.stages
     }
-    const manifest = new Manifest(place, text)
+    const manifest = new Manifest(place, content)
     if (found === undefined) await manifest.#write()
     return manifest
   }
@@ -70,14 +76,10 @@ export class Manifest {
     return path.join(this.folder, NAME)
   }
 
-  /** What was recorded of a stage, once it is done. */
-  record<T>(stage: string): T | undefined {
-    return this.text.stages.find(done => done.stage === stage)?.record as T | undefined
-  }
-
-  /** The stages that are done, in their order. */
-  get done(): readonly StageRecord[] {
-    return this.text.stages
+  /** What was recorded of a stage, once it is done; `read` looks at it and refuses what is damaged, by path. */
+  record<T>(stage: string, read: (path: string, record: unknown) => T): T | undefined {
+    const at = this.content.stages.findIndex(done => done.stage === stage)
+    return at < 0 ? undefined : trusted(this.path, () => read(`stages[${at}].record`, this.content.stages[at]!.record))
   }
 
   /** Where the steps of a stage are kept: a stage that was begun goes on. */
@@ -90,15 +92,23 @@ export class Manifest {
     return path.join(this.folder, `${stage}.safetensors`)
   }
 
-  /** The model that a finished stage made. */
+  /** The model that a finished stage made; refused if its file is not the one that was written then. */
   async model(stage: string): Promise<Model> {
-    return Model.load(this.file(stage))
+    const file = this.file(stage)
+    const { digest } = this.content.stages.find(done => done.stage === stage)!
+    const found = digest === undefined ? undefined : await digestOf(file)
+    if (found !== digest) {
+      const message = `expected the file that was written when the stage ended (SHA-256 ${digest}), got another (${found}): restore it, or begin in another folder`
+      throw new LimbeckError('ERR_LIMBECK_INVALID_FILE', file, message)
+    }
+    return Model.load(file)
   }
 
-  /** Records that a stage is done: its model first, then what is said of it. */
+  /** Records that a stage is done: its model first, then its record. */
   async finish(stage: string, model: Model, record: unknown): Promise<void> {
     await model.save(this.file(stage))
-    this.text.stages = [...this.text.stages.filter(done => done.stage !== stage), { stage, record }]
+    const digest = await digestOf(this.file(stage))
+    this.content.stages = [...this.content.stages.filter(done => done.stage !== stage), { stage, digest, record }]
     await this.#write()
   }
 
@@ -109,7 +119,7 @@ export class Manifest {
       try {
         const handle = await open(sibling, 'wx', 0o600)
         try {
-          await handle.writeFile(`${JSON.stringify(this.text, null, 2)}\n`)
+          await handle.writeFile(`${JSON.stringify({ ...this.content, digest: ownDigest(this.content) }, null, 2)}\n`)
           await handle.sync()
         } finally {
           await handle.close()
@@ -147,32 +157,90 @@ async function disk<T>(place: string, work: () => Promise<T>): Promise<T> {
   }
 }
 
-async function read(file: string): Promise<Text | undefined> {
+/** Over the whole content, as it stands in the file. */
+function ownDigest({ format, regime, begun, stages }: Content): string {
+  return createHash('sha256').update(JSON.stringify({ format, regime, begun, stages })).digest('hex')
+}
+
+/** Opens a regular file and nothing else: a pipe would never end. */
+async function regular<T>(file: string, work: (handle: FileHandle) => Promise<T>): Promise<T> {
+  let handle: FileHandle | undefined
+  try {
+    handle = await open(file, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0))
+    if (!(await handle.stat()).isFile()) throw new Error('something else than a regular file')
+    return await work(handle)
+  } catch (cause) {
+    if (cause instanceof LimbeckError) throw cause
+    throw new LimbeckError('ERR_LIMBECK_IO', file, `expected a file that can be read, got: ${(cause as Error).message}`, { cause })
+  } finally {
+    await handle?.close()
+  }
+}
+
+function digestOf(file: string): Promise<string> {
+  return regular(file, async handle => {
+    const hash = createHash('sha256')
+    for await (const piece of handle.createReadStream({ autoClose: false })) hash.update(piece as Buffer)
+    return hash.digest('hex')
+  })
+}
+
+/** Errors of options become errors of this file. */
+function trusted<T>(file: string, look: () => T): T {
+  try {
+    return look()
+  } catch (error) {
+    if (!(error instanceof LimbeckError) || error.code === 'ERR_LIMBECK_INVALID_FILE') throw error
+    throw elsewhere(error, at => (at === '' ? file : `${file}: ${at}`), 'ERR_LIMBECK_INVALID_FILE')
+  }
+}
+
+/** Reads a manifest that anyone may have written. */
+async function read(file: string): Promise<Content | undefined> {
   let found: string
   try {
-    found = await readFile(file, 'utf8')
-  } catch (cause) {
-    if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return undefined
-    throw new LimbeckError('ERR_LIMBECK_IO', file, `expected a file that can be read, got: ${(cause as Error).message}`, { cause })
+    found = await regular(file, async handle => {
+      const { size } = await handle.stat()
+      if (size > LONGEST) throw new Error(`a manifest of ${size} bytes`)
+      return handle.readFile('utf8')
+    })
+  } catch (error) {
+    if (((error as Error).cause as NodeJS.ErrnoException | undefined)?.code === 'ENOENT') return undefined
+    throw error
   }
   const damaged = (got: string, cause?: unknown): never => {
     const message = `expected the manifest of a regime, got ${got}: begin in another folder`
     throw new LimbeckError('ERR_LIMBECK_INVALID_FILE', file, message, { cause })
   }
-  let text: Text
+  let json: unknown
   try {
-    text = JSON.parse(found) as Text
+    json = JSON.parse(found)
   } catch (cause) {
     return damaged('no JSON', cause)
   }
-  if (text?.format !== FORMAT) return damaged(`the format ${JSON.stringify(text?.format) ?? 'of nothing'}`)
-  const whole = Array.isArray(text.stages) && text.stages.every(done => typeof done?.stage === 'string')
-  return whole ? text : damaged('one without stages')
+  return trusted(file, () => {
+    const { format, regime, begun, stages, digest } = plain('', json, ['format', 'regime', 'begun', 'stages', 'digest'])
+    if (format !== FORMAT) damaged(`the format ${brief(format)}`)
+    const content: Content = { format: whole('format', format, 1), regime: text('regime', regime), begun, stages: list('stages', stages).map(stageOf) }
+    if (digest !== undefined && digest !== ownDigest(content)) damaged('one that was changed after it was written')
+    return content
+  })
+}
+
+function stageOf(value: unknown, at: number): StageRecord {
+  const own = plain(`stages[${at}]`, value, ['stage', 'digest', 'record'])
+  const stage = text(`stages[${at}].stage`, own.stage)
+  return { stage, ...(own.digest !== undefined && { digest: text(`stages[${at}].digest`, own.digest) }), record: own.record }
+}
+
+/** A value of a file in few words. */
+function brief(value: unknown): string {
+  if (typeof value === 'object' && value !== null) return Array.isArray(value) ? 'a list' : 'an object'
+  return (JSON.stringify(value) ?? 'nothing').slice(0, 100)
 }
 
 function mismatch(at: string, then: unknown, now: unknown): never {
-  const show = (value: unknown) => JSON.stringify(value) ?? 'nothing'
-  const message = `expected ${show(then)} as when the regime was begun, got ${show(now)}: resume with the same options, or begin in another folder`
+  const message = `expected ${brief(then)} as when the regime was begun, got ${brief(now)}: resume with the same options, or begin in another folder`
   throw new LimbeckError('ERR_LIMBECK_CHECKPOINT_MISMATCH', at, message)
 }
 

@@ -1,22 +1,23 @@
-/** What all regimes take, read once: the options of a run, and which of them are the regime's own. */
+/** The options that all regimes have in common, read and checked once. */
 import { isSource } from '../stream.js'
 import { below, json, list, plain, refuse, signalOf, text, type Plain } from '../read.js'
 import { datasetOf, type Dataset } from '../dataset.js'
 import { awaiting } from '../errors.js'
-import type { Model } from '../model.js'
+import type { Model } from '../model/model.js'
 import { datasets, models } from '../native/handles.js'
 import type { CheckpointOptions, TrainOptions } from '../native/options.js'
 import { trainOptionKeys } from '../native/options.js'
-import type { Evaluation } from '../report.js'
+import type { StageOutcome } from './sequence.js'
 import { BatchStream } from '../stream.js'
-import { Run, type RunOptions } from '../run.js'
+import type { RunOptions } from '../run/options.js'
+import { Run } from '../run/run.js'
 import { Teacher } from '../teacher.js'
 import type { AnyTeacher } from '../teachers.js'
 
-/** The options of a run; which models learn from whom is said by the regime. */
+/** The options of a run without its student: the regime decides which models are trained. */
 export type RegimeOptions = Omit<RunOptions, 'student'>
 
-/** Options of one stage alone, in the place of those that all stages share. */
+/** Options of one stage; they replace those that all stages share. */
 export type StageOptions = Partial<Omit<TrainOptions, 'checkpoint'>>
 
 /** What was read. */
@@ -32,7 +33,7 @@ export interface Shared {
 }
 
 const ours = ['data', 'validation', 'resume', 'signal']
-/** They may change between a regime and its continuation, for they do not change its bits. */
+/** Options that may change when a regime is resumed, because they do not change its bits. */
 const free = ['threads', 'niceness', 'reportEvery', 'maxMemoryBytes', 'backend']
 
 /** Reads the options of a regime; `keys` are its own. */
@@ -57,7 +58,7 @@ export function sharedOf(given: unknown, keys: readonly string[]): Shared {
   }
 }
 
-/** Whether validations come by themselves, so that the best can be handed over. */
+/** Whether validations happen by default, so that the best parameters can be kept. */
 function kept(data: unknown, { validateEvery }: Plain): boolean {
   return !(data instanceof BatchStream || isSource(data)) || validateEvery !== undefined
 }
@@ -73,7 +74,7 @@ function checkpointOf(checkpoint: unknown, resume: unknown): Partial<CheckpointO
   return { ...own, folder: text('checkpoint.folder', own.folder) }
 }
 
-/** The options of one stage: those of all, and its own over them. */
+/** The options of one stage: its own replace the shared ones. */
 export function stageOptions(shared: Plain, own: StageOptions | Plain = {}): Plain {
   const merged: Plain = { ...shared, ...own }
   if (own.steps !== undefined && own.epochs === undefined) delete merged.epochs
@@ -81,16 +82,16 @@ export function stageOptions(shared: Plain, own: StageOptions | Plain = {}): Pla
   return merged
 }
 
-/** One list of options a stage; each may be left out. */
+/** Options for each stage; each entry may be empty. */
 export function eachStage(path: string, given: unknown, count: number): Plain[] {
   if (given === undefined) return Array.from({ length: count }, () => ({}))
   const all = list(path, given)
-  if (all.length !== count) refuse(path, `one entry a student, ${count}`, all.length)
+  if (all.length !== count) refuse(path, `one entry per student, ${count}`, all.length)
   const keys = trainOptionKeys.filter(key => key !== 'checkpoint')
   return all.map((entry, index) => plain(`${path}[${index}]`, entry, keys))
 }
 
-/** The run of one stage: a distilling one, or a training one, which has no teacher. */
+/** The run of one stage; with `train` it has no teacher. */
 export function stageRun(
   { data, validation, signal }: Shared,
   options: Plain,
@@ -110,7 +111,7 @@ export function stageRun(
   })
 }
 
-/** Data that more than one stage can read. */
+/** Refuses data that only one stage can read. */
 export function readableAgain({ data }: Shared, stages: number): void {
   const source = data instanceof BatchStream ? data.source : data
   if (stages > 1 && isSource(source) && typeof source !== 'function') {
@@ -118,7 +119,7 @@ export function readableAgain({ data }: Shared, stages: number): void {
   }
 }
 
-/** What decides the bits, as plain JSON: options, whose data, which teacher, what shape of students. */
+/** Everything that determines the bits, as plain JSON: options, data, teacher, shapes of the students. */
 export async function begun(shared: Shared, own: unknown, teacher: unknown, students: readonly Model[]): Promise<unknown> {
   const options = Object.fromEntries(Object.entries(shared.options).filter(([key]) => !free.includes(key)))
   const dataOf = async (value: unknown) => {
@@ -143,7 +144,7 @@ export async function begun(shared: Shared, own: unknown, teacher: unknown, stud
   }
 }
 
-/** A path of stage `index`'s options: `losses.kl` is `hops[1].losses.kl` where they are its own. */
+/** The path of an option of stage `index`: `losses.kl` becomes `hops[1].losses.kl` if the stage has losses of its own. */
 export function stagePlace(own: Plain, options: string, models: string, index: number): (path: string) => string {
   return path => {
     const key = /^\w+/.exec(path)?.[0] ?? ''
@@ -153,10 +154,11 @@ export function stagePlace(own: Plain, options: string, models: string, index: n
   }
 }
 
-/** Which of two is better on the validation rows: by accuracy, or by loss where there is none. Higher is better. */
-export function score(evaluation: Evaluation | undefined, metric?: unknown): number {
-  if (evaluation === undefined) return -Infinity
-  const { accuracy, loss, agreement } = evaluation
-  if (metric === 'agreement' && agreement !== undefined) return agreement
-  return accuracy !== undefined && metric !== 'loss' ? accuracy : loss === undefined ? -Infinity : -loss
+/** How good the model of a stage is on the validation rows, by the metric that its run compared validations by; higher is better. */
+export function score({ validation, summary: { best } }: StageOutcome): number {
+  if (validation === undefined || best === undefined) return -Infinity
+  // A metric that compares with the teacher is known only from the run.
+  const measure = validation[best.metric]
+  const value = typeof measure === 'number' ? measure : best.value
+  return best.better === 'lower' || best.metric === 'loss' ? -value : value
 }

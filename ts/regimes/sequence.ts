@@ -1,69 +1,71 @@
 /**
- * A regime that is stages one after the other: each is a run of its own, what one made the next begins with, and all
- * reports come in one stream. What the stages are is said by the regime (`Plan`); this file runs, records and resumes
- * them.
+ * A regime of several stages: each stage is a run, it begins with what the stage before made, and all reports come from one
+ * iterable. The regime describes its stages in a `Plan`; this file runs, records and resumes them.
  */
 import { orAbort } from '../abort.js'
-import { reading, refuse, words } from '../read.js'
+import { list, number, plain, reading, refuse, text, whole, words } from '../read.js'
 import type { Dataset } from '../dataset.js'
 import { calling, elsewhere, LimbeckError } from '../errors.js'
 import { started } from '../unstarted.js'
-import { modelOf, type Model } from '../model.js'
+import { modelOf } from '../model/handle.js'
+import type { Model } from '../model/model.js'
 import type { CheckpointOptions } from '../native/options.js'
 import { Iterable } from '../iterable.js'
 import type { Evaluation, RunSummary, StepReport } from '../report.js'
-import type { Run } from '../run.js'
+import type { Run } from '../run/run.js'
 import { Manifest } from './manifest.js'
 
 /** One run of a regime. */
 export interface Stage<Label> {
   /** Its name in the run folder: `hop-0`. */
   name: string
-  /** What every report of it says beside its numbers. */
+  /** What is added to each of its reports. */
   label: Label
-  /** The model that it makes: in the end it has the new parameters. */
+  /** The model that it trains. */
   student: Model
   /** Its run, with or without a folder for its steps. */
   run(checkpoint: CheckpointOptions | undefined): Run
 }
 
-/** What a finished stage was. */
+/** The result of a finished stage. */
 export interface StageOutcome {
   stage: string
   summary: RunSummary
-  /** The model that was handed over, on the validation rows, where there are some. */
+  /** The model of the stage on the validation rows, if there are any. */
   validation?: Evaluation
 }
 
-/** What a regime says of itself. */
+/** The stages of a regime. */
 export interface Plan<Label, Outcome> {
   regime: string
-  /** The stage after those that are done; nothing at the end. Asked once for each, in order, when resumed too. */
+  /** The stage after those that are done; undefined at the end. Called once for each stage in order, also when resumed. */
   stage(done: readonly StageOutcome[]): Stage<Label> | undefined
   outcome(done: readonly StageOutcome[]): Outcome
-  /** Runs that are looked at before the first step, and what their errors' paths become. */
+  /** Runs that are checked before the first step, and what the paths of their errors become. */
   checks(): { run: Run; place: (path: string) => string }[]
-  /** What decides the bits, as plain JSON. */
+  /** Everything that determines the result bit by bit, as plain JSON. */
   begun(): Promise<unknown>
   validation: Dataset | undefined
   checkpoint: Partial<CheckpointOptions> | undefined
   signal: AbortSignal | undefined
+  /** Disposes of models that only the regime uses, at its end. */
+  release?(): void
 }
 
-/** A report of a stage; the very last one of the regime holds its outcome. */
+/** A report of a stage; the last one of the regime has its outcome. */
 export type RegimeReport<Label, Outcome> = StepReport & Label & { outcome?: Outcome }
 
 /**
  * Reports of a regime: `for await (const report of regime)`, or `await regime.finish()` for its outcome alone.
  *
- * `report.summary` stands in the last report of each stage, `report.outcome` in the very last one.
+ * The last report of each stage has `summary`; the last report of all has `outcome` too.
  */
 export class Sequence<Label extends object, Outcome> extends Iterable<RegimeReport<Label, Outcome>, Outcome> {
   readonly #plan: Plan<Label, Outcome> | { wrong: unknown }
   readonly #done: StageOutcome[] = []
   #manifest: Manifest | undefined
   #begun = false
-  /** The stage that is next, or under way. */
+  /** The current stage. */
   #stage: Stage<Label> | undefined
   #run: Run | undefined
   #ended = false
@@ -81,7 +83,7 @@ export class Sequence<Label extends object, Outcome> extends Iterable<RegimeRepo
     }
   }
 
-  /** The next report. What is wrong with the options of any stage rejects here, before the first step. */
+  /** The next report. If an option of any stage is invalid, it rejects here, before the first step. */
   next(): Promise<IteratorResult<RegimeReport<Label, Outcome>, void>> {
     started(this)
     return this.inTurn(async () => {
@@ -98,11 +100,11 @@ export class Sequence<Label extends object, Outcome> extends Iterable<RegimeRepo
     })
   }
 
-  /** Stops after a whole step; the student of the stage that is under way gets the parameters of that step. */
+  /** Stops after a whole step; the student of the current stage gets the parameters of that step. */
   async return(): Promise<IteratorResult<RegimeReport<Label, Outcome>, void>> {
     started(this)
     this.#leaving = true
-    // Not in turn: it is what ends the turn that waits for a report.
+    // Not in turn: this call ends the turn that waits for a report.
     await this.#run?.return()
     return this.inTurn(async () => {
       await this.#run?.return()
@@ -116,17 +118,17 @@ export class Sequence<Label extends object, Outcome> extends Iterable<RegimeRepo
     throw new LimbeckError('ERR_LIMBECK_DISPOSED', '', 'the regime was left before its end: there is no outcome')
   }
 
-  /** What the regime was; nothing before its last report. */
+  /** The outcome of the regime; undefined before its last report. */
   get outcome(): Outcome | undefined {
     return this.#outcome
   }
 
-  /** Writes a checkpoint of the stage that is under way; gives its path once it is durable. */
+  /** Writes a checkpoint of the current stage; resolves with its path once it is durable. */
   checkpoint(): Promise<string> {
     return this.inTurn(async () => {
       if (this.#ended) throw new LimbeckError('ERR_LIMBECK_DISPOSED', 'checkpoint', 'the regime has ended')
       if (this.#run !== undefined) return this.#run.checkpoint()
-      // Between two stages everything is on the disk already.
+      // Between two stages, everything is already on the disk.
       if (this.#manifest !== undefined) return this.#manifest.path
       throw new LimbeckError('ERR_LIMBECK_BUSY', 'checkpoint', 'no stage is under way: ask for a report first')
     })
@@ -135,7 +137,6 @@ export class Sequence<Label extends object, Outcome> extends Iterable<RegimeRepo
   /** Ends the regime at once and gives its native memory back; the students keep what they had. */
   dispose(): void {
     started(this)
-    this.#run?.dispose()
     this.#end()
   }
 
@@ -157,7 +158,7 @@ export class Sequence<Label extends object, Outcome> extends Iterable<RegimeRepo
     return { ...report, ...stage.label, ...(this.#outcome !== undefined && { outcome: this.#outcome }) }
   }
 
-  /** Looks at every stage, then goes to the first that is not done. */
+  /** Checks every stage, then goes to the first that is not done. */
   async #begin(plan: Plan<Label, Outcome>): Promise<void> {
     for (const { run, place } of plan.checks()) {
       try {
@@ -173,7 +174,7 @@ export class Sequence<Label extends object, Outcome> extends Iterable<RegimeRepo
     }
     this.#go(plan)
     while (this.#stage !== undefined) {
-      const record = this.#manifest?.record<StageOutcome>(this.#stage.name)
+      const record = this.#manifest?.record(this.#stage.name, outcomeOf)
       if (record === undefined) return
       const { student, name } = this.#stage
       const [own, kept] = [modelOf('student', student), modelOf('student', await this.#manifest!.model(name))]
@@ -183,7 +184,7 @@ export class Sequence<Label extends object, Outcome> extends Iterable<RegimeRepo
     }
   }
 
-  /** Hands the stage's student over. */
+  /** Evaluates and records the student of a finished stage. */
   async #settle(plan: Plan<Label, Outcome>, stage: Stage<Label>, summary: RunSummary): Promise<void> {
     await this.#run?.next()
     this.#run = undefined
@@ -195,15 +196,43 @@ export class Sequence<Label extends object, Outcome> extends Iterable<RegimeRepo
     this.#go(plan)
   }
 
-  /** To the stage after those that are done. */
+  /** Goes to the stage after those that are done. */
   #go(plan: Plan<Label, Outcome>): void {
     this.#stage = plan.stage(this.#done)
     if (this.#stage === undefined) this.#outcome = plan.outcome(this.#done)
   }
 
+  /** However the regime ends, the run of the current stage releases its student and its memory. */
   #end(): void {
     this.#ended = true
+    this.#run?.dispose()
     this.#run = undefined
+    if (!('wrong' in this.#plan)) this.#plan.release?.()
     this.#stage = undefined
   }
+}
+
+/** Reads the record of a stage from a manifest, which is untrusted. */
+function outcomeOf(path: string, record: unknown): StageOutcome {
+  const own = plain(path, record, ['stage', 'summary', 'validation'])
+  text(`${path}.stage`, own.stage)
+  const { ended, steps, keptStep, seconds, best, origin, findings } = plain(`${path}.summary`, own.summary)
+  text(`${path}.summary.ended`, ended)
+  whole(`${path}.summary.steps`, steps, 0)
+  whole(`${path}.summary.keptStep`, keptStep, 0)
+  number(`${path}.summary.seconds`, seconds)
+  list(`${path}.summary.findings`, findings).forEach((finding, at) => plain(`${path}.summary.findings[${at}]`, finding))
+  if (best !== undefined) {
+    const { metric, value } = plain(`${path}.summary.best`, best)
+    text(`${path}.summary.best.metric`, metric)
+    number(`${path}.summary.best.value`, value)
+  }
+  if (origin !== undefined) {
+    const { numbers, fromTeacher, trained } = plain(`${path}.summary.origin`, origin)
+    plain(`${path}.summary.origin.numbers`, numbers)
+    number(`${path}.summary.origin.fromTeacher`, fromTeacher)
+    whole(`${path}.summary.origin.trained`, trained, 0)
+  }
+  if (own.validation !== undefined) plain(`${path}.validation`, own.validation)
+  return record as StageOutcome
 }

@@ -1,10 +1,10 @@
 /**
- * When the next batch goes. Calls that come while a batch is under way wait for the next.
+ * Decides when the next batch is sent. Calls that arrive while a batch runs wait for the next one.
  *
- * A call that comes to an idle service goes at the end of this turn of the event loop, together with all that came in
- * it: whoever is alone waits for nobody. A call that came while a batch was under way waits, when that one is answered,
- * until there are as many rows as that one had (so many callers there were), or as fit, or for `maxWaitMs` since it came.
- * A full batch, which nobody could join any more, goes while one is under way, so that the model need not wait for it.
+ * If the service is idle, a call is sent at the end of this turn of the event loop, together with all calls of the same
+ * turn: a single caller never waits. If calls wait when a batch has been answered, the next batch is sent as soon as it
+ * has as many rows as the last one had, or is full, or its oldest call has waited for `maxWaitMs`. A full batch is queued
+ * behind the running one, so that the model is never idle between two batches.
  *
  * Source: Crankshaw, Wang, Zhou, Franklin, Gonzalez, Stoica, "Clipper: A Low-Latency Online Prediction Serving System",
  * 2017, arXiv:1612.03079, section 4.3 (adaptive and delayed batching). Where we differ: the size to wait for is that of
@@ -12,16 +12,16 @@
  */
 import { Line, type Call } from './call.js'
 
-/** What a timer may be late. */
+/** How late a timer may fire. */
 const TIMER_MS = 2
 
 export class Batcher {
   readonly line = new Line()
-  /** Rows to wait for. */
+  /** Rows of the last batch: the next one waits for as many. */
   #company = 0
-  /** Batches that are under way: one, or a full one behind it. */
+  /** Running batches: one, or a full one behind it. */
   #under = 0
-  /** They resolve when their answers are handed out. */
+  /** They resolve when the results have been handed out. */
   readonly #works = new Set<Promise<void>>()
   #going: NodeJS.Immediate | undefined
   #timer: NodeJS.Timeout | undefined
@@ -34,7 +34,7 @@ export class Batcher {
     readonly limits: { maxBatch: number; maxWaitMs: number; queue: number },
     /** Ends calls whose deadline has passed while they waited. */
     readonly expire: (call: Call) => void,
-    /** Answers a batch; gives what hands the answers out. Never rejects. */
+    /** Predicts a batch; returns the function that hands the results out. Never rejects. */
     readonly answer: (batch: Call[]) => Promise<() => void>,
   ) {}
 
@@ -46,17 +46,17 @@ export class Batcher {
   leave(call: Call): void {
     this.line.remove(call)
     if (this.line.calls > 0) return
-    // Whoever comes next comes to an idle service.
+    // The next call finds an idle service.
     this.#company = 0
     this.#forget()
   }
 
-  /** Resolves when what is under way now is answered. */
+  /** Resolves when the batches that run now have been answered. */
   async between(): Promise<void> {
     await Promise.all(this.#works)
   }
 
-  /** From now on nobody waits for others. */
+  /** From now on no call waits for others. */
   hurry(): void {
     this.#hurried = true
     this.#plan()
@@ -83,17 +83,17 @@ export class Batcher {
     }
   }
 
-  /** Whether there is a batch that may go behind the one that is under way. */
+  /** Whether a full batch may be queued behind the running one. */
   #fits(): boolean {
     return this.#under === 1 && this.line.rows >= this.limits.maxBatch
   }
 
-  /** Whether there are as many rows as a batch waits for. */
+  /** Whether enough rows have arrived. */
   #ready(): boolean {
     return this.#hurried || this.line.rows >= Math.min(this.#company, this.limits.maxBatch, this.limits.queue)
   }
 
-  /** Until when a call waits for others: half the time that it has at most, and less where a batch takes longer. */
+  /** Until when a call waits for others: at most half of the time to its deadline, and less if batches take long. */
   #due({ arrived, deadline }: Call): number {
     return Math.min(arrived + this.limits.maxWaitMs, arrived + (deadline - arrived) / 2, deadline - 2 * this.#takes - TIMER_MS)
   }

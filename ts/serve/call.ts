@@ -1,33 +1,41 @@
-/** One call inside a service, from the door to its answer; and the line in which calls wait. */
+/** A pending call of a service, and the queue of waiting calls. */
 import type { NativePrediction } from '../native/contract.js'
+import type { Prediction } from '../prediction.js'
 import type { Rows } from './rows.js'
-import type { ServedPrediction } from './service.js'
 
-/** The model's own answer, while the fallback is asked about a part of it. */
+/** What a service returns for some rows. */
+export interface ServedPrediction extends Prediction {
+  /** Which model answered each row. */
+  answeredBy: ('model' | 'fallback')[]
+  /** Which model served: 0 the first one, one more with each swap. */
+  generation: number
+}
+
+/** The model's own result, while the fallback predicts some of its rows. */
 export interface Known {
   made: NativePrediction
   answeredBy: ('model' | 'fallback')[]
   generation: number
-  /** Rows that the fallback is asked about. */
+  /** Rows that the fallback predicts. */
   asking: number
 }
 
 export interface Call {
   rows: Rows
-  /** When it came, on the clock of `performance.now()`. */
+  /** When it arrived, on the clock of `performance.now()`. */
   arrived: number
-  /** When its answer is worth nothing any more. */
+  /** Until when the caller wants the result. */
   deadline: number
   known: Known | undefined
-  /** Answered, refused, or taken out: nobody waits for it. */
+  /** Answered, refused or aborted: the caller no longer waits. */
   settled: boolean
   resolve(answer: ServedPrediction): void
   reject(reason: unknown): void
-  /** Lets go of its signal and its timer. */
+  /** Releases its signal and its timer. */
   leave(): void
 }
 
-/** Calls in the order in which they came, counted by rows. */
+/** Waiting calls in the order of arrival, counted by rows. */
 export class Line {
   readonly #calls = new Set<Call>()
   #rows = 0

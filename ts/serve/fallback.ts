@@ -1,4 +1,4 @@
-/** Another model that answers the rows that the serving one is unsure of; where it cannot, the unsure answer is given. */
+/** A second model that predicts the rows that the serving model is unsure of; if it fails, the model's own result is used. */
 import type { NativePrediction } from '../native/contract.js'
 import type { Second } from './second.js'
 import type { Call } from './call.js'
@@ -15,7 +15,7 @@ interface Unsure {
 export class Fallback {
   readonly #waiting = new Map<Call, Unsure>()
   #waitingRows = 0
-  /** What it is asked about now. */
+  /** Rows that it predicts now. */
   #askedRows = 0
   #busy = false
   #rows = 0
@@ -28,7 +28,7 @@ export class Fallback {
     readonly below: number,
     readonly limits: { maxBatch: number; queue: number },
     readonly signal: AbortSignal,
-    /** Hears of a call all of whose rows are answered. */
+    /** Called with each call all of whose rows have a result. */
     readonly done: (call: Call) => void,
   ) {}
 
@@ -43,7 +43,7 @@ export class Fallback {
     return places
   }
 
-  /** Asks about some rows of a call, which brings its own answer in `known`. Whether it does: not where too many wait. */
+  /** Queues some rows of a call whose own result is in `known`. Returns false if too many rows wait. */
   take(call: Call, places: number[]): boolean {
     if (this.#waitingRows > 0 && this.#waitingRows + places.length > this.limits.queue) {
       this.missed(places.length)
@@ -55,13 +55,13 @@ export class Fallback {
     return true
   }
 
-  /** Nobody waits for a call any more. */
+  /** The caller no longer waits. */
   leave(call: Call): void {
     const unsure = this.#waiting.get(call)
     if (unsure !== undefined) this.#remove(unsure)
   }
 
-  /** Rows got the model's own answer because nobody could wait for this one. */
+  /** Rows got the model's own result because the fallback would have been too late. */
   missed(rows: number): void {
     this.#skipped += rows
   }
@@ -88,7 +88,7 @@ export class Fallback {
     this.#busy = false
   }
 
-  /** The oldest call and others of its kind, as many as fit. */
+  /** The oldest call and others with the same kind of inputs, as many as fit. */
   #next(): Unsure[] {
     const batch: Unsure[] = []
     let rows = 0
@@ -117,7 +117,7 @@ export class Fallback {
           const said = [logits, probabilities].map(all => all.subarray(from * classes, (from + 1) * classes)) as [Float32Array, Float32Array]
           if (said[1].some(Number.isNaN)) {
             this.#failed++
-            this.#lastError = 'its answer is not a number'
+            this.#lastError = 'its result is not a number'
           } else {
             made.logits.set(said[0], row * classes)
             made.probabilities.set(said[1], row * classes)

@@ -1,6 +1,6 @@
-/** Whether one model can stand for another: what it reads and what its answers mean. */
+/** Whether one model can replace another: it must read the same rows, and its outputs must mean the same. */
+import type { Description } from '../native/contract.js'
 import { LimbeckError } from '../errors.js'
-import type { Description } from '../prediction.js'
 
 type Kind = Pick<Description, 'input' | 'classes' | 'provenance' | 'inputNames' | 'preprocessing'> & { labelNames: readonly string[] | null }
 
@@ -9,18 +9,18 @@ const rowOf = ({ input }: Kind) => {
   const { length } = (input as { ids: { length?: number } }).ids
   return length == null ? 'rows of ids of any count' : `rows of ${length} ids`
 }
-const labelsOf = (kind: Kind) => (hasSeveralLabels(kind) ? 'several labels a row' : 'one label a row')
+const labelsOf = (kind: Kind) => (hasSeveralLabels(kind) ? 'several labels per row' : 'one label per row')
 const namesOf = ({ labelNames }: Kind) => (labelNames === null ? 'no label names' : `the label names ${labelNames.join(', ')}`)
 
 const columnsOf = ({ inputNames }: Kind) => (inputNames === null ? undefined : `the columns ${inputNames.join(', ')}`)
 const bytesOf = ({ preprocessing: { bytes } }: Kind) => (bytes === undefined ? undefined : `bytes read as ${bytes.scale} · byte + ${bytes.offset}`)
 
-/** Whether a model was trained on several labels a row; nothing of one that was not trained. */
+/** Whether a model was trained on several labels per row; undefined for a model that was not trained. */
 export function hasSeveralLabels({ provenance }: Pick<Description, 'provenance'>): boolean | undefined {
   return typeof provenance === 'object' && provenance !== null && 'labels' in provenance ? provenance.labels === 'several' : undefined
 }
 
-/** Refuses a model that reads something else or has other classes than the one that serves; `named` compares their names. */
+/** Refuses a model whose rows or classes differ from those of the serving model; `named` is when label names must be equal. */
 export function mustFit(path: string, other: Kind, own: Kind, named: 'alike' | 'where both have some'): void {
   const both = other.labelNames !== null && own.labelNames !== null
   const trained = hasSeveralLabels(other) !== undefined && hasSeveralLabels(own) !== undefined
@@ -28,7 +28,7 @@ export function mustFit(path: string, other: Kind, own: Kind, named: 'alike' | '
   for (const word of words) {
     const [wanted, got] = [word(own), word(other)]
     if (wanted === got || wanted === undefined || got === undefined) continue
-    const message = `expected ${wanted}, as the model that serves, got one of ${got}: begin a service of its own for it`
+    const message = `expected ${wanted}, like the serving model, got ${got}: make another service for this model`
     throw new LimbeckError('ERR_LIMBECK_SHAPE_MISMATCH', path, message)
   }
 }

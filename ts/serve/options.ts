@@ -1,24 +1,23 @@
-/** What `serve` takes, looked at once. */
+/** The options of a service, read and checked once. */
 import { number, plain, refuse, whole } from '../read.js'
-import type { Ensemble } from '../ensemble.js'
-import type { Model } from '../model.js'
-import type { Description } from '../prediction.js'
+import type { Description } from '../native/contract.js'
+import type { EnsembleLike, ModelLike } from '../native/handles.js'
 import { Teacher, type Answer } from '../teacher.js'
 import { secondOf, type Second } from './second.js'
 
 /** A second model for a service's shadow or fallback: a model, an ensemble, or a function, such as a call to an HTTP API. */
-export type SecondModel = Model | Ensemble | Teacher | Answer
+export type SecondModel = ModelLike | EnsembleLike | Teacher | Answer
 
-/** Runs a part of the calls through another model too. It neither delays nor changes an answer. */
+/** Sends a part of the calls to a second model too. It neither delays nor changes a result. */
 export interface ShadowOptions {
   model: SecondModel
   /** The share of the calls, above 0, at most 1. Default 0.1. */
   fraction?: number | undefined
 }
 
-/** Sends rows that the model is unsure of to another one. */
+/** Sends rows that the model is unsure of to a second model. */
 export interface FallbackOptions {
-  /** A row whose largest probability is smaller is unsure: above 0, at most 1. */
+  /** A row is unsure if its largest probability is smaller than this: above 0, at most 1. */
   below: number
   to: SecondModel
 }
@@ -27,25 +26,35 @@ export interface ServeOptions {
   /** Rows of one batch; a call of more is a batch of its own. Default 64. */
   maxBatch?: number | undefined
   /**
-   * How long a call may wait for others to come, in milliseconds. It waits for as many rows as the batch before had, and
-   * for nobody where the service is idle: a lone caller is answered at once. Default 2.
+   * How long a call may wait for other calls, in milliseconds. A batch waits for as many rows as the batch before had; if
+   * the service is idle, a single call is predicted at once. Default 2.
    */
   maxWaitMs?: number | undefined
   /** Rows that may wait; further calls are refused with `ERR_LIMBECK_BUSY`. Default 1024. */
   queue?: number | undefined
-  /** Another model that hears a part of the calls; `stats().shadow` says how often both agree. A model alone hears a tenth. */
+  /** A second model that predicts a part of the calls too; `stats().shadow` counts how often both agree. Default share: a tenth. */
   shadow?: ShadowOptions | SecondModel | undefined
-  /** Another model that answers the rows that this one is unsure of. */
+  /** A second model that predicts the rows that this one is unsure of. */
   fallback?: FallbackOptions | undefined
 }
 
 export interface PredictOptions {
-  /** Rejects with its reason, and takes the call out of the service. */
+  /** When it aborts, the call rejects with its reason and leaves the queue. */
   signal?: AbortSignal | undefined
   /**
-   * How long the answer may take, in milliseconds; then the call is rejected with `ERR_LIMBECK_DEADLINE`, or answered
-   * without the fallback where only that is missing. The call waits for others less long where it has to.
+   * How long the call may take, in milliseconds; then it rejects with `ERR_LIMBECK_DEADLINE`. If only the fallback is
+   * missing, the model's own result is used instead. A call with a deadline waits for others less long if necessary.
    */
+  deadlineMs?: number | undefined
+  /**
+   * Anything about the call, such as the request it came with: a `fallback` or `shadow` that is a function gets it in
+   * `contexts`. The service itself does not look at it.
+   */
+  context?: unknown
+}
+
+export interface DrainOptions {
+  /** How long pending calls may take, in milliseconds; 0 or more. Default: as long as they need. */
   deadlineMs?: number | undefined
 }
 

@@ -8,16 +8,23 @@ export interface Rows {
   json: string
   buffers: Buffers
   rows: number
+  /** The `context` of each row's call, where a call has one. */
+  contexts?: readonly unknown[] | undefined
 }
 
-/** What a caller passed. Nothing where it is no whole number of good rows: the native side knows how to say what is wrong. */
+/** Rows that a caller passed, counted. Undefined if they are not a whole number of finite rows: the native side then names what is wrong. */
 export function rowsOf(json: string, buffers: Buffers): Rows | undefined {
-  const { f32, u8, ids, offsets, idWeights } = buffers
-  if (f32 !== undefined && !finite(f32)) return undefined
-  if (idWeights !== undefined && !(idWeights.length === ids!.length && idWeights.every(weight => weight >= 0 && weight < Infinity))) return undefined
+  const rows = countOf(json, buffers)
+  const { f32, ids, idWeights } = buffers
+  const weighed = idWeights === undefined || (idWeights.length === ids!.length && idWeights.every(weight => weight >= 0 && weight < Infinity))
+  const good = Number.isSafeInteger(rows) && rows > 0 && (f32 === undefined || finite(f32)) && weighed
+  return good ? { json, buffers, rows } : undefined
+}
+
+/** How many rows there are; not a whole number if the buffers do not fit. */
+export function countOf(json: string, { f32, u8, ids, offsets }: Buffers): number {
   const values = f32 ?? u8 ?? ids
-  const rows = offsets === undefined ? (values?.length ?? 0) / numbersOf(json) : raggedRows(offsets, ids!)
-  return Number.isSafeInteger(rows) && rows > 0 ? { json, buffers, rows } : undefined
+  return offsets === undefined ? (values?.length ?? 0) / numbersOf(json) : raggedRows(offsets, ids!)
 }
 
 function finite(values: Float32Array): boolean {
@@ -26,14 +33,14 @@ function finite(values: Float32Array): boolean {
 }
 
 /** A copy: the caller may write into its arrays as soon as the call has returned. */
-export function copied({ json, buffers, rows }: Rows): Rows {
+export function copied({ json, buffers, rows, contexts }: Rows): Rows {
   const own: Buffers = {}
   if (buffers.f32 !== undefined) own.f32 = buffers.f32.slice()
   if (buffers.u8 !== undefined) own.u8 = buffers.u8.slice()
   if (buffers.ids !== undefined) own.ids = buffers.ids.slice()
   if (buffers.offsets !== undefined) own.offsets = buffers.offsets.slice()
   if (buffers.idWeights !== undefined) own.idWeights = buffers.idWeights.slice()
-  return { json, buffers: own, rows }
+  return { json, buffers: own, rows, contexts }
 }
 
 /** Copies of single rows that nobody needs any more: a copy into old memory is cheaper than new memory and its collection. */
@@ -111,7 +118,9 @@ export function joined(parts: readonly Rows[], borrowed = false): Rows {
       base += part.buffers.ids!.length
     }
   }
-  return { json: first.json, buffers, rows }
+  const some = parts.some(part => part.contexts !== undefined)
+  const contexts = some ? parts.flatMap(part => part.contexts ?? new Array<unknown>(part.rows).fill(undefined)) : undefined
+  return { json: first.json, buffers, rows, contexts }
 }
 
 type Numbers = Float32Array | Uint8Array | Uint32Array
@@ -134,24 +143,24 @@ function fill(all: Numbers, parts: readonly Numbers[]): Numbers {
   return all
 }
 
-/** One row of them, not copied. */
-function row({ json, buffers: { f32, u8, ids, offsets, idWeights }, rows }: Rows, at: number): Rows {
+/** The rows from `first` up to `end`, not copied. */
+export function range({ json, buffers: { f32, u8, ids, offsets, idWeights }, rows, contexts }: Rows, first: number, end: number): Rows {
   const buffers: Buffers = {}
-  const of = (length: number): [number, number] => [(length / rows) * at, (length / rows) * (at + 1)]
+  const of = (length: number): [number, number] => [(length / rows) * first, (length / rows) * end]
   if (f32 !== undefined) buffers.f32 = f32.subarray(...of(f32.length))
   if (u8 !== undefined) buffers.u8 = u8.subarray(...of(u8.length))
   if (ids !== undefined && offsets === undefined) buffers.ids = ids.subarray(...of(ids.length))
   if (ids !== undefined && offsets !== undefined) {
-    buffers.ids = ids.subarray(offsets[at], offsets[at + 1])
-    buffers.offsets = Uint32Array.of(0, buffers.ids.length)
-    if (idWeights !== undefined) buffers.idWeights = idWeights.subarray(offsets[at], offsets[at + 1])
+    buffers.ids = ids.subarray(offsets[first], offsets[end])
+    buffers.offsets = offsets.slice(first, end + 1).map(offset => offset - offsets[first]!)
+    if (idWeights !== undefined) buffers.idWeights = idWeights.subarray(offsets[first], offsets[end])
   }
-  return { json, buffers, rows: 1 }
+  return { json, buffers, rows: end - first, contexts: contexts?.slice(first, end) }
 }
 
 /** Some of them, in this order. */
 export function picked(all: Rows, places: readonly number[]): Rows {
-  return joined(places.map(at => row(all, at)))
+  return joined(places.map(at => range(all, at, at + 1)))
 }
 
 /** A row of zeros, of the kind that a model takes. */

@@ -1,12 +1,12 @@
 /** The second model of a service, used by shadow and fallback: a model, an ensemble or a function behind one interface. */
 import { calling, LimbeckError } from '../errors.js'
-import type { Ensemble } from '../ensemble.js'
-import type { ColumnsJson, Lane, NativePrediction } from '../native/contract.js'
+import { describe } from '../model/handle.js'
+import type { ColumnsJson, Description, Lane, NativePrediction } from '../native/contract.js'
 import { ensembles, models } from '../native/handles.js'
-import type { Description } from '../prediction.js'
 import { Teacher, type Answer, type TeacherBatch } from '../teacher.js'
 import { hasSeveralLabels, mustFit } from './fits.js'
-import { copied, picked, type Rows } from './rows.js'
+import { inPieces, LARGE } from './pieces.js'
+import { copied, range, type Rows } from './rows.js'
 
 export interface Second {
   ask(rows: Rows, lane: Lane, signal: AbortSignal): Promise<NativePrediction>
@@ -18,17 +18,17 @@ export interface Second {
 export function secondOf(path: string, given: unknown, own: Description): Second | undefined {
   if (typeof given === 'function') return teacher(Teacher.fromFunction(given as Answer), own)
   if (typeof given !== 'object' || given === null) return undefined
-  const described = (model: object) => JSON.parse(calling(() => models.get(model)!.describe())) as Description
-  if (models.has(given)) {
-    mustFit(path, described(given), own, 'where both have some')
-    // It answers as it is now, whatever becomes of the one that was passed.
-    const handle = calling(() => models.get(given)!.clone())
-    return { ask: ({ json, buffers }, lane) => handle.predict(json, buffers, lane), release: () => handle.dispose() }
+  const model = models.get(given)
+  if (model !== undefined) {
+    mustFit(path, describe(model), own, 'where both have some')
+    // A copy: it predicts as it is now, even if the model that was passed is trained or disposed of.
+    const handle = calling(() => model.clone())
+    return { ask: (rows, lane, signal) => inPieces(rows, LARGE, ({ json, buffers }) => handle.predict(json, buffers, lane), signal), release: () => handle.dispose() }
   }
   const ensemble = ensembles.get(given)
   if (ensemble !== undefined) {
-    mustFit(path, described((given as Ensemble).models[0]!), own, 'where both have some')
-    return { ask: ({ json, buffers }, lane) => ensemble.predict(json, buffers, lane), release: () => {} }
+    mustFit(path, ensemble.description, own, 'where both have some')
+    return { ask: (rows, lane, signal) => inPieces(rows, LARGE, ({ json, buffers }) => ensemble.handle.predict(json, buffers, lane), signal), release: () => {} }
   }
   return given instanceof Teacher ? teacher(given, own) : undefined
 }
@@ -41,10 +41,10 @@ function teacher(asked: Teacher, own: Description): Second {
       const logits = new Float32Array(all.rows * classes)
       for (let first = 0; first < all.rows; first += asked.batchSize) {
         const count = Math.min(asked.batchSize, all.rows - first)
-        const part = copied(picked(all, Array.from({ length: count }, (_, row) => first + row)))
+        const part = copied(range(all, first, first + count))
         const { values, width } = await asked.answer(batchOf(part, seen, signal))
         if (width !== classes) {
-          const message = `expected ${classes} logits a row, as the model that serves, got ${width}`
+          const message = `expected ${classes} logits per row, like the serving model, got ${width}`
           throw new LimbeckError('ERR_LIMBECK_INVALID_DATA', 'teacher', message)
         }
         logits.set(values, first * classes)
@@ -57,16 +57,17 @@ function teacher(asked: Teacher, own: Description): Second {
 }
 
 /** Rows as a function hears them; who they are is counted. */
-function batchOf({ json, buffers, rows }: Rows, seen: number, signal: AbortSignal): TeacherBatch {
+function batchOf({ json, buffers, rows, contexts }: Rows, seen: number, signal: AbortSignal): TeacherBatch {
   const { inputs } = JSON.parse(json) as ColumnsJson
   const ids = Float64Array.from({ length: rows }, (_, row) => seen + row)
-  if ('f32' in inputs) return { rows, inputs: buffers.f32!, shape: inputs.f32.shape, ids, signal }
+  const all = { rows, ids, signal, ...(contexts && { contexts }) }
+  if ('f32' in inputs) return { ...all, inputs: buffers.f32!, shape: inputs.f32.shape }
   if ('u8' in inputs) {
     const { shape, scale, offset } = inputs.u8
-    return { rows, inputs: Float32Array.from(buffers.u8!, byte => byte * scale + offset), shape, ids, signal }
+    return { ...all, inputs: Float32Array.from(buffers.u8!, byte => byte * scale + offset), shape }
   }
-  if ('ids' in inputs) return { rows, inputs: buffers.ids!, shape: [inputs.ids.length], ids, signal }
-  return { rows, inputs: buffers.ids!, offsets: buffers.offsets!, ...(buffers.idWeights && { weights: buffers.idWeights }), shape: undefined, ids, signal }
+  if ('ids' in inputs) return { ...all, inputs: buffers.ids!, shape: [inputs.ids.length] }
+  return { ...all, inputs: buffers.ids!, offsets: buffers.offsets!, ...(buffers.idWeights && { weights: buffers.idWeights }), shape: undefined }
 }
 
 /** What logits say; their softmax, or of several labels a row their sigmoids, are taken in double precision. */

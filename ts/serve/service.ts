@@ -1,37 +1,30 @@
-/** A model behind a door: concurrent calls are answered in batches, and the model is replaced between two of them. */
+/** Request batching for a model: concurrent calls are predicted in batches, and the model can be swapped between two of them. */
 import { listen } from '../abort.js'
 import { number, plain, reading, refuse, signalOf, words } from '../read.js'
-import { packInputs } from '../columns.js'
-import type { Inputs } from '../inputs.js'
+import type { InputColumns } from '../inputs.js'
 import type { Meaning } from '../meaning.js'
 import { awaiting, calling, LimbeckError } from '../errors.js'
-import type { Model } from '../model.js'
-import type { NativeModel, NativePrediction } from '../native/contract.js'
-import { isHandle } from '../native/handles.js'
-import { meaningFor, prediction, type Description, type Prediction } from '../prediction.js'
+import { describe } from '../model/handle.js'
+import type { Description, NativeModel, NativePrediction } from '../native/contract.js'
+import { isHandle, type ModelLike } from '../native/handles.js'
+import { inputsOf, meaningFor, predicted, prediction } from '../prediction.js'
 import { Batcher } from './batcher.js'
-import type { Call } from './call.js'
+import type { Call, ServedPrediction } from './call.js'
 import { Fallback } from './fallback.js'
-import { LONGEST_MS, servingOf, type PredictOptions, type ServeOptions, type Serving } from './options.js'
+import { LONGEST_MS, servingOf, type DrainOptions, type PredictOptions, type ServeOptions, type Serving } from './options.js'
 import { busy, gone, late } from './refusals.js'
+import { inPieces, LARGE } from './pieces.js'
 import { copied, joined, rowsOf, Spares } from './rows.js'
 import { Shadow } from './shadow.js'
 import { Counters, type ServiceStats } from './stats.js'
-import { describe, mustAnswer, successorOf } from './successor.js'
-
-/** What a service says of some rows. */
-export interface ServedPrediction extends Prediction {
-  /** Who answered each row. */
-  answeredBy: ('model' | 'fallback')[]
-  /** Which model served: 0 the first one, one more with each swap. */
-  generation: number
-}
+import { mustAnswer, successorOf } from './successor.js'
 
 const nothing = () => {}
 const none: number[] = []
 
 /**
- * Answers concurrent calls in batches, bit for bit as `predict` does. It keeps the process alive only while calls are inside.
+ * Predicts concurrent calls in batches, with the same bits as `model.predict`. It keeps the process alive only while calls are
+ * pending.
  *
  * ```ts
  * const service = student.serve({ maxBatch: 64, maxWaitMs: 2, queue: 1024 })
@@ -41,7 +34,7 @@ const none: number[] = []
  * ```
  */
 export class Service {
-  /** Its own copy, which shares memory with the one that was passed until that is trained. */
+  /** A copy of the model that was passed; both share memory until that one is trained. */
   #model: { handle: NativeModel; generation: number }
   readonly #description: Description
   readonly #meaning: Meaning
@@ -51,7 +44,7 @@ export class Service {
   readonly #fallback: Fallback | undefined
   readonly #counters = new Counters()
   readonly #inside = new Set<Call>()
-  /** Where nobody but the batch looks at inputs, their memory is used again. */
+  /** Memory of inputs is reused if only the batch reads them. */
   readonly #spares: Spares | undefined
   /** When the last batch was answered. */
   #batched = 0
@@ -78,7 +71,7 @@ export class Service {
   }
 
   /** The same as `model.predict`, in a batch with other calls. */
-  predict(columns: { inputs: Inputs }, options: PredictOptions = {}): Promise<ServedPrediction> {
+  predict(columns: InputColumns, options: PredictOptions = {}): Promise<ServedPrediction> {
     return new Promise((resolve, reject) => {
       try {
         this.#enter(columns, options, resolve, reject)
@@ -90,15 +83,15 @@ export class Service {
   }
 
   /**
-   * Replaces the model between two batches: no call is lost, and whoever waits gets the new one's answer. What it reads
-   * and its classes must be the same. Resolves when all batches are the new one's and the old one's memory is given
-   * back; the model that is passed may be trained further or disposed of then. Where it rejects, the old one serves on.
+   * Replaces the model between two batches, without downtime: waiting calls are predicted by the new model, which must have
+   * the same inputs and classes. Resolves when all batches use the new model and the old one's memory has been given back;
+   * the model that was passed may then be trained further or disposed of. If it rejects, the old model goes on serving.
    */
-  swap(model: Model): Promise<void> {
+  swap(model: ModelLike): Promise<void> {
     const swapping = this.#swap(model, this.#swapped)
-    // One that is refused at once does not overtake those before it. What became of them is kept by nobody.
+    // A swap that is refused at once does not overtake those before it.
     this.#swapped = Promise.allSettled([this.#swapped, swapping]).then(nothing)
-    // A promise of its own: a failure that nobody looks at is reported as any other.
+    // A new promise: a rejection that the caller does not handle is reported like any other.
     return swapping.then(nothing)
   }
 
@@ -111,22 +104,30 @@ export class Service {
     return stats
   }
 
-  /** Takes no more calls, answers those that are inside without waiting for others, and gives the memory back. */
-  drain(): Promise<void> {
-    if (this.#drained !== undefined) return this.#drained
+  /**
+   * Refuses new calls, answers pending ones without waiting for more, and gives the memory back. After `deadlineMs`, calls
+   * that are still pending reject with `ERR_LIMBECK_DISPOSED`.
+   */
+  drain(options: DrainOptions = {}): Promise<void> {
+    const { deadlineMs = Infinity } = plain('options', options, ['deadlineMs'])
+    const allowed = deadlineMs === Infinity ? Infinity : number('deadlineMs', deadlineMs)
+    if (!(allowed >= 0)) refuse('deadlineMs', 'milliseconds of 0 or more', deadlineMs)
     if (this.#state === 'open') this.#state = 'draining'
-    const empty = new Promise<void>(resolve => (this.#empty = resolve))
-    this.#drained = empty.then(() => this.dispose())
+    this.#drained ??= new Promise<void>(resolve => (this.#empty = resolve)).then(() => this.dispose())
     this.#batcher.hurry()
     if (this.#inside.size === 0) this.#empty?.()
+    if (allowed <= LONGEST_MS) {
+      const timer = setTimeout(() => this.dispose(), allowed)
+      void this.#drained.then(() => clearTimeout(timer))
+    }
     return this.#drained
   }
 
-  /** Takes no more calls and gives the memory back at once; each call that is inside rejects with `ERR_LIMBECK_DISPOSED`. */
+  /** Refuses new calls and gives the memory back at once; pending calls reject with `ERR_LIMBECK_DISPOSED`. */
   dispose(): void {
     if (this.#state === 'disposed') return
     this.#state = 'disposed'
-    for (const call of this.#inside) this.#fail(call, gone('was disposed of while this call was inside'))
+    for (const call of this.#inside) this.#fail(call, gone('was disposed of while this call was pending'))
     this.#empty?.()
     this.#leaving.abort(gone('was disposed of'))
     this.#model.handle.dispose()
@@ -143,11 +144,11 @@ export class Service {
   }
 
   #enter(columns: unknown, options: unknown, resolve: (answer: ServedPrediction) => void, reject: (reason: unknown) => void): void {
-    const own = plain('options', options, ['signal', 'deadlineMs'])
+    const own = plain('options', options, ['signal', 'deadlineMs', 'context'])
     const signal = own.signal === undefined ? undefined : reading('signal', () => signalOf('signal', own.signal))
     const deadlineMs = own.deadlineMs === undefined ? Infinity : number('deadlineMs', own.deadlineMs)
     if (!(deadlineMs > 0)) refuse('deadlineMs', 'milliseconds above 0', deadlineMs)
-    const { json, buffers } = reading('inputs', () => packInputs(columns, this.#meaning))
+    const { json, buffers } = inputsOf(columns, this.#meaning)
     if (signal?.aborted) {
       this.#counters.aborted++
       return reject(signal.reason)
@@ -156,8 +157,8 @@ export class Service {
     const arrived = performance.now()
     const rows = rowsOf(json, buffers)
     if (rows === undefined) {
-      // It is refused there, in the words of `predict`, and disturbs no batch.
-      const alone = awaiting(() => this.#model.handle.predict(json, buffers))
+      // The native side refuses it with the message of `predict`; no batch is disturbed.
+      const alone = predicted(() => this.#model.handle.predict(json, buffers))
       this.#counters.failed++
       return void alone.then(() => reject(new LimbeckError('ERR_LIMBECK_INTERNAL', 'inputs', 'rows that cannot be counted')), reject)
     }
@@ -167,7 +168,7 @@ export class Service {
       return reject(busy(line.rows, rows.rows, this.#options.queue))
     }
     const call: Call = {
-      rows: this.#spares?.copy(rows) ?? copied(rows),
+      rows: this.#spares?.copy(rows) ?? { ...copied(rows), contexts: own.context === undefined ? undefined : new Array<unknown>(rows.rows).fill(own.context) },
       arrived,
       deadline: arrived + deadlineMs,
       known: undefined,
@@ -192,18 +193,18 @@ export class Service {
     const { handle, generation } = this.#model
     const began = performance.now()
     try {
-      const { json, buffers, rows } = joined(batch.map(call => call.rows), true)
-      const made = await awaiting(() => handle.predict(json, buffers))
+      const rows = joined(batch.map(call => call.rows), true)
+      const made = await inPieces(rows, Math.max(LARGE, this.#options.maxBatch), ({ json, buffers }) => predicted(() => handle.predict(json, buffers)))
       const now = performance.now()
       this.#counters.batches++
-      // One that waited behind another began when that was done.
+      // A batch that was queued behind another began when that one was done.
       this.#counters.batchMs.record(now - Math.max(began, this.#batched), now)
       this.#batched = now
-      this.#counters.batchRows.record(rows, now)
+      this.#counters.batchRows.record(rows.rows, now)
       return () => this.#handOut(batch, made, generation)
     } catch (error) {
       if (batch.length === 1) return () => this.#fail(batch[0]!, error)
-      // Somebody's row is bad: halves are asked about until it is alone, so that it fails alone.
+      // Some row is invalid: halves are predicted until only the call that it belongs to fails.
       const calls = batch.filter(call => !call.settled)
       const middle = calls.length >> 1
       for (const half of [calls.slice(0, middle), calls.slice(middle)]) if (half.length > 0) (await this.#answer(half))()
@@ -232,7 +233,7 @@ export class Service {
     if (places.length === 0 || !this.#fallback!.take(call, places)) this.#finish(call)
   }
 
-  /** Gives the answer that is known. */
+  /** Resolves the call with the known result. */
   #finish(call: Call): void {
     const { made, answeredBy, generation } = call.known!
     let answer: ServedPrediction
@@ -290,7 +291,7 @@ export class Service {
 
   async #swap(model: unknown, before: Promise<void>): Promise<void> {
     this.#mustBeOpen()
-    // What does not fit is refused at once; what it answers is tried in turn.
+    // A model that does not fit is refused at once; the trial run waits for its turn.
     const handle = successorOf(model, this.#description)
     try {
       await before
@@ -302,7 +303,7 @@ export class Service {
     }
     const old = this.#model
     this.#model = { handle, generation: old.generation + 1 }
-    // Of one that was not trained nobody knows what its labels are.
+    // The kind of labels is known only of a model that was trained.
     this.#description.provenance = describe(handle).provenance
     this.#counters.swaps++
     this.#shadow?.restart(this.#model.generation)
@@ -311,7 +312,7 @@ export class Service {
   }
 }
 
-/** A call's own rows: what it gets is nobody else's memory. */
+/** The rows of one call, in memory of their own. */
 function part({ classes, logits, probabilities, labels }: NativePrediction, from: number, rows: number): NativePrediction {
   const first = from * classes
   const last = first + rows * classes

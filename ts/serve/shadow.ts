@@ -1,4 +1,4 @@
-/** Another model that hears a part of the calls, when it has time: nobody waits for it and nobody sees it fail. */
+/** A second model that predicts a part of the calls when it has time: callers neither wait for it nor see it fail. */
 import type { Second } from './second.js'
 import { joined, type Rows } from './rows.js'
 import type { ServiceStats } from './stats.js'
@@ -11,10 +11,10 @@ interface Heard {
 }
 
 export class Shadow {
-  /** What it shall be asked about next. */
+  /** What it predicts next. */
   #next: Heard[] = []
   #nextRows = 0
-  /** What it is asked about now. */
+  /** Rows that it predicts now. */
   #askedRows = 0
   #busy = false
   #generation = 0
@@ -32,7 +32,7 @@ export class Shadow {
     readonly signal: AbortSignal,
   ) {}
 
-  /** Perhaps asks about a call that has been answered. */
+  /** Queues a call that has been answered, if it is drawn. */
   hear(rows: Rows, labels: Uint32Array, generation: number): void {
     if (!this.#chosen()) return
     if (this.#nextRows > 0 && this.#nextRows + rows.rows > this.maxBatch) {
@@ -43,11 +43,11 @@ export class Shadow {
     this.#nextRows += rows.rows
     if (this.#busy) return
     this.#busy = true
-    // The answers of this turn go first.
+    // Results of this turn are handed out first.
     setImmediate(() => void this.#ask())
   }
 
-  /** Another model answers from now on: agreement is counted anew. */
+  /** The model was swapped: agreement is counted from zero. */
   restart(generation: number): void {
     this.#generation = generation
     this.#rows = this.#alike = 0
@@ -59,7 +59,7 @@ export class Shadow {
     return { rows, agreement, skipped, waiting: this.#nextRows + this.#askedRows, failed, ...(this.#lastError !== undefined && { lastError: this.#lastError }) }
   }
 
-  /** A sequence that is spread evenly and follows no rhythm of the callers: multiples of the golden ratio. */
+  /** Multiples of the golden ratio are spread evenly and follow no rhythm of the callers. */
   #chosen(): boolean {
     this.#drawn = (this.#drawn + 0.6180339887498949) % 1
     return this.#drawn < this.fraction

@@ -1,4 +1,4 @@
-/** What a service counts, and what `stats()` says of it. */
+/** What a service counts, and what `stats()` returns. */
 import { Recent, type Quantiles } from './quantiles.js'
 
 /** A service in numbers: counts since it began, quantiles of the last minute. */
@@ -6,19 +6,19 @@ export interface ServiceStats {
   /** Calls that were answered, and their rows. */
   served: number
   servedRows: number
-  /** Calls that came to a full queue. */
+  /** Calls that were refused because the queue was full. */
   refused: number
   /** Calls whose signal aborted. */
   aborted: number
   /** Calls whose deadline passed. */
   expired: number
-  /** Calls that ended with another error: bad inputs, a service that was disposed of. */
+  /** Calls that rejected with another error: invalid inputs, a disposed service. */
   failed: number
-  /** Calls and rows that wait for their batch now. */
+  /** Calls and rows that wait for a batch now. */
   waiting: { calls: number; rows: number }
-  /** Calls that are inside now, waiting ones and the fallback's among them. */
+  /** Pending calls, including waiting ones and those of the fallback. */
   inside: number
-  /** From the call to its answer, in milliseconds. */
+  /** From the call to its result, in milliseconds. */
   latencyMs: Quantiles
   batches: {
     count: number
@@ -27,30 +27,30 @@ export interface ServiceStats {
     /** How long they take, in milliseconds. */
     ms: Quantiles
   }
-  /** How often another model took over. */
+  /** How often the model was swapped. */
   swaps: number
-  /** Of the model that serves now. */
+  /** Counts for the current model. */
   shadow?: {
-    /** Rows that both answered. */
+    /** Rows that both models predicted. */
     rows: number
-    /** Share of them where the largest class is the same; `null` where there are none. */
+    /** Share of them for which both predict the same class; `null` if there are none. */
     agreement: number | null
-    /** Rows that were chosen while it was busy and enough others waited for it. */
+    /** Rows that were drawn but skipped because it was busy and enough others waited. */
     skipped: number
-    /** Rows that wait for it now, and those that it is asked about. */
+    /** Rows that wait for it or that it predicts now. */
     waiting: number
-    /** Rows that it failed on, and the last reason. */
+    /** Rows that it failed on; `lastError` is the last reason. */
     failed: number
     lastError?: string
   }
   fallback?: {
-    /** Rows that it answered. */
+    /** Rows that it predicted. */
     rows: number
-    /** Unsure rows that it was not asked about because too many waited for it, or whose call could wait no longer. */
+    /** Unsure rows that kept the model's own result because too many waited, or because the deadline of their call had come. */
     skipped: number
-    /** Rows that wait for it now, and those that it is asked about. */
+    /** Rows that wait for it or that it predicts now. */
     waiting: number
-    /** Rows that it failed on, and the last reason: the model's own answer was given. */
+    /** Rows that it failed on, which kept the model's own result; `lastError` is the last reason. */
     failed: number
     lastError?: string
   }

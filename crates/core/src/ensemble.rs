@@ -72,9 +72,10 @@ impl Ensemble {
     }
 
     /// Metrics of the ensemble on labelled rows.
-    pub fn evaluate(&self, data: &Dataset) -> Result<Evaluation> {
+    pub fn evaluate(&self, data: &Dataset, metrics: &Metrics) -> Result<Evaluation> {
+        evaluate::check(metrics, data, false, self.classes).map_err(|error| error.at("metrics"))?;
         let data = &data.seen_by(&self.signature, "data")?;
-        evaluate::evaluate_answers(data, self.classes, &self.logits(data)?, &Metrics::default())
+        evaluate::evaluate_answers(data, self.classes, &self.logits(data)?, metrics)
     }
 
     fn mixed(&self, answers: impl Fn(&Model) -> Result<Vec<f32>>) -> Result<Vec<f32>> {
@@ -184,7 +185,7 @@ mod tests {
                 let expected = shares[0] * each[0][at] + shares[1] * each[1][at];
                 assert!((f64::from(*log).exp() - expected).abs() < 1e-6, "{log} {expected}");
             }
-            assert!(ensemble.evaluate(&data).unwrap().accuracy.is_some());
+            assert!(ensemble.evaluate(&data, &Metrics::default()).unwrap().accuracy.is_some());
         }
     }
 

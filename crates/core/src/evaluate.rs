@@ -8,7 +8,6 @@ use crate::batch::Batch;
 use crate::blocks::{copied, reserve};
 use crate::dataset::{BatchOptions, Dataset};
 use crate::error::Result;
-use crate::labels::LabelKind;
 use crate::metrics::{Evaluator, Measure, Metrics};
 use crate::models::{Model, expect_finite};
 use crate::tape::Cancel;
@@ -20,7 +19,7 @@ use crate::tensor::{Tensor, from_vec, read};
 pub struct Evaluation {
     /// The rows that count: those of weight 0 do not. What is about labels counts those that have one alone.
     pub rows: usize,
-    /// Share of rows whose largest logit is the label.
+    /// Share of rows whose largest logit is the label; here and below, each row counts by its weight.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub accuracy: Option<f64>,
     /// Cross entropy for classes, mean squared error for real numbers.
@@ -29,9 +28,21 @@ pub struct Evaluation {
     /// Share of rows where the largest logit is the teacher's too.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub agreement: Option<f64>,
-    /// Every other metric that was asked for, by name, beside these.
+    /// Every other metric that was asked for, by name.
     #[serde(flatten)]
     pub metrics: BTreeMap<String, Measure>,
+}
+
+impl Evaluation {
+    /// A metric by its name, where it is a number.
+    pub fn number(&self, metric: &str) -> Option<f64> {
+        match metric {
+            "accuracy" => self.accuracy,
+            "loss" => self.loss,
+            "agreement" => self.agreement,
+            _ => self.metrics.get(metric).and_then(Measure::number),
+        }
+    }
 }
 
 /// Logits of all rows, `[rows, classes]`, in the order of the data.
@@ -106,8 +117,8 @@ fn measured(
     answers: &mut dyn FnMut(&Batch, usize) -> Result<Tensor>,
 ) -> Result<Evaluation> {
     let has_teacher = has_teacher(data, teacher.is_some(), classes);
-    let labels = data.label_kind();
-    let mut evaluator = Evaluator::new(&more.clone().with_basics(labels, has_teacher), data, classes, has_teacher)?;
+    let metrics = more.clone().with_basics(data.label_kind(), has_teacher);
+    let mut evaluator = Evaluator::new(&metrics, data, classes, has_teacher)?;
     let mut rows = 0;
     for batch in data.batches(&BatchOptions::in_order(piece), 0)? {
         let batch = batch?;
@@ -121,14 +132,8 @@ fn measured(
         rows += batch.rows();
     }
     let mut metrics = evaluator.measures();
-    let loss = match labels {
-        LabelKind::None => "",
-        LabelKind::Single | LabelKind::Probabilities => "crossEntropy",
-        LabelKind::Several => "binaryCrossEntropy",
-        LabelKind::Real => "meanSquaredError",
-    };
     let mut number = |name: &str| metrics.remove(name).and_then(|measure| measure.number());
-    let (accuracy, loss, agreement) = (number("accuracy"), number(loss), number("agreement"));
+    let (accuracy, loss, agreement) = (number("accuracy"), number("loss"), number("agreement"));
     Ok(Evaluation { rows: evaluator.rows(), accuracy, loss, agreement, metrics })
 }
 
@@ -141,11 +146,12 @@ fn has_teacher(data: &Dataset, given: bool, classes: usize) -> bool {
     given || data.teacher_classes() == Some(classes)
 }
 
-/// The same beside a teacher that is a model.
-pub fn against(model: &Model, data: &Dataset, teacher: Option<&Model>) -> Result<Evaluation> {
+/// The same compared with a teacher that is a model, with further metrics.
+pub fn against(model: &Model, data: &Dataset, teacher: Option<&Model>, metrics: &Metrics) -> Result<Evaluation> {
+    check(metrics, data, teacher.is_some(), model.network.classes()).map_err(|error| error.at("metrics"))?;
     if let Some(teacher) = teacher {
         model.signature().expect_alike(&teacher.signature(), "teacher", "the model")?;
     }
     let logits = teacher.map(|teacher| logits(teacher, data)).transpose()?;
-    evaluate(model, data, logits.as_deref())
+    evaluate_with(model, data, logits.as_deref(), metrics, &Cancel::default())
 }

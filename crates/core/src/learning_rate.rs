@@ -138,6 +138,17 @@ impl Schedule {
         matches!(self, Schedule::Linear(_) | Schedule::Cosine(_) | Schedule::OneCycle(_))
     }
 
+    /// Steps in which the factor rises before the run is at its full rate, where they are given as a number of steps.
+    pub fn warmup_steps(&self) -> u64 {
+        match self {
+            Schedule::Constant(constant) => constant.warmup_steps,
+            Schedule::Step(step) => step.warmup_steps,
+            Schedule::Linear(falling) | Schedule::Cosine(falling) => falling.warmup_steps,
+            Schedule::OneCycle(_) => 0,
+            Schedule::InverseSquareRoot(root) => root.warmup_steps,
+        }
+    }
+
     /// The factor of optimizer step `step` of `total`, counted from 0.
     pub fn factor(&self, step: u64, total: u64) -> f64 {
         let warm = |warmup: u64| if step < warmup { (step + 1) as f64 / warmup as f64 } else { 1.0 };
@@ -150,14 +161,16 @@ impl Schedule {
             Schedule::Step(fall) => warm(fall.warmup_steps) * fall.factor.powi((step / fall.every.max(1)) as i32),
             Schedule::Linear(f) => warm(f.warmup_steps) * (1.0 - (1.0 - f.last) * share(f.warmup_steps)),
             Schedule::Cosine(f) => warm(f.warmup_steps) * anneal(1.0, f.last, share(f.warmup_steps)),
+            // One step has no rise and no fall: it is the peak.
+            Schedule::OneCycle(_) if total <= 1 => 1.0,
             Schedule::OneCycle(cycle) => {
                 // As PyTorch's OneCycleLR: the peak is at step rise · total − 1, the end at total − 1.
                 let first = 1.0 / cycle.initial_divisor;
                 let last = first / cycle.final_divisor;
                 let (peak, end) = (cycle.rise * total as f64 - 1.0, total as f64 - 1.0);
                 let step = step as f64;
-                if step <= peak {
-                    anneal(first, 1.0, step / peak.max(f64::MIN_POSITIVE))
+                if peak > 0.0 && step <= peak {
+                    anneal(first, 1.0, step / peak)
                 } else {
                     anneal(1.0, last, (step - peak) / (end - peak).max(f64::MIN_POSITIVE))
                 }
@@ -212,6 +225,27 @@ mod tests {
         assert_eq!(step.factor(25, 100), 0.25);
         let root = schedule(serde_json::json!({ "inverseSquareRoot": { "warmupSteps": 4 } }));
         assert_eq!((root.factor(3, 0), root.factor(15, 0)), (1.0, 0.5));
+    }
+
+    #[test]
+    fn short_runs_reach_the_peak_or_come_near_it() {
+        for json in [
+            serde_json::json!({ "oneCycle": {} }),
+            serde_json::json!({ "oneCycle": { "rise": 0.5 } }),
+            serde_json::json!({ "oneCycle": { "rise": 0.9 } }),
+            serde_json::json!({ "cosine": {} }),
+            serde_json::json!({ "linear": {} }),
+            serde_json::json!({ "constant": {} }),
+            serde_json::json!({ "step": { "every": 1 } }),
+            serde_json::json!({ "inverseSquareRoot": { "warmupSteps": 1 } }),
+        ] {
+            for total in 1..=4 {
+                let factors: Vec<f64> = (0..total).map(|step| schedule(json.clone()).factor(step, total)).collect();
+                assert!(factors.iter().all(|factor| (0.0..=1.0).contains(factor)), "{json} {total}: {factors:?}");
+                assert!(factors.iter().any(|factor| *factor >= 0.5), "{json} {total}: {factors:?}");
+            }
+        }
+        assert_eq!(schedule(serde_json::json!({ "oneCycle": {} })).factor(0, 1), 1.0);
     }
 
     #[test]

@@ -9,7 +9,7 @@ use crate::dataset::Augment;
 use crate::error::{Error, Result};
 use crate::learning_rate::Schedule;
 use crate::losses::{LossesOptions, presets};
-use crate::metrics::Metrics;
+use crate::metrics::{MetricChoice, Metrics};
 use crate::optimizers::OptimizerOptions;
 use crate::proofs::Proofs;
 use crate::teacher::Combine;
@@ -78,10 +78,12 @@ pub struct TrainOptions {
     /// Which parameters the student has in the end: those of the last step, or of the best validation. Default: `last`.
     #[serde(default)]
     pub keep: Keep,
-    /// Metrics of the validation beside accuracy, loss and agreement: `{ calibrationError: { bins: 15 } }`.
+    /// Metrics of the validation in addition to accuracy, loss and agreement: `{ calibrationError: { bins: 15 } }`.
     #[serde(default, skip_serializing_if = "Metrics::is_empty")]
     pub metrics: Metrics,
-    /// What "best" means. Default: accuracy for one label a row, else the loss.
+    /// The metric that `keep: 'best'` and `earlyStop` compare validations by; its options are those under `metrics`.
+    /// Default: accuracy for one label per row, `loss` for other labels; without labels the agreement with the teacher,
+    /// or the distance to its outputs where no loss treats them as classes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub metric: Option<MetricChoice>,
     /// Optimizer steps between two reports; at least 1. Between them nothing in JavaScript runs. Default: 50.
@@ -153,17 +155,6 @@ pub enum Keep {
     Last,
     /// The parameters of the best validation.
     Best,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub enum MetricChoice {
-    /// Share of rows whose largest logit is the label; higher is better.
-    Accuracy,
-    /// The validation loss; lower is better.
-    Loss,
-    /// Share of rows where teacher and student agree; higher is better.
-    Agreement,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -263,6 +254,11 @@ impl TrainOptions {
         }
         if let Some(every) = self.validate_every {
             counts("validateEvery", every, MOST_STEPS)?;
+        }
+        if let Some(metric) = self.metric.filter(|metric| metric.better().is_none()) {
+            let message =
+                format!("expected a metric that ranks models, such as accuracy or loss, got {}", metric.name());
+            return Err(Error::config("metric", message));
         }
         if let Some(threads) = self.threads {
             counts("threads", threads as u64, MOST_THREADS)?;

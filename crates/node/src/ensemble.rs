@@ -10,7 +10,7 @@ use crate::buffers::{Buffers, inputs};
 use crate::calls::call;
 use crate::dataset::NativeDataset;
 use crate::errors::{guarded, panic_point};
-use crate::model::{NativeModel, NativePrediction};
+use crate::model::{NativeModel, NativePrediction, metrics_of};
 use crate::queue::{Lane, predict};
 use crate::reply::Reply;
 
@@ -55,13 +55,19 @@ impl NativeEnsemble {
         Ok(promise)
     }
 
-    /// Metrics on data whose answers are known, as JSON.
+    /// Metrics on data whose answers are known, as JSON; `metrics` is JSON of further ones.
     #[napi(catch_unwind, ts_return_type = "Promise<string>")]
-    pub fn evaluate<'env>(&self, env: &'env Env, data: &NativeDataset) -> napi::Result<Object<'env>> {
+    pub fn evaluate<'env>(
+        &self,
+        env: &'env Env,
+        data: &NativeDataset,
+        metrics: Option<String>,
+    ) -> napi::Result<Object<'env>> {
         let (ensemble, data) = (self.ensemble.clone(), guarded(|| data.data())?);
+        let metrics = guarded(|| metrics_of(metrics))?;
         let (reply, promise) = Reply::new(env)?;
         call(reply, move |pool| {
-            let evaluation = pool.enter(|| ensemble.evaluate(&data))?;
+            let evaluation = pool.enter(|| ensemble.evaluate(&data, &metrics))?;
             serde_json::to_string(&evaluation).map_err(|error| Error::internal(error.to_string()))
         });
         Ok(promise)

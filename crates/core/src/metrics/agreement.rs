@@ -10,33 +10,22 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::metric::{Better, Mean, MeanMetric, Needs};
+use super::rows::Rows;
 use super::rows::largest;
-use super::{Accumulator, Mean, Measure, Metric, Needs, Rows};
 
 /// The share of rows where student and teacher predict the same class, 0 to 1.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Agreement {}
 
-impl Metric for Agreement {
-    fn needs(&self) -> Needs {
-        Needs::Teacher
-    }
+impl MeanMetric for Agreement {
+    const NEEDS: Needs = Needs::TeacherClasses;
+    const BETTER: Option<Better> = Some(Better::Higher);
 
-    fn start(&self, _outputs: usize) -> Box<dyn Accumulator> {
-        Box::new(State(Mean::default()))
-    }
-}
-
-struct State(Mean);
-
-impl Accumulator for State {
-    fn add(&mut self, rows: &Rows<'_>) {
-        let pairs = rows.best().iter().zip(rows.teacher());
-        pairs.for_each(|(best, teacher)| self.0.add(f64::from(*best == largest(teacher))));
-    }
-
-    fn measure(&self) -> Measure {
-        self.0.measure()
+    fn add(&self, rows: &Rows<'_>, mean: &mut Mean) {
+        for (row, (best, teacher)) in rows.best().iter().zip(rows.teacher()).enumerate() {
+            mean.add(f64::from(*best == largest(teacher)), rows.weight(row));
+        }
     }
 }

@@ -9,35 +9,23 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Accumulator, Mean, Measure, Metric, Needs, Rows};
+use super::metric::{Better, Mean, MeanMetric, Needs};
+use super::rows::Rows;
 
 /// Mean negative log-likelihood of several labels a row, in nats a class, 0 or more.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct BinaryCrossEntropy {}
 
-impl Metric for BinaryCrossEntropy {
-    fn needs(&self) -> Needs {
-        Needs::Several
-    }
+impl MeanMetric for BinaryCrossEntropy {
+    const NEEDS: Needs = Needs::Several;
+    const BETTER: Option<Better> = Some(Better::Lower);
 
-    fn start(&self, _outputs: usize) -> Box<dyn Accumulator> {
-        Box::new(State(Mean::default()))
-    }
-}
-
-struct State(Mean);
-
-impl Accumulator for State {
-    fn add(&mut self, rows: &Rows<'_>) {
-        for (logits, labels) in rows.numbered() {
+    fn add(&self, rows: &Rows<'_>, mean: &mut Mean) {
+        for (row, (logits, labels)) in rows.numbered().enumerate() {
             for (z, y) in logits.iter().zip(labels) {
-                self.0.add(z.max(0.0) + (-z.abs()).exp().ln_1p() - y * z); // no overflow at either end
+                mean.add(z.max(0.0) + (-z.abs()).exp().ln_1p() - y * z, rows.weight(row)); // no overflow at either end
             }
         }
-    }
-
-    fn measure(&self) -> Measure {
-        self.0.measure()
     }
 }

@@ -13,7 +13,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Accumulator, Measure, Metric, Needs, Rows};
+use super::metric::{Accumulator, Better, Measure, Metric, Needs};
+use super::rows::Rows;
 use crate::error::{Error, Result};
 
 /// Expected calibration error, 0 to 1: the mean distance between confidence and accuracy.
@@ -35,6 +36,10 @@ impl Metric for CalibrationError {
         Needs::Single
     }
 
+    fn better(&self) -> Option<Better> {
+        Some(Better::Lower)
+    }
+
     fn validate(&self, _outputs: usize) -> Result<()> {
         match self.bins {
             1..=100_000 => Ok(()),
@@ -50,7 +55,8 @@ impl Metric for CalibrationError {
 /// Sums over the rows of one bin.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Bin {
-    pub rows: usize,
+    /// The sum of the rows' weights.
+    pub rows: f64,
     pub confidence: f64,
     pub right: f64,
 }
@@ -63,19 +69,19 @@ impl Bins {
         Bins(vec![Bin::default(); bins])
     }
 
-    pub fn add(&mut self, confidence: f64, right: bool) {
+    pub fn add(&mut self, confidence: f64, right: bool, weight: f64) {
         let bin = (confidence * self.0.len() as f64).ceil() as usize;
         let last = self.0.len() - 1;
         let bin = &mut self.0[bin.saturating_sub(1).min(last)];
-        bin.rows += 1;
-        bin.confidence += confidence;
-        bin.right += f64::from(right);
+        bin.rows += weight;
+        bin.confidence += weight * confidence;
+        bin.right += weight * f64::from(right);
     }
 
     pub fn error(&self) -> f64 {
-        let rows: usize = self.0.iter().map(|bin| bin.rows).sum();
+        let rows: f64 = self.0.iter().map(|bin| bin.rows).sum();
         let apart: f64 = self.0.iter().map(|bin| (bin.right - bin.confidence).abs()).sum();
-        apart / rows as f64
+        apart / rows
     }
 }
 
@@ -84,8 +90,8 @@ struct State(Bins);
 impl Accumulator for State {
     fn add(&mut self, rows: &Rows<'_>) {
         let statistics = rows.best().iter().zip(rows.log_sums());
-        for ((logits, label), (best, log_sum)) in rows.labelled().zip(statistics) {
-            self.0.add((logits[*best] - log_sum).exp(), label == *best);
+        for (row, ((logits, label), (best, log_sum))) in rows.labelled().zip(statistics).enumerate() {
+            self.0.add((logits[*best] - log_sum).exp(), label == *best, rows.weight(row));
         }
     }
 

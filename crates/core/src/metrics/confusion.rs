@@ -1,20 +1,20 @@
-//! Per class: how often it was true, predicted, and both.
+//! Per class: the weight of the rows where it was true, predicted, and both.
 
-use super::{Rows, Truth};
+use super::rows::{Rows, Truth};
 
 /// The logit of probability ½: above it a class of several is predicted.
 const EVEN: f64 = 0.0;
 
 #[derive(Clone, Debug)]
 pub(super) struct Confusion {
-    pub both: Vec<u64>,
-    pub predicted: Vec<u64>,
-    pub true_: Vec<u64>,
+    pub both: Vec<f64>,
+    pub predicted: Vec<f64>,
+    pub true_: Vec<f64>,
 }
 
 impl Confusion {
     pub fn new(classes: usize) -> Confusion {
-        let zeros = || vec![0; classes];
+        let zeros = || vec![0.0; classes];
         Confusion { both: zeros(), predicted: zeros(), true_: zeros() }
     }
 
@@ -22,10 +22,11 @@ impl Confusion {
     pub fn add(&mut self, rows: &Rows<'_>) {
         match rows.truth() {
             Truth::Single(_) | Truth::Probabilities(_) => {
-                for (label, best) in rows.labels().iter().zip(rows.best()) {
-                    self.true_[*label] += 1;
-                    self.predicted[*best] += 1;
-                    self.both[*label] += u64::from(label == best);
+                for (row, (label, best)) in rows.labels().iter().zip(rows.best()).enumerate() {
+                    let weight = rows.weight(row);
+                    self.true_[*label] += weight;
+                    self.predicted[*best] += weight;
+                    self.both[*label] += weight * f64::from(label == best);
                 }
             }
             Truth::Several(_) => self.add_several(rows, EVEN),
@@ -34,23 +35,24 @@ impl Confusion {
     }
 
     pub fn add_several(&mut self, rows: &Rows<'_>, threshold: f64) {
-        for (logits, labels) in rows.numbered() {
+        for (row, (logits, labels)) in rows.numbered().enumerate() {
+            let weight = rows.weight(row);
             for (class, (logit, label)) in logits.iter().zip(labels).enumerate() {
                 let (predicted, true_) = (*logit > threshold, *label >= 0.5);
-                self.predicted[class] += u64::from(predicted);
-                self.true_[class] += u64::from(true_);
-                self.both[class] += u64::from(predicted && true_);
+                self.predicted[class] += weight * f64::from(predicted);
+                self.true_[class] += weight * f64::from(true_);
+                self.both[class] += weight * f64::from(predicted && true_);
             }
         }
     }
 }
 
 /// 0 where there is nothing to divide by.
-pub(super) fn ratio(part: u64, whole: u64) -> f64 {
-    if whole == 0 { 0.0 } else { part as f64 / whole as f64 }
+pub(super) fn ratio(part: f64, whole: f64) -> f64 {
+    if whole == 0.0 { 0.0 } else { part / whole }
 }
 
 /// 2 · both / (predicted + true): the harmonic mean of precision and recall.
-pub(super) fn f1(both: u64, predicted: u64, true_: u64) -> f64 {
-    ratio(2 * both, predicted + true_)
+pub(super) fn f1(both: f64, predicted: f64, true_: f64) -> f64 {
+    ratio(2.0 * both, predicted + true_)
 }

@@ -9,35 +9,27 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Accumulator, Mean, Measure, Metric, Needs, Rows, Truth};
+use super::metric::{Better, Mean, MeanMetric, Needs};
+use super::rows::{Rows, Truth};
 
 /// Mean negative log-likelihood of the labels, in nats, 0 or more.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct CrossEntropy {}
 
-impl Metric for CrossEntropy {
-    fn needs(&self) -> Needs {
-        Needs::Single
-    }
+impl MeanMetric for CrossEntropy {
+    const NEEDS: Needs = Needs::Single;
+    const BETTER: Option<Better> = Some(Better::Lower);
 
-    fn start(&self, _outputs: usize) -> Box<dyn Accumulator> {
-        Box::new(State(Mean::default()))
-    }
-}
-
-struct State(Mean);
-
-impl Accumulator for State {
-    fn add(&mut self, rows: &Rows<'_>) {
+    fn add(&self, rows: &Rows<'_>, mean: &mut Mean) {
         if let Truth::Probabilities(_) = rows.truth() {
-            let each = |(logits, y): (&[f64], &[f64]), sum: f64| logits.iter().zip(y).map(|(z, y)| y * (sum - z)).sum();
-            return rows.numbered().zip(rows.log_sums()).for_each(|(row, sum)| self.0.add(each(row, *sum)));
+            for (row, ((logits, y), sum)) in rows.numbered().zip(rows.log_sums()).enumerate() {
+                mean.add(logits.iter().zip(y).map(|(z, y)| y * (sum - z)).sum(), rows.weight(row));
+            }
+            return;
         }
-        rows.labelled().zip(rows.log_sums()).for_each(|((logits, label), sum)| self.0.add(sum - logits[label]));
-    }
-
-    fn measure(&self) -> Measure {
-        self.0.measure()
+        for (row, ((logits, label), sum)) in rows.labelled().zip(rows.log_sums()).enumerate() {
+            mean.add(sum - logits[label], rows.weight(row));
+        }
     }
 }

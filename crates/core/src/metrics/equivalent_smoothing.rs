@@ -12,8 +12,9 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::metric::{Better, Mean, MeanMetric, Needs};
 use super::reweighting::{masses, positive};
-use super::{Accumulator, Mean, Measure, Metric, Needs, Rows};
+use super::rows::Rows;
 use crate::error::Result;
 
 /// The label smoothing that a teacher at this temperature is worth, 0 or more.
@@ -38,33 +39,17 @@ impl EquivalentSmoothing {
     }
 }
 
-impl Metric for EquivalentSmoothing {
-    fn needs(&self) -> Needs {
-        Needs::TeacherAndLabels
-    }
+impl MeanMetric for EquivalentSmoothing {
+    const NEEDS: Needs = Needs::TeacherAndLabels;
+    const BETTER: Option<Better> = None;
 
     fn validate(&self, _outputs: usize) -> Result<()> {
         positive("temperature", self.temperature)
     }
 
-    fn start(&self, _outputs: usize) -> Box<dyn Accumulator> {
-        Box::new(State { options: self.clone(), mean: Mean::default() })
-    }
-}
-
-struct State {
-    options: EquivalentSmoothing,
-    mean: Mean,
-}
-
-impl Accumulator for State {
-    fn add(&mut self, rows: &Rows<'_>) {
-        for ((_, label), teacher) in rows.labelled().zip(rows.teacher()) {
-            self.mean.add(self.options.row(teacher, label));
+    fn add(&self, rows: &Rows<'_>, mean: &mut Mean) {
+        for (row, ((_, label), teacher)) in rows.labelled().zip(rows.teacher()).enumerate() {
+            mean.add(self.row(teacher, label), rows.weight(row));
         }
-    }
-
-    fn measure(&self) -> Measure {
-        self.mean.measure()
     }
 }

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::{Accumulator, Measure, Metrics, Needs, Rows, Truth};
+use super::metric::{Accumulator, Measure, Needs};
+use super::rows::{Rows, Truth};
+use super::{MetricChoice, Metrics};
 use crate::batch::Batch;
 use crate::dataset::Dataset;
 use crate::error::{Error, Result};
@@ -18,28 +20,28 @@ pub struct Evaluator {
 impl Metrics {
     /// These, and those that say most about labels of this kind: is it right, how far is it off, is it as the teacher?
     pub fn with_basics(mut self, labels: LabelKind, teacher: bool) -> Metrics {
-        match labels {
-            LabelKind::None => {}
-            LabelKind::Single | LabelKind::Probabilities => {
-                self.accuracy.get_or_insert_default();
-                self.cross_entropy.get_or_insert_default();
-            }
-            LabelKind::Several => {
-                self.binary_cross_entropy.get_or_insert_default();
-            }
-            LabelKind::Real => {
-                self.mean_squared_error.get_or_insert_default();
-            }
+        if labels != LabelKind::None {
+            self = self.with(MetricChoice::Loss);
+        }
+        if labels.is_one_class() {
+            self = self.with(MetricChoice::Accuracy);
         }
         if teacher && labels != LabelKind::Real {
-            self.agreement.get_or_insert_default();
+            self = self.with(MetricChoice::Agreement);
         }
         self
     }
 
     /// Those that need no teacher: for the teacher itself.
     pub fn without_teacher(&self) -> Metrics {
-        Metrics { agreement: None, teacher_kl: None, equivalent_smoothing: None, reweighting: None, ..self.clone() }
+        Metrics {
+            agreement: None,
+            teacher_kl: None,
+            teacher_distance: None,
+            equivalent_smoothing: None,
+            reweighting: None,
+            ..self.clone()
+        }
     }
 
     /// Whatever is worth knowing about labels of this kind, without a table.
@@ -70,11 +72,13 @@ impl Evaluator {
         for (name, metric) in metrics.chosen() {
             let needs = metric.needs();
             let given = match needs {
+                Needs::Labels => labels != LabelKind::None,
                 Needs::Single => labels.is_one_class(),
                 Needs::Several => labels == LabelKind::Several,
                 Needs::Classes => labels.is_one_class() || labels == LabelKind::Several,
                 Needs::Real => labels == LabelKind::Real,
                 Needs::Teacher => teacher,
+                Needs::TeacherClasses => teacher && labels != LabelKind::Real,
                 Needs::TeacherAndLabels => teacher && labels.is_one_class(),
             };
             if !given {
@@ -86,7 +90,7 @@ impl Evaluator {
         Ok(Evaluator { running, outputs, rows: 0 })
     }
 
-    /// Counts the rows of a batch; those of weight 0 are left out, and of those without a label all that is about labels.
+    /// Adds the rows of a batch, each counted by its weight. Metrics of labels skip rows without a label.
     pub fn add(&mut self, logits: &Tensor, batch: &Batch, teacher_logits: Option<&Tensor>) -> Result<()> {
         let weights = batch.row_weights.as_deref();
         let kept = |row: &usize| weights.is_none_or(|weights| weights[*row] != 0.0);
@@ -95,10 +99,9 @@ impl Evaluator {
         if unknown.is_empty() {
             self.see(logits, batch, teacher_logits, &rows, |_| true)?;
         } else {
-            let of_labels = |needs: Needs| needs != Needs::Teacher;
-            self.see(logits, batch, teacher_logits, &known, of_labels)?;
+            self.see(logits, batch, teacher_logits, &known, Needs::is_of_labels)?;
             let all = Batch { labels: Labels::None, ..batch.clone() };
-            self.see(logits, &all, teacher_logits, &rows, |needs| !of_labels(needs))?;
+            self.see(logits, &all, teacher_logits, &rows, |needs| !needs.is_of_labels())?;
         }
         self.rows += rows.len();
         Ok(())
@@ -146,7 +149,13 @@ impl Evaluator {
                 Truth::Real(&real)
             }
         };
+        let weights: Option<Vec<f64>> =
+            batch.row_weights.as_ref().map(|weights| rows.iter().map(|row| f64::from(weights[*row])).collect());
         let seen = Rows::new(&logits, self.outputs, truth, teacher.as_deref())?;
+        let seen = match &weights {
+            Some(weights) => seen.weighted(weights),
+            None => seen,
+        };
         self.running.iter_mut().filter(|(_, needs, _)| meant(*needs)).for_each(|(.., metric)| metric.add(&seen));
         Ok(())
     }

@@ -9,7 +9,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Accumulator, Mean, Measure, Metric, Needs, Rows};
+use super::metric::{Better, Mean, MeanMetric, Needs};
+use super::rows::Rows;
 use crate::error::{Error, Result};
 
 /// The share of rows of which every label is predicted right, 0 to 1, for several labels a row.
@@ -26,17 +27,20 @@ impl Default for ExactMatch {
     }
 }
 
-impl Metric for ExactMatch {
-    fn needs(&self) -> Needs {
-        Needs::Several
-    }
+impl MeanMetric for ExactMatch {
+    const NEEDS: Needs = Needs::Several;
+    const BETTER: Option<Better> = Some(Better::Higher);
 
     fn validate(&self, _outputs: usize) -> Result<()> {
         validate_threshold(self.threshold)
     }
 
-    fn start(&self, _outputs: usize) -> Box<dyn Accumulator> {
-        Box::new(State { threshold: logit_of(self.threshold), mean: Mean::default() })
+    fn add(&self, rows: &Rows<'_>, mean: &mut Mean) {
+        let threshold = logit_of(self.threshold);
+        for (row, (logits, labels)) in rows.numbered().enumerate() {
+            let right = |(logit, label): (&f64, &f64)| (*logit > threshold) == (*label >= 0.5);
+            mean.add(f64::from(logits.iter().zip(labels).all(right)), rows.weight(row));
+        }
     }
 }
 
@@ -50,22 +54,4 @@ pub(super) fn validate_threshold(threshold: f64) -> Result<()> {
 /// sigmoid(z) > p is z > log(p / (1 − p)).
 pub(super) fn logit_of(probability: f64) -> f64 {
     (probability / (1.0 - probability)).ln()
-}
-
-struct State {
-    threshold: f64,
-    mean: Mean,
-}
-
-impl Accumulator for State {
-    fn add(&mut self, rows: &Rows<'_>) {
-        for (logits, labels) in rows.numbered() {
-            let right = |(logit, label): (&f64, &f64)| (*logit > self.threshold) == (*label >= 0.5);
-            self.mean.add(f64::from(logits.iter().zip(labels).all(right)));
-        }
-    }
-
-    fn measure(&self) -> Measure {
-        self.mean.measure()
-    }
 }

@@ -10,7 +10,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::confusion::{Confusion, f1};
-use super::{Accumulator, Mean, Measure, Metric, Needs, Rows};
+use super::metric::{Accumulator, Better, Mean, Measure, Metric, Needs};
+use super::rows::Rows;
 
 /// The mean over the classes of their F1, 0 to 1: a rare class counts as much as a frequent one.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
@@ -20,6 +21,10 @@ pub struct MacroF1 {}
 impl Metric for MacroF1 {
     fn needs(&self) -> Needs {
         Needs::Classes
+    }
+
+    fn better(&self) -> Option<Better> {
+        Some(Better::Higher)
     }
 
     fn start(&self, outputs: usize) -> Box<dyn Accumulator> {
@@ -38,8 +43,8 @@ impl Accumulator for State {
         let mut mean = Mean::default();
         for class in 0..self.0.both.len() {
             let (predicted, true_) = (self.0.predicted[class], self.0.true_[class]);
-            if predicted + true_ > 0 {
-                mean.add(f1(self.0.both[class], predicted, true_));
+            if predicted + true_ > 0.0 {
+                mean.add(f1(self.0.both[class], predicted, true_), 1.0);
             }
         }
         mean.measure()

@@ -9,33 +9,21 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Accumulator, Mean, Measure, Metric, Needs, Rows};
+use super::metric::{Better, Mean, MeanMetric, Needs};
+use super::rows::Rows;
 
 /// Mean squared distance between outputs and labels, 0 or more.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct MeanSquaredError {}
 
-impl Metric for MeanSquaredError {
-    fn needs(&self) -> Needs {
-        Needs::Real
-    }
+impl MeanMetric for MeanSquaredError {
+    const NEEDS: Needs = Needs::Real;
+    const BETTER: Option<Better> = Some(Better::Lower);
 
-    fn start(&self, _outputs: usize) -> Box<dyn Accumulator> {
-        Box::new(State(Mean::default()))
-    }
-}
-
-struct State(Mean);
-
-impl Accumulator for State {
-    fn add(&mut self, rows: &Rows<'_>) {
-        for (outputs, labels) in rows.numbered() {
-            outputs.iter().zip(labels).for_each(|(z, y)| self.0.add((z - y).powi(2)));
+    fn add(&self, rows: &Rows<'_>, mean: &mut Mean) {
+        for (row, (outputs, labels)) in rows.numbered().enumerate() {
+            outputs.iter().zip(labels).for_each(|(z, y)| mean.add((z - y).powi(2), rows.weight(row)));
         }
-    }
-
-    fn measure(&self) -> Measure {
-        self.0.measure()
     }
 }

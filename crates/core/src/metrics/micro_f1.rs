@@ -11,7 +11,8 @@ use serde::{Deserialize, Serialize};
 
 use super::confusion::{Confusion, f1};
 use super::exact_match::{logit_of, validate_threshold};
-use super::{Accumulator, Measure, Metric, Needs, Rows};
+use super::metric::{Accumulator, Better, Measure, Metric, Needs};
+use super::rows::Rows;
 use crate::error::Result;
 
 /// F1 over all classes of all rows together, 0 to 1, for several labels a row.
@@ -31,6 +32,10 @@ impl Default for MicroF1 {
 impl Metric for MicroF1 {
     fn needs(&self) -> Needs {
         Needs::Several
+    }
+
+    fn better(&self) -> Option<Better> {
+        Some(Better::Higher)
     }
 
     fn validate(&self, _outputs: usize) -> Result<()> {
@@ -53,7 +58,7 @@ impl Accumulator for State {
     }
 
     fn measure(&self) -> Measure {
-        let sum = |counts: &[u64]| counts.iter().sum::<u64>();
+        let sum = |counts: &[f64]| counts.iter().sum::<f64>();
         Measure::Number(f1(sum(&self.counts.both), sum(&self.counts.predicted), sum(&self.counts.true_)))
     }
 }

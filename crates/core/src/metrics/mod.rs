@@ -12,13 +12,16 @@ mod cross_entropy;
 mod equivalent_smoothing;
 mod evaluator;
 mod exact_match;
+mod loss;
 mod macro_f1;
 mod mean_squared_error;
+mod metric;
 mod micro_f1;
 mod per_class;
 pub(crate) mod reweighting;
 mod rows;
 mod spread;
+mod teacher_distance;
 mod teacher_kl;
 mod top_k_accuracy;
 
@@ -28,7 +31,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Error, Result};
 
 pub use evaluator::Evaluator;
-pub use per_class::ClassMeasure;
+pub use metric::{Accumulator, Better, ClassMeasure, Mean, MeanMetric, Measure, Metric, Needs};
 pub use rows::{Rows, Truth};
 pub use spread::Spread;
 
@@ -57,11 +60,41 @@ macro_rules! registry {
                 $(if let Some(options) = &self.$module { chosen.push(($key, options)); })*
                 chosen
             }
+
+            /// These and `choice`, with default options where it is not among them.
+            pub fn with(mut self, choice: MetricChoice) -> Metrics {
+                match choice {
+                    $(MetricChoice::$options => drop(self.$module.get_or_insert_default()),)*
+                }
+                self
+            }
+        }
+
+        /// The name of a metric.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+        pub enum MetricChoice {
+            $(#[serde(rename = $key)] $options,)*
+        }
+
+        impl MetricChoice {
+            pub fn name(self) -> &'static str {
+                match self {
+                    $(MetricChoice::$options => $key,)*
+                }
+            }
+
+            /// Which of two models is better by it; nothing where it does not rank models.
+            pub fn better(self) -> Option<Better> {
+                match self {
+                    $(MetricChoice::$options => $module::$options::default().better(),)*
+                }
+            }
         }
     };
 }
 
 registry! {
+    "loss": loss::Loss,
     "accuracy": accuracy::Accuracy,
     "topKAccuracy": top_k_accuracy::TopKAccuracy,
     "crossEntropy": cross_entropy::CrossEntropy,
@@ -74,99 +107,9 @@ registry! {
     "meanSquaredError": mean_squared_error::MeanSquaredError,
     "agreement": agreement::Agreement,
     "teacherKl": teacher_kl::TeacherKl,
+    "teacherDistance": teacher_distance::TeacherDistance,
     "equivalentSmoothing": equivalent_smoothing::EquivalentSmoothing,
     "reweighting": reweighting::Reweighting,
-}
-
-/// What the rows must bring.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Needs {
-    /// One label a row.
-    Single,
-    /// Several labels a row.
-    Several,
-    /// One label a row, or several.
-    Classes,
-    /// Real numbers.
-    Real,
-    /// The teacher's outputs.
-    Teacher,
-    /// The teacher's outputs, and one label a row.
-    TeacherAndLabels,
-}
-
-impl Needs {
-    fn as_str(self) -> &'static str {
-        match self {
-            Needs::Single => "one label a row",
-            Needs::Several => "several labels a row",
-            Needs::Classes => "labels that are classes",
-            Needs::Real => "labels that are real numbers",
-            Needs::Teacher => "a teacher",
-            Needs::TeacherAndLabels => "a teacher and one label a row",
-        }
-    }
-}
-
-/// The options of a metric.
-pub trait Metric {
-    fn needs(&self) -> Needs;
-
-    /// Refuses options out of range; `outputs` are the numbers that the model gives a row.
-    fn validate(&self, _outputs: usize) -> Result<()> {
-        Ok(())
-    }
-
-    fn start(&self, outputs: usize) -> Box<dyn Accumulator>;
-}
-
-/// The metric over the rows seen so far: small, whatever their number.
-pub trait Accumulator: Send {
-    fn add(&mut self, rows: &Rows<'_>);
-    fn measure(&self) -> Measure;
-    /// What it says in plain numbers: for a golden file, whose value is a number or a list of them.
-    fn numbers(&self) -> Vec<f64> {
-        self.measure().number().into_iter().collect()
-    }
-}
-
-/// What a metric says.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(untagged)]
-pub enum Measure {
-    Number(f64),
-    /// One number a row, all rows together.
-    Spread(Spread),
-    /// One line a class.
-    Classes(Vec<ClassMeasure>),
-}
-
-impl Measure {
-    pub fn number(&self) -> Option<f64> {
-        match self {
-            Measure::Number(number) => Some(*number),
-            Measure::Spread(_) | Measure::Classes(_) => None,
-        }
-    }
-}
-
-/// A mean that is fed sum by sum.
-#[derive(Clone, Copy, Debug, Default)]
-struct Mean {
-    sum: f64,
-    count: usize,
-}
-
-impl Mean {
-    fn add(&mut self, value: f64) {
-        self.sum += value;
-        self.count += 1;
-    }
-
-    /// Not a number when there was nothing.
-    fn measure(self) -> Measure {
-        Measure::Number(self.sum / self.count as f64)
-    }
 }
 
 /// One case of a golden file by the name of its metric; none: no such metric.

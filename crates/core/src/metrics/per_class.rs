@@ -10,27 +10,13 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::confusion::{Confusion, f1, ratio};
-use super::{Accumulator, Measure, Metric, Needs, Rows};
+use super::metric::{Accumulator, ClassMeasure, Measure, Metric, Needs};
+use super::rows::Rows;
 
 /// A table with one line a class: count, precision, recall, F1.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct PerClass {}
-
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct ClassMeasure {
-    pub label: usize,
-    /// Rows that have this label.
-    pub count: u64,
-    /// Rows that were predicted to have it.
-    pub predicted: u64,
-    /// The share of the predicted rows that have it.
-    pub precision: f64,
-    /// The share of the rows that have it that were predicted.
-    pub recall: f64,
-    pub f1: f64,
-}
 
 impl Metric for PerClass {
     fn needs(&self) -> Needs {

@@ -15,7 +15,9 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Accumulator, Measure, Metric, Needs, Rows, Spread};
+use super::metric::{Accumulator, Measure, Metric, Needs};
+use super::rows::Rows;
+use super::spread::Spread;
 use crate::error::{Error, Result};
 
 /// How strongly the teacher re-weights each row: the gradient of distilling at the label's logit over that of cross

@@ -25,6 +25,7 @@ pub struct Rows<'a> {
     truth: Truth<'a>,
     teacher: Option<&'a [f64]>,
     labels: OnceCell<Vec<usize>>,
+    weights: Option<&'a [f64]>,
     best: OnceCell<Vec<usize>>,
     log_sums: OnceCell<Vec<f64>>,
 }
@@ -62,10 +63,21 @@ impl<'a> Rows<'a> {
             outputs,
             truth,
             teacher,
+            weights: None,
             labels: OnceCell::new(),
             best: OnceCell::new(),
             log_sums: OnceCell::new(),
         })
+    }
+
+    /// The same rows, each counted by its weight.
+    pub fn weighted(self, weights: &'a [f64]) -> Rows<'a> {
+        Rows { weights: Some(weights), ..self }
+    }
+
+    /// How much a row counts: 1 where rows have no weights.
+    pub fn weight(&self, row: usize) -> f64 {
+        self.weights.map_or(1.0, |weights| weights[row])
     }
 
     pub fn count(&self) -> usize {

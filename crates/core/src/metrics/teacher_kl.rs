@@ -10,9 +10,11 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::metric::{Better, Mean, MeanMetric, Needs};
+use super::reweighting::positive;
+use super::rows::Rows;
 use super::rows::log_sum_exp;
-use super::{Accumulator, Mean, Measure, Metric, Needs, Rows};
-use crate::error::{Error, Result};
+use crate::error::Result;
 
 /// Mean KL(teacher‖student) in nats, 0 or more.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -28,31 +30,16 @@ impl Default for TeacherKl {
     }
 }
 
-impl Metric for TeacherKl {
-    fn needs(&self) -> Needs {
-        Needs::Teacher
-    }
+impl MeanMetric for TeacherKl {
+    const NEEDS: Needs = Needs::TeacherClasses;
+    const BETTER: Option<Better> = Some(Better::Lower);
 
     fn validate(&self, _outputs: usize) -> Result<()> {
-        if self.temperature > 0.0 && self.temperature.is_finite() {
-            return Ok(());
-        }
-        Err(Error::config("temperature", format!("expected a number above 0, got {}", self.temperature)))
+        positive("temperature", self.temperature)
     }
 
-    fn start(&self, _outputs: usize) -> Box<dyn Accumulator> {
-        Box::new(State { temperature: self.temperature, mean: Mean::default() })
-    }
-}
-
-struct State {
-    temperature: f64,
-    mean: Mean,
-}
-
-impl Accumulator for State {
-    fn add(&mut self, rows: &Rows<'_>) {
-        for (student, teacher) in rows.logits().zip(rows.teacher()) {
+    fn add(&self, rows: &Rows<'_>, mean: &mut Mean) {
+        for (row, (student, teacher)) in rows.logits().zip(rows.teacher()).enumerate() {
             let softened = |row: &[f64]| -> Vec<f64> {
                 let row: Vec<f64> = row.iter().map(|logit| logit / self.temperature).collect();
                 let sum = log_sum_exp(&row);
@@ -61,11 +48,7 @@ impl Accumulator for State {
             let (log_q, log_p) = (softened(student), softened(teacher));
             // A class of probability 0 adds 0 and not NaN.
             let add = |(p, q): (&f64, &f64)| if *p == f64::NEG_INFINITY { 0.0 } else { p.exp() * (p - q) };
-            self.mean.add(log_p.iter().zip(&log_q).map(add).sum());
+            mean.add(log_p.iter().zip(&log_q).map(add).sum(), rows.weight(row));
         }
-    }
-
-    fn measure(&self) -> Measure {
-        self.mean.measure()
     }
 }

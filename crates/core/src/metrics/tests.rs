@@ -47,7 +47,8 @@ fn per_class_and_macro_f1_follow_scikit_learn() {
         recall,
         f1,
     };
-    let expected = [line(0, 2, 1, 1.0, 0.5, 2.0 / 3.0), line(1, 2, 2, 0.5, 0.5, 0.5), line(2, 0, 1, 0.0, 0.0, 0.0)];
+    let expected =
+        [line(0, 2.0, 1.0, 1.0, 0.5, 2.0 / 3.0), line(1, 2.0, 2.0, 0.5, 0.5, 0.5), line(2, 0.0, 1.0, 0.0, 0.0, 0.0)];
     assert_eq!(lines, expected);
     near(of("macroF1", json!({}), &[single()]), (2.0 / 3.0 + 0.5) / 3.0);
 }
@@ -201,9 +202,9 @@ fn evaluation_streams_over_batches_and_leaves_out_masked_rows() {
     }
     let measures = evaluation.measures();
     assert_eq!(evaluation.rows(), 3);
-    assert_eq!(measures["accuracy"], Measure::Number(2.0 / 3.0));
+    assert_eq!(measures["accuracy"], Measure::Number(0.5));
     assert_eq!(measures["agreement"], Measure::Number(1.0));
-    let names = ["accuracy", "agreement", "calibrationError", "crossEntropy", "macroF1", "teacherKl"];
+    let names = ["accuracy", "agreement", "calibrationError", "loss", "macroF1", "teacherKl"];
     assert!(measures.keys().eq(names));
 }
 
@@ -220,13 +221,13 @@ fn rows_without_a_label_count_where_the_teacher_is_compared_with_alone() {
     let tensor = |logits: &[f32]| from_vec(logits.to_vec(), (4, 3)).unwrap();
     evaluation.add(&tensor(&logits), &data.batch_of_all(0).unwrap(), Some(&tensor(&teacher))).unwrap();
     let measures = evaluation.measures();
-    assert_eq!(measures["accuracy"], Measure::Number(0.5));
-    assert_eq!((evaluation.rows(), &measures["agreement"]), (3, &Measure::Number(2.0 / 3.0)));
+    assert_eq!(measures["accuracy"], Measure::Number(1.0 / 3.0));
+    assert_eq!((evaluation.rows(), &measures["agreement"]), (3, &Measure::Number(0.75)));
     // A view without any label has nothing to be right about.
     let none = data.select(&[0]).unwrap();
     let metrics: Metrics = serde_json::from_value(json!({ "accuracy": {} })).unwrap();
     let error = Evaluator::new(&metrics, &none, 3, false).err().unwrap();
-    assert_eq!(error.to_string(), "accuracy: expected one label a row, got none");
+    assert_eq!(error.to_string(), "accuracy: expected one label per row, got none");
 }
 
 #[test]
@@ -236,8 +237,11 @@ fn metrics_that_the_data_cannot_give_are_refused_by_name() {
         let metrics: Metrics = serde_json::from_value(options).unwrap();
         Evaluator::new(&metrics, &classes, 3, false).err().unwrap().to_string()
     };
-    assert_eq!(refused(json!({ "agreement": {} })), "agreement: expected a teacher, got none");
-    assert_eq!(refused(json!({ "microF1": {} })), "microF1: expected several labels a row, got none");
+    assert_eq!(
+        refused(json!({ "agreement": {} })),
+        "agreement: expected a teacher, and outputs that are classes, got none"
+    );
+    assert_eq!(refused(json!({ "microF1": {} })), "microF1: expected several labels per row, got none");
     assert_eq!(
         refused(json!({ "topKAccuracy": { "k": 4 } })),
         "topKAccuracy.k: expected a whole number from 1 to 3 (the classes), got 4"

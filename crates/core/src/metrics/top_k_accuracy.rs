@@ -9,7 +9,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Accumulator, Mean, Measure, Metric, Needs, Rows};
+use super::metric::{Better, Mean, MeanMetric, Needs};
+use super::rows::Rows;
 use crate::error::{Error, Result};
 
 /// The share of rows whose label is among the `k` most probable classes, 0 to 1.
@@ -26,10 +27,9 @@ impl Default for TopKAccuracy {
     }
 }
 
-impl Metric for TopKAccuracy {
-    fn needs(&self) -> Needs {
-        Needs::Single
-    }
+impl MeanMetric for TopKAccuracy {
+    const NEEDS: Needs = Needs::Single;
+    const BETTER: Option<Better> = Some(Better::Higher);
 
     fn validate(&self, outputs: usize) -> Result<()> {
         if (1..=outputs).contains(&self.k) {
@@ -38,26 +38,12 @@ impl Metric for TopKAccuracy {
         Err(Error::config("k", format!("expected a whole number from 1 to {outputs} (the classes), got {}", self.k)))
     }
 
-    fn start(&self, _outputs: usize) -> Box<dyn Accumulator> {
-        Box::new(State { k: self.k, mean: Mean::default() })
-    }
-}
-
-struct State {
-    k: usize,
-    mean: Mean,
-}
-
-impl Accumulator for State {
-    fn add(&mut self, rows: &Rows<'_>) {
-        for (logits, label) in rows.labelled() {
+    fn add(&self, rows: &Rows<'_>, mean: &mut Mean) {
+        for (row, (logits, label)) in rows.labelled().enumerate() {
             let own = logits[label];
             let ahead = |&(class, logit): &(usize, &f64)| *logit > own || (*logit == own && class < label);
-            self.mean.add(f64::from(logits.iter().enumerate().filter(ahead).count() < self.k && !own.is_nan()));
+            let right = logits.iter().enumerate().filter(ahead).count() < self.k && !own.is_nan();
+            mean.add(f64::from(right), rows.weight(row));
         }
-    }
-
-    fn measure(&self) -> Measure {
-        self.mean.measure()
     }
 }

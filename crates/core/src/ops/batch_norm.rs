@@ -195,7 +195,7 @@ impl Shape {
         if count < 2 && matches!(statistics, Statistics::Batch) {
             return Err(Error::shape(
                 "input",
-                format!("expected at least two numbers a channel while training, got {dims:?}"),
+                format!("expected at least two numbers per channel while training, got {dims:?}: give batches of two rows or more"),
             ));
         }
         Ok(Shape { channels, count, dims })
@@ -320,7 +320,7 @@ mod tests {
             };
         assert_eq!(
             message(&mut tape, &x, &w, &b),
-            "batchNorm.input: expected at least two numbers a channel while training, got [1, 3]"
+            "batchNorm.input: expected at least two numbers per channel while training, got [1, 3]: give batches of two rows or more"
         );
         let short = crate::ops::zeros(&[2]);
         assert_eq!(message(&mut tape, &x, &short, &b), "batchNorm.weight: expected [3], got [2]");

@@ -37,8 +37,10 @@ pub(crate) use finding::Findings;
 pub(crate) use proof::Proof;
 pub(crate) use reload::reloads;
 pub(crate) use sample::{InputStatistics, ROWS, is_copy, some_rows};
+pub(crate) use stream_lasts::StreamLasts;
 pub(crate) use teacher_frozen::TeacherFrozen;
 pub(crate) use teacher_rows::TeacherRows;
+pub(crate) use warm_up_ends::WarmUpEnds;
 pub(crate) use watch::Watch;
 
 use crate::error::Result;
@@ -103,6 +105,8 @@ registry! {
     loss_falls::LossFalls,
     classes_are_predicted::ClassesArePredicted,
     control_has_labels::ControlHasLabels,
+    warm_up_ends::WarmUpEnds,
+    stream_lasts::StreamLasts,
     teacher_frozen::TeacherFrozen,
     reload::Reload,
     checkpoint_whole::CheckpointWhole,

@@ -7,6 +7,7 @@ use std::time::Instant;
 use super::checkpoints::Checkpoints;
 use super::control::labelled;
 use super::feed::{Data, Feed};
+use super::length;
 use super::member::Member;
 use super::prepare::{Prepared, Setup};
 use super::prove::{Looked, prove_start};
@@ -46,13 +47,17 @@ impl Prepared {
         let Prepared { mut members, mutual, teachers, data, validation, batches, total, cancel } = self;
         let looked = Looked { data: data.dataset(), validation: validation.as_ref(), cancel: &cancel };
         let starts = pool.enter(|| prove_start(&members, &teachers, &looked, &mut findings))?;
+        for member in members.iter().filter(|member| member.role != Role::Control) {
+            findings.below(&member.role.path(), |findings| length::prove_warm_up(&member.options, total, findings))?;
+        }
         let of_stream = data.dataset().is_none() && !findings.are_off();
         let first_rows = of_stream.then(|| looked.of_stream(&teachers)).filter(|asked| !asked.is_empty());
         let control_feed = match options.control {
             true => labelled(&data, &batches, options.accumulate)?,
             false => None,
         };
-        let validated = |rows| pool.enter(|| Validation::new(rows, &teachers, &options.metrics, &cancel));
+        let all: Vec<&TrainOptions> = members.iter().map(|member| &member.options).collect();
+        let validated = |rows| pool.enter(|| Validation::new(rows, &teachers, &all, &cancel));
         let validation = validation.map(validated).transpose()?;
         // A generator reads the teacher's parameters; its answers are asked for where something compares with them.
         let compared = members.iter().any(|member| member.compares());

@@ -1,8 +1,10 @@
 //! One member before its first step: its options, model, losses and teachers fit together, and the data fit them.
 
+use super::batches;
 use super::control::without_teacher;
 use super::feed::Data;
 use super::role::Role;
+use super::validation::choice;
 use crate::dataset::Dataset;
 use crate::error::{Error, Result};
 use crate::evaluate;
@@ -11,7 +13,7 @@ use crate::learner::{self, Parts, Weights};
 use crate::losses::{Given, Losses};
 use crate::memory;
 use crate::models::Model;
-use crate::options::{Keep, MetricChoice, TrainOptions};
+use crate::options::{Keep, TrainOptions};
 use crate::proofs::InputStatistics;
 use crate::teacher::Teachers;
 use crate::weights::ParameterGenerator;
@@ -67,6 +69,7 @@ impl Entrant {
         teachers_are_used(&teachers, &losses, &options)?;
         losses.check(&given(&student, &teachers, &losses, rows, &options)?).map_err(|error| error.at("losses"))?;
         rows_fit(&student, &teachers, rows)?;
+        batches::check(&student, rows.data, &options)?;
         teachers.fit(&mut losses, &student.network)?;
         validation_fits(&student, &teachers, rows, &options)?;
         let frozen = learner::frozen(&student, &weights, &options.freeze)?;
@@ -187,6 +190,11 @@ fn validation_fits(student: &Model, teachers: &Teachers, rows: Rows, options: &T
         fits(student, validation, "validation")?;
         let (asked, classes) = (teachers.models().next().is_some(), student.network.classes());
         evaluate::check(&options.metrics, validation, asked, classes).map_err(|error| error.at("metrics"))?;
+        let choice = choice(options, validation, asked)?;
+        evaluate::check(&options.metrics.clone().with(choice), validation, asked, classes).map_err(|error| {
+            let message = format!("{} cannot be computed on the validation rows: {}", choice.name(), error.message);
+            Error { path: "metric".into(), message, ..error }
+        })?;
     } else if !options.metrics.is_empty() {
         return Err(Error::config("metrics", "expected validation data to compute them on, got none"));
     }
@@ -200,9 +208,6 @@ fn validation_fits(student: &Model, teachers: &Teachers, rows: Rows, options: &T
         let message = "expected the steps between two validations, which earlyStop and keep: 'best' need here: a stream has \
                        no epochs, got nothing";
         return Err(Error::config("validateEvery", message));
-    }
-    if options.metric == Some(MetricChoice::Agreement) && teachers.is_empty() {
-        return Err(Error::config("metric", "expected a teacher for agreement, got none"));
     }
     Ok(())
 }

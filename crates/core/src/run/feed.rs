@@ -1,6 +1,7 @@
 //! Where a run's batches come from: epochs over a data set, or a stream from outside.
 
 use std::sync::atomic::AtomicBool;
+use std::time::Duration;
 
 use crate::batch::Batch;
 use crate::dataset::{BatchOptions, Batches, Dataset};
@@ -16,7 +17,23 @@ pub trait Stream: Send {
     fn signature(&self) -> Signature {
         Signature::default()
     }
+
+    /// Whether another batch follows; waits for the answer at most so long. None: it is not known yet.
+    fn follows(&mut self, _patience: Duration) -> Option<bool> {
+        None
+    }
+
+    /// Why it ended with fewer batches than were asked for, where it did.
+    fn shortfall(&self) -> Option<String> {
+        None
+    }
 }
+
+/// How long a step waits for a stream to tell whether it is the last one. A stream that makes a step wait is slower than
+/// the steps, so nothing is lost.
+const PATIENCE: Duration = Duration::from_millis(5);
+/// The same for a report.
+const REPORT_PATIENCE: Duration = Duration::from_millis(50);
 
 pub enum Data {
     Dataset(Dataset),
@@ -47,6 +64,8 @@ pub(crate) struct Feed {
     /// The epoch of the next batch, and how many of its batches are used.
     pub epoch: u64,
     pub used: usize,
+    /// A stream had no more batches.
+    ended: bool,
 }
 
 enum Source {
@@ -58,6 +77,8 @@ enum Source {
 pub(crate) struct Group {
     pub batches: Vec<Batch>,
     pub ends_epoch: bool,
+    /// It is known that a stream ends with it.
+    pub is_last: bool,
 }
 
 impl Feed {
@@ -66,7 +87,7 @@ impl Feed {
             Data::Dataset(dataset) => Source::Dataset { dataset, options, batches: None },
             Data::Stream(stream) => Source::Stream(stream, options),
         };
-        Feed { source, accumulate, epoch: 0, used: 0 }
+        Feed { source, accumulate, epoch: 0, used: 0, ended: false }
     }
 
     /// Whether it is known where an epoch ends.
@@ -79,6 +100,25 @@ impl Feed {
         match &self.source {
             Source::Dataset { dataset, .. } => Some(dataset),
             Source::Stream(..) => None,
+        }
+    }
+
+    /// Whether no batch follows, as far as it is known soon; a data set begins its next epoch.
+    pub fn is_over(&mut self) -> bool {
+        match &mut self.source {
+            Source::Dataset { .. } => false,
+            Source::Stream(stream, _) => {
+                self.ended = self.ended || stream.follows(REPORT_PATIENCE) == Some(false);
+                self.ended
+            }
+        }
+    }
+
+    /// Of a stream that has ended, why it ended early, if it did.
+    pub fn stream_ended(&self) -> Option<Option<String>> {
+        match &self.source {
+            Source::Stream(stream, _) if self.ended => Some(stream.shortfall()),
+            _ => None,
         }
     }
 
@@ -111,12 +151,16 @@ impl Feed {
         match &mut self.source {
             Source::Stream(stream, options) => {
                 while group.len() < self.accumulate {
-                    let Some(batch) = stream.next(cancel)? else { break };
+                    let Some(batch) = stream.next(cancel)? else {
+                        self.ended = true;
+                        break;
+                    };
                     options.augment(&batch)?;
                     group.push(batch);
                 }
                 self.used += group.len();
-                Ok((!group.is_empty()).then_some(Group { batches: group, ends_epoch: false }))
+                self.ended = self.ended || stream.follows(PATIENCE) == Some(false);
+                Ok((!group.is_empty()).then_some(Group { batches: group, ends_epoch: false, is_last: self.ended }))
             }
             Source::Dataset { dataset, options, batches } => {
                 if batches.is_none() {
@@ -133,7 +177,7 @@ impl Feed {
                     self.epoch += 1;
                     self.used = 0;
                 }
-                Ok(Some(Group { batches: group, ends_epoch }))
+                Ok(Some(Group { batches: group, ends_epoch, is_last: false }))
             }
         }
     }

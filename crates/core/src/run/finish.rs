@@ -22,7 +22,7 @@ impl Run {
         let (step, total) = (self.step, self.total);
         let each = self.members.iter_mut().zip(&mut evaluations);
         let mut reports: Vec<(LearnerReport, usize)> =
-            each.map(|(member, evaluation)| member.report(done.stepped, step, total, evaluation.take())).collect();
+            each.map(|(member, evaluation)| member.report(step, total, evaluation.take())).collect();
         let rows = reports.first().map_or(0, |(_, rows)| *rows);
         let (own, control, learners) = match self.mutual {
             Some(_) => {
@@ -63,6 +63,9 @@ impl Run {
         ended: &'static str,
         last: Option<(Done, Option<Vec<Evaluation>>)>,
     ) -> Result<Report> {
+        if ended == "finished" {
+            self.prove_stream()?;
+        }
         for member in &mut self.members {
             member.close(&mut self.findings)?;
         }

@@ -16,6 +16,7 @@ use crate::checkpoint::Checkpoint;
 use crate::error::{Code, Result};
 use crate::evaluate::Evaluation;
 use crate::learner::{At, Learner, REMEDY, Weights};
+use crate::metrics::Better;
 use crate::models::Model;
 use crate::numbers::{StepNumbers, TermReport};
 use crate::options::{Keep, TrainOptions};
@@ -128,15 +129,15 @@ impl Member {
 
     /// Takes in a validation after this step.
     pub fn validated(&mut self, validation: &Validation, evaluation: &Evaluation, step: u64) -> Result<()> {
-        let (metric, value, higher) = validation.score(evaluation, self.options.metric)?;
+        let (metric, value, better) = validation.score(evaluation, &self.options)?;
         let margin = self.options.early_stop.as_ref().map_or(0.0, |stop| stop.min_delta);
         let exceeds = |before: Option<f64>, margin: f64| match before {
             None => true,
-            Some(before) if higher => value > before + margin,
+            Some(before) if better == Better::Higher => value > before + margin,
             Some(before) => value < before - margin,
         };
         if exceeds(self.kept.best.as_ref().map(|best| best.value), 0.0) {
-            self.kept.best = Some(Best { step, metric: metric.into(), value });
+            self.kept.best = Some(Best { step, metric: metric.into(), value, better });
             self.best = match self.options.keep {
                 Keep::Best => Some(self.current()?.parameters.deep_copy()?),
                 Keep::Last => None,
@@ -198,31 +199,21 @@ impl Member {
         }
     }
 
-    /// What it did since the last report, and over how many rows; `stepped` is whether the last step belongs to it.
-    pub fn report(
-        &mut self,
-        stepped: bool,
-        step: u64,
-        total: Option<u64>,
-        validation: Option<Evaluation>,
-    ) -> (LearnerReport, usize) {
+    /// What it did since the last report, and over how many rows.
+    pub fn report(&mut self, step: u64, total: Option<u64>, validation: Option<Evaluation>) -> (LearnerReport, usize) {
         let mut sums = std::mem::take(&mut self.sums);
         if sums.steps == 0 {
             sums = Sums { rows: 0, ..self.shown.clone() };
         }
         self.shown = sums.clone();
-        let last = if stepped { self.last.clone() } else { StepNumbers::default() };
-        let norms = last.terms.iter().filter_map(|(name, term)| Some((name.to_string(), term.gradient_norm?)));
+        let norms = self.last.terms.iter().filter_map(|(name, term)| Some((name.to_string(), term.gradient_norm?)));
         let report = LearnerReport {
             loss: sums.mean(sums.loss),
             terms: sums.terms(),
             gradient_norms: norms.collect(),
             details: sums.details(),
-            gradient_norm: last.gradient_norm,
-            learning_rate: match stepped {
-                true => self.factor(step - 1, total) * self.options.optimizer.learning_rate(),
-                false => 0.0,
-            },
+            gradient_norm: self.last.gradient_norm,
+            learning_rate: self.factor(step.saturating_sub(1), total) * self.options.optimizer.learning_rate(),
             validation,
         };
         (report, sums.rows)

@@ -11,6 +11,7 @@
 //! `mutual.rs` a step of learners that teach each other, `prove.rs` what the proofs get to see.
 
 mod agree;
+mod batches;
 mod begin;
 mod checkpoints;
 mod control;
@@ -18,6 +19,7 @@ mod entrant;
 mod feed;
 mod finish;
 mod labels;
+mod length;
 mod member;
 mod mutual;
 mod prepare;

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::evaluate::Evaluation;
+use crate::metrics::Better;
 use crate::numbers::StepNumbers;
 use crate::proofs::Finding;
 use crate::weights::Origin;
@@ -125,6 +126,9 @@ pub struct Best {
     pub step: u64,
     pub metric: String,
     pub value: f64,
+    /// Checkpoints of version 0.1 do not have it.
+    #[serde(default)]
+    pub better: Better,
 }
 
 /// Sums since the last report.

@@ -22,16 +22,23 @@ impl Run {
             return Ok(());
         };
         let recovered = checkpoints.folder.recover()?;
-        if let Some((_, checkpoint)) = recovered.checkpoint {
+        if let Some((_, mut checkpoint)) = recovered.checkpoint {
             let mut config = self.config()?;
+            self.without_length(&mut config);
+            self.without_length(&mut checkpoint.config);
             if checkpoint.config.get("known").is_none() {
                 // Checkpoints from before names were kept.
                 config["known"] = Json::Null;
             }
             checkpoint.expect_config(&config).map_err(|error| {
-                let message = format!("{}; only {} may change", error.message, FREE.join(", "));
+                let message = format!(
+                    "{}; only {} may change, and epochs or steps if no schedule runs over the whole training",
+                    error.message,
+                    FREE.join(", ")
+                );
                 Error { message, ..error }
             })?;
+            self.expect_length(checkpoint.step)?;
             self.restore(checkpoint)?;
         }
         for skipped in recovered.skipped {

@@ -75,13 +75,14 @@ impl Run {
 
 /// One step that was done, or the end of a run without one.
 pub(super) struct Done {
-    pub stepped: bool,
     pub epoch: u64,
     pub ended_epoch: bool,
+    /// It is known that a stream ends with it.
+    pub is_last: bool,
 }
 
 impl Done {
     pub fn none(epoch: u64) -> Done {
-        Done { stepped: false, epoch, ended_epoch: true }
+        Done { epoch, ended_epoch: true, is_last: true }
     }
 }

@@ -32,7 +32,10 @@ impl Run {
                 return self.finish(ended, None).map(Some);
             }
             let Some(done) = self.one_step()? else { return self.finish("finished", None).map(Some) };
-            let last = self.total.is_some_and(|total| self.step >= total);
+            let hurry = self.hurry.load(Ordering::Relaxed);
+            let reports = hurry || self.step.is_multiple_of(self.options.report_every);
+            let ends = done.is_last || (reports && self.feed.is_over());
+            let last = ends || self.total.is_some_and(|total| self.step >= total);
             let due = match self.options.validate_every {
                 Some(every) => self.step.is_multiple_of(every),
                 None => done.ended_epoch,
@@ -41,12 +44,11 @@ impl Run {
             if (due || last) && self.validation.is_some() {
                 validated = self.validate()?;
             }
-            if let Some(ended) = self.over() {
+            if let Some(ended) = self.over().or(ends.then_some("finished")) {
                 return self.finish(ended, Some((done, validated))).map(Some);
             }
             self.checkpoint_if_due(done.ended_epoch)?;
-            let hurry = self.hurry.load(Ordering::Relaxed);
-            if validated.is_some() || hurry || self.step.is_multiple_of(self.options.report_every) {
+            if validated.is_some() || reports {
                 return self.report(&done, validated).map(Some);
             }
         }
@@ -68,10 +70,11 @@ impl Run {
             || next_step.is_multiple_of(options.report_every)
             || (open && (next_step <= 5 || next_step.is_multiple_of(10)));
         let run = At { step: self.step, seed: options.seed, rate: 1.0, norms, cancel: cancel.clone() };
-        let at: Vec<At> = members.iter().map(|member| member.at(&run, *total)).collect();
+        let mut at: Vec<At> = members.iter().map(|member| member.at(&run, *total)).collect();
         let epoch = feed.epoch;
         let step = pool.enter(|| -> Result<_> {
             let Some(group) = feed.next(cancel)? else { return Ok(None) };
+            at.iter_mut().for_each(|at| at.norms |= group.is_last);
             if let Some(first) = first_rows {
                 group.batches.iter().try_for_each(|batch| first.see(batch, cancel))?;
             }
@@ -90,9 +93,9 @@ impl Run {
                     members.iter_mut().zip(&at).map(step).collect::<Result<Vec<_>>>()?
                 }
             };
-            Ok(Some((numbers, group.ends_epoch)))
+            Ok(Some((numbers, group.ends_epoch, group.is_last)))
         })?;
-        let Some((numbers, ended_epoch)) = step else { return Ok(None) };
+        let Some((numbers, ended_epoch, is_last)) = step else { return Ok(None) };
         for (member, numbers) in self.members.iter().zip(&numbers) {
             if !numbers.loss.is_finite() {
                 let remedy = if next_step > 1 { REMEDY } else { "" };
@@ -114,7 +117,7 @@ impl Run {
         for ((member, numbers), at) in self.members.iter_mut().zip(numbers).zip(&at) {
             member.did(numbers, at.rate, ended_epoch, &mut self.findings)?;
         }
-        Ok(Some(Done { stepped: true, epoch, ended_epoch }))
+        Ok(Some(Done { epoch, ended_epoch, is_last }))
     }
 
     pub(super) fn judge_first_rows(&mut self) -> Result<()> {

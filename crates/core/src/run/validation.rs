@@ -3,9 +3,11 @@
 use crate::dataset::Dataset;
 use crate::error::{Error, Result};
 use crate::evaluate::{self, Evaluation, evaluate_with};
-use crate::metrics::{Measure, Metrics};
+use crate::labels::LabelKind;
+use crate::losses::{Losses, Need};
+use crate::metrics::{Better, Mean, MetricChoice, Metrics};
 use crate::models::{Model, Prediction};
-use crate::options::MetricChoice;
+use crate::options::TrainOptions;
 use crate::tape::Cancel;
 use crate::teacher::Teachers;
 
@@ -19,15 +21,20 @@ pub(crate) struct Validation {
 }
 
 impl Validation {
-    /// Asks the teachers about the rows, once.
-    pub fn new(data: Dataset, teachers: &Teachers, metrics: &Metrics, cancel: &Cancel) -> Result<Validation> {
+    /// Asks the teachers about the rows, once; `options` are those of all learners, the first one's decide the metrics.
+    pub fn new(data: Dataset, teachers: &Teachers, options: &[&TrainOptions], cancel: &Cancel) -> Result<Validation> {
+        let asked = teachers.models().next().is_some();
+        let mut metrics = options.first().map_or_else(Metrics::default, |first| first.metrics.clone());
+        for own in options {
+            metrics = metrics.with(choice(own, &data, asked)?);
+        }
         let (teacher, teacher_logits) = match teachers.logits(&data, cancel)? {
             Some((classes, logits)) => {
                 (Some(evaluate::evaluate_answers(&data, classes, &logits, &metrics.without_teacher())?), Some(logits))
             }
             None => (None, None),
         };
-        Ok(Validation { data, metrics: metrics.clone(), teacher, teacher_logits, cancel: cancel.clone() })
+        Ok(Validation { data, metrics, teacher, teacher_logits, cancel: cancel.clone() })
     }
 
     pub fn evaluate(&self, model: &Model) -> Result<Evaluation> {
@@ -45,38 +52,59 @@ impl Validation {
         let choices: Vec<Vec<u32>> = answers.iter().map(Prediction::classes).collect();
         let mut evaluations = Vec::with_capacity(models.len());
         for (own, answer) in answers.iter().enumerate() {
-            let Prediction { classes, logits, rows, .. } = answer;
+            let Prediction { classes, logits, .. } = answer;
             let teacher = self.teacher_logits.as_deref();
             let mut evaluation = evaluate::evaluate_beside(&self.data, *classes, logits, teacher, &self.metrics)?;
             // Of several labels or real numbers there is no one class that a row is said to be of.
             if self.data.label_kind().is_one_class() {
-                let p = answer.probabilities();
-                let entropy = p.iter().filter(|p| **p > 0.0).map(|p| -f64::from(*p) * f64::from(*p).ln()).sum::<f64>();
-                let agreed: usize = (0..choices.len())
-                    .filter(|other| *other != own)
-                    .map(|other| choices[own].iter().zip(&choices[other]).filter(|(a, b)| a == b).count())
-                    .sum();
-                let count = (*rows).max(1) as f64;
-                let peers = agreed as f64 / count / (choices.len() - 1).max(1) as f64;
-                evaluation.metrics.insert("entropy".into(), Measure::Number(entropy / count));
-                evaluation.metrics.insert("peerAgreement".into(), Measure::Number(peers));
+                let (mut entropy, mut agreement) = (Mean::default(), Mean::default());
+                for (row, p) in answer.probabilities().chunks(*classes).enumerate() {
+                    let weight = self.data.weight(row);
+                    let terms = p.iter().map(|p| f64::from(*p)).filter(|p| *p > 0.0).map(|p| -p * p.ln());
+                    entropy.add(terms.sum(), weight);
+                    for peer in (0..choices.len()).filter(|peer| *peer != own) {
+                        agreement.add(f64::from(choices[own][row] == choices[peer][row]), weight);
+                    }
+                }
+                evaluation.metrics.insert("entropy".into(), entropy.measure());
+                evaluation.metrics.insert("peerAgreement".into(), agreement.measure());
             }
             evaluations.push(evaluation);
         }
         Ok(evaluations)
     }
 
-    /// The number that decides which validation is best: its name, its value, whether higher is better.
-    pub fn score(&self, evaluation: &Evaluation, choice: Option<MetricChoice>) -> Result<(&'static str, f64, bool)> {
-        let (name, value, higher) = match choice {
-            Some(MetricChoice::Accuracy) => ("accuracy", evaluation.accuracy, true),
-            Some(MetricChoice::Loss) => ("loss", evaluation.loss, false),
-            Some(MetricChoice::Agreement) => ("agreement", evaluation.agreement, true),
-            None if evaluation.accuracy.is_some() => ("accuracy", evaluation.accuracy, true),
-            None if evaluation.loss.is_some() => ("loss", evaluation.loss, false),
-            None => ("agreement", evaluation.agreement, true),
-        };
-        let missing = || Error::config("metric", format!("expected validation data that {name} can be computed on"));
-        Ok((name, value.ok_or_else(missing)?, higher))
+    /// The number that decides which validation is best: its name, its value, which end is better.
+    pub fn score(&self, evaluation: &Evaluation, options: &TrainOptions) -> Result<(&'static str, f64, Better)> {
+        let choice = choice(options, &self.data, self.teacher_logits.is_some())?;
+        let name = choice.name();
+        let missing = || Error::config("metric", format!("expected validation rows that give {name}, got none"));
+        Ok((name, evaluation.number(name).ok_or_else(missing)?, choice.better().unwrap_or_default()))
     }
+}
+
+/// The metric that validations are compared by: the one that was chosen, or the one that fits the rows; `teacher` is
+/// whether a teacher is asked about them.
+pub(crate) fn choice(options: &TrainOptions, rows: &Dataset, teacher: bool) -> Result<MetricChoice> {
+    let teacher = teacher || rows.has_teacher_logits();
+    Ok(match (options.metric, rows.label_kind()) {
+        (Some(choice), _) => choice,
+        (None, LabelKind::Single | LabelKind::Probabilities) => MetricChoice::Accuracy,
+        (None, LabelKind::Several | LabelKind::Real) => MetricChoice::Loss,
+        (None, LabelKind::None) if !teacher => {
+            let message = "expected rows with labels, or a teacher to compare with, got rows without labels";
+            return Err(Error::config("validation", message));
+        }
+        (None, LabelKind::None) => match of_classes(&Losses::new(options.losses.clone())?) {
+            true => MetricChoice::Agreement,
+            false => MetricChoice::TeacherDistance,
+        },
+    })
+}
+
+/// Whether a loss treats the outputs as classes; `logitMse` and losses over layers take them as vectors.
+fn of_classes(losses: &Losses) -> bool {
+    let of_classes = |need: &Need| matches!(need, Need::Teacher | Need::TeacherLogits | Need::TeacherHead);
+    let all = losses.needs();
+    all.iter().any(|(name, need)| *name != "logitMse" && (of_classes(need) || need.label_kind().is_some()))
 }

@@ -198,10 +198,10 @@ impl NativeJob {
         Ok(promise)
     }
 
-    /// The stream has ended.
+    /// The stream has ended; `shortfall` says why with fewer batches than were asked for.
     #[napi(catch_unwind)]
-    pub fn end(&self) {
-        self.control.inbox.end();
+    pub fn end(&self, shortfall: Option<String>) {
+        self.control.inbox.end(shortfall);
     }
 
     /// The stream has failed.

@@ -1,0 +1,52 @@
+//! Whether the batches that a run makes can be trained on: refused before the first step, not at the end of an epoch.
+
+use super::feed::Data;
+use crate::dataset::BatchOptions;
+use crate::error::{Error, Result};
+use crate::layers::{self, LayerOptions};
+use crate::models::Model;
+use crate::names::matches;
+use crate::options::TrainOptions;
+
+/// Refuses a batch of one row where a layer normalises over the rows of a batch: one number has no variance.
+pub(crate) fn check(student: &Model, data: &Data, options: &TrainOptions) -> Result<()> {
+    let Data::Dataset(rows) = data else { return Ok(()) };
+    let Some(layer) = normalizes_rows(student, &options.freeze)? else { return Ok(()) };
+    let (rows, size) = (rows.rows(), options.batch_size);
+    let batches = BatchOptions { drop_last: options.drop_last, ..BatchOptions::in_order(size) };
+    let steps_of_epoch = batches.count(rows)?.div_ceil(options.accumulate) as u64;
+    let reaches_last = options.steps.is_none_or(|steps| steps >= steps_of_epoch);
+    let got = match rows % size.max(1) {
+        _ if size == 1 => "batches of one row: choose another batchSize".to_string(),
+        1 if rows == 1 => "data of one row".to_string(),
+        1 if reaches_last && !options.drop_last => {
+            format!(
+                "a last batch of one row, of {rows} rows in batches of {size}: set dropLast: true, or choose another batchSize"
+            )
+        }
+        _ => return Ok(()),
+    };
+    let message =
+        format!("expected batches of two rows or more, because {layer} normalises over the rows of a batch, got {got}");
+    Err(Error::config("batchSize", message))
+}
+
+/// The first batch normalization that has one number per row and channel, unless its statistics are frozen.
+fn normalizes_rows(student: &Model, freeze: &[String]) -> Result<Option<String>> {
+    let frozen = |name: &str| {
+        let statistics = format!("{name}.running_mean");
+        freeze.iter().any(|pattern| matches(pattern, &statistics) || statistics.starts_with(&format!("{pattern}.")))
+    };
+    let mut found = None;
+    let network = &student.network;
+    layers::walk(&network.architecture().layers, "", network.input(), &mut |name, options, input, _| {
+        if let (LayerOptions::BatchNorm(_), None) = (options, &found)
+            && Some(&input.elements()) == input.sizes().first()
+            && !frozen(name)
+        {
+            found = Some(name.to_string());
+        }
+        Ok(())
+    })?;
+    Ok(found)
+}

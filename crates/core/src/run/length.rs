@@ -1,0 +1,74 @@
+//! How long a run is: what follows from the number of its steps, and from a stream that ends.
+
+use serde_json::Value as Json;
+
+use super::member::Member;
+use super::state::Run;
+use crate::error::{Code, Error, Result};
+use crate::options::TrainOptions;
+use crate::proofs::{Findings, StreamLasts, WarmUpEnds};
+
+/// Options that say how long a run is.
+const LENGTH: [&str; 2] = ["epochs", "steps"];
+
+/// Whether the rate rises to its peak before the run ends.
+pub(super) fn prove_warm_up(options: &TrainOptions, total: Option<u64>, findings: &mut Findings) -> Result<()> {
+    let warmup = options.schedule.warmup_steps();
+    let Some(total) = total.filter(|total| *total < warmup) else { return Ok(()) };
+    let message = format!(
+        "the warm-up takes {warmup} steps and the run has {total}: the rate never rises above {:.1} % of the learning \
+         rate; shorten warmupSteps",
+        100.0 * total as f64 / warmup as f64
+    );
+    findings.add::<WarmUpEnds>("schedule", message)
+}
+
+impl Run {
+    fn members_need_total(&self) -> bool {
+        self.members.iter().any(|member: &Member| member.options.schedule.needs_total())
+    }
+
+    /// Leaves the length out of a configuration where no schedule depends on it: such a run may be continued for longer.
+    pub(super) fn without_length(&self, config: &mut Json) {
+        if self.members_need_total() {
+            return;
+        }
+        let others = config.get_mut("others").and_then(Json::as_array_mut).into_iter().flatten();
+        for own in others.filter_map(|other| other.get_mut("options")) {
+            own.as_object_mut().into_iter().for_each(|own| LENGTH.iter().for_each(|key| drop(own.remove(*key))));
+        }
+        let options = config.get_mut("options").and_then(Json::as_object_mut);
+        options.into_iter().for_each(|own| LENGTH.iter().for_each(|key| drop(own.remove(*key))));
+    }
+
+    /// Refuses to resume a run that is to be shorter than it is already.
+    pub(super) fn expect_length(&self, done: u64) -> Result<()> {
+        let Some(total) = self.total.filter(|total| *total < done) else { return Ok(()) };
+        let key = if self.options.steps.is_some() { "steps" } else { "epochs" };
+        let message = format!("expected at least the {done} steps of the checkpoint, got {total}: train for longer");
+        Err(Error::new(Code::CheckpointMismatch, key, message))
+    }
+
+    /// What a stream that has ended leaves undone: nothing at all is an error, less than was asked for a finding.
+    pub(super) fn prove_stream(&mut self) -> Result<()> {
+        let Some(note) = self.feed.stream_ended() else { return Ok(()) };
+        if self.step == 0 {
+            let message = "expected at least one batch, got none: the source is empty, or it was used up before; give a \
+                           function that makes the batches anew";
+            return Err(Error::data("data", message));
+        }
+        let batches = self.feed.used;
+        if let Some(total) = self.total.filter(|total| self.step < *total) {
+            let message = format!(
+                "the stream ended after {batches} batches, in which {} of {total} steps were made: give more batches, or a \
+                 function that makes them anew for each epoch",
+                self.step
+            );
+            self.findings.add::<StreamLasts>("data", message)?;
+        }
+        match note {
+            Some(note) => self.findings.add::<StreamLasts>("data", note),
+            None => Ok(()),
+        }
+    }
+}

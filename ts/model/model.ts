@@ -1,0 +1,286 @@
+/** A network with its parameters, held natively: created or loaded, trained, used to predict, saved. */
+import { orAbort } from '../abort.js'
+import { json, plain, reading, refuse, signalOf, text, texts, whole, words } from '../read.js'
+import { invalidInputs, rowText } from '../columns.js'
+import { datasetOf, type Dataset, type Normalization } from '../dataset.js'
+import { awaiting, calling } from '../errors.js'
+import type { InputColumns, Numbers } from '../inputs.js'
+import type { ByteReading } from '../meaning.js'
+import type { Description, NativeModel, NativePrediction } from '../native/contract.js'
+import { isHandle, models, type kind, type ModelLike } from '../native/handles.js'
+import { native } from '../native/load.js'
+import type { GeneratorOptions, Metrics, ModelOptions } from '../native/options.js'
+import { inputsOf, meaningFor, predicted, prediction, type Prediction } from '../prediction.js'
+import type { Evaluation } from '../report.js'
+import type { ServeOptions } from '../serve/options.js'
+import { inPieces, LARGE } from '../serve/pieces.js'
+import { copied, countOf, rowsOf, type Rows } from '../serve/rows.js'
+import { Service } from '../serve/service.js'
+import { generatorPlan, startFrom, truncateFrom } from './generator.js'
+import { describe, modelOf } from './handle.js'
+import { copyFrom, parametersOf, setParameter } from './parameters.js'
+import type { CreateOptions, GeneratorPlan, ModelSummary, Parameter } from './types.js'
+
+let wrap: (handle: NativeModel) => Model
+
+/**
+ * A network with its parameters.
+ *
+ * ```ts
+ * const student = Model.create({ convNet: { input: [1, 28, 28], channels: [8, 16], classes: 10 } }, { seed: 1 })
+ * await student.save('student.safetensors')
+ * const { labels, probabilities } = await student.predict({ inputs: oneImage })
+ * ```
+ */
+export class Model implements ModelLike {
+  declare readonly [kind]: 'model'
+  #known: Description | undefined
+
+  private constructor(handle: NativeModel) {
+    if (!isHandle(handle)) refuse('Model', 'Model.create(…) or await Model.load(…)', words('new Model(…)'))
+    models.set(this, handle)
+  }
+
+  static {
+    wrap = handle => new Model(handle)
+  }
+
+  /**
+   * A new model, from a preset or `{ layers, input }`, with start values as in PyTorch. They are drawn when they are first
+   * needed; this happens off the event loop except in the synchronous calls `predictSync`, `copyFrom` and the values of
+   * `parameters`.
+   */
+  static create(options: ModelOptions, create: CreateOptions = {}): Model {
+    const architecture = json('', plain('', options))
+    const own = plain('options', create, ['seed', 'inputNames', 'labelNames', 'normalization'])
+    const seed = own.seed === undefined ? 0 : whole('seed', own.seed, 0)
+    const names = own.labelNames === undefined ? undefined : texts('labelNames', own.labelNames)
+    const normalization = own.normalization === undefined ? undefined : json('normalization', own.normalization)
+    const columns = own.inputNames === undefined ? undefined : texts('inputNames', own.inputNames)
+    const handle = calling(() => native().NativeModel.create(architecture, seed))
+    if (columns !== undefined) calling(() => handle.setInputNames(columns))
+    if (names !== undefined) calling(() => handle.setLabelNames(names))
+    if (normalization !== undefined) calling(() => handle.setPreprocessing(`{"normalization":${normalization}}`))
+    return new Model(handle)
+  }
+
+  /**
+   * Loads the model of a file. `architecture` is for files that hold only tensors, such as those of Hugging Face and
+   * torchvision: the names of the tensors must be those of the layers.
+   */
+  static async load(path: string, architecture?: ModelOptions): Promise<Model> {
+    const file = text('path', path)
+    const given = architecture === undefined ? undefined : json('architecture', plain('architecture', architecture))
+    const load = native().NativeModel
+    return new Model(await awaiting(() => (given === undefined ? load.load(file) : load.load(file, given))))
+  }
+
+  /**
+   * Writes one safetensors file: parameters, architecture, preprocessing, label names, provenance. The file is replaced as a
+   * whole. Missing folders are created.
+   */
+  async save(path: string): Promise<void> {
+    const file = text('path', path)
+    await awaiting(() => this.#handle().save(file))
+  }
+
+  /** Logits, probabilities and the largest class of each row. */
+  async predict(columns: InputColumns, options: { signal?: AbortSignal } = {}): Promise<Prediction> {
+    const { signal } = plain('options', options, ['signal'])
+    const description = this.#remembered()
+    const { json, buffers } = inputsOf(columns, meaningFor(description))
+    const abort = signalOf('signal', signal)
+    const large = countOf(json, buffers) > LARGE ? rowsOf(json, buffers) : undefined
+    const handle = this.#handle()
+    const made = await orAbort(abort, () => (large === undefined ? predicted(() => handle.predict(json, buffers)) : predictLarge(handle, large, abort)))
+    return prediction(made, description)
+  }
+
+  /** The same synchronously, for few rows: refused if it would block the event loop. */
+  predictSync(columns: InputColumns): Prediction {
+    const description = this.#remembered()
+    const { json, buffers } = inputsOf(columns, meaningFor(description))
+    try {
+      return prediction(calling(() => this.#handle().predictSync(json, buffers)), description)
+    } catch (error) {
+      throw invalidInputs(error)
+    }
+  }
+
+  /**
+   * A service that collects concurrent `predict` calls into batches. It uses the parameters that this model has now: training
+   * or disposing of the model does not change the service, `service.swap(model)` does.
+   */
+  serve(options: ServeOptions = {}): Service {
+    return new Service(this.#handle(), options)
+  }
+
+  /**
+   * The model on labelled rows, each counted by its weight: accuracy and loss, further `metrics` by name, and with a
+   * teacher how often both agree.
+   *
+   * ```ts
+   * const { accuracy, macroF1 } = await student.evaluate(test, { metrics: { macroF1: {}, calibrationError: { bins: 10 } } })
+   * ```
+   */
+  async evaluate(data: Dataset, options: { teacher?: Model; metrics?: Metrics } = {}): Promise<Evaluation> {
+    const { teacher, metrics } = plain('options', options, ['teacher', 'metrics'])
+    const rows = datasetOf('data', data)
+    const other = teacher === undefined ? undefined : modelOf('teacher', teacher)
+    const more = metrics === undefined ? undefined : json('metrics', plain('metrics', metrics))
+    return JSON.parse(await awaiting(() => this.#handle().evaluate(rows, other, more))) as Evaluation
+  }
+
+  /** The logits of all rows, `[rows, classes]`, in the order of the data. */
+  async logits(data: Dataset): Promise<Float32Array> {
+    const rows = datasetOf('data', data)
+    return awaiting(() => this.#handle().logits(rows))
+  }
+
+  /** Layers, shapes, parameters and multiply-adds; `text` is a table to print. */
+  summary(): ModelSummary {
+    return JSON.parse(calling(() => this.#handle().summary())) as ModelSummary
+  }
+
+  /** All tensors by name; the values of each are read when they are accessed. */
+  parameters(): Parameter[] {
+    return parametersOf(this.#handle())
+  }
+
+  /**
+   * Replaces one tensor, for example an embedding by vectors from elsewhere. `name` is a name of `parameters()`; `values` are
+   * as many finite numbers as its shape has, row after row. A run of this model replaces the tensor again at its end.
+   */
+  setParameter(name: string, values: Numbers): void {
+    setParameter(this.#handle(), name, values)
+  }
+
+  /**
+   * Copies parameters from another model: every tensor with the same name and shape, or those of `layers`, which maps own
+   * names to the other's. Returns the names of the copied tensors. Memory is shared until one of the models is trained.
+   */
+  copyFrom(other: Model, options: { layers?: Readonly<Record<string, string>> } = {}): string[] {
+    return copyFrom(this.#handle(), other, options)
+  }
+
+  /**
+   * Which parameters of this student a generator would make from which of a teacher's, one row per parameter. Nothing is
+   * changed. `text` is a table to print.
+   */
+  generatorPlan(teacher: Model, generator: GeneratorOptions = {}): GeneratorPlan {
+    return generatorPlan(this.#handle(), teacher, generator)
+  }
+
+  /**
+   * Sets the parameters as an untrained generator makes them from a bigger teacher, with random matrices that follow from
+   * `seed`. `distillWeights` does the same and then trains the generator.
+   */
+  startFrom(teacher: Model, generator: GeneratorOptions = {}, start: { seed?: number } = {}): GeneratorPlan {
+    return startFrom(this.#handle(), teacher, generator, start)
+  }
+
+  /**
+   * Sets the parameters to sub-blocks of a bigger teacher's: the first outputs and inputs of each layer; if the teacher is
+   * deeper, of its first layers. Rules of `generator` for single parameters have priority.
+   */
+  truncateFrom(teacher: Model, generator: GeneratorOptions = {}): GeneratorPlan {
+    return truncateFrom(this.#handle(), teacher, generator)
+  }
+
+  /** Another model with the same parameters; memory is shared until one of them is trained. */
+  clone(): Model {
+    return new Model(calling(() => this.#handle().clone()))
+  }
+
+  /** The input of one row: sizes, or ids. */
+  get input(): readonly number[] | { ids: { length?: number } } {
+    return this.#describe().input
+  }
+
+  get classes(): number {
+    return this.#describe().classes
+  }
+
+  /** All layers in full: `Model.create(model.architecture)` makes a model of the same shape. */
+  get architecture(): ModelOptions {
+    return this.#describe().architecture as ModelOptions
+  }
+
+  /** One name per number of a row, if they are known: rows in another order are brought to this one. */
+  get inputNames(): readonly string[] | undefined {
+    return this.#describe().inputNames ?? undefined
+  }
+
+  /** One name per class, if they are known. */
+  get labelNames(): readonly string[] | undefined {
+    return this.#describe().labelNames ?? undefined
+  }
+
+  get normalization(): Normalization | undefined {
+    return this.#describe().preprocessing.normalization
+  }
+
+  /** How the bytes were read that the model was trained on, if it was: `predict` reads bytes in the same way. */
+  get byteReading(): ByteReading | undefined {
+    return this.#describe().preprocessing.bytes
+  }
+
+  /** How this model was trained: library, method, options and steps. */
+  get provenance(): unknown {
+    return this.#describe().provenance ?? undefined
+  }
+
+  /** Native memory of the parameters. */
+  get bytes(): number {
+    return this.#describe().bytes
+  }
+
+  /** Frees the native memory at once. Running jobs keep what they need. */
+  dispose(): void {
+    this.#handle().dispose()
+  }
+
+  [Symbol.dispose](): void {
+    this.dispose()
+  }
+
+  /** One line for `console.log`. @internal */
+  [Symbol.for('nodejs.util.inspect.custom')](): string {
+    if (!models.has(this)) return 'Model'
+    try {
+      const { input, classes, parameters } = this.#describe()
+      return `Model { ${rowText(input)} → ${classes}, ${parameters.toLocaleString('en')} parameters }`
+    } catch {
+      return 'Model { disposed }'
+    }
+  }
+
+  #handle(): NativeModel {
+    return models.get(this)!
+  }
+
+  /** The description, cached for frequent calls. */
+  #remembered(): Description {
+    if (this.#known?.version !== calling(() => this.#handle().version())) this.#known = this.#describe()
+    return this.#known!
+  }
+
+  #describe(): Description {
+    return describe(this.#handle())
+  }
+}
+
+/** Uses the rows and parameters of the moment of the call, even if either changes before the last piece. */
+async function predictLarge(handle: NativeModel, rows: Rows, signal: AbortSignal | undefined): Promise<NativePrediction> {
+  const own = calling(() => handle.clone())
+  try {
+    return await inPieces(copied(rows), LARGE, ({ json, buffers }) => predicted(() => own.predict(json, buffers)), signal)
+  } finally {
+    own.dispose()
+  }
+}
+
+/** Wraps a native model. */
+export function modelFrom(handle: NativeModel): Model {
+  return wrap(handle)
+}

@@ -1,0 +1,39 @@
+/** A large call as several native ones: between two of them, other services and models get their turn. */
+import type { NativePrediction } from '../native/contract.js'
+import { range, type Rows } from './rows.js'
+
+/** A call of more rows than this is large. */
+export const LARGE = 256
+
+/** Predicts all rows, at most `most` of them in one native call; the bits are those of a single call. */
+export async function inPieces(
+  all: Rows,
+  most: number,
+  predict: (rows: Rows) => Promise<NativePrediction>,
+  signal?: AbortSignal,
+): Promise<NativePrediction> {
+  if (all.rows <= most) return predict(all)
+  let joined: NativePrediction | undefined
+  for (let first = 0; first < all.rows; first += most) {
+    signal?.throwIfAborted()
+    let part: NativePrediction
+    try {
+      part = await predict(range(all, first, Math.min(first + most, all.rows)))
+    } catch {
+      // The error of the whole call counts the rows from its own beginning.
+      return predict(all)
+    }
+    const { classes } = part
+    joined ??= {
+      rows: all.rows,
+      classes,
+      logits: new Float32Array(all.rows * classes),
+      probabilities: new Float32Array(all.rows * classes),
+      labels: new Uint32Array(all.rows),
+    }
+    joined.logits.set(part.logits, first * classes)
+    joined.probabilities.set(part.probabilities, first * classes)
+    joined.labels.set(part.labels, first)
+  }
+  return joined!
+}
