@@ -430,7 +430,7 @@ describe('doctor, losses, demo', () => {
     expect(loss.options.temperature).toMatch(/must be > 0/)
     expect(loss.source).toMatch(/^Hinton, Vinyals, Dean, "Distilling the Knowledge in a Neural Network", 2015/)
     expect(loss.needs).toEqual(['teacher'])
-    expect(stdout).toMatch(/^ {2}needs: labels$/m)
+    expect(stdout).toMatch(/^ {2}needs: labels or probabilities of the classes$/m)
     const { stdout: page } = await limbeck(['losses', '--markdown'])
     expect(page).toContain('| [`kl`](#kl) | Forward Kullback')
   })

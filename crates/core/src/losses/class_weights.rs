@@ -94,9 +94,6 @@ impl Serialize for LabelWeights {
 }
 
 impl JsonSchema for OneOrEach {
-    fn inline_schema() -> bool {
-        true
-    }
     fn schema_name() -> Cow<'static, str> {
         "OneOrEach".into()
     }
@@ -106,9 +103,6 @@ impl JsonSchema for OneOrEach {
 }
 
 impl JsonSchema for LabelWeights {
-    fn inline_schema() -> bool {
-        true
-    }
     fn schema_name() -> Cow<'static, str> {
         "LabelWeights".into()
     }
