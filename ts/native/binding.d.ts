@@ -40,7 +40,7 @@ export declare class NativeEnsemble {
   describe(): string
   /** `lane` is `fallback` or `shadow` for what a service asks beside its own model. */
   predict(json: string, buffers: Buffers, lane?: string | undefined | null): Promise<NativePrediction>
-  /** Metrics on data whose answers are known, as JSON. */
+  /** Metrics on data whose answers are known, as JSON; `metrics` is JSON of further ones. */
   evaluate(data: NativeDataset, metrics?: string | undefined | null): Promise<string>
   /** Logarithms of the probabilities of all rows, in order. */
   logits(data: NativeDataset): Promise<Float32Array>
@@ -63,7 +63,7 @@ export declare class NativeJob {
   push(epoch: number, json: string, buffers: Buffers): boolean
   /** True once there is room for another batch, false once nobody waits for a report: then nothing makes room. */
   room(): Promise<boolean>
-  /** The stream has ended. */
+  /** The stream has ended; `shortfall` says why with fewer batches than were asked for. */
   end(shortfall?: string | undefined | null): void
   /** The stream has failed. */
   fail(message: string): void
@@ -92,7 +92,7 @@ export declare class NativeModel {
   /** `lane` is `fallback` or `shadow` for what a service asks beside its own model. */
   predict(json: string, buffers: Buffers, lane?: string | undefined | null): Promise<NativePrediction>
   predictSync(json: string, buffers: Buffers): NativePrediction
-  /** Metrics on data whose answers are known, as JSON. */
+  /** Metrics on data whose answers are known, as JSON; `metrics` is JSON of further ones. */
   evaluate(data: NativeDataset, teacher?: NativeModel | undefined | null, metrics?: string | undefined | null): Promise<string>
   /** Logits of all rows, in order. */
   logits(data: NativeDataset): Promise<Float32Array>
