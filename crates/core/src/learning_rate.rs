@@ -164,10 +164,12 @@ impl Schedule {
             // One step has no rise and no fall: it is the peak.
             Schedule::OneCycle(_) if total <= 1 => 1.0,
             Schedule::OneCycle(cycle) => {
-                // As PyTorch's OneCycleLR: the peak is at step rise · total − 1, the end at total − 1.
+                // As PyTorch's OneCycleLR: the peak is at step rise · total − 1, the end at total − 1. In a run of few
+                // steps the peak is a step before the end, where PyTorch's falls between the two and no step is near it.
                 let first = 1.0 / cycle.initial_divisor;
                 let last = first / cycle.final_divisor;
-                let (peak, end) = (cycle.rise * total as f64 - 1.0, total as f64 - 1.0);
+                let end = total as f64 - 1.0;
+                let peak = (cycle.rise * total as f64 - 1.0).min(end - 1.0);
                 let step = step as f64;
                 if peak > 0.0 && step <= peak {
                     anneal(first, 1.0, step / peak)

@@ -196,10 +196,7 @@ fn what_cannot_do_without_labels_is_refused_with_the_remedy() {
     let mut smoothed = with(&partly(&train, |row| row != 7), None, json!({ "losses": { "kl": {} } }));
     smoothed.teacher = SmoothedLabels { share: 0.1 }.into();
     let text = refusal(smoothed);
-    assert!(
-        text.starts_with("teacher.labelSmoothing: expected a label in every row, got none in row 7"),
-        "{text}"
-    );
+    assert!(text.starts_with("teacher.labelSmoothing: expected a label in every row, got none in row 7"), "{text}");
     let one_class = partly(&train, |row| row % 3 == 0);
     let text = refusal(with(&one_class, Some(teacher()), json!({ "losses": { "triplet": {} } })));
     assert!(text.contains("losses.triplet") && text.contains("two or more classes"), "{text}");
