@@ -2,6 +2,7 @@
 //!
 //! Messages read `where: expected what, got what`; the path is the "where".
 
+use std::borrow::Cow;
 use std::fmt;
 
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -119,6 +120,20 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
+/// Characters of a path or message at most: both may quote what the caller passed or a file holds.
+const LONGEST: usize = 2_000;
+
+/// A text for users, its middle left out where it is too long.
+pub fn shortened(text: &str) -> Cow<'_, str> {
+    let at = |(at, _): (usize, char)| at;
+    let start = text.char_indices().nth(LONGEST - LONGEST / 4).map(at);
+    let end = text.char_indices().rev().nth(LONGEST / 4).map(at);
+    match (start, end) {
+        (Some(start), Some(end)) if start < end => format!("{} … {}", &text[..start], &text[end..]).into(),
+        _ => text.into(),
+    }
+}
+
 /// Maps candle's errors without their backtraces (they hold paths of the build machine). Not a `From`:
 /// a trait impl would put candle into our public API.
 pub trait Candle<T> {
@@ -136,5 +151,21 @@ impl<T> Candle<T> for candle_core::Result<T> {
             }
         }
         self.map_err(|error| Error::internal(innermost(error).to_string()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::shortened;
+
+    #[test]
+    fn a_long_text_keeps_its_beginning_and_its_end() {
+        assert_eq!(shortened("as it is"), "as it is");
+        for count in [1_999, 2_000, 2_001, 2_400, 630_000] {
+            let text = format!("expected {}ü; the remedy", "é".repeat(count));
+            let cut = shortened(&text);
+            assert!(cut.chars().count() <= 2_010, "{}", cut.chars().count());
+            assert!(cut.starts_with("expected é") && cut.ends_with("ü; the remedy"), "{count}");
+        }
     }
 }

@@ -117,16 +117,3 @@ fn team() -> Arc<Pool> {
         }
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::errors::napi;
-
-    #[test]
-    fn a_refused_thread_says_come_again() {
-        let error = no_thread(&std::io::Error::from_raw_os_error(11));
-        assert_eq!(error.code, Code::Busy);
-        assert!(napi(error).reason.contains("ERR_LIMBECK_BUSY"));
-    }
-}
