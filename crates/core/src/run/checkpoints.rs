@@ -11,8 +11,8 @@ use crate::options::{CheckpointOptions, TrainOptions};
 pub(crate) struct Checkpoints {
     pub folder: RunFolder,
     pub writer: Writer,
-    /// Held until the writer has ended: fields are dropped in this order.
-    _lock: FolderLock,
+    /// Held until the run has ended; should it be dropped before, until the writer has.
+    lock: Option<FolderLock>,
     pub every: Option<u64>,
     pub resume: bool,
     /// Name of the newest one that was handed over since the last report.
@@ -32,7 +32,12 @@ impl Checkpoints {
         }
         let writer = Writer::start(folder.clone())?;
         let CheckpointOptions { every, resume, .. } = *checkpoint;
-        Ok(Some(Checkpoints { folder, writer, _lock: lock, every, resume, written: None }))
+        Ok(Some(Checkpoints { folder, writer, lock: Some(lock), every, resume, written: None }))
+    }
+
+    /// Gives the folder back: the run has ended.
+    pub fn release(&mut self) {
+        self.lock = None;
     }
 }
 

@@ -1,5 +1,6 @@
 //! The reports of a run. For the last one the proofs are closed, and it is settled which parameters each student keeps.
 
+use super::checkpoints::Checkpoints;
 use super::member::Member;
 use super::report::{ControlReport, LearnerReport, LearnerSummary, Report, RunSummary};
 use super::role::Role;
@@ -95,6 +96,7 @@ impl Run {
             written => written?,
         }
         self.ended = Some(ended);
+        self.checkpoints.iter_mut().for_each(Checkpoints::release);
         let (done, validated) = match last {
             Some((done, validated)) => (done, validated),
             None => (Done::none(self.feed.epoch), None),
