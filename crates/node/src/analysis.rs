@@ -37,7 +37,7 @@ pub struct NativeCancel(Arc<AtomicBool>);
 
 #[napi]
 impl NativeCancel {
-    #[napi(constructor)]
+    #[napi(constructor, catch_unwind)]
     #[allow(clippy::new_without_default)] // JavaScript calls it
     pub fn new() -> NativeCancel {
         NativeCancel(Arc::default())
