@@ -4,15 +4,8 @@ import { elsewhere, LimbeckError } from './errors.js'
 import { inputsOf, type Inputs, type Numbers } from './inputs.js'
 import type { Meaning } from './meaning.js'
 import type { Buffers, ColumnsJson } from './native/contract.js'
+import { packTeacher, teacherKeys, type TeacherLogits, type TeacherTopK } from './teacher-columns.js'
 import { plain, reading, refuse, refuseData, texts, type Plain } from './read.js'
-
-/** A teacher's answers, found by sample id. */
-export interface TeacherLogits {
-  /** `[answers, classes]`, row after row. */
-  logits: Numbers | readonly Numbers[]
-  /** Whose answer each row is. Default: the rows of the data, in their order. */
-  ids?: Numbers
-}
 
 /** The columns of a data set; every one has an entry for each row. */
 export interface Columns {
@@ -30,9 +23,11 @@ export interface Columns {
   samplingWeights?: Numbers
   /** A teacher's logits, `[rows, classes]`, or with the ids they belong to. */
   teacherLogits?: Numbers | readonly Numbers[] | TeacherLogits
+  /** In place of `teacherLogits`: a teacher's largest logits alone, k per row, with the classes that they belong to. */
+  teacherTopK?: TeacherTopK
 }
 
-export const columnKeys = ['inputs', 'labels', 'ids', 'weights', 'samplingWeights', 'teacherLogits'] as const
+export const columnKeys = ['inputs', 'labels', 'ids', 'weights', 'samplingWeights', ...teacherKeys] as const
 export interface Packed {
   json: string
   buffers: Buffers
@@ -59,12 +54,8 @@ export function packColumns(columns: unknown, meaning: Meaning): Packed {
   if (own.ids !== undefined) buffers.sampleIds = sampleIds('ids', own.ids)
   if (own.weights !== undefined) buffers.weights = floats('weights', own.weights)
   if (own.samplingWeights !== undefined) buffers.sampling = floats('samplingWeights', own.samplingWeights)
-  if (own.teacherLogits !== undefined) {
-    const { logits, classes, ids } = teacherLogitsOf('teacherLogits', own.teacherLogits, rows)
-    json.teacher = { classes }
-    buffers.teacher = logits
-    if (ids !== undefined) buffers.teacherIds = ids
-  }
+  const teacher = packTeacher(own, rows, buffers)
+  if (teacher !== undefined) json.teacher = teacher
   return { json: JSON.stringify(json), buffers }
 }
 
@@ -139,26 +130,3 @@ function naturalKind(labels: unknown): 'single' | 'several' | 'real' {
   if (!isFlat(labels)) return 'several'
   return Array.isArray(labels) || holdsIntegers(labels) ? 'single' : 'real'
 }
-
-/** A teacher's logits, given for `rows` rows or with ids of their own. */
-export function teacherLogitsOf(
-  path: string,
-  given: unknown,
-  rows: number,
-): { logits: Float32Array; classes: number; ids?: Float64Array } {
-  const flat = isFlat(given)
-  const keyed = !flat && !Array.isArray(given)
-  const own: Plain = keyed ? plain(path, given, ['logits', 'ids']) : { logits: given }
-  const ids = own.ids === undefined ? undefined : sampleIds(`${path}.ids`, own.ids)
-  const answers = ids?.length ?? rows
-  const place = keyed ? `${path}.logits` : path
-  if (isFlat(own.logits)) {
-    const logits = floats(place, own.logits)
-    const classes = answers > 0 ? rowsIn(place, logits.length, answers) : 0
-    return { logits, classes, ...(ids && { ids }) }
-  }
-  const { values, width, rows: found } = matrix(place, own.logits)
-  if (found !== answers) refuseData(place, `${answers} rows, one for each answer`, found)
-  return { logits: values, classes: width, ...(ids && { ids }) }
-}
-

@@ -1,14 +1,15 @@
 /** Rows held natively: made once from typed arrays, split and selected without a copy. */
 import { kindOfArray, naturals, still, takenOver, type TypedArray } from './arrays.js'
 import { boolean, list, number, plain, reading, refuse, refuseData, whole, words } from './read.js'
-import { type Columns, type TeacherLogits, columnPath, packColumns, rowText, teacherLogitsOf } from './columns.js'
+import { type Columns, columnPath, packColumns, rowText } from './columns.js'
 import type { Numbers } from './inputs.js'
 import { type ColumnOptions, meaningOf } from './meaning.js'
 import { awaiting, calling } from './errors.js'
-import type { NativeDataset } from './native/contract.js'
+import type { Buffers, NativeDataset, TeacherJson } from './native/contract.js'
 import { datasets, isHandle } from './native/handles.js'
 import { native } from './native/load.js'
 import { BatchStream, type BatchSource } from './stream.js'
+import { packLogits, packTopK, type TeacherLogits, type TeacherTopK } from './teacher-columns.js'
 
 /** What inputs are brought to before the first layer: `(value − mean) / std`, for each channel. */
 export interface Normalization {
@@ -37,6 +38,7 @@ interface Description {
   inputNames: string[] | null
   labelNames: string[] | null
   hasTeacher: boolean
+  teacherTopK: number | null
   bytes: number
 }
 
@@ -109,10 +111,20 @@ export class Dataset {
     return new Dataset(calling(() => this.#handle().select(rows)))
   }
 
-  /** The same rows with a teacher's answers beside them: each is found by the id of its row. */
+  /** The same rows with a teacher's logits: each answer is found by the id of its row. */
   withTeacherLogits(answers: Numbers | readonly Numbers[] | TeacherLogits): Dataset {
-    const { logits, classes, ids } = reading('teacherLogits', () => teacherLogitsOf('teacherLogits', answers, this.rows))
-    return new Dataset(calling(() => this.#handle().withTeacher(JSON.stringify({ classes }), logits, ids)))
+    return this.#withTeacher('teacherLogits', buffers => packLogits(answers, this.rows, buffers))
+  }
+
+  /** The same rows with a teacher's largest logits alone, k per row: each answer is found by the id of its row. */
+  withTeacherTopK(answers: TeacherTopK): Dataset {
+    return this.#withTeacher('teacherTopK', buffers => packTopK(answers, this.rows, buffers))
+  }
+
+  #withTeacher(path: string, pack: (buffers: Buffers) => TeacherJson): Dataset {
+    const buffers: Buffers = {}
+    const json = JSON.stringify(reading(path, () => pack(buffers)))
+    return new Dataset(calling(() => this.#handle().withTeacher(json, buffers)))
   }
 
   get rows(): number {
@@ -149,9 +161,14 @@ export class Dataset {
     return this.#known.labelNames ?? undefined
   }
 
-  /** Whether a teacher's logits stand beside the rows. */
+  /** Whether the rows have a teacher's logits of all classes. */
   get hasTeacherLogits(): boolean {
     return this.#known.hasTeacher
+  }
+
+  /** How many of a teacher's largest logits each row has, where the rows have them. */
+  get teacherTopK(): number | undefined {
+    return this.#known.teacherTopK ?? undefined
   }
 
   /** Native memory of the columns; parts of one data set share it. */

@@ -1,5 +1,6 @@
 export { Dataset, type Normalization, type SplitOptions } from './dataset.js'
-export type { Columns, TeacherLogits } from './columns.js'
+export type { Columns } from './columns.js'
+export type { TeacherLogits, TeacherTopK } from './teacher-columns.js'
 export type { InputColumns, Inputs, NamedNumbers, Numbers, RaggedIds } from './inputs.js'
 export type { ByteReading, ColumnOptions } from './meaning.js'
 export { Model } from './model/model.js'

@@ -96,7 +96,7 @@ export class Teacher {
       this.#onProgress?.({ rows: first + batch.rows, of: rows })
     }
     const made = calling(
-      () => data.withTeacher(JSON.stringify({ classes }), logits, ids),
+      () => data.withTeacher(JSON.stringify({ width: classes }), { teacher: logits, teacherIds: ids }),
       path => path.replace(/^teacherLogits/, 'teacher'),
     )
     this.#answers.set(data, made)

@@ -88,7 +88,7 @@ function modelOrFunction(path: string, given: unknown, teaching: Teaching): Plai
     return { column: true }
   }
   const handle = typeof asked === 'object' && asked !== null ? models.get(asked) : undefined
-  if (handle === undefined) refuse(path, 'a Model, a Teacher, a function, or nothing where the data have teacherLogits', given)
+  if (handle === undefined) refuse(path, 'a Model, a Teacher, a function, or nothing where the data have teacherLogits or teacherTopK', given)
   teaching.models.push(handle)
   return { model: teaching.models.length - 1 }
 }

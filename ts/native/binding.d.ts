@@ -28,7 +28,8 @@ export declare class NativeDataset {
   split(json: string, groups?: Uint32Array | undefined | null): Array<NativeDataset>
   /** Mean and standard deviation of each channel, computed from the data. */
   normalization(): Promise<string>
-  withTeacher(json: string, logits: Float32Array, answers?: Float64Array | undefined | null): NativeDataset
+  /** The same rows with the teacher's answers that the buffers hold. */
+  withTeacher(json: string, buffers: Buffers): NativeDataset
   batch(positions: Uint32Array): RawBatch
   dispose(): void
 }
@@ -151,8 +152,12 @@ export interface Buffers {
   weights?: Float32Array
   /** Sampling weights of the rows. */
   sampling?: Float32Array
-  /** Teacher logits, `[answers, classes]`. */
+  /** Teacher logits, `[answers, width]`. */
   teacher?: Float32Array
+  /** Where they are the largest of each answer: their classes, `[answers, width]`. */
+  teacherClasses?: Uint32Array
+  /** With these: ln Σ e^(logit / temperature) over all classes, one per answer. */
+  teacherTail?: Float32Array
   /** Whose answer each of them is. */
   teacherIds?: Float64Array
 }

@@ -17,6 +17,14 @@ export type {
   RawBatch,
 } from '#native'
 
+/** What the column of a teacher's answers is. */
+export interface TeacherJson {
+  /** Numbers per answer. */
+  width: number
+  /** Of `teacherTail`. */
+  temperature?: number
+}
+
 /** The JSON beside `Buffers`. */
 export interface ColumnsJson {
   inputs:
@@ -29,7 +37,7 @@ export interface ColumnsJson {
     | { several: { classes: number } }
     | { probabilities: { classes: number } }
     | { real: { outputs: number } }
-  teacher?: { classes: number }
+  teacher?: TeacherJson
   inputNames?: string[]
   labelNames?: string[]
 }

@@ -9,8 +9,9 @@ use limbeck_core::labels::Labels;
 use limbeck_core::losses::{Losses, LossesOptions, Micro};
 use limbeck_core::outputs::Outputs;
 use limbeck_core::tape::{Engine, Tape, Value};
-use limbeck_core::targets::{Tail, Target, Teacher, TopK};
+use limbeck_core::targets::{Target, Teacher, TopK};
 use limbeck_core::tensor::{self, Tensor};
+use limbeck_core::top_logits::{Tail, TopLogits};
 
 /// The instruction set in use.
 pub fn instruction_set() -> &'static str {
@@ -94,10 +95,10 @@ impl Distillation {
             top.find(&single, &[], k, None);
             kept.extend(&top.values);
             ids.extend(&top.indices);
-            log_sum_exp.push(row.iter().map(|x| (x / temperature).exp()).sum::<f64>().ln());
+            log_sum_exp.push(row.iter().map(|x| (x / temperature).exp()).sum::<f64>().ln() as f32);
         }
         let tail = Some(Tail { temperature, log_sum_exp });
-        self.teachers[0].target = Target::TopK(TopK::new(classes, k, ids, kept, tail)?);
+        self.teachers[0].target = Target::TopK(TopK::new(classes, TopLogits { k, classes: ids, logits: kept, tail })?);
         Ok(self)
     }
 

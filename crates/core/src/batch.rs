@@ -4,6 +4,7 @@ use crate::blocks::{collected, copied};
 use crate::error::{Candle, Result};
 use crate::labels::Labels;
 use crate::tensor::{Tensor, contiguous, read};
+use crate::top_logits::TopLogits;
 
 /// The inputs of a batch.
 #[derive(Clone, Debug)]
@@ -16,6 +17,15 @@ pub enum Features {
     Ragged { ids: Vec<u32>, offsets: Vec<u32>, weights: Option<Vec<f32>> },
 }
 
+/// A teacher's answers to the rows of a batch, as a column of the data stores them.
+#[derive(Clone, Debug)]
+pub enum TeacherLogits {
+    /// Of all classes, `[rows, classes]`.
+    All(Tensor),
+    /// The largest of each row.
+    Top(TopLogits),
+}
+
 #[derive(Clone, Debug)]
 pub struct Batch {
     /// Who each row is, wherever it stands: random numbers and teacher rows are keyed by it.
@@ -25,8 +35,8 @@ pub struct Batch {
     pub labels: Labels,
     /// Row weights of the losses, `[rows]`; all 1 where there are none. 0 masks a row.
     pub row_weights: Option<Vec<f32>>,
-    /// Cached teacher logits `[rows, classes]`, where the teacher is a column of the data.
-    pub teacher_logits: Option<Tensor>,
+    /// Teacher logits, where the data have such a column.
+    pub teacher_logits: Option<TeacherLogits>,
     /// For every row a sample of another class, where a loss wants it.
     pub pair: Option<Box<Batch>>,
 }

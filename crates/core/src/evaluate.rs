@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::batch::Batch;
-use crate::blocks::{copied, reserve};
+use crate::batch::{Batch, TeacherLogits};
+use crate::blocks::{collected, copied, reserve};
 use crate::dataset::{BatchOptions, Dataset};
 use crate::error::Result;
 use crate::metrics::{Evaluator, Measure, Metrics};
@@ -126,7 +126,8 @@ fn measured(
         let of_batch = rows * classes..(rows + batch.rows()) * classes;
         let teacher = match teacher {
             Some(teacher) => Some(from_vec(copied(&teacher[of_batch]), (batch.rows(), classes))?),
-            None => batch.teacher_logits.clone().filter(|_| has_teacher),
+            None if has_teacher => batch.teacher_logits.clone().map(|logits| of_all(logits, classes)).transpose()?,
+            None => None,
         };
         evaluator.add(&logits, &batch, teacher.as_ref())?;
         rows += batch.rows();
@@ -143,7 +144,19 @@ pub(crate) fn check(metrics: &Metrics, data: &Dataset, teacher: bool, classes: u
 }
 
 fn has_teacher(data: &Dataset, given: bool, classes: usize) -> bool {
-    given || data.teacher_classes() == Some(classes)
+    let top = || data.teacher_top().is_some_and(|(_, largest)| largest <= classes);
+    given || data.teacher_classes() == Some(classes) || top()
+}
+
+/// Logits of all classes: where the largest alone are stored, ln p of what they and their tail hold at temperature 1.
+fn of_all(logits: TeacherLogits, classes: usize) -> Result<Tensor> {
+    match logits {
+        TeacherLogits::All(logits) => Ok(logits),
+        TeacherLogits::Top(top) => {
+            let p = top.probabilities(1.0, classes).into_iter().map(|p| p.ln() as f32);
+            from_vec(collected(p), (top.rows(), classes))
+        }
+    }
 }
 
 /// The same compared with a teacher that is a model, with further metrics.

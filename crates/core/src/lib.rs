@@ -10,6 +10,7 @@ pub mod signature;
 pub mod checkpoint;
 pub mod ensemble;
 pub mod models;
+pub mod top_logits;
 pub mod weights;
 
 // What a training is made of.

@@ -4,10 +4,11 @@
 
 use std::collections::BTreeSet;
 
-use limbeck_core::batch::{Batch, Features};
+use limbeck_core::batch::{Batch, Features, TeacherLogits};
 use limbeck_core::dataset::*;
 use limbeck_core::error::Code;
 use limbeck_core::labels::{LabelKind, Labels, UNLABELLED};
+use limbeck_core::top_logits::{Tail, TopLogits};
 use proptest::prelude::*;
 
 /// `rows` rows of two numbers; row r has label r mod classes.
@@ -212,21 +213,120 @@ fn teacher_logits_are_found_by_id_and_never_by_position() {
     let teacher = |ids: Vec<u64>| TeacherColumn {
         logits: ids.iter().flat_map(|id| [*id as f32, -1.0]).collect(),
         width: 2,
+        top: None,
         ids: Some(ids),
     };
     let with = data.with_teacher_logits(teacher(vec![10, 20, 30, 40])).unwrap();
     let batch = with.batch(&[0, 2], 0).unwrap();
-    assert_eq!(batch.teacher_logits.unwrap().to_vec2::<f32>().unwrap(), [[30.0, -1.0], [20.0, -1.0]]);
+    let logits = |batch: Batch| match batch.teacher_logits {
+        Some(TeacherLogits::All(logits)) => logits.to_vec2::<f32>().unwrap(),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(logits(batch), [[30.0, -1.0], [20.0, -1.0]]);
     let picked = with.select(&[1]).unwrap().batch_of_all(0).unwrap();
-    assert_eq!(picked.teacher_logits.unwrap().to_vec2::<f32>().unwrap(), [[10.0, -1.0]]);
+    assert_eq!(logits(picked), [[10.0, -1.0]]);
 
     let error = data.with_teacher_logits(teacher(vec![10, 20])).unwrap_err();
     assert_eq!(error.to_string(), "teacherLogits.ids: expected an answer for every row, got none for id 30");
     let error = data.with_teacher_logits(teacher(vec![10, 20, 10])).unwrap_err();
     assert_eq!(error.to_string(), "teacherLogits.ids[2]: expected ids that are all different, got 10 as in row 0");
-    let three = TeacherColumn { logits: vec![0.0; 9], width: 3, ids: None };
+    let three = TeacherColumn { logits: vec![0.0; 9], width: 3, top: None, ids: None };
     let error = data.with_teacher_logits(three).unwrap_err();
     assert_eq!(error.to_string(), "teacherLogits: expected 2 classes, as in the labels, got 3");
+}
+
+/// The two largest logits of each row, of ten classes.
+fn largest(rows: usize, ids: Option<Vec<u64>>) -> TeacherColumn {
+    let classes = (0..rows as u32).flat_map(|row| [row % 10, (row + 3) % 10]).collect();
+    let logits = (0..rows).flat_map(|row| [row as f32, -1.0]).collect();
+    let tail = Some(Tail { temperature: 2.0, log_sum_exp: (0..rows).map(|row| row as f32 / 2.0 + 1.0).collect() });
+    TeacherColumn { logits, width: 2, top: Some(TopColumn { classes, tail }), ids }
+}
+
+#[test]
+fn the_largest_logits_of_a_teacher_stay_with_their_rows() {
+    let plain = |ids: Option<Vec<u64>>| {
+        let inputs = Inputs::F32 { values: vec![0.0; 6], shape: vec![1] };
+        let labels = LabelColumn::Single { values: vec![0, 1, 2, 3, 4, 5], classes: Some(10) };
+        Dataset::new(Columns { ids, ..Columns::new(inputs, labels) }).unwrap()
+    };
+    let data = plain(None).with_teacher_logits(largest(6, Some(vec![5, 4, 3, 2, 1, 0]))).unwrap();
+    assert_eq!((data.teacher_top(), data.teacher_classes(), data.has_teacher_logits()), (Some((2, 9)), None, false));
+    let top = |data: &Dataset, positions: &[u32]| match data.batch(positions, 0).unwrap().teacher_logits {
+        Some(TeacherLogits::Top(TopLogits {
+            k: 2,
+            classes,
+            logits,
+            tail: Some(Tail { temperature: 2.0, log_sum_exp }),
+        })) => (classes, logits, log_sum_exp),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(top(&data, &[5, 1]), (vec![0, 3, 4, 7], vec![0.0, -1.0, 4.0, -1.0], vec![1.0, 3.0]));
+    let part = data.select(&[4, 2]).unwrap();
+    assert_eq!(top(&part, &[1]), top(&data, &[2]));
+    let other = plain(Some((10..16).collect())).with_teacher_logits(largest(6, None)).unwrap();
+    let both = part.concat(&other).unwrap();
+    assert_eq!(top(&both, &[1, 3]), (vec![3, 6, 1, 4], vec![3.0, -1.0, 1.0, -1.0], vec![2.5, 1.5]));
+    // What is stored decides whose data these are, with its classes and its tail.
+    let mut columns = [largest(6, None), largest(6, None), largest(6, None), largest(6, None)];
+    columns[1].top.as_mut().unwrap().classes.swap(0, 1);
+    columns[2].top.as_mut().unwrap().tail = None;
+    columns[3].top.as_mut().unwrap().tail.as_mut().unwrap().log_sum_exp[5] = 9.0;
+    let sums = columns.map(|column| plain(None).with_teacher_logits(column).unwrap().fingerprint());
+    assert_eq!(BTreeSet::from(sums).len(), 4);
+    assert!(data.bytes() > plain(None).bytes() + 6 * 5 * 4);
+}
+
+#[test]
+fn largest_logits_that_cannot_be_are_refused_by_name_and_row() {
+    let refused = |change: &dyn Fn(&mut TeacherColumn)| {
+        let mut column = largest(3, None);
+        change(&mut column);
+        let inputs = Inputs::F32 { values: vec![0.0; 3], shape: vec![1] };
+        let labels = LabelColumn::Single { values: vec![0, 1, 2], classes: Some(6) };
+        Dataset::new(Columns { teacher: Some(column), ..Columns::new(inputs, labels) }).err().unwrap().to_string()
+    };
+    let top = |column: &mut TeacherColumn| column.top.as_mut().unwrap().clone();
+    let changed = |change: fn(&mut TopColumn)| {
+        refused(&|column| {
+            let mut of = top(column);
+            change(&mut of);
+            column.top = Some(of);
+        })
+    };
+    assert_eq!(
+        changed(|top| top.classes[2] = 4),
+        "teacherTopK.classes[1]: expected different classes below 6, got [4, 4]"
+    );
+    assert_eq!(
+        changed(|top| top.classes[5] = 6),
+        "teacherTopK.classes[2]: expected different classes below 6, got [2, 6]"
+    );
+    assert_eq!(
+        changed(|top| top.classes.truncate(5)),
+        "teacherTopK.classes: expected 6 numbers, 2 for each of 3 rows, got 5"
+    );
+    let below = changed(|top| top.tail.as_mut().unwrap().log_sum_exp[1] = 0.5);
+    assert!(
+        below.starts_with("teacherTopK.logSumExp[1]: expected ln Σ e^(logit / 2) over all classes, at least 0.8133"),
+        "{below}"
+    );
+    assert_eq!(
+        changed(|top| top.tail.as_mut().unwrap().temperature = 0.0),
+        "teacherTopK.temperature: expected a number above 0, got 0"
+    );
+    assert_eq!(
+        refused(&|column| column.logits[3] = f32::NAN),
+        "teacherTopK.logits[1]: expected finite numbers, got NaN at place 1 of the row"
+    );
+    assert_eq!(
+        refused(&|column| column.ids = Some(vec![0, 1, 1])),
+        "teacherTopK.ids[2]: expected ids that are all different, got 1 as in row 1"
+    );
+    assert_eq!(
+        refused(&|column| column.ids = Some(vec![0, 1, 7])),
+        "teacherTopK.ids: expected an answer for every row, got none for id 2"
+    );
 }
 
 #[test]
@@ -300,7 +400,7 @@ fn bad_columns_are_refused_by_name() {
         ),
         (|c| c.label_names = Some(vec!["cat".into()]), "labelNames: expected 2 names, one for each class, got 1"),
         (
-            |c| c.teacher = Some(TeacherColumn { logits: vec![0.0; 5], width: 2, ids: None }),
+            |c| c.teacher = Some(TeacherColumn { logits: vec![0.0; 5], width: 2, top: None, ids: None }),
             "teacherLogits: expected 6 numbers, 2 for each of 3 rows, got 5",
         ),
     ];
@@ -412,7 +512,7 @@ fn fingerprints_depend_on_the_content_alone() {
         |c| c.labels = LabelColumn::None,
         |c| c.inputs = Inputs::F32 { values: vec![0.0; 12], shape: vec![2] },
         |c| c.inputs = Inputs::Ids { values: vec![0; 12], length: 2 },
-        |c| c.teacher = Some(TeacherColumn { logits: vec![0.0; 12], width: 2, ids: None }),
+        |c| c.teacher = Some(TeacherColumn { logits: vec![0.0; 12], width: 2, top: None, ids: None }),
     ];
     let mut seen = BTreeSet::from([data.fingerprint()]);
     for (index, change) in changes.iter().enumerate() {

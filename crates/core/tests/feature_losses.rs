@@ -172,7 +172,7 @@ fn what_a_loss_lacks_is_refused_before_the_first_step() {
     let text = refusal(&Dataset::new(one).unwrap(), json!({ "triplet": {} }));
     assert!(text.contains("losses.triplet") && text.contains("two or more classes"), "{text}");
     let logits = (0..train.rows() * 3).map(|at| at as f32).collect();
-    let column = limbeck_core::dataset::TeacherColumn { logits, width: 3, ids: None };
+    let column = limbeck_core::dataset::TeacherColumn { logits, width: 3, top: None, ids: None };
     let mut setup =
         setup(student(), None, &train.with_teacher_logits(column).unwrap(), &test, with(json!({ "hint": {} })));
     setup.teacher = Column.into();

@@ -146,7 +146,7 @@ fn metrics_that_the_validation_cannot_give_are_refused_before_the_first_step() {
 #[test]
 fn a_cached_teacher_is_compared_with_and_excludes_augmentation() {
     let mut columns = columns();
-    columns.teacher = Some(TeacherColumn { logits: vec![1.0; 2 * ROWS], width: 2, ids: None });
+    columns.teacher = Some(TeacherColumn { logits: vec![1.0; 2 * ROWS], width: 2, top: None, ids: None });
     let cached = Dataset::new(columns).unwrap();
     let kl = |more: Value| {
         let mut options = json!({ "losses": { "kl": {} } });

@@ -2,10 +2,11 @@
 
 use limbeck_core::batch::Features;
 use limbeck_core::blocks;
-use limbeck_core::dataset::{Columns, Inputs, LabelColumn, TeacherColumn};
+use limbeck_core::dataset::{Columns, Inputs, LabelColumn, TeacherColumn, TopColumn};
 use limbeck_core::error::{Error, Result};
 use limbeck_core::reading::parse;
 use limbeck_core::signature::Signature;
+use limbeck_core::top_logits::Tail;
 use napi::bindgen_prelude::{Float32Array, Float64Array, Uint8Array, Uint32Array};
 use napi_derive::napi;
 use serde::Deserialize;
@@ -33,8 +34,12 @@ pub struct Buffers {
     pub weights: Option<Float32Array>,
     /// Sampling weights of the rows.
     pub sampling: Option<Float32Array>,
-    /// Teacher logits, `[answers, classes]`.
+    /// Teacher logits, `[answers, width]`.
     pub teacher: Option<Float32Array>,
+    /// Where they are the largest of each answer: their classes, `[answers, width]`.
+    pub teacher_classes: Option<Uint32Array>,
+    /// With these: ln Σ e^(logit / temperature) over all classes, one per answer.
+    pub teacher_tail: Option<Float32Array>,
     /// Whose answer each of them is.
     pub teacher_ids: Option<Float64Array>,
 }
@@ -68,10 +73,29 @@ enum LabelsJson {
     Real { outputs: usize },
 }
 
+/// What the column of a teacher's answers is.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct TeacherJson {
-    classes: usize,
+pub(crate) struct TeacherJson {
+    /// Numbers per answer.
+    width: usize,
+    /// Of the tail.
+    temperature: Option<f64>,
+}
+
+impl TeacherJson {
+    pub(crate) fn column(&self, buffers: &Buffers) -> Result<TeacherColumn> {
+        let tail = |log_sum_exp: &Float32Array| Tail {
+            temperature: self.temperature.unwrap_or(1.0),
+            log_sum_exp: blocks::copied(log_sum_exp),
+        };
+        let top = buffers.teacher_classes.as_ref().map(|classes| TopColumn {
+            classes: blocks::copied(classes),
+            tail: buffers.teacher_tail.as_ref().map(tail),
+        });
+        let logits = given(&buffers.teacher, "teacherLogits")?;
+        Ok(TeacherColumn { logits, width: self.width, top, ids: buffers.teacher_ids.as_ref().map(ids) })
+    }
 }
 
 #[derive(Deserialize)]
@@ -90,7 +114,7 @@ fn given<T: AsRef<[E]>, E: Copy>(buffer: &Option<T>, name: &str) -> Result<Vec<E
 }
 
 /// Sample ids are numbers in JavaScript; the facade checked that they are whole.
-pub(crate) fn ids(values: &Float64Array) -> Vec<u64> {
+fn ids(values: &Float64Array) -> Vec<u64> {
     blocks::collected(values.iter().map(|id| *id as u64))
 }
 
@@ -125,14 +149,7 @@ pub(crate) fn columns(json: &str, buffers: &Buffers) -> Result<Columns> {
         ids: buffers.sample_ids.as_ref().map(ids),
         weights: copied(&buffers.weights),
         sampling: copied(&buffers.sampling),
-        teacher: match json.teacher {
-            None => None,
-            Some(TeacherJson { classes }) => Some(TeacherColumn {
-                logits: given(&buffers.teacher, "teacherLogits")?,
-                width: classes,
-                ids: buffers.teacher_ids.as_ref().map(ids),
-            }),
-        },
+        teacher: json.teacher.map(|teacher| teacher.column(buffers)).transpose()?,
         input_names: json.input_names,
         label_names: json.label_names,
         ..Columns::new(inputs, labels)

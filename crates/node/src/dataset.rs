@@ -1,7 +1,6 @@
 //! The data of a run, held natively.
 
-use limbeck_core::blocks::copied;
-use limbeck_core::dataset::{Dataset, Normalization, SplitOptions, TeacherColumn};
+use limbeck_core::dataset::{Dataset, Normalization, SplitOptions};
 use limbeck_core::error::{Code, Error, Result};
 use limbeck_core::reading::parse;
 use napi::Env;
@@ -11,7 +10,7 @@ use serde::Deserialize;
 use serde_json::json;
 use std::sync::RwLock;
 
-use crate::buffers::{Buffers, columns, ids};
+use crate::buffers::{Buffers, TeacherJson, columns};
 use crate::calls::call;
 use crate::errors::{guarded, panic_point};
 use crate::lifecycle::{External, trim_after};
@@ -42,12 +41,6 @@ struct SplitJson {
     seed: u64,
     #[serde(default)]
     stratify: bool,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct TeacherJson {
-    classes: usize,
 }
 
 /// A data set that comes out of a promise: wrapped on the JavaScript thread.
@@ -125,6 +118,7 @@ impl NativeDataset {
                 "inputNames": data.input_names(),
                 "labelNames": data.label_names(),
                 "hasTeacher": data.has_teacher_logits(),
+                "teacherTopK": data.teacher_top().map(|(k, _)| k),
                 "bytes": data.bytes(),
             })
             .to_string())
@@ -180,18 +174,12 @@ impl NativeDataset {
         Ok(promise)
     }
 
+    /// The same rows with the teacher's answers that the buffers hold.
     #[napi(catch_unwind)]
-    pub fn with_teacher(
-        &self,
-        env: &Env,
-        json: String,
-        logits: Float32Array,
-        answers: Option<Float64Array>,
-    ) -> napi::Result<NativeDataset> {
+    pub fn with_teacher(&self, env: &Env, json: String, buffers: Buffers) -> napi::Result<NativeDataset> {
         guarded(|| {
-            let TeacherJson { classes } = parse(&json)?;
-            let bytes = 4 * logits.len() as u64;
-            let column = TeacherColumn { logits: copied(&logits), width: classes, ids: answers.as_ref().map(ids) };
+            let column = parse::<TeacherJson>(&json)?.column(&buffers)?;
+            let bytes = 4 * column.logits.len() as u64 * if column.top.is_some() { 2 } else { 1 };
             Ok(NativeDataset::of(env, self.data()?.with_teacher_logits(column)?, bytes))
         })
     }

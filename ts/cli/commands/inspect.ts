@@ -120,5 +120,6 @@ function sayData(place: string, data: Dataset, output: Output): void {
   output.answer(`labels         ${what}${classes === undefined ? '' : `, ${classes} classes`}${labelledRows === rows || labels === 'none' ? '' : `, in ${brief(labelledRows)} rows`}`)
   if (inputNames !== undefined) output.answer(`columns        ${inputNames.join(', ')}`)
   if (labelNames !== undefined) output.answer(`label names    ${labelNames.join(', ')}`)
-  if (hasTeacherLogits) output.answer('teacher        its logits stand beside the rows')
+  if (hasTeacherLogits) output.answer('teacher        the rows have its logits')
+  if (data.teacherTopK !== undefined) output.answer(`teacher        the rows have its ${data.teacherTopK} largest logits`)
 }

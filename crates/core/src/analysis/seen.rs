@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::batch::Features;
+use crate::batch::{Features, TeacherLogits};
 use crate::blocks::{collected, empty};
 use crate::dataset::{BatchOptions, Dataset};
 use crate::error::{Candle, Error, Result};
@@ -237,8 +237,10 @@ impl<'a> Seen<'a> {
             None => {
                 let mut values = Vec::new();
                 for batch in self.data.batches(&BatchOptions::in_order(256), 0)? {
-                    let logits = batch?.teacher_logits;
-                    values.extend(to_f64(&logits.ok_or_else(|| Error::internal("the data have no teacher"))?)?);
+                    let Some(TeacherLogits::All(logits)) = batch?.teacher_logits else {
+                        return Err(Error::internal("the data have no teacher"));
+                    };
+                    values.extend(to_f64(&logits)?);
                 }
                 Ok(Table { width: self.classes(who)?, values })
             }

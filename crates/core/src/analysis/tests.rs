@@ -348,7 +348,7 @@ fn a_teacher_may_be_a_column_of_the_data() {
     let teacher = model(json!({ "mlp": { "sizes": [6, 8, 3] } }), 1);
     let bare = Dataset::new(columns.clone()).unwrap();
     let logits = crate::evaluate::logits(&teacher, &bare).unwrap();
-    columns.teacher = Some(TeacherColumn { logits, width: 3, ids: None });
+    columns.teacher = Some(TeacherColumn { logits, width: 3, top: None, ids: None });
     let (data, student) = (Dataset::new(columns).unwrap(), model(json!({ "mlp": { "sizes": [6, 4, 3] } }), 2));
     let options = chosen(json!({ "reweighting": {}, "entropy": {} }));
     let of_model = analyse(&given(&bare, &teacher, &student), Some(&options)).unwrap();

@@ -6,6 +6,7 @@ use crate::blocks::collected;
 use crate::error::{Error, Result};
 use crate::labels::{LabelKind, NOT_ONE, UNLABELLED, not_one};
 use crate::signature::{self, Bytes};
+use crate::top_logits::{self, Tail};
 
 /// What the models read.
 #[derive(Clone, Debug)]
@@ -193,10 +194,75 @@ impl LabelColumn {
 pub struct TeacherColumn {
     /// `[answers, width]`.
     pub logits: Vec<f32>,
-    /// Numbers per answer: the classes, where the column holds the logits of one teacher.
+    /// Numbers per answer: the classes, where the column holds the logits of one teacher; k of the largest logits.
     pub width: usize,
+    /// Where the logits are the largest of each answer: the classes that they belong to.
+    pub top: Option<TopColumn>,
     /// Whose answer each row is; none: the rows of the data set, in its order.
     pub ids: Option<Vec<u64>>,
+}
+
+/// The classes of a column of largest logits.
+#[derive(Clone, Debug)]
+pub struct TopColumn {
+    /// `[answers, width]`, different in each answer.
+    pub classes: Vec<u32>,
+    pub tail: Option<Tail>,
+}
+
+impl TeacherColumn {
+    /// The name of the column in messages.
+    pub(super) fn path(&self) -> &'static str {
+        if self.top.is_some() { "teacherTopK" } else { "teacherLogits" }
+    }
+
+    /// `classes` are those of the labels, where the labels are classes.
+    pub(super) fn check(&self, rows: usize, classes: Option<usize>) -> Result<()> {
+        let TeacherColumn { logits, width, top, ids } = self;
+        let answers = ids.as_ref().map_or(rows, Vec::len);
+        let path = if top.is_some() { "teacherTopK.logits" } else { "teacherLogits" };
+        length(path, logits.len(), answers, *width, "number")?;
+        finite(path, logits, *width)?;
+        if let Some(ids) = ids {
+            different(&format!("{}.ids", self.path()), ids)?;
+        }
+        match (top, classes) {
+            (Some(top), classes) => top.check(logits, *width, classes),
+            (None, Some(own)) if own != *width => {
+                let message = format!("expected {own} classes, as in the labels, got {width}");
+                Err(Error::data("teacherLogits", message))
+            }
+            (None, _) => Ok(()),
+        }
+    }
+}
+
+impl TopColumn {
+    fn check(&self, logits: &[f32], width: usize, below: Option<usize>) -> Result<()> {
+        let answers = logits.len() / width;
+        length("teacherTopK.classes", self.classes.len(), answers, width, "number")?;
+        top_logits::different(&self.classes, width, below)?;
+        let Some(Tail { temperature, log_sum_exp }) = &self.tail else { return Ok(()) };
+        if !(temperature.is_finite() && *temperature > 0.0) {
+            let message = format!("expected a number above 0, got {temperature}");
+            return Err(Error::data("teacherTopK.temperature", message));
+        }
+        length("teacherTopK.logSumExp", log_sum_exp.len(), answers, 1, "number")?;
+        finite("teacherTopK.logSumExp", log_sum_exp, 1)?;
+        for (answer, (row, all)) in logits.chunks(width).zip(log_sum_exp).enumerate() {
+            let scaled = || row.iter().map(|logit| f64::from(*logit) / temperature);
+            let max = scaled().fold(f64::NEG_INFINITY, f64::max);
+            let own = max + scaled().map(|logit| (logit - max).exp()).sum::<f64>().ln();
+            // Over all classes it is not below that over some; both were rounded to 24 bits.
+            if f64::from(*all) < own - 1e-5 * own.abs().max(max.abs()).max(1.0) {
+                let message = format!(
+                    "expected ln Σ e^(logit / {temperature}) over all classes, at least {own:.4} as over these, got {all}"
+                );
+                return Err(Error::data(format!("teacherTopK.logSumExp[{answer}]"), message));
+            }
+        }
+        Ok(())
+    }
 }
 
 /// All that a data set, or one batch of a stream, is made of.
@@ -286,20 +352,8 @@ impl Columns {
                 None => return Err(Error::data("labelNames", "expected labels that are classes, got real numbers")),
             }
         }
-        if let Some(TeacherColumn { logits, width, ids }) = &self.teacher {
-            let answers = ids.as_ref().map_or(rows, Vec::len);
-            length("teacherLogits", logits.len(), answers, *width, "number")?;
-            finite("teacherLogits", logits, *width)?;
-            if let Some(ids) = ids {
-                different("teacherLogits.ids", ids)?;
-            }
-            match self.classes() {
-                Some(own) if own != *width => {
-                    let message = format!("expected {own} classes, as in the labels, got {width}");
-                    return Err(Error::data("teacherLogits", message));
-                }
-                _ => {}
-            }
+        if let Some(teacher) = &self.teacher {
+            teacher.check(rows, self.classes())?;
         }
         Ok(rows)
     }

@@ -5,9 +5,10 @@
 
 use std::sync::Arc;
 
-use super::{Answers, Columns, Dataset, Inputs, LabelColumn, TeacherColumn, columns::different};
+use super::{Answers, Columns, Dataset, Inputs, LabelColumn, TeacherColumn, TopColumn, columns::different};
 use crate::blocks::{self, collected};
 use crate::error::{Error, Result};
+use crate::top_logits::Tail;
 
 impl Dataset {
     pub fn concat(&self, other: &Dataset) -> Result<Dataset> {
@@ -36,18 +37,8 @@ impl Dataset {
         };
         let teacher = match (&self.answers, &other.answers) {
             (None, None) => None,
-            (Some(a), Some(b)) if a.width == b.width => {
-                let of =
-                    |answers: &Answers, rows: &[usize]| collected(rows.iter().map(|row| answers.of_row[*row] as usize));
-                let found = [of(a, &rows[0]), of(b, &rows[1])];
-                Some(TeacherColumn { logits: join(&a.logits, &b.logits, a.width, &found), width: a.width, ids: None })
-            }
-            _ => {
-                return Err(Error::data(
-                    "teacherLogits",
-                    "expected the same classes in both data sets or none in either",
-                ));
-            }
+            (Some(a), Some(b)) => Some(answers(a, b, &rows)?),
+            _ => return Err(Error::data("teacherLogits", "expected them in both data sets or in neither")),
         };
         if self.probabilities != other.probabilities {
             return Err(Error::data("labels", "expected labels of one meaning, got several labels and probabilities"));
@@ -67,6 +58,39 @@ impl Dataset {
             probabilities: self.probabilities,
         })
     }
+}
+
+/// The answers to these rows.
+fn answers(a: &Answers, b: &Answers, rows: &[Vec<usize>; 2]) -> Result<TeacherColumn> {
+    let of = |answers: &Answers, rows: &[usize]| collected(rows.iter().map(|row| answers.of_row[*row] as usize));
+    let (found, width) = ([of(a, &rows[0]), of(b, &rows[1])], a.width);
+    let top = match (&a.top, &b.top) {
+        (None, None) if width == b.width => None,
+        (Some(of_a), Some(of_b)) if width == b.width => {
+            let tail = match (&of_a.tail, &of_b.tail) {
+                (None, None) => None,
+                (Some(a), Some(b)) if a.temperature == b.temperature => {
+                    let log_sum_exp = join(&a.log_sum_exp, &b.log_sum_exp, 1, &found);
+                    Some(Tail { temperature: a.temperature, log_sum_exp })
+                }
+                _ => {
+                    let message = "expected the same temperature in both data sets, or it in neither";
+                    return Err(Error::data("teacherTopK.logSumExp", message));
+                }
+            };
+            Some(TopColumn { classes: join(&of_a.classes, &of_b.classes, width, &found), tail })
+        }
+        _ => {
+            let kind = |answers: &Answers| match answers.top {
+                None => format!("the logits of {} classes", answers.width),
+                Some(_) => format!("the largest {} logits", answers.width),
+            };
+            let (a, b) = (kind(a), kind(b));
+            let message = format!("expected the same kind of answers in both data sets, got {a} and {b}");
+            return Err(Error::data("teacherLogits", message));
+        }
+    };
+    Ok(TeacherColumn { logits: join(&a.logits, &b.logits, width, &found), width, top, ids: None })
 }
 
 fn join<T: Copy>(a: &[T], b: &[T], width: usize, rows: &[Vec<usize>; 2]) -> Vec<T> {

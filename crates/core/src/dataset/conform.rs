@@ -2,7 +2,8 @@
 
 use std::sync::{Arc, OnceLock};
 
-use super::{Answers, Columns, Dataset, Inputs, LabelColumn, Table};
+use super::{Answers, Columns, Dataset, Inputs, LabelColumn, Table, TopColumn};
+use crate::blocks::collected;
 use crate::error::{Error, Result};
 use crate::labels::UNLABELLED;
 use crate::signature::{Signature, order, places, same_bytes};
@@ -43,11 +44,20 @@ impl Dataset {
             probabilities: columns.probabilities,
         };
         let answers = match (&self.answers, &labels) {
-            (Some(answers), Some(places)) if answers.width == places.len() => Some(Arc::new(Answers {
-                logits: scattered(&answers.logits, places),
-                width: answers.width,
-                of_row: answers.of_row.clone(),
-            })),
+            (Some(answers), Some(places)) => match &answers.top {
+                Some(TopColumn { classes, tail }) => {
+                    let classes = collected(classes.iter().map(|class| places[*class as usize]));
+                    let (logits, top) = (answers.logits.clone(), Some(TopColumn { classes, tail: tail.clone() }));
+                    Some(Arc::new(Answers { logits, width: answers.width, top, of_row: answers.of_row.clone() }))
+                }
+                None if answers.width == places.len() => Some(Arc::new(Answers {
+                    logits: scattered(&answers.logits, places),
+                    width: answers.width,
+                    top: None,
+                    of_row: answers.of_row.clone(),
+                })),
+                None => Some(answers.clone()),
+            },
             (answers, _) => answers.clone(),
         };
         Ok(Dataset {
@@ -68,7 +78,7 @@ impl Dataset {
         }
         let places = places(path, wanted, own)?;
         let by_number = matches!(self.columns().labels, LabelColumn::Single { .. } | LabelColumn::None);
-        if own.len() < wanted.len() && !(by_number && self.answers.is_none()) {
+        if own.len() < wanted.len() && !(by_number && self.teacher_classes().is_none()) {
             let message = format!(
                 "expected all {} classes of the model where a row has a number for each class, got {}",
                 wanted.len(),
@@ -144,6 +154,7 @@ fn scattered(values: &[f32], places: &[u32]) -> Vec<f32> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::batch::TeacherLogits;
     use crate::dataset::TeacherColumn;
 
     fn names(text: &str) -> Option<Vec<String>> {
@@ -165,17 +176,27 @@ mod tests {
     #[test]
     fn columns_classes_and_teacher_logits_come_to_the_order_of_the_model() {
         let mut columns = rows(LabelColumn::Single { values: vec![0, 1], classes: None });
-        columns.teacher = Some(TeacherColumn { logits: vec![0.1, 0.2, 0.3, 0.4], width: 2, ids: None });
+        columns.teacher = Some(TeacherColumn { logits: vec![0.1, 0.2, 0.3, 0.4], width: 2, top: None, ids: None });
         let data = Dataset::new(columns).unwrap();
         let seen = data.seen_by(&wanted("c a b", "y x"), "data").unwrap();
         let batch = seen.batch_of_all(0).unwrap();
         assert_eq!(batch.inputs.raw().unwrap().numbers.unwrap(), [3.0, 1.0, 2.0, 6.0, 4.0, 5.0]);
         assert_eq!((seen.label(0), seen.label(1)), (Some(1), Some(0)));
-        let logits = batch.teacher_logits.unwrap().flatten_all().unwrap().to_vec1::<f32>().unwrap();
-        assert_eq!(logits, [0.2, 0.1, 0.4, 0.3]);
+        let Some(TeacherLogits::All(logits)) = batch.teacher_logits else { panic!() };
+        assert_eq!(logits.flatten_all().unwrap().to_vec1::<f32>().unwrap(), [0.2, 0.1, 0.4, 0.3]);
         assert_eq!(seen.signature(), wanted("c a b", "y x"));
         assert_ne!(seen.fingerprint(), data.fingerprint());
         assert_eq!(seen.seen_by(&wanted("a b c", "x y"), "data").unwrap().fingerprint(), data.fingerprint());
+    }
+
+    #[test]
+    fn the_largest_logits_of_a_teacher_move_with_their_classes() {
+        let mut columns = rows(LabelColumn::Single { values: vec![0, 1], classes: None });
+        let top = Some(TopColumn { classes: vec![0, 1], tail: None });
+        columns.teacher = Some(TeacherColumn { logits: vec![0.5, 0.7], width: 1, top, ids: None });
+        let seen = Dataset::new(columns).unwrap().seen_by(&wanted("a b c", "z y x"), "data").unwrap();
+        let Some(TeacherLogits::Top(top)) = seen.batch_of_all(0).unwrap().teacher_logits else { panic!() };
+        assert_eq!((top.classes, top.logits), (vec![2, 1], vec![0.5, 0.7]));
     }
 
     #[test]

@@ -4,7 +4,8 @@
 
 use sha2::{Digest, Sha256};
 
-use super::{Dataset, Inputs, LabelColumn, MISSING};
+use super::{Dataset, Inputs, LabelColumn, MISSING, TopColumn};
+use crate::top_logits::Tail;
 
 impl Dataset {
     /// 64 hexadecimal digits; the same for the same rows in the same order, however they came here.
@@ -71,6 +72,20 @@ impl Dataset {
                 MISSING => {}
                 answer => sum.floats(row_of(&answers.logits, answer as usize, answers.width)),
             });
+            if let Some(TopColumn { classes, tail }) = &answers.top {
+                sum.name("teacher classes", &[answers.width]);
+                let known = |row: usize| Some(answers.of_row[row]).filter(|answer| *answer != MISSING);
+                self.each(|row| {
+                    known(row).into_iter().for_each(|at| sum.integers(row_of(classes, at as usize, answers.width)))
+                });
+                if let Some(Tail { temperature, log_sum_exp }) = tail {
+                    sum.name("teacher tail", &[]);
+                    sum.bytes(&temperature.to_le_bytes());
+                    self.each(|row| {
+                        known(row).into_iter().for_each(|at| sum.floats(row_of(log_sum_exp, at as usize, 1)))
+                    });
+                }
+            }
         }
         sum.finish()
     }

@@ -1,13 +1,14 @@
 //! Puts the rows of a batch together: from columns to tensors, on all threads of the pool.
 
-use super::{Answers, Columns, Dataset, Inputs, LabelColumn, MISSING};
-use crate::batch::{Batch, Features};
+use super::{Answers, Columns, Dataset, Inputs, LabelColumn, MISSING, TopColumn};
+use crate::batch::{Batch, Features, TeacherLogits};
 use crate::blocks::{self, collected};
 use crate::error::{Error, Result};
 use crate::labels::Labels;
 use crate::pool;
 use crate::signature::Signature;
 use crate::tensor::{self, Tensor};
+use crate::top_logits::{Tail, TopLogits};
 
 /// Numbers that one task moves: less is not worth a thread.
 const TASK: usize = 1 << 15;
@@ -116,12 +117,28 @@ fn labels(column: &LabelColumn, rows: &[u32], probabilities: bool) -> Result<Lab
     })
 }
 
-fn teacher_logits(answers: &Answers, rows: &[u32]) -> Result<Tensor> {
+fn teacher_logits(answers: &Answers, rows: &[u32]) -> Result<TeacherLogits> {
     let found = collected(rows.iter().map(|row| answers.of_row[*row as usize]));
     if found.contains(&MISSING) {
         return Err(Error::internal("a row of the batch has no answer of the teacher"));
     }
-    dense(&answers.logits, &[rows.len(), answers.width], &found)
+    let Answers { logits, width, top, .. } = answers;
+    let Some(TopColumn { classes, tail }) = top else {
+        return Ok(TeacherLogits::All(dense(logits, &[rows.len(), *width], &found)?));
+    };
+    let tail = tail.as_ref().map(|Tail { temperature, log_sum_exp }| Tail {
+        temperature: *temperature,
+        log_sum_exp: picked(log_sum_exp, 1, &found),
+    });
+    let (classes, logits) = (picked(classes, *width, &found), picked(logits, *width, &found));
+    Ok(TeacherLogits::Top(TopLogits { k: *width, classes, logits, tail }))
+}
+
+/// A few numbers of each of these rows.
+fn picked<T: Copy>(values: &[T], width: usize, rows: &[u32]) -> Vec<T> {
+    let mut all = blocks::empty(rows.len() * width);
+    rows.iter().for_each(|row| all.extend_from_slice(&values[*row as usize * width..][..width]));
+    all
 }
 
 /// Rows of `values`, one behind the other.

@@ -23,7 +23,7 @@ use crate::labels::{LabelKind, UNLABELLED};
 
 pub use augmentation::{Augment, Crop, CropFill, Flip, Noise, Shift};
 pub use batches::{BatchOptions, Batches};
-pub use columns::{Columns, Inputs, LabelColumn, TeacherColumn, largest_label};
+pub use columns::{Columns, Inputs, LabelColumn, TeacherColumn, TopColumn, largest_label};
 pub use preprocessing::{Normalization, Preprocessing};
 pub use split::SplitOptions;
 
@@ -41,6 +41,7 @@ struct Table {
 struct Answers {
     logits: Vec<f32>,
     width: usize,
+    top: Option<TopColumn>,
     of_row: Vec<u32>,
 }
 
@@ -125,9 +126,17 @@ impl Dataset {
         }
     }
 
-    /// The number of classes in the column of teacher logits, where there is one.
+    /// The number of classes in the column of teacher logits, where there is one that holds all of them.
     pub fn teacher_classes(&self) -> Option<usize> {
-        self.answers.as_ref().map(|answers| answers.width)
+        self.answers.as_ref().filter(|answers| answers.top.is_none()).map(|answers| answers.width)
+    }
+
+    /// How many of the teacher's largest logits each row has, where the data have such a column, and one more than the
+    /// largest class among them.
+    pub fn teacher_top(&self) -> Option<(usize, usize)> {
+        let answers = self.answers.as_ref()?;
+        let largest = answers.top.as_ref()?.classes.iter().max();
+        Some((answers.width, largest.map_or(0, |class| *class as usize + 1)))
     }
 
     pub fn input_names(&self) -> Option<&[String]> {
@@ -144,7 +153,7 @@ impl Dataset {
     }
 
     pub fn has_teacher_logits(&self) -> bool {
-        self.answers.is_some()
+        self.teacher_classes().is_some()
     }
 
     /// Ids are tokens or categories: the largest one decides how large an embedding must be.
@@ -221,28 +230,18 @@ impl Dataset {
 
     /// The same rows with the teacher's answers beside them: each is found by the id of its row.
     pub fn with_teacher_logits(&self, teacher: TeacherColumn) -> Result<Dataset> {
-        match self.classes() {
-            Some(own) if own != teacher.width => {
-                let message = format!("expected {own} classes, as in the labels, got {}", teacher.width);
-                Err(Error::data("teacherLogits", message))
-            }
-            _ => self.with_wide_teacher_logits(teacher),
-        }
+        teacher.check(self.rows(), self.classes())?;
+        self.with_answers(teacher)
     }
 
-    /// The same with as many numbers a row as several teachers, or one of other classes, answer.
+    /// The same with as many numbers per row as several teachers, or one of other classes, give.
     pub(crate) fn with_wide_teacher_logits(&self, teacher: TeacherColumn) -> Result<Dataset> {
-        let mut check =
-            Columns::new(Inputs::Ids { values: blocks::filled(self.rows(), 0), length: 1 }, LabelColumn::None);
-        check.teacher = Some(teacher);
-        check.check()?;
-        match check.teacher {
-            Some(teacher) => self.with_answers(teacher),
-            None => Ok(self.clone()),
-        }
+        teacher.check(self.rows(), None)?;
+        self.with_answers(teacher)
     }
 
     fn with_answers(&self, teacher: TeacherColumn) -> Result<Dataset> {
+        let path = teacher.path();
         let mut of_row = blocks::filled(self.table.rows, MISSING);
         match &teacher.ids {
             None => (0..self.rows()).for_each(|position| of_row[self.row(position)] = position as u32),
@@ -253,14 +252,15 @@ impl Dataset {
                     let id = self.id(position);
                     of_row[self.row(position)] = *answer_of.get(&id).ok_or_else(|| {
                         Error::data(
-                            "teacherLogits.ids",
+                            format!("{path}.ids"),
                             format!("expected an answer for every row, got none for id {id}"),
                         )
                     })?;
                 }
             }
         }
-        let answers = Answers { logits: teacher.logits, width: teacher.width, of_row };
+        let TeacherColumn { logits, width, top, .. } = teacher;
+        let answers = Answers { logits, width, top, of_row };
         Ok(Dataset { answers: Some(Arc::new(answers)), fingerprint: Arc::default(), ..self.clone() })
     }
 
@@ -283,7 +283,12 @@ impl Dataset {
         };
         let rows = [weights, sampling].into_iter().flatten().map(|column| size_of_val(&column[..])).sum::<usize>();
         let ids = ids.as_ref().map_or(0, |ids| size_of_val(&ids[..]));
-        let answers = self.answers.as_ref().map_or(0, |a| size_of_val(&a.logits[..]) + size_of_val(&a.of_row[..]));
+        let answers = self.answers.as_ref().map_or(0, |answers| {
+            let top = |TopColumn { classes, tail }: &TopColumn| {
+                size_of_val(&classes[..]) + tail.as_ref().map_or(0, |tail| size_of_val(&tail.log_sum_exp[..]))
+            };
+            size_of_val(&answers.logits[..]) + size_of_val(&answers.of_row[..]) + answers.top.as_ref().map_or(0, top)
+        });
         let selection = self.selection.as_ref().map_or(0, |rows| size_of_val(&rows[..]));
         inputs + labels + rows + ids + answers + selection
     }

@@ -64,7 +64,7 @@ impl Losses {
     }
 
     /// What each loss compares with, under its name.
-    fn all_needs(&self) -> impl Iterator<Item = (&'static str, Needs)> {
+    pub(super) fn all_needs(&self) -> impl Iterator<Item = (&'static str, Needs)> {
         let rows = self.rows.iter().map(|row| (row.name, row.needs));
         rows.chain(self.features.iter().map(|feature| (feature.name, feature.needs)))
     }
@@ -183,6 +183,7 @@ impl Losses {
                 return Err(Error::shape("teacher.logits", message));
             }
         }
+        self.check_forms(teachers)?;
         self.check_labels(batch, classes)?;
         let mut terms = BTreeMap::new();
         let mut seeds = Vec::new();

@@ -49,7 +49,7 @@ impl<'c> Call<'c> {
                     let loss = loss.as_ref();
                     let temperature = loss.temperature().map_or(1.0, |temperature| temperature.at(self.micro.step));
                     for (at, teacher) in self.micro.teachers.iter().enumerate() {
-                        let mixed = chosen.needs.dense() && matches!(teacher.target, Target::Mixture(_));
+                        let mixed = chosen.needs.logits() && matches!(teacher.target, Target::Mixture(_));
                         if mixed && !loss.reads_mixtures() {
                             let message = "expected combine: 'losses', because teachers mixed as probabilities have no logits to compare with";
                             return Err(Error::config(chosen.name, message));

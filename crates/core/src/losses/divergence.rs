@@ -13,7 +13,14 @@ use crate::tensor::Tensor;
 
 /// T² KL(p ‖ q), p the teacher's softmax at the temperature T and q the student's.
 pub(super) fn forward<'a>(temperature: f64, source: Source<'a>, ask: &mut Ask) -> Box<dyn RowTerm + 'a> {
-    let (target, student) = targets::soft(source, temperature, ask);
+    forward_to(targets::soft(source, temperature, ask), temperature)
+}
+
+/// The same with other soft labels.
+pub(super) fn forward_to<'a>(
+    (target, student): (Box<dyn Soft + 'a>, Softmax),
+    temperature: f64,
+) -> Box<dyn RowTerm + 'a> {
     Box::new(Forward { target, student, temperature })
 }
 

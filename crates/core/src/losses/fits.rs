@@ -7,6 +7,7 @@ use super::rows::rows_of;
 use crate::batch::Batch;
 use crate::error::{Error, Result};
 use crate::labels::{Labels, UNLABELLED};
+use crate::targets::{Form, Teacher};
 
 impl Losses {
     /// Refuses a run that cannot give a loss what it needs.
@@ -33,11 +34,8 @@ impl Losses {
                         );
                         return Err(Error::shape(name, message));
                     }
-                    Some(_) if Needs::of(&[need]).dense() && !given.teacher_dense => {
-                        return Err(Error::config(
-                            name,
-                            "expected a teacher with all its logits, got one with a part of them",
-                        ));
+                    Some(_) if !Needs::of(&[need]).met_by(given.teacher_form) => {
+                        return Err(without_logits(name, given.teacher_form));
                     }
                     Some(_) if need == Need::TeacherHead && !given.teacher_head => {
                         let message = "expected a teacher whose last linear layer can be read, got one with outputs only: pass the model itself";
@@ -58,6 +56,17 @@ impl Losses {
                 let message =
                     "expected 0 with a batchSize of 1, because there is no other row to compare with, got more";
                 return Err(Error::config(format!("{name}.{option}"), message));
+            }
+        }
+        Ok(())
+    }
+
+    /// A stream may give each batch other answers of a teacher.
+    pub(super) fn check_forms(&self, teachers: &[Teacher]) -> Result<()> {
+        for (name, needs) in self.all_needs().filter(|(_, needs)| needs.teacher()) {
+            let mut forms = teachers.iter().map(|teacher| teacher.target.form());
+            if let Some(form) = forms.find(|form| !needs.met_by(*form)) {
+                return Err(without_logits(name, form).at("losses"));
             }
         }
         Ok(())
@@ -97,4 +106,14 @@ impl Losses {
         }
         Ok(())
     }
+}
+
+fn without_logits(name: &str, form: Form) -> Error {
+    let got = match form {
+        Form::Top(k) => {
+            format!("one with the {k} largest (teacherTopK): use kl, or kdTopk with missing: 'renormalize'")
+        }
+        _ => "one with probabilities alone (label smoothing, combine: 'probabilities'): use kl".into(),
+    };
+    Error::config(name, format!("expected a teacher with the logits of all classes, got {got}"))
 }

@@ -1,6 +1,7 @@
 //! What a run has to give to its losses.
 
 use crate::labels::LabelKind;
+use crate::targets::Form;
 
 /// What a run has to give to its losses.
 #[derive(Clone, Copy, Debug)]
@@ -9,8 +10,8 @@ pub struct Given {
     pub classes: usize,
     /// The width of the teacher's, where there is one.
     pub teacher_classes: Option<usize>,
-    /// Whether the teacher gives all its logits, not a few or probabilities alone.
-    pub teacher_dense: bool,
+    /// What the teacher gives of a row.
+    pub teacher_form: Form,
     /// Whether the teacher shows the weight of its last linear layer.
     pub teacher_head: bool,
     pub labels: LabelKind,

@@ -24,6 +24,7 @@ use std::f64::consts::{LN_2, LOG2_E};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::divergence;
 use super::given::Given;
 use super::loss::{OfTeacher, RowLoss};
 use super::need::{Need, Needs};
@@ -36,7 +37,7 @@ use crate::error::{Candle, Error, Result};
 use crate::kernels::cpu::rows;
 use crate::kernels::cpu::top::{self, Top};
 use crate::schedule::Scheduled;
-use crate::targets::{Source, Teacher};
+use crate::targets::{Form, Source, Target, Teacher};
 use crate::tensor::{self, Tensor};
 
 /// Of exponentials whose sum is smaller, some are below every normal number.
@@ -88,12 +89,19 @@ impl RowLoss for KdTopk {
     }
 
     fn needs(&self) -> Needs {
-        Needs::of(&[Need::TeacherLogits]).and(Need::Labels, self.include_target)
+        // The k largest say nothing of the probability that they leave out, nor of the label's.
+        let all = self.missing != Missing::Renormalize || self.include_target;
+        let needs = Needs::of(&[if all { Need::TeacherLogits } else { Need::TeacherTop }]);
+        needs.and(Need::Labels, self.include_target)
     }
 
     fn check(&self, given: &Given) -> Result<()> {
-        if self.k > given.classes {
-            return Err(Error::config("k", format!("expected at most the {} classes, got {}", given.classes, self.k)));
+        let (most, what) = match given.teacher_form {
+            Form::Top(stored) => (stored, "classes that teacherTopK holds per row"),
+            _ => (given.classes, "classes"),
+        };
+        if self.k > most {
+            return Err(Error::config("k", format!("expected at most the {most} {what}, got {}", self.k)));
         }
         Ok(())
     }
@@ -105,6 +113,9 @@ impl OfTeacher for KdTopk {
     }
 
     fn begin<'a>(&'a self, temperature: f64, source: Source<'a>, ask: &mut Ask) -> Result<Box<dyn RowTerm + 'a>> {
+        if let Target::TopK(top) = source.target {
+            return Ok(divergence::forward_to(top.largest(self.k)?.soft(temperature, ask), temperature));
+        }
         if self.missing == Missing::Bucket {
             ask.scratch();
         }
@@ -113,6 +124,9 @@ impl OfTeacher for KdTopk {
     }
 
     fn reference(&self, temperature: f64, rows: &Reference, teacher: &Teacher) -> Result<Plain> {
+        if let Target::TopK(top) = &teacher.target {
+            return towards(&top.largest(self.k)?.probabilities(temperature, rows.dtype())?, rows, temperature);
+        }
         let v = rows.teacher(teacher)?;
         let top = self.kept(&v, rows)?;
         let rho = || {

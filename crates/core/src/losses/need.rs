@@ -1,6 +1,7 @@
 //! What a loss compares with; a run that cannot give it is refused before its first step.
 
 use crate::labels::LabelKind;
+use crate::targets::Form;
 
 /// One thing that a loss compares with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -9,7 +10,9 @@ pub enum Need {
     Teacher,
     /// A teacher's logits, dense.
     TeacherLogits,
-    /// The same, of any number of classes.
+    /// A teacher's largest logits; those of all classes hold them.
+    TeacherTop,
+    /// A teacher's logits, dense, of any number of classes.
     TeacherLogitsOfAnyWidth,
     /// The weight of a teacher's last linear layer: its class templates.
     TeacherHead,
@@ -26,9 +29,10 @@ pub enum Need {
 }
 
 impl Need {
-    const ALL: [Need; 9] = [
+    const ALL: [Need; 10] = [
         Need::Teacher,
         Need::TeacherLogits,
+        Need::TeacherTop,
         Need::TeacherLogitsOfAnyWidth,
         Need::TeacherHead,
         Need::Labels,
@@ -44,9 +48,7 @@ impl Need {
             Need::Labels | Need::Distribution => Some(LabelKind::Single),
             Need::SeveralLabels => Some(LabelKind::Several),
             Need::RealLabels => Some(LabelKind::Real),
-            Need::Teacher | Need::TeacherLogits | Need::TeacherLogitsOfAnyWidth | Need::TeacherHead | Need::Pair => {
-                None
-            }
+            _ => None,
         }
     }
 
@@ -69,6 +71,7 @@ impl Need {
             Need::RealLabels => "real numbers as labels",
             Need::Teacher => "teacher",
             Need::TeacherLogits => "teacher's logits",
+            Need::TeacherTop => "teacher's largest logits",
             Need::TeacherLogitsOfAnyWidth => "teacher's logits, of any number of classes",
             Need::TeacherHead => "teacher's last linear layer",
             Need::Pair => "rows of two or more classes",
@@ -112,19 +115,28 @@ impl Needs {
         self.any(&[Need::Labels, Need::Distribution, Need::Pair])
     }
 
-    /// Whether it is all logits of a teacher.
-    pub const fn dense(self) -> bool {
-        self.any(&[Need::TeacherLogits, Need::TeacherLogitsOfAnyWidth])
+    /// Whether it is logits of a teacher.
+    pub const fn logits(self) -> bool {
+        self.any(&[Need::TeacherLogits, Need::TeacherTop, Need::TeacherLogitsOfAnyWidth])
+    }
+
+    /// Whether teachers of this form have what it is of them.
+    pub(super) fn met_by(self, form: Form) -> bool {
+        match form {
+            Form::Logits => true,
+            Form::Top(_) => !self.any(&[Need::TeacherLogits, Need::TeacherLogitsOfAnyWidth]),
+            Form::Distribution => !self.logits(),
+        }
     }
 
     /// Whether it is something of a teacher with as many classes as the student.
     pub const fn classes(self) -> bool {
-        self.any(&[Need::Teacher, Need::TeacherLogits, Need::TeacherHead])
+        self.any(&[Need::Teacher, Need::TeacherLogits, Need::TeacherTop, Need::TeacherHead])
     }
 
     /// Whether it is something of a teacher.
     pub const fn teacher(self) -> bool {
-        self.any(&[Need::Teacher, Need::TeacherLogits, Need::TeacherLogitsOfAnyWidth, Need::TeacherHead])
+        self.logits() || self.any(&[Need::Teacher, Need::TeacherHead])
     }
 
     /// Whether it may be numbers, one per output of each row.

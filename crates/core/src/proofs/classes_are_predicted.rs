@@ -4,7 +4,7 @@ use super::agreement::Agreement;
 use super::evidence::Ended;
 use super::finding::Findings;
 use super::proof::Proof;
-use super::sample::chosen;
+use super::sample::stored_choices;
 use super::watch::WINDOW;
 use crate::error::Result;
 use crate::labels::Labels;
@@ -41,7 +41,7 @@ impl Proof for ClassesArePredicted {
             others.push((
                 "teacher",
                 match &rows.teacher_logits {
-                    Some(logits) if teacher.reads_column() => agree(&chosen(logits)?),
+                    Some(logits) if teacher.reads_column() => agree(&stored_choices(logits)?),
                     _ => teacher.model().map(of_model).transpose()?.flatten(),
                 },
             ));

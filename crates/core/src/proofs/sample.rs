@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::batch::{Batch, Features};
+use crate::batch::{Batch, Features, TeacherLogits};
 use crate::dataset::Dataset;
 use crate::error::Result;
 use crate::models::Model;
@@ -43,8 +43,16 @@ pub(crate) fn some_rows(dataset: &Dataset, most: usize) -> Result<Batch> {
     dataset.batch(&positions, 0)
 }
 
+/// The class with the largest logit of each row of a teacher's column.
+pub(crate) fn stored_choices(logits: &TeacherLogits) -> Result<Vec<u32>> {
+    match logits {
+        TeacherLogits::All(logits) => chosen(logits),
+        TeacherLogits::Top(top) => Ok(top.choices()),
+    }
+}
+
 /// The class with the largest logit of each row.
-pub(crate) fn chosen(logits: &Tensor) -> Result<Vec<u32>> {
+fn chosen(logits: &Tensor) -> Result<Vec<u32>> {
     let classes = logits.dims().last().copied().unwrap_or(0).max(1);
     let largest = |row: &[f32]| (1..row.len()).fold(0, |best, class| if row[class] > row[best] { class } else { best });
     Ok(read::<f32>(logits)?.chunks(classes).map(|row| largest(row) as u32).collect())

@@ -3,15 +3,15 @@
 use super::agreement::Agreement;
 use super::evidence::Teaching;
 use super::finding::Findings;
-use super::sample::{InputStatistics, ROWS, choices, chosen};
+use super::sample::{InputStatistics, ROWS, choices, stored_choices};
 use super::teacher;
-use crate::batch::Batch;
+use crate::batch::{Batch, TeacherLogits};
 use crate::error::{Error, Result};
 use crate::labels::Labels;
 use crate::models::Model;
 use crate::tape::Cancel;
 use crate::teacher::{Teacher, Teachers};
-use crate::tensor::{Tensor, read};
+use crate::tensor::read;
 
 /// Teachers and the rows that they were asked about so far.
 pub(crate) struct TeacherRows {
@@ -64,13 +64,18 @@ impl TeacherRows {
                 let missing =
                     || Error::data("teacherLogits", "expected a column of teacher logits in this batch, got none");
                 let logits = batch.teacher_logits.as_ref().ok_or_else(missing)?;
-                *classes = logits.dims().last().copied().unwrap_or(0);
+                *classes = match logits {
+                    TeacherLogits::All(logits) => logits.dims().last().copied().unwrap_or(0),
+                    TeacherLogits::Top(top) => {
+                        top.classes.iter().map(|class| *class as usize + 1).fold(*classes, usize::max)
+                    }
+                };
                 // The numbers of a teacher of real labels may be anything.
                 if !matches!(batch.labels, Labels::Real(_)) {
-                    *probabilities = Some(are_probabilities(logits, *classes)? && probabilities.unwrap_or(true));
+                    *probabilities = Some(are_probabilities(logits)? && probabilities.unwrap_or(true));
                 }
                 if single {
-                    all.extend(chosen(logits)?);
+                    all.extend(stored_choices(logits)?);
                 }
             }
         }
@@ -104,28 +109,38 @@ impl TeacherRows {
     }
 }
 
-/// Whether every row is 0 or more and sums to 1, as no logits do.
-fn are_probabilities(rows: &Tensor, classes: usize) -> Result<bool> {
-    let rows = read::<f32>(rows)?;
-    let row = |row: &[f32]| {
-        row.iter().all(|value| *value >= 0.0) && (row.iter().map(|p| f64::from(*p)).sum::<f64>() - 1.0).abs() < 1e-3
+/// Whether every row is 0 or more and sums to 1, as no logits do. The largest of a row hold at least half of it.
+fn are_probabilities(logits: &TeacherLogits) -> Result<bool> {
+    let are = |rows: &[f32], width: usize, least: f64| {
+        let sum = |row: &[f32]| row.iter().map(|p| f64::from(*p)).sum::<f64>();
+        let row = |row: &[f32]| row.iter().all(|value| *value >= 0.0) && (least..1.001).contains(&sum(row));
+        width > 1 && !rows.is_empty() && rows.chunks(width).all(row)
     };
-    Ok(classes > 1 && !rows.is_empty() && rows.chunks(classes).all(row))
+    Ok(match logits {
+        TeacherLogits::All(rows) => are(&read::<f32>(rows)?, rows.dims().last().copied().unwrap_or(0), 0.999),
+        TeacherLogits::Top(top) => are(&top.logits, top.k, 0.5),
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::tensor::from_vec;
+    use crate::top_logits::TopLogits;
 
     #[test]
     fn probabilities_are_told_from_logits() {
         let are = |rows: &[f32], classes: usize| {
-            are_probabilities(&from_vec(rows.to_vec(), (rows.len() / classes, classes)).unwrap(), classes).unwrap()
+            let rows = from_vec(rows.to_vec(), (rows.len() / classes, classes)).unwrap();
+            are_probabilities(&TeacherLogits::All(rows)).unwrap()
         };
         assert!(are(&[0.2, 0.8, 0.0, 1.0], 2));
         assert!(!are(&[0.2, 0.8, -0.5, 1.5], 2));
         assert!(!are(&[0.2, 0.8, 1.0, 1.0], 2));
         assert!(!are(&[1.0, 1.0], 1));
+        let top = |logits: Vec<f32>| TopLogits { k: 2, classes: vec![0, 1, 3, 2], logits, tail: None };
+        let are = |logits: Vec<f32>| are_probabilities(&TeacherLogits::Top(top(logits))).unwrap();
+        assert!(are(vec![0.5, 0.3, 0.6, 0.1]));
+        assert!(!are(vec![0.1, 0.05, 0.6, 0.1]) && !are(vec![3.0, 1.0, 0.6, 0.1]));
     }
 }

@@ -146,7 +146,7 @@ fn given(student: &Model, teachers: &Teachers, losses: &Losses, rows: Rows, opti
     Ok(Given {
         classes: student.network.classes(),
         teacher_classes: offer.classes,
-        teacher_dense: offer.dense,
+        teacher_form: offer.form,
         teacher_head: offer.head,
         labels: dataset.map_or_else(|| wanted().unwrap_or(LabelKind::None), Dataset::label_kind),
         pairs: dataset.is_some_and(Dataset::pairs),

@@ -15,8 +15,9 @@ pub use permuted::permuted;
 pub(crate) use similar::{Similar, SimilarRow, SimilarRows, normalised, sharpened};
 pub(crate) use soft::Soft;
 pub use table::Table;
-pub use top_k::{Tail, TopK};
+pub use top_k::TopK;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use crate::error::Result;
@@ -34,6 +35,29 @@ pub enum Target {
     Table(Table),
     /// The largest logits alone.
     TopK(TopK),
+}
+
+/// In which form a target gives a row.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Form {
+    /// The logits of all classes.
+    Logits,
+    /// This many of the largest logits.
+    Top(usize),
+    /// A distribution without logits.
+    Distribution,
+}
+
+impl Form {
+    /// What both of them give.
+    pub fn least(self, other: Form) -> Form {
+        match (self, other) {
+            (Form::Distribution, _) | (_, Form::Distribution) => Form::Distribution,
+            (Form::Top(a), Form::Top(b)) => Form::Top(a.min(b)),
+            (Form::Top(k), Form::Logits) | (Form::Logits, Form::Top(k)) => Form::Top(k),
+            (Form::Logits, Form::Logits) => Form::Logits,
+        }
+    }
 }
 
 /// One of the teachers of a batch. With several each loss is the sum of its values against each, times `weight`.
@@ -74,6 +98,15 @@ pub(crate) struct Source<'a> {
 }
 
 impl Target {
+    /// Mixed probabilities serve a loss that reads logits at one temperature: `logits_at`.
+    pub(crate) fn form(&self) -> Form {
+        match self {
+            Target::Logits(_) | Target::Mixture(_) => Form::Logits,
+            Target::Table(_) => Form::Distribution,
+            Target::TopK(top) => Form::Top(top.k()),
+        }
+    }
+
     /// Tensors of dense logits that the sweep reads.
     pub(crate) fn dense(&self) -> Vec<&Tensor> {
         match self {
@@ -119,6 +152,6 @@ pub(crate) fn soft<'a>(source: Source<'a>, temperature: f64, ask: &mut Ask) -> (
         Target::Logits(_) => logits::soft(source.teacher, temperature, ask),
         Target::Mixture(parts) => mixture::soft(parts, source.teacher, temperature, ask),
         Target::Table(table) => table::soft(table, temperature, ask),
-        Target::TopK(top) => top_k::soft(top, temperature, ask),
+        Target::TopK(top) => top_k::soft(Cow::Borrowed(top), temperature, ask),
     }
 }

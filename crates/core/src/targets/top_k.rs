@@ -1,13 +1,6 @@
-//! The largest logits of a teacher, `k` a row, as they are stored or sent.
-//!
-//! ```text
-//! without a tail:  ρ_i = e^(v_i / T) / Σ_top e^(v / T) on the k classes, 0 elsewhere
-//! with a tail:     ρ_i = e^(v_i / T − l) on the k classes, (1 − Σ_top ρ) / (classes − k) elsewhere
-//! ```
-//!
-//! v the stored logits, T the temperature, l the log-sum-exp of all classes at T. A tail is known only at the
-//! temperature it was stored for; at others the k classes are renormalised.
+//! The largest logits of a teacher as soft labels: `top_logits.rs` has their formula.
 
+use std::borrow::Cow;
 use std::f64::consts::{LN_2, LOG2_E};
 
 use super::soft::Soft;
@@ -17,79 +10,66 @@ use crate::kernels::cpu::rows as kernels;
 use crate::losses::sweep::{Ask, Row, Side, Softmax};
 use crate::pool;
 use crate::tensor::{DType, Tensor, from_vec};
+use crate::top_logits::TopLogits;
 
 /// Rows of one task.
 const ROWS: usize = 16;
 
-/// The largest logits of each row of a batch.
+/// The largest logits of each row of a batch, of so many classes.
 #[derive(Clone, Debug)]
 pub struct TopK {
     classes: usize,
-    k: usize,
-    ids: Vec<u32>,
-    logits: Vec<f32>,
-    tail: Option<Tail>,
-}
-
-/// ln Σ over all classes of e^(v / T), by row, at one temperature.
-#[derive(Clone, Debug)]
-pub struct Tail {
-    pub temperature: f64,
-    pub log_sum_exp: Vec<f64>,
+    top: TopLogits,
 }
 
 impl TopK {
-    /// `ids` and `logits` hold `k` entries a row; a row's ids are different classes.
-    pub fn new(classes: usize, k: usize, ids: Vec<u32>, logits: Vec<f32>, tail: Option<Tail>) -> Result<TopK> {
-        if k == 0 || k > classes || !ids.len().is_multiple_of(k) || ids.len() != logits.len() {
-            let message = format!(
-                "expected k from 1 to {classes} and k ids and logits a row, got k {k}, {} ids, {} logits",
-                ids.len(),
-                logits.len()
-            );
-            return Err(Error::data("topK", message));
-        }
-        if let Some(tail) = &tail
-            && tail.log_sum_exp.len() != ids.len() / k
-        {
-            let message = format!("expected {} numbers, one a row, got {}", ids.len() / k, tail.log_sum_exp.len());
-            return Err(Error::data("topK.tail", message));
-        }
-        for (row, ids) in ids.chunks_exact(k).enumerate() {
-            let mut sorted = ids.to_vec();
-            sorted.sort_unstable();
-            let twice = sorted.windows(2).any(|pair| pair[0] == pair[1]);
-            if twice || sorted[k - 1] as usize >= classes {
-                let message = format!("expected different classes below {classes} in row {row}, got {ids:?}");
-                return Err(Error::data("topK.ids", message));
-            }
-        }
-        if let Some(at) = logits.iter().position(|x| !x.is_finite()) {
-            let message = format!("expected finite numbers, got {} in row {}", logits[at], at / k);
-            return Err(Error::data("topK.logits", message));
-        }
-        Ok(TopK { classes, k, ids, logits, tail })
+    pub fn new(classes: usize, top: TopLogits) -> Result<TopK> {
+        top.check(classes)?;
+        Ok(TopK { classes, top })
     }
 
     pub(super) fn dims(&self) -> (usize, usize) {
-        (self.ids.len() / self.k, self.classes)
+        (self.top.rows(), self.classes)
     }
 
-    fn tail_at(&self, temperature: f64) -> Option<&Tail> {
-        self.tail.as_ref().filter(|tail| tail.temperature == temperature && self.k < self.classes)
+    /// How many logits there are per row.
+    pub(crate) fn k(&self) -> usize {
+        self.top.k
+    }
+
+    /// The k largest of what it holds, renormalised: of equal logits the lower class.
+    pub(crate) fn largest(&self, k: usize) -> Result<TopK> {
+        let own = &self.top;
+        if k > own.k {
+            let message = format!("expected at most the {} classes that teacherTopK holds per row, got {k}", own.k);
+            return Err(Error::config("losses.kdTopk.k", message));
+        }
+        let (mut classes, mut logits) = (blocks::empty(k * own.rows()), blocks::empty(k * own.rows()));
+        for (ids, row) in own.classes.chunks(own.k).zip(own.logits.chunks(own.k)) {
+            let mut order: Vec<usize> = (0..own.k).collect();
+            order.sort_by(|a, b| row[*b].total_cmp(&row[*a]).then(ids[*a].cmp(&ids[*b])));
+            classes.extend(order[..k].iter().map(|at| ids[*at]));
+            logits.extend(order[..k].iter().map(|at| row[*at]));
+        }
+        Ok(TopK { classes: self.classes, top: TopLogits { k, classes, logits, tail: None } })
+    }
+
+    /// Its own soft labels.
+    pub(crate) fn soft<'a>(self, temperature: f64, ask: &mut Ask) -> (Box<dyn Soft + 'a>, Softmax) {
+        soft(Cow::Owned(self), temperature, ask)
     }
 
     /// Its exponentials into `out`.
     fn held(&self, row: usize, temperature: f64, out: &mut [f32]) -> Held {
-        let (scale, outside) = ((LOG2_E / temperature) as f32, self.classes - self.k);
-        let logits = &self.logits[row * self.k..][..self.k];
+        let (k, scale) = (self.top.k, (LOG2_E / temperature) as f32);
+        let logits = &self.top.logits[row * k..][..k];
         let max = kernels::max_and_sum(logits).0;
-        // Beside a row of the scale 0: Σ e · exponent.
+        // With a row of the scale 0: Σ e · exponent.
         let [sum, across] = kernels::exponentials_across(logits, max, scale, logits, max, 0.0, out, &[]);
-        let (log_sum, tail) = (sum.ln(), self.tail_at(temperature));
+        let (log_sum, tail) = (sum.ln(), self.top.tail_at(temperature, self.classes));
         let kept = f64::from(max) / temperature + log_sum;
-        let below = kept - tail.map_or(kept, |tail| tail.log_sum_exp[row].max(kept));
-        let inside = below.exp();
+        let below = kept - tail.map_or(kept, |tail| f64::from(tail.log_sum_exp[row]).max(kept));
+        let (inside, outside) = (below.exp(), self.classes - k);
         Held {
             share: inside / sum,
             other: if below < 0.0 { -below.exp_m1() / outside.max(1) as f64 } else { 0.0 },
@@ -97,29 +77,8 @@ impl TopK {
         }
     }
 
-    /// ρ on the k classes of each row, and on each other class.
-    fn shares(&self, temperature: f64) -> (Vec<f64>, Vec<f64>) {
-        let (mut top, mut others) = (blocks::empty(self.ids.len()), Vec::new());
-        for (row, logits) in self.logits.chunks_exact(self.k).enumerate() {
-            let scaled = || logits.iter().map(|logit| f64::from(*logit) / temperature);
-            let max = scaled().fold(f64::NEG_INFINITY, f64::max);
-            let kept = max + scaled().map(|logit| (logit - max).exp()).sum::<f64>().ln();
-            let all = self.tail_at(temperature).map_or(kept, |tail| tail.log_sum_exp[row].max(kept));
-            top.extend(scaled().map(|logit| (logit - all).exp()));
-            others.push(-(kept - all).exp_m1() / (self.classes - self.k).max(1) as f64);
-        }
-        (top, others)
-    }
-
-    pub(super) fn probabilities(&self, temperature: f64, dtype: DType) -> Result<Tensor> {
-        let (top, others) = self.shares(temperature);
-        let mut all = blocks::empty(others.len() * self.classes);
-        for (row, other) in others.iter().enumerate() {
-            all.resize(all.len() + self.classes, *other);
-            for at in row * self.k..(row + 1) * self.k {
-                all[row * self.classes + self.ids[at] as usize] = top[at];
-            }
-        }
+    pub(crate) fn probabilities(&self, temperature: f64, dtype: DType) -> Result<Tensor> {
+        let all = self.top.probabilities(temperature, self.classes);
         from_vec(all, self.dims())?.to_dtype(dtype).ok_or_internal()
     }
 }
@@ -136,7 +95,7 @@ struct Held {
 }
 
 struct Few<'a> {
-    target: &'a TopK,
+    target: Cow<'a, TopK>,
     student: Softmax,
     /// e^((v − largest) / T), `k` a row.
     exponentials: Vec<f32>,
@@ -144,10 +103,9 @@ struct Few<'a> {
 }
 
 impl<'a> Few<'a> {
-    fn new(target: &'a TopK, temperature: f64, student: Softmax) -> Few<'a> {
-        let (k, count) = (target.k, target.logits.len() / target.k);
-        let (mut exponentials, mut rows) =
-            (blocks::filled(target.logits.len(), 0.0), blocks::filled(count, Held::default()));
+    fn new(target: Cow<'a, TopK>, temperature: f64, student: Softmax) -> Few<'a> {
+        let (k, count) = (target.top.k, target.top.rows());
+        let (mut exponentials, mut rows) = (blocks::filled(count * k, 0.0), blocks::filled(count, Held::default()));
         let tasks = exponentials.chunks_mut(ROWS * k).zip(rows.chunks_mut(ROWS)).collect();
         pool::each(tasks, |task, (exponentials, rows): (&mut [f32], &mut [Held])| {
             for (at, (out, held)) in exponentials.chunks_exact_mut(k).zip(rows).enumerate() {
@@ -158,8 +116,9 @@ impl<'a> Few<'a> {
     }
 
     fn entries(&self, row: usize) -> impl Iterator<Item = (usize, f64)> {
-        let range = row * self.target.k..(row + 1) * self.target.k;
-        let (ids, share) = (&self.target.ids[range.clone()], self.rows[row].share);
+        let k = self.target.top.k;
+        let range = row * k..(row + 1) * k;
+        let (ids, share) = (&self.target.top.classes[range.clone()], self.rows[row].share);
         ids.iter().zip(&self.exponentials[range]).map(move |(id, e)| (*id as usize, f64::from(*e) * share))
     }
 }
@@ -173,7 +132,7 @@ impl Soft for Few<'_> {
             sum -= p * log_q;
             top_log += log_q;
         }
-        let count = (self.target.classes - self.target.k) as f64;
+        let count = (self.target.classes - self.target.top.k) as f64;
         if other > 0.0 {
             let all_log = row.mean_log_probability(self.student) * row.classes() as f64;
             sum += other * (count * other.ln() - (all_log - top_log));
@@ -188,7 +147,7 @@ impl Soft for Few<'_> {
     }
 }
 
-pub(super) fn soft<'a>(target: &'a TopK, temperature: f64, ask: &mut Ask) -> (Box<dyn Soft + 'a>, Softmax) {
+pub(super) fn soft<'a>(target: Cow<'a, TopK>, temperature: f64, ask: &mut Ask) -> (Box<dyn Soft + 'a>, Softmax) {
     let student = ask.softmax(Side::Student, temperature);
     (Box::new(Few::new(target, temperature, student)), student)
 }

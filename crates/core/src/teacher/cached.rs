@@ -8,9 +8,8 @@ use std::collections::BTreeSet;
 
 use serde_json::Value as Json;
 
-use super::column::of_batch;
 use super::{Asked, Asking, Offers, Teach, Teacher, Teachers};
-use crate::batch::Batch;
+use crate::batch::{Batch, TeacherLogits};
 use crate::blocks;
 use crate::dataset::{BatchOptions, Dataset, TeacherColumn};
 use crate::error::{Candle, Error, Result};
@@ -35,7 +34,10 @@ impl Teach for Cached {
     }
 
     fn answer(&self, batch: &Batch, _asking: &Asking) -> Result<targets::Teacher> {
-        let (all, mut at) = (of_batch(batch)?, self.start);
+        let Some(TeacherLogits::All(all)) = &batch.teacher_logits else {
+            return Err(Error::internal("a batch without the answers that were kept"));
+        };
+        let mut at = self.start;
         let (axis, rows) = (all.dims().len().saturating_sub(1), all.dims().first().copied().unwrap_or(0));
         let mut next = |width: usize| {
             let own = all.narrow(axis, at, width).and_then(|own| own.contiguous()).ok_or_internal();
@@ -142,7 +144,7 @@ impl Teachers {
         for ((teacher, _), cached) in asked.zip(caches) {
             *teacher = Teacher::from(cached);
         }
-        let column = TeacherColumn { logits: answers, width, ids: None };
+        let column = TeacherColumn { logits: answers, width, top: None, ids: None };
         Ok(Some((dataset.with_wide_teacher_logits(column)?, teachers)))
     }
 }

@@ -5,13 +5,14 @@ use crate::dataset::Dataset;
 use crate::error::{Error, Result};
 use crate::losses::Losses;
 use crate::models::Network;
+use crate::targets::Form;
 
 /// What all teachers together offer.
 pub(crate) struct Together {
     /// Their classes; none without teachers.
     pub classes: Option<usize>,
-    /// Whether they give all their logits.
-    pub dense: bool,
+    /// What each of them gives at least.
+    pub form: Form,
     /// Whether they show the weight of their last linear layer.
     pub head: bool,
 }
@@ -29,7 +30,7 @@ impl Teachers {
             let message = format!("expected a teacher of {first} classes, like the first, got one of {own}");
             return Err(Error::shape(self.path(at), message));
         }
-        let sparse = offers.iter().position(|offers| !offers.dense);
+        let sparse = offers.iter().position(|offers| offers.form != Form::Logits);
         if let (Some(at), true) = (sparse, self.mixed()) {
             let message = "expected a teacher with logits of all classes, which can be mixed: use combine: 'losses'";
             return Err(Error::config(self.path(at), message));
@@ -38,15 +39,20 @@ impl Teachers {
             let message = "expected a teacher with logits of all classes for permuteTeacher";
             return Err(Error::config(self.path(at), message));
         }
-        let dense = sparse.is_none() && !(self.mixed() && self.combine == Combine::Probabilities);
-        if !dense && losses.has_features() {
-            let message = "losses on layers or outputs need a teacher with logits; label smoothing and combine: 'probabilities' have none";
+        let mixed = self.mixed() && self.combine == Combine::Probabilities;
+        let form = if mixed {
+            Form::Distribution
+        } else {
+            offers.iter().map(|offers| offers.form).fold(Form::Logits, Form::least)
+        };
+        if form != Form::Logits && losses.has_features() {
+            let message = "losses on layers or outputs need a teacher with logits; label smoothing, teacherTopK and combine: 'probabilities' have none";
             return Err(Error::config("losses", message));
         }
         let heads = self.networks(student).into_iter().all(|network| network.is_some_and(|own| own.head().is_some()));
         Ok(Together {
             classes: offers.first().map(|offers| offers.classes),
-            dense,
+            form,
             head: heads && !self.mixed() && !self.is_empty(),
         })
     }

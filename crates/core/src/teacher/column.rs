@@ -1,18 +1,15 @@
-//! The data's own column of teacher logits, found by sample id.
-
-use std::borrow::Cow;
+//! The data's own column of teacher logits, of all classes or the largest of each row, found by sample id.
 
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value as Json, json};
 
 use super::{Asking, Offers, Teach, Teacher};
-use crate::batch::Batch;
+use crate::batch::{Batch, TeacherLogits};
 use crate::dataset::Dataset;
 use crate::error::{Error, Result};
 use crate::models::Network;
-use crate::targets;
-use crate::tensor::Tensor;
+use crate::targets::{self, Form, Target, TopK};
 
 /// The data's own column of teacher logits.
 #[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
@@ -36,16 +33,36 @@ impl Column {
 
 impl Teach for Column {
     fn offers(&self, student: &Network, data: Option<&Dataset>) -> Result<Offers> {
-        let missing = || Error::config("", "expected a teacher, or data with a teacherLogits column, got neither");
-        let classes = match data {
-            Some(data) => data.teacher_classes().ok_or_else(missing)?,
-            None => student.classes(),
-        };
-        Ok(Offers { classes, dense: true })
+        let all = Offers { classes: student.classes(), form: Form::Logits };
+        let Some(data) = data else { return Ok(all) };
+        if let Some(classes) = data.teacher_classes() {
+            return Ok(Offers { classes, ..all });
+        }
+        match data.teacher_top() {
+            None => {
+                let message = "expected a teacher, or data with a teacherLogits or teacherTopK column, got neither";
+                Err(Error::config("", message))
+            }
+            Some((_, end)) if end > all.classes => {
+                let message = format!("expected classes below {}, got {}", all.classes, end - 1);
+                Err(Error::data("teacherTopK.classes", message))
+            }
+            Some((k, _)) => Ok(Offers { form: Form::Top(k), ..all }),
+        }
     }
 
-    fn answer(&self, batch: &Batch, _asking: &Asking) -> Result<targets::Teacher> {
-        Ok(targets::Teacher::logits(of_batch(batch)?.into_owned()))
+    fn answer(&self, batch: &Batch, asking: &Asking) -> Result<targets::Teacher> {
+        match &batch.teacher_logits {
+            Some(TeacherLogits::All(logits)) => Ok(targets::Teacher::logits(logits.clone())),
+            Some(TeacherLogits::Top(top)) => {
+                let top = TopK::new(asking.student.network.classes(), top.clone())?;
+                Ok(targets::Teacher::new(Target::TopK(top), 1.0))
+            }
+            None => {
+                let message = "expected a column of teacher logits in this batch, got none";
+                Err(Error::data("teacherLogits", message))
+            }
+        }
     }
 
     fn fingerprint(&self) -> Result<Json> {
@@ -55,10 +72,4 @@ impl Teach for Column {
     fn reads_column(&self) -> bool {
         true
     }
-}
-
-/// The column of a batch.
-pub(super) fn of_batch(batch: &Batch) -> Result<Cow<'_, Tensor>> {
-    let missing = || Error::data("teacherLogits", "expected a column of teacher logits in this batch, got none");
-    batch.teacher_logits.as_ref().map(Cow::Borrowed).ok_or_else(missing)
 }

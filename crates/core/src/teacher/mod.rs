@@ -32,7 +32,7 @@ use crate::dataset::Dataset;
 use crate::error::Result;
 use crate::models::{Model, Network, Request};
 use crate::tape::Cancel;
-use crate::targets;
+use crate::targets::{self, Form};
 use crate::tensor::Tensor;
 
 pub use combine::Combine;
@@ -110,8 +110,7 @@ pub trait Teach: Copied + Send + Sync {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Offers {
     pub classes: usize,
-    /// Whether it gives the logits of all classes.
-    pub dense: bool,
+    pub form: Form,
 }
 
 /// How often a frozen model is asked about each row.

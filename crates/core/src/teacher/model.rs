@@ -9,12 +9,12 @@ use crate::batch::Batch;
 use crate::dataset::Dataset;
 use crate::error::Result;
 use crate::models::{Model, Network};
-use crate::targets;
+use crate::targets::{self, Form};
 use crate::tensor::Tensor;
 
 impl Teach for Model {
     fn offers(&self, _student: &Network, _data: Option<&Dataset>) -> Result<Offers> {
-        Ok(Offers { classes: self.network.classes(), dense: true })
+        Ok(Offers { classes: self.network.classes(), form: Form::Logits })
     }
 
     fn answer(&self, batch: &Batch, asking: &Asking) -> Result<targets::Teacher> {

@@ -16,7 +16,7 @@ use crate::dataset::Dataset;
 use crate::error::{Error, Result};
 use crate::models::{Model, Network};
 use crate::optimizers::Average;
-use crate::targets;
+use crate::targets::{self, Form};
 use crate::tensor::Tensor;
 
 /// A teacher that is the running average of the student's own parameters (mean teacher).
@@ -60,7 +60,7 @@ impl Following {
 
 impl Teach for Following {
     fn offers(&self, student: &Network, _data: Option<&Dataset>) -> Result<Offers> {
-        Ok(Offers { classes: student.classes(), dense: true })
+        Ok(Offers { classes: student.classes(), form: Form::Logits })
     }
 
     fn answer(&self, batch: &Batch, asking: &Asking) -> Result<targets::Teacher> {

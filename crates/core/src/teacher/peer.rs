@@ -9,7 +9,7 @@ use crate::batch::Batch;
 use crate::dataset::Dataset;
 use crate::error::{Error, Result};
 use crate::models::Network;
-use crate::targets;
+use crate::targets::{self, Form};
 
 /// A learner, by its number in the run.
 #[derive(Clone)]
@@ -20,7 +20,7 @@ pub(crate) struct Peer {
 
 impl Teach for Peer {
     fn offers(&self, _student: &Network, _data: Option<&Dataset>) -> Result<Offers> {
-        Ok(Offers { classes: self.network.classes(), dense: true })
+        Ok(Offers { classes: self.network.classes(), form: Form::Logits })
     }
 
     fn answer(&self, _batch: &Batch, asking: &Asking) -> Result<targets::Teacher> {

@@ -15,7 +15,7 @@ use crate::dataset::Dataset;
 use crate::error::{Error, Result};
 use crate::labels::{LabelKind, Labels};
 use crate::models::Network;
-use crate::targets::{self, Table, Target};
+use crate::targets::{self, Form, Table, Target};
 
 /// A teacher that knows the labels alone: 1 − share on the label, and share spread over all classes.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -49,7 +49,7 @@ impl Teach for SmoothedLabels {
                 return Err(without_label(row));
             }
         }
-        Ok(Offers { classes: student.classes(), dense: false })
+        Ok(Offers { classes: student.classes(), form: Form::Distribution })
     }
 
     fn answer(&self, batch: &Batch, asking: &Asking) -> Result<targets::Teacher> {

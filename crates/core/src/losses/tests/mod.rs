@@ -23,7 +23,7 @@ use crate::near::{Precision, compare};
 use crate::numbers::Denominators;
 use crate::outputs::Outputs;
 use crate::tape::Tape;
-use crate::targets::{Target, Teacher};
+use crate::targets::{Form, Target, Teacher};
 use crate::tensor::{Tensor, from_vec, to_f64};
 
 pub(super) fn losses(options: Value) -> Losses {
@@ -84,7 +84,7 @@ pub(super) fn given() -> Given {
     Given {
         classes: 5,
         teacher_classes: Some(5),
-        teacher_dense: true,
+        teacher_form: Form::Logits,
         teacher_head: true,
         labels: LabelKind::Single,
         pairs: true,

@@ -70,8 +70,8 @@ fn a_run_that_cannot_give_what_a_loss_needs_is_refused_by_its_name() {
     assert!(message(&both, Given { classes: 1, teacher_classes: Some(1), ..given() }).contains("at least 2 classes"));
     let dense = losses(json!({ "logitMse": {} }));
     assert!(
-        message(&dense, Given { teacher_dense: false, ..given() })
-            .starts_with("logitMse: expected a teacher with all its logits")
+        message(&dense, Given { teacher_form: Form::Distribution, ..given() })
+            .starts_with("logitMse: expected a teacher with the logits of all classes")
     );
     let top = losses(json!({ "kdTopk": { "k": 6 } }));
     assert_eq!(message(&top, given()), "kdTopk.k: expected at most the 5 classes, got 6");

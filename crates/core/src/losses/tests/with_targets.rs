@@ -2,7 +2,8 @@
 
 use super::*;
 use crate::kernels::cpu::isa::on_each;
-use crate::targets::{Table, Tail, TopK};
+use crate::targets::{Table, TopK};
+use crate::top_logits::{Tail, TopLogits};
 
 fn kl(temperature: f64) -> Losses {
     losses(json!({ "crossEntropy": { "weight": 0.5 }, "kl": { "temperature": temperature } }))
@@ -128,9 +129,10 @@ fn top(case: &Case, k: usize, tail: Option<f64>) -> TopK {
         order.sort_by(|a, b| row[*b].total_cmp(&row[*a]));
         ids.extend(order[..k].iter().map(|id| *id as u32));
         kept.extend(order[..k].iter().map(|id| row[*id] as f32));
-        log_sum_exp.push(row.iter().map(|x| (x / tail.unwrap_or(1.0)).exp()).sum::<f64>().ln());
+        log_sum_exp.push(row.iter().map(|x| (x / tail.unwrap_or(1.0)).exp()).sum::<f64>().ln() as f32);
     }
-    TopK::new(case.classes, k, ids, kept, tail.map(|temperature| Tail { temperature, log_sum_exp })).unwrap()
+    let tail = tail.map(|temperature| Tail { temperature, log_sum_exp });
+    TopK::new(case.classes, TopLogits { k, classes: ids, logits: kept, tail }).unwrap()
 }
 
 #[test]
