@@ -1,4 +1,4 @@
-/** Whom a student learns from: several teachers, functions beside models, its own average, smoothed labels. */
+/** Kinds of teachers: several models, functions together with models, the student's average, smoothed labels. */
 import { writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { expect, test } from 'vitest'
@@ -19,7 +19,7 @@ async function student(teacher: AnyTeacher | undefined, more: Partial<DistillOpt
   return { made: weights(student), summary }
 }
 
-test('a list of one is that teacher, and several say how they are heard', async () => {
+test('a list of one is that teacher, and several are combined as asked', async () => {
   const alone = await student(first)
   expect((await student([{ model: first, weight: 3 }])).made).toEqual(alone.made)
   const both: AnyTeacher = [{ model: first, weight: 2 }, { model: second }]

@@ -7,6 +7,7 @@ import { normalizationOf, readParts } from './data.js'
 import { refuse } from './exit.js'
 import { loadModel, studentPlan } from './models.js'
 import type { Known } from './rows.js'
+import { teacherKinds } from '../native/options.js'
 
 export interface RunParts {
   teacher: AnyTeacher | undefined
@@ -51,12 +52,12 @@ export async function runParts({ data, validation, teacher, seed }: Plain, specs
 }
 
 /**
- * Who teaches: a file, `{ file, architecture }`, `{ average }`, `{ labelSmoothing }`, or a list of these with weights,
- * where a file is below `model`. The guide is the first model among them.
+ * The teacher: a file, `{ file, architecture }`, a kind with options such as `{ average }`, or a list of these with
+ * weights, where a file is below `model`. The guide is the first model among them.
  */
 async function teacherOf(spec: unknown): Promise<{ teacher: AnyTeacher | undefined; guide: Model | undefined }> {
   if (spec === undefined) return { teacher: undefined, guide: undefined }
-  const keyed = typeof spec === 'object' && spec !== null && ('average' in spec || 'labelSmoothing' in spec)
+  const keyed = typeof spec === 'object' && spec !== null && teacherKinds.some(kind => kind in spec)
   if (keyed) return { teacher: spec as AnyTeacher, guide: undefined }
   if (!Array.isArray(spec)) {
     const model = await loadModel('teacher', spec)

@@ -94,15 +94,15 @@ pub struct TrainOptions {
     /// Doubles the student's cost. Default: false.
     #[serde(default)]
     pub control: bool,
-    /// How several teachers are heard. Default: `losses`.
+    /// How several teachers are combined. Default: `losses`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub combine: Option<Combine>,
-    /// Shuffles what a teacher says of the wrong classes, for every row in each epoch anew (DKPP): how sure it is stays,
-    /// what it knows of classes goes. Default: false.
+    /// Permutes the teacher's logits of the wrong classes, anew for every row in each epoch (DKPP): its confidence stays,
+    /// its class relations go. Default: false.
     #[serde(default, skip_serializing_if = "is_not")]
     pub permute_teacher: bool,
-    /// Multiplies each row's weight by the largest of the teacher's probabilities (CWTM): rows count as much as the
-    /// teacher is sure of them. Default: false.
+    /// Multiplies each row's weight by the teacher's largest probability (CWTM): rows count as much as the teacher is
+    /// confident. Default: false.
     #[serde(default, skip_serializing_if = "is_not")]
     pub weight_rows_by_teacher: bool,
     /// Whether the teacher is asked once about each row, before the first step, where nothing is augmented and rows come
