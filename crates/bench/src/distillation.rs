@@ -9,7 +9,7 @@ use limbeck_core::labels::Labels;
 use limbeck_core::losses::{Losses, LossesOptions, Micro};
 use limbeck_core::outputs::Outputs;
 use limbeck_core::tape::{Engine, Tape, Value};
-use limbeck_core::targets::{Target, Teacher, TopK};
+use limbeck_core::targets::{Signal, Target, TopK};
 use limbeck_core::tensor::{self, Tensor};
 use limbeck_core::top_logits::{Tail, TopLogits};
 
@@ -26,7 +26,7 @@ const LAYER: &str = "layer";
 pub struct Distillation {
     losses: Losses,
     student: Tensor,
-    teachers: Vec<Teacher>,
+    teachers: Vec<Signal>,
     /// Logits that no loss reads, beside a layer.
     aside: Option<Tensor>,
     batch: Batch,
@@ -56,10 +56,10 @@ impl Distillation {
         let mut losses = Losses::new(options)?;
         losses.place(LAYER, &[width], &[teacher_width])?;
         let (aside, teacher) = match losses.has_features() {
-            false => (None, Teacher::logits(teacher)),
+            false => (None, Signal::logits(teacher)),
             true => {
                 let logits = tensor::from_vec(vec![0f32; rows * width], (rows, width))?;
-                let mut of = Teacher::logits(logits.clone());
+                let mut of = Signal::logits(logits.clone());
                 of.hidden.insert(LAYER.into(), teacher);
                 (Some(logits), of)
             }

@@ -11,7 +11,7 @@ use limbeck_core::near::Precision;
 use limbeck_core::outputs::Outputs;
 use limbeck_core::parameters::Bound;
 use limbeck_core::tape::{Tape, Value};
-use limbeck_core::targets::Teacher;
+use limbeck_core::targets::Signal;
 use limbeck_core::tensor::{Tensor, to_f64};
 
 use super::case::LayerCase;
@@ -71,7 +71,7 @@ fn case_of(name: &str, case: &LayerCase, precision: Precision) -> Result<()> {
     let mut parameters = Bound::new();
     let (main, pair, teachers) = match losses.has_features() {
         false => {
-            let mut teacher = Teacher::logits(teacher.unwrap_or(student.tensor().clone()));
+            let mut teacher = Signal::logits(teacher.unwrap_or(student.tensor().clone()));
             teacher.head_weight = constants.remove("classWeights");
             (Outputs::of_logits(student), None, vec![teacher])
         }
@@ -88,7 +88,7 @@ fn case_of(name: &str, case: &LayerCase, precision: Precision) -> Result<()> {
                 hidden: BTreeMap::from([(LAYER.to_string(), value)]),
                 ..Outputs::of_logits(Value::constant(logits.clone()))
             };
-            let mut given = Teacher::logits(logits.clone());
+            let mut given = Signal::logits(logits.clone());
             given.hidden.insert(LAYER.into(), teacher);
             (seen(student), trained.get("negative").cloned().map(seen), vec![given])
         }

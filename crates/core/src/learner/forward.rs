@@ -9,7 +9,7 @@ use crate::outputs::Outputs;
 use crate::parameters::Bound;
 use crate::random::Key;
 use crate::tape::{Engine, Tape};
-use crate::targets::Teacher;
+use crate::targets::Signal;
 use crate::teacher::Asking;
 
 /// A forward in training, recorded for the losses.
@@ -34,10 +34,10 @@ impl Forward<'_> {
 }
 
 /// What other learners see of a forward: constants.
-pub(crate) fn signal(outputs: &Outputs) -> Teacher {
+pub(crate) fn signal(outputs: &Outputs) -> Signal {
     let hidden = outputs.hidden.iter().map(|(name, value)| (name.clone(), value.tensor().clone())).collect();
     let head_weight = outputs.head_weight.as_ref().map(|weight| weight.tensor().clone());
-    Teacher { hidden, head_weight, ..Teacher::logits(outputs.logits.tensor().clone()) }
+    Signal { hidden, head_weight, ..Signal::logits(outputs.logits.tensor().clone()) }
 }
 
 impl Learner {
@@ -57,14 +57,14 @@ impl Learner {
     }
 
     /// The forward in training mode as peers see it; nothing is recorded.
-    pub(crate) fn forward_as_peer(&self, batch: &Batch, at: &At) -> Result<Teacher> {
+    pub(crate) fn forward_as_peer(&self, batch: &Batch, at: &At) -> Result<Signal> {
         let mut tape = Tape::cancellable(Engine::Kernels, at.cancel.clone());
         let values = self.weights.baked(self.weights.trained(&self.model).clone(), &self.model)?.constants();
         Ok(signal(&self.network(&mut tape, &values, batch, at.key(batch))?))
     }
 
     /// The teachers' signals about a batch; `peers` are those of the other learners of the run.
-    pub(crate) fn ask_teachers(&self, batch: &Batch, peers: &[Option<Teacher>], at: &At) -> Result<Vec<Teacher>> {
+    pub(crate) fn ask_teachers(&self, batch: &Batch, peers: &[Option<Signal>], at: &At) -> Result<Vec<Signal>> {
         if !self.hears() {
             return Ok(Vec::new());
         }

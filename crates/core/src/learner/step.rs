@@ -21,7 +21,7 @@ use crate::losses::{Micro, Student};
 use crate::numbers::{Denominators, StepNumbers};
 use crate::optimizers;
 use crate::tape::add_in_place;
-use crate::targets::Teacher;
+use crate::targets::Signal;
 use crate::teacher::weighted_by;
 use crate::tensor::{Tensor, all_finite};
 
@@ -49,7 +49,7 @@ impl Learner {
 
     /// Where rows are weighted by the teachers' confidence: the batch with those weights, and the signals that they come
     /// from. The losses' denominators follow from the weights, so all batches of a step are weighed before its first forward.
-    fn weigh<'b>(&self, batch: &'b Batch, at: &At) -> Result<(Cow<'b, Batch>, Option<Vec<Teacher>>)> {
+    fn weigh<'b>(&self, batch: &'b Batch, at: &At) -> Result<(Cow<'b, Batch>, Option<Vec<Signal>>)> {
         if !self.weight_rows || self.teachers.is_empty() {
             return Ok((Cow::Borrowed(batch), None));
         }
@@ -67,7 +67,7 @@ impl Learner {
     pub(crate) fn learn(
         &mut self,
         forward: Forward,
-        signals: &[Teacher],
+        signals: &[Signal],
         at: &At,
         gathered: &mut Gathered,
     ) -> Result<()> {

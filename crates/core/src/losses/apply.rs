@@ -111,7 +111,7 @@ impl Losses {
 
     /// Whether a class of the student is compared with the same class of the teacher.
     pub(crate) fn compares_classes(&self) -> bool {
-        self.rows.iter().any(|row| row.needs.any(&[Need::Teacher, Need::TeacherLogits]))
+        self.rows.iter().any(|row| row.needs.any(&[Need::Teacher, Need::TeacherLogits, Need::TeacherTop]))
     }
 
     /// Whether every row needs a partner of another class.

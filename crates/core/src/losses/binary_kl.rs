@@ -18,7 +18,7 @@ use super::tempered::tempered;
 use crate::error::{Candle, Result};
 use crate::kernels::cpu::pointwise;
 use crate::schedule::Scheduled;
-use crate::targets::{Source, Teacher};
+use crate::targets::{Source, Signal};
 
 tempered! {
     /// Kullback–Leibler divergence between teacher and student, each class on its own (sigmoid), times temperature²:
@@ -58,7 +58,7 @@ impl OfTeacher for BinaryKl {
         Ok(Box::new(Term { teacher: source.teacher, temperature }))
     }
 
-    fn reference(&self, temperature: f64, rows: &Reference, teacher: &Teacher) -> Result<Plain> {
+    fn reference(&self, temperature: f64, rows: &Reference, teacher: &Signal) -> Result<Plain> {
         let classes = rows.classes() as f64;
         // As in the kernel: a masked class is a coin that never falls.
         let v = (rows.teacher(teacher)? / temperature).and_then(|v| v.maximum(-1e30)).ok_or_internal()?;

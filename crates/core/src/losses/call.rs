@@ -8,7 +8,7 @@ use super::reference::{Plain, Reference};
 use super::rows::{classes_of, row_weights};
 use super::sweep::{Ask, Rows, Sweep, Swept, Term, check_finite, check_teacher};
 use crate::error::{Candle, Code, Error, Result};
-use crate::targets::{Source, Target, Teacher};
+use crate::targets::{Signal, Source, Target};
 use crate::tensor::{self, DType, Tensor};
 
 /// One call of `apply`, its shapes checked.
@@ -111,7 +111,7 @@ impl<'c> Call<'c> {
             let loss = match against {
                 Against::Labels(loss) => loss.begin(&mut ask),
                 Against::Teacher { loss, at, temperature, mixed } => {
-                    let Teacher { target, head_weight, .. } = &teachers[at];
+                    let Signal { target, head_weight, .. } = &teachers[at];
                     let teacher = if mixed { mixtures[&(at, temperature.to_bits())] } else { firsts[at] };
                     let (head, labels, classes) = (head_weight.as_ref(), self.labels(), self.classes);
                     loss.begin(temperature, Source { target, teacher, head, labels, classes }, &mut ask)?

@@ -5,11 +5,11 @@ use super::reference::Reference;
 use super::sweep::{Ask, Row, Side, Softmax};
 use crate::error::{Candle, Result};
 use crate::kernels::cpu::rows;
-use crate::targets::{Source, Teacher};
+use crate::targets::{Signal, Source};
 use crate::tensor::Tensor;
 
 /// r in plain tensor calls, `[rows, classes]`.
-pub(super) fn confidences(rows: &Reference, teacher: &Teacher, temperature: f64) -> Result<Tensor> {
+pub(super) fn confidences(rows: &Reference, teacher: &Signal, temperature: f64) -> Result<Tensor> {
     let p = plain::softmax(&rows.teacher(teacher)?, temperature)?;
     let one = rows.one_hot()?;
     let inner = || {

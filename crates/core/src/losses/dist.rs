@@ -25,7 +25,7 @@ use super::tempered::tempered;
 use crate::error::{Candle, Result};
 use crate::kernels::cpu::{rows, slopes};
 use crate::schedule::Scheduled;
-use crate::targets::{Source, Teacher};
+use crate::targets::{Source, Signal};
 use crate::tensor::Tensor;
 
 fn one() -> f64 {
@@ -78,7 +78,7 @@ impl OfTeacher for Dist {
         Ok(Box::new(Term { options: self, pair, teacher: source.teacher, temperature, columns: None }))
     }
 
-    fn reference(&self, temperature: f64, rows: &Reference, teacher: &Teacher) -> Result<Plain> {
+    fn reference(&self, temperature: f64, rows: &Reference, teacher: &Signal) -> Result<Plain> {
         let q = plain::softmax(&rows.student, temperature)?;
         let p = plain::softmax(&rows.teacher(teacher)?, temperature)?;
         let count = rows.weights.iter().filter(|weight| **weight != 0.0).count();

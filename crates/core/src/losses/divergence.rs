@@ -8,7 +8,7 @@ use super::reference::{Plain, Reference, towards};
 use super::sweep::{Ask, Row, RowTerm, Softmax};
 use crate::error::{Candle, Result};
 use crate::kernels::cpu::slopes;
-use crate::targets::{self, Soft, Source, Teacher};
+use crate::targets::{self, Signal, Soft, Source};
 use crate::tensor::Tensor;
 
 /// T² KL(p ‖ q), p the teacher's softmax at the temperature T and q the student's.
@@ -24,7 +24,7 @@ pub(super) fn forward_to<'a>(
     Box::new(Forward { target, student, temperature })
 }
 
-pub(super) fn forward_reference(temperature: f64, rows: &Reference, teacher: &Teacher) -> Result<Plain> {
+pub(super) fn forward_reference(temperature: f64, rows: &Reference, teacher: &Signal) -> Result<Plain> {
     towards(&teacher.target.probabilities(temperature, rows.dtype())?, rows, temperature)
 }
 
@@ -47,7 +47,7 @@ pub(super) fn reverse<'a>(temperature: f64, source: Source<'a>, ask: &mut Ask) -
     Box::new(Reverse { pair: ask.slopes(source.teacher, temperature), teacher: source.teacher, temperature })
 }
 
-pub(super) fn reverse_reference(temperature: f64, rows: &Reference, teacher: &Teacher) -> Result<Plain> {
+pub(super) fn reverse_reference(temperature: f64, rows: &Reference, teacher: &Signal) -> Result<Plain> {
     let log_p = plain::log_softmax(&rows.teacher(teacher)?, temperature)?;
     let log_q = plain::log_softmax(&rows.student, temperature)?;
     let inner = || {
@@ -87,7 +87,7 @@ pub(super) struct Mixed {
 
 impl Mixed {
     /// `share` is the teacher's.
-    pub fn of(share: f64, temperature: f64, rows: &Reference, teacher: &Teacher) -> Result<Mixed> {
+    pub fn of(share: f64, temperature: f64, rows: &Reference, teacher: &Signal) -> Result<Mixed> {
         let log_p = plain::log_softmax(&rows.teacher(teacher)?, temperature)?;
         let log_q = plain::log_softmax(&rows.student, temperature)?;
         let log_m = plain::log_mixture(&log_p, share, &log_q, 1.0 - share)?;

@@ -26,7 +26,7 @@ use super::sweep::others::{self, Others};
 use super::sweep::{Ask, Row, RowTerm};
 use crate::error::{Candle, Result};
 use crate::schedule::Scheduled;
-use crate::targets::{Source, Teacher};
+use crate::targets::{Source, Signal};
 use crate::tensor::Tensor;
 
 fn default_alpha() -> f64 {
@@ -88,7 +88,7 @@ impl OfTeacher for Dkd {
         Ok(Box::new(Term { options: self, teacher: source.teacher, temperature }))
     }
 
-    fn reference(&self, temperature: f64, rows: &Reference, teacher: &Teacher) -> Result<Plain> {
+    fn reference(&self, temperature: f64, rows: &Reference, teacher: &Signal) -> Result<Plain> {
         let (t, a, b) = (temperature, self.alpha, self.beta);
         let one = rows.one_hot()?;
         let (teacher, student) = (Split::of(&rows.teacher(teacher)?, &one, t)?, Split::of(&rows.student, &one, t)?);

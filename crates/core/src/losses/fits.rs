@@ -7,7 +7,7 @@ use super::rows::rows_of;
 use crate::batch::Batch;
 use crate::error::{Error, Result};
 use crate::labels::{Labels, UNLABELLED};
-use crate::targets::{Form, Teacher};
+use crate::targets::{Form, Signal};
 
 impl Losses {
     /// Refuses a run that cannot give a loss what it needs.
@@ -62,7 +62,7 @@ impl Losses {
     }
 
     /// A stream may give each batch other answers of a teacher.
-    pub(super) fn check_forms(&self, teachers: &[Teacher]) -> Result<()> {
+    pub(super) fn check_forms(&self, teachers: &[Signal]) -> Result<()> {
         for (name, needs) in self.all_needs().filter(|(_, needs)| needs.teacher()) {
             let mut forms = teachers.iter().map(|teacher| teacher.target.form());
             if let Some(form) = forms.find(|form| !needs.met_by(*form)) {

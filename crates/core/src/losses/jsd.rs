@@ -24,7 +24,7 @@ use super::tempered::tempered;
 use crate::error::{Candle, Result};
 use crate::kernels::cpu::slopes;
 use crate::schedule::Scheduled;
-use crate::targets::{Source, Teacher};
+use crate::targets::{Source, Signal};
 
 fn default_beta() -> f64 {
     0.5
@@ -76,7 +76,7 @@ impl OfTeacher for Jsd {
         })
     }
 
-    fn reference(&self, temperature: f64, rows: &Reference, teacher: &Teacher) -> Result<Plain> {
+    fn reference(&self, temperature: f64, rows: &Reference, teacher: &Signal) -> Result<Plain> {
         let beta = self.beta;
         if beta == 0.0 {
             return divergence::forward_reference(temperature, rows, teacher);

@@ -18,7 +18,7 @@ use super::sweep::{Ask, Row, RowTerm, Side, Softmax};
 use super::tempered::tempered;
 use crate::error::Result;
 use crate::schedule::Scheduled;
-use crate::targets::{Source, Teacher};
+use crate::targets::{Source, Signal};
 
 tempered! {
     /// Divergence from the teacher's confidence in the label, with the rest spread evenly over the other classes
@@ -51,7 +51,7 @@ impl OfTeacher for KdPt {
         Ok(Box::new(Term { confidence: Confidence::new(source, temperature, ask), student, temperature }))
     }
 
-    fn reference(&self, temperature: f64, rows: &Reference, teacher: &Teacher) -> Result<Plain> {
+    fn reference(&self, temperature: f64, rows: &Reference, teacher: &Signal) -> Result<Plain> {
         towards(&confidences(rows, teacher, temperature)?, rows, temperature)
     }
 }

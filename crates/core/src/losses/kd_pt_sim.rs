@@ -24,7 +24,7 @@ use super::tempered::tempered;
 use crate::error::{Candle, Result};
 use crate::kernels::cpu::slopes;
 use crate::schedule::Scheduled;
-use crate::targets::{Similar, SimilarRow, SimilarRows, Source, Teacher};
+use crate::targets::{Similar, SimilarRow, SimilarRows, Source, Signal};
 
 fn default_mix() -> f64 {
     0.5
@@ -79,7 +79,7 @@ impl OfTeacher for KdPtSim {
         Ok(Box::new(Term { mix: self.mix, confidence, rows, student, temperature }))
     }
 
-    fn reference(&self, temperature: f64, rows: &Reference, teacher: &Teacher) -> Result<Plain> {
+    fn reference(&self, temperature: f64, rows: &Reference, teacher: &Signal) -> Result<Plain> {
         let confident = confidences(rows, teacher, temperature)?;
         let similar = similarities(rows, teacher, self.power, self.sharpness)?;
         let r = (confident * self.mix).and_then(|r| r + (similar * (1.0 - self.mix))?).ok_or_internal()?;

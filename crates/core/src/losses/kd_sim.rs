@@ -26,7 +26,7 @@ use super::sweep::{Ask, Row, RowTerm, Side, Softmax};
 use crate::error::Result;
 use crate::kernels::cpu::rows;
 use crate::schedule::Scheduled;
-use crate::targets::{Similar, SimilarRows, Source, Teacher};
+use crate::targets::{Similar, SimilarRows, Source, Signal};
 
 /// Divergence from the similarity of the teacher's classes, computed from the weight of its last layer (KD-sim),
 /// times temperature²; the teacher's outputs are not used.
@@ -78,7 +78,7 @@ impl OfTeacher for KdSim {
         Ok(Box::new(Term { rows, student: ask.softmax(Side::Student, temperature), temperature }))
     }
 
-    fn reference(&self, temperature: f64, rows: &Reference, teacher: &Teacher) -> Result<Plain> {
+    fn reference(&self, temperature: f64, rows: &Reference, teacher: &Signal) -> Result<Plain> {
         let r = similarities(rows, teacher, self.power, self.sharpness)?;
         towards(&r, rows, temperature)
     }

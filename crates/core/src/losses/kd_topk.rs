@@ -37,7 +37,7 @@ use crate::error::{Candle, Error, Result};
 use crate::kernels::cpu::rows;
 use crate::kernels::cpu::top::{self, Top};
 use crate::schedule::Scheduled;
-use crate::targets::{Form, Source, Target, Teacher};
+use crate::targets::{Form, Source, Target, Signal};
 use crate::tensor::{self, Tensor};
 
 /// Of exponentials whose sum is smaller, some are below every normal number.
@@ -123,7 +123,7 @@ impl OfTeacher for KdTopk {
         Ok(Box::new(Term { options: self, student, teacher: source.teacher, temperature }))
     }
 
-    fn reference(&self, temperature: f64, rows: &Reference, teacher: &Teacher) -> Result<Plain> {
+    fn reference(&self, temperature: f64, rows: &Reference, teacher: &Signal) -> Result<Plain> {
         if let Target::TopK(top) = &teacher.target {
             return towards(&top.largest(self.k)?.probabilities(temperature, rows.dtype())?, rows, temperature);
         }

@@ -30,7 +30,7 @@ use super::reference::{Plain, Reference};
 use super::sweep::{Ask, Row, RowTerm, Softmax};
 use crate::error::{Candle, Result};
 use crate::schedule::Scheduled;
-use crate::targets::{Source, Teacher};
+use crate::targets::{Source, Signal};
 use crate::tensor::Tensor;
 
 /// Forward Kullback–Leibler divergence KL(teacher ‖ student) of the softened distributions, times temperature².
@@ -81,7 +81,7 @@ impl OfTeacher for Kl {
         Ok(divergence::forward(temperature, source, ask))
     }
 
-    fn reference(&self, temperature: f64, rows: &Reference, teacher: &Teacher) -> Result<Plain> {
+    fn reference(&self, temperature: f64, rows: &Reference, teacher: &Signal) -> Result<Plain> {
         if self.standardize {
             return self.standardized_reference(temperature, rows, teacher);
         }
@@ -90,7 +90,7 @@ impl OfTeacher for Kl {
 }
 
 impl Kl {
-    fn standardized_reference(&self, temperature: f64, rows: &Reference, teacher: &Teacher) -> Result<Plain> {
+    fn standardized_reference(&self, temperature: f64, rows: &Reference, teacher: &Signal) -> Result<Plain> {
         let (teacher_scores, ..) = scores(&rows.teacher(teacher)?)?;
         let (student_scores, centred, sigma) = scores(&rows.student)?;
         let p = plain::softmax(&teacher_scores, temperature)?;

@@ -6,7 +6,7 @@ use super::plain;
 use super::ranges;
 use super::reference::Reference;
 use crate::error::{Candle, Error, Result};
-use crate::targets::{self, Similar, SimilarRows, Source, Teacher};
+use crate::targets::{self, Signal, Similar, SimilarRows, Source};
 use crate::tensor::{Tensor, from_vec};
 
 /// Without power and divisor.
@@ -33,7 +33,7 @@ pub(super) fn similar_rows(similar: &Similar, source: Source, power: f64, sharpn
 }
 
 /// r in plain tensor calls, `[rows, classes]`.
-pub(super) fn similarities(rows: &Reference, teacher: &Teacher, power: f64, sharpness: f64) -> Result<Tensor> {
+pub(super) fn similarities(rows: &Reference, teacher: &Signal, power: f64, sharpness: f64) -> Result<Tensor> {
     let head = templates(teacher.head_weight.as_ref())?;
     let classes = rows.classes() as u32;
     // A label that is no class belongs to a row that does not count.

@@ -19,7 +19,7 @@ use super::sweep::{Ask, Dense, RowTerm};
 use crate::error::Result;
 use crate::kernels::cpu::pointwise;
 use crate::schedule::Scheduled;
-use crate::targets::{Source, Teacher};
+use crate::targets::{Source, Signal};
 
 /// Mean squared error between the student's and the teacher's logits.
 ///
@@ -54,7 +54,7 @@ impl OfTeacher for LogitMse {
         Ok(Box::new(Term { teacher: source.teacher }))
     }
 
-    fn reference(&self, _: f64, rows: &Reference, teacher: &Teacher) -> Result<Plain> {
+    fn reference(&self, _: f64, rows: &Reference, teacher: &Signal) -> Result<Plain> {
         plain::squared_error(&rows.student, &rows.teacher(teacher)?)
     }
 }

@@ -7,7 +7,7 @@ use super::sweep::{Ask, RowTerm};
 use crate::batch::Batch;
 use crate::error::Result;
 use crate::schedule::Scheduled;
-use crate::targets::{Source, Teacher};
+use crate::targets::{Signal, Source};
 
 /// A loss whose value is a mean over rows of something that one row decides. It is `OfLabels` or `OfTeacher` too: by its
 /// line in the registry.
@@ -60,7 +60,7 @@ pub(crate) trait OfTeacher: RowLoss {
     /// The loss at one temperature: asks for the softmaxes that its rows will read.
     fn begin<'a>(&'a self, temperature: f64, source: Source<'a>, ask: &mut Ask) -> Result<Box<dyn RowTerm + 'a>>;
     /// In plain tensor calls of any float type: what the kernels are tested against.
-    fn reference(&self, temperature: f64, rows: &Reference, teacher: &Teacher) -> Result<Plain>;
+    fn reference(&self, temperature: f64, rows: &Reference, teacher: &Signal) -> Result<Plain>;
 }
 
 /// A row loss by what it compares with.

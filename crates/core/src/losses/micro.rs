@@ -4,14 +4,14 @@ use crate::batch::Batch;
 use crate::numbers::Denominators;
 use crate::outputs::Outputs;
 use crate::parameters::Bound;
-use crate::targets::Teacher;
+use crate::targets::Signal;
 
 /// One micro-batch: its rows, and what student and teachers computed for them.
 #[derive(Clone, Copy)]
 pub struct Micro<'a> {
     pub student: Student<'a>,
     /// With several teachers each loss that compares with one is their weighted sum.
-    pub teachers: &'a [Teacher],
+    pub teachers: &'a [Signal],
     pub batch: &'a Batch,
     /// Of the optimizer step that the micro-batch belongs to.
     pub denominators: &'a Denominators,

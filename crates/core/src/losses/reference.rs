@@ -2,7 +2,7 @@
 
 use super::plain;
 use crate::error::{Candle, Error, Result};
-use crate::targets::{Target, Teacher};
+use crate::targets::{Signal, Target};
 use crate::tensor::{DType, Tensor};
 
 /// The value of each row, `[rows]`, and its gradient at the student's logits, `[rows, classes]`.
@@ -29,7 +29,7 @@ impl Reference {
     }
 
     /// The teacher's dense logits, `[rows, its classes]`, in the student's type.
-    pub fn teacher(&self, teacher: &Teacher) -> Result<Tensor> {
+    pub fn teacher(&self, teacher: &Signal) -> Result<Tensor> {
         let Target::Logits(logits) = &teacher.target else {
             return Err(Error::internal("a teacher without logits"));
         };

@@ -18,7 +18,7 @@ use super::sweep::{Ask, RowTerm};
 use super::tempered::tempered;
 use crate::error::Result;
 use crate::schedule::Scheduled;
-use crate::targets::{Source, Teacher};
+use crate::targets::{Source, Signal};
 
 tempered! {
     /// Reverse Kullback–Leibler divergence KL(student ‖ teacher) of the softened distributions, times temperature².
@@ -49,7 +49,7 @@ impl OfTeacher for ReverseKl {
         Ok(divergence::reverse(temperature, source, ask))
     }
 
-    fn reference(&self, temperature: f64, rows: &Reference, teacher: &Teacher) -> Result<Plain> {
+    fn reference(&self, temperature: f64, rows: &Reference, teacher: &Signal) -> Result<Plain> {
         divergence::reverse_reference(temperature, rows, teacher)
     }
 }

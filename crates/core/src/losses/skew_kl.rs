@@ -23,7 +23,7 @@ use super::tempered::tempered;
 use crate::error::{Candle, Result};
 use crate::kernels::cpu::slopes;
 use crate::schedule::Scheduled;
-use crate::targets::{Source, Teacher};
+use crate::targets::{Source, Signal};
 
 tempered! {
     /// Divergence KL(teacher ‖ mixture) of the softened distributions, times temperature²; the mixture holds the
@@ -66,7 +66,7 @@ impl OfTeacher for SkewKl {
         })
     }
 
-    fn reference(&self, temperature: f64, rows: &Reference, teacher: &Teacher) -> Result<Plain> {
+    fn reference(&self, temperature: f64, rows: &Reference, teacher: &Signal) -> Result<Plain> {
         let alpha = self.alpha;
         if alpha == 0.0 {
             return divergence::forward_reference(temperature, rows, teacher);

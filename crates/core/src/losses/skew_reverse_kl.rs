@@ -24,7 +24,7 @@ use super::tempered::tempered;
 use crate::error::{Candle, Result};
 use crate::kernels::cpu::slopes;
 use crate::schedule::Scheduled;
-use crate::targets::{Source, Teacher};
+use crate::targets::{Source, Signal};
 
 tempered! {
     /// Divergence KL(student ‖ mixture) of the softened distributions, times temperature²; the mixture holds the
@@ -66,7 +66,7 @@ impl OfTeacher for SkewReverseKl {
         })
     }
 
-    fn reference(&self, temperature: f64, rows: &Reference, teacher: &Teacher) -> Result<Plain> {
+    fn reference(&self, temperature: f64, rows: &Reference, teacher: &Signal) -> Result<Plain> {
         let alpha = self.alpha;
         if alpha == 0.0 {
             return divergence::reverse_reference(temperature, rows, teacher);

@@ -19,7 +19,7 @@ use super::tempered::tempered;
 use crate::error::{Candle, Result};
 use crate::kernels::cpu::slopes;
 use crate::schedule::Scheduled;
-use crate::targets::{Source, Teacher};
+use crate::targets::{Source, Signal};
 
 tempered! {
     /// Total variation distance of the softened distributions, from 0 to 1; it is not multiplied by temperature².
@@ -49,7 +49,7 @@ impl OfTeacher for Tvd {
         Ok(Box::new(Term { pair: ask.slopes(source.teacher, temperature), temperature }))
     }
 
-    fn reference(&self, temperature: f64, rows: &Reference, teacher: &Teacher) -> Result<Plain> {
+    fn reference(&self, temperature: f64, rows: &Reference, teacher: &Signal) -> Result<Plain> {
         let p = plain::softmax(&rows.teacher(teacher)?, temperature)?;
         let q = plain::softmax(&rows.student, temperature)?;
         let inner = || Ok((((&q - &p)?.abs()?.sum(1)? * 0.5)?, plain::sign(&(&q - &p)?)?));

@@ -23,7 +23,7 @@ use super::tempered::tempered;
 use crate::error::{Candle, Result};
 use crate::kernels::cpu::rows;
 use crate::schedule::Scheduled;
-use crate::targets::{Source, Teacher};
+use crate::targets::{Source, Signal};
 use crate::tensor::{self};
 
 tempered! {
@@ -57,7 +57,7 @@ impl OfTeacher for Uld {
         Ok(Box::new(Term { student: ask.stored(student), teacher: source.teacher, temperature }))
     }
 
-    fn reference(&self, temperature: f64, rows: &Reference, teacher: &Teacher) -> Result<Plain> {
+    fn reference(&self, temperature: f64, rows: &Reference, teacher: &Signal) -> Result<Plain> {
         let classes = rows.classes();
         let teacher = rows.teacher(teacher)?;
         let width = teacher.dims()[1];

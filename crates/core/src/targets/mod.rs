@@ -60,9 +60,9 @@ impl Form {
     }
 }
 
-/// One of the teachers of a batch. With several each loss is the sum of its values against each, times `weight`.
+/// What one teacher gives of a batch. With several each loss is the sum of its values against each, times `weight`.
 #[derive(Clone, Debug)]
-pub struct Teacher {
+pub struct Signal {
     pub target: Target,
     pub weight: f64,
     /// The outputs of its layers that a loss looks at, by name, `[rows, …]`.
@@ -71,15 +71,15 @@ pub struct Teacher {
     pub head_weight: Option<Tensor>,
 }
 
-impl Teacher {
+impl Signal {
     /// The only teacher, with dense logits.
-    pub fn logits(logits: Tensor) -> Teacher {
-        Teacher::new(Target::Logits(logits), 1.0)
+    pub fn logits(logits: Tensor) -> Signal {
+        Signal::new(Target::Logits(logits), 1.0)
     }
 
     /// One that gives nothing but its side of each row.
-    pub(crate) fn new(target: Target, weight: f64) -> Teacher {
-        Teacher { target, weight, hidden: BTreeMap::new(), head_weight: None }
+    pub(crate) fn new(target: Target, weight: f64) -> Signal {
+        Signal { target, weight, hidden: BTreeMap::new(), head_weight: None }
     }
 }
 

@@ -8,7 +8,8 @@ use std::collections::BTreeSet;
 
 use serde_json::Value as Json;
 
-use super::{Asked, Asking, Offers, Teach, Teacher, Teachers};
+use super::several::Teachers;
+use super::teach::{Asked, Asking, Offers, Teach, Teacher};
 use crate::batch::{Batch, TeacherLogits};
 use crate::blocks;
 use crate::dataset::{BatchOptions, Dataset, TeacherColumn};
@@ -33,7 +34,7 @@ impl Teach for Cached {
         self.model.offers(student, data)
     }
 
-    fn answer(&self, batch: &Batch, _asking: &Asking) -> Result<targets::Teacher> {
+    fn answer(&self, batch: &Batch, _asking: &Asking) -> Result<targets::Signal> {
         let Some(TeacherLogits::All(all)) = &batch.teacher_logits else {
             return Err(Error::internal("a batch without the answers that were kept"));
         };
@@ -44,7 +45,7 @@ impl Teach for Cached {
             at += width;
             own
         };
-        let mut signal = targets::Teacher::logits(next(self.model.network.classes())?);
+        let mut signal = targets::Signal::logits(next(self.model.network.classes())?);
         signal.head_weight = self.model.head_weight().cloned();
         for (name, sizes) in &self.layers {
             let own = next(sizes.iter().product())?.reshape([&[rows], sizes.as_slice()].concat());

@@ -1,6 +1,6 @@
 //! What all teachers together offer to losses, and whether losses can use it.
 
-use super::{Combine, Teachers};
+use super::several::{Combine, Teachers};
 use crate::dataset::Dataset;
 use crate::error::{Error, Result};
 use crate::losses::Losses;

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value as Json, json};
 
-use super::{Asking, Offers, Teach, Teacher};
+use super::teach::{Asking, Offers, Teach, Teacher};
 use crate::batch::{Batch, TeacherLogits};
 use crate::dataset::Dataset;
 use crate::error::{Error, Result};
@@ -51,12 +51,12 @@ impl Teach for Column {
         }
     }
 
-    fn answer(&self, batch: &Batch, asking: &Asking) -> Result<targets::Teacher> {
+    fn answer(&self, batch: &Batch, asking: &Asking) -> Result<targets::Signal> {
         match &batch.teacher_logits {
-            Some(TeacherLogits::All(logits)) => Ok(targets::Teacher::logits(logits.clone())),
+            Some(TeacherLogits::All(logits)) => Ok(targets::Signal::logits(logits.clone())),
             Some(TeacherLogits::Top(top)) => {
                 let top = TopK::new(asking.student.network.classes(), top.clone())?;
-                Ok(targets::Teacher::new(Target::TopK(top), 1.0))
+                Ok(targets::Signal::new(Target::TopK(top), 1.0))
             }
             None => {
                 let message = "expected a column of teacher logits in this batch, got none";

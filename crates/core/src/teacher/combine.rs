@@ -1,30 +1,15 @@
 //! How several teachers become the signals that losses compare with.
 
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
-
-use super::{Asking, Teachers};
+use super::several::{Combine, Teachers};
+use super::teach::Asking;
 use crate::batch::Batch;
 use crate::error::{Candle, Error, Result};
 use crate::targets::{self, Target};
 use crate::tensor::Tensor;
 
-/// How several teachers are combined.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub enum Combine {
-    /// Every loss is computed against each teacher; the values are added by their shares.
-    #[default]
-    Losses,
-    /// One teacher, whose probabilities are the mean of theirs at every temperature.
-    Probabilities,
-    /// One teacher, whose logits are the mean of theirs.
-    Logits,
-}
-
 impl Teachers {
     /// The teachers' signals about a batch: one for each teacher, or one for all of them where they are mixed.
-    pub(crate) fn signals(&self, batch: &Batch, asking: &Asking) -> Result<Vec<targets::Teacher>> {
+    pub(crate) fn signals(&self, batch: &Batch, asking: &Asking) -> Result<Vec<targets::Signal>> {
         let mut signals = Vec::with_capacity(self.members.len());
         for (at, (teacher, share)) in self.members.iter().enumerate() {
             let signal = teacher.answer(batch, asking).map_err(|error| placed(error, &self.path(at)))?;
@@ -34,12 +19,12 @@ impl Teachers {
                 }
                 target => target,
             };
-            signals.push(targets::Teacher { target, weight: *share, ..signal });
+            signals.push(targets::Signal { target, weight: *share, ..signal });
         }
         if !self.mixed() {
             return Ok(signals);
         }
-        let dense = |signal: targets::Teacher| match signal.target {
+        let dense = |signal: targets::Signal| match signal.target {
             Target::Logits(logits) => Ok((logits, signal.weight)),
             _ => Err(Error::internal("teachers without logits cannot be mixed")),
         };
@@ -48,7 +33,7 @@ impl Teachers {
             Combine::Logits => Target::Logits(mean(&parts)?),
             Combine::Losses | Combine::Probabilities => Target::Mixture(parts),
         };
-        Ok(vec![targets::Teacher::new(target, 1.0)])
+        Ok(vec![targets::Signal::new(target, 1.0)])
     }
 }
 

@@ -6,7 +6,7 @@ use crate::targets;
 use crate::tensor::{DType, to_f64};
 
 /// The largest of the teachers' probabilities of each row, all teachers together.
-fn confidences(signals: &[targets::Teacher], rows: usize) -> Result<Vec<f32>> {
+fn confidences(signals: &[targets::Signal], rows: usize) -> Result<Vec<f32>> {
     let mut mixed: Vec<f64> = Vec::new();
     for signal in signals {
         let p = to_f64(&signal.target.probabilities(1.0, DType::F32)?)?;
@@ -23,7 +23,7 @@ fn confidences(signals: &[targets::Teacher], rows: usize) -> Result<Vec<f32>> {
 ///
 /// Source: Furlanello et al., "Born-Again Neural Networks", 2018, arXiv:1805.04770, section 3 (CWTM): a row counts
 /// m_s / Σ m, m_s the largest probability. Where we differ: nowhere.
-pub(crate) fn weighted_by(batch: &Batch, signals: &[targets::Teacher]) -> Result<Batch> {
+pub(crate) fn weighted_by(batch: &Batch, signals: &[targets::Signal]) -> Result<Batch> {
     let rows = batch.row_weights.as_ref().map_or(batch.rows(), Vec::len);
     let mut weights = confidences(signals, rows)?;
     if let Some(own) = &batch.row_weights {

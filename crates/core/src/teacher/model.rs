@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value as Json, json};
 
-use super::{Asked, Asking, Offers, Teach};
+use super::teach::{Asked, Asking, Offers, Teach};
 use crate::batch::Batch;
 use crate::dataset::Dataset;
 use crate::error::Result;
@@ -17,7 +17,7 @@ impl Teach for Model {
         Ok(Offers { classes: self.network.classes(), form: Form::Logits })
     }
 
-    fn answer(&self, batch: &Batch, asking: &Asking) -> Result<targets::Teacher> {
+    fn answer(&self, batch: &Batch, asking: &Asking) -> Result<targets::Signal> {
         signal(self, batch, asking)
     }
 
@@ -35,10 +35,10 @@ impl Teach for Model {
 }
 
 /// Logits, hidden layers and class templates of a model.
-pub(super) fn signal(model: &Model, batch: &Batch, asking: &Asking) -> Result<targets::Teacher> {
+pub(super) fn signal(model: &Model, batch: &Batch, asking: &Asking) -> Result<targets::Signal> {
     let outputs = model.outputs_until(&batch.inputs, &batch.ids, asking.request, asking.cancel)?;
     let hidden: BTreeMap<String, Tensor> =
         outputs.hidden.into_iter().map(|(name, value)| (name, value.tensor().clone())).collect();
     let head_weight = model.head_weight().cloned();
-    Ok(targets::Teacher { hidden, head_weight, ..targets::Teacher::logits(outputs.logits.tensor().clone()) })
+    Ok(targets::Signal { hidden, head_weight, ..targets::Signal::logits(outputs.logits.tensor().clone()) })
 }

@@ -10,7 +10,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
 
-use super::{Asking, Offers, Teach, Teacher, model, options};
+use super::model;
+use super::teach::{self, Asking, Offers, Teach, Teacher};
 use crate::batch::Batch;
 use crate::dataset::Dataset;
 use crate::error::{Error, Result};
@@ -34,7 +35,7 @@ fn decay() -> f64 {
 
 impl OwnAverage {
     pub fn teacher(self) -> Result<Teacher> {
-        options::share("decay", self.decay)?;
+        teach::share("decay", self.decay)?;
         Ok(Following { options: self, average: None }.into())
     }
 }
@@ -63,7 +64,7 @@ impl Teach for Following {
         Ok(Offers { classes: student.classes(), form: Form::Logits })
     }
 
-    fn answer(&self, batch: &Batch, asking: &Asking) -> Result<targets::Teacher> {
+    fn answer(&self, batch: &Batch, asking: &Asking) -> Result<targets::Signal> {
         let parameters = self.average()?.shared(&asking.student.parameters);
         model::signal(&Model { parameters, ..asking.student.clone() }, batch, asking)
     }

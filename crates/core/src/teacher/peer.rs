@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Value as Json, json};
 
-use super::{Asking, Offers, Teach};
+use super::teach::{Asking, Offers, Teach};
 use crate::batch::Batch;
 use crate::dataset::Dataset;
 use crate::error::{Error, Result};
@@ -23,7 +23,7 @@ impl Teach for Peer {
         Ok(Offers { classes: self.network.classes(), form: Form::Logits })
     }
 
-    fn answer(&self, _batch: &Batch, asking: &Asking) -> Result<targets::Teacher> {
+    fn answer(&self, _batch: &Batch, asking: &Asking) -> Result<targets::Signal> {
         let answer = asking.peers.get(self.number).and_then(Option::as_ref);
         answer.cloned().ok_or_else(|| Error::internal("a peer was not asked"))
     }

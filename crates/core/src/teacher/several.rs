@@ -2,9 +2,11 @@
 
 use std::collections::BTreeSet;
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
 
-use super::{Asked, Combine, Teach, Teacher};
+use super::teach::{Asked, Teach, Teacher};
 use crate::blocks;
 use crate::checkpoint::Checkpoint;
 use crate::dataset::Dataset;
@@ -13,6 +15,19 @@ use crate::error::{Error, Result};
 use crate::evaluate;
 use crate::models::{Model, Network};
 use crate::tape::Cancel;
+
+/// How several teachers are combined.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum Combine {
+    /// Every loss is computed against each teacher; the values are added by their shares.
+    #[default]
+    Losses,
+    /// One teacher, whose probabilities are the mean of theirs at every temperature.
+    Probabilities,
+    /// One teacher, whose logits are the mean of theirs.
+    Logits,
+}
 
 /// Teachers and their shares, which sum to 1; empty for a student that learns from labels alone.
 #[derive(Clone, Default)]

@@ -9,7 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
 
-use super::{Asking, Offers, Teach, Teacher, options};
+use super::teach::{self, Asking, Offers, Teach, Teacher};
 use crate::batch::Batch;
 use crate::dataset::Dataset;
 use crate::error::{Error, Result};
@@ -32,7 +32,7 @@ fn tenth() -> f64 {
 
 impl SmoothedLabels {
     pub(super) fn teacher(self) -> Result<Teacher> {
-        options::share("share", self.share)?;
+        teach::share("share", self.share)?;
         Ok(self.into())
     }
 }
@@ -52,7 +52,7 @@ impl Teach for SmoothedLabels {
         Ok(Offers { classes: student.classes(), form: Form::Distribution })
     }
 
-    fn answer(&self, batch: &Batch, asking: &Asking) -> Result<targets::Teacher> {
+    fn answer(&self, batch: &Batch, asking: &Asking) -> Result<targets::Signal> {
         let Labels::Single(labels) = &batch.labels else {
             return Err(Error::data("labels", "expected single labels for labelSmoothing, got others"));
         };
@@ -68,7 +68,7 @@ impl Teach for SmoothedLabels {
             }
             Ok(row)
         })?;
-        Ok(targets::Teacher::new(Target::Table(table), 1.0))
+        Ok(targets::Signal::new(Target::Table(table), 1.0))
     }
 
     fn fingerprint(&self) -> Result<Json> {

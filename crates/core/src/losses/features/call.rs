@@ -11,7 +11,7 @@ use crate::losses::need::{Need, Needs};
 use crate::losses::rows::classes_of;
 use crate::outputs::Outputs;
 use crate::tape::{Tape, Value};
-use crate::targets::{Target, Teacher};
+use crate::targets::{Signal, Target};
 use crate::tensor::{Tensor, read};
 
 /// One loss against one teacher.
@@ -22,7 +22,7 @@ pub(super) struct Call<'c> {
     /// The layers that are compared, and what brings the student's to the teacher's width.
     pub places: &'c [(LayerPair, Option<Projection>)],
     pub micro: &'c Micro<'c>,
-    pub teacher: &'c Teacher,
+    pub teacher: &'c Signal,
     /// The rows that count, of `all`.
     pub rows: &'c [usize],
     pub all: usize,

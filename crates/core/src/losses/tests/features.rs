@@ -92,7 +92,7 @@ impl Seen {
             ..Outputs::of_logits(Value::constant(logits.clone()))
         };
         let (main, second) = (seen(&student), seen(&pair));
-        let mut teacher = Teacher::logits(logits.clone());
+        let mut teacher = Signal::logits(logits.clone());
         teacher.hidden.insert(LAYER.into(), of(&self.teacher, &self.teacher_dims));
         let none = BTreeMap::new();
         let sides = Student { main: &main, pair: Some(&second), parameters: &none };

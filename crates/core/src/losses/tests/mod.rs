@@ -23,7 +23,7 @@ use crate::near::{Precision, compare};
 use crate::numbers::Denominators;
 use crate::outputs::Outputs;
 use crate::tape::Tape;
-use crate::targets::{Form, Target, Teacher};
+use crate::targets::{Form, Signal, Target};
 use crate::tensor::{Tensor, from_vec, to_f64};
 
 pub(super) fn losses(options: Value) -> Losses {
@@ -186,10 +186,10 @@ impl Case {
         Batch { ids, epoch: 0, inputs, labels, row_weights: self.row_weights.clone(), teacher_logits: None, pair: None }
     }
 
-    pub fn teachers(&self, precision: Precision) -> Vec<Teacher> {
-        let teacher = |(logits, weight): &(Vec<f64>, f64)| Teacher {
+    pub fn teachers(&self, precision: Precision) -> Vec<Signal> {
+        let teacher = |(logits, weight): &(Vec<f64>, f64)| Signal {
             head_weight: Some(self.head(precision)),
-            ..Teacher::new(Target::Logits(self.tensor(logits, precision)), *weight)
+            ..Signal::new(Target::Logits(self.tensor(logits, precision)), *weight)
         };
         self.teachers.iter().map(teacher).collect()
     }
@@ -198,7 +198,7 @@ impl Case {
     pub fn planned(
         &self,
         losses: &Losses,
-        teachers: &[Teacher],
+        teachers: &[Signal],
         denominators: &Denominators,
         precision: Precision,
         norms: bool,
@@ -213,7 +213,7 @@ impl Case {
         Ok((applied, to_f64(&gradients.take(&logits).unwrap())?))
     }
 
-    pub fn against(&self, losses: &Losses, teachers: &[Teacher], precision: Precision) -> Result<(f64, Vec<f64>)> {
+    pub fn against(&self, losses: &Losses, teachers: &[Signal], precision: Precision) -> Result<(f64, Vec<f64>)> {
         let denominators = losses.denominators(&[&self.batch(losses, precision)])?;
         self.planned(losses, teachers, &denominators, precision, false)
             .map(|(applied, gradient)| (applied.total, gradient))

@@ -9,12 +9,12 @@ fn kl(temperature: f64) -> Losses {
     losses(json!({ "crossEntropy": { "weight": 0.5 }, "kl": { "temperature": temperature } }))
 }
 
-fn one(target: Target) -> Vec<Teacher> {
-    vec![Teacher::new(target, 1.0)]
+fn one(target: Target) -> Vec<Signal> {
+    vec![Signal::new(target, 1.0)]
 }
 
 /// The kernels against the reference, and the reference's gradient against its value.
-fn check(what: &str, losses: &Losses, case: &Case, teachers: impl Fn(Precision) -> Vec<Teacher>) -> (f64, Vec<f64>) {
+fn check(what: &str, losses: &Losses, case: &Case, teachers: impl Fn(Precision) -> Vec<Signal>) -> (f64, Vec<f64>) {
     let run = |case: &Case, precision| case.against(losses, &teachers(precision), precision).unwrap();
     let (value, gradient) = run(case, Precision::F64);
     on_each(|isa| {
