@@ -99,7 +99,7 @@ describe('is refused, with the path and the remedy:', () => {
     ['another order in evaluate', () => model.evaluate(rows(), { teacher: make({ labelNames: ba }) }), 'teacher.labelNames: expected the order of the model'],
     ['another order in an ensemble', () => Ensemble.of([model, make({ labelNames: ba })]), 'models[1].labelNames: expected the order of the models before it'],
     ['another order in analyse', () => analyse({ student: model, teacher: make({ labelNames: ba }), data: rows(), diagnostics: { entropy: {} } }), 'teacher.labelNames: expected the order of the models before it'],
-    ['a model of other columns that is swapped in', () => model.serve().swap(make({ labelNames: ab, inputNames: ['q', 'p'] })), 'model: expected the columns p, q, as the model that serves, got one of the columns q, p'],
+    ['a model of other columns that is swapped in', () => model.serve().swap(make({ labelNames: ab, inputNames: ['q', 'p'] })), 'model: expected the columns p, q, like the serving model, got the columns q, p'],
     ['a stream of another order', () => train({ student: make({ labelNames: ba }), data: Dataset.stream([{ inputs: points, labels: truth.map(() => 0) }], { labelNames: ab }), losses: { crossEntropy: {} } }).finish(), 'data.labelNames: expected the order of the student'],
     ['names of columns that there are not', () => rows(ab, ['p', 'q', 'r']).rows && Dataset.from({ inputs: points }, { inputNames: ['p'] }), 'inputNames: expected 2 names, one per number of a row, got 1'],
     ['one name for two classes', () => make({ labelNames: ['a', 'a'] }), 'labelNames[1]: expected names that are all different, got a twice'],
