@@ -38,10 +38,12 @@ export type Curve =
         every: number
       }
     }
+export type LabelWeights = number[] | 'balanced'
 /**
  * What happens to the probability outside the k classes.
  */
 export type Missing = 'renormalize' | 'zero' | 'uniform' | 'bucket'
+export type OneOrEach = number | number[]
 /**
  * Which layers are compared: one choice, or a list whose losses are added.
  */
@@ -343,9 +345,7 @@ export interface CrossEntropy {
    * Weight of each row by its label: a list of one number ≥ 0 per class, or `'balanced'`, which weighs each class by
    * labelled rows ÷ (classes × rows of the class) of the training data. Default: all 1.
    */
-  labelWeights?: {
-    [k: string]: unknown
-  }
+  labelWeights?: LabelWeights
 }
 /**
  * Forward Kullback–Leibler divergence KL(teacher ‖ student) of the softened distributions, times temperature².
@@ -719,9 +719,7 @@ export interface BinaryCrossEntropy {
    * Weight of the labels that are true, against those that are not: one number ≥ 0 for all classes, or a list of one
    * per class; above 1 for rare labels. Default 1.
    */
-  posWeight?: {
-    [k: string]: unknown
-  }
+  posWeight?: OneOrEach
 }
 /**
  * Kullback–Leibler divergence between teacher and student, each class on its own (sigmoid), times temperature²:
