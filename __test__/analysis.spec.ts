@@ -133,7 +133,7 @@ test('a run reports re-weighting and smoothing by epoch', async () => {
   expect(seen[1]!.equivalentSmoothing).toBeCloseTo(equivalentSmoothing.teacher!.gamma, 12)
   expect(seen[0]!.reweighting).not.toEqual(seen[1]!.reweighting)
   const alone = train({ student: Model.create(mlp(4)), data, validation: held(), losses: { crossEntropy: {} }, metrics: { reweighting: {} } })
-  expect((await failure(() => alone.finish())).message).toBe('metrics.reweighting: expected a teacher and one label a row, got none')
+  expect((await failure(() => alone.finish())).message).toBe('metrics.reweighting: expected a teacher and one label per row, got none')
 })
 
 test.for([

@@ -228,7 +228,7 @@ test('constructors and helpers refuse what is wrong with errors of ours', async 
   const tries: [() => unknown, string][] = [
     [() => assistantPaths(Infinity), 'assistants'],
     [() => assistantPaths(30), 'assistants'],
-    [() => nearestAssistant(undefined as never), ''],
+    [() => nearestAssistant(undefined as never), 'accuracies'],
     [() => model.truncateFrom(Model.create(mlp(8)), { rules: 5 as never }), 'generator.rules'],
     [() => analyse({ student: model, data: clusters(9), signal: trap as never }), 'signal'],
     [() => Reflect.construct(Ensemble, []), 'Ensemble'],

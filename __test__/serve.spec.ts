@@ -465,7 +465,7 @@ describe('the fallback', () => {
       expect(refused).toMatchObject({ code: 'ERR_LIMBECK_SHAPE_MISMATCH', message: expect.stringContaining('expected several labels per row, like the serving model, got one label per row') })
     }
     expect(() => single.serve({ fallback: { below: 1, to: several } })).toThrow('fallback.to: expected one label per row')
-    expect(() => single.serve({ shadow: Ensemble.of([several]) })).toThrow('shadow: expected one label a row')
+    expect(() => single.serve({ shadow: Ensemble.of([several]) })).toThrow('shadow: expected one label per row')
   })
 
   test('names are those of the answer that is given', async () => {

@@ -1,4 +1,5 @@
 /** A large call as several native ones: between two of them, other services and models get their turn. */
+import { LimbeckError } from '../errors.js'
 import type { NativePrediction } from '../native/contract.js'
 import { range, type Rows } from './rows.js'
 
@@ -24,16 +25,20 @@ export async function inPieces(
       return predict(all)
     }
     const { classes } = part
-    joined ??= {
-      rows: all.rows,
-      classes,
-      logits: new Float32Array(all.rows * classes),
-      probabilities: new Float32Array(all.rows * classes),
-      labels: new Uint32Array(all.rows),
-    }
+    joined ??= { rows: all.rows, classes, logits: floats(all.rows, classes), probabilities: floats(all.rows, classes), labels: new Uint32Array(all.rows) }
     joined.logits.set(part.logits, first * classes)
     joined.probabilities.set(part.probabilities, first * classes)
     joined.labels.set(part.labels, first)
   }
   return joined!
+}
+
+/** Room for `classes` numbers per row. */
+function floats(rows: number, classes: number): Float32Array {
+  try {
+    return new Float32Array(rows * classes)
+  } catch (cause) {
+    const message = `expected ${4 * rows * classes} bytes of memory for the results, got none: predict fewer rows at once`
+    throw new LimbeckError('ERR_LIMBECK_MEMORY', '', message, { cause })
+  }
 }

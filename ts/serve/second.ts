@@ -1,5 +1,5 @@
 /** The second model of a service, used by shadow and fallback: a model, an ensemble or a function behind one interface. */
-import { calling, LimbeckError } from '../errors.js'
+import { awaiting, calling, LimbeckError } from '../errors.js'
 import { describe } from '../model/handle.js'
 import type { ColumnsJson, Description, Lane, NativePrediction } from '../native/contract.js'
 import { ensembles, models } from '../native/handles.js'
@@ -23,12 +23,12 @@ export function secondOf(path: string, given: unknown, own: Description): Second
     mustFit(path, describe(model), own, 'where both have some')
     // A copy: it predicts as it is now, even if the model that was passed is trained or disposed of.
     const handle = calling(() => model.clone())
-    return { ask: (rows, lane, signal) => inPieces(rows, LARGE, ({ json, buffers }) => handle.predict(json, buffers, lane), signal), release: () => handle.dispose() }
+    return { ask: (rows, lane, signal) => inPieces(rows, LARGE, ({ json, buffers }) => awaiting(() => handle.predict(json, buffers, lane)), signal), release: () => handle.dispose() }
   }
   const ensemble = ensembles.get(given)
   if (ensemble !== undefined) {
     mustFit(path, ensemble.description, own, 'where both have some')
-    return { ask: (rows, lane, signal) => inPieces(rows, LARGE, ({ json, buffers }) => ensemble.handle.predict(json, buffers, lane), signal), release: () => {} }
+    return { ask: (rows, lane, signal) => inPieces(rows, LARGE, ({ json, buffers }) => awaiting(() => ensemble.handle.predict(json, buffers, lane)), signal), release: () => {} }
   }
   return given instanceof Teacher ? teacher(given, own) : undefined
 }

@@ -13,7 +13,7 @@ impl Proof for GradientReaches {
         gradient other than 0, so that it does not take part in the outputs. Check the architecture, or freeze the \
         tensor. A bias is not named where the rest of its layer has a gradient: losses that only compare rows with each \
         other, and a batch norm behind the layer, cancel a bias.";
-    const EXAMPLE: &'static str = "lost.weight: backward never reached it in the first 38 updates: it does not take part \
+    const EXAMPLE: &'static str = "lost.weight: its gradient was always 0 in the first 38 updates: it does not take part \
         in the outputs";
 
     fn first_updates(FirstUpdates { seen, .. }: &FirstUpdates, findings: &mut Findings) -> Result<()> {

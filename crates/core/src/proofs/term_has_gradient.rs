@@ -12,7 +12,7 @@ impl Proof for TermHasGradient {
     const MEANING: &'static str = "After 50 updates or the first epoch: a loss with a weight and with rows had no \
         gradient in any of them, so that it does not change the student. Check what it compares: the same numbers on \
         both sides have no gradient.";
-    const EXAMPLE: &'static str = "losses.rkdDistance: this loss had no gradient in the first 50 updates: it teaches the \
+    const EXAMPLE: &'static str = "losses.similarity: this loss had no gradient in the first 50 updates: it teaches the \
         student nothing";
 
     fn first_updates(FirstUpdates { seen, copied, .. }: &FirstUpdates, findings: &mut Findings) -> Result<()> {
