@@ -1,13 +1,13 @@
-//! A counting, caching wrapper around the system allocator: large blocks come back instead of being unmapped and
-//! faulted in again (a fresh page costs more than a pass over it), and live and peak bytes are known.
+//! A counting, caching wrapper around the system allocator: large blocks are reused instead of being unmapped and
+//! faulted in again (a fresh page costs more than a pass over it), and live and peak bytes are counted.
 //!
-//! Blocks of 64 KiB and more are rounded up to one of eight sizes an octave, aligned to a cache line, and kept in a
-//! list a size when they are freed, up to `CACHE_LIMIT` in all. Smaller ones go straight to the system. A list that is
-//! busy for longer than a few turns, or was left locked by a fork, is passed by: nothing ever waits.
+//! Blocks of 64 KiB and more are rounded up to one of eight sizes per octave, aligned to a cache line, and when freed
+//! kept in one list per size, up to `CACHE_LIMIT` in total. Smaller ones go straight to the system. A list that stays
+//! busy for more than a few turns, or was left locked by a fork, is skipped: no thread ever blocks.
 //!
-//! Where the system refuses a block, what is cached goes back to it and it is asked again. A caller that can do without
-//! (`refusable`) is then refused. Any other caller would end the process, so it gets the reserve: address space that is
-//! held from the start for this. Until the system has given a new reserve, every `refusable` request is refused.
+//! If the system refuses a block, the cached blocks are returned to it and the request is repeated. If that fails too,
+//! a request that may fail (`refusable`) is refused. Any other failure would end the process, so it gets the reserve:
+//! address space held from the start. Until the system has granted a new reserve, every `refusable` request is refused.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::{Cell, UnsafeCell};
@@ -33,7 +33,7 @@ const CACHE_LIMIT: usize = 1 << 30;
 /// Turns before a busy list is passed by.
 const PATIENCE: usize = 100;
 
-/// What callers that cannot be refused may need until the call that ran out of memory has ended.
+/// Upper limit of the memory that non-refusable requests need until the call that ran out of memory has ended.
 const RESERVE: Layout = match Layout::from_size_align(64 << 20, 4096) {
     Ok(layout) => layout,
     Err(_) => Layout::new::<u8>(),
@@ -56,7 +56,7 @@ static CALLS: AtomicUsize = AtomicUsize::new(0);
 static CACHED: AtomicUsize = AtomicUsize::new(0);
 static LISTS: [List; OCTAVES * STEPS] = [const { List::new() }; OCTAVES * STEPS];
 
-/// Bytes that are in use now, as they were asked for.
+/// Bytes in use now, as requested.
 pub fn live_bytes() -> usize {
     LIVE.load(Relaxed)
 }
@@ -85,7 +85,7 @@ pub fn trim() {
     for (class, list) in LISTS.iter().enumerate() {
         while let Some(block) = list.take() {
             CACHED.fetch_sub(size_of_class(class), Relaxed);
-            // SAFETY: a block of this class, from the system with this layout, in nobody's hands.
+            // SAFETY: a free block of this class, allocated by the system with this layout, with no owner.
             unsafe { System.dealloc(block, layout_of_class(class)) };
         }
     }
@@ -112,7 +112,7 @@ pub fn hold_reserve() -> bool {
     held
 }
 
-/// Asks for a block that the caller can do without; whether it got one.
+/// Runs a request for a block that the caller can do without; returns whether the block was allocated.
 pub(crate) fn refusable(ask: impl FnOnce() -> bool) -> bool {
     if SPENT.load(Relaxed) && !hold_reserve() {
         return false;
@@ -123,7 +123,7 @@ pub(crate) fn refusable(ask: impl FnOnce() -> bool) -> bool {
     given
 }
 
-/// The system has refused this block: it is asked again with what is cached, then with the reserve given back to it.
+/// Retries a request that the system refused: first with the cached blocks returned to it, then also with the reserve.
 #[cold]
 fn asked_again(layout: Layout) -> *mut u8 {
     trim();
@@ -137,7 +137,7 @@ fn asked_again(layout: Layout) -> *mut u8 {
         return null_mut();
     }
     SPENT.store(true, Relaxed);
-    // SAFETY: the reserve came from the system with its layout, and is in nobody's hands; then as above.
+    // SAFETY: the reserve came from the system with this layout and has no other owner; then as above.
     unsafe {
         System.dealloc(reserve, RESERVE);
         System.alloc(layout)
@@ -204,7 +204,7 @@ impl List {
     }
 }
 
-/// The class of a request, `None` where the system serves it.
+/// The size class of a request; `None` if the system serves it directly.
 fn class_of(layout: &Layout) -> Option<usize> {
     let size = layout.size();
     if !(SMALLEST..=LARGEST).contains(&size) || layout.align() > ALIGN {
@@ -228,7 +228,7 @@ fn layout_of_class(class: usize) -> Layout {
     unsafe { Layout::from_size_align_unchecked(size, ALIGN) }
 }
 
-/// Counts a block that the system had; what it refused is in nobody's hands.
+/// Counts a block that the system returned; a refused (null) block is not counted.
 fn counted(block: *mut u8, size: usize) -> *mut u8 {
     if !block.is_null() {
         count(size);
@@ -244,7 +244,7 @@ fn count(size: usize) {
     }
 }
 
-/// Asks for huge pages inside the block; a system that has none ignores it.
+/// Requests huge pages for the block; a system without them ignores this.
 fn advise(block: *mut u8, size: usize) {
     #[cfg(target_os = "linux")]
     if size >= HUGE && !block.is_null() {
@@ -291,8 +291,8 @@ impl CachingAllocator {
     }
 }
 
-// SAFETY: blocks come from the system with a layout at least as large and as aligned as asked for, which follows from
-// the request's layout alone; a block is either in one list or in the hands of one owner.
+// SAFETY: blocks come from the system with a layout at least as large and as aligned as requested; this layout follows
+// only from the requested one. A block is either in one list or has one owner.
 unsafe impl GlobalAlloc for CachingAllocator {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         let block = match class_of(&layout) {
@@ -349,7 +349,7 @@ unsafe impl GlobalAlloc for CachingAllocator {
                 count(new_size);
                 return block;
             }
-            // The system could not grow it: a second block is asked for as any other.
+            // The system could not grow the block: a second one is requested in the usual way.
         }
         // SAFETY: both blocks hold the bytes that are copied; the old one is freed after.
         unsafe {
@@ -388,7 +388,7 @@ mod tests {
 
     #[test]
     fn a_freed_block_comes_back_aligned_and_zeroed_until_it_is_trimmed() {
-        // A size that nothing else in the tests asks for.
+        // A size that nothing else in the tests requests.
         let size = (37 << 20) + 12_345;
         let mut first = vec![7u8; size];
         let address = first.as_mut_ptr();
@@ -410,7 +410,7 @@ mod tests {
         for _ in 0..2 {
             assert!(Vec::<u8>::new().try_reserve_exact(refused).is_err());
         }
-        // Far more than the other tests hold, far less than was asked for.
+        // Far more than the other tests hold, far less than was requested.
         assert!(live_bytes() < 1 << 40 && peak_bytes() < 1 << 40, "{} {}", live_bytes(), peak_bytes());
     }
 

@@ -1,10 +1,10 @@
-//! Blocks of memory whose size follows from data, options or a file.
+//! Memory blocks whose size follows from data, options or a file.
 //!
-//! The system may refuse any of them. A refusal is an error of code `Memory`: returned by `reserve`, and thrown by
-//! everything else here, since kernels and their tasks return numbers alone. It is thrown as a panic whose payload is the
-//! `Error`, without a message on stderr, and caught where panics are: see `caught`. What the standard library or candle
-//! allocates by themselves cannot be refused; before they make a large block, `room` asks for one of that size and gives
-//! it back, and small ones have the allocator's reserve.
+//! The system may refuse any of them. A refusal is an error of code `Memory`: `reserve` returns it; everything else
+//! here throws it, since kernels and their tasks return only numbers. It is thrown as a panic whose payload is the
+//! `Error`, without a message on stderr, and caught together with other panics: see `caught`. Allocations inside the
+//! standard library or candle cannot be refused; before they allocate a large block, `room` requests one of that size
+//! and returns it; small ones are covered by the allocator's reserve.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -12,7 +12,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use crate::allocator;
 use crate::error::{Code, Error, Result};
 
-/// Runs work in which a block may be refused; the refusal is its error. Other panics pass.
+/// Runs work in which a block may be refused and returns a refusal as an error. Other panics propagate.
 pub fn caught<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
     catch_unwind(AssertUnwindSafe(work))
         .unwrap_or_else(|panic| Err(refusal(panic).unwrap_or_else(|other| resume_unwind(other))))
@@ -47,7 +47,7 @@ pub(crate) fn empty<T>(count: usize) -> Vec<T> {
 }
 
 /// A buffer of `len` numbers whose content is unspecified: every element is written before it is read.
-/// Large blocks come back from the caching allocator, so this is a pop from a list, not a row of page faults.
+/// Large blocks come from the caching allocator: this pops one from a list instead of causing page faults.
 pub(crate) fn uninit(len: usize) -> Vec<f32> {
     let mut buffer = empty(len);
     // SAFETY: the capacity is `len`; each bit pattern is a valid f32; kernels write every element before any read.
@@ -77,7 +77,7 @@ pub fn collected<I: IntoIterator<IntoIter: ExactSizeIterator>>(items: I) -> Vec<
     values
 }
 
-/// Sees that the system has a block of so many bytes for what somebody else allocates next.
+/// Checks that the system can provide this many bytes for an allocation that a library makes next.
 pub(crate) fn room(bytes: usize) {
     drop(empty::<u8>(bytes));
 }
@@ -97,7 +97,7 @@ pub(crate) mod failing {
 
     thread_local!(static LEFT: Cell<Option<usize>> = const { Cell::new(None) });
 
-    /// The reservation after `n` good ones fails; true from then on says that it was reached.
+    /// The reservation after `n` successful ones fails; from then on `reached` is true.
     pub(crate) fn after(n: usize) {
         LEFT.set(Some(n));
     }

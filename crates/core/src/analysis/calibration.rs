@@ -5,12 +5,12 @@
 //! T* = argmin_T mean over the validation rows of −log softmax(z / T)_t
 //! ```
 //!
-//! z: a model's logits, t: the label; bin b holds n_b of n rows by their largest probability. One number T is fitted on
-//! other rows than those that are judged; in 1/T the objective is convex, and its minimum is found by Newton's steps
-//! inside a bracket. Accuracy does not change with T.
+//! z: a model's logits, t: the label; bin b holds n_b of n rows by their largest probability. T is fitted on rows other
+//! than those evaluated; the objective is convex in 1/T, and its minimum is found by Newton's steps inside a bracket.
+//! Accuracy does not change with T.
 //!
 //! Source: Guo, Pleiss, Sun, Weinberger, "On Calibration of Modern Neural Networks", 2017, arXiv:1706.04599, sections 2
-//! and 4.2. Where we differ: T is kept within 0.01 and 100, which a model that is always right would leave.
+//! and 4.2. Where we differ: T is kept within 0.01 and 100; for a model that is always right it would leave this range.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -73,7 +73,7 @@ pub struct CalibrationBin {
     pub accuracy: f64,
 }
 
-/// −log softmax(z / T)_t of a row.
+/// −log softmax(z / T)_t of one row.
 fn loss(logits: &[f64], label: usize, temperature: f64) -> f64 {
     let shift = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     let sum: f64 = logits.iter().map(|logit| ((logit - shift) / temperature).exp()).sum();

@@ -81,7 +81,7 @@ pub(super) fn correlations(logits: &Table, temperature: f64) -> (Vec<Vec<f64>>, 
             sums[..=i].iter_mut().zip(&apart).for_each(|(sum, other)| *sum += apart[i] * other);
         }
     }
-    // What is left of a constant column is the rounding of its mean.
+    // A constant column deviates only by the rounding error of its mean.
     let deviations: Vec<f64> = (0..classes).map(|i| sums[i][i].sqrt()).collect();
     let constant = |i: usize| deviations[i] <= 1e-14 * means[i] * rows.sqrt();
     let mut matrix = vec![vec![0.0; classes]; classes];

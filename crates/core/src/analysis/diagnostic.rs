@@ -1,4 +1,4 @@
-//! What a diagnostic is.
+//! The `Diagnostic` trait.
 
 use super::seen::Seen;
 use crate::error::Result;

@@ -1,4 +1,4 @@
-//! Entropy of a model's answers: how much a target says beyond its largest class.
+//! Entropy of a model's outputs: how much information a target carries beyond its largest class.
 //!
 //! ```text
 //! H = −Σ_k p_k ln p_k,      p = softmax(v / T),      0 ≤ H ≤ ln K

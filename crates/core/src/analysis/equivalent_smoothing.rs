@@ -1,7 +1,7 @@
 //! Equivalent smoothing γ of each model over the rows of a data set.
 //!
-//! The number of a row, with formula and source, is that of `metrics/equivalent_smoothing.rs`; here any model can be
-//! asked, not the teacher alone: γ of a student says how much of the teacher's smoothing it took over.
+//! Formula and source of the per-row value are in `metrics/equivalent_smoothing.rs`. Here it is computed for any model,
+//! not only the teacher: γ of a student shows how much of the teacher's smoothing it took over.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

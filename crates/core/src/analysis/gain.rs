@@ -1,11 +1,11 @@
-//! Gain of distilling, class by class: the student with its teacher against the same student alone.
+//! Gain of distillation per class: the distilled student against the same student trained without a teacher.
 //!
 //! ```text
-//! gain_k = accuracy of the distilled student on the rows of class k − accuracy of the student alone on them
+//! gain_k = accuracy of the distilled student on the rows of class k − accuracy of the control student on them
 //! ```
 //!
-//! `mended` rows are wrong alone and right distilled, `spoilt` rows the other way: the gain is their difference, and few
-//! of either make it chance. The p-value is that of McNemar's exact test, both sides.
+//! `mended` rows are wrong for the control and right for the distilled student, `spoilt` rows the reverse. The gain is
+//! their difference; if both are few, it may be chance. The p-value is that of McNemar's exact two-sided test.
 //!
 //! Source: McNemar, "Note on the sampling error of the difference between correlated proportions", Psychometrika 12,
 //! 1947, with the exact binomial distribution. Where we differ: nowhere.
@@ -97,7 +97,7 @@ fn mcnemar(mended: usize, spoilt: usize) -> f64 {
     (2.0 * sum).min(1.0)
 }
 
-/// The report on plain facts: whether each row is predicted right by whom.
+/// The report from plain flags: whether each student predicts each row correctly.
 pub fn report(
     labels: &[usize],
     alone: &[bool],

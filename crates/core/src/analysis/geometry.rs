@@ -1,5 +1,5 @@
-//! Agreement with the geometry proposition: a student that has learnt its teacher stands nearer to the templates of
-//! the classes that the teacher finds likelier, also among the wrong ones.
+//! Agreement with the geometry proposition: a distilled student's activation is nearer to the templates of the classes
+//! that the teacher gives a higher probability, also among the wrong classes.
 //!
 //! ```text
 //! for wrong classes i ≠ j, i, j ≠ t:      ‖h − w_i‖² < ‖h − w_j‖²   iff   p_i > p_j
@@ -11,7 +11,7 @@
 //! h·w_i − h·w_j = ln(p_i / p_j). Chance is 0.5. Equal distances do not agree.
 //!
 //! Source: Tang et al., "Understanding and Improving Knowledge Distillation", 2020, arXiv:2002.03532. Where we differ:
-//! the measure, a share of ordered pairs, is ours; pairs are counted as Knight does it for Kendall's τ, in K ln K steps.
+//! the measure, a share of ordered pairs, is ours; pairs are counted by Knight's method for Kendall's τ, K ln K steps.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

@@ -1,9 +1,9 @@
-//! What happens between a teacher and its student, in numbers: one diagnostic one file.
+//! Numbers that describe how a teacher affects its student; one file per diagnostic.
 //!
-//! Each is a function of (teacher, student, data) that changes none of them and gives plain numbers and rows. To add
-//! one: `analysis/<name>.rs` with formula, source, options and `Diagnostic`, its line in the registry below. The types
-//! that JavaScript sees and the command line follow from the line. What a metric computes too is the metric's
-//! (`metrics/reweighting.rs`, `metrics/equivalent_smoothing.rs`): during a run it says the same by epoch.
+//! Each is a function of (teacher, student, data) that modifies none of them and returns plain numbers and rows. To add
+//! one: `analysis/<name>.rs` with formula, source, options and `Diagnostic`, and its line in the registry below, from
+//! which the TypeScript types and the command line follow. Values that a metric also computes are defined with the
+//! metric (`metrics/reweighting.rs`, `metrics/equivalent_smoothing.rs`), which reports them per epoch during a run.
 
 mod calibration;
 mod class_correlation;
@@ -112,7 +112,7 @@ registry! {
     "mutualInformation": mutual_information::MutualInformation => Sides<mutual_information::MutualInformationReport>,
 }
 
-/// Whether an error says that something is missing, not that something is broken.
+/// Whether an error means that an input is missing, not that something failed.
 fn lacking(error: &Error) -> bool {
     matches!(error.code, Code::InvalidConfig | Code::InvalidData | Code::ShapeMismatch)
 }

@@ -1,12 +1,12 @@
-//! How much a difference of two logits tells of which row it comes from, under random changes of the rows.
+//! How much information a difference of two logits carries about its row, under random augmentations of the rows.
 //!
 //! ```text
-//! μ_x = mean of f over the changed copies of row x,      s² = mean over rows and copies of (f(d(x)) − μ_x)²
+//! μ_x = mean of f over the augmented copies of row x,    s² = mean over rows and copies of (f(d(x)) − μ_x)²
 //! I^  = mean over rows x and copies d of [ −(f(d(x)) − μ_x)² / 2s² − log( (1/N) Σ_x' exp(−(f(d(x)) − μ_x')² / 2s²) ) ]
 //! ```
 //!
-//! f: logit of class a minus logit of class b; d: a random augmentation; N rows; in nats, 0 ≤ I ≤ ln N. Trained with
-//! label smoothing it falls towards ln 2: the model forgets all of a row but its class.
+//! f: logit of class a minus logit of class b; d: a random augmentation; N rows; in nats, 0 ≤ I ≤ ln N. With label
+//! smoothing it falls towards ln 2: the model discards everything about a row except its class.
 //!
 //! Source: Müller, Kornblith, Hinton, "When Does Label Smoothing Help?", NeurIPS 2019, arXiv:1906.02629, section 4.
 //! Where we differ: the inner sum runs over all rows, as we read it; the expectation over d is a mean over all copies.
@@ -109,7 +109,7 @@ impl MutualInformation {
     }
 }
 
-/// Copies of a row, and rows.
+/// Limit on (copies per row) × rows.
 const MOST: usize = 1 << 31;
 
 impl Diagnostic for MutualInformation {

@@ -5,11 +5,11 @@
 //! x = (h − w_a)·u1,      y = (h − w_a)·u2            for each row whose label is a, b or c
 //! ```
 //!
-//! h: a row's penultimate activation, w_k: the template of class k (row k of the last linear layer). Templates that lie
-//! on one line have no plane and are refused.
+//! h: a row's penultimate activation, w_k: the template of class k (row k of the last linear layer). Collinear
+//! templates have no plane and are rejected.
 //!
 //! Source: Müller, Kornblith, Hinton, "When Does Label Smoothing Help?", NeurIPS 2019, arXiv:1906.02629, section 2.
-//! Where we differ: the origin is w_a, so that the picture says which template is where.
+//! Where we differ: the origin is w_a, so that the picture shows the position of each template.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -84,7 +84,7 @@ impl Plane {
         let along = dot(&second, &u1);
         let rest: Vec<f64> = second.iter().zip(&u1).map(|(x, u)| x - along * u).collect();
         let height = dot(&rest, &rest).sqrt();
-        // Weights are f32: what is left of a line is rounding.
+        // Weights are f32: a height this small is only rounding error.
         let plane = length > 0.0 && height > 1e-6 * dot(&second, &second).sqrt();
         plane.then(|| Plane { origin: a.to_vec(), axes: [u1, rest.iter().map(|x| x / height).collect()] })
     }

@@ -1,8 +1,8 @@
 //! Example re-weighting w_t over the rows of a data set: its spread, and how it grows with the teacher's confidence.
 //!
-//! The number of a row, with formula and source, is that of `metrics/reweighting.rs`. The rows are cut into groups of
-//! equal count by the teacher's confidence p~_t = softmax(v / T)_t in the label; a group's line says where it lies and
-//! how its rows are weighted. Where w_t is the same in every group, the teacher does not re-weight at all: that of a
+//! Formula and source of the per-row value are in `metrics/reweighting.rs`. The rows are divided into groups of equal
+//! count by the teacher's confidence p~_t = softmax(v / T)_t in the label; each group reports its confidence and the
+//! weights of its rows. If w_t is the same in every group, the teacher does not re-weight at all; this happens with a
 //! teacher that is confident everywhere (Tang et al., 2020, arXiv:2002.03532).
 
 use schemars::JsonSchema;

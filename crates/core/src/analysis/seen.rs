@@ -1,4 +1,4 @@
-//! What the models say of the data: each asked once, and about its inner side only where a diagnostic looks at it.
+//! The models' outputs on the data: each model runs once; activations are computed only if a diagnostic needs them.
 
 use std::cell::OnceCell;
 use std::collections::BTreeSet;
@@ -78,7 +78,7 @@ impl Table {
     }
 }
 
-/// What stands before the logits: the input of the last linear layer, and that layer's weight.
+/// The last linear layer: its input and its weight.
 pub(super) struct Inner {
     /// `[rows, width]`: penultimate activations h.
     pub activations: Table,
@@ -99,7 +99,7 @@ pub(super) struct Seen<'a> {
     cancel: Cancel,
 }
 
-/// The rows whose weight is not 0, and of data where only some rows have a label those: all diagnostics look at the same.
+/// The rows with a non-zero weight and, in partly labelled data, a label: all diagnostics use the same rows.
 fn counted(data: &Dataset) -> Result<Dataset> {
     let weights = data.columns().weights.as_ref();
     let needs_label = data.label_kind() == LabelKind::Single;
@@ -134,7 +134,7 @@ impl<'a> Seen<'a> {
         Ok(seen)
     }
 
-    /// All models answer with as many numbers, and the labels are among them.
+    /// Checks that all models have the same number of outputs and that the labels are below it.
     fn fit(&self) -> Result<()> {
         let mut first: Option<(Who, usize)> = None;
         for who in self.given() {
@@ -216,7 +216,7 @@ impl<'a> Seen<'a> {
         Ok(Sides { teacher: one(Who::Teacher)?, student: one(Who::Student)?, control: one(Who::Control)? })
     }
 
-    /// The same of those that are models, not answers alone.
+    /// The same for sides with a model, skipping those with stored logits only.
     pub fn each_model<T>(&self, report: impl Fn(&'a Model, Who) -> Result<T>) -> Result<Sides<T>> {
         let one = |who: Who| -> Result<Option<T>> {
             let Some(model) = self.sides[who as usize].as_ref().and_then(|side| side.model) else { return Ok(None) };
@@ -247,7 +247,7 @@ impl<'a> Seen<'a> {
         })
     }
 
-    /// Logits and labels of the validation rows; none where there are no such rows.
+    /// Logits and labels of the validation rows; `None` without such rows.
     pub fn validation(&self, who: Who) -> Result<Option<(Table, Vec<usize>)>> {
         let (Some(data), Some(model)) = (&self.validation, self.side(who)?.model) else { return Ok(None) };
         Ok(Some((logits_of(model, data, &self.cancel)?, labels_of(data, "validation")?)))

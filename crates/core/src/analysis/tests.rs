@@ -10,7 +10,7 @@ use crate::random::Key;
 use crate::tensor::from_vec;
 use serde_json::{Value as Json, json};
 
-/// A teacher's and a student's answer to one row of label 0.
+/// Logits of a teacher and a student for one row of label 0.
 const TEACHER: [f64; 4] = [2.0, 1.0, 0.5, -1.0];
 const STUDENT: [f64; 4] = [1.0, 1.5, -0.5, 0.0];
 
@@ -22,7 +22,7 @@ fn table<const WIDTH: usize>(rows: &[[f64; WIDTH]]) -> Table {
     Table { width: WIDTH, values: rows.concat() }
 }
 
-/// Logits whose softmax are these probabilities.
+/// Logits whose softmax gives these probabilities.
 fn logs<const WIDTH: usize>(rows: &[[f64; WIDTH]]) -> Table {
     Table { width: WIDTH, values: rows.concat().iter().map(|p: &f64| p.ln()).collect() }
 }
@@ -194,7 +194,7 @@ fn gain_is_counted_class_by_class() {
 fn mutual_information_is_what_tells_rows_apart() {
     near(mutual_information::estimate(&table(&[[-1.0, 1.0], [9.0, 11.0]])).unwrap(), 2f64.ln());
     near(mutual_information::estimate(&table(&[[-1.0, 1.0], [-1.0, 1.0]])).unwrap(), 0.0);
-    // Means 0 and 1, s² = 1: half the copies are ½ from their own mean and 2 from the other, half ½ and 0.
+    // Means 0 and 1, s² = 1: half the copies are ½ from their own mean and 2 from the other mean, half ½ and 0.
     let far = -0.5 - (0.5 * ((-0.5f64).exp() + (-2f64).exp())).ln();
     let near_by = -0.5 - (0.5 * ((-0.5f64).exp() + 1.0)).ln();
     near(mutual_information::estimate(&table(&[[-1.0, 1.0], [0.0, 2.0]])).unwrap(), (far + near_by) / 2.0);
@@ -266,7 +266,7 @@ fn a_student_that_equals_its_teacher_obeys_the_proposition_where_templates_are_e
 
 #[test]
 fn one_row_gives_the_numbers_of_the_paper() {
-    // A model that answers with its bias alone says the same to every row.
+    // A model whose output is only its bias returns the same logits for every row.
     let says = |logits: [f64; 4]| {
         let mut model = model(json!({ "layers": [{ "linear": { "outputs": 4 } }], "input": [1] }), 1);
         for (name, parameter) in model.parameters.0.iter_mut() {

@@ -74,7 +74,7 @@ impl Tree {
         clusters
     }
 
-    /// All leaves, those that are near each other side by side.
+    /// All leaves, with similar ones next to each other.
     pub fn order(&self) -> Vec<usize> {
         self.clusters(self.joins.len()).concat()
     }

@@ -1,4 +1,4 @@
-//! Numbers with a shape, owned, apart from any device: what files hold and what a snapshot is made of.
+//! Owned numbers with a shape, independent of any device: the content of files and snapshots.
 
 use std::collections::BTreeMap;
 use std::io::{self, Read};
@@ -122,7 +122,7 @@ impl Array {
         }
     }
 
-    /// Copies a tensor's numbers, from whatever device and layout: later updates in place do not reach the copy.
+    /// Copies a tensor's numbers from any device and layout: later in-place updates do not reach the copy.
     pub(crate) fn copy_of(tensor: &Tensor) -> Result<Array> {
         let whole = contiguous(tensor)?;
         let numbers = match tensor.dtype() {
@@ -238,7 +238,7 @@ fn decode<T, const N: usize>(
     Ok(values)
 }
 
-/// What a failed read means when the size was checked before.
+/// Maps a failed read to an error when the size was checked before.
 pub(crate) fn shortened(error: &io::Error) -> Error {
     if error.kind() == io::ErrorKind::UnexpectedEof {
         let message = "expected the bytes that its size promised, got the end: it was shortened while it was read";

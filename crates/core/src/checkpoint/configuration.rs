@@ -1,7 +1,7 @@
-//! Are two configurations the same, and if not, at which key do they part?
+//! Compares two configurations and finds the first key at which they differ.
 //!
-//! A run is only resumed with what it was begun with. `4` and `4.0` are one number, a missing key and `null` are one
-//! answer, and the order of keys says nothing.
+//! A run can only be resumed with its original configuration. `4` and `4.0` are equal, a missing key equals `null`, and
+//! the order of keys is ignored.
 
 use std::fmt::Write;
 
@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::digest;
 use crate::error::{Code, Error, Result};
 
-/// Where two configurations part: `losses.kl.temperature`, and what each has there.
+/// Where two configurations differ: `losses.kl.temperature`, and the value of each.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Difference {
     pub path: String,

@@ -37,7 +37,7 @@ fn saved() -> (tempfile::TempDir, RunFolder, std::path::PathBuf, Vec<u8>) {
     (folder, run, path, bytes)
 }
 
-/// In place: a file that is cut to nothing and written anew is brought to the disk by some file systems, each time.
+/// Overwrites in place: some file systems sync a file to the disk each time it is truncated and rewritten.
 fn overwrite(path: &std::path::Path, bytes: &[u8]) {
     std::io::Write::write_all(&mut std::fs::OpenOptions::new().write(true).open(path).unwrap(), bytes).unwrap();
 }
@@ -72,7 +72,7 @@ fn a_file_cut_at_any_length_is_refused() {
     }
 }
 
-/// A source that ends early: the file was shortened after its size was asked.
+/// A source that ends early: the file was shortened after its size was read.
 #[test]
 fn a_file_shortened_while_it_is_read_is_an_error_and_no_signal() {
     let (_folder, _, _, whole) = saved();

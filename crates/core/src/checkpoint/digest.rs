@@ -1,6 +1,6 @@
-//! SHA-256 as text: what names and metadata of checkpoints carry.
+//! SHA-256 as text, for names and metadata of checkpoints.
 //!
-//! Source: FIPS 180-4. Where we differ: nowhere; the arithmetic is the `sha2` crate's.
+//! Source: FIPS 180-4. Where we differ: nowhere; the `sha2` crate computes it.
 
 use sha2::{Digest, Sha256};
 

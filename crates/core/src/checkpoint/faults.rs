@@ -1,4 +1,4 @@
-//! A file system that fails when it is told to, and the test that every failure at every place leaves the old file.
+//! A file system with injected faults, and the test that any failure at any operation leaves the old file intact.
 //!
 //! Source: SQLite, "How SQLite Is Tested", sections 3.1 and 3.2 (the n-th operation fails, for every n). Where we
 //! differ: nowhere.
@@ -31,9 +31,9 @@ pub(super) enum Fault {
     Once(i32),
     /// This one and all after it.
     Always(i32),
-    /// This write (or read) moves one byte and says so.
+    /// This write (or read) moves one byte and reports it.
     Short,
-    /// Every write moves at most 7 bytes and every other one is interrupted.
+    /// Every write moves at most 7 bytes and every second one is interrupted.
     Crawl,
 }
 
@@ -160,7 +160,7 @@ mod tests {
         Disk.list(folder).unwrap().iter().filter(|name| is_temporary(name)).count()
     }
 
-    /// A sync that failed was the last one on that file, and the file was not renamed into place.
+    /// A failed sync was the last one on that file, and the file was not renamed into place.
     fn sync_was_not_repeated(fs: &Faulty) {
         fs.log(|log| {
             let Some((Operation::Sync | Operation::SyncFolder, path)) = &log.failed else { return };
@@ -175,7 +175,7 @@ mod tests {
         });
     }
 
-    /// Saves step 2 over step 1 with the fault; gives None when the fault was never reached.
+    /// Saves step 2 over step 1 with the fault; returns `None` if the fault was never reached.
     fn save_with(n: usize, fault: Fault) -> Option<(Operation, bool)> {
         let folder = tempfile::tempdir().unwrap();
         let disk = RunFolder::open(folder.path(), 2).unwrap();
@@ -215,8 +215,8 @@ mod tests {
             for fault in [Fault::Once(error), Fault::Always(error)] {
                 let mut seen = Vec::new();
                 while let Some((operation, saved)) = save_with(seen.len(), fault) {
-                    // Only an interrupted write is tried again, and not for ever; what fails after the checkpoint is on the disk
-                    // (the listing for old ones) does not undo it.
+                    // Only an interrupted write is retried, and not forever; a failure after the checkpoint is on the
+                    // disk (when listing old ones) does not undo it.
                     let once = matches!(fault, Fault::Once(_));
                     let harmless = operation == Operation::Write && error == libc::EINTR && once;
                     let done = seen.contains(&Operation::SyncFolder) && operation != Operation::SyncFolder;

@@ -72,7 +72,7 @@ pub(crate) fn read_file(
     read().map_err(|error| error.at(&path.display().to_string()))
 }
 
-/// Reads and checks the header alone.
+/// Reads and checks only the header.
 pub(crate) fn read_header(fs: &dyn Fs, path: &Path) -> Result<Header> {
     let read = || {
         let (mut source, size) = open(fs, path)?;
@@ -97,7 +97,7 @@ pub(crate) struct Plan<'a> {
 }
 
 impl<'a> Plan<'a> {
-    /// What a reader would refuse is refused here, before a byte is written.
+    /// Anything that a reader would reject is rejected here, before a byte is written.
     pub(crate) fn new(tensors: &'a NamedTensors, text: &str) -> Result<Plan<'a>> {
         if tensors.len() > MOST_TENSORS {
             return Err(refuse(format!("expected at most {MOST_TENSORS} tensors, got {}", tensors.len())));

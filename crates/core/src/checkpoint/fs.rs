@@ -1,11 +1,11 @@
-//! The file system as far as files of ours need it, and the one way in which they are written.
+//! The file system operations that we use, and the single way in which we write files.
 //!
 //! A new file appears whole or not at all: unique temporary in the same folder → write → sync → rename → sync the
 //! folder. On any error the temporary goes and the old file stays. A sync that failed is never repeated: the kernel may
 //! have dropped the pages and would report success.
 //!
-//! A temporary is locked while it is written. The lock of a process that died is gone, so what can be locked was left
-//! behind by one, and is removed (`sweep`). A run locks its folder in the same way (`FolderLock`).
+//! A temporary is locked while it is written. A process that dies loses its locks, so a temporary that can be locked is
+//! left over from a dead process and is removed (`sweep`). A run locks its folder in the same way (`FolderLock`).
 //!
 //! Source: the order of PostgreSQL's and SQLite's file writing; "fsyncgate", PostgreSQL wiki, 2018. Where we differ:
 //! nowhere.
@@ -22,7 +22,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 pub struct Opened {
     pub source: Box<dyn Read>,
     pub size: u64,
-    /// What it is when it is no regular file: "a folder", "a pipe" ….
+    /// The kind of file if it is not a regular one: "a folder", "a pipe" ….
     pub other: Option<&'static str>,
 }
 
@@ -32,19 +32,19 @@ pub trait Output: Write {
     fn sync(&mut self) -> io::Result<()>;
 }
 
-/// Who may read a new file.
+/// Access permissions of a new file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Access {
     /// Only the owner: checkpoints.
     Owner,
-    /// As the process's umask says: a new model.
+    /// As set by the process's umask: a new model.
     Umask,
-    /// These permission bits: a model in the place of another, whose owner chose them.
+    /// These permission bits: a model that replaces another keeps the permissions that its owner chose.
     Mode(u32),
 }
 
 impl Access {
-    /// For a file that others may read, unless one is there and says otherwise.
+    /// The umask's permissions, or those of an existing file at `path`.
     pub(crate) fn of_new(path: &Path) -> Access {
         #[cfg(unix)]
         if let Ok(found) = std::fs::metadata(path) {
@@ -55,7 +55,7 @@ impl Access {
     }
 }
 
-/// What the writer and the run folder ask of a file system; tests put faults and power cuts behind it.
+/// The file system operations that the writer and the run folder need; tests inject faults and power cuts here.
 pub trait Fs: Send + Sync {
     fn open(&self, path: &Path) -> io::Result<Opened>;
     /// Fails when the file exists. The file is locked until it is closed.
@@ -106,7 +106,7 @@ fn other_kind(kind: std::fs::FileType) -> Option<&'static str> {
 
 impl Fs for Disk {
     fn open(&self, path: &Path) -> io::Result<Opened> {
-        // Asked before opening: opening a device may do something, a pipe would wait for its other end.
+        // Checked before opening: opening a device may have side effects, and a pipe would wait for its other end.
         let found = std::fs::metadata(path)?;
         if let Some(other) = other_kind(found.file_type()) {
             return Ok(Opened { source: Box::new(io::empty()), size: 0, other: Some(other) });
@@ -116,7 +116,7 @@ impl Fs for Disk {
         #[cfg(unix)]
         std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, libc::O_NONBLOCK);
         let file = options.open(path)?;
-        // And asked of what was opened: the name may mean something else by now.
+        // Checked again on the opened file: the name may refer to a different file by now.
         let found = file.metadata()?;
         Ok(Opened { size: found.len(), other: other_kind(found.file_type()), source: Box::new(file) })
     }
@@ -155,7 +155,7 @@ impl Fs for Disk {
     }
 
     fn remove_abandoned(&self, path: &Path) -> io::Result<bool> {
-        // Never followed: what a link leads to is none of ours.
+        // Never followed: the target of a link is not one of our files.
         if !std::fs::symlink_metadata(path)?.is_file() {
             return Ok(false);
         }
@@ -183,7 +183,7 @@ impl Fs for Disk {
     fn list(&self, path: &Path) -> io::Result<Vec<String>> {
         let mut names = Vec::new();
         for entry in std::fs::read_dir(path)? {
-            // A name that is no text is none of ours.
+            // A name that is not UTF-8 is not one of ours.
             if let Ok(name) = entry?.file_name().into_string() {
                 names.push(name);
             }
@@ -197,13 +197,13 @@ impl Fs for Disk {
     }
 }
 
-/// Locks a new file. False where somebody who sweeps was faster and has removed it; a file system that knows no locks has
-/// files that are never swept.
+/// Locks a new file. False if a concurrent sweep has already removed it; on a file system without locks, files are
+/// never swept.
 fn claimed(file: &File, path: &Path) -> bool {
     file.lock().is_err() || std::fs::symlink_metadata(path).is_ok()
 }
 
-/// A folder that is this run's alone until it is dropped, or until the process ends.
+/// Exclusive access to a folder until it is dropped or the process ends.
 #[derive(Debug)]
 pub struct FolderLock(#[allow(dead_code)] Option<File>);
 
@@ -211,7 +211,8 @@ pub struct FolderLock(#[allow(dead_code)] Option<File>);
 const ENDING: Duration = Duration::from_secs(1);
 
 impl FolderLock {
-    /// None where another run has it. Where folders cannot be locked (some network file systems, Windows) every run gets it.
+    /// `None` if another run holds it. If folders cannot be locked (some network file systems, Windows), every run
+    /// succeeds.
     pub fn of(folder: &Path) -> Option<FolderLock> {
         let Ok(file) = File::open(folder) else { return Some(FolderLock(None)) };
         let begun = Instant::now();
@@ -226,7 +227,7 @@ impl FolderLock {
     }
 }
 
-/// Removes what writers that died have left in the folder; how many files it were.
+/// Removes temporaries left by dead writers; returns the number of files.
 pub(crate) fn sweep(fs: &dyn Fs, folder: &Path) -> usize {
     let names = fs.list(folder).unwrap_or_default();
     let temporaries = names.iter().filter(|name| is_temporary(name));
@@ -245,7 +246,7 @@ pub(crate) fn sweep_once(folder: &Path) {
 
 const TEMPORARY: (&str, &str) = (".limbeck-", ".tmp");
 
-/// Whether a name is one of our temporaries: what a killed process leaves behind.
+/// Whether a name is one of our temporaries, as a killed process leaves them.
 pub(crate) fn is_temporary(name: &str) -> bool {
     name.starts_with(TEMPORARY.0) && name.ends_with(TEMPORARY.1)
 }
@@ -265,10 +266,10 @@ pub(crate) fn folder_of(path: &Path) -> PathBuf {
     }
 }
 
-/// Interruptions in a row after which a file system that does nothing else is given up.
+/// Number of consecutive interruptions after which reading or writing fails.
 const INTERRUPTIONS: u32 = 1_000;
 
-/// Reads and writes as what is inside does, but does not wait for ever for one that is always interrupted.
+/// Reads and writes through the inner value, but gives up if it is interrupted every time.
 struct Patient<T>(T, u32);
 
 impl<T> Patient<T> {
@@ -322,7 +323,7 @@ pub fn write_atomically(
     let renamed = written.and_then(|()| fs.rename(&temporary, path));
     drop(output);
     if let Err(error) = renamed {
-        // If even this fails, the next recovery removes it; the first error is the one to tell.
+        // If even this fails, the next recovery removes it; the first error is the one to report.
         let _ = fs.remove(&temporary);
         return Err(error);
     }

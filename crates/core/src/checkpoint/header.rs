@@ -1,4 +1,4 @@
-//! The header of a safetensors file: every rule that is checked before anything is allocated for its content.
+//! The header of a safetensors file: all rules are checked before memory for its content is allocated.
 //!
 //! ```text
 //! file = length of the header (u64, little endian) · header (JSON) · body (the tensors' bytes, one after the other)
@@ -6,7 +6,7 @@
 //! ```
 //!
 //! Source: the safetensors format, https://huggingface.co/docs/safetensors. Where we differ: stricter. The reference
-//! reader takes a header that does not begin with `{`, keeps the last of two equal keys and allows 100 MB of header.
+//! reader accepts a header that does not begin with `{`, keeps the last of two equal keys and allows 100 MB of header.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -21,7 +21,7 @@ use crate::error::{Code, Error, Result};
 use crate::json::{self, Reader};
 
 pub(crate) const LARGEST_FILE: u64 = 4 << 30;
-/// With what is kept of 65,536 tensors while they are checked, a hostile file costs less than 16 MB.
+/// Including the data kept for 65,536 tensors during the checks, a hostile file costs less than 16 MB.
 pub(crate) const LARGEST_HEADER: u64 = 12 << 20;
 pub(crate) const MOST_TENSORS: usize = 65_536;
 pub(crate) const LONGEST_NAME: usize = 256;
@@ -52,8 +52,8 @@ pub(crate) fn refuse(message: impl Into<String>) -> Error {
     Error::new(Code::InvalidFile, "", message)
 }
 
-/// What is kept of a claim that was read: where it stands, and what is compared with the others. 32 bytes; the claims
-/// themselves would take as much again as the header.
+/// The parts of a claim that are kept after reading: its position and the values compared with others. 32 bytes; full
+/// claims would take as much memory again as the header.
 struct Noted {
     begin: u64,
     end: u64,
@@ -69,7 +69,7 @@ impl Noted {
     }
 }
 
-/// What the file says of a tensor, not yet believed.
+/// A tensor's entry as read from the file, not yet checked.
 #[derive(Default)]
 struct Claim<'a> {
     dtype: Option<Cow<'a, str>>,
@@ -166,7 +166,7 @@ fn parse(bytes: &[u8], body: u64) -> Result<(Vec<Entry>, BTreeMap<String, String
             return Err(json::twice(&name));
         }
     }
-    // Empty tensors share their place with the next one.
+    // Empty tensors have the same position as the next tensor.
     noted.sort_unstable_by_key(|tensor| (tensor.begin, tensor.end, tensor.name_at));
     check_order(&noted, body, text)?;
 
@@ -254,7 +254,7 @@ impl Claim<'_> {
         &self.shape[..usize::from(self.rank.unwrap_or(0))]
     }
 
-    /// Everything that can be said of one tensor alone; gives its offsets.
+    /// All checks that need only this tensor; returns its offsets.
     fn check(&self) -> Result<(u64, u64)> {
         let missing = |key: &str| refuse(format!("expected the key {key:?}, got none"));
         let name = self.dtype.as_ref().ok_or_else(|| missing("dtype"))?;
@@ -277,7 +277,7 @@ impl Claim<'_> {
         Ok((begin, end))
     }
 
-    /// None only for what `check` refuses.
+    /// `None` only for entries that `check` rejects.
     fn entry(self, name: String) -> Option<Entry> {
         let (begin, end) = self.offsets?;
         let dtype = Dtype::from_name(self.dtype.as_ref()?)?;

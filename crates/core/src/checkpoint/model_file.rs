@@ -1,13 +1,13 @@
-//! A model on disk: one safetensors file with the architecture, the preprocessing, the label names, where it came from,
-//! and the tensors by name.
+//! A model on disk: one safetensors file with the architecture, the preprocessing, the label names, the provenance, and
+//! the tensors by name.
 //!
 //! ```text
 //! __metadata__.limbeck = { "format": "model", "version": 1, "architecture": …, "preprocessing": …,
 //!                          "inputNames": […]?, "labelNames": […] | null, "provenance": … }
 //! ```
 //!
-//! A file without that key (Hugging Face, torchvision) is read as bare named tensors. Which tensor is trained and which
-//! is a running statistic is not in the file: the architecture says it.
+//! A file without that key (Hugging Face, torchvision) is read as bare named tensors. The file does not record which
+//! tensors are trained and which are running statistics: this follows from the architecture.
 
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -29,9 +29,9 @@ const DEEPEST: usize = 64;
 pub struct ModelFile {
     /// The list of layers; null in a file that is not ours.
     pub architecture: Value,
-    /// What is done to inputs before the first layer; null when nothing.
+    /// Preprocessing of inputs before the first layer; null if there is none.
     pub preprocessing: Value,
-    /// One for each number of a row of inputs, where they are known.
+    /// One name per input column, if known.
     pub input_names: Option<Vec<String>>,
     /// One for each class, where they are known.
     pub label_names: Option<Vec<String>>,
@@ -40,7 +40,7 @@ pub struct ModelFile {
     pub tensors: NamedTensors,
 }
 
-/// What a file says about itself, without its numbers.
+/// A file's description of itself, without its numbers.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Summary {
     /// Everything but the tensors.
@@ -100,7 +100,7 @@ impl ModelFile {
         ModelFile::load_if(path, &|_, _| Ok(()))
     }
 
-    /// As `load`, but `agree` may refuse what the file says about itself before room is made for its numbers.
+    /// Like `load`, but `agree` may reject the file's description before memory for its numbers is allocated.
     pub fn load_if(path: &Path, agree: &dyn Fn(&ModelFile, &[Entry]) -> Result<()>) -> Result<ModelFile> {
         load_with(&Disk, path, agree)
     }
@@ -110,7 +110,7 @@ impl ModelFile {
         load_with(fs, path, &|_, _| Ok(()))
     }
 
-    /// What the file says about itself: for `inspect`, and to plan memory.
+    /// The file's description of itself: for `inspect`, and to plan memory.
     pub fn inspect(path: &Path) -> Result<Summary> {
         let header = format::read_header(&Disk, path)?;
         let file = describe(&header).map_err(|error| error.at(&path.display().to_string()))?;
@@ -125,7 +125,7 @@ fn load_with(fs: &dyn Fs, path: &Path, agree: &dyn Fn(&ModelFile, &[Entry]) -> R
     Ok(ModelFile { tensors, ..describe(&header)? })
 }
 
-/// Where the bytes go: through a link to its target, and never onto what is no file.
+/// Where the bytes are written: a link is resolved to its target; anything but a file is rejected.
 fn target(path: &Path) -> Result<PathBuf> {
     let unusable = |got: String| Err(Error::new(Code::Io, "", format!("expected a file's name, got {got}")));
     match std::fs::symlink_metadata(path) {
@@ -172,7 +172,7 @@ pub(super) fn take(fields: &mut Map<String, Value>, key: &str) -> Result<Value> 
     fields.shift_remove(key).ok_or_else(|| refuse(format!("expected {key:?} in the metadata, got none")))
 }
 
-/// A newer version is told apart from damage: it asks for a newer library, not for an older file.
+/// A newer version is distinguished from damage: it needs a newer library, not an older file.
 pub(super) fn check_version(fields: &mut Map<String, Value>, known: u64) -> Result<()> {
     match take(fields, "version")?.as_u64() {
         Some(version) if version > known => {

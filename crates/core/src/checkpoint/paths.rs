@@ -28,7 +28,7 @@ fn is_device(part: &str) -> bool {
     DEVICES.contains(&stem.as_str()) || numbered("COM") || numbered("LPT")
 }
 
-/// The rules on the text alone.
+/// The rules that need only the text.
 fn check(name: &str) -> Result<()> {
     let fail = |message| Err(refuse(name, message));
     if name.is_empty() {
@@ -60,8 +60,8 @@ fn check(name: &str) -> Result<()> {
     Ok(())
 }
 
-/// The path of `name` below `base`, which exists. What exists of it lies inside `base` after all links; a race with
-/// somebody who can write there is for `open_inside` to see.
+/// The path of `name` below `base`, which exists. Its existing part lies inside `base` after all links are resolved;
+/// `open_inside` detects a race with a process that can write there.
 pub fn resolve_inside(base: &Path, name: &str) -> Result<PathBuf> {
     check(name)?;
     let unreadable = |error: std::io::Error| Error::new(Code::Io, base.display().to_string(), error.to_string());
@@ -83,8 +83,8 @@ pub fn resolve_inside(base: &Path, name: &str) -> Result<PathBuf> {
     Ok(real)
 }
 
-/// Opens `name` below `base` for reading, and asks the system where what it opened really lies: a link that was put
-/// there in between leads to an error, not out.
+/// Opens `name` below `base` for reading, and asks the system for the real path of the opened file: a link that was
+/// inserted in between leads to an error, not outside.
 pub fn open_inside(base: &Path, name: &str) -> Result<File> {
     let path = resolve_inside(base, name)?;
     let unreadable = |error: std::io::Error| Error::new(Code::Io, path.display().to_string(), error.to_string());
@@ -260,7 +260,7 @@ mod tests {
         assert!(open_inside(base.path(), "out").is_err());
     }
 
-    /// Somebody exchanges the file for a link outwards, over and over, while it is opened.
+    /// Another thread exchanges the file for an outward link, over and over, while it is opened.
     #[cfg(target_os = "linux")]
     #[test]
     fn a_link_that_appears_between_check_and_open_does_not_lead_out() {

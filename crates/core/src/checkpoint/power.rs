@@ -1,5 +1,5 @@
-//! A disk that loses power: what was not synced may be there, or not, in any combination. The test that whatever is
-//! left, the run folder finds the old checkpoint or the new one.
+//! A disk that loses power: unsynced changes may be there, or not, in any combination. The test: in every resulting
+//! state, the run folder finds the old checkpoint or the new one.
 //!
 //! ```text
 //! names   : a change of a folder is durable after a sync of the folder, before it may be lost or kept on its own
@@ -41,7 +41,7 @@ struct State {
 #[derive(Clone, Default)]
 struct Memory {
     state: Arc<Mutex<State>>,
-    /// Says that it synced, and did not: to see that the test would notice.
+    /// Reports a sync without syncing: proves that the test would notice.
     lies: bool,
 }
 
@@ -200,7 +200,7 @@ mod tests {
         }
         let (all, mut seen) = (disk.state.lock().unwrap().events.len(), 0);
         for cut in 0..=all {
-            // Everything whose save had returned is on the disk.
+            // Every checkpoint whose save had returned is on the disk.
             let promised = saved_after.iter().filter(|&&events| events <= cut).count() as u64;
             for mut fate in fates(cut) {
                 let left = disk.after_power_cut(cut, &mut *fate);
@@ -238,7 +238,7 @@ mod tests {
 
     #[test]
     fn a_power_cut_at_any_time_leaves_the_old_model_or_the_new() {
-        // A name in no real folder: whether the target is a link or a folder is asked of the real disk.
+        // A name in a folder that does not exist: whether the target is a link or a folder is read from the real disk.
         let path = Path::new("no such folder/student.safetensors");
         let model = |value: f32| {
             let weight = super::super::Array::f32(vec![700], vec![value; 700]).unwrap();

@@ -1,8 +1,8 @@
-//! The folder of a run: the last few checkpoints, each whole, and the way back to the newest.
+//! The folder of a run: the most recent checkpoints, each complete, and recovery of the newest.
 //!
-//! Saved: file and folder are on the disk, then older ones go. Recovered: newest first, each verified; a damaged one is
-//! passed over and named, never deleted. What a killed process left half-written is removed. One run at a time writes there:
-//! it holds a lock.
+//! Save: file and folder are synced to the disk, then older checkpoints are removed. Recover: newest first, each
+//! verified; a damaged one is skipped and reported, never deleted. Half-written files of a killed process are removed.
+//! Only one run at a time writes there: it holds a lock.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use super::fs::{Access, Disk, FolderLock, Fs, folder_of, sweep, write_atomically
 use super::step_file::{Checkpoint, StepName};
 use crate::error::{Code, Error, Result};
 
-/// Checkpoints kept when nothing else is said.
+/// Default number of checkpoints kept.
 pub const KEEP: usize = 3;
 
 #[derive(Clone)]
@@ -37,7 +37,7 @@ pub struct Skipped {
 
 #[derive(Debug)]
 pub struct Recovered {
-    /// The newest whole one, and its name; None in a folder that has none.
+    /// The newest complete checkpoint and its name; `None` if the folder has none.
     pub checkpoint: Option<(String, Checkpoint)>,
     /// Newer ones that are damaged.
     pub skipped: Vec<Skipped>,
@@ -68,7 +68,7 @@ impl RunFolder {
         &self.path
     }
 
-    /// Locks the folder for a run that is to write there; what runs that died have left half-written is removed.
+    /// Locks the folder for a run that will write there; removes half-written files of dead runs.
     pub fn lock(&self) -> Result<FolderLock> {
         let Some(lock) = FolderLock::of(&self.path) else {
             let message = "expected a folder that no other run uses, got one in which a run of this or another process \
@@ -90,8 +90,9 @@ impl RunFolder {
         Ok(Saved { path, step: checkpoint.step })
     }
 
-    /// Removes what is too old, and others of the same step. Newer ones (of a run that went further, then was resumed
-    /// from here) stay, and do not push out the one just written. A file that cannot be removed now is next time.
+    /// Removes old checkpoints, and others of the same step. Newer ones (of a run that went further, then was resumed
+    /// from here) stay, and do not displace the one just written. A file that cannot be removed now is removed next
+    /// time.
     fn prune(&self, step: u64, name: &str) {
         let older =
             self.steps().unwrap_or_default().into_iter().filter(|(other, found)| found.step <= step && other != name);
@@ -111,13 +112,13 @@ impl RunFolder {
         Ok(steps.into_iter().map(|(step, name)| (name, step)).collect())
     }
 
-    /// The path of the newest checkpoint by name, not verified: for what only shows it.
+    /// The path of the newest checkpoint by name, not verified: only for display.
     pub fn latest(&self) -> Result<Option<PathBuf>> {
         Ok(self.steps()?.first().map(|(name, _)| self.path.join(name)))
     }
 
-    /// The newest whole checkpoint. An error when there are checkpoints but none is whole, and when a newer library
-    /// wrote the newest: going on from an older one would silently lose work.
+    /// The newest complete checkpoint. An error if there are checkpoints but none is complete, or if a newer library
+    /// wrote the newest one: continuing from an older one would silently lose work.
     pub fn recover(&self) -> Result<Recovered> {
         let temporaries_removed = sweep(&*self.fs, &self.path);
         let mut skipped = Vec::new();

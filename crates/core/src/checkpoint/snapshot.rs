@@ -1,4 +1,4 @@
-//! Between a model's parameters and the arrays that files hold.
+//! Converts between a model's parameters and the arrays stored in files.
 //!
 //! A snapshot is a copy: the optimizer changes tensors in place, and a file that is being written must not see it.
 
@@ -38,7 +38,7 @@ impl Parameters {
     }
 }
 
-/// A tensor of a file is there, and has the shape that the architecture says.
+/// Checks that a tensor exists in the file and has the shape required by the architecture.
 pub(crate) fn expect_shape(name: &str, wanted: &[usize], found: Option<&Array>) -> Result<()> {
     match found {
         None => Err(Error::shape(name, format!("expected a tensor of shape {wanted:?}, got none"))),

@@ -34,14 +34,14 @@ pub struct Checkpoint {
     pub epoch: u64,
     /// Where the data stands.
     pub cursor: Value,
-    /// What the run was begun with; `resume` refuses another, by key.
+    /// The configuration of the run; `resume` rejects a different one and names the key.
     pub config: Value,
     pub seed: u64,
-    /// Results do not depend on it; kept because it is asked when they seem to.
+    /// Results do not depend on it; kept for debugging when they seem to.
     pub threads: usize,
     /// Results do depend on the instruction set.
     pub isa: String,
-    /// Of the library and what it stands on.
+    /// Versions of the library and its dependencies.
     pub versions: Value,
     /// All else: schedule, best so far, early stop. Floats come back to the same bits; JSON has no NaN or infinity.
     pub state: Value,
@@ -188,7 +188,7 @@ fn describe(header: &Header) -> Result<(Checkpoint, Digests)> {
 
 const SUFFIX: &str = ".kd.safetensors";
 
-/// What a checkpoint's name says.
+/// The parts of a checkpoint's name.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct StepName {
     pub(super) step: u64,
@@ -196,7 +196,7 @@ pub(super) struct StepName {
 }
 
 impl StepName {
-    /// None for every name that we would not have made.
+    /// `None` for every name that the library would not have created.
     pub(super) fn parse(name: &str) -> Option<StepName> {
         let (step, hash) = name.strip_prefix("step-")?.strip_suffix(SUFFIX)?.split_once('-')?;
         let digits = |text: &str, known: fn(u8) -> bool| text.bytes().all(known);

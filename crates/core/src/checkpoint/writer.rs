@@ -1,7 +1,8 @@
-//! Writes checkpoints on a thread of its own, so that a step does not wait for the disk.
+//! Writes checkpoints on a separate thread, so that a step does not wait for the disk.
 //!
-//! At most one is being written and one waits at the door: a run that saves faster than the disk takes waits, and
-//! memory holds two snapshots at most. An error is told by the next call; `flush` returns when all is on the disk.
+//! At most one checkpoint is being written and one is queued: a run that saves faster than the disk can write has to
+//! wait, and memory holds two snapshots at most. The next call returns an error of the writer; `flush` returns after
+//! all writes.
 
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -23,7 +24,7 @@ struct State {
 }
 
 pub struct Writer {
-    /// None once closed.
+    /// `None` once closed.
     jobs: Option<SyncSender<Job>>,
     thread: Option<JoinHandle<()>>,
     state: Arc<Mutex<State>>,

@@ -143,7 +143,7 @@ impl Augment {
         Ok(())
     }
 
-    /// Changes the inputs of a batch in place: its tensor was made for it and has no other reader yet.
+    /// Changes the inputs of a batch in place: the tensor was created for this batch and has no other reader yet.
     pub(crate) fn apply(&self, batch: &Batch, seed: u64, view: &str) -> Result<()> {
         if self.is_empty() {
             return Ok(());
@@ -192,7 +192,7 @@ impl Augment {
         self.crop.is_some() || self.shift.is_some() || self.flip.is_some()
     }
 
-    /// For each place of one axis, the place it is read from; none: outside.
+    /// For each position on one axis, the position it is read from; `None`: outside the image.
     fn map(&self, length: usize, key: Key, flip: f32) -> Vec<Option<usize>> {
         let end = length as i64;
         let within = |place: i64| (0..end).contains(&place).then_some(place as usize);
@@ -279,7 +279,7 @@ mod tests {
 
     #[test]
     fn a_crop_fills_its_padding_as_asked() {
-        // The first line of what comes in from above, for an image moved down by one.
+        // The first line that enters from above, for an image moved down by one.
         let above = |fill: &str| {
             let augment = shown("", &format!(r#"{{"crop":{{"padding":1,"fill":"{fill}"}}}}"#)).1;
             let images = augmented(&augment, &batch(300).unwrap(), "main");

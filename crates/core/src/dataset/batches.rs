@@ -1,8 +1,8 @@
 //! One epoch of batches: shuffled by (seed, epoch), resumable at any of them.
 //!
-//! Batch `k` is a function of (data, options, epoch, k): an epoch that starts at batch `k` gives the batches
-//! that one from the start would have given. With sampling weights `w`, each place of the epoch draws a row
-//! with replacement, row `r` with chance w_r / Σ w; a row that is drawn twice in an epoch is augmented alike.
+//! Batch `k` is a function of (data, options, epoch, k): an epoch that starts at batch `k` gives the same batches as
+//! one that started at 0. With sampling weights `w`, each position of the epoch draws a row with replacement, row `r`
+//! with chance w_r / Σ w; a row that is drawn twice in an epoch gets the same augmentation.
 
 use std::sync::Arc;
 
@@ -163,7 +163,7 @@ impl Batches {
     }
 }
 
-/// The row whose share of the line a random point falls into; a share of 0 is never hit.
+/// The row whose interval contains a random point; a row with share 0 is never drawn.
 fn draw(bounds: &[f64], key: Key, place: usize) -> u32 {
     let total = bounds.last().copied().unwrap_or_default();
     let point = key.uniform_f64(place as u64) * total;

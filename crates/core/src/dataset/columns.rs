@@ -1,6 +1,6 @@
-//! The columns that the caller hands over, checked whole before anything else sees them.
+//! The columns passed by the caller, checked completely before any use.
 //!
-//! Every column holds one entry a row. Errors name the column, the row and what was found there.
+//! Every column holds one entry per row. Errors name the column, the row and the value found there.
 
 use crate::blocks::collected;
 use crate::error::{Error, Result};
@@ -8,7 +8,7 @@ use crate::labels::{LabelKind, NOT_ONE, UNLABELLED, not_one};
 use crate::signature::{self, Bytes};
 use crate::top_logits::{self, Tail};
 
-/// What the models read.
+/// The inputs of the models.
 #[derive(Clone, Debug)]
 pub enum Inputs {
     /// Numbers, row after row; each row has `shape`, as in `[1, 28, 28]`.
@@ -17,13 +17,13 @@ pub enum Inputs {
     U8 { values: Vec<u8>, shape: Vec<usize>, scale: f32, offset: f32 },
     /// Ids (tokens, categories), `length` in every row.
     Ids { values: Vec<u32>, length: usize },
-    /// Ids of different count: row `r` has `values[offsets[r]..offsets[r + 1]]`.
-    /// `weights` holds a finite number of 0 or more per id; all are 1 where there are none.
+    /// Ids of varying count: row `r` has `values[offsets[r]..offsets[r + 1]]`. `weights` holds one finite number ≥ 0
+    /// per id; without it all are 1.
     Ragged { values: Vec<u32>, offsets: Vec<u64>, weights: Option<Vec<f32>> },
 }
 
 impl Inputs {
-    /// The shape of one row; none for ragged ids.
+    /// The shape of one row; `None` for ragged ids.
     pub fn shape(&self) -> Option<Vec<usize>> {
         match self {
             Inputs::F32 { shape, .. } | Inputs::U8 { shape, .. } => Some(shape.clone()),
@@ -32,7 +32,7 @@ impl Inputs {
         }
     }
 
-    /// How bytes are read; none where the inputs are no bytes.
+    /// How bytes are scaled; `None` if the inputs are not bytes.
     pub fn bytes(&self) -> Option<Bytes> {
         match self {
             Inputs::U8 { scale, offset, .. } => Some(Bytes { scale: *scale, offset: *offset }),
@@ -40,7 +40,7 @@ impl Inputs {
         }
     }
 
-    /// What the numbers are, for a message.
+    /// Describes the number type, for messages.
     pub fn kind(&self) -> &'static str {
         match self {
             Inputs::F32 { .. } => "floating point numbers",
@@ -114,12 +114,12 @@ impl Inputs {
     }
 }
 
-/// What the rows are, if that is known.
+/// The labels of the rows, if known.
 #[derive(Clone, Debug, Default)]
 pub enum LabelColumn {
     #[default]
     None,
-    /// One class a row, below `classes`, or `UNLABELLED`; without `classes`, one more than the largest label.
+    /// One class per row, below `classes`, or `UNLABELLED`; without `classes`, their number is the largest label + 1.
     Single { values: Vec<u32>, classes: Option<usize> },
     /// Several classes at once, `[rows, classes]`, each in 0…1.
     Several { values: Vec<f32>, classes: usize },
@@ -189,23 +189,23 @@ impl LabelColumn {
     }
 }
 
-/// A teacher's answers, found by sample id and never by position.
+/// A teacher's outputs, matched by sample id and never by position.
 #[derive(Clone, Debug)]
 pub struct TeacherColumn {
     /// `[answers, width]`.
     pub logits: Vec<f32>,
     /// Numbers per answer: the classes, where the column holds the logits of one teacher; k of the largest logits.
     pub width: usize,
-    /// Where the logits are the largest of each answer: the classes that they belong to.
+    /// For outputs that hold only the largest logits: the classes that these belong to.
     pub top: Option<TopColumn>,
-    /// Whose answer each row is; none: the rows of the data set, in its order.
+    /// The sample id of each output; `None`: the rows of the data set, in order.
     pub ids: Option<Vec<u64>>,
 }
 
 /// The classes of a column of largest logits.
 #[derive(Clone, Debug)]
 pub struct TopColumn {
-    /// `[answers, width]`, different in each answer.
+    /// `[answers, width]`, distinct within each output.
     pub classes: Vec<u32>,
     pub tail: Option<Tail>,
 }
@@ -270,14 +270,14 @@ impl TopColumn {
 pub struct Columns {
     pub inputs: Inputs,
     pub labels: LabelColumn,
-    /// Who each row is, all different; by default its index.
+    /// The sample ids, all distinct; by default the row index.
     pub ids: Option<Vec<u64>>,
-    /// Weights of the rows in the losses, 0 or more; 0 masks a row.
+    /// Weights of the rows in the losses, ≥ 0; 0 masks a row.
     pub weights: Option<Vec<f32>>,
     /// Chances of the rows to be drawn (with replacement), 0 or more; without them every row comes once an epoch.
     pub sampling: Option<Vec<f32>>,
     pub teacher: Option<TeacherColumn>,
-    /// One name per number of a row of inputs.
+    /// One name per input column.
     pub input_names: Option<Vec<String>>,
     /// The names of the classes, in the order of the labels.
     pub label_names: Option<Vec<String>>,
@@ -300,7 +300,7 @@ impl Columns {
         }
     }
 
-    /// Refuses what cannot be used, by name; gives the number of rows, and fills in the number of classes.
+    /// Rejects unusable columns by name; returns the number of rows, and fills in the number of classes.
     pub(super) fn check(&mut self) -> Result<usize> {
         let rows = self.inputs.check()?;
         if let (LabelColumn::Single { values, classes: classes @ None }, names) = (&mut self.labels, &self.label_names)

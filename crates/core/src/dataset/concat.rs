@@ -1,7 +1,7 @@
-//! The rows of two data sets, one behind the other; this copies the columns.
+//! Concatenates the rows of two data sets; this copies the columns.
 //!
-//! Columns and classes of the second are brought to the order of the first by name. Ids stay where they are all different. Rows of two tables that are known by their index alone are numbered
-//! anew; the same row twice is refused.
+//! Columns and classes of the second data set are reordered by name to match the first. Ids are kept if all are
+//! distinct. If both tables identify rows only by index, the rows are renumbered; a duplicate row is rejected.
 
 use std::sync::Arc;
 
@@ -60,7 +60,7 @@ impl Dataset {
     }
 }
 
-/// The answers to these rows.
+/// The teacher outputs of these rows.
 fn answers(a: &Answers, b: &Answers, rows: &[Vec<usize>; 2]) -> Result<TeacherColumn> {
     let of = |answers: &Answers, rows: &[usize]| collected(rows.iter().map(|row| answers.of_row[*row] as usize));
     let (found, width) = ([of(a, &rows[0]), of(b, &rows[1])], a.width);

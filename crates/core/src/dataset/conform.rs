@@ -9,14 +9,14 @@ use crate::labels::UNLABELLED;
 use crate::signature::{Signature, order, places, same_bytes};
 
 impl Dataset {
-    /// What the rows know of themselves.
+    /// The signature of the rows: names of inputs and labels, and scaling of bytes.
     pub fn signature(&self) -> Signature {
         let Columns { inputs, input_names, label_names, .. } = self.columns();
         Signature { input_names: input_names.clone(), label_names: label_names.clone(), bytes: inputs.bytes() }
     }
 
-    /// The same rows as a model of this signature reads them; `path` is the data's place in messages. A copy where columns
-    /// or classes have to move.
+    /// The same rows in the order that a model of this signature expects; `path` locates the data in messages. Copies
+    /// only if columns or classes must move.
     pub fn seen_by(&self, wanted: &Signature, path: &str) -> Result<Dataset> {
         let columns = self.columns();
         same_bytes(path, wanted.bytes, columns.inputs.bytes())?;
@@ -70,7 +70,7 @@ impl Dataset {
         })
     }
 
-    /// For each class of the data the model's; `None` where they are the same.
+    /// Maps each class of the data to the model's; `None` if they are the same.
     fn classes_of(&self, wanted: &Signature, path: &str) -> Result<Option<Vec<u32>>> {
         let (Some(wanted), Some(own)) = (&wanted.label_names, &self.columns().label_names) else { return Ok(None) };
         if wanted == own {
@@ -142,7 +142,7 @@ fn gathered<T: Copy>(values: &[T], order: &[usize]) -> Vec<T> {
     values.chunks_exact(order.len()).flat_map(|row| order.iter().map(|at| row[*at])).collect()
 }
 
-/// Row by row the values, each put to its place.
+/// The values of each row, moved to their new positions.
 fn scattered(values: &[f32], places: &[u32]) -> Vec<f32> {
     let mut all = vec![0.0; values.len()];
     for (to, from) in all.chunks_exact_mut(places.len()).zip(values.chunks_exact(places.len())) {

@@ -1,6 +1,6 @@
-//! Whose data this is: SHA-256 over the rows of all columns, so that a run is not resumed on other data.
+//! Fingerprint of a data set: SHA-256 over the rows of all columns, so that a run is not resumed on other data.
 //!
-//! A selection has the sum of what it holds, not of how it was made. Made when it is first asked for, then kept.
+//! The digest of a selection covers its rows, not how it was made. Computed at first use, then kept.
 
 use sha2::{Digest, Sha256};
 

@@ -141,7 +141,7 @@ fn picked<T: Copy>(values: &[T], width: usize, rows: &[u32]) -> Vec<T> {
     all
 }
 
-/// Rows of `values`, one behind the other.
+/// The given rows of `values`, concatenated.
 fn dense(values: &[f32], shape: &[usize], rows: &[u32]) -> Result<Tensor> {
     let width = shape[1..].iter().product::<usize>();
     let mut buffer = tensor::uninit(rows.len() * width);
@@ -149,7 +149,7 @@ fn dense(values: &[f32], shape: &[usize], rows: &[u32]) -> Result<Tensor> {
     tensor::from_vec(buffer, shape)
 }
 
-/// Runs `write(row, its place)` on every row of the buffer.
+/// Runs `write(index, row)` on every row of the buffer.
 pub(super) fn by_rows(buffer: &mut [f32], width: usize, write: impl Fn(usize, &mut [f32]) + Sync + Send) {
     let each = (TASK / width).max(1);
     pool::pieces(buffer, each * width, |piece, rows| {

@@ -1,7 +1,7 @@
-//! The data of a run, held natively: columns, split, shuffle, batches.
+//! The data of a run, in native memory: columns, split, shuffle, batches.
 //!
-//! A `Dataset` is a view: the columns stand once in memory (bytes stay bytes), a selection is a list of row
-//! numbers beside them. Augmentation and preprocessing see batches, never the columns.
+//! A `Dataset` is a view: the columns exist once in memory (bytes stay bytes), and a selection is a list of row
+//! numbers. Augmentation and preprocessing read batches, never the columns.
 
 mod augmentation;
 mod batches;
@@ -27,7 +27,7 @@ pub use columns::{Columns, Inputs, LabelColumn, TeacherColumn, TopColumn, larges
 pub use preprocessing::{Normalization, Preprocessing};
 pub use split::SplitOptions;
 
-/// No answer of the teacher is known for this row.
+/// The teacher has no output for this row.
 const MISSING: u32 = u32::MAX;
 
 #[derive(Debug)]
@@ -36,7 +36,7 @@ struct Table {
     rows: usize,
 }
 
-/// The teacher's answers and, for each row of the table, which of them is its own.
+/// The teacher's outputs and, for each row of the table, the index of its output.
 #[derive(Debug)]
 struct Answers {
     logits: Vec<f32>,
@@ -49,13 +49,13 @@ struct Answers {
 #[derive(Clone, Debug)]
 pub struct Dataset {
     table: Arc<Table>,
-    /// Row numbers of the table; none: all of them, in order.
+    /// Row numbers of the table; `None`: all of them, in order.
     selection: Option<Arc<[u32]>>,
     answers: Option<Arc<Answers>>,
     /// Whether several labels per row are read as the probabilities of its classes.
     probabilities: bool,
     fingerprint: Arc<OnceLock<[u8; 32]>>,
-    /// Made when pairs are asked for.
+    /// Computed when pairs are first requested.
     pairs: Arc<OnceLock<Arc<pairs::Pairs>>>,
 }
 
@@ -82,7 +82,7 @@ impl Dataset {
         self.selection.as_ref().map_or(self.table.rows, |rows| rows.len())
     }
 
-    /// The shape of one row of the inputs; none for ragged ids.
+    /// The shape of one row of the inputs; `None` for ragged ids.
     pub fn shape(&self) -> Option<Vec<usize>> {
         self.table.columns.inputs.shape()
     }
@@ -92,7 +92,7 @@ impl Dataset {
         self.table.columns.classes()
     }
 
-    /// None too where not one row has a label.
+    /// `None` also if no row has a label.
     pub fn label_kind(&self) -> LabelKind {
         match &self.table.columns.labels {
             LabelColumn::Single { .. } if (0..self.rows()).all(|at| self.label(at).is_none()) => LabelKind::None,
@@ -117,7 +117,7 @@ impl Dataset {
         counts
     }
 
-    /// Numbers a row of labels, where a row has several.
+    /// Number of labels per row for multi-label data, otherwise `None`.
     pub fn label_width(&self) -> Option<usize> {
         match &self.table.columns.labels {
             LabelColumn::Several { classes, .. } => Some(*classes),
@@ -169,7 +169,7 @@ impl Dataset {
         self.selection.as_ref().map_or(position, |rows| rows[position] as usize)
     }
 
-    /// Who the row at `position` is.
+    /// The sample id of the row at `position`.
     pub fn id(&self, position: usize) -> u64 {
         self.id_of_row(self.row(position))
     }
@@ -228,13 +228,13 @@ impl Dataset {
         }
     }
 
-    /// The same rows with the teacher's answers beside them: each is found by the id of its row.
+    /// The same rows with the teacher's outputs, matched by sample id.
     pub fn with_teacher_logits(&self, teacher: TeacherColumn) -> Result<Dataset> {
         teacher.check(self.rows(), self.classes())?;
         self.with_answers(teacher)
     }
 
-    /// The same with as many numbers per row as several teachers, or one of other classes, give.
+    /// The same with the width of several teachers, or of one with other classes.
     pub(crate) fn with_wide_teacher_logits(&self, teacher: TeacherColumn) -> Result<Dataset> {
         teacher.check(self.rows(), None)?;
         self.with_answers(teacher)

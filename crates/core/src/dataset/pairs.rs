@@ -1,13 +1,13 @@
-//! For every row one of a different class: the pair view of a batch.
+//! The pair view of a batch: for every row, one of a different class.
 //!
 //! ```text
 //! the partner of row a: uniform over all labelled rows of the data set whose label is not a's
 //! ```
 //!
-//! Keyed by (seed, epoch, sample id): drawn anew each epoch, the same in every run, wherever a row stands in its
-//! batch. Source: Oki, Abe, Miyao, Kurita, "Triplet Loss for Knowledge Distillation", IJCNN 2020, arXiv:2004.08116
-//! (the code draws at each access). Where we differ: a row without a label is nobody's partner; it has one itself, so that
-//! the view is whole, and no loss looks at it.
+//! Keyed by (seed, epoch, sample id): drawn anew each epoch, the same in every run, independent of a row's position in
+//! its batch. Source: Oki, Abe, Miyao, Kurita, "Triplet Loss for Knowledge Distillation", IJCNN 2020, arXiv:2004.08116
+//! (the code draws at each access). Where we differ: a row without a label is never drawn as a partner; it gets one
+//! itself, so that the view is complete, but no loss reads it.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -19,7 +19,7 @@ use crate::random::Key;
 /// The rows of a data set, sorted by label.
 #[derive(Clone, Debug)]
 pub(crate) struct Pairs {
-    /// Positions of the labelled rows, the classes one behind the other.
+    /// Positions of the labelled rows, grouped by class.
     sorted: Vec<u32>,
     /// Of each class, where its positions begin in `sorted`, and how many there are.
     classes: BTreeMap<u32, (usize, usize)>,

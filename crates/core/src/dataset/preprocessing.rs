@@ -1,10 +1,10 @@
-//! What a model does to the raw inputs before its first layer; kept in the model, so that `predict` does it too.
+//! Transforms the raw inputs before a model's first layer; stored in the model, so that `predict` applies it too.
 //!
 //! ```text
 //! out[c, …] = (in[c, …] − mean[c]) / std[c]        c: channel, or feature of a flat row
 //! ```
 //!
-//! A batch keeps the raw inputs: teacher and student each apply their own.
+//! A batch keeps the raw inputs: teacher and student each apply their own preprocessing.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
