@@ -1,4 +1,4 @@
-//! What kernels and operations call a choice by: the curves.
+//! Names of the activation functions, shared by kernels and operations.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -24,7 +24,7 @@ pub enum Activation {
     Sigmoid,
 }
 
-/// What backward needs of an activation: nothing, the output itself, or the slope that was written beside it.
+/// What the backward pass of an activation needs: nothing, the output itself, or the slope stored with it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Saves {
     Nothing,

@@ -1,7 +1,7 @@
 //! Activations over rows: bias and curve in one pass going forward, slope and bias gradient in one going back.
 //!
-//! Curves whose slope is known from their output (relu, tanh, sigmoid) save nothing more; the others write
-//! their slope beside the output, because it shares the exponential.
+//! For relu, tanh and sigmoid the slope follows from the output, so nothing more is saved; the others store their slope
+//! next to the output, because both share the exponential.
 
 use super::isa::{Lanes, kernel};
 use super::math;
@@ -78,7 +78,7 @@ fn map_both(row: &mut [f32], bias: &[f32], slope: &mut [f32], curve: impl Fn(f32
 }
 
 kernel! {
-    /// `row ← curve(row + bias)`; an empty bias is none.
+    /// `row ← curve(row + bias)`; an empty `bias` is skipped.
     pub fn forward<L>(activation: Activation, row: &mut [f32], bias: &[f32]) {
         match activation {
             Activation::None => map(row, bias, identity),
@@ -123,7 +123,7 @@ fn through_slope(up: f32, slope: f32) -> f32 {
     up * slope
 }
 
-/// What comes down, and its sum over the rows; either may be unwanted (empty).
+/// `down ← through(up, saved)`, and its sum over the rows; either output may be unwanted (empty).
 #[inline(always)]
 fn pull(up: &[f32], saved: &[f32], down: &mut [f32], sums: &mut [f32], through: impl Fn(f32, f32) -> f32) {
     if sums.is_empty() {
@@ -137,8 +137,8 @@ fn pull(up: &[f32], saved: &[f32], down: &mut [f32], sums: &mut [f32], through: 
 }
 
 kernel! {
-    /// `down ← up · slope`, and `sums += down`. `saved` is the output of relu, tanh and sigmoid, the slope of the
-    /// others; an empty `sums` is none.
+    /// `down ← up · slope`, and `sums += down`. `saved` is the output for relu, tanh and sigmoid, otherwise the slope;
+    /// an empty `sums` is skipped.
     pub fn backward<L>(activation: Activation, up: &[f32], saved: &[f32], down: &mut [f32], sums: &mut [f32]) {
         match activation {
             Activation::Relu => pull(up, saved, down, sums, through_relu),

@@ -1,4 +1,4 @@
-//! The angles that every two rows make at every third, in two matrices: value and gradient, in f64.
+//! The angles between every two rows as seen from every third, in two matrices: value and gradient, in f64.
 //!
 //! ```text
 //! K = E Eᵀ,   i_rj = 1/‖e_j − e_r‖,   A_rjk = (K_jk − K_rk + K_rr − K_rj) i_rj i_rk;     ℓ_r = 1/N² Σ_jk h(A_rjk − B_rjk)
@@ -6,9 +6,9 @@
 //! ∂e_j = Σ_k Q_jk e_k,   Q_jk = W_jk − R_jk − R_kj + δ_jk Σ_m R_mj
 //! ```
 //!
-//! e the rows of a matrix `[N, width]` less their mean, B what A is of the other matrix, h(x) = ½x² within 1 of 0, else |x| −
-//! ½, w_r the weight of row r. The width is met in K and in the last sum alone: N³ numbers cost a few operations each, and
-//! N² are kept.
+//! e the rows of a matrix `[N, width]` minus their mean, B the same as A for the other matrix, h(x) = ½x² within 1 of
+//! 0, else |x| − ½, w_r the weight of row r. Only K and the last sum depend on the width: each of N³ numbers costs a
+//! few operations, and N² are stored.
 
 use super::isa::kernel;
 use crate::blocks::{self, filled};
@@ -23,22 +23,22 @@ const NEAR: f64 = 1e-10;
 /// Rows nearer than this are equal: they make no angle.
 const EQUAL: f64 = 1e-12;
 
-/// The rows of one matrix, and what relates them.
+/// The centred rows of one matrix, with their products and inverse distances.
 pub(crate) struct Points {
     rows: usize,
     width: usize,
-    /// Numbers of a row of N, filled up.
+    /// N rounded up to whole lanes.
     stride: usize,
     /// e.
     centred: Vec<f64>,
     /// K.
     products: Vec<f64>,
-    /// i; 0 where rows are equal, and in what is filled up.
+    /// i; 0 where rows are equal, and in the padding.
     inverse: Vec<f64>,
 }
 
 impl Points {
-    /// None where unequal rows are so near that products say nothing about their distance.
+    /// `None` if unequal rows are so close that their products do not give their distance.
     pub fn of(x: &[f32], rows: usize) -> Option<Points> {
         let (width, stride) = (x.len() / rows.max(1), rows.next_multiple_of(LANES));
         let mut middle = vec![0.0; width];
@@ -62,7 +62,7 @@ impl Points {
                 if square < NEAR * both && row(r) != row(j) {
                     return None;
                 }
-                // Not `>=`: what is no number has to stay none.
+                // Not `>=`: a NaN must stay NaN.
                 let equal = square < EQUAL * EQUAL || row(r) == row(j);
                 inverse[r * stride + j] = if equal { 0.0 } else { 1.0 / square.sqrt() };
             }
@@ -135,7 +135,7 @@ kernel! {
 }
 
 kernel! {
-    /// All angles of row j with others at others: W_j, and for each r where the angle is R_jr and Σ_k h.
+    /// All angles between row j and a second row at a third: W_j, and for each r as the vertex R_jr and Σ_k h.
     fn of_row<L>(own: &Points, other: &Points, j: usize, scales: &[f64], pulls: &mut [f64], sums: &mut [(f64, f64)]) {
         let stride = own.stride;
         let ((own_j, _), (other_j, _)) = (
@@ -160,7 +160,7 @@ kernel! {
                     let a = (own_j[lane] - own_r[lane] + own_base) * i * own_inverse[lane];
                     let b = (other_j[lane] - other_r[lane] + other_base) * other_i * other_inverse[lane];
                     let d = a - b;
-                    // The slope; what is no number stays none.
+                    // The slope; a NaN stays NaN.
                     let slope = d.clamp(-1.0, 1.0);
                     value[lane] += slope * (d - 0.5 * slope);
                     along[lane] += slope * a;
@@ -230,7 +230,7 @@ mod tests {
                 let total: f64 = values.iter().zip(&weights).map(|(value, weight)| value * weight).sum();
                 let expected = value(&own, &other, &weights);
                 assert!((total - expected).abs() < 1e-9 * (1.0 + expected), "{what}: {total} {expected}");
-                // A row that has an equal would leave it: its slope is another.
+                // A row equal to another one would no longer be equal after the change, and has a different slope.
                 for at in width..width * (rows - 1) {
                     let moved = |by: f32| {
                         let mut own = own.clone();

@@ -1,8 +1,8 @@
 //! Batch normalisation: per channel the moments of a batch, then scale and shift (and relu) in one pass; going
 //! back, two sums per channel, then the input's gradient in one pass.
 //!
-//! Sums are taken per image (per block of rows where a channel has one number a row) around that part's own mean
-//! and joined in order in f64: a far mean costs no accuracy, and the bits do not depend on threads.
+//! Sums are taken per image (per block of rows if a channel has one number per row) around that part's own mean and
+//! combined in order in f64: a large mean costs no accuracy, and the bits do not depend on the number of threads.
 
 use super::isa::{Lanes, kernel};
 use super::sums;
@@ -11,7 +11,7 @@ use crate::tensor::uninit;
 
 /// Numbers that one task of a pass takes.
 const TASK: usize = 1 << 15;
-/// Rows of one part where a channel has one number a row.
+/// Rows per part if a channel has one number per row.
 const ROWS: usize = 64;
 
 /// How `[rows, channels, plane]` is cut into parts.
@@ -44,7 +44,7 @@ impl Shape {
     }
 }
 
-/// What a channel is multiplied with: `y = (x − mean) · scale + bias`.
+/// Scale and shift per channel: `y = (x − mean) · scale + bias`.
 #[derive(Clone, Copy)]
 pub(crate) struct Channels<'a> {
     pub mean: &'a [f32],

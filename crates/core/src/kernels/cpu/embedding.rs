@@ -11,7 +11,7 @@ use crate::tensor::uninit;
 const PIECE: usize = 1 << 14;
 /// Columns of a task going back: four cache lines.
 const COLUMNS: usize = 64;
-/// In place of an id where a bag has none.
+/// Replaces the id of an empty bag.
 const NO_ID: u32 = u32::MAX;
 
 pub(crate) fn rows(table: &[f32], width: usize, ids: &[u32]) -> Vec<f32> {
@@ -30,7 +30,7 @@ pub(crate) fn rows(table: &[f32], width: usize, ids: &[u32]) -> Vec<f32> {
 pub(crate) struct Bags<'a> {
     pub ids: &'a [u32],
     pub offsets: &'a [u32],
-    /// One factor per id; all 1 where there are none.
+    /// One factor per id; without it all are 1.
     pub weights: Option<&'a [f32]>,
     /// One factor per bag, applied to its sum.
     pub scales: &'a [f32],
@@ -59,8 +59,8 @@ pub(crate) fn sum_rows(table: &[f32], width: usize, bags: Bags) -> Vec<f32> {
     y
 }
 
-/// The id whose row has the largest number, for each bag and column, `[bags, width]`; the first of equal ones;
-/// `NO_ID` for a bag without ids.
+/// For each bag and column, the id whose row has the largest number, `[bags, width]`; the first of equal ones; `NO_ID`
+/// for a bag without ids.
 pub(crate) fn largest(table: &[f32], width: usize, ids: &[u32], offsets: &[u32]) -> Vec<u32> {
     let mut winners = vec![NO_ID; (offsets.len() - 1) * width];
     pool::pieces(&mut winners, width, |bag, winners| {

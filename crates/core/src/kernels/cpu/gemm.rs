@@ -1,8 +1,8 @@
-//! Matrix products of f32: `out = a · b` or `out += a · b`, in tasks whose shape follows from the sizes alone.
+//! Matrix products of f32: `out = a · b` or `out += a · b`, in tasks whose shape depends only on the sizes.
 //!
 //! A task is a block of at most 256 rows by 64 columns of the output, computed by one thread over the whole inner
-//! width, so that no sum is split between threads and the bits do not depend on how many there are. Few rows are
-//! thus split by columns, many rows by both. An epilogue sees each finished row of a task while it is in cache.
+//! width, so that no sum is split between threads and the bits do not depend on their number. Few rows are therefore
+//! split by columns, many rows by both. An epilogue processes each finished row of a task while it is in cache.
 
 use std::cell::RefCell;
 
@@ -47,7 +47,7 @@ pub struct Job<'a> {
     pub a: Matrix<'a>,
     pub b: Matrix<'a>,
     pub out: &'a mut [f32],
-    /// Adds to what is there instead of replacing it.
+    /// Adds to the existing values instead of replacing them.
     pub accumulate: bool,
 }
 
@@ -187,7 +187,7 @@ pub fn gram(x: Matrix, out: &mut [f32]) {
 }
 
 /// # Safety
-/// `out` points at the block's first number, and its rows of `stride` numbers belong to the caller alone.
+/// `out` points to the block's first number; no one else accesses its rows of `stride` numbers.
 unsafe fn block(
     a: &Matrix,
     b: &Matrix,

@@ -1,13 +1,14 @@
-//! Of each row the hinges against all rows of another label, value and gradient, from two matrix products.
+//! For each row, the hinges against all rows with another label: value and gradient, from two matrix products.
 //!
 //! ```text
 //! ℓ_r = 1/n_r Σ_j max(0, D(t_r, s_r) − D(t_r, s_j) + m),   D(x, y) = ‖x − y + shift‖       j: the n_r rows with another label
 //! ∂s_j = Σ_r c_rj (t_r − s_j + shift) = Σ_r c_rj t'_r − s'_j Σ_r c_rj,   c_rj = w_r / (n_r D(t_r, s_j)) where the hinge is open
 //! ```
 //!
-//! t the anchors, s the other rows, t' = t − μ + shift and s' = s − μ with μ the mean of s: squares and products about the
-//! middle lose no digits that matter, but of pairs that are near for their lengths. Those are few, and made from their
-//! differences, as is the pull of the row itself. Some anchors at a time: no matrix of all distances.
+//! t the anchors, s the other rows, t' = t − μ + shift and s' = s − μ with μ the mean of s: squares and products around
+//! the mean lose no significant digits, except for pairs that are close relative to their lengths. Those are few and
+//! computed from their differences, as is the gradient at the anchor's own row. Anchors are processed in blocks,
+//! without a full distance matrix.
 
 use super::apart::{pull, square};
 use super::gemm::{self, Matrix};
@@ -19,12 +20,12 @@ use super::vector::Vector;
 use crate::pool;
 use crate::tensor::uninit;
 
-/// Anchors whose distances are kept at once.
+/// Anchors whose distances are stored at once.
 const ANCHORS: usize = 256;
 /// Rows of one task.
 const ROWS: usize = 16;
 
-/// What one anchor says beside its pulls.
+/// Results of one anchor, without its gradients.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(crate) struct Told {
     pub value: f64,
@@ -38,13 +39,13 @@ pub(crate) struct Told {
 #[derive(Clone, Default)]
 struct Anchor {
     told: Told,
-    /// What its own row is pulled with.
+    /// Gradient factor of its own row.
     own: f32,
-    /// Rows that are near, and what they are pulled with.
+    /// Rows that are close to the anchor, with their gradient factors.
     near: Vec<(u32, f32)>,
 }
 
-/// The gradient at the other rows, anchor r's loss weighed with `weights[r]`, and what each anchor says.
+/// The gradient at the other rows, with anchor r's loss weighted by `weights[r]`, and the results of each anchor.
 pub(crate) fn all(search: &Search, weights: &[f64], margin: f64) -> (Vec<f32>, Vec<Told>) {
     let &Search { anchors, others, labels, width, shift } = search;
     let (rows, by) = (labels.len(), shift as f32);
@@ -87,7 +88,7 @@ pub(crate) fn all(search: &Search, weights: &[f64], margin: f64) -> (Vec<f32>, V
                 anchor.near.retain_mut(|(j, to)| {
                     let far = square(t, row(others, *j as usize), by).sqrt();
                     let hinge = bound - far;
-                    // What is no number stays none.
+                    // A NaN stays NaN.
                     if hinge <= 0.0 {
                         return false;
                     }
@@ -121,8 +122,8 @@ pub(crate) fn all(search: &Search, weights: &[f64], margin: f64) -> (Vec<f32>, V
 }
 
 kernel! {
-    /// Makes of one anchor's products what it pulls each row with; gives the sum of the hinges, and how many are open. Rows
-    /// that are near are left out, and added to `near`.
+    /// Turns one anchor's products into the gradient factors of each row; returns the sum of the hinges and the number
+    /// of open ones. Close rows are skipped and added to `near`.
     fn hinges<L>(
         products: &mut [f32],
         squares: &[f32],

@@ -1,7 +1,7 @@
-//! Which instructions the kernels use: found once, may be lowered for tests, never raised.
+//! The instruction set of the kernels: detected once; tests may lower it, never raise it.
 //!
-//! `kernel!` compiles one body three times. The body is written with fixed arrays of lanes, which LLVM
-//! turns into vector registers of the set it compiles for; what needs more is written with `std::arch`.
+//! `kernel!` compiles one body three times. The body uses fixed-size arrays of lanes, which LLVM maps to vector
+//! registers of the target instruction set; anything beyond that uses `std::arch`.
 
 use std::sync::atomic::{AtomicU8, Ordering};
 
@@ -50,7 +50,7 @@ pub fn detected() -> Isa {
     Isa::Scalar
 }
 
-/// The set in use: the best there is, or less where `LIMBECK_ISA` (scalar, avx2, avx512) says so.
+/// The set in use: the best available, or a lower one set by `LIMBECK_ISA` (scalar, avx2, avx512).
 pub fn current() -> Isa {
     match CURRENT.load(Ordering::Relaxed) {
         1 => Isa::Scalar,
@@ -64,7 +64,7 @@ pub fn current() -> Isa {
     }
 }
 
-/// Uses `isa` from now on in this process, or the best there is below it; gives what is used.
+/// Uses `isa` from now on in this process, or the best available below it; returns the set in use.
 pub fn choose(isa: Isa) -> Isa {
     let chosen = isa.min(detected());
     CURRENT.store(chosen as u8, Ordering::Relaxed);
@@ -82,7 +82,7 @@ pub(crate) fn on_each(test: impl FnMut(Isa)) {
     choose(before);
 }
 
-/// What a kernel's body may ask of the set it is compiled for.
+/// Properties of the instruction set for which a kernel's body is compiled.
 pub trait Lanes {
     /// The set's vector register.
     type V: Vector;

@@ -18,7 +18,7 @@ pub fn forward(x: Matrix, w: Matrix, bias: &[f32], activation: Activation, y: &m
     assert_eq!(slope.len(), x.rows * cols, "slope of another size");
     let slope = Target::new(slope);
     product_then(x, w.transposed(), y, |r, col, row| {
-        // SAFETY: the same place as `row`, which is this task's alone; the size was checked above.
+        // SAFETY: the same position as `row`, which only this task accesses; the size was checked above.
         let slope = unsafe { std::slice::from_raw_parts_mut(slope.at(r * cols + col), row.len()) };
         activation::forward_with_slope(activation, row, part(col, row.len()), slope)
     });
@@ -43,7 +43,7 @@ fn sums_over_rows(
         let (block, col) = (index / across, index % across * BLOCK_COLS);
         let columns = col..(col + BLOCK_COLS).min(cols);
         let len = if wanted { columns.len() } else { 0 };
-        // SAFETY: each task has its own block and columns of `partial`; nothing is touched where none are wanted.
+        // SAFETY: each task has its own block and columns of `partial`; if no sums are wanted, nothing is accessed.
         let sums =
             unsafe { std::slice::from_raw_parts_mut(target.at(if wanted { block * cols + col } else { 0 }), len) };
         each(block * BLOCK_ROWS..((block + 1) * BLOCK_ROWS).min(rows), columns, sums);

@@ -1,7 +1,8 @@
-//! Of each row the nearest row of another matrix that has another label, without a matrix of distances.
+//! For each row, the nearest row of another matrix with a different label, without a distance matrix.
 //!
-//! ‖a − b + s‖² = ‖b‖² − 2 s Σ b − 2 a·b, and what a alone decides, which says nothing here. The products are made in blocks that stay in
-//! cache. Rounding may exchange rows that are about equally near: all within its bound are kept, and `exact` decides.
+//! ‖a − b + s‖² = ‖b‖² − 2 s Σ b − 2 a·b + terms of a, which do not affect the order. The products are computed in
+//! blocks that stay in cache. Rounding may swap rows at nearly equal distances: all within its bound are kept; `exact`
+//! decides.
 
 use super::apart;
 use super::gemm::{self, Matrix};
@@ -14,22 +15,22 @@ use crate::pool;
 /// Rows and columns of a block.
 const ROWS: usize = 128;
 const COLS: usize = 64;
-/// Half of what rounding may take off ‖b‖², in units of its last digit.
+/// Half of the rounding error of ‖b‖², in units of its last digit.
 const OFF: f64 = 20.0;
 /// So many rows about equally near are compared at once, instead of kept.
 const MANY: usize = 32;
 
-/// What is searched: rows of `width` numbers, one label each.
+/// The rows to search: `width` numbers and one label each.
 pub struct Search<'a> {
     pub anchors: &'a [f32],
     pub others: &'a [f32],
     pub labels: &'a [u32],
     pub width: usize,
-    /// What `exact` adds to every difference a − b.
+    /// Added by `exact` to every difference a − b.
     pub shift: f64,
 }
 
-/// Rows that may be the nearest, and the distance of each less what a alone gives.
+/// Candidates for the nearest row, and the distance of each without the terms of a.
 #[derive(Clone)]
 struct Near {
     least: f32,
@@ -37,7 +38,7 @@ struct Near {
     rows: Vec<(u32, f32)>,
 }
 
-/// For anchor r the row j of another label than r with the least `exact(r, j)`, the first of equals. None where no
+/// For anchor r the row j with a label other than r's and the least `exact(r, j)`, the first of equals. `None` if no
 /// distance is finite or all labels are the same.
 pub fn nearest(search: &Search, exact: &(dyn Fn(usize, usize) -> f64 + Sync)) -> Vec<Option<usize>> {
     let &Search { anchors, others, labels, width, shift } = search;
@@ -56,7 +57,7 @@ pub fn nearest(search: &Search, exact: &(dyn Fn(usize, usize) -> f64 + Sync)) ->
         let block = &anchors[first * width..(first + found.len()) * width];
         let start = |a: &[f32]| {
             let cross = apart::sums(a).1.sqrt() * longest;
-            // Twice the bound of what a product and the sums behind it may be off.
+            // Twice the error bound of a product and the sums it is combined with.
             let slack = 2.0 * f64::from(f32::EPSILON) * ((width + 2) as f64 * cross + OFF * longest * longest);
             Near { least: f32::INFINITY, slack: slack as f32, rows: Vec::new() }
         };
@@ -113,7 +114,8 @@ pub(super) fn names(labels: &[u32]) -> Vec<f32> {
 }
 
 kernel! {
-    /// Makes distances of the products, `terms` what b alone gives, infinite where the name is `own`; the least of them.
+    /// Turns products into distances, `terms` being the terms of b, infinite if the name is `own`; returns the least
+    /// one.
     fn measure<L>(products: &mut [f32], terms: &[f32], names: &[f32], own: f32) -> f32 {
         let (n, len) = (L::V::N, products.len());
         let (infinity, twice, own) = (L::V::splat(f32::INFINITY), L::V::splat(-2.0), L::V::splat(own));
@@ -174,7 +176,7 @@ mod tests {
             for (rows, width) in [(1, 3), (2, 1), (17, 5), (129, 16), (300, 33)] {
                 for (offset, labels) in [(0.0, 0), (1000.0, 0), (0.0, u32::MAX - 8)] {
                     let labels: Vec<u32> = (0..rows as u32).map(|row| labels + row * row % 5).collect();
-                    // Far from the origin the products say little about near rows.
+                    // Far from the origin, products determine the distances of close rows poorly.
                     let move_by = |x: Vec<f32>| x.into_iter().map(|x| x + offset).collect::<Vec<f32>>();
                     let (anchors, others) = (move_by(numbers(rows * width, 1)), move_by(numbers(rows * width, 2)));
                     let search = Search { anchors: &anchors, others: &others, labels: &labels, width, shift: 1e-6 };

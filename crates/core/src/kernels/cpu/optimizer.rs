@@ -2,8 +2,8 @@
 
 use super::isa::kernel;
 
-/// What decays towards 0 stops there: below this it moves no parameter, and numbers without leading bits
-/// (denormals), which rounding would keep for ever, cost some processors a hundred times as much.
+/// Flushes decaying values to 0: below this they move no parameter, and denormals, which rounding would keep forever,
+/// are up to a hundred times slower on some processors.
 #[inline(always)]
 fn settled(x: f32, below: f32) -> f32 {
     if x.abs() < below { 0.0 } else { x }
@@ -58,7 +58,7 @@ pub struct AdamStep {
     /// One over the root of the second moment's bias correction.
     pub root: f32,
     pub epsilon: f32,
-    /// What the parameter is multiplied by first: decoupled decay.
+    /// Factor applied to the parameter first: decoupled decay.
     pub keep: f32,
     /// Added to the gradient as `decay · parameter`: coupled decay.
     pub decay: f32,

@@ -28,8 +28,8 @@ pub unsafe fn pack(
     unsafe { turn(isa, (depth, cols), (from, row_step, col_step), to, width) }
 }
 
-/// Copies `depth × cols` of a matrix whose steps are given into rows of `width` numbers; what lies behind `cols` is left
-/// alone.
+/// Copies `depth × cols` of a matrix with the given steps into rows of `width` numbers; the rest of each row is left
+/// unchanged.
 ///
 /// # Safety
 /// The machine has `isa`; `from` and `to` span `depth × cols`.
@@ -81,7 +81,7 @@ unsafe fn transpose(
     col
 }
 
-/// Other processors have no vectors of ours.
+/// On other processors there is no vector code.
 ///
 /// # Safety
 /// None is needed.

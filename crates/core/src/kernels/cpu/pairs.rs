@@ -66,7 +66,8 @@ pub(super) fn about(rows: &[f32], middle: &[f32], shift: f32) -> (Vec<f32>, Vec<
 }
 
 kernel! {
-    /// Makes squared distances of one row's products, `own` and `lengths` the rows' squares; adds what is near to `near`.
+    /// Turns one row's products into squared distances; `own` and `lengths` are the rows' squares; adds close rows to
+    /// `near`.
     fn apart<L>(products: &mut [f32], lengths: &[f32], own: f32, near: &mut Vec<usize>) {
         let (n, len) = (L::V::N, products.len());
         let (own, twice, share) = (L::V::splat(own), L::V::splat(-2.0), L::V::splat(NEAR));

@@ -1,4 +1,4 @@
-//! Losses that compare a row number by number: Σ over the row, and the gradient added in the same visit.
+//! Losses that compare a row element by element: Σ over the row, and the gradient added in the same pass.
 
 use std::f32::consts::LOG2_E;
 
@@ -48,7 +48,7 @@ kernel! {
 }
 
 kernel! {
-    /// Σ w y ln(1 + e^-x) + (1 − y) ln(1 + e^x), the same with weights w of what is true; adds `scale` · its slope.
+    /// Σ w y ln(1 + e^-x) + (1 − y) ln(1 + e^x), with weights w of the positive labels; adds `scale` · its slope.
     pub(crate) fn weighted_binary_cross_entropy<L>(x: &[f32], y: &[f32], w: &[f32], scale: f32, gradient: &mut [f32]) -> f64 {
         let (scale, zero, one) = (L::V::splat(scale), L::V::splat(0.0), L::V::splat(1.0));
         // Beyond the row's end: a coin that never falls, and should not.

@@ -38,7 +38,7 @@ impl Shape {
         self.window == Window { kernel: [2, 2], stride: [2, 2], padding: [0, 0], dilation: [1, 1] }
     }
 
-    /// Calls `see(tap, place in the input)` for every tap of output (r, s) that lies inside the image.
+    /// Calls `see(tap, position in the input)` for every tap of output (r, s) that lies inside the image.
     #[inline]
     fn window(&self, r: usize, s: usize, mut see: impl FnMut(usize, usize)) {
         let (rows, columns) = (self.inside(0, r), self.inside(1, s));
@@ -210,7 +210,7 @@ kernel! {
                 let (a, b) = two::<L::V>(&upper[from.clone()]);
                 let (c, d) = two::<L::V>(&lower[from]);
                 let most = a.largest(b).largest(c.largest(d));
-                // The first in reading order is asked last.
+                // The first in reading order is compared last.
                 let winner = c.where_equal(most, taps[2], taps[3]);
                 let winner = a.where_equal(most, taps[0], b.where_equal(most, taps[1], winner));
                 if count == n {

@@ -1,7 +1,7 @@
 //! Loops over one row of logits: the parts of the row engine's sweep.
 //!
-//! Sums are kept in f32 lanes for at most `BLOCK` numbers and then added up in f64, in an order that the
-//! row's length and the instruction set alone decide.
+//! Sums are kept in f32 lanes for at most `BLOCK` numbers and then added up in f64, in an order that depends only on
+//! the row's length and the instruction set.
 
 use super::isa::kernel;
 use super::vector::Vector;
@@ -9,8 +9,8 @@ use super::vector::Vector;
 /// Numbers whose f32 partial sums are folded into f64 together.
 pub(super) const BLOCK: usize = 2048;
 
-/// Runs `body(sums, x…)` on four registers at a time with sums of their own, and the rest on one; lanes
-/// beyond a row's end hold `fill`.
+/// Runs `body(sums, x…)` on four registers at a time with separate sums, and on the rest one by one; lanes beyond a
+/// row's end hold `fill`.
 macro_rules! reduce {
     ($v:ty, $count:literal, [$($x:ident = $fill:expr),+], $len:expr, |$acc:ident, $from:ident, $width:ident, $($r:ident),+| $body:block) => {{
         let n = <$v>::N;
@@ -138,7 +138,7 @@ kernel! {
 }
 
 kernel! {
-    /// Asks for a row that is read soon.
+    /// Prefetches a row that is read soon.
     pub(crate) fn fetch<L>(x: &[f32]) {
         x.chunks(16).for_each(L::V::prefetch);
     }
@@ -214,8 +214,8 @@ pub(super) fn powers<V: Vector, const D: usize>(c: &[V; 9], e: V) -> V {
 }
 
 kernel! {
-    /// out = p(out) + constant + a · first + b · second, in place: what the student's softmaxes and two more rows
-    /// make of a gradient. `second` may be empty.
+    /// out = p(out) + constant + a · first + b · second, in place: the contribution of the student's softmaxes and two
+    /// more rows to a gradient. `second` may be empty.
     pub(crate) fn combine<L>(
         out: &mut [f32], p: &Polynomial, constant: f32, first: &[f32], a: f32, second: &[f32], b: f32,
     ) {
@@ -255,7 +255,7 @@ kernel! {
 }
 
 kernel! {
-    /// out = p(out) + constant, or the constant alone where p is empty.
+    /// out = p(out) + constant, or only the constant if p is empty.
     pub(crate) fn scale_row<L>(out: &mut [f32], p: &Polynomial, constant: f32) {
         let n = L::V::N;
         let k = L::V::splat(constant);
@@ -312,7 +312,7 @@ kernel! {
         });
         let mean = f64::from(max) + sum / count;
         let near = L::V::splat(mean as f32);
-        // What rounding the mean leaves is taken out again.
+        // Corrects for the rounding error of the mean.
         let [squares, rest] = reduce!(L::V, 2, [x = f32::NEG_INFINITY], x.len(), |acc, _from, _width, r| {
             let d = low.sub(r).choose(zero, r.sub(near));
             acc[0] = d.mul_add(d, acc[0]);

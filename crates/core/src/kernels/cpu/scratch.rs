@@ -7,7 +7,7 @@ use crate::tensor::uninit;
 /// Numbers of a cache line.
 const LINE: usize = 16;
 
-/// Runs `work` with buffers that this thread keeps; what is in them is unspecified.
+/// Runs `work` with buffers that this thread keeps; their contents are unspecified.
 pub(crate) fn with_scratch<R, const N: usize>(lengths: [usize; N], work: impl FnOnce([&mut [f32]; N]) -> R) -> R {
     thread_local! {
         static SCRATCH: RefCell<Vec<Vec<f32>>> = const { RefCell::new(Vec::new()) };

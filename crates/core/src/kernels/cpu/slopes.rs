@@ -1,23 +1,23 @@
-//! Losses that are a function of two rows of probabilities: sums over the row, and the slopes
-//! g_i = ∂(row's value)/∂q_i, which become the gradient at the logits by
+//! Losses that are a function of two rows of probabilities: sums over the row, and the slopes g_i = ∂(row's
+//! value)/∂q_i, from which the gradient at the logits follows:
 //!
 //! ```text
 //! ∂/∂z_i = q_i (g_i − Σ_j q_j g_j) / T
 //! ```
 //!
-//! q and p the student's and the teacher's probabilities, given as exponentials and what makes them probabilities; z
-//! the student's logits, T the temperature. Sums over q are of its exponentials, not of rounded probabilities, so that
-//! a class that has them all gets a gradient of exactly 0. No loss here reads a logarithm of 0: what is smaller than
-//! every normal number adds nothing.
+//! q and p the student's and the teacher's probabilities, given as exponentials and their normalising factor; z the
+//! student's logits, T the temperature. Sums over q use its exponentials, not rounded probabilities, so that a class
+//! with probability 1 gets a gradient of exactly 0. No loss here takes the logarithm of 0: values below the smallest
+//! normal number add nothing.
 
 use super::isa::kernel;
 use super::rows::{BLOCK, Polynomial, coefficients, get, powers, put, reduce};
 use super::vector::{Vector, log2};
 
-/// The smallest normal number: what a logarithm or a division is protected with.
+/// The smallest normal number: lower limit for logarithms and divisions.
 const TINY: f32 = f32::MIN_POSITIVE;
 
-/// A row of probabilities: exponentials, times what makes them probabilities.
+/// A row of probabilities: exponentials and their normalising factor.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Probabilities<'x> {
     pub exponentials: &'x [f32],
@@ -180,7 +180,7 @@ kernel! {
 }
 
 kernel! {
-    /// Σ x_i² and Σ x_i x_(i+1): what a change of any number changes.
+    /// Σ x_i² and Σ x_i x_(i+1): a checksum that changes with any number.
     pub(crate) fn mark<L>(x: &[f32]) -> [f64; 2] {
         let (first, next) = (&x[..x.len().saturating_sub(1)], x.get(1..).unwrap_or(&[]));
         let [squares, neighbours] = reduce!(L::V, 2, [first = 0.0, next = 0.0], first.len(), |acc, _from, _width, r, s| {
@@ -205,7 +205,7 @@ kernel! {
 }
 
 kernel! {
-    /// out = p(out) + constant + a · row + scale · out (g − mean), in place: slopes beside all else. `row` may be empty.
+    /// out = p(out) + constant + a · row + scale · out (g − mean), in place: adds the slopes. `row` may be empty.
     pub(crate) fn combine<L>(
         out: &mut [f32], p: &Polynomial, constant: f32, row: &[f32], a: f32, g: &[f32], mean: f32, scale: f32,
     ) {

@@ -1,5 +1,5 @@
-//! Sums over slices in one fixed order: 32 partial sums, folded in halves. The order depends on the length
-//! alone, on every instruction set.
+//! Sums over slices in one fixed order: 32 partial sums, folded in halves. On every instruction set the order depends
+//! only on the length.
 
 use super::isa::Lanes;
 

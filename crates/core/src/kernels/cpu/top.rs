@@ -1,8 +1,8 @@
-//! The k largest of a row, the lower index first where numbers are equal.
+//! The k largest numbers of a row; of equal numbers, the lower index comes first.
 //!
-//! The row is folded into columns: number i belongs to column i mod m, m about 4 k. At least k numbers reach the k-th largest
-//! of the columns' maxima, and few more do, where a row is in no order; those are looked at again. Bounds are found by
-//! halving the range of numbers in the order of their bits, which takes no sorting.
+//! The row is folded into columns: number i belongs to column i mod m, m about 4 k. At least k numbers reach the k-th
+//! largest of the column maxima, and for an unsorted row few more; only those are examined again. Bounds are found by
+//! bisection over the bit patterns of the numbers, without sorting.
 
 use super::isa::kernel;
 use super::rows::{BLOCK, put, reduce};
@@ -10,22 +10,22 @@ use super::vector::Vector;
 
 /// Columns are at least as many.
 const COLUMNS: usize = 256;
-/// Numbers that are looked at together, for most rows have none there that is large enough.
+/// Numbers that are tested together, since in most rows none of them is large enough.
 const TOGETHER: usize = 4;
 
-/// The largest numbers of a row. Its memory is used again from row to row.
+/// The largest numbers of a row. Its memory is reused for the next row.
 #[derive(Debug, Default)]
 pub struct Top {
     /// In rising order: k, or fewer where there is NaN among the numbers.
     pub indices: Vec<u32>,
     /// The numbers that stand there.
     pub values: Vec<f32>,
-    /// What is kept is not below it, and what is left out not above: `ties` of those that are left out are equal to it.
+    /// Threshold: every kept value is ≥ it and every dropped value ≤ it; `ties` counts the dropped values equal to it.
     pub bound: f32,
     pub ties: usize,
-    /// The index that was kept in place of a larger number, where its own is below the bound.
+    /// The index kept in place of a larger number, if its own number is below the bound.
     pub beside: Option<usize>,
-    /// The largest number that is left out; -∞ where there is none.
+    /// The largest dropped number; -∞ if there is none.
     pub next: f32,
     /// Of all numbers, in no good precision; not finite if one of them is not.
     pub sum: f32,
@@ -155,10 +155,10 @@ fn room<T: Copy + Default>(buffer: &mut Vec<T>, len: usize) -> &mut [T] {
 }
 
 impl Top {
-    /// The k largest of `x`, k from 1 to its length. With `always` that index is among them in any case, in place of the
-    /// last. `next` is fetched.
+    /// The k largest of `x`, k from 1 to its length. The index `always`, if given, is kept in any case, in place of the
+    /// last one. `next` is prefetched.
     pub fn find(&mut self, x: &[f32], next: &[f32], k: usize, always: Option<usize>) {
-        // One more than is kept: what is left out has a largest number.
+        // One more than is kept, to find the largest dropped number.
         let wanted = (k + 1).min(x.len());
         let columns = room(&mut self.columns, (4 * k).next_multiple_of(64).max(COLUMNS).min(x.len().max(1)));
         self.sum = column_maxima(x, next, columns);
@@ -187,7 +187,7 @@ impl Top {
         }
     }
 
-    /// An index in place of the smallest number, of equal ones the last.
+    /// Keeps an index in place of the smallest number, of equal ones the last.
     fn keep(&mut self, index: usize, x: &[f32]) {
         let Err(at) = self.indices.binary_search(&(index as u32)) else { return };
         let smaller = |last: usize, at: usize| if self.values[at] <= self.values[last] { at } else { last };

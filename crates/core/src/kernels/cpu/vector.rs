@@ -1,7 +1,7 @@
-//! Vector registers by name: what `Lanes` has one of for each instruction set.
+//! Vector registers with named operations: `Lanes` has one type per instruction set.
 //!
-//! Reductions written with these keep their partial sums apart lane by lane, so their order depends on the
-//! register's width and on nothing else. A NaN survives every operation here.
+//! Reductions over these keep their partial sums separate per lane, so their order depends only on the register's
+//! width. A NaN survives every operation here.
 
 /// 2^r for r in -½…½, relative error 7.5e-8 (minimax fit, degree 5).
 const EXP2_NEAR: [f32; 6] = [1.000_000_1, 0.693_146_97, 0.240_221_2, 0.055_507_133, 0.009_675_542, 0.001_327_647_2];
@@ -19,7 +19,7 @@ pub trait Vector: Copy {
     /// The first `N` numbers.
     fn load(from: &[f32]) -> Self;
     fn store(self, to: &mut [f32]);
-    /// Asks for the first `N` numbers to come into the second-level cache, where the machine can be asked.
+    /// Prefetches the first `N` numbers into the second-level cache, if the machine supports it.
     fn prefetch(_from: &[f32]) {}
     /// Fewer than `N` numbers, the other lanes `fill`.
     fn load_part(from: &[f32], fill: f32) -> Self;
@@ -32,7 +32,7 @@ pub trait Vector: Copy {
     fn sqrt(self) -> Self;
     /// `self · b + c`.
     fn mul_add(self, b: Self, c: Self) -> Self;
-    /// The larger one; where one of them is NaN, `other`.
+    /// The larger one; if one of them is NaN, `other`.
     fn max(self, other: Self) -> Self;
     fn min(self, other: Self) -> Self;
     /// `positive` where this is above 0, else `other`.
@@ -45,8 +45,8 @@ pub trait Vector: Copy {
     fn at_least(self, bound: Self) -> u32;
     /// 0 in the lanes whose bits are set.
     fn without(self, lanes: u32) -> Self;
-    /// Writes the numbers of the lanes whose bits are set one after the other, and their places, the first lane's being
-    /// `at`; there is room for `N` of each.
+    /// Writes the numbers of the lanes whose bits are set one after the other, and their positions, the first lane's
+    /// being `at`; there is room for `N` of each.
     #[inline(always)]
     fn pick(self, lanes: u32, at: u32, values: &mut [f32], places: &mut [u32]) {
         let mut all = [0.0; 16];
@@ -258,8 +258,8 @@ impl Vector for Eight {
     }
 }
 
-/// A vector type over intrinsics. They are safe only where the instruction set is enabled: values of these
-/// types are made in `kernel!` bodies alone, which are entered after the set was detected.
+/// A vector type over intrinsics. They are safe only if the instruction set is enabled: values of these types are
+/// created only in `kernel!` bodies, which run after the set was detected.
 #[cfg(target_arch = "x86_64")]
 macro_rules! register {
     ($name:ident($raw:ty) $n:literal $prefix:ident $set:ident $load:ident $store:ident $add:ident $sub:ident $mul:ident $div:ident $fma:ident $max:ident $min:ident, $self:ident, $($rest:item)*) => {
@@ -441,13 +441,13 @@ mod x86 {
         #[inline(always)]
         fn load_part(from: &[f32], fill: f32) -> Self {
             let mask = (1u32 << from.len().min(16)) - 1;
-            // SAFETY: the mask leaves out what `from` does not hold.
+            // SAFETY: the mask excludes lanes beyond the end of `from`.
             unsafe { Avx512(_mm512_mask_loadu_ps(_mm512_set1_ps(fill), mask as u16, from.as_ptr())) }
         }
         #[inline(always)]
         fn store_part(self, to: &mut [f32]) {
             let mask = (1u32 << to.len().min(16)) - 1;
-            // SAFETY: the mask leaves out what `to` has no room for.
+            // SAFETY: the mask excludes lanes beyond the end of `to`.
             unsafe { _mm512_mask_storeu_ps(to.as_mut_ptr(), mask as u16, self.0) }
         }
         #[inline(always)]

@@ -1,5 +1,5 @@
-//! An image laid out for the tiles: zeros around it, rows that vectors may overrun, and with a column stride of
-//! s the columns sorted by their remainder modulo s, so that what one tap sees lies side by side.
+//! An image laid out for the tiles: surrounded by zeros, with rows that vectors may overrun, and with a column stride
+//! of s the columns sorted by their remainder modulo s, so that the numbers read by one tap are contiguous.
 //!
 //! ```text
 //! channel c, padded row p, padded column q lies at  c · plane + p · row + (q mod s) · pitch + ⌊q / s⌋

@@ -1,11 +1,11 @@
 //! Convolution without a matrix: each image is laid out with zeros around it and correlated directly.
 //!
-//! One task takes a few images. Going back, the gradient of the input is again a correlation, of the output's
-//! gradient with the weights turned round; with a stride it falls into one correlation for each remainder of
-//! row and column. The weights' gradients are summed over fixed blocks of images, and the blocks in order, so
-//! the bits do not depend on threads.
+//! One task takes a few images. In the backward pass the gradient of the input is again a correlation, of the output's
+//! gradient with the flipped weights; a stride splits it into one correlation per remainder of row and column. The
+//! weights' gradients are summed over fixed blocks of images, and the blocks in order, so the bits do not depend on the
+//! number of threads.
 //!
-//! `field` lays images out, `shape` knows the geometry, `tiles` has the two inner loops.
+//! `field` lays images out, `shape` computes the geometry, `tiles` has the two inner loops.
 
 mod field;
 mod shape;
@@ -23,7 +23,7 @@ use crate::pool;
 /// Numbers of laid-out images that are looked at together: half of a second-level cache.
 const TOGETHER: usize = 1 << 17;
 
-/// What the caller wants of a backward pass.
+/// The gradients requested from a backward pass.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Wanted {
     pub input: bool,
@@ -39,7 +39,7 @@ pub(crate) struct Gradients {
     pub bias: Vec<f32>,
 }
 
-/// Weights in the order in which the tiles read them, for one group after the other.
+/// Weights in the order in which the tiles read them, group by group.
 struct Packed {
     blocks: Vec<Block>,
     weights: Vec<f32>,
@@ -141,7 +141,7 @@ pub(crate) fn backward(shape: &Shape, g: &[f32], x: &[f32], w: &[f32], wanted: W
     let streams: Vec<usize> =
         (0..channels).flat_map(|channel| input_taps.iter().map(move |tap| channel * input.plane() + tap)).collect();
 
-    // What the pairs read the output's gradient from: the field of a long row, the gradient itself, or a copy.
+    // Source of the output's gradient for the pairs: the field of a long row, the gradient itself, or a copy.
     let long_row = pitch.is_some();
     let whole = !long_row && shape.grid[1].is_multiple_of(LANES);
     let copy = shape.pair_field();
@@ -227,7 +227,7 @@ pub(crate) fn backward(shape: &Shape, g: &[f32], x: &[f32], w: &[f32], wanted: W
     Gradients { input: dx, weight: sum, bias }
 }
 
-/// Lays out images one after the other, as many as there is space for.
+/// Lays out consecutive images, as many as fit into the space.
 fn lay_out(field: &Field, images: &[f32], image: usize, space: &mut [f32]) {
     for (image, space) in images.chunks_exact(image).zip(space.chunks_exact_mut(field.len())) {
         field.fill(image, space);

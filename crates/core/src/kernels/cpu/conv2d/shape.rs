@@ -1,10 +1,10 @@
-//! Geometry of a convolution: how its images are laid out, which taps reach what, how work is cut.
+//! Geometry of a convolution: layout of its images, inputs of each tap, division into tasks.
 
 use super::field::{Field, LANES};
 
 /// Multiply-adds that are worth a task of their own.
 const TASK: usize = 1 << 18;
-/// Blocks of images whose weight gradients are summed apart.
+/// Blocks of images whose weight gradients are summed separately.
 const BLOCKS: usize = 16;
 /// Registers of pixels that a block of images must have, to be worth adding up the lanes of its sums.
 const REGISTERS: usize = 256;
@@ -47,14 +47,14 @@ impl Shape {
         (TASK / work.max(1)).max(self.images.div_ceil(64)).clamp(1, self.images.max(1))
     }
 
-    /// Images of a backward task, whose weight gradients are summed apart.
+    /// Images per backward task, whose weight gradients are summed separately.
     pub(super) fn per_block(&self) -> usize {
         let registers = self.grid[0] * self.grid[1].div_ceil(LANES);
         let worth = REGISTERS.div_ceil(registers).min(self.images.div_ceil(4));
         self.images.div_ceil(BLOCKS).max(self.per_task()).max(worth)
     }
 
-    /// How far beyond its own place the last tap looks, in input rows and columns.
+    /// Distance from a position to the input of its last tap, in input rows and columns.
     pub(super) fn reach(&self) -> [usize; 2] {
         [0, 1].map(|axis| (self.kernel[axis] - 1) * self.dilation[axis])
     }
@@ -69,7 +69,7 @@ impl Shape {
         [0, 1].map(|axis| (self.padding[axis] / self.stride[axis]).min(self.look_back()[axis]))
     }
 
-    /// The pitch of both fields where images are computed as one long row; `None` where that gains little.
+    /// The pitch of both fields if images are computed as one long row; `None` if that gains little.
     pub(super) fn long_pitch(&self) -> Option<usize> {
         let reach = self.reach()[1];
         let right = self.padding[1].saturating_sub(reach);
@@ -142,7 +142,7 @@ impl Shape {
 
 /// Input rows and columns of one remainder modulo the stride, and the taps that reach them.
 pub(super) struct Class {
-    /// Which taps of the kernel, and what they add to an offset in the output's field.
+    /// Indices of the taps of the kernel, and their offsets in the output's field.
     pub taps: Vec<usize>,
     pub offsets: Vec<usize>,
     /// How many input rows and columns.

@@ -1,9 +1,8 @@
 //! The two inner loops of a convolution, over fields: images from images (forward, and back to the input), and
 //! weights from pairs of images.
 //!
-//! A tile holds R output channels × P registers of pixels (or R channels × T taps) in registers and runs over
-//! all that is summed: every number that is loaded is used R or P times. What R and P are does not change the
-//! order of any sum.
+//! A tile holds R output channels × P registers of pixels (or R channels × T taps) in registers and loops over all
+//! summands: every loaded number is used R or P times. R and P do not change the order of any sum.
 
 use super::field::LANES;
 use crate::kernels::cpu::isa::kernel;
@@ -327,7 +326,7 @@ kernel! {
     /// `into[k] = Σ of the lanes of sums[k, ·]`.
     pub(super) fn fold<L>(sums: &[f32], into: &mut [f32]) {
         for (into, sums) in into.iter_mut().zip(sums.chunks_exact(LANES)) {
-            // Of a narrower register the other lanes were never added to.
+            // For a narrower register, the remaining lanes stay 0.
             *into = L::V::load(sums).sum();
         }
     }
