@@ -1,4 +1,4 @@
-//! A place in a run.
+//! A position in a run.
 
 use crate::batch::Batch;
 use crate::random::Key;

@@ -1,4 +1,4 @@
-//! Forwards of a learner, and of its teachers: on its own tape, as its peers see it, and what its teachers signal.
+//! Forwards of a learner: on its tape, as its peers see it, and the signals of its teachers.
 
 use super::at::At;
 use super::state::{LOSSES, Learner};
@@ -16,7 +16,7 @@ use crate::teacher::Asking;
 pub(crate) struct Forward<'b> {
     pub tape: Tape,
     pub batch: &'b Batch,
-    /// What gradients are wanted of, by name.
+    /// The values for which gradients are needed, by name.
     pub leaves: Bound,
     /// The losses' own parameters, by name below `losses.`.
     pub of_losses: Bound,
@@ -33,7 +33,7 @@ impl Forward<'_> {
     }
 }
 
-/// What other learners see of a forward: constants.
+/// The signal that other learners get from a forward: constants.
 pub(crate) fn signal(outputs: &Outputs) -> Signal {
     let hidden = outputs.hidden.iter().map(|(name, value)| (name.clone(), value.tensor().clone())).collect();
     let head_weight = outputs.head_weight.as_ref().map(|weight| weight.tensor().clone());
@@ -63,7 +63,7 @@ impl Learner {
         Ok(signal(&self.network(&mut tape, &values, batch, at.key(batch))?))
     }
 
-    /// The teachers' signals about a batch; `peers` are those of the other learners of the run.
+    /// The teachers' signals for a batch; `peers` are those of the other learners of the run.
     pub(crate) fn ask_teachers(&self, batch: &Batch, peers: &[Option<Signal>], at: &At) -> Result<Vec<Signal>> {
         if !self.hears() {
             return Ok(Vec::new());

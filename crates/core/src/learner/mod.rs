@@ -1,7 +1,8 @@
-//! One learner: a model, what is trained of it, its losses, teachers and optimizer.
+//! One learner: a model, its trained parameters, its losses, teachers and optimizer.
 //!
-//! `state.rs` is what a learner holds; `step.rs` is one optimizer step, from batches to changed parameters; `forward.rs` the forwards that it needs; `weights.rs`
-//! answers whether the parameters are the model's own or made by a generator; `not_finite.rs` finds what went wrong.
+//! `state.rs` is the state of a learner; `step.rs` is one optimizer step, from batches to changed parameters;
+//! `forward.rs` its forwards; `weights.rs`: are the parameters trained directly or generated; `not_finite.rs` locates
+//! NaN and infinity.
 
 #![deny(clippy::too_many_arguments)]
 

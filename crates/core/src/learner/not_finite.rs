@@ -1,4 +1,4 @@
-//! Numbers that are not finite: where they were first, and what makes them finite again.
+//! Non-finite numbers: where the first ones occurred, and how to avoid them.
 
 use super::at::At;
 use super::state::Learner;
@@ -9,11 +9,11 @@ use crate::models::Request;
 use crate::tape::{Engine, Tape};
 use crate::tensor::all_finite;
 
-/// What helps against numbers that grow from step to step.
+/// Remedy for numbers that grow from step to step.
 pub(crate) const REMEDY: &str = "; lower the learning rate or set clipNorm";
 
 impl Learner {
-    /// An error of the losses. Where it is about a number that is not finite, the error names what was not finite first,
+    /// An error of the losses. If it is about a non-finite number, it is changed to name the first non-finite values,
     /// in the order of the walk: parameters, layers, losses.
     pub(super) fn explain(&self, error: Error, batch: &Batch, at: &At) -> Error {
         if error.code != Code::NotFinite {

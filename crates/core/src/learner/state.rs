@@ -1,4 +1,4 @@
-//! What a learner holds between two steps.
+//! The state of a learner between two steps.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -26,9 +26,9 @@ pub(crate) struct Learner {
     pub losses: Losses,
     /// The losses' own, by name below `losses.`; no part of the student.
     pub loss_parameters: Parameters,
-    /// The teachers whose signals its steps ask for.
+    /// The teachers whose signals its steps use.
     pub teachers: Teachers,
-    /// What the student's forward has to keep, and what the teachers'.
+    /// Outputs that the student's forward has to keep, and those of the teachers.
     pub(super) request: Request,
     pub(super) teacher_request: Request,
     pub optimizer: Optimizer,
@@ -41,7 +41,7 @@ pub(crate) struct Learner {
     pub watch: Watch,
 }
 
-/// What a learner is made of, besides its options; all of it fits together.
+/// The parts of a learner, besides its options; they are checked to fit together.
 pub(crate) struct Parts {
     /// The learner takes a copy of its parameters.
     pub model: Model,
@@ -132,7 +132,8 @@ fn trainable(parameters: &Parameters, frozen: &BTreeSet<String>) -> Parameters {
     parameters.0.iter().filter(trains).map(|(name, parameter)| (name.clone(), parameter.clone())).collect()
 }
 
-/// The tensors that stay as they are: those that the patterns of `freeze` name. Refuses patterns that leave nothing to train.
+/// The tensors that are not trained: those matching the patterns of `freeze`. Rejects patterns that leave nothing to
+/// train.
 pub(crate) fn frozen(model: &Model, weights: &Weights, patterns: &[String]) -> Result<BTreeSet<String>> {
     let own = weights.trained(model);
     let all = own.clone().with(&model.parameters.buffers());

@@ -5,8 +5,8 @@
 //!        └─► student's forward ─┴─► losses ─► gradients, summed over the batches ─► clip ─► optimizer ─► averages
 //! ```
 //!
-//! `step` is this sequence for a learner by itself. Learners that teach each other go through it stage by stage
-//! (`run/mutual.rs`): they have to see each other's forwards in between.
+//! `step` is this sequence for a single learner. In mutual learning, the learners go through it stage by stage
+//! (`run/mutual.rs`), since each needs the forwards of the others in between.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -25,7 +25,7 @@ use crate::targets::Signal;
 use crate::teacher::weighted_by;
 use crate::tensor::{Tensor, all_finite};
 
-/// What the batches of one optimizer step have given so far.
+/// The results so far of the batches of one optimizer step.
 pub(crate) struct Gathered {
     denominators: Denominators,
     gradients: BTreeMap<String, Tensor>,
@@ -57,7 +57,7 @@ impl Learner {
         Ok((Cow::Owned(weighted_by(batch, &signals)?), Some(signals)))
     }
 
-    /// Before the first batch of an optimizer step: what its losses are divided by.
+    /// Computes the denominators of the losses before the first batch of an optimizer step.
     pub(crate) fn gather<'b>(&self, batches: impl IntoIterator<Item = &'b Batch>) -> Result<Gathered> {
         let denominators = self.losses.denominators(&batches.into_iter().collect::<Vec<_>>())?;
         Ok(Gathered { denominators, gradients: BTreeMap::new(), numbers: StepNumbers::default() })

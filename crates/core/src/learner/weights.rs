@@ -1,4 +1,4 @@
-//! Where the values of a student's forward come from, and so what is trained.
+//! The source of the values in a student's forward, which determines what is trained.
 
 use std::collections::BTreeSet;
 
@@ -11,13 +11,13 @@ use crate::weights::ParameterGenerator;
 pub(crate) enum Weights {
     /// The model's own parameters are the values, and are trained.
     Own,
-    /// A generator makes the values from parameters of its own, which are trained. The model's parameters stay as they
-    /// began, except the running statistics.
+    /// A generator computes the values from trained parameters of its own. The model's parameters keep their initial
+    /// values, except the running statistics.
     Generated(Box<ParameterGenerator>),
 }
 
 impl Weights {
-    /// What is trained so that the student learns.
+    /// The parameters that are trained so that the student learns.
     pub fn trained<'a>(&'a self, model: &'a Model) -> &'a Parameters {
         match self {
             Weights::Own => &model.parameters,
@@ -35,7 +35,7 @@ impl Weights {
         Ok((leaves, made))
     }
 
-    /// The student's parameters as plain numbers; `trained` may be an average of what is trained.
+    /// The student's parameters as plain numbers; `trained` may be an average of the trained ones.
     pub fn baked(&self, trained: Parameters, model: &Model) -> Result<Parameters> {
         match self {
             Weights::Own => Ok(trained),

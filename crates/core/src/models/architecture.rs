@@ -1,4 +1,4 @@
-//! What a model file says of a model: what one sample is, and the layers.
+//! A model's architecture as stored in its file: the shape of one sample, and the layers.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

@@ -12,7 +12,7 @@ use crate::parameters::{Parameter, Parameters};
 use crate::tensor::DType;
 
 impl Model {
-    /// What the file of this model holds.
+    /// The contents of this model's file.
     pub fn to_file(&self) -> Result<ModelFile> {
         let json = |value: serde_json::Result<Json>| value.map_err(|error| Error::internal(error.to_string()));
         Ok(ModelFile {
@@ -28,7 +28,7 @@ impl Model {
         })
     }
 
-    /// The model of a file that says its architecture.
+    /// The model from a file that contains its architecture.
     pub fn from_file(file: ModelFile) -> Result<Model> {
         if file.is_bare() {
             return Err(Error::new(
@@ -76,7 +76,8 @@ impl Model {
     }
 }
 
-/// Parameters made of a file's tensors, whose shapes fit; the numbers move, so that a model takes the memory of its file.
+/// Parameters from a file's tensors with matching shapes; the numbers are moved, so that a model takes only the memory
+/// of its file.
 fn adopted(network: &Network, mut tensors: NamedTensors) -> Result<Parameters> {
     let mut parameters = Parameters::default();
     for spec in network.specs() {

@@ -1,7 +1,7 @@
-//! Models are functions: a network is a list of layers, its parameters are data beside it.
+//! Models are functions: a network is a list of layers, and its parameters are separate data.
 //!
-//! Presets (`mlp`, `convNet`) expand to such a list. To add one: `models/<name>.rs` with its options and
-//! `expand`, its line in `presets!`.
+//! Presets (`mlp`, `convNet`) expand to such a list. To add one: `models/<name>.rs` with its options and `expand`, and
+//! its line in `presets!`.
 
 mod architecture;
 mod bytes;
@@ -33,7 +33,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use crate::error::{Error, Result};
 use crate::layers::LayerOptions;
 
-/// What some preset is made of, for who gave something else.
+/// An example of a preset's options, for the error message.
 trait Example {
     const EXAMPLE: &'static str;
 }
@@ -46,7 +46,7 @@ impl Example for ConvNet {
     const EXAMPLE: &'static str = "{ input: [1, 28, 28], channels: [8, 16], classes: 10 }";
 }
 
-/// Reads a preset from an object alone: serde would take a list for the values of its keys, in their order.
+/// Reads a preset only from an object: serde would accept a list as the values of its keys, in their order.
 fn by_name<'de, D: Deserializer<'de>, T: Deserialize<'de> + Example>(from: D) -> Result<Option<T>, D::Error> {
     struct ByName<T>(PhantomData<T>);
     impl<'de, T: Deserialize<'de> + Example> Visitor<'de> for ByName<T> {

@@ -1,4 +1,4 @@
-//! A network with its parameters, and what makes it usable on raw input: preprocessing, names of columns and classes.
+//! A network with its parameters and everything it needs for raw input: preprocessing, names of columns and classes.
 
 use std::sync::Arc;
 
@@ -24,7 +24,7 @@ pub struct Model {
     pub network: Arc<Network>,
     pub parameters: Parameters,
     pub preprocessing: Preprocessing,
-    /// One name per number of a row of inputs, where they are known.
+    /// One name per input column, if known.
     pub input_names: Option<Vec<String>>,
     /// One name per class, where they are known.
     pub label_names: Option<Vec<String>>,
@@ -32,19 +32,19 @@ pub struct Model {
     pub provenance: Json,
 }
 
-/// What a model says of some rows.
+/// A model's outputs for some rows.
 #[derive(Clone, Debug)]
 pub struct Prediction {
     pub rows: usize,
     pub classes: usize,
     /// `[rows, classes]`, row after row.
     pub logits: Vec<f32>,
-    /// Each class has a probability of its own, since a row may have several labels.
+    /// Each class has an independent probability, since a row may have several labels.
     pub several: bool,
 }
 
 impl Prediction {
-    /// Softmax of each row, or the sigmoid of each number where a row may have several labels; `[rows, classes]`.
+    /// Softmax of each row, or for multi-label models the sigmoid of each number; `[rows, classes]`.
     pub fn probabilities(&self) -> Vec<f32> {
         if self.several {
             return collected(self.logits.iter().map(|logit| (1.0 / (1.0 + f64::from(-logit).exp())) as f32));
@@ -124,7 +124,7 @@ impl Model {
         Ok(())
     }
 
-    /// Names of the columns, one per number of a row.
+    /// Sets the names of the columns, one per number of a row.
     pub fn set_input_names(&mut self, names: Vec<String>) -> Result<()> {
         if Some(names.len()) != self.row_width() {
             let expected = match self.row_width() {
@@ -138,7 +138,7 @@ impl Model {
         Ok(())
     }
 
-    /// Numbers in a row of inputs; none for ids of different count.
+    /// Numbers per row of inputs; `None` for ids of varying count.
     fn row_width(&self) -> Option<usize> {
         match &self.network.architecture().input {
             Input::Numbers(sizes) => Some(sizes.iter().product()),
@@ -146,7 +146,7 @@ impl Model {
         }
     }
 
-    /// What is done to inputs before the first layer.
+    /// Sets the transformation of inputs before the first layer.
     pub fn set_preprocessing(&mut self, preprocessing: Preprocessing) -> Result<()> {
         preprocessing.validate()?;
         let channels = match &self.network.architecture().input {
@@ -167,7 +167,7 @@ impl Model {
         Ok(())
     }
 
-    /// What the model knows of its inputs and classes.
+    /// The model's names of inputs and classes, and its scaling of bytes.
     pub fn signature(&self) -> Signature {
         Signature {
             input_names: self.input_names.clone(),
@@ -176,12 +176,12 @@ impl Model {
         }
     }
 
-    /// How the model reads inputs; what its classes are is left open.
+    /// How the model reads inputs, without the names of its classes.
     pub(crate) fn reader(&self) -> Signature {
         Signature { label_names: None, ..self.signature() }
     }
 
-    /// Takes over names and the reading of bytes where it has none; names that do not fit in number are left.
+    /// Takes over names and byte scaling if it has none; names of another number are skipped.
     pub(crate) fn learn_names(&mut self, known: &Signature) {
         let fits = |names: &&Vec<String>, count: Option<usize>| Some(names.len()) == count;
         if self.input_names.is_none() {
@@ -210,7 +210,7 @@ impl Model {
         self.parameters.0.get(&format!("{head}.weight")).map(|parameter| &parameter.tensor)
     }
 
-    /// Everything that is asked for, in evaluation mode.
+    /// All requested outputs, in evaluation mode.
     pub(crate) fn outputs_until(
         &self,
         inputs: &Features,
@@ -229,7 +229,7 @@ impl Model {
         Ok(format!("{:016x}", self.parameters.digest()?))
     }
 
-    /// What the model says of these rows.
+    /// The model's outputs for these rows.
     pub fn predict(&self, inputs: &Features, rows: usize) -> Result<Prediction> {
         let piece = self.rows_at_once();
         let mut logits = blocks::empty(rows.saturating_mul(self.network.classes()));
@@ -246,7 +246,7 @@ impl Model {
         Ok(Prediction { rows, classes: self.network.classes(), logits, several: self.has_several_labels() })
     }
 
-    /// Whether it was trained to give each class a probability of its own.
+    /// Whether it was trained on multi-label data, with an independent probability per class.
     pub fn has_several_labels(&self) -> bool {
         self.provenance.get("labels").and_then(Json::as_str) == Some(LabelKind::Several.name())
     }
@@ -272,9 +272,8 @@ impl Model {
         Ok(())
     }
 
-    /// Starts from another model: every tensor whose name (after the map) and shape are equal is copied.
-    /// `layers` maps own layer names to the other's; names that are not in it map to themselves when it is empty.
-    /// Gives the names that were copied.
+    /// Initialises from another model: copies every tensor whose name (after mapping) and shape are equal. `layers`
+    /// maps own layer names to those of `other`; if it is empty, all names map to themselves. Returns the copied names.
     pub fn copy_from(&mut self, other: &Model, layers: &[(String, String)]) -> Result<Vec<String>> {
         for (own, theirs) in layers {
             for (model, name) in [(&self.network, own), (&other.network, theirs)] {
@@ -296,7 +295,7 @@ impl Model {
                 rest.starts_with('.').then(|| format!("{theirs}{rest}"))
             })
         };
-        // Storage is shared: training begins with a copy of its own.
+        // Storage is shared: training starts with its own copy.
         let mut parameters = self.parameters.clone();
         let theirs = &other.parameters;
         let mut copied = Vec::new();

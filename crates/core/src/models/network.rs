@@ -1,4 +1,4 @@
-//! An architecture whose shapes fit: start values, and the forward.
+//! An architecture with matching shapes: initial values, and the forward.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -16,16 +16,16 @@ use crate::tape::{Tape, Value};
 
 pub use crate::layers::EMBEDDING;
 
-/// What a forward is asked for besides the logits.
+/// Outputs requested from a forward in addition to the logits.
 #[derive(Clone, Debug, Default)]
 pub struct Request {
-    /// Names of layers whose outputs are wanted, and `EMBEDDING`.
+    /// Names of the layers whose outputs are needed, and `EMBEDDING`.
     pub hidden: BTreeSet<String>,
-    /// Names of tensors that stay as they are: a batch norm whose statistics are among them uses those it has.
+    /// Names of tensors that are not trained: a batch norm with frozen statistics uses the stored ones.
     pub frozen: Arc<BTreeSet<String>>,
 }
 
-/// Count of numbers; none where their bytes are too many for an address.
+/// Count of numbers; `None` if their bytes exceed the address space.
 fn elements(specs: &[Spec]) -> Option<u64> {
     let one = |spec: &Spec| spec.shape.iter().try_fold(1u64, |count, side| count.checked_mul(*side as u64));
     let all = specs.iter().try_fold(0u64, |sum, spec| sum.checked_add(one(spec)?));
@@ -124,7 +124,7 @@ impl Network {
         self.head.as_deref()
     }
 
-    /// What one sample is at the output of a layer, or at `EMBEDDING`; none where there is no such layer.
+    /// The shape of one sample at the output of a layer, or at `EMBEDDING`; `None` if there is no such layer.
     pub fn shape_of(&self, name: &str) -> Result<Option<Shape>> {
         let mut found = None;
         layers::walk(&self.architecture.layers, "", &self.input, &mut |layer, _, input, output| {
@@ -138,7 +138,8 @@ impl Network {
         Ok(found)
     }
 
-    /// Names of the residual blocks, and of the linear and convolutional layers before the head; outermost ones alone.
+    /// Names of the residual blocks, and of the linear and convolutional layers before the head; only the outermost
+    /// ones.
     pub(crate) fn depth(&self) -> (Vec<String>, Vec<String>) {
         let (mut blocks, mut plain) = (Vec::new(), Vec::new());
         for (index, options) in self.architecture.layers.iter().enumerate() {
@@ -153,7 +154,7 @@ impl Network {
         (blocks, plain)
     }
 
-    /// The layer whose input is `EMBEDDING`; none where a layer has that name.
+    /// The layer whose input is `EMBEDDING`; `None` if a layer has that name.
     fn embedding_of(&self) -> Option<&str> {
         self.head().filter(|_| !self.names.contains(EMBEDDING))
     }
@@ -204,7 +205,7 @@ impl Network {
         }
     }
 
-    /// The function itself. `bound` are the parameter values of this forward; no layer knows whose they are.
+    /// The function itself. `bound` are the parameter values of this forward, independent of their owner.
     pub(crate) fn forward(
         &self,
         tape: &mut Tape,

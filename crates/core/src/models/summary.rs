@@ -1,4 +1,4 @@
-//! What a model is made of: a line a layer.
+//! The parts of a model: one line per layer.
 
 use serde::Serialize;
 

@@ -21,7 +21,7 @@ thread_local! {
     static ENTERED: RefCell<Option<Arc<Team>>> = const { RefCell::new(None) };
 }
 
-/// Puts back what was there, also when a panic passes.
+/// Restores the previous value, also when a panic passes through.
 struct Restore(Option<Arc<Team>>);
 
 impl Restore {
@@ -48,7 +48,7 @@ impl Pool {
         })
     }
 
-    /// The thread that enters, and no other.
+    /// Only the entering thread.
     pub fn alone() -> Pool {
         Pool(Arc::new(Team::alone()))
     }
@@ -57,7 +57,7 @@ impl Pool {
         self.0.threads()
     }
 
-    /// Runs `work` on this thread; inside, `tasks` uses the others too. A panic inside comes back to the caller.
+    /// Runs `work` on this thread; inside, `tasks` also uses the other threads. A panic inside is passed to the caller.
     pub fn enter<R: Send>(&self, work: impl FnOnce() -> R + Send) -> R {
         let _restore = Restore::replacing(Some(self.0.clone()));
         work()
@@ -78,14 +78,14 @@ fn run(count: usize, task: &(dyn Fn(usize) + Sync)) {
     match if count < 2 { None } else { ENTERED.take() } {
         None => (0..count).for_each(task),
         Some(team) => {
-            // A task that has tasks of its own runs them alone.
+            // A task that starts tasks runs them on its own thread.
             let _restore = Restore(Some(team.clone()));
             team.run(count, task);
         }
     }
 }
 
-/// Runs `task(0..count)` on the threads of the pool we are inside; on this thread alone outside of one.
+/// Runs `task(0..count)` on the threads of the current pool; outside of a pool, on this thread only.
 pub(crate) fn tasks(count: usize, task: impl Fn(usize) + Sync + Send) {
     run(count, &task)
 }
@@ -106,7 +106,7 @@ pub(crate) fn pairs<T: Send, U: Send>(
     each(first.chunks_mut(size).zip(second.chunks_mut(size)).collect(), |index, (a, b)| task(index, a, b))
 }
 
-/// Runs `task(index, item)` on each item: for work whose outputs lie in several buffers, zipped in pieces.
+/// Runs `task(index, item)` on each item: for work with outputs in several buffers, zipped in pieces.
 pub(crate) fn each<T: Send>(items: Vec<T>, task: impl Fn(usize, T) + Sync + Send) {
     let mut items: Vec<Option<T>> = items.into_iter().map(Some).collect();
     pieces(&mut items, 1, |index, item| item.iter_mut().filter_map(Option::take).for_each(|item| task(index, item)))

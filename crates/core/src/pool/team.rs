@@ -1,8 +1,8 @@
-//! A team of threads that runs numbered tasks: the caller works too, helpers spin for a moment and then sleep.
+//! A team of threads that runs numbered tasks: the caller works too; helpers spin for a moment and then sleep.
 //!
-//! A region publishes a function and a count. Whoever comes takes the next number until there are none; the caller
-//! returns when all tasks are finished, whoever ran them. Between the regions of a step helpers spin (waking one costs
-//! as much as a small region); after `PATIENCE` without work they sleep, so that an idle team costs nothing.
+//! A region publishes a function and a count. Each thread takes the next number until none is left; the caller returns
+//! when all tasks are finished, on any thread. Between the regions of a step helpers spin (waking one costs as much as
+//! a small region); after `PATIENCE` without work they sleep, so that an idle team costs nothing.
 
 use std::any::Any;
 use std::hint::spin_loop;
@@ -12,17 +12,17 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-/// How long a helper without work spins before it sleeps. Longer than what lies between two steps: on a virtual machine the
-/// core of a sleeping thread goes to the neighbours, and comes back after a whole step that the caller then did alone.
+/// How long an idle helper spins before it sleeps. Longer than the gap between two steps: on a virtual machine other
+/// guests get the core of a sleeping thread, and it returns only after a step that the caller then computed by itself.
 const PATIENCE: Duration = Duration::from_millis(1);
 /// Turns between two looks at the clock.
 const TURNS: u32 = 64;
-/// Turns that the caller waits for stragglers before it lets other threads run.
+/// Turns that the caller waits for unfinished tasks before it yields to other threads.
 const CALLER_TURNS: u32 = 2_000;
 
 type Task<'a> = &'a (dyn Fn(usize) + Sync);
 
-/// On cache lines of its own: helpers write to it all the time.
+/// On a separate cache line: helpers write to it all the time.
 #[repr(align(128))]
 struct Line<T>(T);
 
@@ -50,7 +50,7 @@ impl Shared {
         self.next.0.load(SeqCst) >> 32
     }
 
-    /// Runs tasks until there are none; whether there was any.
+    /// Runs tasks until none is left; returns whether there was any.
     fn work(&self) -> bool {
         let mut any = false;
         loop {
@@ -107,7 +107,7 @@ impl Shared {
 pub struct Team {
     shared: Arc<Shared>,
     helpers: Vec<JoinHandle<()>>,
-    /// One region at a time; who finds it taken works alone.
+    /// One region at a time; a caller that finds it taken runs its tasks on its own thread.
     turn: Mutex<()>,
 }
 
@@ -143,7 +143,7 @@ impl Team {
         self.helpers.len() + 1
     }
 
-    /// Runs `task(0..count)`; a panic in one of them comes back here, after the others are done.
+    /// Runs `task(0..count)`; a panic in a task is passed to the caller after the other tasks are done.
     pub fn run(&self, count: usize, task: &(dyn Fn(usize) + Sync)) {
         let turn = if self.helpers.is_empty() || count < 2 || count >= u32::MAX as usize {
             None
@@ -158,7 +158,7 @@ impl Team {
         let Some(_turn) = turn else { return (0..count).for_each(task) };
         let shared = &*self.shared;
         let mut task: Task<'_> = task;
-        // The order matters: no number is valid until the function and the region are in place.
+        // The order matters: a task number becomes valid only once the function and the region are set.
         shared.count.store(0, SeqCst);
         shared.task.store((&raw mut task).cast(), SeqCst);
         shared.finished.0.store(0, SeqCst);
@@ -203,7 +203,7 @@ pub fn pieces<T: Send>(
     unsafe impl<T: Send> Sync for Start<T> {}
     impl<T> Start<T> {
         /// # Safety
-        /// The range lies in the slice, and no other is alive that overlaps it.
+        /// The range lies in the slice, and no overlapping part is alive.
         #[allow(clippy::mut_from_ref)]
         unsafe fn part(&self, from: usize, len: usize) -> &mut [T] {
             // SAFETY: the caller's promise.

@@ -8,11 +8,11 @@ use crate::error::Result;
 use crate::losses::Losses;
 use crate::signature::Signature;
 
-/// What all sides of a run agree on.
+/// Signature and data on which all models of a run agree.
 struct Agreed {
-    /// What the students know from now on.
+    /// The signature of the students from now on.
     known: Signature,
-    /// None for a stream.
+    /// `None` for a stream.
     data: Option<Dataset>,
     validation: Option<Dataset>,
 }
@@ -40,7 +40,7 @@ impl Setup {
             known.expect_alike(&own, &format!("students[{}]", at + 1), "students[0]")?;
             known = known.or(&own);
         }
-        // Where no loss compares their classes, a teacher may know others.
+        // If no loss compares classes, a teacher may have different ones.
         let compared = Losses::new(self.options.losses.clone()).is_ok_and(|losses| losses.compares_classes());
         let classes = self.student.network.classes();
         for (path, teacher) in self.teacher.models() {
@@ -63,7 +63,7 @@ impl Setup {
             Data::Dataset(data) => data.signature(),
             Data::Stream(stream) => stream.signature(),
         };
-        // A teacher that was trained on bytes says nothing about numbers.
+        // A teacher trained on bytes gives no information about the scaling of other numbers.
         let bytes = self.student.preprocessing.bytes.or(own.bytes);
         let known = Signature { bytes, ..known.or(&own) };
         let validation = match &self.validation {

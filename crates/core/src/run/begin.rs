@@ -1,5 +1,5 @@
-//! How a prepared run begins: the proofs look at it, teachers are asked about every row where that pays, its learners are
-//! made.
+//! Starts a prepared run: runs the first proofs, precomputes the teachers' outputs if that saves time, and creates the
+//! learners.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -21,7 +21,7 @@ use crate::pool::Pool;
 use crate::proofs::{Findings, Rows};
 use crate::teacher::{Asked, Teachers};
 
-/// Teachers' answers above this many bytes are not kept: they would take the memory that the run needs.
+/// Teacher outputs above this many bytes are not cached: they would take the memory that the run needs.
 const LARGEST: u64 = 1 << 30;
 
 /// Whether every row comes more than once, always as it is.
@@ -59,7 +59,8 @@ impl Prepared {
         let all: Vec<&TrainOptions> = members.iter().map(|member| &member.options).collect();
         let validated = |rows| pool.enter(|| Validation::new(rows, &teachers, &all, &cancel));
         let validation = validation.map(validated).transpose()?;
-        // A generator reads the teacher's parameters; its answers are asked for where something compares with them.
+        // A generator reads the teacher's parameters; the teacher's outputs are computed only if something compares
+        // with them.
         let compared = members.iter().any(|member| member.compares());
         let asked = if compared { teachers.clone() } else { Teachers::default() };
         let layers = members.iter().flat_map(|member| member.parts.losses.teacher_layers()).collect();
@@ -115,7 +116,7 @@ impl Prepared {
     }
 }
 
-/// Peers keep the layers of their forwards that the others' losses look at.
+/// Peers keep the layers of their forwards that the losses of other learners read.
 fn show_layers(members: &mut [Member]) {
     for own in 0..members.len() {
         let wanted = members[own].learner.looks_at().clone();

@@ -1,4 +1,4 @@
-//! The run folder of a run, and what its checkpoints are made of.
+//! The run folder of a run, and the contents of its checkpoints.
 
 use std::path::Path;
 

@@ -1,4 +1,4 @@
-//! A control run: the same student, taught by the labels alone.
+//! A control run: the same student, trained only on the labels.
 
 use std::collections::BTreeMap;
 
@@ -10,8 +10,8 @@ use crate::error::{Error, Result};
 use crate::labels::LabelKind;
 use crate::losses::{Losses, LossesOptions};
 
-/// The control run's own batches, where some rows have no label: as many rows per step as the student has, all of them
-/// labelled. None where the student's batches serve both, and for a stream.
+/// The control run's batches if some rows have no label: as many rows per step as the student has, all of them
+/// labelled. `None` if the student's batches serve both, and for a stream.
 pub(super) fn labelled(data: &Data, batches: &BatchOptions, accumulate: usize) -> Result<Option<Feed>> {
     let Data::Dataset(data) = data else { return Ok(None) };
     let labelled: Vec<u32> = data.labelled().collect();

@@ -24,7 +24,7 @@ pub(super) fn heard(teachers: &Teachers, options: &TrainOptions) -> Teachers {
     Teachers { combine, permute: options.permute_teacher, ..teachers.clone() }
 }
 
-/// What a member is made of.
+/// The parts of a member.
 pub(super) struct Entry {
     pub role: Role,
     pub student: Model,
@@ -41,12 +41,12 @@ pub(crate) struct Entrant {
     pub parts: Parts,
 }
 
-/// What is known of a student before its first step.
+/// Measurements of a student before its first step.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Start {
     /// It has the parameters of a teacher, or of a student before it, so a loss between them may well be 0.
     pub copied: bool,
-    /// What its inputs look like.
+    /// Statistics of its inputs.
     pub inputs: Option<InputStatistics>,
 }
 
@@ -58,7 +58,7 @@ pub(super) struct Rows<'a> {
 }
 
 impl Entrant {
-    /// Refuses what cannot work, by path.
+    /// Rejects invalid combinations, with their path.
     pub fn new(entry: Entry, rows: Rows) -> Result<Entrant> {
         let Entry { role, student, options, seed, teachers } = entry;
         options.validate()?;
@@ -77,15 +77,15 @@ impl Entrant {
         Ok(Entrant { role, options, parts })
     }
 
-    /// Whether its steps compare with what a teacher gives.
+    /// Whether its steps compare with a teacher's outputs.
     pub fn compares(&self) -> bool {
         self.parts.losses.needs_teacher() || self.options.weight_rows_by_teacher
     }
 
-    /// The same student from the same start, which learns from the labels alone.
+    /// The same student from the same initial weights, trained only on the labels.
     pub fn control(&self, labels: LabelKind) -> Result<Entrant> {
         let losses = without_teacher(&self.options.losses, labels)?;
-        // What the options of a generator freeze is not the student's.
+        // With a generator, `freeze` names the parameters of the generator, not the student's.
         let freeze = if self.options.generator.is_some() { Vec::new() } else { self.options.freeze.clone() };
         let options =
             TrainOptions { losses, freeze, generator: None, weight_rows_by_teacher: false, ..self.options.clone() };
@@ -137,11 +137,11 @@ fn teachers_are_used(teachers: &Teachers, losses: &Losses, options: &TrainOption
     Ok(())
 }
 
-/// What the losses get to compare with.
+/// The signals and sizes that are available to the losses.
 fn given(student: &Model, teachers: &Teachers, losses: &Losses, rows: Rows, options: &TrainOptions) -> Result<Given> {
     let dataset = rows.data.dataset();
     let offer = teachers.offer(&student.network, dataset, losses)?;
-    // A stream shows its labels batch by batch; what does not depend on them is checked before.
+    // The labels of a stream arrive batch by batch; everything independent of them is checked before.
     let wanted = || losses.needs().into_iter().filter_map(|(_, need)| need.label_kind()).next_back();
     Ok(Given {
         classes: student.network.classes(),
@@ -150,7 +150,7 @@ fn given(student: &Model, teachers: &Teachers, losses: &Losses, rows: Rows, opti
         teacher_head: offer.head,
         labels: dataset.map_or_else(|| wanted().unwrap_or(LabelKind::None), Dataset::label_kind),
         pairs: dataset.is_some_and(Dataset::pairs),
-        // A model over tokens has a row for each of them.
+        // A model over tokens has one row per token.
         batch: (student.network.output().sizes().len() == 1).then_some(options.batch_size),
     })
 }

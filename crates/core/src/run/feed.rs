@@ -8,29 +8,29 @@ use crate::dataset::{BatchOptions, Batches, Dataset};
 use crate::error::{Error, Result};
 use crate::signature::Signature;
 
-/// Batches that come from outside, one after the other.
+/// Batches from an external source, one after the other.
 pub trait Stream: Send {
     /// Waits for the next batch; `None` at the end. Returns early with `Code::Cancelled` once the flag is set.
     fn next(&mut self, cancel: &AtomicBool) -> Result<Option<Batch>>;
 
-    /// What its batches know of themselves.
+    /// The signature of its batches.
     fn signature(&self) -> Signature {
         Signature::default()
     }
 
-    /// Whether another batch follows; waits for the answer at most so long. None: it is not known yet.
+    /// Whether another batch follows; waits at most this long. `None`: not known yet.
     fn follows(&mut self, _patience: Duration) -> Option<bool> {
         None
     }
 
-    /// Why it ended with fewer batches than were asked for, where it did.
+    /// Why the stream ended with fewer batches than requested, if it did.
     fn shortfall(&self) -> Option<String> {
         None
     }
 }
 
-/// How long a step waits for a stream to tell whether it is the last one. A stream that makes a step wait is slower than
-/// the steps, so nothing is lost.
+/// How long a step waits for a stream to report whether it is the last one. A stream that makes a step wait is slower
+/// than the steps, so nothing is lost.
 const PATIENCE: Duration = Duration::from_millis(5);
 /// The same for a report.
 const REPORT_PATIENCE: Duration = Duration::from_millis(50);
@@ -73,7 +73,7 @@ enum Source {
     Stream(Box<dyn Stream>, BatchOptions),
 }
 
-/// What is trained on in one optimizer step, and whether an epoch ends with it.
+/// The batches of one optimizer step, and whether an epoch ends with it.
 pub(crate) struct Group {
     pub batches: Vec<Batch>,
     pub ends_epoch: bool,
@@ -95,7 +95,7 @@ impl Feed {
         self.dataset().is_some()
     }
 
-    /// None for a stream.
+    /// `None` for a stream.
     pub fn dataset(&self) -> Option<&Dataset> {
         match &self.source {
             Source::Dataset { dataset, .. } => Some(dataset),
@@ -122,7 +122,7 @@ impl Feed {
         }
     }
 
-    /// Of the data set; none for a stream.
+    /// The data set's fingerprint; `None` for a stream.
     pub fn fingerprint(&self) -> Option<String> {
         self.dataset().map(Dataset::fingerprint)
     }
@@ -145,7 +145,7 @@ impl Feed {
         Ok(())
     }
 
-    /// The batches of the next optimizer step; groups do not cross the end of an epoch. `None` where a stream ends.
+    /// The batches of the next optimizer step; groups do not cross the end of an epoch. `None` when a stream ends.
     pub fn next(&mut self, cancel: &AtomicBool) -> Result<Option<Group>> {
         let mut group = Vec::new();
         match &mut self.source {

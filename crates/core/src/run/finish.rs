@@ -13,7 +13,7 @@ use crate::proofs::{CheckpointWhole, TeacherFrozen};
 use crate::weights::Origin;
 
 impl Run {
-    /// What every member did since the last report.
+    /// The progress of every member since the last report.
     pub(super) fn report(&mut self, done: &Done, validated: Option<Vec<Evaluation>>) -> Result<Report> {
         let seconds = self.reported.elapsed().as_secs_f64();
         let mut evaluations: Vec<Option<Evaluation>> = match validated {

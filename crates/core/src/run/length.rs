@@ -1,4 +1,4 @@
-//! How long a run is: what follows from the number of its steps, and from a stream that ends.
+//! The length of a run: values that depend on the number of steps, and streams that end.
 
 use serde_json::Value as Json;
 
@@ -8,7 +8,7 @@ use crate::error::{Code, Error, Result};
 use crate::options::TrainOptions;
 use crate::proofs::{Findings, StreamLasts, WarmUpEnds};
 
-/// Options that say how long a run is.
+/// Options that set the length of a run.
 const LENGTH: [&str; 2] = ["epochs", "steps"];
 
 /// Whether the rate rises to its peak before the run ends.
@@ -49,7 +49,7 @@ impl Run {
         Err(Error::new(Code::CheckpointMismatch, key, message))
     }
 
-    /// What a stream that has ended leaves undone: nothing at all is an error, less than was asked for a finding.
+    /// A stream that ended early: no batch at all is an error, fewer than requested a finding.
     pub(super) fn prove_stream(&mut self) -> Result<()> {
         let Some(note) = self.feed.stream_ended() else { return Ok(()) };
         if self.step == 0 {

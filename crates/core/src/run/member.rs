@@ -1,6 +1,6 @@
-//! One learner of a run, and what the run keeps about it: its best parameters, and what it did since the last report.
+//! One learner of a run, with its best parameters and its progress since the last report.
 //!
-//! A run has one member; two with a control run; two or more where learners teach each other.
+//! A run has one member; two with a control run; two or more in mutual learning.
 
 use std::collections::BTreeMap;
 
@@ -32,13 +32,13 @@ pub(crate) struct Member {
     pub kept: Kept,
     best: Option<Parameters>,
     sums: Sums,
-    /// What the last report was made of; used again where there was no step since.
+    /// The sums of the last report; used again if there was no step since.
     shown: Sums,
     /// The first value of every loss.
     first: BTreeMap<String, f64>,
     /// The last step.
     last: StepNumbers,
-    /// What made the parameters that it began with: the runs before this one, the oldest first.
+    /// The runs that made its initial parameters, the oldest first.
     pub before: Vec<Json>,
 }
 
@@ -97,7 +97,7 @@ impl Member {
         At { seed: self.seed, rate: self.factor(run.step, total), ..run.clone() }
     }
 
-    /// Takes in what a step gave; `epoch_ended` closes the proofs early.
+    /// Adds the results of a step; `epoch_ended` closes the proofs early.
     pub fn did(&mut self, numbers: StepNumbers, rate: f64, epoch_ended: bool, findings: &mut Findings) -> Result<()> {
         self.sums.add(&numbers);
         for (name, term) in numbers.terms.iter().filter(|(_, term)| !term.no_rows && term.value.is_finite()) {
@@ -199,7 +199,7 @@ impl Member {
         }
     }
 
-    /// What it did since the last report, and over how many rows.
+    /// Its progress since the last report, and the number of rows.
     pub fn report(&mut self, step: u64, total: Option<u64>, validation: Option<Evaluation>) -> (LearnerReport, usize) {
         let mut sums = std::mem::take(&mut self.sums);
         if sums.steps == 0 {

@@ -1,14 +1,14 @@
-//! A run: many steps of one learner, or of several that teach each other, over epochs, with validation, early stop, best
-//! parameters, a control run, checkpoints, proofs, and reports that are pulled.
+//! A run: many steps of one learner, or of several in mutual learning, over epochs, with validation, early stop, best
+//! parameters, a control run, checkpoints, proofs, and reports on request.
 //!
 //! ```text
 //! Setup ─► prepare.rs, entrant.rs ─► Prepared ─► begin.rs ─► Run ─► steps.rs: up to the next report
 //!          (refuses, fits, binds)                (proves, asks once)
 //! ```
 //!
-//! `state.rs` is what a run holds between two steps, `steps.rs` does steps until a report is due, `finish.rs` makes the reports,
-//! the last one among them. `member.rs` is one learner with what the run keeps about it, `role.rs` what it is in the run,
-//! `mutual.rs` a step of learners that teach each other, `prove.rs` what the proofs get to see.
+//! `state.rs` is the state of a run between two steps, `steps.rs` runs steps until a report is due, `finish.rs` makes
+//! the reports, including the last one. `member.rs` is one learner with its records, `role.rs` its role in the run,
+//! `mutual.rs` a step of mutual learning, `prove.rs` the input of the proofs.
 
 mod agree;
 mod batches;

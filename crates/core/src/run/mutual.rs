@@ -1,4 +1,4 @@
-//! Learners that teach each other: deep mutual learning.
+//! Deep mutual learning: learners that teach each other.
 //!
 //! ```text
 //! L_k = Σ own losses, compared with the peers: 1/(M − 1) · Σ_{j≠k} L(q_j, q_k)         M learners, q_j constant in L_k
@@ -53,7 +53,7 @@ fn one() -> f64 {
     1.0
 }
 
-/// The other learners: each with its options.
+/// The other learners, each with its options.
 pub struct Mutual {
     pub options: MutualOptions,
     pub others: Vec<(Model, TrainOptions)>,
@@ -68,7 +68,7 @@ impl MutualOptions {
         Err(Error::config("teacherWeight", message))
     }
 
-    /// The teachers of one learner: all others, and the frozen ones.
+    /// The teachers of one learner: all its peers, and the frozen ones.
     fn teachers(&self, own: usize, networks: &[Arc<Network>], frozen: Teachers) -> Teachers {
         let peers = (networks.len() - 1).max(1) as f64;
         let others = networks.iter().enumerate().filter(|(number, _)| *number != own);
@@ -94,13 +94,13 @@ impl MutualOptions {
             teachers: self.teachers(number, &networks, heard(frozen, &options)),
             student,
             options,
-            // Learners of one run have their own dropout and their own start values of what losses train.
+            // Each learner of a run has separate dropout masks and initial values of trained loss parameters.
             seed: seed.wrapping_add(number as u64),
         };
         students.into_iter().enumerate().map(entry).collect()
     }
 
-    /// Refuses learners that cannot teach each other, and options of the run that are about one student.
+    /// Rejects learners that cannot teach each other, and options of the run that apply only to a single student.
     pub(super) fn fits(&self, students: &[(Model, TrainOptions)], frozen: &Teachers) -> Result<()> {
         self.validate()?;
         if students.len() < 2 {

@@ -1,6 +1,6 @@
-//! A run before its first step: options validated, losses fitted, generator made, teachers bound, each of them once.
+//! A run before its first step: options validated, losses fitted, generator created, teachers bound, each exactly once.
 //!
-//! What cannot work is refused here, by path. `begin.rs` starts what is prepared and checks nothing again.
+//! Invalid setups are rejected here, with their path. `begin.rs` starts a prepared run and checks nothing again.
 
 use super::entrant::{Entrant, Entry, Rows, heard};
 use super::feed::Data;
@@ -15,19 +15,19 @@ use crate::options::TrainOptions;
 use crate::tape::Cancel;
 use crate::teacher::Teachers;
 
-/// Everything a run needs; it takes copies of what it changes.
+/// Everything a run needs; it copies whatever it changes.
 pub struct Setup {
     pub student: Model,
-    /// Frozen teachers; none where learners only teach each other.
+    /// Frozen teachers; empty if learners only teach each other.
     pub teacher: Teachers,
     pub data: Data,
     pub validation: Option<Dataset>,
-    /// Options of the student. Of several learners they are those of the first, and decide what all share: batches, epochs,
+    /// Options of the student. With several learners, those of the first: they set the shared batches, epochs and
     /// reports.
     pub options: TrainOptions,
     /// Once it is set the run stops between two operations.
     pub cancel: Cancel,
-    /// The other learners, where learners teach each other.
+    /// The other learners, in mutual learning.
     pub mutual: Option<Mutual>,
 }
 
@@ -46,7 +46,7 @@ pub(crate) struct Prepared {
     pub cancel: Cancel,
 }
 
-/// Refuses what cannot work, by path, without beginning.
+/// Rejects invalid setups, with their path, without starting the run.
 pub fn check(setup: Setup) -> Result<()> {
     Prepared::new(setup).map(drop)
 }

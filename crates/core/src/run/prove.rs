@@ -1,4 +1,4 @@
-//! What a run shows the proofs before its first step and at its end.
+//! The input of the proofs before a run's first step and at its end.
 
 use super::entrant::{Entrant, Start};
 use super::member::Member;
@@ -12,7 +12,7 @@ use crate::teacher::Teachers;
 
 /// The rows that the proofs before the first step look at.
 pub(super) struct Looked<'a> {
-    /// None for a stream.
+    /// `None` for a stream.
     pub data: Option<&'a Dataset>,
     pub validation: Option<&'a Dataset>,
     pub cancel: &'a Cancel,
@@ -73,7 +73,7 @@ pub(super) fn prove_start(
         }
         proofs::teacher(&Teaching { path: &path, copied, ..Teaching::default() }, findings)?;
     }
-    // A column is known on the training rows alone; a model is asked about rows that it was not trained on, if it can be.
+    // A column exists only for the training rows; a model is run on rows outside the training data, if possible.
     let mut models = TeacherRows::new(teachers, |teacher| teacher.model().is_some());
     let apart = looked.validation.filter(|_| !models.is_empty());
     let apart = apart.map(|rows| proofs::some_rows(rows, proofs::ROWS)).transpose()?;

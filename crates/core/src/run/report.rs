@@ -1,4 +1,4 @@
-//! What a run says, each time it is asked.
+//! The reports of a run.
 
 use std::collections::BTreeMap;
 

@@ -16,7 +16,7 @@ use crate::proofs::{CheckpointWhole, Finding};
 const FREE: [&str; 6] = ["checkpoint", "threads", "niceness", "reportEvery", "maxMemoryBytes", "backend"];
 
 impl Run {
-    /// Takes up the newest whole checkpoint of the folder, where `checkpoint.resume` asks for it and there is one.
+    /// Resumes from the newest complete checkpoint of the folder, if `checkpoint.resume` is set and there is one.
     pub(super) fn resume(&mut self) -> Result<()> {
         let Some(checkpoints) = self.checkpoints.as_ref().filter(|checkpoints| checkpoints.resume) else {
             return Ok(());
@@ -89,7 +89,7 @@ impl Run {
         Ok(path)
     }
 
-    /// What the run was begun with, as far as it decides the bits.
+    /// The run's configuration, as far as it determines the bits of the results.
     fn config(&self) -> Result<Json> {
         let internal = |error: serde_json::Error| Error::internal(error.to_string());
         let mut options = serde_json::to_value(&self.options).map_err(internal)?;

@@ -1,4 +1,4 @@
-//! What a member is in its run.
+//! The role of a member in its run.
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Role {
@@ -6,7 +6,7 @@ pub(crate) enum Role {
     Student,
     /// The same model from the same start, without a teacher.
     Control,
-    /// One of several learners that teach each other, by its number.
+    /// One learner of mutual learning, by its number.
     Peer(usize),
 }
 

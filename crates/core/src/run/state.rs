@@ -1,4 +1,4 @@
-//! What a run holds between two steps.
+//! The state of a run between two steps.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -22,12 +22,12 @@ pub struct Run {
     pub(super) members: Vec<Member>,
     pub(super) mutual: Option<MutualOptions>,
     pub(super) teachers: Teachers,
-    /// Training rows that the teachers were asked about.
+    /// Training rows for which the teachers computed outputs.
     pub(super) teacher_rows: u64,
     pub(super) feed: Feed,
     /// Of a control run that does not share the student's batches.
     pub(super) control_feed: Option<Feed>,
-    /// What a control run was trained on.
+    /// The rows that a control run was trained on.
     pub(super) control_rows: Rows,
     pub(super) validation: Option<Validation>,
     pub(super) pool: Pool,
@@ -46,7 +46,7 @@ pub struct Run {
     pub(super) first_rows: Option<TeacherRows>,
     pub(super) checkpoints: Option<Checkpoints>,
     pub(super) started: Instant,
-    /// When the next report was asked for.
+    /// When the next report was requested.
     pub(super) reported: Instant,
     pub(super) ended: Option<&'static str>,
 }

@@ -14,8 +14,8 @@ use crate::learner::{At, REMEDY};
 use crate::proofs::{self, FirstStep, TeacherRows};
 
 impl Run {
-    /// Trains up to the next report. `None` after the last one, which holds the summary.
-    /// An error leaves the run as it is; it must not be used further.
+    /// Trains up to the next report. `None` after the last one, which contains the summary. An error leaves the run in
+    /// its current state; it must not be used further.
     #[allow(clippy::should_implement_trait)] // that one could not fail
     pub fn next(&mut self) -> Result<Option<Report>> {
         if self.ended.is_some() {

@@ -1,4 +1,4 @@
-//! Validation of a run: the student on rows that it is not trained on, beside the teacher.
+//! Validation of a run: the student on rows that it is not trained on, compared with the teacher.
 
 use crate::dataset::Dataset;
 use crate::error::{Error, Result};
@@ -21,7 +21,7 @@ pub(crate) struct Validation {
 }
 
 impl Validation {
-    /// Asks the teachers about the rows, once; `options` are those of all learners, the first one's decide the metrics.
+    /// Computes the teachers' outputs once; `options` are those of all learners, the first one's set the metrics.
     pub fn new(data: Dataset, teachers: &Teachers, options: &[&TrainOptions], cancel: &Cancel) -> Result<Validation> {
         let asked = teachers.models().next().is_some();
         let mut metrics = options.first().map_or_else(Metrics::default, |first| first.metrics.clone());
@@ -41,7 +41,7 @@ impl Validation {
         evaluate_with(model, &self.data, self.teacher_logits.as_deref(), &self.metrics, &self.cancel)
     }
 
-    /// Learners that teach each other, each with the mean entropy of its predictions and how often its peers agree.
+    /// Learners of mutual learning, each with the mean entropy of its predictions and its agreement with the peers.
     pub fn evaluate_peers(&self, models: &[Model]) -> Result<Vec<Evaluation>> {
         let answer = |model: &Model| {
             let logits = evaluate::logits_until(model, &self.data, &self.cancel)?;
@@ -55,7 +55,7 @@ impl Validation {
             let Prediction { classes, logits, .. } = answer;
             let teacher = self.teacher_logits.as_deref();
             let mut evaluation = evaluate::evaluate_beside(&self.data, *classes, logits, teacher, &self.metrics)?;
-            // Of several labels or real numbers there is no one class that a row is said to be of.
+            // Multi-label rows and real targets have no single predicted class.
             if self.data.label_kind().is_one_class() {
                 let (mut entropy, mut agreement) = (Mean::default(), Mean::default());
                 for (row, p) in answer.probabilities().chunks(*classes).enumerate() {
@@ -83,8 +83,8 @@ impl Validation {
     }
 }
 
-/// The metric that validations are compared by: the one that was chosen, or the one that fits the rows; `teacher` is
-/// whether a teacher is asked about them.
+/// The metric that validations are compared by: the chosen one, or the one that fits the rows; `teacher` is whether a
+/// teacher has outputs for them.
 pub(crate) fn choice(options: &TrainOptions, rows: &Dataset, teacher: bool) -> Result<MetricChoice> {
     let teacher = teacher || rows.has_teacher_logits();
     Ok(match (options.metric, rows.label_kind()) {

@@ -1,12 +1,12 @@
-//! Which teacher layers each student layer is made from.
+//! Groups of teacher layers, one for each student layer that is generated from them.
 //!
-//! Layers of one role are a sequence in each model. The student's i-th comes from the teacher's `l·i … l·(i+1) − 1`,
-//! `l = floor(Lt / Ls)`. Where both sequences change their shapes equally often, each stretch of one shape is a
-//! sequence of its own. The first layer comes from the first, the head from the head, and a norm from the norms behind
-//! the layers that the layer before it comes from.
+//! Layers of one role form a sequence in each model. The student's i-th is generated from the teacher's `l·i … l·(i+1)
+//! − 1`, `l = floor(Lt / Ls)`. If both sequences change their shapes equally often, each stretch of one shape is a
+//! separate sequence. The first layer comes from the first, the head from the head, and a norm from the norms that
+//! follow the source layers of its preceding layer.
 //!
-//! Source: Lin and others, "Weight Distillation", 2021, arXiv:2009.09152. Where we differ: its code drops the last
-//! `Lt − l·Ls` layers without a word; here that is refused, or they are spread.
+//! Source: Lin and others, "Weight Distillation", 2021, arXiv:2009.09152. Where we differ: its code silently drops the
+//! last `Lt − l·Ls` layers; here that is rejected, or they are spread.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,7 +17,7 @@ use crate::error::{Error, Result};
 /// Student layer → teacher layers.
 pub(super) type Groups = BTreeMap<String, Vec<String>>;
 
-/// `settled` are those that are given; `open` those that are to be found, among the teacher's `free` layers.
+/// `settled` are the given groups; for the `open` slots, groups are chosen from the teacher's `free` layers.
 pub(super) fn groups(
     settled: Groups,
     open: &[&Slot],
@@ -71,7 +71,7 @@ fn in_order(student: &[&Slot], teacher: &[&Slot], remainder: Remainder) -> Resul
     let used: BTreeSet<&String> = groups.values().flatten().collect();
     let student: Vec<&Slot> = student.iter().copied().filter(|slot| !groups.contains_key(&slot.layer)).collect();
     let teacher: Vec<&Slot> = teacher.iter().copied().filter(|slot| !used.contains(&slot.layer)).collect();
-    // Names say more than places, but models need not be named alike.
+    // Names are more specific than positions, but the two models may use different names.
     let named = by_role(&teacher, Slot::named_role);
     let alike = student.iter().all(|slot| named.contains_key(&slot.named_role()));
     let role = |slot: &Slot| if alike { slot.named_role() } else { slot.role.clone() };

@@ -1,16 +1,16 @@
-//! Weight Distillation: a trained generator makes the student's parameters from those of the frozen teacher.
+//! Weight Distillation: a trained generator computes the student's parameters from those of the frozen teacher.
 //!
 //! ```text
-//! plan: which rule makes which parameter from which   →   generate, at every forward   →   bake: plain parameters
+//! plan: the rule and source of each parameter   →   generate, at every forward   →   bake: plain parameters
 //! ```
 //!
-//! `options` is what is asked for; `slots` lists the layers of a model by role; `groups` cuts the teacher's into a run
-//! for each of the student's; `rules` say how one parameter is made (one file a rule); `plan` is the table of it all.
-//! No model knows that its parameters are generated.
+//! `options` holds the options; `slots` lists the layers of a model by role; `groups` divides the teacher's layers into
+//! one run per student layer; `rules` define how one parameter is generated (one file per rule); `plan` is the
+//! resulting table. The models are independent of how their parameters are generated.
 //!
 //! Source: Lin, Li, Wang, Li, Du, Xiao, Zhu, "Weight Distillation: Transferring the Knowledge in Neural Network
-//! Parameters", ACL 2021, arXiv:2009.09152. Where we differ: any list of layers, not translation models alone;
-//! running statistics begin anew.
+//! Parameters", ACL 2021, arXiv:2009.09152. Where we differ: any list of layers, not only translation models; running
+//! statistics start anew.
 
 mod groups;
 mod options;
@@ -38,13 +38,13 @@ use crate::tensor::Tensor;
 use rules::{Copy, Full, Making, Project, RuleOptions, ScaleShift, Side, Target, Vector};
 use slots::{End, Slot};
 
-/// The student's parameters as a function of the teacher's and of what is trained here.
+/// The student's parameters as a function of the teacher's and of the trained generator parameters.
 #[derive(Clone, Debug)]
 pub struct ParameterGenerator {
     plan: Plan,
     /// By parameter of the student; buffers are the student's own.
     making: BTreeMap<String, Making>,
-    /// What is trained: `<student's parameter>.wOut`, …; a parameter that is trained itself has its own name.
+    /// The trained parameters: `<student's parameter>.wOut`, …; a parameter that is trained directly keeps its name.
     parameters: Parameters,
 }
 
@@ -95,7 +95,7 @@ impl ParameterGenerator {
         &self.plan
     }
 
-    /// What is trained.
+    /// The trained parameters.
     pub fn parameters(&self) -> &Parameters {
         &self.parameters
     }
@@ -133,13 +133,13 @@ impl ParameterGenerator {
         Ok(bound)
     }
 
-    /// The student's parameters as plain numbers, in storage of their own: what a forward through `generate` uses,
-    /// to the bit.
+    /// The student's parameters as plain numbers, in separate storage: bit-identical to those that a forward through
+    /// `generate` uses.
     pub fn bake(&self, student: &Parameters) -> Result<Parameters> {
         self.bake_from(&self.parameters, student)
     }
 
-    /// The same from other values of what is trained: an average.
+    /// The same from other values of the trained parameters: an average.
     pub(crate) fn bake_from(&self, trained: &Parameters, student: &Parameters) -> Result<Parameters> {
         let bound = self.generate(&mut Tape::default(), &trained.constants(), student)?;
         let bake = |(name, parameter): (&String, &Parameter)| {
@@ -167,7 +167,7 @@ fn below(name: &str, part: &str) -> String {
     if part.is_empty() { name.to_string() } else { format!("{name}.{part}") }
 }
 
-/// The matching of two models, with the exceptions that were asked for.
+/// The matching of two models, with the requested exceptions.
 struct Planned<'a> {
     options: &'a GeneratorOptions,
     student: Vec<Slot>,
@@ -237,7 +237,7 @@ impl<'a> Planned<'a> {
         self.options.rules.iter().rposition(|rule| rule.teacher.is_some() && covers(&rule.student, name))
     }
 
-    /// The last rule that says how this parameter is made.
+    /// The last rule that applies to this parameter.
     fn exception(&self, name: &str) -> Option<&RuleOptions> {
         let rules = self.options.rules.iter().rev();
         rules.filter(|rule| covers(&rule.student, name)).find_map(|rule| rule.rule.as_ref())
@@ -266,7 +266,7 @@ impl<'a> Planned<'a> {
         Ok(sources)
     }
 
-    /// The teacher's parameters that this one is made from: all of one shape, none where it starts anew.
+    /// The teacher's parameters that this one is generated from, all of one shape; empty if it is newly initialised.
     fn sources(&self, slot: &Slot, spec: &Spec, teacher: &Model) -> Result<Vec<(String, Tensor)>> {
         let name = format!("{}.{}", slot.layer, spec.name);
         if let Some(RuleOptions::Fresh(_)) = self.exception(&name) {
@@ -304,7 +304,7 @@ impl<'a> Planned<'a> {
         Ok(sources)
     }
 
-    /// How this parameter is made: as asked for, else as published for its place.
+    /// The rule for this parameter: the requested one, else the published one for its position.
     fn rule(&self, slot: &Slot, spec: &Spec, from: &[(String, Tensor)]) -> Result<RuleOptions> {
         let name = format!("{}.{}", slot.layer, spec.name);
         let vector = spec.shape.len() == 1;

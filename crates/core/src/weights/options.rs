@@ -49,7 +49,7 @@ impl GeneratorOptions {
         GeneratorOptions::default().beneath(rule)
     }
 
-    /// The same, with this rule for everything that no other names.
+    /// The same, with this rule for everything that no other rule covers.
     pub fn beneath(mut self, rule: RuleOptions) -> GeneratorOptions {
         self.rules.insert(0, RuleFor { student: "*".into(), teacher: None, rule: Some(rule) });
         self

@@ -1,4 +1,4 @@
-//! What will be made from what: a row a parameter of the student, readable before anything is trained.
+//! The generation plan: one row per parameter of the student, available before training.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,9 +12,9 @@ use crate::layers::show;
 pub struct PlanRow {
     pub student: String,
     pub shape: Vec<usize>,
-    /// What it is made from, in order.
+    /// The teacher's parameters that it is generated from, in order.
     pub teacher: Vec<String>,
-    /// Of each of the teacher's; empty where there is none.
+    /// Shape of each of them; empty if there are none.
     pub teacher_shape: Vec<usize>,
     /// `full`, `vector`, `scaleShift`, `project`, `copy`, `truncate` or `fresh`.
     pub rule: &'static str,

@@ -1,4 +1,4 @@
-//! The layers of a network that own parameters, each with the role it plays: what makes two layers alike.
+//! The layers of a network that own parameters, each with its role: layers of equal roles correspond.
 
 use std::collections::BTreeMap;
 
@@ -12,14 +12,14 @@ pub(super) struct Slot {
     /// Full name.
     pub layer: String,
     pub kind: &'static str,
-    /// Kind, blocks around it, and its place inside them.
+    /// Kind, enclosing blocks, and the position inside them.
     pub role: String,
     /// Its tensors, by their names below the layer's.
     pub specs: Vec<Spec>,
-    /// What only one layer of a model is.
+    /// Whether it is a special layer that a model has only once.
     pub end: Option<End>,
-    /// Of a layer of vectors alone, a norm: the layer with a matrix before it in the same list, and which one behind it
-    /// this is. They go together.
+    /// For a layer with only vectors, a norm: the preceding layer with a matrix in the same list, and the norm's
+    /// position after it. They are matched together.
     pub anchor: Option<(String, String)>,
 }
 
@@ -72,8 +72,8 @@ fn has_matrix(specs: &[Spec]) -> bool {
     specs.iter().any(|spec| spec.shape.len() > 1)
 }
 
-/// `role` is that of the block around this list, empty at the top: there layers of a kind are one sequence, inside a
-/// block each place has its own.
+/// `role` is that of the block around this list, empty at the top: there, layers of one kind form one sequence; inside
+/// a block each position is separate.
 fn collect(
     list: &[LayerOptions],
     prefix: &str,

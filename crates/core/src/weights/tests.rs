@@ -188,7 +188,7 @@ fn a_remainder_is_refused_or_spread() {
 fn what_cannot_be_made_is_refused_by_path_with_a_remedy() {
     let teacher = mlp(&[6, 8, 8, 3]);
     let cases = [
-        // A deeper student than the plan allows, and one whose layers have no counterpart.
+        // A student that is deeper than the plan allows, and one with layers that have no counterpart.
         (teacher.clone(), mlp(&[6, 5, 5, 5, 3]), json!({}), "layers.2", "the student is deeper"),
         (mlp(&[6, 8, 3]), mlp(&[6, 5, 5, 3]), json!({}), "layers.1", "got none"),
         (conv_net(&[4]), residual(4, 1), json!({}), "layers.1.", "got none"),
@@ -223,7 +223,7 @@ fn what_cannot_be_made_is_refused_by_path_with_a_remedy() {
             "layers.0.weight",
             "expected vectors",
         ),
-        // Names that match nothing, rules that say nothing.
+        // Patterns that match nothing, rules without an effect.
         (
             teacher.clone(),
             mlp(&[6, 5, 5, 3]),

@@ -1,4 +1,4 @@
-//! The teacher's numbers themselves, of the first layer of the group: trained on, or as they are.
+//! The teacher's numbers, from the first layer of the group: trained further, or frozen.
 //!
 //! Source: Lin and others, "Weight Distillation", 2021, arXiv:2009.09152, its code (the last norm is copied and
 //! trained, an output matrix of equal width is copied and frozen). Where we differ: nowhere.
@@ -21,7 +21,7 @@ pub struct Copy {
 impl Rule for Copy {
     fn make(&self, target: &Target) -> Result<Made> {
         target.equal_shapes("fresh: {}")?;
-        // Storage of its own: what is trained in place must not be the teacher's.
+        // Separate storage: training in place must not change the teacher.
         let numbers = crate::tensor::owned(&target.teacher[0].1)?;
         Ok(match self.frozen {
             true => Made { making: Making::Constant(numbers), trained: Vec::new(), used: 1 },

@@ -4,9 +4,9 @@
 //! S = scale ⊙ tanh(wOutᵀ · (Σ_k r_k T_k) · wIn) + shift,   r = wLayer · wReduce
 //! ```
 //!
-//! Shapes and gradients: ops/weight_generator.rs. Start: wOut, wIn, wLayer Xavier normal, wReduce 1/l, scale 1,
-//! shift 0. Source: Lin and others, "Weight Distillation", 2021, arXiv:2009.09152, and its code. Where we differ:
-//! a side that is the data's own (pixels, ids) is kept instead of mixed; kernel positions share wOut and wIn.
+//! Shapes and gradients: ops/weight_generator.rs. Start: wOut, wIn, wLayer Xavier normal, wReduce 1/l, scale 1, shift
+//! 0. Source: Lin and others, "Weight Distillation", 2021, arXiv:2009.09152, and its code. Where we differ: a side that
+//! belongs to the data (pixels, ids) is kept instead of mixed; kernel positions share wOut and wIn.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

@@ -1,11 +1,11 @@
-//! One matrix where widths differ, and nothing else: the output matrix of the published method.
+//! Only a matrix for each width that differs: the output matrix of the published method.
 //!
 //! ```text
-//! S = wOutᵀ · T · wIn,   each of the two only on a side that differs
+//! S = wOutᵀ · T · wIn,   each of the two only for a side that differs
 //! ```
 //!
 //! Source: Lin and others, "Weight Distillation", 2021, arXiv:2009.09152, its code. Where we differ: either side, or
-//! both, may differ; there the output matrix has the vocabulary on one side.
+//! both, may differ; in the code, one side of the output matrix is the vocabulary.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

@@ -1,4 +1,4 @@
-//! What a rule is, and what every rule needs of its target.
+//! The interface of a rule, and helpers that every rule needs for its target.
 
 use crate::error::{Error, Result};
 use crate::layers::show;
@@ -21,7 +21,7 @@ pub(crate) struct Target<'a> {
 /// Where the values of one student parameter come from.
 #[derive(Clone, Debug)]
 pub(crate) enum Making {
-    /// From the teacher's, through what is trained below the parameter's name.
+    /// Computed from the teacher's, through the trained parameters below its name.
     Generated(Stack),
     /// Trained itself, from a start.
     Own,
@@ -29,10 +29,10 @@ pub(crate) enum Making {
     Constant(Tensor),
 }
 
-/// What a rule makes of a target.
+/// The result of a rule for a target.
 pub(crate) struct Made {
     pub making: Making,
-    /// What is trained: name below the parameter's (empty for itself) and start.
+    /// The trained parameters: name below the target's (empty for the target itself) and initial value.
     pub trained: Vec<(&'static str, Parameter)>,
     /// How many of the teacher's parameters are used, from the first.
     pub used: usize,
@@ -59,13 +59,13 @@ impl Target<'_> {
         Stack::new(&self.teacher.iter().map(|(_, tensor)| tensor.clone()).collect::<Vec<_>>())
     }
 
-    /// Refuses this target and says what would do.
+    /// Rejects this target and names a rule that would work.
     pub(super) fn refuse(&self, message: impl std::fmt::Display, instead: &str) -> Error {
         let rule = format!("rules: [{{ student: '{}', rule: {{ {instead} }} }}]", self.name);
         Error::shape(self.name, format!("{message}; change it by {rule}"))
     }
 
-    /// Kernel sizes are no channels: what stands behind outputs and inputs must be equal.
+    /// Kernel sizes are not channels: the dimensions after outputs and inputs must be equal.
     pub(super) fn equal_positions(&self) -> Result<()> {
         let (own, theirs) = (self.dims(), self.teacher_dims()?);
         let positions = |dims: &[usize]| dims.iter().skip(2).copied().collect::<Vec<usize>>();
@@ -126,7 +126,7 @@ impl Target<'_> {
         Ok(Made { making: Making::Generated(self.stack()?), trained, used: self.teacher.len() })
     }
 
-    /// Trained as any other, from these numbers.
+    /// Trained like any other parameter, from these initial numbers.
     pub(super) fn own(&self, start: Tensor, used: usize) -> Made {
         let start = Parameter { tensor: start, ..self.student.clone() };
         Made { making: Making::Own, trained: vec![("", start)], used }
