@@ -1,4 +1,4 @@
-//! A model on data whose answers are known.
+//! Evaluates a model on data with known labels.
 
 use std::collections::BTreeMap;
 
@@ -13,13 +13,13 @@ use crate::models::{Model, expect_finite};
 use crate::tape::Cancel;
 use crate::tensor::{Tensor, from_vec, read};
 
-/// What validation says. A number that the data cannot give is left out.
+/// The results of a validation. Numbers that the data do not support are omitted.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Evaluation {
-    /// The rows that count: those of weight 0 do not. What is about labels counts those that have one alone.
+    /// Rows with a non-zero weight. Metrics of labels use only labelled rows.
     pub rows: usize,
-    /// Share of rows whose largest logit is the label; here and below, each row counts by its weight.
+    /// Share of rows whose largest logit is the label; here and below, each row is weighted.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub accuracy: Option<f64>,
     /// Cross entropy for classes, mean squared error for real numbers.
@@ -28,7 +28,7 @@ pub struct Evaluation {
     /// Share of rows where the largest logit is the teacher's too.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub agreement: Option<f64>,
-    /// Every other metric that was asked for, by name.
+    /// Every other requested metric, by name.
     #[serde(flatten)]
     pub metrics: BTreeMap<String, Measure>,
 }
@@ -88,12 +88,12 @@ pub(crate) fn evaluate_with(
     })
 }
 
-/// The metrics of answers that are known already: `logits` of all rows, in their order.
+/// Metrics of precomputed outputs: `logits` of all rows, in their order.
 pub(crate) fn evaluate_answers(data: &Dataset, classes: usize, logits: &[f32], more: &Metrics) -> Result<Evaluation> {
     evaluate_beside(data, classes, logits, None, more)
 }
 
-/// The same beside a teacher's answers.
+/// The same, compared with a teacher's outputs.
 pub(crate) fn evaluate_beside(
     data: &Dataset,
     classes: usize,
@@ -107,7 +107,7 @@ pub(crate) fn evaluate_beside(
     })
 }
 
-/// Feeds every batch's answers, given by `answers(batch, its first row)`, to the metrics.
+/// Passes every batch's logits, computed by `answers(batch, first row)`, to the metrics.
 fn measured(
     data: &Dataset,
     classes: usize,
@@ -148,7 +148,7 @@ fn has_teacher(data: &Dataset, given: bool, classes: usize) -> bool {
     given || data.teacher_classes() == Some(classes) || top()
 }
 
-/// Logits of all classes: where the largest alone are stored, ln p of what they and their tail hold at temperature 1.
+/// Logits of all classes: if only the largest are stored, ln p of these and their tail at temperature 1.
 fn of_all(logits: TeacherLogits, classes: usize) -> Result<Tensor> {
     match logits {
         TeacherLogits::All(logits) => Ok(logits),

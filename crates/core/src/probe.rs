@@ -1,7 +1,7 @@
-//! What this machine can do at this moment: the rate of multiply-adds and the bandwidth of memory.
+//! The current speed of this machine: the rate of multiply-adds and the memory bandwidth.
 //!
-//! Neighbours on a shared host change both within minutes, so a time says little without the probe of the
-//! same run. Each figure is the best of five: what the hardware gives when it is left alone.
+//! Other guests of a shared host change both within minutes, so a time means little without the probe of the same run.
+//! Each figure is the best of five: the speed of undisturbed hardware.
 
 use std::hint::black_box;
 use std::time::Instant;
@@ -21,7 +21,7 @@ pub struct Probe {
     pub fma_gflops: f64,
     /// GB of memory read a second.
     pub read_gbs: f64,
-    /// GB read and written a second, ordinary stores; what the processor fetches to write is not counted.
+    /// GB read and written per second, ordinary stores; cache lines fetched for writing are not counted.
     pub copy_gbs: f64,
     /// GB read and written a second, over one array.
     pub inplace_gbs: f64,
@@ -58,8 +58,8 @@ pub fn measure(threads: usize, bytes: usize) -> Probe {
     }
 }
 
-/// Seconds of the best repeat, from the start of the first thread to the end of the last; what `make` gives was
-/// touched by the thread that uses it.
+/// Seconds of the best repeat, from the start of the first thread to the end of the last; the state from `make` was
+/// first touched by the thread that uses it.
 fn best<S>(threads: usize, make: impl Fn() -> S + Sync, work: impl Fn(&mut S) -> f32 + Sync) -> f64 {
     let barrier = std::sync::Barrier::new(threads);
     let one = || {
@@ -97,7 +97,7 @@ fn next<L: isa::Lanes, const LANES: usize>(sum: &mut [f32; LANES], factor: f32, 
     }
 }
 
-// Two shapes of the same chains, because the compiler keeps each of them in registers and not the other way round.
+// Two forms of the same chains, because the compiler keeps each in registers only for its own number of lanes.
 
 kernel! {
     fn fma_wide<L>(rounds: usize) -> f32 {

@@ -1,4 +1,4 @@
-//! Random numbers that have an address instead of a state: Philox4x32-10, keyed by what the number is for.
+//! Random numbers with an address instead of a state: Philox4x32-10, keyed by the purpose of the number.
 //!
 //! ```text
 //! Key::new(seed).with("dropout").with("layers.3").with(epoch).with(sample).uniform(element)
@@ -6,10 +6,10 @@
 //! with(p)  : (key, stream) ← philox(counter = [p, stream], key ⊕ domain)
 //! ```
 //!
-//! Every number is a function of its key and element alone: not of the thread that asks, the order, or the
-//! position of a row in its batch. `domain` differs for numbers, for texts and for draws, so that no child key
-//! repeats a draw of its parent; a text is absorbed in pieces of 8 bytes, little-endian, then its length.
-//! One key serves one kind of draw: `uniform`, `below` and `normal` of the same key read the same words.
+//! Every number is a function of only its key and element: not of the calling thread, the order, or the position of a
+//! row in its batch. `domain` differs for numbers, for texts and for draws, so that no child key repeats a draw of its
+//! parent; a text is absorbed in pieces of 8 bytes, little-endian, then its length. One key is for one kind of draw:
+//! `uniform`, `below` and `normal` of the same key read the same words.
 //!
 //! Source: Salmon, Moraes, Dror, Shaw, "Parallel Random Numbers: As Easy as 1, 2, 3", SC 2011 (Philox);
 //! Box, Muller, "A Note on the Generation of Random Normal Deviates", 1958. Where we differ: nowhere in the
@@ -91,8 +91,8 @@ fn unit(word: u32) -> f32 {
 
 /// Two independent standard normals of two words: √(−2 ln u) · (cos 2πv, sin 2πv), u of (0, 1].
 ///
-/// In additions and multiplications alone, without libm: the same bits on every machine, and vectors where there are
-/// some. Within 1e-6 of the exact values, but for the smallest.
+/// Uses only additions and multiplications, without libm: the same bits on every machine, and vectorised if possible.
+/// Within 1e-6 of the exact values, except for the smallest.
 #[inline(always)]
 fn box_muller(u: u32, v: u32) -> [f32; 2] {
     let radius = (-2.0 * ln((u as f32 + 1.0) * (1.0 / (1u64 << 32) as f32))).max(0.0).sqrt();
@@ -125,7 +125,7 @@ fn ln(x: f32) -> f32 {
 /// Numbers filled by one task.
 const PIECE: usize = 1 << 16;
 
-/// Writes what `map` makes of the blocks of a key from `first` on, one after the other.
+/// Writes the result of `map` for the blocks of a key from `first` on, one after the other.
 #[inline(always)]
 fn fill(key: Key, first: usize, values: &mut [f32], map: impl Fn(Blocks<u32>) -> Blocks<f32>) {
     let mut first = first as u64;

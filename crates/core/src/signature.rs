@@ -1,7 +1,6 @@
-//! What data and models know of their columns, classes and bytes, and the comparison of two that meet.
+//! Names of columns and classes and the scaling of bytes, for data and models, and the comparison of two of them.
 //!
-//! Two orders of the same names are brought to one order; other names are refused. What one side does not know is not
-//! compared.
+//! The same names in different orders are reordered; different names are rejected. Unknown parts are not compared.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -18,11 +17,11 @@ pub struct Bytes {
     pub offset: f32,
 }
 
-/// What one side knows; `None` stands for what it does not know.
+/// The signature of data or a model; `None` for unknown parts.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Signature {
-    /// One name per number of a row of inputs.
+    /// One name per input column.
     pub input_names: Option<Vec<String>>,
     /// One name per class.
     pub label_names: Option<Vec<String>>,
@@ -43,7 +42,7 @@ impl Bytes {
 }
 
 impl Signature {
-    /// The same, with what `other` knows in addition.
+    /// The same, with unknown parts taken from `other`.
     #[must_use]
     pub fn or(self, other: &Signature) -> Signature {
         Signature {
@@ -53,7 +52,8 @@ impl Signature {
         }
     }
 
-    /// Refuses a model at `path` that reads or answers in another order than `self`, the signature of `whose`.
+    /// Rejects a model at `path` whose inputs or outputs are in another order than those of `self`, the signature of
+    /// `whose`.
     pub fn expect_alike(&self, other: &Signature, path: &str, whose: &str) -> Result<()> {
         for (key, own, theirs) in [
             ("inputNames", &self.input_names, &other.input_names),
@@ -90,7 +90,7 @@ fn below(path: &str, key: &str) -> String {
     if path.is_empty() { key.to_string() } else { format!("{path}.{key}") }
 }
 
-/// Where each of the `wanted` names stands among those that came; `None` where nothing has to move.
+/// The index in `got` of each of the `wanted` names; `None` if nothing has to move.
 pub(crate) fn order(
     path: &str,
     key: &str,
@@ -110,7 +110,7 @@ pub(crate) fn order(
     Err(Error::data(below(path, key), message))
 }
 
-/// For each of the names that came its place among the `wanted` ones, of which some may not occur.
+/// The index in `wanted` of each name in `got`; some wanted names may not occur.
 pub(crate) fn places(path: &str, wanted: &[String], got: &[String]) -> Result<Vec<u32>> {
     let place = |name: &String| wanted.iter().position(|other| other == name).map(|place| place as u32);
     got.iter().map(place).collect::<Option<Vec<_>>>().ok_or_else(|| {
@@ -119,7 +119,7 @@ pub(crate) fn places(path: &str, wanted: &[String], got: &[String]) -> Result<Ve
     })
 }
 
-/// Which names one list has and the other has not, for a message.
+/// The names that only one of the two lists contains, for a message.
 fn apart(wanted: &[String], got: &[String]) -> String {
     let only = |a: &[String], b: &[String]| listed(a.iter().filter(|name| !b.contains(name)));
     let (missing, extra) = (only(wanted, got), only(got, wanted));

@@ -1,8 +1,8 @@
-//! The tape: fat operations are recorded going forward and walked once from the end going back.
+//! The tape: coarse operations are recorded in the forward pass and walked once, in reverse, in the backward pass.
 //!
-//! A record holds the node of its output and a closure that owns exactly what its backward needs.
-//! `backward` consumes the tape and drops each closure as it runs, so activations are freed as the walk
-//! passes them. There is no recursion, and gradients that nothing needs are never made.
+//! A record holds the node of its output and a closure that owns exactly the data its backward needs. `backward`
+//! consumes the tape and drops each closure as it runs, so activations are freed during the walk. There is no
+//! recursion, and unneeded gradients are never computed.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,7 +15,7 @@ use crate::tensor::{self, Tensor, is_host_f32};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct NodeId(u32);
 
-/// A tensor and, if something below it is trained, its place on the tape. Cloning copies no numbers.
+/// A tensor and, if it depends on a trained value, its position on the tape. Cloning copies no numbers.
 #[derive(Clone, Debug)]
 pub struct Value {
     tensor: Tensor,
@@ -41,7 +41,7 @@ impl Value {
         self.node
     }
 
-    /// The same numbers without a place on the tape: no gradient passes.
+    /// The same numbers without a position on the tape: no gradient passes.
     pub fn detached(&self) -> Value {
         Value { tensor: self.tensor.clone(), node: None }
     }
@@ -93,7 +93,7 @@ impl Tape {
         Tape { engine, ..Tape::default() }
     }
 
-    /// A tape whose walks stop with `Code::Cancelled` between two operations once the flag is set.
+    /// A tape whose walk stops with `Code::Cancelled` between two operations once the flag is set.
     pub fn cancellable(engine: Engine, cancel: Arc<AtomicBool>) -> Self {
         Tape { engine, cancel: Some(cancel), ..Tape::default() }
     }
@@ -179,7 +179,7 @@ impl Gradients {
         value.node.is_some()
     }
 
-    /// Adds a gradient that the caller made and holds no other handle of.
+    /// Adds a gradient that the caller created and to which it holds no other handle.
     pub(crate) fn add(&mut self, value: &Value, gradient: Tensor) -> Result<()> {
         self.put(value, gradient, true)
     }
@@ -214,8 +214,8 @@ impl Gradients {
         Ok(())
     }
 
-    /// The buffer of a gradient that already has a first part and may be added to in place, if there is one:
-    /// a matrix product accumulates into it ("beta = 1") and gives it back with `add`.
+    /// The buffer of a gradient that already has a first part and may be added to in place, if there is one: a matrix
+    /// product accumulates into it ("beta = 1") and returns it with `add`.
     pub(crate) fn take_owned(&mut self, value: &Value) -> Option<Tensor> {
         let slot = &mut self.slots[value.node?.0 as usize];
         if slot.as_ref().is_some_and(|slot| slot.owned) { slot.take().map(|slot| slot.tensor) } else { None }
@@ -225,8 +225,8 @@ impl Gradients {
         self.slots[id.0 as usize].take().map(|slot| slot.tensor)
     }
 
-    /// The finished gradient of a leaf, in storage of its own: it may be scaled or added to in place.
-    /// `None` where backward never reached it.
+    /// The finished gradient of a leaf, in separate storage: it may be scaled or added to in place. `None` if backward
+    /// never reached it.
     pub fn take(&mut self, leaf: &Value) -> Option<Tensor> {
         let slot = self.slots[leaf.node?.0 as usize].take()?;
         Some(if slot.owned { slot.tensor } else { tensor::owned(&slot.tensor).unwrap_or(slot.tensor) })
@@ -249,7 +249,7 @@ pub(crate) fn add_in_place(into: &Tensor, other: &Tensor) -> Result<()> {
     into.slice_set(&sum, 0, 0).ok_or_internal()
 }
 
-/// The sum in storage of its own, for shared gradients and for `ops::add`. Not candle's, which keeps threads of its own spinning.
+/// The sum in new storage, for shared gradients and for `ops::add`. Not candle's, whose separate threads keep spinning.
 pub(crate) fn sum(a: &Tensor, b: &Tensor) -> Result<Tensor> {
     if !is_host_f32(a) || !is_host_f32(b) {
         return a.add(b).ok_or_internal();

@@ -1,6 +1,6 @@
-//! The one place that touches candle's storage: slices out, buffers in, updates in place.
+//! The only module that accesses candle's storage: slices out, buffers in, updates in place.
 //!
-//! Everything else sees `Tensor` (untracked: candle records nothing) and plain slices.
+//! All other code uses `Tensor` (untracked: candle records nothing) and plain slices.
 
 use std::cell::Cell;
 use std::marker::PhantomData;
@@ -40,8 +40,8 @@ pub fn from_vec<T: WithDType>(values: Vec<T>, shape: impl Into<Shape>) -> Result
     Tensor::from_vec(values, shape.into(), &Device::Cpu).ok_or_internal()
 }
 
-/// Numbers of a contiguous CPU tensor, readable while this lives.
-/// Close it before the same tensor is updated in place: candle's lock would wait for ever.
+/// Numbers of a contiguous CPU tensor, readable during its lifetime. Drop it before the same tensor is updated in
+/// place: candle's lock would otherwise wait forever.
 pub struct Read<'a, T> {
     guard: StorageRef<'a>,
     range: (usize, usize),
@@ -71,13 +71,13 @@ pub fn read<T: WithDType>(tensor: &Tensor) -> Result<Read<'_, T>> {
     Ok(Read { guard, range, kind: PhantomData })
 }
 
-/// Whether the numbers can be read and changed as one slice of f32 in the memory of this machine: what kernels on the
-/// CPU want. Everything else takes another path; a second device is told apart here.
+/// Whether the numbers can be read and changed as one slice of f32 in host memory, as CPU kernels require. All other
+/// tensors take another path; a second device would be distinguished here.
 pub(crate) fn is_host_f32(tensor: &Tensor) -> bool {
     tensor.device().is_cpu() && tensor.dtype() == DType::F32 && tensor.is_contiguous()
 }
 
-/// Opens such a tensor, and no other.
+/// Reads such a tensor; `None` for any other.
 pub(crate) fn host_f32(tensor: &Tensor) -> Result<Option<Read<'_, f32>>> {
     is_host_f32(tensor).then(|| read(tensor)).transpose()
 }
@@ -134,7 +134,7 @@ impl<F: FnOnce(&mut [f32])> InplaceOp1 for Update<F> {
     }
 }
 
-/// Changes a contiguous f32 CPU tensor in place; everything that shares its storage sees the change.
+/// Changes a contiguous f32 CPU tensor in place; everything that shares its storage is changed too.
 pub(crate) fn update(tensor: &Tensor, change: impl FnOnce(&mut [f32])) -> Result<()> {
     tensor.inplace_op1(&Update(Cell::new(Some(change)))).ok_or_internal()
 }

@@ -1,4 +1,4 @@
-//! The share of rows whose largest logit is that of their label.
+//! The share of rows whose largest logit is that of the label.
 //!
 //! ```text
 //! accuracy = (rows with argmax_k z_k = label) / rows        z: logits; of equal ones the first counts

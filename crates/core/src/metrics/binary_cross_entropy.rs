@@ -1,4 +1,4 @@
-//! Mean negative log-likelihood of several labels a row, in nats a class.
+//! Mean negative log-likelihood of multi-label rows, in nats per class.
 //!
 //! ```text
 //! L = mean over rows and classes of (log(1 + exp z) − y · z)        z: logit, y: label in 0…1

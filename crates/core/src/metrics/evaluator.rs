@@ -18,7 +18,7 @@ pub struct Evaluator {
 }
 
 impl Metrics {
-    /// These, and those that say most about labels of this kind: is it right, how far is it off, is it as the teacher?
+    /// Adds the most informative metrics for labels of this kind: accuracy, loss, and agreement with the teacher.
     pub fn with_basics(mut self, labels: LabelKind, teacher: bool) -> Metrics {
         if labels != LabelKind::None {
             self = self.with(MetricChoice::Loss);
@@ -32,7 +32,7 @@ impl Metrics {
         self
     }
 
-    /// Those that need no teacher: for the teacher itself.
+    /// The metrics that need no teacher: for evaluating the teacher itself.
     pub fn without_teacher(&self) -> Metrics {
         Metrics {
             agreement: None,
@@ -66,7 +66,7 @@ impl Metrics {
 }
 
 impl Evaluator {
-    /// Refuses, by name, a metric that these data or this model (`outputs` numbers a row) cannot give.
+    /// Rejects, by name, a metric that these data or this model (`outputs` numbers per row) do not support.
     pub fn new(metrics: &Metrics, data: &Dataset, outputs: usize, teacher: bool) -> Result<Evaluator> {
         let (mut running, labels) = (Vec::new(), data.label_kind());
         for (name, metric) in metrics.chosen() {

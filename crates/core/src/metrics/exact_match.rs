@@ -1,10 +1,10 @@
-//! The share of rows of which every label is predicted right, for several labels a row.
+//! The share of multi-label rows for which every label is predicted correctly.
 //!
 //! ```text
 //! right when for all k: (sigmoid(z_k) > threshold) = (label_k ≥ ½)
 //! ```
 //!
-//! Source: scikit-learn, `accuracy_score` of several labels (subset accuracy). Where we differ: nowhere.
+//! Source: scikit-learn, `accuracy_score` of multi-label rows (subset accuracy). Where we differ: nowhere.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

@@ -1,4 +1,4 @@
-//! What a metric is: its options, what it needs, and how it is computed over rows.
+//! The interface of a metric: its options, its requirements, and its computation over rows.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -7,16 +7,16 @@ use super::rows::Rows;
 use super::spread::Spread;
 use crate::error::Result;
 
-/// What the rows must bring.
+/// The data that the rows must contain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Needs {
     /// Labels of any kind.
     Labels,
-    /// One label a row.
+    /// One label per row.
     Single,
-    /// Several labels a row.
+    /// Several labels per row.
     Several,
-    /// One label a row, or several.
+    /// One or several labels per row.
     Classes,
     /// Real numbers.
     Real,
@@ -24,7 +24,7 @@ pub enum Needs {
     Teacher,
     /// The teacher's outputs, which must be of classes.
     TeacherClasses,
-    /// The teacher's outputs, and one label a row.
+    /// The teacher's outputs, and one label per row.
     TeacherAndLabels,
 }
 
@@ -66,7 +66,7 @@ pub trait Metric {
         None
     }
 
-    /// Refuses options out of range; `outputs` are the numbers that the model gives a row.
+    /// Rejects options out of range; `outputs` is the model's number of outputs per row.
     fn validate(&self, _outputs: usize) -> Result<()> {
         Ok(())
     }
@@ -78,18 +78,18 @@ pub trait Metric {
 pub trait Accumulator: Send {
     fn add(&mut self, rows: &Rows<'_>);
     fn measure(&self) -> Measure;
-    /// What it says in plain numbers: for a golden file, whose value is a number or a list of them.
+    /// Its values as plain numbers: for a golden file, whose value is a number or a list of them.
     fn numbers(&self) -> Vec<f64> {
         self.measure().number().into_iter().collect()
     }
 }
 
-/// What a metric says.
+/// The value of a metric.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum Measure {
     Number(f64),
-    /// One number a row, all rows together.
+    /// One number per row, summarised over all rows.
     Spread(Spread),
     /// One line a class.
     Classes(Vec<ClassMeasure>),

@@ -1,4 +1,4 @@
-//! F1 over all classes of all rows together, for several labels a row.
+//! F1 over all classes of all rows together, for multi-label rows.
 //!
 //! ```text
 //! F1 = 2 · Σ_k (true and predicted k) / (Σ_k true k + Σ_k predicted k);   predicted when sigmoid(z_k) > threshold

@@ -112,7 +112,7 @@ registry! {
     "reweighting": reweighting::Reweighting,
 }
 
-/// One case of a golden file by the name of its metric; none: no such metric.
+/// One case of a golden file by the name of its metric; `None`: no such metric.
 pub fn golden(name: &str, options: &serde_json::Value, inputs: &serde_json::Value) -> Option<Result<Vec<f64>>> {
     NAMES.contains(&name).then(|| {
         let options = if options.is_null() { serde_json::json!({}) } else { options.clone() };
@@ -123,7 +123,7 @@ pub fn golden(name: &str, options: &serde_json::Value, inputs: &serde_json::Valu
             serde_json::from_value(value.clone()).map(Some).map_err(|error| Error::data(key, error.to_string()))
         };
         let teacher = table("teacher")?;
-        // A metric of the teacher alone reads no logits of a student.
+        // A metric of only the teacher reads no logits of a student.
         let logits = table("logits")?.or(table("student")?).or_else(|| teacher.clone());
         let logits = logits.ok_or_else(|| Error::data("logits", "expected an input, got none"))?;
         let teacher = teacher.map(|rows| rows.concat());

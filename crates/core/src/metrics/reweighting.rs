@@ -1,12 +1,12 @@
-//! Example re-weighting: how much more, or less, a row counts because a teacher speaks beside its label.
+//! Example re-weighting: how a teacher changes the weight of a row, compared with only its label.
 //!
 //! ```text
 //! w_t = (∂KD/∂z_t) / (∂CE/∂z_t) = (1−λ) + λ·T·(p~_t − q~_t) / (1 − q_t),      KD = (1−λ)·CE + λ·T²·KL(p~ ‖ q~)
 //! ```
 //!
-//! t: the label; z, v: logits of student and teacher; q = softmax(z), q~ = softmax(z/T), p~ = softmax(v/T). At λ = 1,
-//! T = 1: (p_t − q_t)/(1 − q_t). It grows with the teacher's confidence, is negative where the teacher trusts the label
-//! less than the student does, and huge where the student is nearly sure: look at median and quantiles.
+//! t: the label; z, v: logits of student and teacher; q = softmax(z), q~ = softmax(z/T), p~ = softmax(v/T). At λ = 1, T
+//! = 1: (p_t − q_t)/(1 − q_t). It grows with the teacher's confidence, is negative if the teacher gives the label less
+//! probability than the student does, and huge if the student is nearly certain: use median and quantiles.
 //!
 //! Source: Tang, Shivanna, Zhao, Lin, Singh, Chi, Jain, "Understanding and Improving Knowledge Distillation", 2020,
 //! arXiv:2002.03532. Where we differ: the ratio is evaluated exactly, not in expectation; rows with 1 − q_t < 1e-12
@@ -37,8 +37,8 @@ impl Default for Reweighting {
     }
 }
 
-/// The share of a row's probability that its label has, and that all other classes have: each from a sum of its own,
-/// so that neither is rounded away beside 1.
+/// The probability of a row's label, and that of all other classes together: each from a separate sum, so that a small
+/// one is not rounded away next to 1.
 pub fn masses(logits: &[f64], label: usize, temperature: f64) -> (f64, f64) {
     let scaled = |class: usize| logits[class] / temperature;
     let others = || (0..logits.len()).filter(|class| *class != label).map(scaled);
@@ -52,7 +52,7 @@ pub fn masses(logits: &[f64], label: usize, temperature: f64) -> (f64, f64) {
 }
 
 impl Reweighting {
-    /// w_t of a row; none where the student is so sure of the label that cross entropy has no gradient.
+    /// w_t of one row; `None` if the student is so certain of the label that cross entropy has no gradient.
     pub fn row(&self, student: &[f64], teacher: &[f64], label: usize) -> Option<f64> {
         let (_, wrong) = masses(student, label, 1.0);
         if wrong < 1e-12 {
@@ -89,7 +89,7 @@ impl Metric for Reweighting {
     }
 }
 
-/// One number a row: quantiles need them all.
+/// One number per row: quantiles need all of them.
 struct State {
     options: Reweighting,
     weights: Vec<Option<f64>>,

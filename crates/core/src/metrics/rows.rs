@@ -1,14 +1,14 @@
-//! Some rows of outputs beside what is true of them; what several metrics need is computed once.
+//! Rows of outputs together with their labels; values that several metrics need are computed once.
 
 use std::cell::OnceCell;
 
 use crate::error::{Error, Result};
 
-/// What the rows are.
+/// The labels or targets of the rows.
 #[derive(Clone, Copy, Debug)]
 pub enum Truth<'a> {
     None,
-    /// One class a row.
+    /// One class per row.
     Single(&'a [u32]),
     /// `[rows, outputs]`, each in 0…1.
     Several(&'a [f64]),
@@ -75,7 +75,7 @@ impl<'a> Rows<'a> {
         Rows { weights: Some(weights), ..self }
     }
 
-    /// How much a row counts: 1 where rows have no weights.
+    /// The weight of a row; 1 if rows have no weights.
     pub fn weight(&self, row: usize) -> f64 {
         self.weights.map_or(1.0, |weights| weights[row])
     }
@@ -96,12 +96,12 @@ impl<'a> Rows<'a> {
         self.truth
     }
 
-    /// The teacher's rows; none where there is no teacher.
+    /// The teacher's rows; empty without a teacher.
     pub fn teacher(&self) -> std::slice::ChunksExact<'a, f64> {
         self.teacher.unwrap_or_default().chunks_exact(self.outputs)
     }
 
-    /// The class of each row, of probabilities the largest; empty where rows have several or none.
+    /// The class of each row, for probabilities the most likely one; empty for multi-label, real or missing labels.
     pub fn labels(&self) -> &[usize] {
         self.labels.get_or_init(|| match self.truth {
             Truth::Single(labels) => labels.iter().map(|label| *label as usize).collect(),
@@ -115,7 +115,7 @@ impl<'a> Rows<'a> {
         self.logits().zip(self.labels().iter().copied())
     }
 
-    /// Row by row with its numbers; nothing where rows have a single label or none.
+    /// Each row's logits with its target numbers; empty for rows with a single label or none.
     pub fn numbered(&self) -> impl Iterator<Item = (&'a [f64], &'a [f64])> {
         let numbers = match self.truth {
             Truth::Several(numbers) | Truth::Probabilities(numbers) | Truth::Real(numbers) => numbers,

@@ -33,7 +33,7 @@ pub struct Spread {
 }
 
 impl Spread {
-    /// Of a number a row; none: a row that has no such number.
+    /// Summarises one number per row; `None`: a row without such a number.
     pub fn of(of_rows: impl IntoIterator<Item = Option<f64>>) -> Spread {
         let mut skipped = 0;
         let mut numbers = Vec::new();

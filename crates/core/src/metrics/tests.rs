@@ -174,7 +174,7 @@ fn the_numbers_of_the_paper_s_diagnostics_and_their_edges() {
     let nearly = spread(json!({ "weight": 1.0 }), &[25.0, 0.0], &[26.0, 0.0]);
     let wrong = |distance: f64| (-distance).exp() / (1.0 + (-distance).exp());
     assert!((nearly.median - (wrong(25.0) - wrong(26.0)) / wrong(25.0)).abs() < 1e-9);
-    // A teacher that excludes the label, and one that excludes all others.
+    // A teacher that gives the label probability 0, and one that gives it 1.
     let (never, alone) = ([f64::NEG_INFINITY, 0.0], [0.0, f64::NEG_INFINITY]);
     assert_eq!(spread(json!({ "weight": 1.0 }), &[0.0, 0.0], &never).median, -1.0);
     assert_eq!(of("equivalentSmoothing", json!({}), &[0.0, 0.0], &alone), Measure::Number(0.0));
@@ -215,7 +215,7 @@ fn rows_without_a_label_count_where_the_teacher_is_compared_with_alone() {
     let data = data(LabelColumn::Single { values: labels, classes: Some(3) });
     let mut evaluation = Evaluator::new(&Metrics::fitting(data.label_kind(), true), &data, 3, true).unwrap();
     let logits: Vec<f32> = LOGITS.iter().map(|z| *z as f32).collect();
-    // Another answer than the student's in the row without a label; the third row has the weight 0.
+    // The teacher's output differs from the student's in the row without a label; the third row has weight 0.
     let mut teacher = logits.clone();
     teacher[..3].reverse();
     let tensor = |logits: &[f32]| from_vec(logits.to_vec(), (4, 3)).unwrap();

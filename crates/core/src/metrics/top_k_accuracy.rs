@@ -4,7 +4,7 @@
 //! right when the number of classes with z_j > z_label, or z_j = z_label and j < label, is below k
 //! ```
 //!
-//! Source: the definition. Where we differ: of equal logits the first counts as larger, as in `accuracy`.
+//! Source: the definition. Where we differ: of equal logits the first is treated as larger, as in `accuracy`.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

@@ -1,4 +1,4 @@
-//! Activations: curves applied to each number, alone or fused into a dense layer.
+//! Activations: functions applied to each number, separately or fused into a dense layer.
 //!
 //! ```text
 //! relu      max(x, 0); slope 0 at 0

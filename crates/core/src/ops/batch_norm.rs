@@ -201,12 +201,12 @@ impl Shape {
         Ok(Shape { channels, count, dims })
     }
 
-    /// What the biased variance is multiplied with to be the unbiased one.
+    /// Factor from the biased to the unbiased variance.
     fn unbiased(&self) -> f64 {
         self.count as f64 / (self.count - 1) as f64
     }
 
-    /// `[rows, channels, numbers of a row]`.
+    /// `[rows, channels, numbers per row]`.
     fn planes(&self, x: &Tensor) -> Result<Tensor> {
         let rows = self.dims[0];
         x.contiguous().and_then(|x| x.reshape((rows, self.channels, self.count / rows.max(1)))).ok_or_internal()

@@ -54,7 +54,7 @@ pub fn conv2d(tape: &mut Tape, x: &Value, w: &Value, b: Option<&Value>, options:
     record(tape, "conv2d", x, w, b, plan)
 }
 
-/// Shared with conv1d, whose images have one row. Checks are the caller's: `plan` fits the shapes.
+/// Shared with conv1d, whose images have one row. The caller checks the inputs: `plan` checks the shapes.
 pub(super) fn record(
     tape: &mut Tape,
     name: &'static str,
@@ -83,7 +83,7 @@ impl Convolution {
         }
     }
 
-    /// `y` in the rank of x: images of one row have none.
+    /// `y` in the rank of x: without the row axis for conv1d.
     fn output(&self, y: Tensor) -> Result<Tensor> {
         let [images, outputs, _, columns] = self.plan.output;
         if self.x.dims().len() == 3 { y.reshape((images, outputs, columns)).ok_or_internal() } else { Ok(y) }
@@ -140,7 +140,7 @@ impl Compute for Convolution {
     }
 }
 
-/// A convolution whose shapes were found to fit; rank 4 throughout.
+/// A convolution with checked shapes; always rank 4.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Plan {
     pub window: Window,

@@ -1,12 +1,12 @@
-//! Dropout: each number is left out with probability `rate`, the others grow by 1 / (1 − rate).
+//! Dropout: each number is set to 0 with probability `rate`, the others are scaled by 1 / (1 − rate).
 //!
 //! ```text
 //! y[r,e] = x[r,e] · m[r,e],   m[r,e] = 0 if u(id_r, e) < rate, else 1 / (1 − rate);   ∂L/∂x = m · ∂L/∂y
 //! ```
 //!
-//! u is a counter-based random number: `key` says seed, layer and epoch, id_r is the *sample* in row r, e the
-//! element. So the mask of a sample does not depend on its place in the batch, and is made again in the
-//! backward pass instead of being kept.
+//! u is a counter-based random number: `key` encodes seed, layer and epoch, id_r is the *sample* in row r, e the
+//! element. So the mask of a sample does not depend on its position in the batch, and is recomputed in the backward
+//! pass instead of being stored.
 //!
 //! Source: Srivastava, Hinton, Krizhevsky, Sutskever, Salakhutdinov, "Dropout", 2014, JMLR 15; scaled while
 //! training as in PyTorch. Where we differ: the random numbers.
@@ -49,7 +49,7 @@ impl Dropout {
         mask.iter_mut().for_each(|u| *u = if *u < self.rate { 0.0 } else { scale });
     }
 
-    /// Numbers a row.
+    /// Numbers per row.
     fn width(&self) -> usize {
         self.x.tensor().elem_count() / self.ids.len().max(1)
     }

@@ -4,11 +4,11 @@
 //! embedding:  y[r,p] = w[id(r,p)],                  ∂L/∂w[i] = Σ over (r,p) with id(r,p) = i of g[r,p]
 //! bag, sum:   y[r] = Σ_p a(r,p) w[id(r,p)],         ∂L/∂w[i] = Σ over (r,p) with id(r,p) = i of a(r,p) g[r]
 //! bag, mean:  the sum divided by Σ_p a(r,p);        a = 1 without weights, so that this is the count of ids
-//! bag, max:   y[r,c] = max_p w[id(r,p),c],          the gradient goes to the first id that has the maximum
+//! bag, max:   y[r,c] = max_p w[id(r,p),c],          the gradient goes to the first id with the maximum
 //! ```
 //!
-//! Shapes: w `[ids, width]`; ids of any shape give `[…, width]`, bags `[rows, width]`. A bag without ids, or whose
-//! weights sum to 0 under the mean, gives zeros. Gradients of a repeated id are added in reading order, on any number
+//! Shapes: w `[ids, width]`; ids of any shape give `[…, width]`, bags `[rows, width]`. A bag without ids, or for the
+//! mean with weights that sum to 0, gives zeros. Gradients of a repeated id are added in reading order, for any number
 //! of threads.
 //!
 //! Source: PyTorch's `embedding` and `embedding_bag`. Where we differ: the mean takes weights too.
@@ -94,7 +94,7 @@ impl Bag {
         self.offsets.len() - 1
     }
 
-    /// What the sum of each row is multiplied by.
+    /// Factor applied to the sum of each row.
     fn scales(&self, pooling: Pooling) -> Vec<f64> {
         let scale = |range: &[u32]| match (&self.weights, pooling) {
             (_, Pooling::Sum | Pooling::Max) => 1.0,
@@ -244,7 +244,7 @@ impl Compute for Largest {
     }
 }
 
-/// The width, if every id is a row of the table.
+/// The width, after checking that every id is a row of the table.
 fn check(w: &Value, ids: &[u32]) -> Result<usize> {
     let &[count, width] = w.dims() else {
         return Err(Error::shape("weight", format!("expected [ids, width], got {:?}", w.dims())));

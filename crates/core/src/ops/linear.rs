@@ -77,7 +77,7 @@ impl Layer {
         dims
     }
 
-    /// The output, and what backward needs of it (empty for no activation).
+    /// The output, and the data that backward needs for the activation (empty without one).
     fn forward(&self) -> Result<(Tensor, Option<Tensor>)> {
         let Shape { rows, inputs, outputs } = self.shape;
         let recorded = [&self.x, &self.w].into_iter().chain(&self.bias).any(|input| input.node().is_some());

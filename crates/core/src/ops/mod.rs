@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 use crate::tape::{Tape, Value};
 use crate::tensor::to_f64;
 
-/// Declares each operation's module and what it exports by the name of its golden file.
+/// Declares each operation's module and its exports, by the name of its golden file.
 macro_rules! registry {
     ($($visible:vis mod $module:ident: $($operation:ident),*;)*) => {
         $($visible mod $module;)*
@@ -45,7 +45,7 @@ registry! {
 
 mod window;
 
-/// What a runner that knows no names needs: apply the operation to named inputs, with options as JSON.
+/// The interface for a generic runner: apply the operation to named inputs, with options as JSON.
 #[cfg_attr(not(test), allow(dead_code))] // its samples are what the suites run
 pub struct Operation {
     pub name: &'static str,
@@ -77,7 +77,7 @@ impl Inputs {
     }
 }
 
-/// One option of a case, `None` where it is not given.
+/// One option of a case, `None` if it is absent.
 pub(crate) fn option<T: DeserializeOwned>(options: &serde_json::Value, name: &str) -> Result<Option<T>> {
     let Some(given) = options.get(name).filter(|given| !given.is_null()) else { return Ok(None) };
     T::deserialize(given).map(Some).map_err(|error| Error::config(name, error.to_string()))

@@ -225,7 +225,7 @@ impl Plan {
         1.0 / (self.window.kernel[0] * self.window.kernel[1]) as f64
     }
 
-    /// Sums what each tap gives back to the entry it saw.
+    /// Sums each tap's gradient into the entry that it read.
     fn scatter(&self, given: impl Fn(usize) -> Result<Tensor>) -> Result<Tensor> {
         let mut sum: Option<Tensor> = None;
         for (tap, at) in self.window.taps().enumerate() {

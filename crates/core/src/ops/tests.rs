@@ -1,4 +1,4 @@
-//! What every operation of the registry must hold, whatever it computes.
+//! Properties that every operation of the registry must have.
 
 use super::*;
 use crate::kernels::cpu::isa;
@@ -176,7 +176,7 @@ fn a_leaf_used_twice_gets_both_gradients() {
 fn constants_get_no_gradient_and_nothing_is_recorded_for_them() {
     each(|operation, sample, name| {
         let drawn = draw(sample, DType::F32);
-        // Each input alone is trained: its gradient is the same as when all are.
+        // If only one input is trained, its gradient is the same as when all are.
         let all = run(operation, sample, Engine::Kernels, DType::F32);
         for (input, expected) in &all.gradients {
             let mut tape = Tape::default();

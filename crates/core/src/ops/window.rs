@@ -30,7 +30,7 @@ impl Window {
             .ok_or_internal()
     }
 
-    /// What tap (i, j) sees, `[images, channels, rows, columns]` of the output.
+    /// The inputs of tap (i, j), `[images, channels, rows, columns]` of the output.
     pub fn tap(&self, padded: &Tensor, output: [usize; 2], (i, j): (usize, usize)) -> Result<Tensor> {
         let (rows, columns) = self.positions(padded, output, (i, j))?;
         padded.index_select(&rows, 2).and_then(|tap| tap.index_select(&columns, 3)).ok_or_internal()

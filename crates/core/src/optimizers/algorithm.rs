@@ -1,4 +1,4 @@
-//! What an optimizer is.
+//! The interface of an optimizer.
 
 use crate::error::Result;
 use crate::tensor::Tensor;

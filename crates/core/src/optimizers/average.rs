@@ -64,7 +64,7 @@ impl Average {
         Ok(())
     }
 
-    /// `parameters` with the average in the place of each that is averaged. The numbers are copies.
+    /// `parameters`, with every averaged one replaced by its average. The numbers are copies.
     pub fn parameters(&self, parameters: &Parameters) -> Result<Parameters> {
         let put = |(name, parameter): (&String, &Parameter)| {
             let tensor = self.tensors.get(name).unwrap_or(&parameter.tensor);
@@ -83,7 +83,7 @@ impl Average {
         parameters.0.iter().map(put).collect()
     }
 
-    /// What a checkpoint keeps.
+    /// The tensors stored in a checkpoint.
     pub fn export(&self) -> Result<BTreeMap<String, Tensor>> {
         let mut tensors = self.tensors.clone();
         tensors.insert(UPDATES.to_string(), tensor::from_vec(vec![self.updates as i64], 1)?);

@@ -36,7 +36,7 @@ pub fn global_norm(gradients: &BTreeMap<String, Tensor>) -> Result<f64> {
     Ok(sum.sqrt())
 }
 
-/// Multiplies every gradient by `factor`, in place where that is possible.
+/// Multiplies every gradient by `factor`, in place if possible.
 pub fn scale_gradients(gradients: &mut BTreeMap<String, Tensor>, factor: f64) -> Result<()> {
     for gradient in gradients.values_mut() {
         if is_host_f32(gradient) {

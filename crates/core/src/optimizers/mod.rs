@@ -1,7 +1,7 @@
-//! Optimizers: gradients in, parameters changed in place, state in named tensors that a checkpoint keeps.
+//! Optimizers: gradients in, parameters changed in place, state in named tensors that are stored in checkpoints.
 //!
 //! To add one: a file with its options, its kernel and its reference, and a line in `optimizers!` below; its golden
-//! file goes to `__test__/golden/optimizers`. Kernels run over all tensors as if they were one, split by numbers and
+//! file goes to `__test__/golden/optimizers`. Kernels run over all tensors as if they were one, divided by numbers and
 //! not by tensor, so that a thousand small tensors cost no more than one big one.
 
 use std::collections::BTreeMap;
@@ -70,7 +70,7 @@ impl OptimizerOptions {
         self.algorithm().1.learning_rate()
     }
 
-    /// Numbers kept beside each parameter.
+    /// Number of state tensors per parameter.
     pub fn state_tensors(&self) -> usize {
         self.algorithm().1.state().len()
     }
@@ -129,7 +129,7 @@ impl Optimizer {
         updates.chunks(OPEN).try_for_each(|updates| run(algorithm, updates))
     }
 
-    /// What a checkpoint keeps: the count of steps, and each state tensor as `<state>.<parameter>`.
+    /// The tensors stored in a checkpoint: the count of steps, and each state tensor as `<state>.<parameter>`.
     pub fn export(&self) -> Result<BTreeMap<String, Tensor>> {
         let names = self.options.algorithm().1.state();
         let mut tensors = BTreeMap::from([(STEPS.to_string(), tensor::from_vec(vec![self.steps as i64], 1)?)]);
@@ -141,7 +141,7 @@ impl Optimizer {
         Ok(tensors)
     }
 
-    /// Goes on from exported state; every tensor must be there, in its shape, and no other.
+    /// Continues from exported state; exactly these tensors must exist, with matching shapes.
     pub fn import(&mut self, tensors: &BTreeMap<String, Tensor>) -> Result<()> {
         let mismatch = |path: &str, message: String| Error::new(Code::CheckpointMismatch, path, message);
         let names = self.options.algorithm().1.state();

@@ -1,4 +1,4 @@
-//! What every optimizer of the registry must hold.
+//! Properties that every optimizer of the registry must have.
 
 use super::*;
 use crate::kernels::cpu::isa;

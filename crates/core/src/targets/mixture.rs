@@ -64,14 +64,14 @@ pub(super) fn probabilities(parts: &[(Tensor, f64)], temperature: f64, dtype: DT
     sum.ok_or_else(|| Error::internal("a mixture of no teachers"))
 }
 
-/// T ln ρ: logits of one teacher whose softmax at this temperature is the mixture.
+/// T ln ρ: logits of a single teacher whose softmax at this temperature is the mixture.
 pub(super) fn logits_at(parts: &[(Tensor, f64)], temperature: f64) -> Result<Tensor> {
     let dtype = parts.first().map_or(DType::F32, |(logits, _)| logits.dtype());
     let p = probabilities(parts, temperature, dtype)?;
     p.log().and_then(|log| log * temperature).ok_or_internal()
 }
 
-/// Of all parts, which must agree; refuses a mixture that is none.
+/// Dimensions of all parts, which must agree; rejects an empty mixture.
 pub(super) fn dims(parts: &[(Tensor, f64)]) -> Result<(usize, usize)> {
     let Some((first, _)) = parts.first() else {
         return Err(Error::config("teacher", "expected one or more, got none"));

@@ -1,7 +1,7 @@
-//! What a loss compares a row with: where the teacher's side of the row comes from.
+//! Targets: the teacher's side of the rows that a loss compares.
 //!
-//! To add one: a file with what the sweep does with a row (`Soft`) and the reference's probabilities, a
-//! variant of `Target`, a line in each `match` below.
+//! To add one: a file with its part of the sweep over a row (`Soft`) and the reference's probabilities, a variant of
+//! `Target`, a line in each `match` below.
 
 mod logits;
 mod mixture;
@@ -33,11 +33,11 @@ pub enum Target {
     Mixture(Vec<(Tensor, f64)>),
     /// The distribution of each row's label.
     Table(Table),
-    /// The largest logits alone.
+    /// Only the largest logits.
     TopK(TopK),
 }
 
-/// In which form a target gives a row.
+/// The form in which a target provides a row.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Form {
     /// The logits of all classes.
@@ -49,7 +49,7 @@ pub enum Form {
 }
 
 impl Form {
-    /// What both of them give.
+    /// The form that both can provide.
     pub fn least(self, other: Form) -> Form {
         match (self, other) {
             (Form::Distribution, _) | (_, Form::Distribution) => Form::Distribution,
@@ -60,7 +60,7 @@ impl Form {
     }
 }
 
-/// What one teacher gives of a batch. With several each loss is the sum of its values against each, times `weight`.
+/// One teacher's outputs for a batch. With several, each loss is the sum over the teachers of its value times `weight`.
 #[derive(Clone, Debug)]
 pub struct Signal {
     pub target: Target,
@@ -91,7 +91,7 @@ pub(crate) struct Source<'a> {
     pub teacher: usize,
     /// The weight of its last linear layer.
     pub head: Option<&'a Tensor>,
-    /// The batch's labels, one a row.
+    /// The batch's labels, one per row.
     pub labels: Option<&'a [u32]>,
     /// The student's classes.
     pub classes: usize,
@@ -116,7 +116,7 @@ impl Target {
         }
     }
 
-    /// Dense logits whose softmax at a temperature is ρ, for losses that read them; `None` where there are none.
+    /// Dense logits whose softmax at a temperature is ρ, for losses that read logits; `None` if there are none.
     pub(crate) fn logits_at(&self, temperature: f64) -> Result<Option<Tensor>> {
         match self {
             Target::Logits(logits) => Ok(Some(logits.clone())),
@@ -146,7 +146,7 @@ impl Target {
     }
 }
 
-/// What the sweep does with a target at a temperature, and the student's softmax it is compared with.
+/// The sweep over a target at a temperature, and the student's softmax that it is compared with.
 pub(crate) fn soft<'a>(source: Source<'a>, temperature: f64, ask: &mut Ask) -> (Box<dyn Soft + 'a>, Softmax) {
     match source.target {
         Target::Logits(_) => logits::soft(source.teacher, temperature, ask),

@@ -1,14 +1,14 @@
-//! A teacher whose wrong classes have been shuffled: dark knowledge without what it knows.
+//! A teacher whose wrong classes are shuffled: dark knowledge without its class relations.
 //!
 //! ```text
-//! v'_t = v_t for the largest logit t of a row (the lower class where several are),  v'_k = v_π(k) for the others
+//! v'_t = v_t for the largest logit t of a row (the lowest class if several are equal),  v'_k = v_π(k) for the others
 //! ```
 //!
-//! v the logits, `[rows, classes]`; π a permutation of the other classes, of each row its own, keyed by (seed, epoch,
-//! sample id): the same wherever the row stands in its batch, another in each epoch. Every loss then sees a teacher of
-//! the same confidence and the same moments, and no class relations. Source: Furlanello, Lipton, Tschannen, Itti,
-//! Anandkumar, "Born-Again Neural Networks", 2018, arXiv:1805.04770 (DKPP). Where we differ: the paper does not say whether
-//! a row's permutation stays the same in all epochs.
+//! v the logits, `[rows, classes]`; π a separate permutation of the other classes for each row, keyed by (seed, epoch,
+//! sample id): independent of the row's position in its batch, different in each epoch. Every loss then gets a teacher
+//! with the same confidence and the same moments, but no class relations. Source: Furlanello, Lipton, Tschannen, Itti,
+//! Anandkumar, "Born-Again Neural Networks", 2018, arXiv:1805.04770 (DKPP). Where we differ: the paper does not specify
+//! whether a row's permutation stays the same in all epochs.
 
 use super::logits;
 use crate::error::{Candle, Error, Result};
@@ -28,7 +28,7 @@ pub fn permuted(logits: &Tensor, ids: &[u64], seed: u64, epoch: u64) -> Result<T
     let key = Key::new(seed).with("permuted").with(epoch);
     for (row, logits) in all.chunks_exact_mut(classes.max(1)).enumerate() {
         let best = (1..classes).fold(0, |best, class| if logits[class] > logits[best] { class } else { best });
-        // The best stands in front while the others are shuffled, which keep their order otherwise.
+        // The largest logit is moved to the front while the others are shuffled, which otherwise keep their order.
         logits[..=best].rotate_right(1);
         key.with(ids[row / each]).with((row % each) as u64).shuffle(&mut logits[1..]);
         logits[..=best].rotate_left(1);

@@ -1,12 +1,12 @@
-//! A distribution over classes that a row's label decides: how alike the teacher's class templates are.
+//! A distribution over classes that depends only on a row's label: the similarity of the teacher's class templates.
 //!
 //! ```text
 //! c_k = cos(w_t, w_k),   ρ = softmax_k( sign(c_k) |c_k|^power / sharpness )
 //! ```
 //!
-//! w_k row k of the weight of the teacher's last linear layer, `[classes, width]`; t the label. Only rows of labels that
-//! occurred are made, and they are kept while the weight is the same: a table of all would be classes². A weight that
-//! changes in place is seen by its sum of squares and of products of neighbours.
+//! w_k row k of the weight of the teacher's last linear layer, `[classes, width]`; t the label. Rows are computed only
+//! for labels that occurred, and are kept while the weight is unchanged: a table of all would need classes² numbers. An
+//! in-place change of the weight is detected by its sums of squares and of products of neighbours.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -16,9 +16,9 @@ use crate::kernels::cpu::slopes;
 use crate::pool;
 use crate::tensor::{self, DType, Tensor, from_vec};
 
-/// Numbers that are kept for one teacher, beside those of the current batch.
+/// Numbers that are cached per teacher, in addition to those of the current batch.
 const KEPT: usize = 16 << 20;
-/// Teachers whose rows are kept.
+/// Teachers whose rows are cached.
 const TEACHERS: usize = 8;
 /// Numbers of a weight that one task reads.
 const PIECE: usize = 16 << 10;
@@ -32,10 +32,10 @@ pub(crate) struct SimilarRow<'r> {
     pub negative_entropy: f64,
 }
 
-/// The rows that were made, one after the other.
+/// The computed rows, concatenated.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct SimilarRows {
-    /// Of each label the place of its row.
+    /// The index of each label's row.
     places: Vec<Option<u32>>,
     rho: Vec<f32>,
     negative_entropies: Vec<f64>,
@@ -46,7 +46,7 @@ impl SimilarRows {
         SimilarRows { places: vec![None; classes], ..SimilarRows::default() }
     }
 
-    /// None of what is no class; the rows of a batch's labels are there.
+    /// `None` for an invalid class; the rows of a batch's labels exist.
     pub fn of(&self, label: usize) -> Option<SimilarRow<'_>> {
         let (place, classes) = ((*self.places.get(label)?)? as usize, self.places.len());
         let rho = self.rho.get(place * classes..(place + 1) * classes)?;
@@ -60,7 +60,7 @@ impl SimilarRows {
     }
 }
 
-/// What makes a weight the same as before.
+/// Identifies a weight: equal marks mean that it has not changed.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Mark {
     id: candle_core::TensorId,
@@ -73,16 +73,16 @@ struct Mark {
 #[derive(Debug)]
 struct Known {
     mark: Mark,
-    /// Templates of length 1, `[classes, width]` in f64; a row of zeros stays one.
+    /// Templates of length 1, `[classes, width]` in f64; a zero row stays zero.
     templates: Tensor,
     rows: Arc<SimilarRows>,
 }
 
-/// The rows that were made so far, the teacher that was asked last behind the others.
+/// The rows computed so far, with the most recently used teacher last.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Similar(Arc<Mutex<Vec<Known>>>);
 
-/// Rows of length 1; a row of zeros stays one.
+/// Normalises rows to length 1; a zero row stays zero.
 pub(crate) fn normalised(weight: &Tensor) -> candle_core::Result<Tensor> {
     let norms = weight.sqr()?.sum_keepdim(1)?.sqrt()?;
     let one = norms.ones_like()?;
@@ -109,7 +109,7 @@ fn mark(x: &[f32]) -> [f64; 2] {
 }
 
 impl Similar {
-    /// ρ of all these labels, those beside them that are no class (of rows that do not count) left out.
+    /// ρ of all these labels; invalid classes (of rows with weight 0) are skipped.
     pub fn rows(
         &self,
         head: &Tensor,
@@ -163,7 +163,7 @@ impl Similar {
                 all.push(found);
             }
             None => {
-                // A weight that changed in place leaves what was made of it before.
+                // If a weight changed in place, the rows computed from its earlier values are dropped.
                 all.retain(|known| known.mark.id != mark.id);
                 if all.len() == TEACHERS {
                     all.remove(0);

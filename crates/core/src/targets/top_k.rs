@@ -37,7 +37,7 @@ impl TopK {
         self.top.k
     }
 
-    /// The k largest of what it holds, renormalised: of equal logits the lower class.
+    /// The k largest of the stored logits, renormalised; of equal logits the lower class.
     pub(crate) fn largest(&self, k: usize) -> Result<TopK> {
         let own = &self.top;
         if k > own.k {
@@ -64,7 +64,7 @@ impl TopK {
         let (k, scale) = (self.top.k, (LOG2_E / temperature) as f32);
         let logits = &self.top.logits[row * k..][..k];
         let max = kernels::max_and_sum(logits).0;
-        // With a row of the scale 0: Σ e · exponent.
+        // With scale 0 for the second row: Σ e · exponent.
         let [sum, across] = kernels::exponentials_across(logits, max, scale, logits, max, 0.0, out, &[]);
         let (log_sum, tail) = (sum.ln(), self.top.tail_at(temperature, self.classes));
         let kept = f64::from(max) / temperature + log_sum;
@@ -83,12 +83,12 @@ impl TopK {
     }
 }
 
-/// What one row of a batch holds, ready for the sweep.
+/// One row of a batch, ready for the sweep.
 #[derive(Clone, Copy, Default)]
 struct Held {
-    /// What makes probabilities of its exponentials.
+    /// The normalising factor of its exponentials.
     share: f64,
-    /// The probability of each other class.
+    /// The probability of each class that is not stored.
     other: f64,
     /// Σ p ln p over the k classes.
     negative_entropy: f64,
@@ -97,7 +97,7 @@ struct Held {
 struct Few<'a> {
     target: Cow<'a, TopK>,
     student: Softmax,
-    /// e^((v − largest) / T), `k` a row.
+    /// e^((v − largest) / T), `k` per row.
     exponentials: Vec<f32>,
     rows: Vec<Held>,
 }

@@ -1,4 +1,4 @@
-//! A student's parameter made from a stack of the teacher's, as one record.
+//! A student's parameter generated from a stack of the teacher's, as one record.
 //!
 //! ```text
 //! r = wLayer · wReduce,   X = Σ_k r_k T_k,   V = wOutᵀ · X · wIn,   S = scale ⊙ tanh(V) + shift
@@ -8,10 +8,10 @@
 //! ∂wLayer = ∂r · wReduceᵀ,   ∂wReduce = wLayerᵀ · ∂r
 //! ```
 //!
-//! T_k `[Ot, It, positions]` is the teacher's k-th layer of l (frozen), S `[Os, Is, positions]`; wOut `[Ot, Os]`,
-//! wIn `[It, Is]`, wLayer `[l, l]`, wReduce `[l]`, scale and shift in the shape of S. Kernel positions share wOut and
-//! wIn. A vector is a matrix of one column without wIn. What is not given is left out: a side without its matrix
-//! stays as it is, without wLayer there is one layer, without scale there is neither tanh nor shift.
+//! T_k `[Ot, It, positions]` is the teacher's k-th layer of l (frozen), S `[Os, Is, positions]`; wOut `[Ot, Os]`, wIn
+//! `[It, Is]`, wLayer `[l, l]`, wReduce `[l]`, scale and shift in the shape of S. Kernel positions share wOut and wIn.
+//! A vector is a matrix of one column without wIn. Missing weights are skipped: a side without its matrix is unchanged,
+//! without wLayer there is one layer, without scale there is neither tanh nor shift.
 //!
 //! Source: Lin, Li, Wang, Li, Du, Xiao, Zhu, "Weight Distillation: Transferring the Knowledge in Neural Network
 //! Parameters", ACL 2021, arXiv:2009.09152. Where we differ: the layer axis is reduced first (all products are
@@ -58,7 +58,7 @@ impl Stack {
     }
 }
 
-/// What is trained; see the formula above.
+/// The trained weights; see the formula above.
 #[derive(Clone, Default)]
 pub struct Weights {
     pub w_out: Option<Value>,
@@ -93,7 +93,7 @@ struct Generator {
     inputs: usize,
 }
 
-/// What backward needs: wOutᵀX, the sum X over the layers where it is not cheaper to do without, tanh V.
+/// Saved for backward: wOutᵀX, the sum X over the layers unless recomputing it is cheaper, tanh V.
 struct Saved {
     y: Tensor,
     x: Option<Tensor>,
@@ -219,7 +219,7 @@ pub(crate) const OPERATION: Operation = Operation {
             full([131, 2, 4, 1], [1, 5]),
             full([4, 131, 1, 4], [6, 1]),
             full([1, 1, 1, 1], [1, 1]),
-            // A vector, one side alone, neither, and no curve.
+            // A vector, only one side, neither side, and no tanh.
             Sample::of(&[("wOut", &[5, 3]), ("wLayer", &[2, 2]), ("wReduce", &[2]), ("scale", &[3]), ("shift", &[3])])
                 .constant("teacher", &[5, 2])
                 .scaled(0.6)
