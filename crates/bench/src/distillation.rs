@@ -1,4 +1,4 @@
-//! What the benchmark programs run: the losses of one batch, forward and backward, as a step does it.
+//! The workload of the benchmark programs: the losses of one batch, forward and backward, as in a training step.
 
 use std::collections::BTreeMap;
 
@@ -27,7 +27,7 @@ pub struct Distillation {
     losses: Losses,
     student: Tensor,
     teachers: Vec<Signal>,
-    /// Logits that no loss reads, beside a layer.
+    /// Logits that no loss reads, in addition to a layer.
     aside: Option<Tensor>,
     batch: Batch,
 }

@@ -20,7 +20,7 @@ struct Generated {
     upstream: Tensor,
 }
 
-/// The numbers of one generator: the teacher's planes `[outputs, inputs]`, and what is trained, with shapes.
+/// The numbers of one generator: the teacher's planes `[outputs, inputs]`, and the trained ones, with shapes.
 pub struct GeneratorNumbers {
     pub planes: Vec<Vec<f32>>,
     pub teacher: [usize; 2],
@@ -45,7 +45,7 @@ impl Generators {
         Ok(())
     }
 
-    /// What is made first, and the gradients of each generator.
+    /// The first generated parameter, and the gradients of each generator.
     fn gradients(&self) -> Result<(Option<Tensor>, Vec<Named>)> {
         let mut tape = Tape::new(Engine::Kernels);
         let (mut leaves, mut seeds) = (Vec::new(), Vec::new());

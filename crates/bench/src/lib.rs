@@ -1,7 +1,7 @@
-//! What holds the core to golden files and measures it, from outside: nothing here is part of a training.
+//! Compares the core with golden files and measures it, from outside: nothing here is part of training.
 //!
 //! `golden` runs the cases of a golden file through the registries and engines that training uses. The other modules
-//! are what the programs in `examples/` share, which `npm run bench` builds and runs.
+//! are shared by the programs in `examples/`, which `npm run bench` builds and runs.
 
 pub mod distillation;
 pub mod generators;

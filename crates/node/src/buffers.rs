@@ -1,4 +1,4 @@
-//! Typed arrays that cross once, and the JSON beside them that says what they are.
+//! Typed arrays, passed to native code once, and the JSON that describes them.
 
 use limbeck_core::batch::Features;
 use limbeck_core::blocks;
@@ -73,11 +73,11 @@ enum LabelsJson {
     Real { outputs: usize },
 }
 
-/// What the column of a teacher's answers is.
+/// Description of a column of teacher outputs.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct TeacherJson {
-    /// Numbers per answer.
+    /// Numbers per output.
     width: usize,
     /// Of the tail.
     temperature: Option<f64>,
@@ -156,7 +156,7 @@ pub(crate) fn columns(json: &str, buffers: &Buffers) -> Result<Columns> {
     })
 }
 
-/// Inputs alone, for predictions of a model of this signature.
+/// Only the inputs, for predictions of a model with this signature.
 pub(crate) fn inputs(json: &str, buffers: &Buffers, reader: impl FnOnce() -> Signature) -> Result<(Features, usize)> {
     Features::of_columns(columns(json, buffers)?, reader)
 }

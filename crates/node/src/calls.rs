@@ -1,7 +1,7 @@
-//! Calls that take longer than the event loop may wait, other than predictions and training: files, evaluations, analyses.
+//! Calls that would block the event loop, other than predictions and training: files, evaluations, analyses.
 //!
-//! They run on a few threads that share one team for their kernels; more calls than threads wait in a queue. A thread
-//! that has been idle for a while ends. Where no thread can be started the call rejects.
+//! They run on a few threads that share one team for their kernels; further calls wait in a queue. A thread that has
+//! been idle for a while ends. If no thread can be started, the call rejects.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
@@ -71,7 +71,7 @@ pub(crate) fn call<T: ToNapiValue + Send + 'static>(
     }
 }
 
-/// What a caller gets where the system starts no further thread.
+/// The error if the system starts no further thread.
 pub(crate) fn no_thread(error: &std::io::Error) -> Error {
     let message = format!(
         "expected the system to start a thread, got: {error}; try again when others have ended, or raise the limit of \
@@ -101,7 +101,7 @@ fn serve() {
     }
 }
 
-/// The team of the threads that live, or a new one. Without helpers where none can be started.
+/// The team of the running threads, or a new one. Without helpers if none can be started.
 fn team() -> Arc<Pool> {
     if let Some(pool) = lock().pool.upgrade() {
         return pool;

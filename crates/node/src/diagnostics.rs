@@ -1,4 +1,4 @@
-//! What the addon says about itself and its machine.
+//! Information about the addon and its machine.
 
 use limbeck_bench::golden;
 use limbeck_core::allocator;

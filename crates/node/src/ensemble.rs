@@ -1,4 +1,4 @@
-//! Several models that answer as one: it holds their states as they were when it was made.
+//! Several models with one combined prediction; it keeps their states from its creation.
 
 use limbeck_core::ensemble::Ensemble;
 use limbeck_core::error::Error;

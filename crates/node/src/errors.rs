@@ -21,8 +21,8 @@ fn describe(error: &Error, details: Option<&str>) -> napi::Error {
     napi::Error::from_reason(text.to_string())
 }
 
-/// Runs work whose panic must not end the process. Memory that the system refused is `ERR_LIMBECK_MEMORY`; another panic
-/// becomes `ERR_LIMBECK_INTERNAL`, its text the details.
+/// Runs work whose panic must not end the process. Memory refused by the system is `ERR_LIMBECK_MEMORY`; any other
+/// panic becomes `ERR_LIMBECK_INTERNAL`, with its text as details.
 pub(crate) fn guarded<T>(work: impl FnOnce() -> Result<T>) -> napi::Result<T> {
     match catch_unwind(AssertUnwindSafe(work)) {
         Ok(result) => result.map_err(napi),
@@ -45,7 +45,7 @@ fn panic_text(panic: &(dyn Any + Send)) -> &str {
     }
 }
 
-/// Places where a test build panics on purpose: `LIMBECK_PANIC_AT=<place>`. Nothing in other builds.
+/// Points where a test build panics on purpose: `LIMBECK_PANIC_AT=<place>`. No effect in other builds.
 #[cfg(feature = "panic-injection")]
 pub(crate) fn panic_point(place: &str) {
     if std::env::var("LIMBECK_PANIC_AT").is_ok_and(|wanted| wanted == place) {

@@ -20,7 +20,7 @@ pub(crate) struct Held {
 struct Values {
     seed: u64,
     drawn: OnceLock<Parameters>,
-    /// Held by the one who draws; the others wait.
+    /// Held by the thread that draws; others wait.
     drawing: Mutex<()>,
 }
 

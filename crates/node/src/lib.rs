@@ -1,8 +1,8 @@
-//! The Node addon: converts, locks, maps errors and panics. No arithmetic; one file a class.
+//! The Node addon: converts, locks, maps errors and panics. No arithmetic; one file per class.
 //!
-//! Every export catches panics. Long work runs on other threads than the event loop's: a job's trainer thread (`job`),
-//! one thread for each lane of predictions (`queue`), a few for files and evaluations (`calls`). A promise settles once,
-//! whatever happens (`reply`).
+//! Every export catches panics. Long work runs outside the event loop's thread: on a job's trainer thread (`job`), one
+//! thread per lane of predictions (`queue`), a few for files and evaluations (`calls`). A promise always settles
+//! exactly once (`reply`).
 #![cfg_attr(test, allow(dead_code))] // exports are registered in builds that are no tests
 
 mod analysis;
@@ -29,6 +29,6 @@ static ALLOCATOR: CachingAllocator = CachingAllocator;
 /// Runs when the addon is loaded.
 #[napi_derive::module_init]
 fn init() {
-    // Where even this is refused, the first call that needs memory says so.
+    // If even this is refused, the first call that needs memory reports it.
     allocator::hold_reserve();
 }

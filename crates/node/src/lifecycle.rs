@@ -1,4 +1,4 @@
-//! What outlives a call: jobs of this environment, stopped when it is torn down; native memory told to V8.
+//! State that outlives a call: jobs of this environment, stopped at its teardown; native memory reported to V8.
 
 use std::cell::RefCell;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
@@ -14,7 +14,7 @@ use crate::job::Control;
 const PATIENCE: Duration = Duration::from_millis(200);
 
 thread_local! {
-    /// Jobs of the environment that lives on this thread; `None` until the first one.
+    /// Jobs of this thread's environment; `None` until the first one.
     static JOBS: RefCell<Option<Vec<Weak<Control>>>> = const { RefCell::new(None) };
 }
 
@@ -46,14 +46,14 @@ fn end_all() {
 /// Freed bytes from which on it pays to give the allocator's cache back to the system.
 const LARGE: u64 = 16 << 20;
 
-/// After so many bytes were freed: gives them back to the system beside the caller, since unmapping takes time.
+/// Returns memory to the system after this many bytes were freed, on another thread, since unmapping takes time.
 pub(crate) fn trim_after(bytes: u64) {
     static TRIMMING: AtomicBool = AtomicBool::new(false);
     if bytes < LARGE || TRIMMING.swap(true, Ordering::AcqRel) {
         return;
     }
     let thread = std::thread::Builder::new().name("limbeck-trim".into()).spawn(|| {
-        // What is freed from here on asks for a thread of its own.
+        // Memory freed from here on starts another trim thread.
         TRIMMING.store(false, Ordering::Release);
         allocator::trim();
     });

@@ -32,7 +32,7 @@ const SYNC_LIMIT: u64 = 50_000_000;
 #[derive(Default)]
 pub(crate) struct Shared {
     model: RwLock<Option<Held>>,
-    /// Counts the states: what was read of one is known not to hold any more.
+    /// Counts the states, to detect that data read from an earlier one are outdated.
     version: AtomicU64,
     /// Counts the parameters that were published: a run sees that its teacher became another.
     trained: AtomicU64,
@@ -82,7 +82,7 @@ impl Shared {
         Ok((model, self.version.load(Ordering::Relaxed)))
     }
 
-    /// Replaces the state by one of other parameters; a disposed model stays disposed.
+    /// Replaces the state by one with other parameters; a disposed model stays disposed.
     pub fn publish(&self, model: impl Into<Held>) {
         self.change(model.into());
         self.trained.fetch_add(1, Ordering::Relaxed);
@@ -450,7 +450,7 @@ impl ObjectFinalize for NativeModel {
     }
 }
 
-/// The metrics of a JSON text; none where there is no text.
+/// The metrics of a JSON text; the default ones without a text.
 pub(crate) fn metrics_of(json: Option<String>) -> limbeck_core::error::Result<Metrics> {
     json.map_or_else(|| Ok(Metrics::default()), |json| parse(&json).map_err(|error| error.at("metrics")))
 }

@@ -1,16 +1,16 @@
-//! Training stands back: its threads let the event loop and libuv's threads run first, without losing throughput.
+//! Training runs at low priority: the event loop and libuv's threads run first, without a loss of throughput.
 //!
-//! Two things, and both are needed (eight jobs, two cores, p99 of `fs.stat`: 3.5–4 ms with neither or the slice alone,
-//! 4 ms with niceness alone, 0.1 ms with both). Niceness: a fair share of a tenth is too little for a busy event loop.
-//! A long slice: Linux takes the core from the thread that runs the sooner the shorter the slice of the one that wakes
-//! up is beside it. A trainer has no use for short ones.
+//! Two settings are needed (eight jobs, two cores, p99 of `fs.stat`: 3.5–4 ms with neither or only the slice, 4 ms with
+//! only niceness, 0.1 ms with both). Niceness: a fair share of a tenth is too little for a busy event loop. A long
+//! slice: the shorter the slice of a waking thread is compared with that of the running one, the sooner Linux preempts
+//! the latter. A trainer does not need short slices.
 //!
-//! Threads inherit what the thread that starts them has: the trainer's pool and writer need no call of their own.
+//! Threads inherit the settings of their creator: the trainer's pool and writer need no separate call.
 
 #[cfg(target_os = "linux")]
 const SLICE: std::time::Duration = std::time::Duration::from_millis(20);
 
-/// Makes this thread, and those that it will start, stand back. Where the system does not grant it nothing changes.
+/// Lowers the priority of this thread and of those that it will start. No effect if the system refuses.
 #[cfg(target_os = "linux")]
 pub(crate) fn lower_priority(niceness: u8) {
     /// `struct sched_attr` of linux/sched/types.h, as of its first version.
@@ -38,7 +38,7 @@ pub(crate) fn lower_priority(niceness: u8) {
         deadline: 0,
         period: 0,
     };
-    // SAFETY: the pointer is to a whole structure of the size that it says; the kernel only reads it.
+    // SAFETY: the pointer is to a whole structure of the size given in it; the kernel only reads it.
     let refused = unsafe { libc::syscall(libc::SYS_sched_setattr, 0, &raw const attributes, 0) } != 0;
     if refused && nice != own {
         // A sandbox may know only the older call. Raising one's niceness needs no right.

@@ -1,4 +1,4 @@
-//! Predictions: one thread for each lane, with a team of its own, for the whole process.
+//! Predictions: one thread per lane, each with a separate team, for the whole process.
 
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Mutex, PoisonError};
@@ -19,7 +19,7 @@ type Work = Box<dyn FnOnce(Result<&Pool>) + Send>;
 pub(crate) enum Lane {
     /// A caller waits for it.
     Asked,
-    /// A service asks again about rows that its model is unsure of; the sure ones overtake it.
+    /// A service's second prediction for rows with an uncertain first one; certain rows overtake it.
     Fallback,
     /// No caller waits: it runs with the lowest priority.
     Shadow,

@@ -42,17 +42,18 @@ type Letter = Box<dyn FnOnce() + Send>;
 
 static POST: Mutex<Option<Sender<Letter>>> = Mutex::new(None);
 
-/// Starts the thread that posts for trainers, if there is none. Called on the JavaScript thread, whose priority it gets.
+/// Starts the thread that posts for trainers, if there is none. Called on the JavaScript thread, whose priority it
+/// gets.
 ///
-/// napi wakes the event loop while it holds a lock that the event loop then wants. A trainer loses its core to the one
-/// that it woke, and may wait long for another turn: it must not be the one that holds the lock.
+/// napi wakes the event loop while it holds a lock that the event loop then needs. A trainer is preempted by the thread
+/// that it woke, and may wait long for its next turn: so it must not be the thread that holds the lock.
 pub(crate) fn open_post() -> std::io::Result<()> {
     let mut post = POST.lock().unwrap_or_else(PoisonError::into_inner);
     if post.is_none() {
         let (sender, letters) = channel::<Letter>();
         std::thread::Builder::new().name("limbeck-post".into()).spawn(move || {
             for letter in letters {
-                // What was to be answered is dropped by the panic, and rejects.
+                // A panic drops the pending reply, whose promise then rejects.
                 let _ = catch_unwind(AssertUnwindSafe(letter));
             }
         })?;

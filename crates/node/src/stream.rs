@@ -12,13 +12,13 @@ use limbeck_core::signature::Signature;
 
 use crate::reply::Reply;
 
-/// Batches that wait at most, as long as the pusher asks for room.
+/// Maximum number of queued batches, if the producer waits for room.
 const ROOM: usize = 2;
 
 #[derive(Default)]
 struct Queue {
     batches: VecDeque<Batch>,
-    /// Who waits for room. A waiting promise keeps the process alive, so there is one only while the trainer works.
+    /// Calls that wait for room. A pending promise keeps the process alive, so they exist only while the trainer works.
     waiting: VecDeque<Reply<bool>>,
     working: bool,
     ended: bool,
@@ -31,7 +31,7 @@ struct Queue {
 pub(crate) struct Inbox {
     queue: Mutex<Queue>,
     changed: Condvar,
-    /// What the batches know of themselves.
+    /// The signature of the batches.
     pub signature: OnceLock<Signature>,
 }
 
@@ -50,7 +50,7 @@ impl Inbox {
         room
     }
 
-    /// Answers true once there is room, false once the trainer rests and takes nothing out.
+    /// Replies true once there is room, false once the trainer is idle and takes no batches.
     pub fn room(&self, reply: Reply<bool>) {
         let mut queue = self.lock();
         let room = queue.batches.len() < ROOM;
@@ -71,7 +71,7 @@ impl Inbox {
         waiting.into_iter().for_each(|reply| reply.post(Ok(false)));
     }
 
-    /// `shortfall` is why it ended with fewer batches than were asked for.
+    /// `shortfall` is the reason if the stream ended with fewer batches than requested.
     pub fn end(&self, shortfall: Option<String>) {
         let mut queue = self.lock();
         (queue.ended, queue.shortfall) = (true, shortfall);

@@ -1,5 +1,5 @@
-//! Golden cases of losses, through the same registry and engine as a run. The runner knows no loss's name:
-//! what an input means follows from its own name, and what labels are from what the loss needs.
+//! Golden cases of losses, through the same registry and engine as a run. The runner is independent of the loss: the
+//! meaning of an input follows from its name, and the kind of labels from the loss's requirements.
 
 use std::collections::BTreeMap;
 
@@ -16,7 +16,7 @@ use limbeck_core::tensor::{Tensor, to_f64};
 
 use super::case::LayerCase;
 
-/// Runs one case of the loss of that name, value and gradient; `None` where the registry has none.
+/// Runs one case of the named loss, value and gradient; `None` if the registry does not have it.
 pub(super) fn run(name: &str, case: &LayerCase, precision: Precision) -> Option<Result<()>> {
     LossesOptions::NAMES.contains(&name).then(|| case_of(name, case, precision))
 }
@@ -35,7 +35,7 @@ fn case_of(name: &str, case: &LayerCase, precision: Precision) -> Result<()> {
     let mut tape = Tape::new(precision.engine());
     let real = losses.needs().iter().any(|(_, need)| *need == Need::RealLabels);
     let (mut labels, mut row_weights) = (Labels::None, None);
-    // What gets a gradient, by its input's name.
+    // Inputs that get a gradient, by name.
     let mut trained: BTreeMap<&str, Value> = BTreeMap::new();
     let mut constants: BTreeMap<&str, Tensor> = BTreeMap::new();
     for (name, numbers) in &case.inputs {

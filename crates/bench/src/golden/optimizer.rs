@@ -20,7 +20,7 @@ pub(super) struct OptimizerCase {
     parameters: Vec<Numbers>,
 }
 
-/// Runs one case of the optimizer of that name; `None` where there is none.
+/// Runs one case of the named optimizer; `None` if there is none.
 pub(super) fn run(name: &str, case: &OptimizerCase, precision: Precision) -> Option<Result<()>> {
     let choice = serde_json::json!({ name: case.options.clone() });
     OptimizerOptions::NAMES.contains(&name).then(|| {

@@ -4,8 +4,8 @@
 //! w_t = (∂KD/∂z_t) / (∂CE/∂z_t) = (1−λ) + λ·T·(p~_t − q~_t) / (1 − q_t),      KD = (1−λ)·CE + λ·T²·KL(p~ ‖ q~)
 //! ```
 //!
-//! t: the label; z, v: logits of student and teacher; q = softmax(z), q~ = softmax(z/T), p~ = softmax(v/T). At λ = 1, T
-//! = 1: (p_t − q_t)/(1 − q_t). It grows with the teacher's confidence, is negative if the teacher gives the label less
+//! t: the label; z, v: logits of student and teacher; q = softmax(z), q~ = softmax(z/T), p~ = softmax(v/T). At λ = 1 and
+//! T = 1: (p_t − q_t)/(1 − q_t). It grows with the teacher's confidence, is negative if the teacher gives the label less
 //! probability than the student does, and huge if the student is nearly certain: use median and quantiles.
 //!
 //! Source: Tang, Shivanna, Zhao, Lin, Singh, Chi, Jain, "Understanding and Improving Knowledge Distillation", 2020,

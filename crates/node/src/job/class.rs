@@ -43,14 +43,14 @@ pub struct JobParts<'env> {
     pub mutual: Option<String>,
 }
 
-/// What a stream's batches are counted and checked by.
+/// Counts and kinds that a stream's batches are checked against.
 struct Streamed {
     epoch: u64,
     /// Rows of this epoch so far: the ids of rows that come without.
     rows: u64,
     /// Of the student: one batch need not hold the largest label.
     classes: usize,
-    /// What the first batch held.
+    /// The kinds of the first batch.
     kinds: Option<(&'static str, LabelKind)>,
 }
 

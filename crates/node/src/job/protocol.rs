@@ -10,7 +10,7 @@ use crate::model::Claim;
 use crate::reply::Reply;
 use crate::stream::Inbox;
 
-/// What other threads may do to a job without waiting for it.
+/// Operations on a job that other threads can do without waiting for it.
 #[derive(Default)]
 pub(crate) struct Control {
     pub cancel: Arc<AtomicBool>,
@@ -18,7 +18,7 @@ pub(crate) struct Control {
     /// A command is on its way or worked on; a trainer that waits for one is idle.
     running: AtomicBool,
     pub inbox: Arc<Inbox>,
-    /// The students are this job's alone while its run is there.
+    /// Exclusive use of the students while this job's run exists.
     pub claims: Mutex<Vec<Claim>>,
 }
 
@@ -69,7 +69,7 @@ impl Command {
         }
     }
 
-    /// The answer of a job that has ended: nothing more comes, there is nothing to save.
+    /// The reply of a job that has ended: no further reports, nothing to save.
     pub fn ended(self) {
         match self {
             Command::Next(reply) => reply.post(Ok(None)),

@@ -1,4 +1,4 @@
-//! The trainer thread: makes the run of a job's plan with the first command, and works off one command after the other.
+//! The trainer thread: creates the run of a job's plan at the first command, and executes one command after the other.
 
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -26,7 +26,7 @@ const STACK: usize = 64 << 20;
 /// The control run's student, once the run has ended.
 pub(super) type Kept = Arc<Mutex<Option<Model>>>;
 
-/// What several learners have beside the options of the first.
+/// Settings shared by several learners, in addition to the options of the first.
 #[derive(Clone, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct MutualJson {
@@ -35,10 +35,10 @@ pub(super) struct MutualJson {
     others: Vec<TrainOptions>,
 }
 
-/// What the thread needs to make its run.
+/// Everything that the thread needs to create its run.
 #[derive(Clone)]
 pub(super) struct Plan {
-    /// One, or learners that teach each other.
+    /// One, or the learners of mutual learning.
     pub students: Vec<Arc<Shared>>,
     pub mutual: Option<MutualJson>,
     /// Models among the teachers.
@@ -117,7 +117,7 @@ fn train(plan: &Plan, commands: Receiver<Command>, control: &Control, kept: &Kep
     let mut begun = false;
     let versions: Vec<u64> = plan.models.iter().map(|teacher| teacher.trained()).collect();
     for command in commands {
-        // It rests before it answers: the next command may come at once.
+        // It becomes idle before it replies: the next command may come at once.
         control.work(true);
         if run.is_none() && begun {
             control.work(false);
