@@ -1583,17 +1583,17 @@ export interface TrainOptions {
    */
   control?: boolean
   /**
-   * How several teachers are heard. Default: `losses`.
+   * How several teachers are combined. Default: `losses`.
    */
   combine?: Combine
   /**
-   * Shuffles what a teacher says of the wrong classes, for every row in each epoch anew (DKPP): how sure it is stays,
-   * what it knows of classes goes. Default: false.
+   * Permutes the teacher's logits of the wrong classes, anew for every row in each epoch (DKPP): its confidence stays,
+   * its class relations go. Default: false.
    */
   permuteTeacher?: boolean
   /**
-   * Multiplies each row's weight by the largest of the teacher's probabilities (CWTM): rows count as much as the
-   * teacher is sure of them. Default: false.
+   * Multiplies each row's weight by the teacher's largest probability (CWTM): rows count as much as the teacher is
+   * confident. Default: false.
    */
   weightRowsByTeacher?: boolean
   /**
