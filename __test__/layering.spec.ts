@@ -1,6 +1,5 @@
 /** Imports point one way, as the map of ARCHITECTURE.md has it; the library proper has no dependency. */
 import path from 'node:path'
-import process from 'node:process'
 import { expect, test } from 'vitest'
 // @ts-expect-error a program without types
 import { arrows, check, report, roomOf, rooms, sources } from '../ts/build/imports.mjs'
@@ -16,10 +15,7 @@ const names = [...texts.keys()]
 /** The map of files with something appended to one of them. */
 const planted = (file: string, line: string): Checked => check(new Map(texts).set(file, `${texts.get(file)}\n${line}\n`), map)
 
-// Rooms still move: until the last move it runs where LIMBECK_IMPORTS is set.
-const settled = test.skipIf(!process.env.LIMBECK_IMPORTS)
-
-settled('every import is in the "may import" cell of its room, and every cell is true', () => {
+test('every import is in the "may import" cell of its room, and every cell is true', () => {
   const checked: Checked = check(texts, map)
   expect(checked.problems, report(checked)).toEqual([])
   expect(checked.up.length, report(checked)).toBeLessThanOrEqual(2)
@@ -94,7 +90,7 @@ test('the core does not know Node, the node crate does no arithmetic', () => {
   for (const file of names.filter(name => name.startsWith('crates/node/'))) expect(/\bcandle/.test(code(file)), file).toBe(false)
 })
 
-settled('losses do not import losses', () => {
+test('losses do not import losses', () => {
   const each = names.filter(name => name.startsWith('crates/core/src/losses/') && /impl (RowLoss|Compare) for/.test(texts.get(name)!))
   expect(each.length).toBeGreaterThan(20)
   const between = (arrows(texts) as { from: string; to: string }[]).filter(({ from, to }) => each.includes(from) && each.includes(to))

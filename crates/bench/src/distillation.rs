@@ -27,7 +27,7 @@ pub struct Distillation {
     losses: Losses,
     student: Tensor,
     teachers: Vec<Signal>,
-    /// Logits that no loss reads, in addition to a layer.
+    /// Logits that no loss reads, where the losses read a layer.
     aside: Option<Tensor>,
     batch: Batch,
 }

@@ -1,4 +1,4 @@
-//! Compares the core with golden files and measures it, from outside: nothing here is part of training.
+//! Checks the core against golden files and measures it; nothing here is part of a training.
 //!
 //! `golden` runs the cases of a golden file through the registries and engines that training uses. The other modules
 //! are shared by the programs in `examples/`, which `npm run bench` builds and runs.

@@ -1,8 +1,8 @@
-//! The tape: coarse operations are recorded in the forward pass and walked once, in reverse, in the backward pass.
+//! The tape: operations are recorded in the forward pass, and walked once from the end in the backward pass.
 //!
-//! A record holds the node of its output and a closure that owns exactly the data its backward needs. `backward`
-//! consumes the tape and drops each closure as it runs, so activations are freed during the walk. There is no
-//! recursion, and unneeded gradients are never computed.
+//! A record holds the node of its output and a closure that owns exactly what its backward needs.
+//! `backward` consumes the tape and drops each closure as it runs, so activations are freed during the
+//! walk. There is no recursion, and gradients that nothing needs are never made.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,7 +15,7 @@ use crate::tensor::{self, Tensor, is_host_f32};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct NodeId(u32);
 
-/// A tensor and, if it depends on a trained value, its position on the tape. Cloning copies no numbers.
+/// A tensor and, if something that it depends on is trained, its node on the tape. Cloning copies no numbers.
 #[derive(Clone, Debug)]
 pub struct Value {
     tensor: Tensor,
@@ -25,7 +25,7 @@ pub struct Value {
 impl Value {
     /// A value that no gradient flows into: inputs, targets, a frozen teacher's parameters.
     pub fn constant(tensor: Tensor) -> Self {
-        debug_assert!(!tensor.track_op(), "candle must not build a graph beside ours");
+        debug_assert!(!tensor.track_op(), "candle must not build a graph in addition to ours");
         Value { tensor, node: None }
     }
 
@@ -41,7 +41,7 @@ impl Value {
         self.node
     }
 
-    /// The same numbers without a position on the tape: no gradient passes.
+    /// The same numbers without a node on the tape: no gradient passes.
     pub fn detached(&self) -> Value {
         Value { tensor: self.tensor.clone(), node: None }
     }
@@ -58,12 +58,12 @@ pub enum Engine {
 /// Set on another thread to end a walk between two operations.
 pub(crate) type Cancel = Arc<AtomicBool>;
 
-/// The way back of one operation: gets the output's gradient and adds those of the inputs.
+/// The backward pass of one operation: it takes the output's gradient and adds those of the inputs.
 pub(crate) trait Backward: FnOnce(Tensor, &mut Gradients) -> Result<()> + Send + 'static {}
 
 impl<F: FnOnce(Tensor, &mut Gradients) -> Result<()> + Send + 'static> Backward for F {}
 
-/// An operation with inputs that fit it. Each method computes its output, and gives the way back with it.
+/// An operation whose inputs fit. Each method returns the output together with the backward pass.
 pub(crate) trait Compute: Sized {
     /// By kernels: every input is on the CPU, f32 and contiguous.
     fn cpu(self) -> Result<(Tensor, impl Backward)> {
@@ -103,8 +103,8 @@ impl Tape {
         self.engine == Engine::Kernels && is_host_f32(tensor)
     }
 
-    /// Computes an operation where its inputs are, and records its way back. Nothing else chooses between kernels
-    /// and reference: a second device gets its method in `Compute` and its branch here.
+    /// Computes an operation on the device of its inputs, and records its backward pass. Nothing else chooses between
+    /// kernels and reference: a second device gets its method in `Compute` and its branch here.
     pub(crate) fn apply(&mut self, name: &'static str, inputs: &[&Value], operation: impl Compute) -> Result<Value> {
         let recorded = inputs.iter().any(|input| input.node.is_some());
         if inputs.iter().all(|input| self.takes(&input.tensor)) {
@@ -116,7 +116,7 @@ impl Tape {
         }
     }
 
-    /// Where no input is on the tape nothing is recorded, and the way back is dropped with all it owns.
+    /// If no input is on the tape, nothing is recorded, and the backward pass is dropped with everything that it owns.
     fn record(&mut self, name: &'static str, recorded: bool, output: Tensor, backward: impl Backward) -> Result<Value> {
         self.check_cancelled()?;
         if !recorded {
@@ -134,7 +134,7 @@ impl Tape {
 
     /// A value that wants a gradient: a trainable parameter, or an input under test.
     pub fn leaf(&mut self, tensor: Tensor) -> Value {
-        debug_assert!(!tensor.track_op(), "candle must not build a graph beside ours");
+        debug_assert!(!tensor.track_op(), "candle must not build a graph in addition to ours");
         Value { tensor, node: Some(self.next()) }
     }
 
@@ -174,7 +174,7 @@ pub struct Gradients {
 }
 
 impl Gradients {
-    /// Whether anything below this value is trained: an operation skips gradients that nothing wants.
+    /// Whether this value depends on anything that is trained: an operation skips other gradients.
     pub(crate) fn wants(&self, value: &Value) -> bool {
         value.node.is_some()
     }
@@ -233,7 +233,7 @@ impl Gradients {
     }
 }
 
-/// Numbers a task.
+/// Numbers per task.
 const PIECE: usize = 64 << 10;
 
 pub(crate) fn add_in_place(into: &Tensor, other: &Tensor) -> Result<()> {
@@ -249,7 +249,7 @@ pub(crate) fn add_in_place(into: &Tensor, other: &Tensor) -> Result<()> {
     into.slice_set(&sum, 0, 0).ok_or_internal()
 }
 
-/// The sum in new storage, for shared gradients and for `ops::add`. Not candle's, whose separate threads keep spinning.
+/// The sum in storage of its own, for shared gradients and for `ops::add`. candle's own sum keeps threads spinning.
 pub(crate) fn sum(a: &Tensor, b: &Tensor) -> Result<Tensor> {
     if !is_host_f32(a) || !is_host_f32(b) {
         return a.add(b).ok_or_internal();

@@ -1,6 +1,6 @@
 //! The only module that accesses candle's storage: slices out, buffers in, updates in place.
 //!
-//! All other code uses `Tensor` (untracked: candle records nothing) and plain slices.
+//! Everything else uses `Tensor` (untracked: candle records nothing) and plain slices.
 
 use std::cell::Cell;
 use std::marker::PhantomData;
@@ -14,7 +14,7 @@ use crate::error::{Candle, Error, Result};
 pub(crate) use crate::blocks::uninit;
 pub use candle_core::{DType, Tensor};
 
-/// Sees that there is memory for a tensor of as many numbers, which candle is to make next.
+/// Reserves the memory that candle needs next for a tensor of this size.
 pub(crate) fn room_like(tensor: &Tensor) {
     blocks::room(tensor.elem_count().saturating_mul(tensor.dtype().size_in_bytes()));
 }
@@ -71,13 +71,13 @@ pub fn read<T: WithDType>(tensor: &Tensor) -> Result<Read<'_, T>> {
     Ok(Read { guard, range, kind: PhantomData })
 }
 
-/// Whether the numbers can be read and changed as one slice of f32 in host memory, as CPU kernels require. All other
-/// tensors take another path; a second device would be distinguished here.
+/// Whether the numbers can be read and changed as one slice of f32 in the memory of this machine, as CPU kernels need it.
+/// A second device is distinguished here.
 pub(crate) fn is_host_f32(tensor: &Tensor) -> bool {
     tensor.device().is_cpu() && tensor.dtype() == DType::F32 && tensor.is_contiguous()
 }
 
-/// Reads such a tensor; `None` for any other.
+/// The numbers of such a tensor; none for any other.
 pub(crate) fn host_f32(tensor: &Tensor) -> Result<Option<Read<'_, f32>>> {
     is_host_f32(tensor).then(|| read(tensor)).transpose()
 }

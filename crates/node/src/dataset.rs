@@ -13,7 +13,7 @@ use std::sync::RwLock;
 use crate::buffers::{Buffers, TeacherJson, columns};
 use crate::calls::call;
 use crate::errors::{guarded, panic_point};
-use crate::lifecycle::{External, trim_after};
+use crate::external::{External, trim_after};
 use crate::reply::Reply;
 
 #[napi(custom_finalize)]

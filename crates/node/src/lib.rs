@@ -12,6 +12,7 @@ mod dataset;
 mod diagnostics;
 mod ensemble;
 mod errors;
+mod external;
 mod handles;
 mod job;
 mod lifecycle;

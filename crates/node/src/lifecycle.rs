@@ -1,11 +1,9 @@
-//! State that outlives a call: jobs of this environment, stopped at its teardown; native memory reported to V8.
+//! The jobs of this environment, which are stopped when it is torn down.
 
 use std::cell::RefCell;
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
-use limbeck_core::allocator;
 use napi::Env;
 
 use crate::job::Control;
@@ -40,43 +38,5 @@ fn end_all() {
     let until = Instant::now() + PATIENCE;
     while jobs.iter().any(|job| job.is_running()) && Instant::now() < until {
         std::thread::sleep(Duration::from_millis(1));
-    }
-}
-
-/// Freed bytes from which on it pays to give the allocator's cache back to the system.
-const LARGE: u64 = 16 << 20;
-
-/// Returns memory to the system after this many bytes were freed, on another thread, since unmapping takes time.
-pub(crate) fn trim_after(bytes: u64) {
-    static TRIMMING: AtomicBool = AtomicBool::new(false);
-    if bytes < LARGE || TRIMMING.swap(true, Ordering::AcqRel) {
-        return;
-    }
-    let thread = std::thread::Builder::new().name("limbeck-trim".into()).spawn(|| {
-        // Memory freed from here on starts another trim thread.
-        TRIMMING.store(false, Ordering::Release);
-        allocator::trim();
-    });
-    if thread.is_err() {
-        TRIMMING.store(false, Ordering::Release);
-    }
-}
-
-/// Bytes behind a JavaScript object, told to V8 so that it collects forgotten ones; taken back once.
-pub(crate) struct External(AtomicI64);
-
-impl External {
-    pub fn new(env: &Env, bytes: u64) -> External {
-        let bytes = i64::try_from(bytes).unwrap_or(i64::MAX);
-        // A refusal only makes the collector less eager.
-        let _ = env.adjust_external_memory(bytes);
-        External(AtomicI64::new(bytes))
-    }
-
-    pub fn release(&self, env: &Env) {
-        let bytes = self.0.swap(0, Ordering::Relaxed);
-        if bytes != 0 {
-            let _ = env.adjust_external_memory(-bytes);
-        }
     }
 }

@@ -20,8 +20,8 @@ use crate::buffers::{Buffers, inputs};
 use crate::calls::call;
 use crate::dataset::NativeDataset;
 use crate::errors::{guarded, panic_point};
+use crate::external::{External, trim_after};
 use crate::handles::Held;
-use crate::lifecycle::{External, trim_after};
 use crate::queue::{Lane, predict};
 use crate::reply::Reply;
 

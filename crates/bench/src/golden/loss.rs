@@ -1,5 +1,5 @@
-//! Golden cases of losses, through the same registry and engine as a run. The runner is independent of the loss: the
-//! meaning of an input follows from its name, and the kind of labels from the loss's requirements.
+//! Golden cases of losses, through the same registry and engine as a run. The meaning of an input follows
+//! from its name, the kind of labels from what the loss needs.
 
 use std::collections::BTreeMap;
 

@@ -1,9 +1,9 @@
-//! Golden files: values and gradients from another implementation, and the tolerances for ours.
+//! Golden files: values and gradients from another implementation, with which ours are compared.
 //!
-//! A file is `{ name, source, cases }`; its folder gives its kind: losses, layers, optimizers or metrics. Each module
-//! here runs the cases of one kind through the registry that training uses too, without code for particular names. A
-//! case of an operation or a loss is `{ name, options, inputs, value, gradient }` with `value = Σ upstream ⊙
-//! operation(inputs)` and a gradient for each input that is not constant.
+//! A file is `{ name, source, cases }`; its folder gives its kind: losses, layers, optimizers or metrics. Each file here
+//! runs the cases of one kind through the registry that training uses too, whatever their names.
+//! A case of an operation or a loss is `{ name, options, inputs, value, gradient }` with
+//! `value = Σ upstream ⊙ operation(inputs)` and a gradient for each input that is no constant.
 
 mod case;
 mod loss;

@@ -1,4 +1,4 @@
-//! Numbers that describe how a teacher affects its student; one file per diagnostic.
+//! What happens between a teacher and its student, in numbers: one diagnostic per file.
 //!
 //! Each is a function of (teacher, student, data) that modifies none of them and returns plain numbers and rows. To add
 //! one: `analysis/<name>.rs` with formula, source, options and `Diagnostic`, and its line in the registry below, from

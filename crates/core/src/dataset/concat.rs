@@ -5,7 +5,8 @@
 
 use std::sync::Arc;
 
-use super::{Answers, Columns, Dataset, Inputs, LabelColumn, TeacherColumn, TopColumn, columns::different};
+use super::columns::{Columns, Inputs, LabelColumn, TeacherColumn, TopColumn, different};
+use super::view::{Answers, Dataset};
 use crate::blocks::{self, collected};
 use crate::error::{Error, Result};
 use crate::top_logits::Tail;

@@ -2,7 +2,8 @@
 
 use std::sync::{Arc, OnceLock};
 
-use super::{Answers, Columns, Dataset, Inputs, LabelColumn, Table, TopColumn};
+use super::columns::{Columns, Inputs, LabelColumn, TopColumn};
+use super::view::{Answers, Dataset, Table};
 use crate::blocks::collected;
 use crate::error::{Error, Result};
 use crate::labels::UNLABELLED;

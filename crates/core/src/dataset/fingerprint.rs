@@ -4,7 +4,8 @@
 
 use sha2::{Digest, Sha256};
 
-use super::{Dataset, Inputs, LabelColumn, MISSING, TopColumn};
+use super::columns::{Inputs, LabelColumn, TopColumn};
+use super::view::{Dataset, MISSING};
 use crate::top_logits::Tail;
 
 impl Dataset {

@@ -1,6 +1,7 @@
 //! Puts the rows of a batch together: from columns to tensors, on all threads of the pool.
 
-use super::{Answers, Columns, Dataset, Inputs, LabelColumn, MISSING, TopColumn};
+use super::columns::{Columns, Inputs, LabelColumn, TopColumn};
+use super::view::{Answers, Dataset, MISSING};
 use crate::batch::{Batch, Features, TeacherLogits};
 use crate::blocks::{self, collected};
 use crate::error::{Error, Result};

@@ -1,4 +1,4 @@
-//! Names of the activation functions, shared by kernels and operations.
+//! The activation functions, by name, for kernels and operations.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -24,7 +24,7 @@ pub enum Activation {
     Sigmoid,
 }
 
-/// What the backward pass of an activation needs: nothing, the output itself, or the slope stored with it.
+/// What backward needs of an activation: nothing, the output itself, or the slope that was written with it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Saves {
     Nothing,

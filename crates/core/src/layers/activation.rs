@@ -3,7 +3,9 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Layer, Pass, Shape, Signal};
+use super::layer::Layer;
+use super::pass::{Pass, Signal};
+use super::shape::Shape;
 use crate::error::Result;
 use crate::ops;
 
@@ -11,7 +13,7 @@ use crate::ops;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Activation {
-    /// Name of the layer. Default: its place in the list.
+    /// Name of the layer. Default: its position in the list.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
     /// Which one.
@@ -19,10 +21,6 @@ pub struct Activation {
 }
 
 impl Layer for Activation {
-    fn name(&self) -> Option<&str> {
-        self.name.as_deref()
-    }
-
     fn output(&self, input: &Shape) -> Result<Shape> {
         input.dense().map(|_| input.clone())
     }

@@ -3,7 +3,11 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Init, Layer, LayerInit, Mode, Pass, Shape, Signal, Spec};
+use super::init::LayerInit;
+use super::layer::Layer;
+use super::pass::{Mode, Pass, Signal};
+use super::shape::{Shape, above_zero, show};
+use super::spec::{Init, Spec};
 use crate::error::{Candle, Error, Result};
 use crate::ops;
 use crate::ops::activation::Activation;
@@ -15,7 +19,7 @@ use crate::tensor::Tensor;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct BatchNorm {
-    /// Name of the layer. Default: its place in the list.
+    /// Name of the layer. Default: its position in the list.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
     /// Added to the variance under the root; above 0.
@@ -43,27 +47,20 @@ impl BatchNorm {
     fn channels(&self, input: &Shape) -> Result<usize> {
         match input.dense()? {
             [channels] | [channels, _] | [channels, _, _] => Ok(*channels),
-            sizes => Err(Error::shape(
-                "",
-                format!("expected [features] or [channels, height, width], got {}", super::show(sizes)),
-            )),
+            sizes => {
+                Err(Error::shape("", format!("expected [features] or [channels, height, width], got {}", show(sizes))))
+            }
         }
     }
 }
 
 impl Layer for BatchNorm {
-    fn name(&self) -> Option<&str> {
-        self.name.as_deref()
-    }
-
     fn init(&self) -> Option<&LayerInit> {
         self.init.as_ref()
     }
 
     fn output(&self, input: &Shape) -> Result<Shape> {
-        if !(self.epsilon > 0.0) {
-            return Err(Error::config("epsilon", format!("expected a number above 0, got {}", self.epsilon)));
-        }
+        above_zero("epsilon", self.epsilon)?;
         if !(0.0..=1.0).contains(&self.momentum) {
             return Err(Error::config("momentum", format!("expected a number in 0…1, got {}", self.momentum)));
         }

@@ -3,16 +3,21 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::conv2d::{product, window};
-use super::{Init, Layer, LayerInit, Pass, Shape, Signal, Spec};
-use crate::error::{Error, Result};
+use super::conv2d::{fits, window};
+use super::init::LayerInit;
+use super::layer::Layer;
+use super::pass::{Pass, Signal};
+use super::shape::Shape;
+use super::shape::product;
+use super::spec::Spec;
+use crate::error::Result;
 use crate::ops;
 
 /// One-dimensional convolution (cross-correlation) over `[channels, length]`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Conv1d {
-    /// Name of the layer. Default: its place in the list.
+    /// Name of the layer. Default: its position in the list.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
     /// Count of output channels; at least 1.
@@ -28,7 +33,7 @@ pub struct Conv1d {
     /// Distance between two kernel elements; at least 1.
     #[serde(default = "one")]
     pub dilation: usize,
-    /// Input and output channels are split into this many groups that do not see each other.
+    /// Input and output channels are split into this many groups, each convolved separately.
     #[serde(default = "one")]
     pub groups: usize,
     /// Whether a bias is added.
@@ -49,19 +54,7 @@ fn yes() -> bool {
 impl Conv1d {
     fn sizes(&self, input: &Shape) -> Result<[usize; 2]> {
         let [channels, length] = input.exactly::<2>("[channels, length]")?;
-        if self.channels == 0
-            || self.groups == 0
-            || channels % self.groups != 0
-            || !self.channels.is_multiple_of(self.groups)
-        {
-            return Err(Error::shape(
-                "groups",
-                format!(
-                    "expected a count that divides {channels} input and {} output channels, got {}",
-                    self.channels, self.groups
-                ),
-            ));
-        }
+        fits(channels, self.channels, self.groups)?;
         Ok([channels, window(length, self.kernel, self.stride, self.padding, self.dilation)?])
     }
 
@@ -71,10 +64,6 @@ impl Conv1d {
 }
 
 impl Layer for Conv1d {
-    fn name(&self) -> Option<&str> {
-        self.name.as_deref()
-    }
-
     fn init(&self) -> Option<&LayerInit> {
         self.init.as_ref()
     }
@@ -86,13 +75,7 @@ impl Layer for Conv1d {
 
     fn parameters(&self, input: &Shape) -> Result<Vec<Spec>> {
         let [channels, _] = self.sizes(input)?;
-        let fan_in = product(&[channels / self.groups, self.kernel]);
-        let init = Init::Uniform(1.0 / (fan_in as f64).sqrt());
-        let mut specs = vec![Spec::weight(vec![self.channels, channels / self.groups, self.kernel], init)];
-        if self.bias {
-            specs.push(Spec::plain("bias", vec![self.channels], init));
-        }
-        Ok(specs)
+        Ok(Spec::uniform(vec![self.channels, channels / self.groups, self.kernel], self.bias))
     }
 
     fn multiply_adds(&self, input: &Shape) -> Result<u64> {

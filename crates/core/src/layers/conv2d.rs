@@ -3,7 +3,11 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Init, Layer, LayerInit, Pass, Shape, Signal, Spec, bounded};
+use super::init::LayerInit;
+use super::layer::Layer;
+use super::pass::{Pass, Signal};
+use super::shape::{Shape, bounded, product};
+use super::spec::Spec;
 use crate::error::{Error, Result};
 use crate::ops;
 
@@ -24,11 +28,11 @@ impl Pair {
     }
 }
 
-/// Two-dimensional convolution (cross-correlation, as everywhere) over `[channels, height, width]`.
+/// Two-dimensional convolution (cross-correlation) over `[channels, height, width]`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Conv2d {
-    /// Name of the layer; its tensors are `<name>.weight` and `<name>.bias`. Default: its place in the list.
+    /// Name of the layer; its tensors are `<name>.weight` and `<name>.bias`. Default: its position in the list.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
     /// Count of output channels; at least 1.
@@ -44,7 +48,7 @@ pub struct Conv2d {
     /// Distance between two kernel elements; at least 1.
     #[serde(default = "one")]
     pub dilation: Pair,
-    /// Input and output channels are split into this many groups that do not see each other.
+    /// Input and output channels are split into this many groups, each convolved separately.
     #[serde(default = "single")]
     pub groups: usize,
     /// Whether a bias is added.
@@ -84,27 +88,20 @@ pub(crate) fn window(size: usize, kernel: usize, stride: usize, padding: usize, 
     Ok((padded - reach) / stride + 1)
 }
 
-/// The product of factors of which each may be large; more than can be counted is the most that can be.
-pub(crate) fn product(factors: &[usize]) -> u64 {
-    factors.iter().fold(1, |product: u64, factor| product.saturating_mul(*factor as u64))
+/// Refuses groups that do not divide both counts of channels.
+pub(super) fn fits(inputs: usize, outputs: usize, groups: usize) -> Result<()> {
+    if outputs == 0 || groups == 0 || !inputs.is_multiple_of(groups) || !outputs.is_multiple_of(groups) {
+        let message =
+            format!("expected a count that divides {inputs} input and {outputs} output channels, got {groups}");
+        return Err(Error::shape("groups", message));
+    }
+    Ok(())
 }
 
 impl Conv2d {
     fn sizes(&self, input: &Shape) -> Result<[usize; 3]> {
         let [channels, height, width] = input.exactly::<3>("[channels, height, width]")?;
-        if self.channels == 0
-            || self.groups == 0
-            || channels % self.groups != 0
-            || !self.channels.is_multiple_of(self.groups)
-        {
-            return Err(Error::shape(
-                "groups",
-                format!(
-                    "expected a count that divides {channels} input and {} output channels, got {}",
-                    self.channels, self.groups
-                ),
-            ));
-        }
+        fits(channels, self.channels, self.groups)?;
         let axis = |size, i: usize| {
             window(
                 size,
@@ -128,10 +125,6 @@ impl Conv2d {
 }
 
 impl Layer for Conv2d {
-    fn name(&self) -> Option<&str> {
-        self.name.as_deref()
-    }
-
     fn init(&self) -> Option<&LayerInit> {
         self.init.as_ref()
     }
@@ -144,14 +137,8 @@ impl Layer for Conv2d {
     fn parameters(&self, input: &Shape) -> Result<Vec<Spec>> {
         let [channels, ..] = self.sizes(input)?;
         let [kernel_height, kernel_width] = self.kernel.sizes();
-        let fan_in = product(&[channels / self.groups, kernel_height, kernel_width]);
-        let init = Init::Uniform(1.0 / (fan_in as f64).sqrt());
         let shape = vec![self.channels, channels / self.groups, kernel_height, kernel_width];
-        let mut specs = vec![Spec::weight(shape, init)];
-        if self.bias {
-            specs.push(Spec::plain("bias", vec![self.channels], init));
-        }
-        Ok(specs)
+        Ok(Spec::uniform(shape, self.bias))
     }
 
     fn multiply_adds(&self, input: &Shape) -> Result<u64> {

@@ -3,7 +3,9 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Layer, Mode, Pass, Shape, Signal};
+use super::layer::Layer;
+use super::pass::{Mode, Pass, Signal};
+use super::shape::Shape;
 use crate::error::{Error, Result};
 use crate::ops;
 
@@ -12,7 +14,7 @@ use crate::ops;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Dropout {
-    /// Name of the layer. Default: its place in the list.
+    /// Name of the layer. Default: its position in the list.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
     /// Probability of 0; 0 ≤ rate < 1.
@@ -20,10 +22,6 @@ pub struct Dropout {
 }
 
 impl Layer for Dropout {
-    fn name(&self) -> Option<&str> {
-        self.name.as_deref()
-    }
-
     fn output(&self, input: &Shape) -> Result<Shape> {
         if !(0.0..1.0).contains(&self.rate) {
             return Err(Error::config("rate", format!("expected 0 ≤ rate < 1, got {}", self.rate)));

@@ -5,7 +5,11 @@ use std::sync::Arc;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Init, Layer, LayerInit, Pass, Shape, Signal, Spec};
+use super::init::LayerInit;
+use super::layer::Layer;
+use super::pass::{Pass, Signal};
+use super::shape::{Shape, show};
+use super::spec::{Init, Spec};
 use crate::error::{Candle, Error, Result};
 use crate::ops::embedding::{Bag, Pooling, embedding, embedding_bag};
 use crate::tensor::Tensor;
@@ -16,7 +20,7 @@ use crate::tensor::Tensor;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Embedding {
-    /// Name of the layer. Default: its place in the list.
+    /// Name of the layer. Default: its position in the list.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
     /// Count of different ids; ids are 0…vocabulary − 1.
@@ -40,10 +44,6 @@ impl Embedding {
 }
 
 impl Layer for Embedding {
-    fn name(&self) -> Option<&str> {
-        self.name.as_deref()
-    }
-
     fn init(&self) -> Option<&LayerInit> {
         self.init.as_ref()
     }
@@ -58,9 +58,7 @@ impl Layer for Embedding {
         match input {
             Shape::Ids(_) if self.pooled(input).is_some() => Ok(Shape::Dense(vec![self.width])),
             Shape::Ids(length) => Ok(Shape::Dense(length.iter().copied().chain([self.width]).collect())),
-            Shape::Dense(sizes) => {
-                Err(Error::shape("", format!("expected ids, got numbers of shape {}", super::show(sizes))))
-            }
+            Shape::Dense(sizes) => Err(Error::shape("", format!("expected ids, got numbers of shape {}", show(sizes)))),
         }
     }
 

@@ -14,19 +14,9 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::Spec;
+use super::spec::{Init, Spec};
 use crate::error::{Error, Result};
 use crate::parameters::Kind;
-
-/// How the start values of a tensor are drawn.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Init {
-    /// Uniform in ±bound.
-    Uniform(f64),
-    /// Normal around 0 with this standard deviation.
-    Normal(f64),
-    Constant(f64),
-}
 
 /// Start values of one tensor: an object with one key. All draws follow from the model's seed and the tensor's name.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]

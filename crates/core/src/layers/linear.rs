@@ -3,7 +3,11 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Init, Layer, LayerInit, Pass, Shape, Signal, Spec, product};
+use super::init::LayerInit;
+use super::layer::Layer;
+use super::pass::{Pass, Signal};
+use super::shape::{Shape, product};
+use super::spec::Spec;
 use crate::error::{Error, Result};
 use crate::ops;
 use crate::ops::activation::Activation;
@@ -12,7 +16,7 @@ use crate::ops::activation::Activation;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Linear {
-    /// Name of the layer; its tensors are `<name>.weight` and `<name>.bias`. Default: its place in the list.
+    /// Name of the layer; its tensors are `<name>.weight` and `<name>.bias`. Default: its position in the list.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
     /// Count of outputs; at least 1.
@@ -33,10 +37,6 @@ fn yes() -> bool {
 }
 
 impl Layer for Linear {
-    fn name(&self) -> Option<&str> {
-        self.name.as_deref()
-    }
-
     fn init(&self) -> Option<&LayerInit> {
         self.init.as_ref()
     }
@@ -55,13 +55,7 @@ impl Layer for Linear {
 
     fn parameters(&self, input: &Shape) -> Result<Vec<Spec>> {
         let inputs = input.width()?;
-        // PyTorch's kaiming_uniform with a = √5 comes to ±1/√fan_in, for weight and bias alike.
-        let init = Init::Uniform(1.0 / (inputs.max(1) as f64).sqrt());
-        let mut specs = vec![Spec::weight(vec![self.outputs, inputs], init)];
-        if self.bias {
-            specs.push(Spec::plain("bias", vec![self.outputs], init));
-        }
-        Ok(specs)
+        Ok(Spec::uniform(vec![self.outputs, inputs], self.bias))
     }
 
     fn multiply_adds(&self, input: &Shape) -> Result<u64> {

@@ -1,4 +1,4 @@
-//! One forward: the tape it is recorded on, the parameter values it uses, what it was asked to keep.
+//! One forward: the tape that records it, the parameter values that it uses, and the outputs that it keeps.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -4,7 +4,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::conv2d::{Pair, window};
-use super::{Layer, MOST, Pass, Shape, Signal};
+use super::layer::Layer;
+use super::pass::{Pass, Signal};
+use super::shape::{MOST, Shape};
 use crate::error::{Error, Result};
 use crate::ops;
 
@@ -38,84 +40,58 @@ fn pooled(input: &Shape, kernel: Pair, stride: Option<Pair>, padding: Pair) -> R
     Ok(Shape::Dense(vec![channels, axis(height, 0)?, axis(width, 1)?]))
 }
 
-/// The largest value of each window.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct MaxPool {
-    /// Name of the layer. Default: its place in the list.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub name: Option<String>,
-    /// Window size, one number or `[height, width]`; at least 1.
-    pub kernel: Pair,
-    /// Step between two windows. Default: the window size.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub stride: Option<Pair>,
-    /// Added on each side; at most half of the window.
-    #[serde(default = "zero")]
-    pub padding: Pair,
+macro_rules! pool {
+    ($(#[$meta:meta])* $name:ident: $run:path) => {
+        $(#[$meta])*
+        #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+        #[serde(rename_all = "camelCase", deny_unknown_fields)]
+        pub struct $name {
+            /// Name of the layer. Default: its position in the list.
+            #[serde(default, skip_serializing_if = "Option::is_none")]
+            pub name: Option<String>,
+            /// Window size, one number or `[height, width]`; at least 1.
+            pub kernel: Pair,
+            /// Step between two windows. Default: the window size.
+            #[serde(default, skip_serializing_if = "Option::is_none")]
+            pub stride: Option<Pair>,
+            /// Added on each side; at most half of the window.
+            #[serde(default = "zero")]
+            pub padding: Pair,
+        }
+
+        impl Layer for $name {
+            fn output(&self, input: &Shape) -> Result<Shape> {
+                pooled(input, self.kernel, self.stride, self.padding)
+            }
+
+            fn forward(&self, pass: &mut Pass, input: Signal) -> Result<Signal> {
+                let geometry = geometry(self.kernel, self.stride, self.padding);
+                $run(pass.tape, &input.dense()?, &geometry).map(Signal::Dense)
+            }
+        }
+    };
 }
 
-impl Layer for MaxPool {
-    fn name(&self) -> Option<&str> {
-        self.name.as_deref()
-    }
-
-    fn output(&self, input: &Shape) -> Result<Shape> {
-        pooled(input, self.kernel, self.stride, self.padding)
-    }
-
-    fn forward(&self, pass: &mut Pass, input: Signal) -> Result<Signal> {
-        let geometry = geometry(self.kernel, self.stride, self.padding);
-        ops::pool2d::max_pool2d(pass.tape, &input.dense()?, &geometry).map(Signal::Dense)
-    }
+pool! {
+    /// The largest value of each window.
+    MaxPool: ops::pool2d::max_pool2d
 }
 
-/// The mean of each window, padding counted as zeros.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct AvgPool {
-    /// Name of the layer. Default: its place in the list.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub name: Option<String>,
-    /// Window size, one number or `[height, width]`; at least 1.
-    pub kernel: Pair,
-    /// Step between two windows. Default: the window size.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub stride: Option<Pair>,
-    /// Added on each side; at most half of the window.
-    #[serde(default = "zero")]
-    pub padding: Pair,
-}
-
-impl Layer for AvgPool {
-    fn name(&self) -> Option<&str> {
-        self.name.as_deref()
-    }
-
-    fn output(&self, input: &Shape) -> Result<Shape> {
-        pooled(input, self.kernel, self.stride, self.padding)
-    }
-
-    fn forward(&self, pass: &mut Pass, input: Signal) -> Result<Signal> {
-        let geometry = geometry(self.kernel, self.stride, self.padding);
-        ops::pool2d::avg_pool2d(pass.tape, &input.dense()?, &geometry).map(Signal::Dense)
-    }
+pool! {
+    /// The mean of each window, padding counted as zeros.
+    AvgPool: ops::pool2d::avg_pool2d
 }
 
 /// The mean of each channel: `[channels, height, width]` becomes `[channels]`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct GlobalAvgPool {
-    /// Name of the layer. Default: its place in the list.
+    /// Name of the layer. Default: its position in the list.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
 }
 
 impl Layer for GlobalAvgPool {
-    fn name(&self) -> Option<&str> {
-        self.name.as_deref()
-    }
-
     fn output(&self, input: &Shape) -> Result<Shape> {
         let [channels, _, _] = input.exactly::<3>("[channels, height, width]")?;
         Ok(Shape::Dense(vec![channels]))

@@ -3,15 +3,19 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Init, Layer, LayerInit, Pass, Shape, Signal, Spec};
-use crate::error::{Error, Result};
+use super::init::LayerInit;
+use super::layer::Layer;
+use super::pass::{Pass, Signal};
+use super::shape::{Shape, above_zero};
+use super::spec::{Init, Spec};
+use crate::error::Result;
 use crate::ops;
 
 /// Root-mean-square normalization over the last axis, with scale.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct RmsNorm {
-    /// Name of the layer. Default: its place in the list.
+    /// Name of the layer. Default: its position in the list.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
     /// Added under the root; above 0.
@@ -27,18 +31,12 @@ fn epsilon() -> f64 {
 }
 
 impl Layer for RmsNorm {
-    fn name(&self) -> Option<&str> {
-        self.name.as_deref()
-    }
-
     fn init(&self) -> Option<&LayerInit> {
         self.init.as_ref()
     }
 
     fn output(&self, input: &Shape) -> Result<Shape> {
-        if !(self.epsilon > 0.0) {
-            return Err(Error::config("epsilon", format!("expected a number above 0, got {}", self.epsilon)));
-        }
+        above_zero("epsilon", self.epsilon)?;
         input.width().map(|_| input.clone())
     }
 

@@ -1,7 +1,9 @@
 //! The shape of one sample between two layers, without the batch axis.
 
-use super::MOST;
 use crate::error::{Error, Result};
+
+/// The most numbers of one sample: 8 GiB. A file can claim any architecture, because activations take no bytes there.
+pub(crate) const MOST: usize = 1 << 31;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Shape {
@@ -83,4 +85,22 @@ impl std::fmt::Display for Shape {
 /// `[1, 28, 28]`.
 pub fn show(sizes: &[usize]) -> String {
     format!("{sizes:?}")
+}
+
+/// A value of a layer's option as a count of numbers; refuses what is above `MOST`.
+pub(crate) fn bounded(name: &str, value: usize) -> Result<usize> {
+    if value > MOST {
+        return Err(Error::config(name, format!("expected at most {MOST}, got {value}")));
+    }
+    Ok(value)
+}
+
+/// Refuses an option that is not above 0.
+pub(super) fn above_zero(name: &str, value: f64) -> Result<()> {
+    if value > 0.0 { Ok(()) } else { Err(Error::config(name, format!("expected a number above 0, got {value}"))) }
+}
+
+/// The product of the factors, or the largest number where it overflows.
+pub(crate) fn product(factors: &[usize]) -> u64 {
+    factors.iter().fold(1, |product: u64, factor| product.saturating_mul(*factor as u64))
 }

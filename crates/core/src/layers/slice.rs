@@ -3,7 +3,9 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Layer, Pass, Shape, Signal, show};
+use super::layer::Layer;
+use super::pass::{Pass, Signal};
+use super::shape::{Shape, show};
 use crate::error::{Error, Result};
 use crate::ops;
 
@@ -11,7 +13,7 @@ use crate::ops;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Slice {
-    /// Name of the layer. Default: its place in the list.
+    /// Name of the layer. Default: its position in the list.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
     /// The axis, counted from 0 without the batch axis.
@@ -23,10 +25,6 @@ pub struct Slice {
 }
 
 impl Layer for Slice {
-    fn name(&self) -> Option<&str> {
-        self.name.as_deref()
-    }
-
     fn output(&self, input: &Shape) -> Result<Shape> {
         let mut sizes = input.dense()?.to_vec();
         if self.axis >= sizes.len() || self.start >= self.end || self.end > sizes[self.axis] {

@@ -3,7 +3,9 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Layer, Pass, Shape, Signal};
+use super::layer::Layer;
+use super::pass::{Pass, Signal};
+use super::shape::Shape;
 use crate::error::Result;
 use crate::ops;
 
@@ -11,16 +13,12 @@ use crate::ops;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct TokenMean {
-    /// Name of the layer. Default: its place in the list.
+    /// Name of the layer. Default: its position in the list.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
 }
 
 impl Layer for TokenMean {
-    fn name(&self) -> Option<&str> {
-        self.name.as_deref()
-    }
-
     fn output(&self, input: &Shape) -> Result<Shape> {
         let [_, width] = input.exactly::<2>("[length, width]")?;
         Ok(Shape::Dense(vec![width]))

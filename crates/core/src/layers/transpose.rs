@@ -1,17 +1,19 @@
-//! Two axes of a sample change places.
+//! Two axes of a sample are swapped.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Layer, Pass, Shape, Signal, show};
+use super::layer::Layer;
+use super::pass::{Pass, Signal};
+use super::shape::{Shape, show};
 use crate::error::{Error, Result};
 use crate::ops;
 
-/// Two axes of a sample change places.
+/// Swaps two axes of a sample.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Transpose {
-    /// Name of the layer. Default: its place in the list.
+    /// Name of the layer. Default: its position in the list.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
     /// The two axes, counted from 0 without the batch axis.
@@ -19,10 +21,6 @@ pub struct Transpose {
 }
 
 impl Layer for Transpose {
-    fn name(&self) -> Option<&str> {
-        self.name.as_deref()
-    }
-
     fn output(&self, input: &Shape) -> Result<Shape> {
         let mut sizes = input.dense()?.to_vec();
         let [a, b] = self.axes;

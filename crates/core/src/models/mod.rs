@@ -1,4 +1,4 @@
-//! Models are functions: a network is a list of layers, and its parameters are separate data.
+//! Models are functions: a network is a list of layers, its parameters are separate data.
 //!
 //! Presets (`mlp`, `convNet`) expand to such a list. To add one: `models/<name>.rs` with its options and `expand`, and
 //! its line in `presets!`.
@@ -33,7 +33,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use crate::error::{Error, Result};
 use crate::layers::LayerOptions;
 
-/// An example of a preset's options, for the error message.
+/// An example of a preset's options, for messages.
 trait Example {
     const EXAMPLE: &'static str;
 }
@@ -99,7 +99,7 @@ macro_rules! presets {
                 match (self.layers, self.input) {
                     (Some(layers), Some(input)) => made.push(("layers", Architecture { input, layers })),
                     (Some(_), None) => {
-                        return Err(Error::config("input", "expected the sizes of one sample beside layers, got nothing"));
+                        return Err(Error::config("input", "expected the sizes of one sample with layers, got nothing"));
                     }
                     (None, _) => {}
                 }

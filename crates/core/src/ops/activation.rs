@@ -102,7 +102,7 @@ impl Compute for Curve {
     }
 }
 
-/// Numbers a task: 64 KiB.
+/// Numbers per task: 64 KiB.
 const PIECE: usize = 16 << 10;
 
 fn apply(activation: Activation, x: &[f32], y: &mut [f32], slope: &mut [f32]) {

@@ -1,4 +1,4 @@
-//! Sum of two tensors of the same shape: the way a residual connection joins its branch.
+//! Sum of two tensors of the same shape, as a residual connection needs it.
 //!
 //! ```text
 //! y = a + b;   ∂L/∂a = ∂L/∂b = ∂L/∂y

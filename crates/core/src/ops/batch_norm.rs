@@ -9,7 +9,7 @@
 //! ```
 //!
 //! μ and the *biased* variance come from the batch while training, and from running statistics otherwise. The
-//! batch's mean and *unbiased* variance are given back for the running statistics.
+//! batch's mean and *unbiased* variance are returned for the running statistics.
 //!
 //! Source: Ioffe, Szegedy, "Batch Normalization", 2015, arXiv:1502.03167; PyTorch's `batch_norm`. Where we
 //! differ: nowhere (in PyTorch's words, momentum is applied by the layer).
@@ -169,7 +169,7 @@ impl Compute for Norm<'_> {
 struct Shape {
     dims: Vec<usize>,
     channels: usize,
-    /// Numbers a channel.
+    /// Numbers per channel.
     count: usize,
 }
 
@@ -195,13 +195,15 @@ impl Shape {
         if count < 2 && matches!(statistics, Statistics::Batch) {
             return Err(Error::shape(
                 "input",
-                format!("expected at least two numbers per channel while training, got {dims:?}: give batches of two rows or more"),
+                format!(
+                    "expected at least two numbers per channel while training, got {dims:?}: give batches of two rows or more"
+                ),
             ));
         }
         Ok(Shape { channels, count, dims })
     }
 
-    /// Factor from the biased to the unbiased variance.
+    /// The factor from the biased to the unbiased variance.
     fn unbiased(&self) -> f64 {
         self.count as f64 / (self.count - 1) as f64
     }

@@ -1,4 +1,4 @@
-//! Several values side by side along one axis; each gets its part of the gradient back.
+//! Several values concatenated along one axis; each gets its part of the gradient.
 //!
 //! Source: PyTorch's `cat`. Where we differ: nowhere.
 

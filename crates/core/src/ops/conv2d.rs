@@ -1,4 +1,4 @@
-//! Two-dimensional convolution (cross-correlation, as everywhere in deep learning), with optional bias.
+//! Two-dimensional convolution (cross-correlation, as deep learning uses the word), with optional bias.
 //!
 //! ```text
 //! y[n,o,r,s] = b[o] + Σ_{c,i,j} w[o,c,i,j] · x[n, c, stride·r + dilation·i − padding, stride·s + dilation·j − padding]

@@ -35,7 +35,7 @@ pub(super) fn check(x: &Value, vectors: &[(&str, &Value)]) -> Result<()> {
     Ok(())
 }
 
-/// Shared with rms_norm, which takes off no mean and has no bias.
+/// Shared with rms_norm, which subtracts no mean and has no bias.
 pub(super) struct Norm {
     pub x: Value,
     pub w: Value,

@@ -126,7 +126,7 @@ impl Layer {
         drop(saved);
         let g = Matrix::new(g, rows, outputs);
 
-        // A gradient buffer that is already there is added to by the product itself.
+        // If there is a gradient buffer already, the product adds to it.
         let old = gradients.take_owned(&self.w);
         let mut dw = if gradients.wants(&self.w) && old.is_none() { uninit(outputs * inputs) } else { Vec::new() };
         let mut dx = if gradients.wants(&self.x) { uninit(rows * inputs) } else { Vec::new() };

@@ -1,4 +1,4 @@
-//! The mean along one axis, which is removed: over the tokens of a row, `[rows, length, width] → [rows, width]`.
+//! The mean along one axis, which is removed; for example over the tokens of a row: `[rows, length, width] → [rows, width]`.
 //!
 //! ```text
 //! y = Σ_i x_i / n,   ∂L/∂x_i = g / n

@@ -1,7 +1,7 @@
-//! One operation one file: forward, backward, plain reference, shape and error rules, source.
+//! One operation per file: forward, backward, plain reference, shape and error rules, source.
 //!
 //! To add one: write `ops/<name>.rs` with a constant `OPERATION`, add its line to `registry!`, put its golden file
-//! under `__test__/golden/layers`. The registry's tests then run it: golden values in f64 and f32, finite
+//! in `__test__/golden/layers`. The registry's tests then run it: golden values in f64 and f32, finite
 //! differences, kernel against reference on every instruction set.
 
 use std::collections::BTreeMap;
@@ -45,7 +45,7 @@ registry! {
 
 mod window;
 
-/// The interface for a generic runner: apply the operation to named inputs, with options as JSON.
+/// An operation as golden files and tests run it: by named inputs, with options as JSON.
 #[cfg_attr(not(test), allow(dead_code))] // its samples are what the suites run
 pub struct Operation {
     pub name: &'static str,
@@ -95,9 +95,9 @@ pub(crate) fn pair(options: &serde_json::Value, name: &str) -> Result<Option<[us
 pub struct Sample {
     pub options: serde_json::Value,
     pub inputs: Vec<Drawn>,
-    /// How many terms the longest sum has: rounding grows with its root.
+    /// The number of terms of the longest sum: rounding errors grow with its square root.
     pub terms: usize,
-    /// The real numbers are in ± twice this.
+    /// Real numbers are drawn between −2 and 2 times this.
     pub scale: f64,
 }
 
@@ -144,7 +144,7 @@ impl Sample {
     }
 }
 
-/// A constant to be refused.
+/// A constant that a test has refused.
 #[cfg(test)]
 pub(crate) fn zeros(dims: &[usize]) -> Value {
     Value::constant(crate::tensor::from_vec(vec![0f32; dims.iter().product()], dims).unwrap())

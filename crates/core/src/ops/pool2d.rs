@@ -6,7 +6,7 @@
 //! ```
 //!
 //! Shapes: x `[images, channels, rows, columns]`. Around the image lies −∞ (max) or 0 (avg: the padding is
-//! counted). Of equal entries the first in reading order wins; a NaN wins over everything, so that it is seen.
+//! counted). Of equal entries the first in reading order wins; a NaN wins over everything, so that it is not hidden.
 //! Rows and columns that fill no whole window are left out.
 //!
 //! Source: PyTorch's `max_pool2d` and `avg_pool2d` (`count_include_pad`). Where we differ: nowhere.
@@ -225,7 +225,7 @@ impl Plan {
         1.0 / (self.window.kernel[0] * self.window.kernel[1]) as f64
     }
 
-    /// Sums each tap's gradient into the entry that it read.
+    /// Adds the gradient of each tap to the entry that it read.
     fn scatter(&self, given: impl Fn(usize) -> Result<Tensor>) -> Result<Tensor> {
         let mut sum: Option<Tensor> = None;
         for (tap, at) in self.window.taps().enumerate() {

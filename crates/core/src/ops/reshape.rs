@@ -1,4 +1,4 @@
-//! The same numbers in another shape: nothing is copied where the numbers lie in order.
+//! The same numbers in another shape: contiguous numbers are not copied.
 //!
 //! ```text
 //! y = x read in order,   ∂L/∂x = g read in order

@@ -1,4 +1,4 @@
-//! Two axes swapped, the numbers laid out anew; the gradient is swapped back.
+//! Two axes swapped, with the numbers copied into the new order; the gradient is swapped back.
 //!
 //! Source: PyTorch's `transpose(…).contiguous()`. Where we differ: nowhere.
 

@@ -21,17 +21,17 @@ use crate::tensor::Tensor;
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Adam {
-    /// Step length; above 0. Default 0.001.
+    /// Learning rate; above 0. Default 0.001.
     pub learning_rate: f64,
-    /// Share of the mean of the gradients that is kept; 0 ≤ beta1 < 1. Default 0.9.
+    /// Decay of the running mean of the gradients; 0 ≤ beta1 < 1. Default 0.9.
     pub beta1: f64,
-    /// Share of the mean of their squares that is kept; 0 ≤ beta2 < 1. Default 0.999.
+    /// Decay of the running mean of their squares; 0 ≤ beta2 < 1. Default 0.999.
     pub beta2: f64,
-    /// Keeps the division finite; above 0. Default 1e-8.
+    /// Added to the denominator; above 0. Default 1e-8.
     pub epsilon: f64,
-    /// Pull of the weights towards 0, added to the gradient; at least 0. Default 0.
+    /// Weight decay, added to the gradient; at least 0. Default 0.
     pub weight_decay: f64,
-    /// Lets biases and norms decay too. Default false.
+    /// Whether biases and norms decay too. Default false.
     pub decay_all: bool,
 }
 
@@ -44,17 +44,17 @@ impl Default for Adam {
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct AdamW {
-    /// Step length; above 0. Default 0.001.
+    /// Learning rate; above 0. Default 0.001.
     pub learning_rate: f64,
-    /// Share of the mean of the gradients that is kept; 0 ≤ beta1 < 1. Default 0.9.
+    /// Decay of the running mean of the gradients; 0 ≤ beta1 < 1. Default 0.9.
     pub beta1: f64,
-    /// Share of the mean of their squares that is kept; 0 ≤ beta2 < 1. Default 0.999.
+    /// Decay of the running mean of their squares; 0 ≤ beta2 < 1. Default 0.999.
     pub beta2: f64,
-    /// Keeps the division finite; above 0. Default 1e-8.
+    /// Added to the denominator; above 0. Default 1e-8.
     pub epsilon: f64,
-    /// Share of the weights, times the learning rate, that each step takes away; at least 0. Default 0.01.
+    /// Weight decay: each step subtracts this share of the weights, times the learning rate; at least 0. Default 0.01.
     pub weight_decay: f64,
-    /// Lets biases and norms decay too. Default false.
+    /// Whether biases and norms decay too. Default false.
     pub decay_all: bool,
 }
 

@@ -3,7 +3,7 @@
 use crate::error::Result;
 use crate::tensor::Tensor;
 
-/// Where an update stands.
+/// The step, rate and decay of one update.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct At {
     /// Counts from 1.
@@ -14,7 +14,7 @@ pub(super) struct At {
     pub decay: bool,
 }
 
-/// At most two state tensors a parameter; unused ones are empty.
+/// At most two state tensors per parameter; unused ones are empty.
 pub(super) type State<'a> = [&'a mut [f32]; 2];
 
 pub(super) trait Algorithm: Sync {

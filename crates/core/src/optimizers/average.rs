@@ -1,10 +1,10 @@
-//! A running average of the parameters (EMA), often better than the last ones.
+//! A running average of the parameters (EMA), which often generalises better than the last parameters.
 //!
 //! ```text
 //! a ← d·a + (1 − d)·p,   d = min(decay, (1 + t) / (10 + t)),   t updates so far
 //! ```
 //!
-//! The ramp lets the first random parameters be forgotten. Buffers (running statistics) are copied, not averaged.
+//! The ramp makes the average forget the random start values. Buffers (running statistics) are copied, not averaged.
 //! Source: Tarvainen, Valpola, "Mean teachers are better role models", 2017, arXiv:1703.01780; the ramp is TensorFlow's
 //! `ExponentialMovingAverage(num_updates)`. Where we differ: nowhere.
 
@@ -24,7 +24,7 @@ pub struct Average {
     tensors: BTreeMap<String, Tensor>,
 }
 
-/// Numbers a task.
+/// Numbers per task.
 const PIECE: usize = 64 << 10;
 const UPDATES: &str = "updates";
 
@@ -33,14 +33,14 @@ fn averaged(parameters: &Parameters) -> impl Iterator<Item = (&String, &Paramete
 }
 
 impl Average {
-    /// Begins with the parameters as they are.
+    /// Starts with copies of the parameters.
     pub fn new(decay: f64, parameters: &Parameters) -> Result<Average> {
         share("decay", decay)?;
         let copy = |(name, parameter): (&String, &Parameter)| Ok((name.clone(), tensor::owned(&parameter.tensor)?));
         Ok(Average { decay, updates: 0, tensors: averaged(parameters).map(copy).collect::<Result<_>>()? })
     }
 
-    /// Takes the parameters of one more step in.
+    /// Adds the parameters of one more step.
     pub fn update(&mut self, parameters: &Parameters) -> Result<()> {
         let ramp = (1 + self.updates) as f64 / (10 + self.updates) as f64;
         let decay = self.decay.min(ramp);

@@ -14,7 +14,7 @@ use crate::kernels::cpu::optimizer;
 use crate::pool;
 use crate::tensor::{Tensor, host_f32, is_host_f32, to_f64, update};
 
-/// Numbers a task.
+/// Numbers per task.
 const PIECE: usize = 64 << 10;
 
 /// The norm of all gradients together; not finite where one of them is not.

@@ -70,7 +70,7 @@ impl OptimizerOptions {
         self.algorithm().1.learning_rate()
     }
 
-    /// Number of state tensors per parameter.
+    /// The number of state tensors per parameter.
     pub fn state_tensors(&self) -> usize {
         self.algorithm().1.state().len()
     }

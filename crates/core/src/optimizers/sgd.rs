@@ -20,15 +20,15 @@ use crate::tensor::Tensor;
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Sgd {
-    /// Step length; above 0. Default 0.01.
+    /// Learning rate; above 0. Default 0.01.
     pub learning_rate: f64,
-    /// Share of the last step's direction that is kept; 0 ≤ momentum < 1. Default 0.
+    /// Share of the last step that is kept; 0 ≤ momentum < 1. Default 0.
     pub momentum: f64,
-    /// Looks ahead along the momentum; needs momentum above 0. Default false.
+    /// Nesterov's form of momentum; needs a momentum above 0. Default false.
     pub nesterov: bool,
-    /// Pull of the weights towards 0, added to the gradient; at least 0. Default 0.
+    /// Weight decay, added to the gradient; at least 0. Default 0.
     pub weight_decay: f64,
-    /// Lets biases and norms decay too. Default false.
+    /// Whether biases and norms decay too. Default false.
     pub decay_all: bool,
 }
 
@@ -44,7 +44,7 @@ impl Algorithm for Sgd {
         super::adam::share("momentum", self.momentum)?;
         super::adam::not_negative("weightDecay", self.weight_decay)?;
         if self.nesterov && self.momentum == 0.0 {
-            return Err(Error::config("nesterov", "expected a momentum above 0 beside it, got 0"));
+            return Err(Error::config("nesterov", "expected a momentum above 0 with it, got 0"));
         }
         Ok(())
     }

@@ -107,7 +107,7 @@ impl Shared {
 pub struct Team {
     shared: Arc<Shared>,
     helpers: Vec<JoinHandle<()>>,
-    /// One region at a time; a caller that finds it taken runs its tasks on its own thread.
+    /// One region at a time; a caller that finds it taken works on its own thread.
     turn: Mutex<()>,
 }
 

@@ -88,7 +88,7 @@ fn collect(
         let place = places.entry(kind).or_default();
         let own = if role.is_empty() { kind.to_string() } else { format!("{role}/{kind}#{place}") };
         *place += 1;
-        for (below, inner) in options.layer().inner() {
+        for (below, inner) in options.inner() {
             match below.is_empty() {
                 true => collect(inner, &layer, &own, specs, slots),
                 false => collect(inner, &format!("{layer}.{below}"), &format!("{own}/{below}"), specs, slots),

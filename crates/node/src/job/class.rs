@@ -21,7 +21,8 @@ use crate::buffers::{Buffers, columns};
 use crate::calls::call;
 use crate::dataset::NativeDataset;
 use crate::errors::{guarded, napi, panic_point};
-use crate::lifecycle::{External, register};
+use crate::external::External;
+use crate::lifecycle::register;
 use crate::model::NativeModel;
 use crate::reply::Reply;
 

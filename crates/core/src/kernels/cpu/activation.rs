@@ -1,7 +1,7 @@
 //! Activations over rows: bias and curve in one pass going forward, slope and bias gradient in one going back.
 //!
-//! For relu, tanh and sigmoid the slope follows from the output, so nothing more is saved; the others store their slope
-//! next to the output, because both share the exponential.
+//! Curves whose slope is known from their output (relu, tanh, sigmoid) save nothing more; the others write
+//! their slope together with the output, because both share the exponential.
 
 use super::isa::{Lanes, kernel};
 use super::math;

@@ -1,29 +1,82 @@
-//! Branches beside each other, joined at their end.
+//! Blocks: layers that hold lists of layers. A residual block adds its input to its output; a parallel block joins branches.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Layer, LayerOptions, Pass, Shape, Signal, forward, show};
+use super::layer::Layer;
+use super::pass::{Pass, Signal};
+use super::shape::{Shape, show};
+use super::{LayerOptions, forward};
 use crate::error::{Error, Result};
 use crate::ops;
+use crate::ops::activation::Activation;
 use crate::tape::Value;
+
+/// A block: `activation(layers(x) + shortcut(x))`. Without a shortcut the input itself is added.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Residual {
+    /// Name of the layer. Default: its position in the list.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// The layers of the block.
+    pub layers: Vec<LayerOptions>,
+    /// Layers applied to the input before it is added, needed where shapes differ. Default: none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub shortcut: Vec<LayerOptions>,
+    /// Applied to the sum.
+    #[serde(default)]
+    pub activation: Activation,
+}
+
+impl Residual {
+    pub(super) fn inner(&self) -> Vec<(String, &[LayerOptions])> {
+        vec![(String::new(), &self.layers), ("shortcut".into(), &self.shortcut)]
+    }
+}
+
+impl Layer for Residual {
+    fn joined(&self, _input: &Shape, ends: &[Shape]) -> Result<Shape> {
+        let [through, around] = ends else { return Err(Error::internal("a residual block without two ways")) };
+        let (through, around) = (through.dense()?, around.dense()?);
+        if through != around {
+            return Err(Error::shape(
+                "",
+                format!(
+                    "expected equal shapes to add, got {} through the layers and {} around them; give a shortcut",
+                    show(through),
+                    show(around)
+                ),
+            ));
+        }
+        Ok(Shape::Dense(through.to_vec()))
+    }
+
+    fn forward(&self, pass: &mut Pass, input: Signal) -> Result<Signal> {
+        let name = pass.prefix.clone();
+        let through = forward(&self.layers, pass, &name, input.clone())?.dense()?;
+        let around = forward(&self.shortcut, pass, &format!("{name}.shortcut"), input)?.dense()?;
+        let sum = ops::add::add(pass.tape, &through, &around)?;
+        ops::activation::activation(pass.tape, &sum, self.activation).map(Signal::Dense)
+    }
+}
 
 /// How branches are joined.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum Join {
-    /// One after the other along `axis`; the other sizes are equal.
+    /// Concatenated along `axis`; the other sizes are equal.
     #[default]
     Concat,
     /// Added; all sizes are equal.
     Sum,
 }
 
-/// Branches that all get the same input, joined at their end. An empty branch passes its input on.
+/// Branches that all get the same input; their outputs are joined. An empty branch returns its input.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Parallel {
-    /// Name of the layer. Default: its place in the list.
+    /// Name of the layer. Default: its position in the list.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
     /// The branches, each a list of layers; at least one.
@@ -37,10 +90,6 @@ pub struct Parallel {
 }
 
 impl Layer for Parallel {
-    fn name(&self) -> Option<&str> {
-        self.name.as_deref()
-    }
-
     fn joined(&self, _input: &Shape, ends: &[Shape]) -> Result<Shape> {
         let Some((first, others)) = ends.split_first() else {
             return Err(Error::config("branches", "expected at least one branch, got none"));
@@ -52,10 +101,6 @@ impl Layer for Parallel {
             return Err(Error::shape("axis", message));
         }
         others.iter().try_fold(first, |joined, end| self.join_sizes(joined, end.dense()?)).map(Shape::Dense)
-    }
-
-    fn inner(&self) -> Vec<(String, &[LayerOptions])> {
-        self.branches.iter().enumerate().map(|(index, branch)| (index.to_string(), branch.as_slice())).collect()
     }
 
     fn forward(&self, pass: &mut Pass, input: Signal) -> Result<Signal> {
@@ -75,6 +120,10 @@ impl Layer for Parallel {
 }
 
 impl Parallel {
+    pub(super) fn inner(&self) -> Vec<(String, &[LayerOptions])> {
+        self.branches.iter().enumerate().map(|(index, branch)| (index.to_string(), branch.as_slice())).collect()
+    }
+
     fn join_sizes(&self, mut before: Vec<usize>, sizes: &[usize]) -> Result<Vec<usize>> {
         let refused = Error::shape(
             "branches",

@@ -1,0 +1,78 @@
+//! The tensors that a layer owns, and how their start values are drawn.
+
+use super::shape::product;
+use crate::blocks;
+use crate::error::Result;
+use crate::parameters::{Kind, Parameter, Parameters};
+use crate::random::Key;
+use crate::tensor::from_vec;
+
+/// How the start values of a tensor are drawn.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Init {
+    /// Uniform in ±bound.
+    Uniform(f64),
+    /// Normal around 0 with this standard deviation.
+    Normal(f64),
+    Constant(f64),
+}
+
+/// One tensor that a layer owns.
+#[derive(Clone, Debug)]
+pub struct Spec {
+    /// Below the layer's name: `weight`.
+    pub name: String,
+    pub shape: Vec<usize>,
+    pub init: Init,
+    pub kind: Kind,
+    /// Whether weight decay applies by default.
+    pub decay: bool,
+}
+
+impl Spec {
+    pub(super) fn weight(shape: Vec<usize>, init: Init) -> Spec {
+        Spec { name: "weight".into(), shape, init, kind: Kind::Trainable, decay: true }
+    }
+
+    /// Biases and norms: trained, never decayed by default.
+    pub(super) fn plain(name: &str, shape: Vec<usize>, init: Init) -> Spec {
+        Spec { name: name.into(), shape, init, kind: Kind::Trainable, decay: false }
+    }
+
+    pub(super) fn buffer(name: &str, shape: Vec<usize>, init: Init) -> Spec {
+        Spec { name: name.into(), shape, init, kind: Kind::Buffer, decay: false }
+    }
+
+    /// The weight of this shape and, where there is one, the bias of as many outputs; both uniform in ±1/√fan_in, as
+    /// PyTorch's kaiming_uniform with a = √5.
+    pub(super) fn uniform(shape: Vec<usize>, bias: bool) -> Vec<Spec> {
+        let (outputs, fan_in) = (shape[0], product(&shape[1..]).max(1));
+        let init = Init::Uniform(1.0 / (fan_in as f64).sqrt());
+        let bias = bias.then(|| Spec::plain("bias", vec![outputs], init));
+        [Spec::weight(shape, init)].into_iter().chain(bias).collect()
+    }
+
+    /// The same below `prefix`.
+    pub(crate) fn below(mut self, prefix: &str) -> Spec {
+        self.name = format!("{prefix}.{}", self.name);
+        self
+    }
+}
+
+/// Start values of these tensors, each drawn from a stream of its own, keyed by its name.
+pub(crate) fn initialize(specs: &[Spec], key: Key) -> Result<Parameters> {
+    let mut parameters = Parameters::default();
+    for spec in specs {
+        let uninit = || Ok(blocks::uninit(spec.shape.iter().product()));
+        let mut values = blocks::caught(uninit).map_err(|error| error.at(&spec.name))?;
+        let key = key.with(spec.name.as_str());
+        match spec.init {
+            Init::Uniform(bound) => key.fill_uniform(&mut values, -bound as f32, bound as f32),
+            Init::Normal(deviation) => key.fill_normal(&mut values, 0.0, deviation as f32),
+            Init::Constant(constant) => values.fill(constant as f32),
+        }
+        let tensor = from_vec(values, spec.shape.as_slice())?;
+        parameters.0.insert(spec.name.clone(), Parameter { tensor, kind: spec.kind, decay: spec.decay });
+    }
+    Ok(parameters)
+}
