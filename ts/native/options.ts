@@ -687,7 +687,8 @@ export interface KdTopk {
    */
   k: number
   /**
-   * What happens to the probability outside the k classes. Default 'renormalize'.
+   * What happens to the probability outside the k classes; a `teacherTopK` column serves 'renormalize' alone. Default
+   * 'renormalize'.
    */
   missing?: Missing
   /**

@@ -71,7 +71,8 @@ tempered! {
     pub struct KdTopk {
         /// How many classes of each row are kept, from 1 to the number of classes. Required.
         pub k: usize,
-        /// What happens to the probability outside the k classes. Default 'renormalize'.
+        /// What happens to the probability outside the k classes; a `teacherTopK` column serves 'renormalize' alone. Default
+        /// 'renormalize'.
         #[serde(default)]
         pub missing: Missing,
         /// Keeps the label's class in any case, in place of the least likely of the k; needs labels. Default false.

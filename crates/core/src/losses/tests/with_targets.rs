@@ -155,6 +155,30 @@ fn the_top_of_a_teacher_is_renormalised_or_spreads_its_tail() {
 }
 
 #[test]
+fn the_largest_of_what_is_stored_are_the_largest_of_all() {
+    let case = Case::new(4, 23, 3.0);
+    let options =
+        |k: usize| losses(json!({ "crossEntropy": { "weight": 0.5 }, "kdTopk": { "k": k, "temperature": 2 } }));
+    for k in [1, 3, 5] {
+        let (value, gradient) = check("stored", &options(k), &case, |_| one(Target::TopK(top(&case, 5, Some(2.0)))));
+        let (dense, expected) = case.run(&options(k), Precision::F64);
+        assert_near("value", &[value], &[dense], 1e-6);
+        assert_near("gradient", &gradient, &expected, 1e-6);
+    }
+    for precision in [Precision::F64, Precision::F32] {
+        let teacher = one(Target::TopK(top(&case, 5, None)));
+        let refused = |losses: &Losses| case.against(losses, &teacher, precision).unwrap_err().to_string();
+        let text = refused(&options(6));
+        assert_eq!(text, "losses.kdTopk.k: expected at most the 5 classes that teacherTopK holds per row, got 6");
+        let text = refused(&losses(json!({ "kdTopk": { "k": 2, "missing": "zero" } })));
+        assert!(
+            text.starts_with("losses.kdTopk: expected a teacher with the logits of all classes, got one with the 5"),
+            "{text}"
+        );
+    }
+}
+
+#[test]
 fn classes_that_the_teacher_masks_add_nothing() {
     // From behind, a class that the teacher holds impossible is infinitely far: see below.
     let forward = |(name, losses): &(String, Losses)| losses.needs_teacher() && !is_from_behind(name);
