@@ -21,8 +21,7 @@ pub fn instruction_set() -> &'static str {
 /// Where losses over features look.
 const LAYER: &str = "layer";
 
-/// Logits of a student and a teacher, or a layer of each where losses look at one, and labels, ready to be compared
-/// again and again.
+/// Logits of a student and a teacher, or a layer of each if losses read one, and labels, ready for repeated comparison.
 pub struct Distillation {
     losses: Losses,
     student: Tensor,
@@ -33,7 +32,7 @@ pub struct Distillation {
 }
 
 impl Distillation {
-    /// The student's numbers are `[labels, width]`, the teacher's of as many rows.
+    /// The student's numbers are `[labels, width]`, the teacher's have the same number of rows.
     pub fn new(
         options: LossesOptions,
         width: usize,
@@ -102,7 +101,7 @@ impl Distillation {
         Ok(self)
     }
 
-    /// Forward and backward; gives the total and hands the gradient to `look`.
+    /// Forward and backward; returns the total and passes the gradient to `look`.
     pub fn run<R>(&self, look: impl FnOnce(&[f32]) -> R) -> Result<(f64, R)> {
         let mut tape = Tape::new(Engine::Kernels);
         let student = tape.leaf(self.student.clone());

@@ -11,7 +11,7 @@ use limbeck_core::tensor::{Tensor, from_vec, to_f64};
 #[derive(Default)]
 pub struct Generators(Vec<Generated>);
 
-/// Tensors by the names that their formula gives them.
+/// Tensors by their names in the formula.
 type Named = BTreeMap<&'static str, Tensor>;
 
 struct Generated {

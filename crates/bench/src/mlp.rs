@@ -85,7 +85,7 @@ impl Mlp {
         Ok((applied.total, gradients))
     }
 
-    /// One training step; gives the loss before it.
+    /// One training step; returns the loss before it.
     pub fn step(&mut self) -> Result<f64> {
         let (loss, gradients) = self.gradients()?;
         self.optimizer.step(&self.parameters, &gradients, 1.0)?;

@@ -89,7 +89,7 @@ pub fn trim() {
             unsafe { System.dealloc(block, layout_of_class(class)) };
         }
     }
-    // SAFETY: takes no pointer; gives free pages at the heap's end back.
+    // SAFETY: takes no pointer; returns free pages at the end of the heap.
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
     unsafe {
         libc::malloc_trim(0)

@@ -18,7 +18,7 @@ pub fn caught<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
         .unwrap_or_else(|panic| Err(refusal(panic).unwrap_or_else(|other| resume_unwind(other))))
 }
 
-/// The error that a panic stands for, where it is a refused block.
+/// The error carried by a panic, if it is a refused block.
 pub fn refusal(panic: Box<dyn Any + Send>) -> Result<Error, Box<dyn Any + Send>> {
     panic.downcast::<Error>().map(|error| *error)
 }
@@ -102,7 +102,7 @@ pub(crate) mod failing {
         LEFT.set(Some(n));
     }
 
-    /// Switches the failing off; gives whether it had happened.
+    /// Switches the fault off; returns whether it had occurred.
     pub(crate) fn off() -> bool {
         LEFT.replace(None).is_none()
     }

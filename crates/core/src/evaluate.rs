@@ -34,7 +34,7 @@ pub struct Evaluation {
 }
 
 impl Evaluation {
-    /// A metric by its name, where it is a number.
+    /// A metric by its name, if it is a number.
     pub fn number(&self, metric: &str) -> Option<f64> {
         match metric {
             "accuracy" => self.accuracy,
@@ -138,7 +138,7 @@ fn measured(
     Ok(Evaluation { rows: evaluator.rows(), accuracy, loss, agreement, metrics })
 }
 
-/// Refuses, by name, metrics that these data cannot give.
+/// Rejects, by name, metrics that these data do not support.
 pub(crate) fn check(metrics: &Metrics, data: &Dataset, teacher: bool, classes: usize) -> Result<()> {
     Evaluator::new(metrics, data, classes, has_teacher(data, teacher, classes)).map(|_| ())
 }

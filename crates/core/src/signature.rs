@@ -130,7 +130,7 @@ fn apart(wanted: &[String], got: &[String]) -> String {
     }
 }
 
-/// Names for a message: the first ones, where there are many.
+/// Names for a message; only the first ones if there are many.
 pub(crate) fn listed<'a>(names: impl IntoIterator<Item = &'a String>) -> String {
     const MOST: usize = 12;
     let mut names = names.into_iter().map(|name| name.chars().take(40).collect::<String>());
@@ -139,7 +139,7 @@ pub(crate) fn listed<'a>(names: impl IntoIterator<Item = &'a String>) -> String 
     if rest > 0 { format!("{} and {rest} more", first.join(", ")) } else { first.join(", ") }
 }
 
-/// Refuses names that stand for two columns or classes at once.
+/// Rejects names that occur twice.
 pub(crate) fn different(path: &str, names: &[String]) -> Result<()> {
     let mut seen = std::collections::HashSet::new();
     match names.iter().position(|name| !seen.insert(name)) {

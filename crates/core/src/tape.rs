@@ -132,7 +132,7 @@ impl Tape {
         NodeId(self.nodes - 1)
     }
 
-    /// A value that wants a gradient: a trainable parameter, or an input under test.
+    /// A value that needs a gradient: a trainable parameter, or an input under test.
     pub fn leaf(&mut self, tensor: Tensor) -> Value {
         debug_assert!(!tensor.track_op(), "candle must not build a graph in addition to ours");
         Value { tensor, node: Some(self.next()) }
@@ -168,7 +168,7 @@ struct Slot {
     owned: bool,
 }
 
-/// Gradients by node while the walk goes back; at its end only those of the leaves are left.
+/// Gradients by node during the backward walk; at its end only those of the leaves are left.
 pub struct Gradients {
     slots: Vec<Option<Slot>>,
 }

@@ -82,7 +82,7 @@ pub(crate) fn host_f32(tensor: &Tensor) -> Result<Option<Read<'_, f32>>> {
     is_host_f32(tensor).then(|| read(tensor)).transpose()
 }
 
-/// The values as f64, whatever the element type: for reports and tests, not for hot paths.
+/// The values as f64, for any element type: for reports and tests, not for hot paths.
 pub fn to_f64(tensor: &Tensor) -> Result<Vec<f64>> {
     if tensor.dtype() == DType::F32 && tensor.device().is_cpu() {
         return Ok(blocks::collected(read::<f32>(&contiguous(tensor)?)?.iter().map(|value| f64::from(*value))));

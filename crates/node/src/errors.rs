@@ -1,4 +1,4 @@
-//! Errors to JavaScript: the facade reads one JSON text and makes its one error class of it.
+//! Errors to JavaScript: the facade reads one JSON text and turns it into its error class.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};

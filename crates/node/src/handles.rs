@@ -1,7 +1,7 @@
-//! A model as JavaScript holds it: its network at once, its start values when they are first needed.
+//! A model as JavaScript holds it: its network immediately, its initial values when they are first needed.
 //!
-//! Drawing millions of start values takes longer than an event loop may wait; whoever needs them first is a thread of
-//! ours in all but the few calls that give numbers at once.
+//! Drawing millions of initial values would block the event loop too long: except in a few synchronous calls, they are
+//! drawn on one of our own threads.
 
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 

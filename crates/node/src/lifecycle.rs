@@ -16,7 +16,7 @@ thread_local! {
     static JOBS: RefCell<Option<Vec<Weak<Control>>>> = const { RefCell::new(None) };
 }
 
-/// Remembers a job, so that it is cancelled when its environment ends: a worker that is terminated, a process that exits.
+/// Registers a job, to cancel it when its environment ends: a terminated worker, or a process that exits.
 pub(crate) fn register(env: &Env, job: &Arc<Control>) -> napi::Result<()> {
     let first = JOBS.with_borrow_mut(|jobs| {
         let first = jobs.is_none();

@@ -34,7 +34,7 @@ pub(crate) struct Shared {
     model: RwLock<Option<Held>>,
     /// Counts the states, to detect that data read from an earlier one are outdated.
     version: AtomicU64,
-    /// Counts the parameters that were published: a run sees that its teacher became another.
+    /// Counts the published parameters: a run detects that its teacher was replaced.
     trained: AtomicU64,
     /// A run trains it.
     claimed: AtomicBool,

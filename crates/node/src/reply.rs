@@ -1,6 +1,6 @@
 //! A promise that settles once: dropped unsettled (early return, panic, closed channel) it rejects.
 //!
-//! napi leaves a dropped deferred pending for ever, and a pending one keeps the process alive.
+//! napi leaves a dropped deferred pending forever, and a pending one keeps the process alive.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Sender, channel};

@@ -84,7 +84,7 @@ impl Inbox {
         self.changed.notify_all();
     }
 
-    /// Wakes a waiting trainer, so that it sees that it was cancelled or is to hurry.
+    /// Wakes a waiting trainer, so that it checks for a cancellation or `hurry`.
     pub fn wake(&self) {
         // Under the lock: the trainer either has not looked yet, or already waits.
         let _queue = self.lock();

@@ -21,7 +21,7 @@ pub(super) fn run(name: &str, case: &LayerCase, precision: Precision) -> Option<
     LossesOptions::NAMES.contains(&name).then(|| case_of(name, case, precision))
 }
 
-/// The layer that a loss over features looks at in a golden case.
+/// The layer that a loss over features reads in a golden case.
 const LAYER: &str = "golden";
 
 fn case_of(name: &str, case: &LayerCase, precision: Precision) -> Result<()> {

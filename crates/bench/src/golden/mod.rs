@@ -77,7 +77,7 @@ fn one(name: &str, kind: &str, case: &Json, precision: Precision) -> Option<Resu
     }
     match kind {
         "losses" => match read::<LayerCase>(case) {
-            // The weight generator stands among the losses, but is an operation.
+            // The weight generator is listed with the losses, but is an operation.
             Ok(case) => loss::run(name, &case, precision)
                 .or_else(|| ops::find(name).map(|operation| operation::run(operation, &case, precision))),
             Err(error) => Some(Err(error)),

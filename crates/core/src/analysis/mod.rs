@@ -117,7 +117,7 @@ fn lacking(error: &Error) -> bool {
     matches!(error.code, Code::InvalidConfig | Code::InvalidData | Code::ShapeMismatch)
 }
 
-/// Runs the diagnostics that are chosen, or all that these models and data can give.
+/// Runs the chosen diagnostics, or all that these models and data support.
 pub fn analyse(given: &Given<'_>, chosen: Option<&Diagnostics>) -> Result<Analysis> {
     analyse_until(given, chosen, &Cancel::default())
 }

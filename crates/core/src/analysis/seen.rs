@@ -19,15 +19,15 @@ use crate::random::Key;
 use crate::tape::{Cancel, Engine, Tape};
 use crate::tensor::{Tensor, to_f64};
 
-/// Models and rows to look at.
+/// The models and rows to analyse.
 pub struct Given<'a> {
     pub data: &'a Dataset,
     /// Rows that temperatures are fitted to.
     pub validation: Option<&'a Dataset>,
-    /// None: the teacher's logits that the data bring, where they do.
+    /// `None`: the teacher's logits in the data are used, if there are any.
     pub teacher: Option<&'a Model>,
     pub student: Option<&'a Model>,
-    /// The student that learnt alone.
+    /// The same student trained without a teacher.
     pub control: Option<&'a Model>,
 }
 

@@ -159,7 +159,7 @@ fn calibration_bins_and_the_fitted_temperature() {
     near(found.error, 0.75 * (0.8 - 2.0 / 3.0) + 0.25 * 0.4);
     near(found.loss, -(2.0 * 0.8f64.ln() + 0.2f64.ln() + 0.6f64.ln()) / 4.0);
     let bins: Vec<_> = found.bins.iter().map(|bin| bin.rows).collect();
-    // 0.8 and 0.6 stand on edges and belong below, but for rounding: their bins are the fourth and the third or fourth.
+    // 0.8 and 0.6 lie on edges and belong to the lower bin, up to rounding: the fourth, and the third or fourth.
     assert_eq!(bins.iter().sum::<usize>(), 4);
     assert_eq!(found.bins[0].accuracy, 0.0);
     // Logits (2, 0) in every row, three of four right: σ(2/T) = 3/4, so T = 2 / ln 3.

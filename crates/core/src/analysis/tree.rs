@@ -1,12 +1,12 @@
-//! The tree that average linkage makes of distances, by chains of nearest neighbours: K² steps for K leaves.
+//! The tree of average linkage over distances, built by nearest-neighbour chains: K² steps for K leaves.
 //!
 //! ```text
 //! d(A ∪ B, C) = (|A| d(A,C) + |B| d(B,C)) / (|A| + |B|)
 //! ```
 //!
-//! A cluster is known by its least leaf; of equal distances the one to the lower leaf counts.
-//! Source: Murtagh, "A survey of recent advances in hierarchical clustering algorithms", The Computer Journal 26, 1983
-//! (nearest-neighbour chains give the tree that joining the two nearest clusters gives). Where we differ: nowhere.
+//! A cluster is identified by its lowest leaf; of equal distances, the one to the lower leaf is used. Source: Murtagh,
+//! "A survey of recent advances in hierarchical clustering algorithms", The Computer Journal 26, 1983
+//! (nearest-neighbour chains give the same tree as joining the two nearest clusters). Where we differ: nowhere.
 
 pub(super) struct Tree {
     leaves: usize,
@@ -59,7 +59,7 @@ impl Tree {
         Tree { leaves, joins }
     }
 
-    /// The clusters that are left after so many joins, each in the order of its tree.
+    /// The clusters after this many joins, each in the order of its tree.
     fn clusters(&self, joins: usize) -> Vec<Vec<usize>> {
         let mut clusters: Vec<Vec<usize>> = (0..self.leaves).map(|leaf| vec![leaf]).collect();
         let mut whose: Vec<usize> = (0..self.leaves).collect();
@@ -79,7 +79,7 @@ impl Tree {
         self.clusters(self.joins.len()).concat()
     }
 
-    /// The part of each leaf where the tree is cut into so many; parts are counted by their least leaf.
+    /// The part of each leaf after cutting the tree into `parts`; parts are numbered by their lowest leaf.
     pub fn cut(&self, parts: usize) -> Vec<usize> {
         let mut of = vec![0; self.leaves];
         for (part, cluster) in self.clusters(self.leaves.saturating_sub(parts).min(self.joins.len())).iter().enumerate()

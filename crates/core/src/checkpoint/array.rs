@@ -64,7 +64,7 @@ pub enum Numbers {
     BF16(Vec<bf16>),
 }
 
-/// Row-major numbers; as many as the product of the shape.
+/// Row-major numbers; their count is the product of the shape.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Array {
     shape: Vec<usize>,

@@ -309,7 +309,7 @@ proptest! {
         }
         match read(&bytes) {
             Err(error) => prop_assert_eq!(error.code, Code::InvalidFile),
-            // Where we take a file, the reference reader takes it, and sees the same.
+            // If we accept a file, the reference reader accepts it too, with the same content.
             Ok(contents) => {
                 let reference = safetensors::SafeTensors::deserialize(&bytes).unwrap();
                 prop_assert_eq!(reference.len(), contents.tensors.len());

@@ -58,7 +58,7 @@ impl Faulty {
         read(&self.0.lock().unwrap())
     }
 
-    /// Writes the operation down, or fails it; gives how many bytes it may move.
+    /// Records the operation, or fails it; returns the number of bytes it may move.
     fn step(&self, operation: Operation, path: &Path, bytes: usize) -> io::Result<usize> {
         let mut log = self.0.lock().unwrap();
         let n = log.done.len();
@@ -197,7 +197,7 @@ mod tests {
             Err(error) => {
                 assert!(matches!(error.code, Code::CheckpointWrite | Code::Io), "{error}");
                 assert!(found == checkpoint(1) || (found == checkpoint(2) && operation == Operation::SyncFolder));
-                // The previous one itself is whole, whatever became of the new one.
+                // The previous checkpoint is complete, independent of the new one.
                 for name in
                     Disk.list(folder.path()).unwrap().into_iter().filter(|name| name.starts_with("step-00000002"))
                 {

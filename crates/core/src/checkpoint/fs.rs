@@ -1,8 +1,8 @@
 //! The file system operations that we use, and the single way in which we write files.
 //!
-//! A new file appears whole or not at all: unique temporary in the same folder → write → sync → rename → sync the
-//! folder. On any error the temporary goes and the old file stays. A sync that failed is never repeated: the kernel may
-//! have dropped the pages and would report success.
+//! A new file appears complete or not at all: unique temporary in the same folder → write → sync → rename → sync the
+//! folder. On any error the temporary is removed and the old file stays. A failed sync is never repeated: the kernel
+//! may have dropped the pages and would report success.
 //!
 //! A temporary is locked while it is written. A process that dies loses its locks, so a temporary that can be locked is
 //! left over from a dead process and is removed (`sweep`). A run locks its folder in the same way (`FolderLock`).

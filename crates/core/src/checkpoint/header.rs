@@ -79,7 +79,7 @@ struct Claim<'a> {
 }
 
 impl Header {
-    /// Reads and checks the header of a file of `size` bytes; `source` then stands at the body.
+    /// Reads and checks the header of a file of `size` bytes; `source` is then at the start of the body.
     pub(crate) fn read(source: &mut dyn Read, size: u64) -> Result<Header> {
         if size > LARGEST_FILE {
             return Err(refuse(format!("expected at most {LARGEST_FILE} bytes, got {size}")));

@@ -33,7 +33,7 @@ pub struct ModelFile {
     pub preprocessing: Value,
     /// One name per input column, if known.
     pub input_names: Option<Vec<String>>,
-    /// One for each class, where they are known.
+    /// One name per class, if known.
     pub label_names: Option<Vec<String>>,
     /// When, with which version and how it was trained.
     pub provenance: Value,

@@ -17,7 +17,7 @@ fn refuse(name: &str, message: &str) -> Error {
     Error::new(Code::InvalidFile, "", format!("expected a name below the folder, got {short:?}: {message}"))
 }
 
-/// COM1 … LPT9, also with the superscript digits that Windows takes for them, and the named devices; whatever the
+/// COM1 … LPT9, also with the superscript digits that Windows treats as equal, and the named devices, with any
 /// extension.
 fn is_device(part: &str) -> bool {
     let stem = part.split('.').next().unwrap_or(part).trim_end().to_ascii_uppercase();

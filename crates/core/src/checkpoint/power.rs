@@ -188,8 +188,8 @@ mod tests {
         [always(0), always(1), always(5), always(4)].into_iter().chain(drawn)
     }
 
-    /// Saves steps 1, 2, 3 and cuts the power after every event; gives how many states were seen, and the first in
-    /// which the run had lost more than the checkpoint in the making.
+    /// Saves steps 1, 2, 3 and cuts the power after every event; returns the number of states tested, and the first in
+    /// which the run had lost more than the checkpoint being written.
     fn cut_everywhere(lies: bool, keep: usize) -> (usize, Option<String>) {
         let disk = Memory { lies, ..Memory::default() };
         let run = RunFolder::open_on(Arc::new(disk.clone()), Path::new("run"), keep).unwrap();

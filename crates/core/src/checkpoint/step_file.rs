@@ -32,7 +32,7 @@ pub struct Checkpoint {
     /// Optimizer steps done.
     pub step: u64,
     pub epoch: u64,
-    /// Where the data stands.
+    /// Position in the data.
     pub cursor: Value,
     /// The configuration of the run; `resume` rejects a different one and names the key.
     pub config: Value,

@@ -48,7 +48,7 @@ impl Writer {
         self.send(Job::Save(Box::new(checkpoint)))
     }
 
-    /// Waits until everything handed over is on the disk; gives the last one saved.
+    /// Waits until all submitted checkpoints are on the disk; returns the last one saved.
     pub fn flush(&self) -> Result<Option<Saved>> {
         let (done, wait) = channel();
         self.send(Job::Flush(done))?;

@@ -1,4 +1,4 @@
-//! Data in the order of a model: columns and classes are brought to it by name, bytes must be read as it reads them.
+//! Data in the order of a model: columns and classes are reordered by name, and the scaling of bytes must agree.
 
 use std::sync::{Arc, OnceLock};
 

@@ -100,7 +100,7 @@ fn row_of<T>(values: &[T], row: usize, width: usize) -> &[T] {
     &values[row * width..][..width]
 }
 
-/// Bytes gathered before the hasher sees them: it is slow on single numbers.
+/// Bytes that are collected before hashing: the hasher is slow on single numbers.
 const SIZE: usize = 1 << 16;
 
 struct Sum {
@@ -124,7 +124,7 @@ impl Sum {
         self.spill();
     }
 
-    /// Starts a column; lengths are written too, so that no two tables give the same bytes.
+    /// Starts a column; lengths are included, so that no two tables give the same bytes.
     fn name(&mut self, name: &str, numbers: &[usize]) {
         self.bytes(&(name.len() as u64).to_le_bytes());
         self.bytes(name.as_bytes());

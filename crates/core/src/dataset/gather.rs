@@ -15,7 +15,7 @@ use crate::top_logits::{Tail, TopLogits};
 const TASK: usize = 1 << 15;
 
 impl Dataset {
-    /// The rows at these positions, as they stand in the columns.
+    /// The rows at these positions, with the columns' values.
     pub fn batch(&self, positions: &[u32], epoch: u64) -> Result<Batch> {
         let rows = collected(positions.iter().map(|position| self.row(*position as usize) as u32));
         let columns = &self.table.columns;

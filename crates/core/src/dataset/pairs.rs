@@ -21,7 +21,7 @@ use crate::random::Key;
 pub(crate) struct Pairs {
     /// Positions of the labelled rows, grouped by class.
     sorted: Vec<u32>,
-    /// Of each class, where its positions begin in `sorted`, and how many there are.
+    /// For each class, the start of its positions in `sorted`, and their number.
     classes: BTreeMap<u32, (usize, usize)>,
 }
 

@@ -47,7 +47,7 @@ impl Preprocessing {
         self.bytes.as_ref().map_or(Ok(()), Bytes::validate).map_err(|error| error.at("bytes"))
     }
 
-    /// The inputs as the model wants them; ids pass unchanged.
+    /// The inputs in the form that the model expects; ids are unchanged.
     pub fn apply(&self, features: &Features) -> Result<Features> {
         match (&self.normalization, features) {
             (Some(normalization), Features::Dense(inputs)) => Ok(Features::Dense(normalization.apply(inputs)?)),
@@ -75,7 +75,8 @@ impl Normalization {
         }
     }
 
-    /// Mean and population standard deviation of the data, by channel. A channel that never changes gets 1, so that it becomes 0.
+    /// Mean and population standard deviation of the data, per channel. A constant channel gets 1, so that it becomes
+    /// 0.
     pub fn from_dataset(dataset: &Dataset) -> Result<Normalization> {
         let shape = match &dataset.columns().inputs {
             Inputs::F32 { shape, .. } | Inputs::U8 { shape, .. } => shape,

@@ -55,8 +55,8 @@ impl Dataset {
 }
 
 impl Dataset {
-    /// Parts in which the rows of a group stay together: the groups come in an order that the seed decides, each goes to
-    /// the part that lacks most of its rows. `groups` has a number for each row.
+    /// Parts that keep the rows of a group together: the groups are ordered by the seed, and each is assigned to the
+    /// part that lacks most of its rows. `groups` has one number per row.
     pub fn split_groups(&self, fractions: &[f64], groups: &[u32], seed: u64) -> Result<Vec<Dataset>> {
         let rows = self.rows();
         if groups.len() != rows {

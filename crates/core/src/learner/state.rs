@@ -20,7 +20,7 @@ use crate::teacher::{Asked, Teachers};
 pub(super) const LOSSES: &str = "losses";
 
 pub(crate) struct Learner {
-    /// The student. Where a generator makes its parameters they stay as they began, except the running statistics.
+    /// The student. If a generator makes its parameters, they keep their initial values, except running statistics.
     pub model: Model,
     pub weights: Weights,
     pub losses: Losses,
@@ -82,7 +82,7 @@ impl Learner {
         })
     }
 
-    /// Layers of its teachers that its losses look at.
+    /// Layers of its teachers that its losses read.
     pub fn looks_at(&self) -> &BTreeSet<String> {
         &self.teacher_request.hidden
     }

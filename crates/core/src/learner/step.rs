@@ -114,7 +114,7 @@ impl Learner {
         Ok(numbers)
     }
 
-    /// The global norm of the gradients, before they are scaled down to `clipNorm` where it is larger.
+    /// The global norm of the gradients, before they are scaled down to `clipNorm` if it is larger.
     fn clip(&self, gradients: &mut BTreeMap<String, Tensor>, at: &At) -> Result<f64> {
         let norm = optimizers::global_norm(gradients)?;
         if !norm.is_finite() {

@@ -25,7 +25,7 @@ impl Weights {
         }
     }
 
-    /// The leaves that want gradients, and the student's values, where they are not the leaves themselves.
+    /// The leaves that need gradients, and the student's values if they are not the leaves themselves.
     pub fn bind(&self, tape: &mut Tape, model: &Model, frozen: &BTreeSet<String>) -> Result<(Bound, Option<Bound>)> {
         let leaves = self.trained(model).leaves(tape, frozen);
         let made = match self {

@@ -1,4 +1,4 @@
-//! Per class: the weight of the rows where it was true, predicted, and both.
+//! Per class: the weight of the rows in which it is true, predicted, and both.
 
 use super::rows::{Rows, Truth};
 
@@ -47,7 +47,7 @@ impl Confusion {
     }
 }
 
-/// 0 where there is nothing to divide by.
+/// The ratio, or 0 if the denominator is 0.
 pub(super) fn ratio(part: f64, whole: f64) -> f64 {
     if whole == 0.0 { 0.0 } else { part / whole }
 }

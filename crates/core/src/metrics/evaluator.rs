@@ -107,7 +107,7 @@ impl Evaluator {
         Ok(())
     }
 
-    /// Shows these rows of a batch to those of the metrics that are `meant`.
+    /// Adds these rows of a batch to the metrics selected by `meant`.
     fn see(
         &mut self,
         logits: &Tensor,

@@ -74,7 +74,7 @@ pub trait Metric {
     fn start(&self, outputs: usize) -> Box<dyn Accumulator>;
 }
 
-/// The metric over the rows seen so far: small, whatever their number.
+/// A metric over the rows seen so far, in memory independent of their number.
 pub trait Accumulator: Send {
     fn add(&mut self, rows: &Rows<'_>);
     fn measure(&self) -> Measure;

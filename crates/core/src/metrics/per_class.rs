@@ -1,4 +1,4 @@
-//! One line a class: how many rows, and how well they are found.
+//! One line per class: its number of rows, and the quality of its predictions.
 //!
 //! ```text
 //! precision = both / predicted,   recall = both / true,   F1 = 2 · both / (predicted + true);   0 where there is nothing to divide by

@@ -135,7 +135,7 @@ impl<'a> Rows<'a> {
     }
 }
 
-/// Where the largest number stands; of equal ones the first.
+/// The index of the largest number; of equal ones the first.
 pub(super) fn largest(row: &[f64]) -> usize {
     (1..row.len()).fold(0, |best, at| if row[at] > row[best] { at } else { best })
 }

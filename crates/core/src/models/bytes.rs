@@ -20,7 +20,7 @@ impl Model {
         4 * (input + 2 * elements)
     }
 
-    /// Rows of one forward outside training: as many as keep its activations below 64 MB, at most 256.
+    /// Rows per forward outside training: as many as keep the activations below 64 MB, at most 256.
     pub(crate) fn rows_at_once(&self) -> usize {
         ((64 << 20) / self.activation_bytes().max(1)).clamp(1, 256) as usize
     }

@@ -26,7 +26,7 @@ pub struct Model {
     pub preprocessing: Preprocessing,
     /// One name per input column, if known.
     pub input_names: Option<Vec<String>>,
-    /// One name per class, where they are known.
+    /// One name per class, if known.
     pub label_names: Option<Vec<String>>,
     /// How this model came to be: written by training, kept in files.
     pub provenance: Json,

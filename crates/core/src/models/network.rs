@@ -163,7 +163,7 @@ impl Network {
         Summary::of(&self.architecture, &self.input)
     }
 
-    /// Start values: each tensor drawn from its own stream, keyed by seed and name.
+    /// Initial values: each tensor is drawn from a separate stream, keyed by seed and name.
     pub fn initialize(&self, seed: u64) -> Result<Parameters> {
         layers::initialize(&self.specs, Key::new(seed).with("init"))
     }

@@ -4,7 +4,7 @@
 //! y = a + b;   ∂L/∂a = ∂L/∂b = ∂L/∂y
 //! ```
 //!
-//! Where we differ: no broadcasting; a bias belongs to the operation that makes the sum it is added to.
+//! Where we differ: no broadcasting; a bias belongs to the operation whose sum it is added to.
 
 use super::{Operation, Sample};
 use crate::error::{Candle, Error, Result};

@@ -71,7 +71,7 @@ struct Norm<'a> {
     statistics: Statistics<'a>,
     options: BatchNorm,
     shape: Shape,
-    /// Gets mean and unbiased variance of the batch, where they are used.
+    /// Receives mean and unbiased variance of the batch, if they are used.
     batch: &'a mut Option<(Tensor, Tensor)>,
 }
 

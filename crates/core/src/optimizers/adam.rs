@@ -64,7 +64,7 @@ impl Default for AdamW {
     }
 }
 
-/// The same arithmetic for both; only where the decay goes differs.
+/// The same arithmetic for both; they differ only in where the decay is applied.
 struct Moments {
     beta1: f64,
     beta2: f64,

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 /// How long an idle helper spins before it sleeps. Longer than the gap between two steps: on a virtual machine other
 /// guests get the core of a sleeping thread, and it returns only after a step that the caller then computed by itself.
 const PATIENCE: Duration = Duration::from_millis(1);
-/// Turns between two looks at the clock.
+/// Turns between two checks of the clock.
 const TURNS: u32 = 64;
 /// Turns that the caller waits for unfinished tasks before it yields to other threads.
 const CALLER_TURNS: u32 = 2_000;

@@ -1,4 +1,4 @@
-//! Brings the sides of a run to one order of columns and classes, by name, before anything else looks at them.
+//! Brings the models and data of a run to one order of columns and classes, by name, before anything else reads them.
 
 use super::feed::Data;
 use super::mutual::Mutual;

@@ -1,4 +1,4 @@
-//! Whether the batches that a run makes can be trained on: refused before the first step, not at the end of an epoch.
+//! Checks that the batches of a run can be trained on: rejected before the first step, not at the end of an epoch.
 
 use super::feed::Data;
 use crate::dataset::BatchOptions;

@@ -41,7 +41,7 @@ pub enum Data {
 }
 
 impl Data {
-    /// The rows, unless a stream gives them.
+    /// The data set; `None` for a stream.
     pub(crate) fn dataset(&self) -> Option<&Dataset> {
         match self {
             Data::Dataset(dataset) => Some(dataset),
@@ -114,7 +114,7 @@ impl Feed {
         }
     }
 
-    /// Of a stream that has ended, why it ended early, if it did.
+    /// For a stream that has ended, the reason if it ended early.
     pub fn stream_ended(&self) -> Option<Option<String>> {
         match &self.source {
             Source::Stream(stream, _) if self.ended => Some(stream.shortfall()),

@@ -123,7 +123,7 @@ impl Run {
         Ok(report)
     }
 
-    /// The student: the best parameters where they are kept, else the current ones. The numbers are copies.
+    /// The student: the best parameters if they are kept, else the current ones. The numbers are copies.
     pub fn student(&self) -> Result<Model> {
         Ok(self.students()?.remove(0))
     }
@@ -134,7 +134,7 @@ impl Run {
         self.peers().map(named).collect()
     }
 
-    /// The control run's student, where there is one.
+    /// The control run's student, if there is one.
     pub fn control_student(&self) -> Result<Option<Model>> {
         self.members.iter().find(|member| member.role == Role::Control).map(Member::student).transpose()
     }

@@ -165,7 +165,7 @@ impl Member {
         }
     }
 
-    /// The accuracy of the parameters that it has after this step, where it is known.
+    /// The accuracy of its parameters after this step, if known.
     pub fn accuracy(&self, step: u64) -> Option<f64> {
         match (&self.kept.best, self.options.keep) {
             (Some(best), Keep::Best) => (best.metric == "accuracy").then_some(best.value),
@@ -173,7 +173,7 @@ impl Member {
         }
     }
 
-    /// The student: the best parameters where they are kept, else the current ones. The numbers are copies.
+    /// The student: the best parameters if they are kept, else the current ones. The numbers are copies.
     pub fn student(&self) -> Result<Model> {
         let mut model = match &self.best {
             Some(_) => self.learner.current()?,
@@ -186,7 +186,7 @@ impl Member {
         Ok(model)
     }
 
-    /// The student as the last step left it, its average where it has one; refused where its parameters are not finite.
+    /// The student after the last step, or its average if it has one; an error if its parameters are not finite.
     pub fn current(&self) -> Result<Model> {
         self.sound(self.learner.current()?)
     }

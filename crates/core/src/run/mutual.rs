@@ -5,9 +5,9 @@
 //! ```
 //!
 //! With `crossEntropy` and `kl` these are the paper's. There may be a frozen teacher in addition to the peers;
-//! `combine` averages them into one. Source: Zhang, Xiang, Hospedales, Lu, "Deep Mutual Learning", 2018, arXiv:1706.00384. Where we differ:
-//! peers are in training mode in both roles, their sum is divided by M − 1 (the authors' code does not, which is the same
-//! for two), and nothing is added inside the logarithm.
+//! `combine` averages them into one. Source: Zhang, Xiang, Hospedales, Lu, "Deep Mutual Learning", 2018,
+//! arXiv:1706.00384. Where we differ: peers are in training mode in both roles, their sum is divided by M − 1 (not in
+//! the authors' code, which is the same for two), and nothing is added inside the logarithm.
 
 use std::sync::Arc;
 

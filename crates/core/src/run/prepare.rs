@@ -41,7 +41,7 @@ pub(crate) struct Prepared {
     pub data: Data,
     pub validation: Option<Dataset>,
     pub batches: BatchOptions,
-    /// Optimizer steps of the whole run, where they are known.
+    /// Optimizer steps of the whole run, if known.
     pub total: Option<u64>,
     pub cancel: Cancel,
 }

@@ -10,7 +10,7 @@ use crate::proofs::{self, Ended, Findings, InputStatistics, TeacherRows, Teachin
 use crate::tape::Cancel;
 use crate::teacher::Teachers;
 
-/// The rows that the proofs before the first step look at.
+/// The rows that the proofs read before the first step.
 pub(super) struct Looked<'a> {
     /// `None` for a stream.
     pub data: Option<&'a Dataset>,
@@ -88,7 +88,7 @@ pub(super) fn prove_start(
 }
 
 impl Run {
-    /// The proofs at the end; gives whether each student can be saved and read again.
+    /// The proofs at the end; returns whether each student can be saved and read again.
     pub(super) fn prove_end(&mut self) -> Result<bool> {
         let (models, control) = (self.students()?, self.control_student()?);
         let Run { members, teachers, validation, feed, control_rows, pool, cancel, findings, step, .. } = self;

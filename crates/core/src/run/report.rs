@@ -185,7 +185,7 @@ impl Sums {
     }
 }
 
-/// Changes the value of a name, which is copied only where it is new: this runs at every step.
+/// Changes the value of a name, copying the name only if it is new: this runs at every step.
 fn change<V: Default>(values: &mut BTreeMap<String, V>, name: &str, change: impl FnOnce(&mut V)) {
     match values.get_mut(name) {
         Some(value) => change(value),

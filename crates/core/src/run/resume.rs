@@ -1,4 +1,4 @@
-//! Checkpoints of a run, and the way back: a resumed run goes on to the same bits.
+//! Checkpoints of a run, and recovery: a resumed run continues with the same bits.
 
 use serde_json::{Value as Json, json};
 
@@ -80,7 +80,7 @@ impl Run {
         self.flush_checkpoints().map(|_| ())
     }
 
-    /// Waits until every checkpoint that was begun is on the disk; gives the path of the newest.
+    /// Waits until every started checkpoint is on the disk; returns the path of the newest.
     pub fn flush_checkpoints(&mut self) -> Result<Option<String>> {
         let Some(checkpoints) = &mut self.checkpoints else { return Ok(None) };
         let saved = checkpoints.writer.flush()?;

@@ -25,7 +25,7 @@ pub struct Run {
     /// Training rows for which the teachers computed outputs.
     pub(super) teacher_rows: u64,
     pub(super) feed: Feed,
-    /// Of a control run that does not share the student's batches.
+    /// For a control run that does not share the student's batches.
     pub(super) control_feed: Option<Feed>,
     /// The rows that a control run was trained on.
     pub(super) control_rows: Rows,
@@ -34,7 +34,7 @@ pub struct Run {
     pub(super) cancel: Arc<AtomicBool>,
     /// Once it is set the next whole step ends with a report.
     pub(super) hurry: Arc<AtomicBool>,
-    /// Optimizer steps of the whole run, where they are known.
+    /// Optimizer steps of the whole run, if known.
     pub(super) total: Option<u64>,
     pub(super) step: u64,
     /// The step that the run was resumed from.

@@ -27,7 +27,7 @@ impl Run {
             if self.cancel.load(Ordering::Relaxed) {
                 return Err(Error::cancelled());
             }
-            // A run that was resumed after its end has only its last report left to give.
+            // A run that was resumed after its end only has to return its last report.
             if let Some(ended) = self.over() {
                 return self.finish(ended, None).map(Some);
             }

@@ -65,7 +65,7 @@ impl Form {
 pub struct Signal {
     pub target: Target,
     pub weight: f64,
-    /// The outputs of its layers that a loss looks at, by name, `[rows, …]`.
+    /// The outputs of its layers that a loss reads, by name, `[rows, …]`.
     pub hidden: BTreeMap<String, Tensor>,
     /// The weight of its last linear layer, `[classes, width]`: the class templates.
     pub head_weight: Option<Tensor>,
@@ -77,7 +77,7 @@ impl Signal {
         Signal::new(Target::Logits(logits), 1.0)
     }
 
-    /// One that gives nothing but its side of each row.
+    /// A signal with only the target.
     pub(crate) fn new(target: Target, weight: f64) -> Signal {
         Signal { target, weight, hidden: BTreeMap::new(), head_weight: None }
     }

@@ -15,7 +15,7 @@ use crate::error::{Candle, Error, Result};
 use crate::random::Key;
 use crate::tensor::{DType, Tensor, from_vec};
 
-/// `ids` are those of the batch's samples; a sample of several rows gives each row its own permutation.
+/// `ids` are those of the batch's samples; each row of a sample with several rows has a separate permutation.
 pub fn permuted(logits: &Tensor, ids: &[u64], seed: u64, epoch: u64) -> Result<Tensor> {
     let (rows, classes) = logits::dims(logits);
     if ids.is_empty() || !rows.is_multiple_of(ids.len()) {

@@ -22,7 +22,7 @@ pub struct Table {
 }
 
 impl Table {
-    /// `make` gives the distribution over `classes` of one label, and is called once a label.
+    /// `make` returns the distribution over `classes` for one label, and is called once per label.
     pub fn new(labels: &[u32], classes: usize, mut make: impl FnMut(u32) -> Result<Vec<f64>>) -> Result<Table> {
         let mut known = BTreeMap::new();
         let mut table =

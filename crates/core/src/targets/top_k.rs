@@ -15,7 +15,7 @@ use crate::top_logits::TopLogits;
 /// Rows of one task.
 const ROWS: usize = 16;
 
-/// The largest logits of each row of a batch, of so many classes.
+/// The largest logits of each row of a batch, and the number of classes.
 #[derive(Clone, Debug)]
 pub struct TopK {
     classes: usize,

@@ -104,8 +104,8 @@ impl ParameterGenerator {
         &mut self.parameters
     }
 
-    /// The student's values of one forward. `trained` are the generator's own, leaves or constants; `student` gives
-    /// shapes and running statistics.
+    /// The student's values for one forward. `trained` are the generator's parameters, leaves or constants; `student`
+    /// provides shapes and running statistics.
     pub(crate) fn generate(&self, tape: &mut Tape, trained: &Bound, student: &Parameters) -> Result<Bound> {
         let own = |name: &str, part: &str| trained.get(&below(name, part)).cloned();
         let mut bound = Bound::new();

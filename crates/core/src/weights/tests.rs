@@ -384,7 +384,7 @@ fn a_baked_student_says_what_the_generated_one_says_and_the_teacher_keeps_its_by
             student.network.forward(&mut tape, &bound, &features, &[0, 1, 2], &request, Mode::Evaluate, Key::new(0));
         let generated = to_f64(generated.unwrap().logits.tensor()).unwrap();
         assert!(generated == to_f64(&baked.logits(&features, &[0, 1, 2]).unwrap()).unwrap());
-        // Whatever happens to the baked student, the teacher's storage is its own.
+        // Changes to the baked student do not reach the teacher's storage.
         for parameter in baked.parameters.0.values() {
             crate::tensor::update(&parameter.tensor, |numbers| numbers.fill(7.0)).unwrap();
         }

@@ -93,7 +93,7 @@ kernel! {
 }
 
 kernel! {
-    /// The same for a curve that is not known from its output: its slope goes to `slope`.
+    /// The same for a curve whose slope does not follow from its output: the slope is written to `slope`.
     pub fn forward_with_slope<L>(activation: Activation, row: &mut [f32], bias: &[f32], slope: &mut [f32]) {
         match activation {
             Activation::Gelu => map_both(row, bias, slope, gelu::<L>),

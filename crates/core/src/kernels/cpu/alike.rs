@@ -1,4 +1,4 @@
-//! How alike rows are in two matrices, row by row of their Gram matrices: value and gradient.
+//! Similarity of the rows of two matrices, row by row of their Gram matrices: value and gradient.
 //!
 //! ```text
 //! M = X Xᵀ,   u_rj = M_rj / ‖M_r‖,   v the same of Y;        ℓ_r = 1/N Σ_j (u_rj − v_rj)²
@@ -29,7 +29,7 @@ struct Factors {
     q: Vec<f32>,
 }
 
-/// Adds ℓ to the values; gives the gradient of Σ w ℓ at X. Rows of a Gram matrix shorter than `shortest` are 0.
+/// Adds ℓ to the values; returns the gradient of Σ w ℓ at X. Rows of a Gram matrix shorter than `shortest` are 0.
 pub(crate) fn similarity(own: &[f32], other: &[f32], weights: &[f64], shortest: f64, values: &mut [f64]) -> Vec<f32> {
     let rows = weights.len();
     let matrix = |x| Matrix::new(x, rows, (x as &[f32]).len() / rows);

@@ -71,7 +71,7 @@ impl Points {
     }
 }
 
-/// Adds ℓ to the values; gives the gradient of Σ w ℓ at the first matrix.
+/// Adds ℓ to the values; returns the gradient of Σ w ℓ at the first matrix.
 pub(crate) fn angles(own: &Points, other: &Points, weights: &[f64], values: &mut [f64]) -> Vec<f32> {
     let Points { rows, width, stride, centred, .. } = own;
     let (rows, width, stride) = (*rows, *width, *stride);

@@ -1,4 +1,4 @@
-//! Distances of rows and the pulls that lessen them, on differences: of near rows squares and products would leave nothing.
+//! Distances of rows and their gradients, from differences: for close rows, squares and products lose all digits.
 //!
 //! ```text
 //! d(a, b) = ‖a − b + shift‖

@@ -129,7 +129,7 @@ fn row(table: &[f32], width: usize, id: u32) -> &[f32] {
 fn by_columns(count: usize, width: usize, walk: impl Fn(usize, usize, &mut [&mut [f32]]) + Sync + Send) -> Vec<f32> {
     let mut table = uninit(count * width);
     pool::pieces(&mut table, PIECE, |_, piece| piece.fill(0.0));
-    // Each task gets the pieces of the rows that are its own.
+    // Each task gets its pieces of the rows.
     let blocks = width.div_ceil(COLUMNS);
     let mut columns: Vec<Vec<&mut [f32]>> = (0..blocks).map(|_| crate::blocks::empty(count)).collect();
     for row in table.chunks_exact_mut(width.max(1)) {

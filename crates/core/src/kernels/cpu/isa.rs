@@ -30,7 +30,7 @@ impl Isa {
 
 static CURRENT: AtomicU8 = AtomicU8::new(0);
 
-/// The best set of this machine, whatever is in use.
+/// The best instruction set of this machine, independent of the one in use.
 pub fn detected() -> Isa {
     #[cfg(target_arch = "x86_64")]
     {
@@ -141,7 +141,7 @@ macro_rules! kernel {
                 body::<$crate::kernels::cpu::isa::Fused>($($arg),*)
             }
             match $crate::kernels::cpu::isa::current() {
-                // SAFETY: `current` never gives more than was detected on this machine.
+                // SAFETY: `current` never exceeds the set detected on this machine.
                 #[cfg(target_arch = "x86_64")]
                 $crate::kernels::cpu::isa::Isa::Avx512 => unsafe { avx512($($arg),*) },
                 // SAFETY: as above.

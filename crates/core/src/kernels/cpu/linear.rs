@@ -6,7 +6,7 @@ use super::gemm::{Matrix, Target, product_then};
 use crate::kernels::names::Activation;
 use crate::pool;
 
-/// `y ← curve(x · wᵀ + bias)`, `w` of `[outputs, inputs]`. Where `slope` is given, the curve's slope goes there.
+/// `y ← curve(x · wᵀ + bias)`, `w` of `[outputs, inputs]`. If `slope` is given, the curve's slope is written there.
 pub fn forward(x: Matrix, w: Matrix, bias: &[f32], activation: Activation, y: &mut [f32], slope: Option<&mut [f32]>) {
     let cols = w.rows;
     let part = |col: usize, len: usize| if bias.is_empty() { bias } else { &bias[col..col + len] };

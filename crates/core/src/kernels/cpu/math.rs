@@ -32,7 +32,7 @@ pub fn exp<L: Lanes>(x: f32) -> f32 {
     y * f32::from_bits((shifted.to_bits() << 23).wrapping_add(0x3f80_0000))
 }
 
-/// Also gives `exp(−x²)`, which the slope of GELU needs.
+/// Also returns `exp(−x²)`, which the slope of GELU needs.
 #[inline(always)]
 pub fn erf_and_bell<L: Lanes>(x: f32) -> (f32, f32) {
     let bell = exp::<L>(-x * x);

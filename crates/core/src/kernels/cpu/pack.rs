@@ -50,7 +50,7 @@ pub unsafe fn turn(
     }
 }
 
-/// Columns that lie in rows of `depth` numbers, `step` apart; gives how many are done, from the first.
+/// Columns stored in rows of `depth` numbers, `step` apart; returns the number of finished ones, from the first.
 ///
 /// # Safety
 /// As `turn`.

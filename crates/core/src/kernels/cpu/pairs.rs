@@ -4,8 +4,8 @@
 //! ‖x_r − x_j‖² = ‖x'_r‖² + ‖x'_j‖² − 2 x'_r·x'_j,   x' = x − μ
 //! ```
 //!
-//! μ is the mean of the rows: about it only pairs that are near for their lengths lose digits that matter. They are made
-//! from their differences.
+//! μ is the mean of the rows: around it only pairs that are close relative to their lengths lose significant digits.
+//! They are computed from their differences.
 
 use super::apart::{square, sums};
 use super::gemm::{self, Matrix};

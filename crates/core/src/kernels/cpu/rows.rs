@@ -85,7 +85,7 @@ kernel! {
 }
 
 kernel! {
-    /// e_i = 2^((x_i − max) · scale) into `out`; gives Σ e and Σ e^power (0 where power is 1). `next` is fetched.
+    /// e_i = 2^((x_i − max) · scale) into `out`; returns Σ e and Σ e^power (0 if power is 1). `next` is prefetched.
     pub(crate) fn exponentials<L>(
         x: &[f32], max: f32, scale: f32, out: &mut [f32], next: &[f32], power: u32,
     ) -> [f64; 2] {

@@ -1,8 +1,8 @@
-//! The heart of a matrix product: a tile of a few rows by two vectors, held in registers over the inner width.
+//! The core of a matrix product: a tile of a few rows by two vectors, kept in registers over the inner width.
 //!
 //! The right side is packed first: for each panel of two vectors of columns, row after row of the inner width, zeros
-//! past the last column. The left side is read where it lies, one number at a time, spread over a vector. Every
-//! number of the output is one chain of multiply-adds in the order of the inner width, whatever tile it falls into.
+//! past the last column. The left side is read in place, one number at a time, broadcast to a vector. Every number of
+//! the output is one chain of multiply-adds in the order of the inner width, in any tile.
 
 use super::isa::Isa;
 

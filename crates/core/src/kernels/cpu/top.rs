@@ -8,7 +8,7 @@ use super::isa::kernel;
 use super::rows::{BLOCK, put, reduce};
 use super::vector::Vector;
 
-/// Columns are at least as many.
+/// Minimum number of columns.
 const COLUMNS: usize = 256;
 /// Numbers that are tested together, since in most rows none of them is large enough.
 const TOGETHER: usize = 4;
@@ -16,9 +16,9 @@ const TOGETHER: usize = 4;
 /// The largest numbers of a row. Its memory is reused for the next row.
 #[derive(Debug, Default)]
 pub struct Top {
-    /// In rising order: k, or fewer where there is NaN among the numbers.
+    /// In ascending order: k, or fewer if there is NaN among the numbers.
     pub indices: Vec<u32>,
-    /// The numbers that stand there.
+    /// The numbers at these indices.
     pub values: Vec<f32>,
     /// Threshold: every kept value is ≥ it and every dropped value ≤ it; `ties` counts the dropped values equal to it.
     pub bound: f32,
@@ -77,7 +77,7 @@ fn number(order: i64) -> f32 {
 }
 
 kernel! {
-    /// A bound that at least `k` numbers reach, and at most `spare` more, or as many as are equal to the k-th largest.
+    /// A bound that at least `k` numbers reach, and at most `spare` more, or all that are equal to the k-th largest.
     fn reached<L>(x: &[f32], k: usize, spare: usize) -> f32 {
         let n = L::V::N;
         let (mut low, mut high) = (L::V::splat(f32::INFINITY), L::V::splat(f32::NEG_INFINITY));
@@ -115,8 +115,8 @@ kernel! {
 }
 
 kernel! {
-    /// The numbers that reach a bound and their places, in rising order; gives how many. There is room for all, and for
-    /// one register more.
+    /// The numbers that reach a bound and their positions, in ascending order; returns their count. There is room for
+    /// all, and for one register more.
     fn pick<L>(x: &[f32], bound: f32, values: &mut [f32], places: &mut [u32]) -> usize {
         let (n, bound) = (L::V::N, L::V::splat(bound));
         let (mut count, mut at) = (0, 0);
@@ -146,7 +146,7 @@ kernel! {
     }
 }
 
-/// Room for `len` numbers, whatever stands there.
+/// Room for `len` numbers, with any content.
 fn room<T: Copy + Default>(buffer: &mut Vec<T>, len: usize) -> &mut [T] {
     if buffer.len() < len {
         buffer.resize(len, T::default());

@@ -23,7 +23,7 @@ pub trait Vector: Copy {
     fn prefetch(_from: &[f32]) {}
     /// Fewer than `N` numbers, the other lanes `fill`.
     fn load_part(from: &[f32], fill: f32) -> Self;
-    /// The first lanes, as many as `to` holds.
+    /// Stores the first lanes, as many as `to` holds.
     fn store_part(self, to: &mut [f32]);
     fn add(self, other: Self) -> Self;
     fn sub(self, other: Self) -> Self;
@@ -317,7 +317,7 @@ macro_rules! register {
             }
             #[inline(always)]
             fn max(self, other: Self) -> Self {
-                // SAFETY: as in `splat`. The instruction gives its second operand where one is NaN.
+                // SAFETY: as in `splat`. The instruction returns its second operand if one is NaN.
                 unsafe { $name($max(self.0, other.0)) }
             }
             #[inline(always)]

@@ -171,7 +171,7 @@ impl Generator {
     }
 }
 
-/// `[outputs, rows, cols]` to `[outputs, cols, rows]`: kernel positions stand behind the inputs in a parameter, before
+/// `[outputs, rows, cols]` to `[outputs, cols, rows]`: kernel positions come after the inputs in a parameter, before
 /// them in a product.
 fn turned(x: Vec<f32>, rows: usize, cols: usize) -> Vec<f32> {
     if rows == 1 || cols == 1 {

@@ -26,7 +26,7 @@ use crate::tape::{Backward, Compute, Gradients, Tape, Value};
 use crate::tensor::{Tensor, from_vec, to_f64};
 
 /// The teacher's layers of one group, each as `[outputs, positions · inputs]`: every product is then one matrix
-/// product, whatever the kernel.
+/// product, for any kernel.
 #[derive(Clone, Debug)]
 pub struct Stack {
     planes: Vec<Tensor>,

@@ -31,7 +31,7 @@ pub(crate) struct Wanted {
     pub bias: bool,
 }
 
-/// Gradients; empty where they were not wanted.
+/// Gradients; empty if not requested.
 #[derive(Default)]
 pub(crate) struct Gradients {
     pub input: Vec<f32>,

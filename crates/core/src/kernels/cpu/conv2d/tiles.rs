@@ -9,7 +9,7 @@ use crate::kernels::cpu::isa::kernel;
 use crate::kernels::cpu::sums;
 use crate::kernels::cpu::vector::Vector;
 
-/// Output channels that one tile makes.
+/// Output channels computed by one tile.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Block {
     pub first: usize,
@@ -42,7 +42,7 @@ pub(super) struct Correlation<'a> {
     pub blocks: &'a [Block],
     pub weights: &'a [f32],
     pub bias: Option<&'a [f32]>,
-    /// Where output (o, r, s) goes: `to_start + o · to_plane + r · to_row + s · to_column`.
+    /// Position of output (o, r, s): `to_start + o · to_plane + r · to_row + s · to_column`.
     pub to_start: usize,
     pub to_plane: usize,
     pub to_row: usize,
@@ -67,7 +67,7 @@ impl Cut {
 }
 
 kernel! {
-    /// `long` holds eight computed rows where they are cut, and nothing otherwise.
+    /// `long` holds eight computed rows if they are cut, and is empty otherwise.
     pub(super) fn correlate<L>(job: &Correlation<'_>, source: &[f32], to: &mut [f32], long: &mut [f32]) {
         if job.rows == 0 || job.columns == 0 {
             return;
@@ -227,7 +227,7 @@ pub(super) struct Pairing<'a> {
     pub images: usize,
     pub rows: usize,
     pub columns: usize,
-    /// One group's output channels; where they begin in `g` and in `sums`.
+    /// One group's output channels, and their start in `g` and in `sums`.
     pub outputs: usize,
     pub first: usize,
     pub g_start: usize,
