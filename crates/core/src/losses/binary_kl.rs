@@ -18,7 +18,7 @@ use super::tempered::tempered;
 use crate::error::{Candle, Result};
 use crate::kernels::cpu::pointwise;
 use crate::schedule::Scheduled;
-use crate::targets::{Source, Signal};
+use crate::targets::{Signal, Source};
 
 tempered! {
     /// Kullback–Leibler divergence between teacher and student, each class on its own (sigmoid), times temperature²:

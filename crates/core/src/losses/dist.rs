@@ -25,7 +25,7 @@ use super::tempered::tempered;
 use crate::error::{Candle, Result};
 use crate::kernels::cpu::{rows, slopes};
 use crate::schedule::Scheduled;
-use crate::targets::{Source, Signal};
+use crate::targets::{Signal, Source};
 use crate::tensor::Tensor;
 
 fn one() -> f64 {

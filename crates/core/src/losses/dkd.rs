@@ -26,7 +26,7 @@ use super::sweep::others::{self, Others};
 use super::sweep::{Ask, Row, RowTerm};
 use crate::error::{Candle, Result};
 use crate::schedule::Scheduled;
-use crate::targets::{Source, Signal};
+use crate::targets::{Signal, Source};
 use crate::tensor::Tensor;
 
 fn default_alpha() -> f64 {

@@ -18,7 +18,7 @@ use super::sweep::{Ask, Row, RowTerm, Side, Softmax};
 use super::tempered::tempered;
 use crate::error::Result;
 use crate::schedule::Scheduled;
-use crate::targets::{Source, Signal};
+use crate::targets::{Signal, Source};
 
 tempered! {
     /// Divergence from the teacher's confidence in the label, with the rest spread evenly over the other classes

@@ -24,7 +24,7 @@ use super::tempered::tempered;
 use crate::error::{Candle, Result};
 use crate::kernels::cpu::slopes;
 use crate::schedule::Scheduled;
-use crate::targets::{Similar, SimilarRow, SimilarRows, Source, Signal};
+use crate::targets::{Signal, Similar, SimilarRow, SimilarRows, Source};
 
 fn default_mix() -> f64 {
     0.5

@@ -26,7 +26,7 @@ use super::sweep::{Ask, Row, RowTerm, Side, Softmax};
 use crate::error::Result;
 use crate::kernels::cpu::rows;
 use crate::schedule::Scheduled;
-use crate::targets::{Similar, SimilarRows, Source, Signal};
+use crate::targets::{Signal, Similar, SimilarRows, Source};
 
 /// Divergence from the similarity of the teacher's classes, computed from the weight of its last layer (KD-sim),
 /// times temperature²; the teacher's outputs are not used.

@@ -37,7 +37,7 @@ use crate::error::{Candle, Error, Result};
 use crate::kernels::cpu::rows;
 use crate::kernels::cpu::top::{self, Top};
 use crate::schedule::Scheduled;
-use crate::targets::{Form, Source, Target, Signal};
+use crate::targets::{Form, Signal, Source, Target};
 use crate::tensor::{self, Tensor};
 
 /// Of exponentials whose sum is smaller, some are below every normal number.

@@ -30,7 +30,7 @@ use super::reference::{Plain, Reference};
 use super::sweep::{Ask, Row, RowTerm, Softmax};
 use crate::error::{Candle, Result};
 use crate::schedule::Scheduled;
-use crate::targets::{Source, Signal};
+use crate::targets::{Signal, Source};
 use crate::tensor::Tensor;
 
 /// Forward Kullback–Leibler divergence KL(teacher ‖ student) of the softened distributions, times temperature².

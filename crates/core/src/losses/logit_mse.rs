@@ -19,7 +19,7 @@ use super::sweep::{Ask, Dense, RowTerm};
 use crate::error::Result;
 use crate::kernels::cpu::pointwise;
 use crate::schedule::Scheduled;
-use crate::targets::{Source, Signal};
+use crate::targets::{Signal, Source};
 
 /// Mean squared error between the student's and the teacher's logits.
 ///

@@ -18,7 +18,7 @@ use super::sweep::{Ask, RowTerm};
 use super::tempered::tempered;
 use crate::error::Result;
 use crate::schedule::Scheduled;
-use crate::targets::{Source, Signal};
+use crate::targets::{Signal, Source};
 
 tempered! {
     /// Reverse Kullback–Leibler divergence KL(student ‖ teacher) of the softened distributions, times temperature².

@@ -43,11 +43,9 @@ impl Compare for RkdAngle {
     of_options! {}
 
     fn compare<F: Float>(&self, compared: &Compared<F>) -> Result<Comparison<F>> {
-        compared.each(|place, values| {
-            match (points(&place.student), points(&place.teacher)) {
-                (Some(own), Some(other)) => F::of_single(angles(&own, &other, &compared.scales, values)),
-                _ => plain(&place.student, &place.teacher, &compared.scales, values),
-            }
+        compared.each(|place, values| match (points(&place.student), points(&place.teacher)) {
+            (Some(own), Some(other)) => F::of_single(angles(&own, &other, &compared.scales, values)),
+            _ => plain(&place.student, &place.teacher, &compared.scales, values),
         })
     }
 }

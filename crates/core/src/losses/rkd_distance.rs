@@ -45,11 +45,9 @@ impl Compare for RkdDistance {
     of_options! {}
 
     fn compare<F: Float>(&self, compared: &Compared<F>) -> Result<Comparison<F>> {
-        compared.each(|place, values| {
-            match compared.rows() {
-                0 | 1 => crate::blocks::filled(place.student.values.len(), F::of(0.0)),
-                _ => one(&place.student, &place.teacher, &compared.scales, values),
-            }
+        compared.each(|place, values| match compared.rows() {
+            0 | 1 => crate::blocks::filled(place.student.values.len(), F::of(0.0)),
+            _ => one(&place.student, &place.teacher, &compared.scales, values),
         })
     }
 }

@@ -23,7 +23,7 @@ use super::tempered::tempered;
 use crate::error::{Candle, Result};
 use crate::kernels::cpu::slopes;
 use crate::schedule::Scheduled;
-use crate::targets::{Source, Signal};
+use crate::targets::{Signal, Source};
 
 tempered! {
     /// Divergence KL(teacher ‖ mixture) of the softened distributions, times temperature²; the mixture holds the

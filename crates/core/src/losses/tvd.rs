@@ -19,7 +19,7 @@ use super::tempered::tempered;
 use crate::error::{Candle, Result};
 use crate::kernels::cpu::slopes;
 use crate::schedule::Scheduled;
-use crate::targets::{Source, Signal};
+use crate::targets::{Signal, Source};
 
 tempered! {
     /// Total variation distance of the softened distributions, from 0 to 1; it is not multiplied by temperature².

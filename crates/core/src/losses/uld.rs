@@ -23,7 +23,7 @@ use super::tempered::tempered;
 use crate::error::{Candle, Result};
 use crate::kernels::cpu::rows;
 use crate::schedule::Scheduled;
-use crate::targets::{Source, Signal};
+use crate::targets::{Signal, Source};
 use crate::tensor::{self};
 
 tempered! {

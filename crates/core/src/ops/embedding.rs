@@ -285,7 +285,8 @@ pub(crate) const BAG: Operation = Operation {
             Sample::of(&[("weight", &[6, width])]).ids("ids", &[9], 6).options(options).terms(9)
         };
         let weighted = |pooling, width| sample(pooling, width).ids("weights", &[9], 4);
-        let plain = ["mean", "sum", "max"].into_iter().flat_map(|pooling| [1, 7, 131].map(|width| sample(pooling, width)));
+        let plain =
+            ["mean", "sum", "max"].into_iter().flat_map(|pooling| [1, 7, 131].map(|width| sample(pooling, width)));
         plain.chain([weighted("mean", 7), weighted("sum", 131)]).collect()
     },
 };
@@ -324,9 +325,8 @@ mod tests {
     #[test]
     fn says_what_does_not_fit() {
         let weight = crate::ops::zeros(&[4, 3]);
-        let refused = |bag: Bag, pooling| {
-            embedding_bag(&mut Tape::default(), &weight, &bag, pooling).unwrap_err().to_string()
-        };
+        let refused =
+            |bag: Bag, pooling| embedding_bag(&mut Tape::default(), &weight, &bag, pooling).unwrap_err().to_string();
         for (bag, pooling, message) in [
             (bag(&[1, 4], &[0, 2], None), Pooling::Mean, "ids: expected an id from 0 to 3, got 4"),
             (bag(&[1, 2], &[0, 3], None), Pooling::Max, "offsets: expected offsets that rise from 0 to 2"),

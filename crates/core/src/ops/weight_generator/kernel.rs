@@ -181,4 +181,3 @@ fn turned(x: Vec<f32>, rows: usize, cols: usize) -> Vec<f32> {
     kernel::transpose_inner(&x, rows, cols, &mut out);
     out
 }
-

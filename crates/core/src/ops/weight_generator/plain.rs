@@ -78,8 +78,7 @@ impl Generator {
             }
             _ => e,
         };
-        let dot =
-            |plane: &Tensor| item(&(plane * &dx).and_then(|both| both.sum_all()).ok_or_internal()?);
+        let dot = |plane: &Tensor| item(&(plane * &dx).and_then(|both| both.sum_all()).ok_or_internal()?);
         let factors = self.planes().ok_or_internal()?.iter().map(dot).collect::<Result<Vec<f64>>>()?;
         self.layer_gradients(&factors, gradients)
     }
