@@ -443,6 +443,12 @@ describe('doctor, losses, demo', () => {
     expect(page).toBe(readFileSync(path.join(root, 'docs/proofs.md'), 'utf8'))
   })
 
+  test('layers lists every layer with its options, and its page is the one in docs', async () => {
+    const { layer } = lines((await limbeck(['layers', '--json'])).stdout)[0] as { layer: { name: string; options: Record<string, string> } }
+    expect([layer.name, layer.options.outputs]).toEqual(['linear', 'Count of outputs; at least 1. Required.'])
+    expect((await limbeck(['layers', '--markdown'])).stdout).toBe(readFileSync(path.join(root, 'docs/layers.md'), 'utf8'))
+  })
+
   test('demo runs on the digits it is given', async () => {
     mkdirSync(at('mnist/src/digits'), { recursive: true })
     write('mnist/package.json', { name: 'mnist', version: '1.1.0' })

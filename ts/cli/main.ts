@@ -8,6 +8,7 @@ import { addDistill } from './commands/distill.js'
 import { addDoctor } from './commands/doctor.js'
 import { addEvaluate } from './commands/evaluate.js'
 import { addInspect } from './commands/inspect.js'
+import { addLayers } from './commands/layers.js'
 import { addLosses } from './commands/losses.js'
 import { addProofs } from './commands/proofs.js'
 import { addPredict } from './commands/predict.js'
@@ -52,7 +53,7 @@ Start here:
 Exit codes: 0 done; 1 the run failed; 2 wrong usage or configuration; 130 stopped by Ctrl-C.
 Colours: NO_COLOR=1 turns them off, FORCE_COLOR=1 on; pipes and files have none.`,
     )
-  const add = [addTrain, addDistill, addEvaluate, addAnalyse, addPredict, addInspect, addDoctor, addDemo, addLosses, addProofs, addStudy]
+  const add = [addTrain, addDistill, addEvaluate, addAnalyse, addPredict, addInspect, addDoctor, addDemo, addLosses, addLayers, addProofs, addStudy]
   for (const one of add) one(program)
   for (const command of [program, ...program.commands, ...program.commands.flatMap(({ commands }) => commands)]) {
     command.exitOverride().configureHelp({ styleTitle: title, showGlobalOptions: false }).configureOutput({

@@ -3,14 +3,7 @@ import type { Command } from 'commander'
 import { native } from '../../native/load.js'
 import { table, type Output, type OutputFlags } from '../output.js'
 import { perform, withOutput } from '../perform.js'
-
-interface Schema {
-  description?: string
-  $ref?: string
-  anyOf?: Schema[]
-  properties?: Record<string, Schema>
-  $defs?: Record<string, Schema>
-}
+import { resolve, sentence, type Schema } from '../schema.js'
 
 export function addLosses(program: Command): void {
   const command = program.command('losses').summary('list the losses and their options')
@@ -56,18 +49,7 @@ function page(all: readonly (Loss & { description: string; advice: string; optio
   return [head, ['| loss | what | source | needs |', '| --- | --- | --- | --- |', ...all.map(row)].join('\n'), ...all.map(part)].join('\n\n')
 }
 
-/** What a reference stands for. */
-function resolve(root: Schema, schema: Schema | undefined): Schema | undefined {
-  const there = schema?.$ref ?? schema?.anyOf?.find(({ $ref }) => $ref !== undefined)?.$ref
-  return there === undefined ? schema : root.$defs?.[there.replace('#/$defs/', '')]
-}
-
 /** What follows the first paragraph of a description: when to choose the loss, an example, what is similar. */
 function advice(schema: Schema | undefined): string {
   return (schema?.description ?? '').split('\n\n').slice(1).join('\n\n')
-}
-
-/** The first paragraph of a description, on one line. */
-function sentence(schema: Schema | undefined): string {
-  return (schema?.description ?? '').split('\n\n')[0]!.replace(/\s*\n\s*/g, ' ')
 }
