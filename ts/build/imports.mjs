@@ -152,7 +152,7 @@ function resolve(all, names, seen = new Set()) {
   return { module }
 }
 
-function rustArrows(texts) {
+function rustArrows(texts, only) {
   const all = modules(texts)
   const arrows = []
   const walk = scope => {
@@ -171,16 +171,16 @@ function rustArrows(texts) {
     }
     for (const [name, inner] of scope.inner) walk({ ...inner, file: scope.file, names: [...scope.names, name] })
   }
-  for (const module of all.values()) walk(module)
+  for (const module of all.values()) if (only === undefined || module.file === only) walk(module)
   return arrows
 }
 
 // --- TypeScript ---
 
-function scriptArrows(texts) {
+function scriptArrows(texts, only) {
   const arrows = []
   for (const [file, text] of texts) {
-    if (!/\.(ts|mjs)$/.test(file)) continue
+    if (!/\.(ts|mjs)$/.test(file) || (only !== undefined && file !== only)) continue
     for (const [, says] of blanked(text, false).matchAll(/\b(?:from|import|require)\s*\(?\s*['"]([^'"]+)['"]/g)) {
       if (!says.startsWith('.')) continue
       const target = path.posix.join(path.posix.dirname(file), says)
@@ -191,10 +191,10 @@ function scriptArrows(texts) {
   return arrows
 }
 
-/** One arrow a pair of files. `loose`: of a whole module, whose parts are named elsewhere. */
-export function arrows(texts) {
+/** One arrow per pair of files, or those of one file. `loose`: to a whole module, whose parts are named elsewhere. */
+export function arrows(texts, only) {
   const found = new Map()
-  for (const arrow of [...rustArrows(texts), ...scriptArrows(texts)]) {
+  for (const arrow of [...rustArrows(texts, only), ...scriptArrows(texts, only)]) {
     const key = `${arrow.from} ${arrow.to}`
     const before = found.get(key)
     if (!before || (before.loose && !arrow.loose)) found.set(key, arrow)
@@ -249,8 +249,8 @@ export function roomOf(all, file) {
 }
 
 /** What is wrong: files of no room, cells that name no room, imports that no cell allows. `up`: rooms imported from below. */
-export function check(texts, map = rooms()) {
-  const all = arrows(texts)
+export function check(texts, map = rooms(), only = undefined) {
+  const all = arrows(texts, only)
   const at = new Map(map.map((room, index) => [room.name, index]))
   const problems = []
   for (const file of texts.keys()) if (!roomOf(map, file)) problems.push(`${file}: expected a room in the map of ARCHITECTURE.md, got none`)
@@ -267,7 +267,7 @@ export function check(texts, map = rooms()) {
     if (at.get(other.name) > at.get(own.name)) up.add(key)
     if (!own.may.includes(other.name)) problems.push(`${from} imports ${to} (${says}): the room ${own.name} may not import ${other.name}`)
   }
-  for (const { name, may } of map) {
+  for (const { name, may } of only === undefined ? map : []) {
     for (const other of may) if (at.has(other) && !used.has(`${name} → ${other}`)) problems.push(`ARCHITECTURE.md: ${name} may import ${other} and does not`)
   }
   return { all, used, up: [...up], circles: circles(all), problems, map }
