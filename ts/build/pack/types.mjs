@@ -1,6 +1,6 @@
 // The types as they are published: those that the entry leads to, with their documentation.
 
-import { cpSync, readFileSync } from 'node:fs'
+import { cpSync, readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import ts from 'typescript'
 import { root } from '../ready.mjs'
@@ -10,6 +10,10 @@ const dist = path.join(root, 'dist')
 /** Copies them into `folder`, which is the package's `dist`. */
 export function copyTypes(folder) {
   for (const file of reached(path.join(dist, 'index.d.ts'))) cpSync(file, path.join(folder, path.relative(dist, file)))
+  // The types of the binding are generated beside its sources; in the package they stand with those that name them.
+  const contract = path.join(folder, 'native/contract.d.ts')
+  writeFileSync(contract, readFileSync(contract, 'utf8').replaceAll(`'#native'`, `'./binding.js'`))
+  cpSync(path.join(root, 'ts/native/binding.d.ts'), path.join(folder, 'native/binding.d.ts'))
 }
 
 /** A file of types and all that it imports, one after the other. */
