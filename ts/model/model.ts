@@ -13,7 +13,7 @@ import type { GeneratorOptions, Metrics, ModelOptions } from '../native/options.
 import { inputsOf, meaningFor, predicted, prediction, type Prediction } from '../prediction.js'
 import type { Evaluation } from '../report.js'
 import type { ServeOptions } from '../serve/options.js'
-import { inPieces, LARGE } from '../serve/pieces.js'
+import { inPieces, LARGE, largeOf } from '../serve/pieces.js'
 import { copied, countOf, rowsOf, type Rows } from '../serve/rows.js'
 import { Service } from '../serve/service.js'
 import { generatorPlan, startFrom, truncateFrom } from './generator.js'
@@ -90,8 +90,9 @@ export class Model implements ModelLike {
     const description = this.#remembered()
     const { json, buffers } = inputsOf(columns, meaningFor(description))
     const abort = signalOf('signal', signal)
-    const large = countOf(json, buffers) > LARGE ? rowsOf(json, buffers) : undefined
     const handle = this.#handle()
+    const count = countOf(json, buffers)
+    const large = count > LARGE && count > largeOf(handle) ? rowsOf(json, buffers) : undefined
     const made = await orAbort(abort, () => (large === undefined ? predicted(() => handle.predict(json, buffers)) : predictLarge(handle, large, abort)))
     return prediction(made, description)
   }
@@ -274,7 +275,7 @@ export class Model implements ModelLike {
 async function predictLarge(handle: NativeModel, rows: Rows, signal: AbortSignal | undefined): Promise<NativePrediction> {
   const own = calling(() => handle.clone())
   try {
-    return await inPieces(copied(rows), LARGE, ({ json, buffers }) => predicted(() => own.predict(json, buffers)), signal)
+    return await inPieces(copied(rows), largeOf(own), ({ json, buffers }) => predicted(() => own.predict(json, buffers)), signal)
   } finally {
     own.dispose()
   }

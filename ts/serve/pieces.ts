@@ -1,10 +1,23 @@
 /** A large call as several native ones: between two of them, other services and models get their turn. */
 import { LimbeckError } from '../errors.js'
-import type { NativePrediction } from '../native/contract.js'
+import type { NativeModel, NativePrediction } from '../native/contract.js'
 import { range, type Rows } from './rows.js'
 
-/** A call of more rows than this is large. */
+/** A call of at most this many rows is not large, whatever the model. */
 export const LARGE = 256
+/** Multiply-adds of one piece: a few milliseconds on two cores. */
+const WORK = 2 ** 28
+const known = new WeakMap<NativeModel, number>()
+
+/** A call of more rows than this is large: many for a small model, `LARGE` for one whose rows take long. */
+export function largeOf(model: NativeModel): number {
+  let most = known.get(model)
+  if (most === undefined) {
+    const { multiplyAdds } = JSON.parse(model.summary()) as { multiplyAdds: number }
+    known.set(model, (most = Math.max(LARGE, Math.floor(WORK / Math.max(1, multiplyAdds)))))
+  }
+  return most
+}
 
 /** Predicts all rows, at most `most` of them in one native call; the bits are those of a single call. */
 export async function inPieces(

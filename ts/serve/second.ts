@@ -5,7 +5,7 @@ import type { ColumnsJson, Description, Lane, NativePrediction } from '../native
 import { ensembles, models } from '../native/handles.js'
 import { Teacher, type Answer, type TeacherBatch } from '../teacher.js'
 import { hasSeveralLabels, mustFit } from './fits.js'
-import { inPieces, LARGE } from './pieces.js'
+import { inPieces, LARGE, largeOf } from './pieces.js'
 import { copied, range, type Rows } from './rows.js'
 
 export interface Second {
@@ -23,7 +23,7 @@ export function secondOf(path: string, given: unknown, own: Description): Second
     mustFit(path, describe(model), own, 'where both have some')
     // A copy: it predicts as it is now, even if the model that was passed is trained or disposed of.
     const handle = calling(() => model.clone())
-    return { ask: (rows, lane, signal) => inPieces(rows, LARGE, ({ json, buffers }) => awaiting(() => handle.predict(json, buffers, lane)), signal), release: () => handle.dispose() }
+    return { ask: (rows, lane, signal) => inPieces(rows, largeOf(handle), ({ json, buffers }) => awaiting(() => handle.predict(json, buffers, lane)), signal), release: () => handle.dispose() }
   }
   const ensemble = ensembles.get(given)
   if (ensemble !== undefined) {

@@ -13,7 +13,7 @@ import type { Call, ServedPrediction } from './call.js'
 import { Fallback } from './fallback.js'
 import { LONGEST_MS, servingOf, type DrainOptions, type PredictOptions, type ServeOptions, type Serving } from './options.js'
 import { busy, gone, late } from './refusals.js'
-import { inPieces, LARGE } from './pieces.js'
+import { inPieces, largeOf } from './pieces.js'
 import { copied, joined, rowsOf, Spares } from './rows.js'
 import { Shadow } from './shadow.js'
 import { Counters, type ServiceStats } from './stats.js'
@@ -194,7 +194,7 @@ export class Service {
     const began = performance.now()
     try {
       const rows = joined(batch.map(call => call.rows), true)
-      const made = await inPieces(rows, Math.max(LARGE, this.#options.maxBatch), ({ json, buffers }) => predicted(() => handle.predict(json, buffers)))
+      const made = await inPieces(rows, Math.max(largeOf(handle), this.#options.maxBatch), ({ json, buffers }) => predicted(() => handle.predict(json, buffers)))
       const now = performance.now()
       this.#counters.batches++
       // A batch that was queued behind another began when that one was done.
