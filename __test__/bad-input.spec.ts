@@ -138,7 +138,7 @@ const models: [name: string, options: object, code: string, path: RegExp, messag
   ['an unknown preset', { mpl: {} }, CONFIG, /^mpl$/, /unknown key mpl/],
   ['a missing option', { mlp: {} }, CONFIG, /^mlp/, /sizes/],
   ['a size of 0', { mlp: { sizes: [8, 0, 3] } }, CONFIG, /^mlp\.sizes$/, /above 0/],
-  ['layers without input', { layers: [{ linear: { outputs: 3 } }] }, CONFIG, /^input$/, /beside layers/],
+  ['layers without input', { layers: [{ linear: { outputs: 3 } }] }, CONFIG, /^input$/, /with layers/],
   ['a convolution on a line', { input: [8], layers: [conv] }, 'ERR_LIMBECK_SHAPE_MISMATCH', /layers\.0 \(conv2d\)/, /expected/],
   ['a kernel larger than the image', { input: [1, 2, 2], layers: [conv] }, 'ERR_LIMBECK_SHAPE_MISMATCH', /layers\.0 \(conv2d\)/, /./],
   ['a residual of other shape', { input: [8], layers: [{ residual: { name: 'block', layers: [{ linear: { outputs: 4 } }] } }] }, 'ERR_LIMBECK_SHAPE_MISMATCH', /block \(residual\)/, /./],
