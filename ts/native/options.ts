@@ -1148,75 +1148,75 @@ export interface Truncate {}
 export interface Fresh {}
 export interface Sgd {
   /**
-   * Step length; above 0. Default 0.01.
+   * Learning rate; above 0. Default 0.01.
    */
   learningRate?: number
   /**
-   * Share of the last step's direction that is kept; 0 ≤ momentum < 1. Default 0.
+   * Share of the last step that is kept; 0 ≤ momentum < 1. Default 0.
    */
   momentum?: number
   /**
-   * Looks ahead along the momentum; needs momentum above 0. Default false.
+   * Nesterov's form of momentum; needs a momentum above 0. Default false.
    */
   nesterov?: boolean
   /**
-   * Pull of the weights towards 0, added to the gradient; at least 0. Default 0.
+   * Weight decay, added to the gradient; at least 0. Default 0.
    */
   weightDecay?: number
   /**
-   * Lets biases and norms decay too. Default false.
+   * Whether biases and norms decay too. Default false.
    */
   decayAll?: boolean
 }
 export interface Adam {
   /**
-   * Step length; above 0. Default 0.001.
+   * Learning rate; above 0. Default 0.001.
    */
   learningRate?: number
   /**
-   * Share of the mean of the gradients that is kept; 0 ≤ beta1 < 1. Default 0.9.
+   * Decay of the running mean of the gradients; 0 ≤ beta1 < 1. Default 0.9.
    */
   beta1?: number
   /**
-   * Share of the mean of their squares that is kept; 0 ≤ beta2 < 1. Default 0.999.
+   * Decay of the running mean of their squares; 0 ≤ beta2 < 1. Default 0.999.
    */
   beta2?: number
   /**
-   * Keeps the division finite; above 0. Default 1e-8.
+   * Added to the denominator; above 0. Default 1e-8.
    */
   epsilon?: number
   /**
-   * Pull of the weights towards 0, added to the gradient; at least 0. Default 0.
+   * Weight decay, added to the gradient; at least 0. Default 0.
    */
   weightDecay?: number
   /**
-   * Lets biases and norms decay too. Default false.
+   * Whether biases and norms decay too. Default false.
    */
   decayAll?: boolean
 }
 export interface AdamW {
   /**
-   * Step length; above 0. Default 0.001.
+   * Learning rate; above 0. Default 0.001.
    */
   learningRate?: number
   /**
-   * Share of the mean of the gradients that is kept; 0 ≤ beta1 < 1. Default 0.9.
+   * Decay of the running mean of the gradients; 0 ≤ beta1 < 1. Default 0.9.
    */
   beta1?: number
   /**
-   * Share of the mean of their squares that is kept; 0 ≤ beta2 < 1. Default 0.999.
+   * Decay of the running mean of their squares; 0 ≤ beta2 < 1. Default 0.999.
    */
   beta2?: number
   /**
-   * Keeps the division finite; above 0. Default 1e-8.
+   * Added to the denominator; above 0. Default 1e-8.
    */
   epsilon?: number
   /**
-   * Share of the weights, times the learning rate, that each step takes away; at least 0. Default 0.01.
+   * Weight decay: each step subtracts this share of the weights, times the learning rate; at least 0. Default 0.01.
    */
   weightDecay?: number
   /**
-   * Lets biases and norms decay too. Default false.
+   * Whether biases and norms decay too. Default false.
    */
   decayAll?: boolean
 }
@@ -1677,7 +1677,7 @@ export interface ConvNet {
  */
 export interface Linear {
   /**
-   * Name of the layer; its tensors are `<name>.weight` and `<name>.bias`. Default: its place in the list.
+   * Name of the layer; its tensors are `<name>.weight` and `<name>.bias`. Default: its position in the list.
    */
   name?: string
   /**
@@ -1739,7 +1739,7 @@ export interface KaimingInit {
  */
 export interface Conv1D {
   /**
-   * Name of the layer. Default: its place in the list.
+   * Name of the layer. Default: its position in the list.
    */
   name?: string
   /**
@@ -1763,7 +1763,7 @@ export interface Conv1D {
    */
   dilation?: number
   /**
-   * Input and output channels are split into this many groups that do not see each other.
+   * Input and output channels are split into this many groups, each convolved separately.
    */
   groups?: number
   /**
@@ -1776,11 +1776,11 @@ export interface Conv1D {
   init?: LayerInit
 }
 /**
- * Two-dimensional convolution (cross-correlation, as everywhere) over `[channels, height, width]`.
+ * Two-dimensional convolution (cross-correlation) over `[channels, height, width]`.
  */
 export interface Conv2D {
   /**
-   * Name of the layer; its tensors are `<name>.weight` and `<name>.bias`. Default: its place in the list.
+   * Name of the layer; its tensors are `<name>.weight` and `<name>.bias`. Default: its position in the list.
    */
   name?: string
   /**
@@ -1804,7 +1804,7 @@ export interface Conv2D {
    */
   dilation?: Pair
   /**
-   * Input and output channels are split into this many groups that do not see each other.
+   * Input and output channels are split into this many groups, each convolved separately.
    */
   groups?: number
   /**
@@ -1822,7 +1822,7 @@ export interface Conv2D {
  */
 export interface BatchNorm {
   /**
-   * Name of the layer. Default: its place in the list.
+   * Name of the layer. Default: its position in the list.
    */
   name?: string
   /**
@@ -1847,7 +1847,7 @@ export interface BatchNorm {
  */
 export interface LayerNorm {
   /**
-   * Name of the layer. Default: its place in the list.
+   * Name of the layer. Default: its position in the list.
    */
   name?: string
   /**
@@ -1864,7 +1864,7 @@ export interface LayerNorm {
  */
 export interface RmsNorm {
   /**
-   * Name of the layer. Default: its place in the list.
+   * Name of the layer. Default: its position in the list.
    */
   name?: string
   /**
@@ -1883,7 +1883,7 @@ export interface RmsNorm {
  */
 export interface Embedding {
   /**
-   * Name of the layer. Default: its place in the list.
+   * Name of the layer. Default: its position in the list.
    */
   name?: string
   /**
@@ -1909,7 +1909,7 @@ export interface Embedding {
  */
 export interface Activation2 {
   /**
-   * Name of the layer. Default: its place in the list.
+   * Name of the layer. Default: its position in the list.
    */
   name?: string
   /**
@@ -1923,7 +1923,7 @@ export interface Activation2 {
  */
 export interface Dropout {
   /**
-   * Name of the layer. Default: its place in the list.
+   * Name of the layer. Default: its position in the list.
    */
   name?: string
   /**
@@ -1936,7 +1936,7 @@ export interface Dropout {
  */
 export interface MaxPool {
   /**
-   * Name of the layer. Default: its place in the list.
+   * Name of the layer. Default: its position in the list.
    */
   name?: string
   /**
@@ -1957,7 +1957,7 @@ export interface MaxPool {
  */
 export interface AvgPool {
   /**
-   * Name of the layer. Default: its place in the list.
+   * Name of the layer. Default: its position in the list.
    */
   name?: string
   /**
@@ -1978,7 +1978,7 @@ export interface AvgPool {
  */
 export interface GlobalAvgPool {
   /**
-   * Name of the layer. Default: its place in the list.
+   * Name of the layer. Default: its position in the list.
    */
   name?: string
 }
@@ -1987,7 +1987,7 @@ export interface GlobalAvgPool {
  */
 export interface TokenMean {
   /**
-   * Name of the layer. Default: its place in the list.
+   * Name of the layer. Default: its position in the list.
    */
   name?: string
 }
@@ -1996,7 +1996,7 @@ export interface TokenMean {
  */
 export interface Flatten {
   /**
-   * Name of the layer. Default: its place in the list.
+   * Name of the layer. Default: its position in the list.
    */
   name?: string
 }
@@ -2005,7 +2005,7 @@ export interface Flatten {
  */
 export interface Reshape {
   /**
-   * Name of the layer. Default: its place in the list.
+   * Name of the layer. Default: its position in the list.
    */
   name?: string
   /**
@@ -2014,11 +2014,11 @@ export interface Reshape {
   shape: number[]
 }
 /**
- * Two axes of a sample change places.
+ * Swaps two axes of a sample.
  */
 export interface Transpose {
   /**
-   * Name of the layer. Default: its place in the list.
+   * Name of the layer. Default: its position in the list.
    */
   name?: string
   /**
@@ -2034,7 +2034,7 @@ export interface Transpose {
  */
 export interface Slice {
   /**
-   * Name of the layer. Default: its place in the list.
+   * Name of the layer. Default: its position in the list.
    */
   name?: string
   /**
@@ -2055,7 +2055,7 @@ export interface Slice {
  */
 export interface Residual {
   /**
-   * Name of the layer. Default: its place in the list.
+   * Name of the layer. Default: its position in the list.
    */
   name?: string
   /**
@@ -2063,7 +2063,7 @@ export interface Residual {
    */
   layers: LayerOptions[]
   /**
-   * Layers on the way around it, where shapes differ. Default: none, the input is added as it is.
+   * Layers applied to the input before it is added, needed where shapes differ. Default: none.
    */
   shortcut?: LayerOptions[]
   /**
@@ -2072,11 +2072,11 @@ export interface Residual {
   activation?: Activation
 }
 /**
- * Branches that all get the same input, joined at their end. An empty branch passes its input on.
+ * Branches that all get the same input; their outputs are joined. An empty branch returns its input.
  */
 export interface Parallel {
   /**
-   * Name of the layer. Default: its place in the list.
+   * Name of the layer. Default: its position in the list.
    */
   name?: string
   /**
