@@ -251,13 +251,13 @@ test('a large model and large data hold nothing up', async () => {
 }, 60_000)
 
 test("libuv's pool stays free while eight jobs train", async () => {
-  // Other programs may take the cores for a while: one of three times must be quiet enough to tell.
+  // Other programs may take the cores for a while: one of six times must be quiet enough to tell.
   const times: { idle: Delays; busy: Delays }[] = []
   const free = ({ idle, busy }: { idle: Delays; busy: Delays }) => busy.stat <= 5 && busy.stat <= 10 * idle.stat
   do times.push(await delays('8', '3'))
-  while (times.length < 3 && !times.some(free))
+  while (times.length < 6 && !times.some(free))
   expect(times).toSatisfy(() => times.some(free))
-}, 60_000)
+}, 120_000)
 
 test('a run that is left or disposed of while a function teacher answers trains nothing', async () => {
   const begun = (state: 'return' | 'dispose') => {
