@@ -275,7 +275,7 @@ export class Model implements ModelLike {
 async function predictLarge(handle: NativeModel, rows: Rows, signal: AbortSignal | undefined): Promise<NativePrediction> {
   const own = calling(() => handle.clone())
   try {
-    return await inPieces(copied(rows), largeOf(own), ({ json, buffers }) => predicted(() => own.predict(json, buffers)), signal)
+    return await inPieces(copied(rows), largeOf(handle), ({ json, buffers }) => predicted(() => own.predict(json, buffers)), signal)
   } finally {
     own.dispose()
   }
