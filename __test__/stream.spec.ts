@@ -250,8 +250,8 @@ test('a source that ends too soon is a finding with the number of its batches', 
     await run.finish()
     return run.summary!.findings.filter(({ proof }) => proof === 'streamLasts').map(({ path, message }) => `${path}: ${message}`)
   }
-  expect(await found(batches(), { steps: 100 })).toEqual([expect.stringMatching(/^data: the stream ended after 3 batches, in which 3 of 100 steps were made/)])
-  expect(await found(batches(), { steps: 100, accumulate: 2 })).toEqual([expect.stringContaining('3 batches, in which 2 of 100 steps')])
+  expect(await found(batches(), { steps: 100 })).toEqual([expect.stringMatching(/^data: the stream ended after 3 batches and 3 of 100 steps: /)])
+  expect(await found(batches(), { steps: 100, accumulate: 2 })).toEqual([expect.stringContaining('3 batches and 2 of 100 steps')])
   expect(await found(batches(), { steps: 3 })).toEqual([])
   let made = 0
   expect(await found(() => (made++ === 0 ? batches() : []), { epochs: 3 })).toEqual([expect.stringContaining('no batches in epoch 2 of 3')])
