@@ -14,13 +14,13 @@ use super::isa::kernel;
 use crate::blocks::{self, filled};
 use crate::pool;
 
-/// Numbers that are worked on at once: rows of N numbers are filled up to a multiple of it.
+/// Numbers per lane group: rows of N numbers are padded to a multiple of it.
 const LANES: usize = 8;
 /// Rows of one task.
 const ROWS: usize = 4;
-/// Squared distances below this share of the squared lengths have lost their digits.
+/// Squared distances below this share of the squared lengths have lost their significant digits.
 const NEAR: f64 = 1e-10;
-/// Rows nearer than this are equal: they make no angle.
+/// Rows closer than this count as equal and form no angle.
 const EQUAL: f64 = 1e-12;
 
 /// The centred rows of one matrix, with their products and inverse distances.
@@ -62,7 +62,7 @@ impl Points {
                 if square < NEAR * both && row(r) != row(j) {
                     return None;
                 }
-                // Not `>=`: a NaN must stay NaN.
+                // Not `>=`, because NaN must stay NaN.
                 let equal = square < EQUAL * EQUAL || row(r) == row(j);
                 inverse[r * stride + j] = if equal { 0.0 } else { 1.0 / square.sqrt() };
             }
@@ -160,7 +160,7 @@ kernel! {
                     let a = (own_j[lane] - own_r[lane] + own_base) * i * own_inverse[lane];
                     let b = (other_j[lane] - other_r[lane] + other_base) * other_i * other_inverse[lane];
                     let d = a - b;
-                    // The slope; a NaN stays NaN.
+                    // The slope; NaN stays NaN.
                     let slope = d.clamp(-1.0, 1.0);
                     value[lane] += slope * (d - 0.5 * slope);
                     along[lane] += slope * a;
