@@ -47,5 +47,5 @@ test('a batch of one row in a stream names the remedy', async () => {
   const batch = (rows: number) => ({ inputs: Array.from({ length: rows }, (_, row) => new Array(8).fill(row)), labels: Array.from({ length: rows }, () => 0) })
   const data = Dataset.stream([batch(4), batch(1)], { inputs: [8], classes: 3 })
   const error = await failure(() => train({ student: Model.create(norm), data, losses: { crossEntropy: {} } }).finish())
-  expect(error).toMatchObject({ code: 'ERR_LIMBECK_SHAPE_MISMATCH', message: expect.stringContaining('give batches of two rows or more') })
+  expect(error).toMatchObject({ code: 'ERR_LIMBECK_SHAPE_MISMATCH', message: expect.stringContaining('use batches of two rows or more') })
 })

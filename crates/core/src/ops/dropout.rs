@@ -4,11 +4,11 @@
 //! y[r,e] = x[r,e] · m[r,e],   m[r,e] = 0 if u(id_r, e) < rate, else 1 / (1 − rate);   ∂L/∂x = m · ∂L/∂y
 //! ```
 //!
-//! u is a counter-based random number: `key` holds seed, layer and epoch, id_r is the *sample* in row r, e the
+//! u is a counter-based random number: `key` contains seed, layer and epoch; id_r is the *sample* in row r, e the
 //! element. The mask of a sample therefore does not depend on its position in the batch, and the backward pass draws it
 //! again instead of storing it.
 //!
-//! Source: Srivastava, Hinton, Krizhevsky, Sutskever, Salakhutdinov, "Dropout", 2014, JMLR 15; scaled while
+//! Source: Srivastava, Hinton, Krizhevsky, Sutskever, Salakhutdinov, "Dropout", 2014, JMLR 15; scaled in
 //! training as in PyTorch. Where we differ: the random numbers.
 
 use serde_json::json;

@@ -1,4 +1,5 @@
-//! Layer normalisation: each row has mean 0 and variance 1 along its last axis, then a learned scale and shift.
+//! Layer normalization: each row is scaled to mean 0 and variance 1 along its last axis, then a learned scale and shift are
+//! applied.
 //!
 //! ```text
 //! y = w · x̂ + b,   x̂ = (x − mean(x)) / σ,   σ = √(mean((x − mean(x))²) + epsilon)

@@ -1,7 +1,7 @@
-//! The same numbers in another shape: contiguous numbers are not copied.
+//! The same numbers in another shape; contiguous numbers are not copied.
 //!
 //! ```text
-//! y = x read in order,   ∂L/∂x = g read in order
+//! y = x in row-major order,   ∂L/∂x = g in row-major order
 //! ```
 //!
 //! Source: PyTorch's `reshape` and `flatten`. Where we differ: nowhere.
@@ -36,7 +36,7 @@ impl Compute for Reshape<'_> {
     }
 }
 
-/// All axes from `axis` on become one: `[rows, channels, height, width]` at 1 is `[rows, channels · height · width]`.
+/// Merges all axes from `axis` on into one: `[rows, channels, height, width]` with 1 gives `[rows, channels · height · width]`.
 pub(crate) fn flatten(tape: &mut Tape, x: &Value, axis: usize) -> Result<Value> {
     let dims = x.dims();
     if axis >= dims.len() {

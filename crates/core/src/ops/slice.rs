@@ -1,4 +1,4 @@
-//! A range along one axis; outside of it the gradient is 0.
+//! A range along one axis; outside the range the gradient is 0.
 //!
 //! Source: PyTorch's `narrow(…).contiguous()`. Where we differ: nowhere.
 
@@ -24,7 +24,7 @@ struct Slice {
     axis: usize,
     start: usize,
     length: usize,
-    /// How many entries follow the range.
+    /// Number of entries after the range.
     after: usize,
 }
 

@@ -1,4 +1,4 @@
-//! Two axes swapped, with the numbers copied into the new order; the gradient is swapped back.
+//! Swaps two axes and copies the numbers into the new order; the backward pass swaps the gradient back.
 //!
 //! Source: PyTorch's `transpose(…).contiguous()`. Where we differ: nowhere.
 
