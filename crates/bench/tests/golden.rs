@@ -16,7 +16,7 @@ fn files(kind: &str) -> Vec<PathBuf> {
 }
 
 #[test]
-fn every_case_holds_in_f64_and_through_the_kernels_of_every_instruction_set() {
+fn every_case_passes_in_f64_and_with_the_kernels_of_every_instruction_set() {
     for kind in ["losses", "layers", "optimizers", "metrics"] {
         for file in files(kind) {
             let outcomes = run(&std::fs::read_to_string(&file).unwrap(), kind).unwrap();

@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn not_a_number_passes_through_every_curve() {
+    fn nan_passes_through_every_activation() {
         for curve in [Activation::Relu, Activation::Gelu, Activation::GeluTanh, Activation::Silu, Activation::Tanh] {
             let x = Value::constant(from_vec(vec![f32::NAN; 20], 20).unwrap());
             let y = activation(&mut Tape::default(), &x, curve).unwrap();

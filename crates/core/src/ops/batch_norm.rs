@@ -282,7 +282,7 @@ mod tests {
     use crate::tensor::DType;
 
     #[test]
-    fn gives_mean_and_unbiased_variance_of_the_batch() {
+    fn returns_mean_and_unbiased_variance_of_the_batch() {
         for engine in [Engine::Reference, Engine::Kernels] {
             let mut tape = Tape::new(engine);
             let x = from_vec(vec![1f32, 10.0, 2.0, 20.0, 6.0, 60.0], (3, 2)).unwrap();
@@ -296,7 +296,7 @@ mod tests {
     }
 
     #[test]
-    fn a_far_mean_costs_no_accuracy() {
+    fn a_large_mean_costs_no_accuracy() {
         let x: Vec<f32> = (0..64 * 2 * 64).map(|i| 300.0 + ((i * 7919) % 1009) as f32 / 500.0).collect();
         let x = from_vec(x, (64, 2, 8, 8)).unwrap();
         let output = |engine, dtype| {
@@ -312,7 +312,7 @@ mod tests {
     }
 
     #[test]
-    fn says_what_does_not_fit() {
+    fn reports_inputs_that_do_not_fit() {
         let mut tape = Tape::default();
         let [x, w, b] = [&[1, 3][..], &[3], &[3]].map(crate::ops::zeros);
         let message =

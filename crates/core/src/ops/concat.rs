@@ -77,7 +77,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn says_what_does_not_fit() {
+    fn reports_inputs_that_do_not_fit() {
         let (a, b) = (crate::ops::zeros(&[2, 3]), crate::ops::zeros(&[3, 3]));
         let error = concat(&mut Tape::default(), &[&a, &b], 1).unwrap_err();
         assert_eq!(error.to_string(), "concat.1: expected [2, 3] except for axis 1, got [3, 3]");

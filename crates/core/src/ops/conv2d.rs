@@ -356,7 +356,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn says_what_does_not_fit() {
+    fn reports_inputs_that_do_not_fit() {
         let message = |x: &[usize], w: &[usize], b: &[usize], options: Conv2d| {
             Plan::new(x, w, Some(b), &options).unwrap_err().to_string()
         };

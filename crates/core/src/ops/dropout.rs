@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn leaves_out_the_given_share_and_keeps_the_mean() {
+    fn drops_the_given_share_and_keeps_the_mean() {
         let ones = Tensor::ones((3, 20_000), DType::F32, &candle_core::Device::Cpu).unwrap();
         let y = kept(&ones, &IDS, 0.2);
         let zeros = y.iter().filter(|y| **y == 0.0).count() as f64 / y.len() as f64;
@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn says_what_does_not_fit() {
+    fn reports_inputs_that_do_not_fit() {
         let x = crate::ops::zeros(&[2, 4]);
         let message =
             |rate, ids: &[u64]| dropout(&mut Tape::default(), &x, rate, Key::new(1), ids).unwrap_err().to_string();

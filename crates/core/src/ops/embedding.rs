@@ -323,7 +323,7 @@ mod tests {
     }
 
     #[test]
-    fn says_what_does_not_fit() {
+    fn reports_inputs_that_do_not_fit() {
         let weight = crate::ops::zeros(&[4, 3]);
         let refused =
             |bag: Bag, pooling| embedding_bag(&mut Tape::default(), &weight, &bag, pooling).unwrap_err().to_string();

@@ -299,7 +299,7 @@ mod tests {
     }
 
     #[test]
-    fn the_largest_shows_a_nan() {
+    fn max_pooling_keeps_nan() {
         for engine in [Engine::Reference, Engine::Kernels] {
             let mut tape = Tape::new(engine);
             let x = from_vec(vec![1f32, f32::NAN, 3.0, 2.0], (1, 1, 2, 2)).unwrap();
@@ -309,7 +309,7 @@ mod tests {
     }
 
     #[test]
-    fn says_what_does_not_fit() {
+    fn reports_inputs_that_do_not_fit() {
         let mut tape = Tape::default();
         let x = crate::ops::zeros(&[1, 1, 4, 4]);
         let wide = Pool2d { kernel: [2, 2], stride: [2, 2], padding: [2, 0] };

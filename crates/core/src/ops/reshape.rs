@@ -64,7 +64,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn says_what_does_not_fit() {
+    fn reports_inputs_that_do_not_fit() {
         let x = crate::ops::zeros(&[2, 3]);
         let error = reshape(&mut Tape::default(), &x, &[4, 2]).unwrap_err();
         assert_eq!(error.to_string(), "reshape: expected as many numbers as [2, 3], got [4, 2]");

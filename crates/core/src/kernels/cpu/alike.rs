@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn similarities_are_those_of_plain_loops_on_every_set_and_for_any_number_of_threads() {
+    fn similarities_equal_plain_loops_on_every_set_and_for_any_number_of_threads() {
         let number = |at: usize| (at * 7919 % 1009) as f32 / 504.5 - 1.0;
         on_each(|isa| {
             for (rows, width, teacher, scale) in [(2, 9, 8, 1.0), (33, 17, 40, 1e-3), (150, 20, 9, 1e4)] {

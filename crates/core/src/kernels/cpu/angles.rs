@@ -208,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn angles_are_those_of_plain_loops_and_the_gradient_is_the_value_s() {
+    fn angles_equal_plain_loops_and_the_gradient_equals_finite_differences() {
         on_each(|isa| {
             for (rows, width, teacher) in [(2, 3, 4), (5, 1, 2), (11, 6, 3)] {
                 let (mut own, other) = (numbers(rows * width, 1), numbers(rows * teacher, 2));
@@ -247,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn rows_that_products_cannot_tell_apart_are_left_to_their_differences() {
+    fn points_are_none_if_products_cannot_separate_unequal_rows() {
         let mut rows = numbers(12, 1);
         let near: Vec<f32> = rows[..3].iter().map(|x| x * (1.0 + 2e-7)).collect();
         rows[3..6].copy_from_slice(&near);

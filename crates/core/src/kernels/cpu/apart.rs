@@ -66,7 +66,7 @@ mod tests {
     use crate::kernels::cpu::isa::on_each;
 
     #[test]
-    fn distances_and_pulls_are_those_of_plain_loops() {
+    fn distances_and_gradients_equal_plain_loops() {
         for width in [1, 7, 16, 33, 300] {
             let at = |index: usize| (index * 7919 % 1009) as f32 / 504.5 - 1.0;
             let rows: Vec<f32> = (0..3 * width).map(at).collect();

@@ -287,7 +287,7 @@ mod tests {
     }
 
     #[test]
-    fn products_of_rows_with_each_other_are_those_of_the_whole_product() {
+    fn gram_equals_the_full_product() {
         on_each(|isa| {
             for (rows, width) in [(1, 3), (37, 5), (129, 17), (300, 8)] {
                 let x: Vec<f32> = whole(rows * width, 6).iter().map(|x| x / 3.0 + 0.1).collect();
@@ -322,7 +322,7 @@ mod tests {
     }
 
     #[test]
-    fn an_epilogue_sees_every_number_once_and_bits_do_not_depend_on_threads() {
+    fn an_epilogue_gets_every_number_once_and_bits_do_not_depend_on_threads() {
         on_each(|_| {
             let fractions = |len, seed| whole(len, seed).iter().map(|x| x / 3.0 + 0.1).collect::<Vec<f32>>();
             for (m, k, n) in SHAPES {

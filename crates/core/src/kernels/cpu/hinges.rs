@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn hinges_are_those_of_plain_loops_on_every_set_and_for_any_number_of_threads() {
+    fn hinges_equal_plain_loops_on_every_set_and_for_any_number_of_threads() {
         let number = |at: usize| (at * 7919 % 1009) as f32 / 504.5 - 1.0;
         on_each(|isa| {
             for (rows, width) in [(1, 9), (2, 8), (17, 33), (300, 20)] {

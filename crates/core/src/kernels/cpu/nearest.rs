@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn the_nearest_are_those_of_plain_loops_on_every_set_and_for_any_number_of_threads() {
+    fn nearest_rows_equal_plain_loops_on_every_set_and_for_any_number_of_threads() {
         on_each(|isa| {
             for (rows, width) in [(1, 3), (2, 1), (17, 5), (129, 16), (300, 33)] {
                 for (offset, labels) in [(0.0, 0), (1000.0, 0), (0.0, u32::MAX - 8)] {
@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn of_equal_rows_the_first_counts_and_without_another_label_there_is_none() {
+    fn the_first_of_equal_rows_is_found_and_none_without_another_label() {
         let others = vec![0.25; 200 * 4];
         let labels: Vec<u32> = (0..200).map(|row| u32::from(row >= 70)).collect();
         let search = Search { anchors: &others, others: &others, labels: &labels, width: 4, shift: 0.0 };

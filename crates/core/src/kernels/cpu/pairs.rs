@@ -92,7 +92,7 @@ mod tests {
     use crate::pool::Pool;
 
     #[test]
-    fn squares_are_those_of_differences_near_or_far_on_every_set_and_for_any_number_of_threads() {
+    fn squares_equal_those_of_differences_on_every_set_and_for_any_number_of_threads() {
         on_each(|isa| {
             for (rows, width, offset) in [(1, 3, 0.0), (2, 1, 0.0), (33, 17, 0.0), (150, 8, 0.0), (33, 17, 1000.0)] {
                 // Every second row is nearly equal to the row before it.

@@ -281,7 +281,7 @@ mod tests {
     }
 
     #[test]
-    fn they_are_those_of_a_stable_sort() {
+    fn the_largest_numbers_equal_those_of_a_stable_sort() {
         for (len, kinds) in SHAPES {
             let x = of_kinds(len, kinds);
             let order = sorted(&x);
@@ -301,7 +301,7 @@ mod tests {
     }
 
     #[test]
-    fn rows_in_order_and_rows_whose_largest_share_a_column_are_no_exception() {
+    fn sorted_rows_and_rows_whose_largest_share_a_column_are_right() {
         let rising: Vec<f32> = (0..3000).map(|i| i as f32).collect();
         let falling: Vec<f32> = rising.iter().rev().copied().collect();
         let columns: Vec<f32> = (0..3000).map(|i| if i % 256 == 5 { 1e4 + i as f32 } else { (i % 7) as f32 }).collect();
@@ -313,7 +313,7 @@ mod tests {
     }
 
     #[test]
-    fn a_number_that_is_not_finite_is_seen_wherever_it_stands() {
+    fn a_number_that_is_not_finite_is_detected_at_any_position() {
         for at in [0, 5, 300, 700, 999] {
             for bad in [f32::NAN, f32::INFINITY] {
                 let mut x: Vec<f32> = (0..1000).map(|i| (i % 17) as f32).collect();
@@ -325,7 +325,7 @@ mod tests {
     }
 
     #[test]
-    fn an_index_that_must_be_there_takes_the_last_place() {
+    fn a_required_index_replaces_the_smallest_kept_number() {
         let x = [1.0, 5.0, 3.0, 4.0];
         assert_eq!(found(&x, 2, Some(0)).indices, [0, 1]);
         assert_eq!(found(&x, 2, Some(1)).indices, [1, 3]);
@@ -333,7 +333,7 @@ mod tests {
     }
 
     #[test]
-    fn the_rest_is_what_is_below_the_bound_and_what_is_equal_to_it() {
+    fn the_rest_is_the_sum_below_the_bound_and_the_ties() {
         for (len, kinds) in SHAPES {
             let x = of_kinds(len, kinds);
             on_each(|isa| {
@@ -361,7 +361,7 @@ mod tests {
     }
 
     #[test]
-    fn exponentials_without_some_places_are_zero_there() {
+    fn excluded_positions_have_the_exponential_zero() {
         let x = of_kinds(1003, 40);
         let without = [0, 1, 31, 32, 500, 1000, 1002];
         on_each(|isa| {

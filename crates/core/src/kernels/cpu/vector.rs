@@ -587,7 +587,7 @@ mod tests {
     }
 
     #[test]
-    fn every_second_number_the_larger_and_the_equal_are_found_and_nan_is_largest() {
+    fn unzip_largest_and_where_equal_are_right_and_nan_is_largest() {
         let nan = f32::NAN;
         let x = [1.0, 2.0, 4.0, 3.0, nan, 5.0, 5.0, nan, 6.0, 6.0, -1.0, -2.0, f32::INFINITY, nan, 0.5, 0.25].repeat(2);
         on_each(|isa| {
