@@ -30,7 +30,7 @@ impl Compute for Reshape<'_> {
     fn reference(self) -> Result<(Tensor, impl Backward)> {
         let (x, y) = (self.x.clone(), self.x.tensor().reshape(self.shape).ok_or_internal()?);
         Ok((y, move |up: Tensor, gradients: &mut Gradients| {
-            // The record held the only handle of `up` unless it was shared before.
+            // The reshaped gradient shares the storage of `up`, which may have other handles.
             gradients.add_shared(&x, up.reshape(x.dims()).ok_or_internal()?)
         }))
     }
