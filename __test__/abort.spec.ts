@@ -18,7 +18,7 @@ function work() {
   }
 }
 
-test('work that is aborted rejects with the reason, whatever it is', async () => {
+test('aborted work rejects with the signal’s reason, of any type', async () => {
   for (const reason of [new Error('mine'), 'text', 0, null]) {
     const stop = new AbortController()
     const { cancel, start } = work()
@@ -28,7 +28,7 @@ test('work that is aborted rejects with the reason, whatever it is', async () =>
   }
 })
 
-test('many that wait share one listener, and each is cancelled once', async () => {
+test('many waiting calls share one listener, and each is cancelled once', async () => {
   const stop = new AbortController()
   const jobs = Array.from({ length: 50 }, work)
   const ends = jobs.map(({ cancel, start }) => withAbort(stop.signal, cancel, start).catch(error => error as unknown))
@@ -38,20 +38,20 @@ test('many that wait share one listener, and each is cancelled once', async () =
   expect(getEventListeners(stop.signal, 'abort')).toHaveLength(0)
 })
 
-test('a signal is used again and again without a trace', async () => {
+test('a signal can be used many times and keeps no listener', async () => {
   const { signal } = new AbortController()
   for (let turn = 0; turn < 100; turn++) expect(await withAbort(signal, () => {}, async () => turn)).toBe(turn)
   expect(getEventListeners(signal, 'abort')).toHaveLength(0)
 })
 
-test('an error of the work itself stays what it is, also when the signal aborts afterwards', async () => {
+test('an error of the work itself is not replaced if the signal aborts afterwards', async () => {
   const stop = new AbortController()
   const broken = new Error('broken')
   await expect(withAbort(stop.signal, () => {}, async () => { stop.abort('late'); throw broken })).rejects.toBe(broken)
   await expect(withAbort(undefined, () => {}, async () => { throw cancelled() })).rejects.toMatchObject({ code: 'ERR_LIMBECK_CANCELLED' })
 })
 
-test('a signal that has aborted already means that nothing is begun', async () => {
+test('with an aborted signal no work is started', async () => {
   const job = work()
   const signal = AbortSignal.abort('before')
   await expect(withAbort(signal, job.cancel, job.start)).rejects.toBe('before')
@@ -59,7 +59,7 @@ test('a signal that has aborted already means that nothing is begun', async () =
   expect(job.begun).toBe(0)
 })
 
-test('an abort does not wait for what cannot be cancelled', async () => {
+test('an abort does not wait for work that cannot be cancelled', async () => {
   const stop = new AbortController()
   const ended = orAbort(stop.signal, () => new Promise(() => {}))
   stop.abort('enough')

@@ -1,4 +1,4 @@
-/** Diagnostics through the facade: what they say of models whose answers are known, and what they refuse. */
+/** Diagnostics through the facade: results for models with known outputs, and rejected arguments. */
 import { beforeAll, describe, expect, test } from 'vitest'
 import { analyse, Dataset, distill, Model, train, type Analysis } from '../ts/index.js'
 import { clusterColumns, clusters, failure, mlp, reports, trainedTeacher } from './support.js'
@@ -20,15 +20,15 @@ beforeAll(async () => {
   all = await analyse({ teacher, student, control, data: held(), validation: data })
 })
 
-/** softmax of one row, here and now. */
+/** Softmax of one row, as a reference. */
 function softmax(logits: Float32Array, row: number, temperature: number): number[] {
   const exp = [0, 1, 2].map(k => Math.exp(logits[3 * row + k]! / temperature))
   const sum = exp.reduce((a, b) => a + b)
   return exp.map(value => value / sum)
 }
 
-describe('everything at once', () => {
-  test('all that these models can give is there; images alone can be shifted', () => {
+describe('all diagnostics in one call', () => {
+  test('every diagnostic that the models allow is computed; only images can be shifted', () => {
     expect(all.rows).toBe(120)
     expect(Object.keys(all.leftOut)).toEqual(['mutualInformation'])
     expect(all.leftOut.mutualInformation).toContain('augment.shift: expected images')
@@ -36,7 +36,7 @@ describe('everything at once', () => {
     expect(Object.keys(all).sort()).toEqual([...names, 'rows', 'leftOut'].sort())
   })
 
-  test('re-weighting, smoothing and entropy are those of the logits', async () => {
+  test('re-weighting, smoothing and entropy equal values computed from the logits', async () => {
     const rows = held()
     const { labels } = clusterColumns(120, 2)
     const [v, z] = [await teacher.logits(rows), await student.logits(rows)]
@@ -58,7 +58,7 @@ describe('everything at once', () => {
     expect(entropy.control).toBeUndefined()
   })
 
-  test('gain is the difference of two evaluations', async () => {
+  test('gain is the difference between two evaluations', async () => {
     const [own, alone] = [await student.evaluate(held()), await control.evaluate(held())]
     const { all: together, classes } = all.gain!
     expect(together.gain).toBeCloseTo(own.accuracy! - alone.accuracy!, 10)
@@ -76,7 +76,7 @@ describe('everything at once', () => {
     expect(before.error).toBeCloseTo(error, 10)
   })
 
-  test('templates lie where the plane is built, correlations are symmetric, the order is one of the classes', () => {
+  test('class templates are in the projection plane, correlations are symmetric, the order is a permutation of the classes', () => {
     const { templates, points, clusters } = all.projection!.student!
     expect(templates[0]).toEqual([0, 0])
     expect(templates[1]![1]).toBeCloseTo(0, 9)
@@ -90,7 +90,7 @@ describe('everything at once', () => {
   })
 })
 
-test('a student that copies its teacher has the geometry of its teacher, and re-weights nothing', async () => {
+test('a student that is a copy of its teacher has the same geometry and no re-weighting', async () => {
   const { reweighting } = await analyse({ teacher, student: teacher.clone(), data, diagnostics: { reweighting: { weight: 1 } } })
   expect(Math.max(Math.abs(reweighting.weights.lowest), Math.abs(reweighting.weights.highest))).toBeLessThan(1e-9)
 })
@@ -106,7 +106,7 @@ test('the teacher may be a function or a column of the data', async () => {
   expect(column.equivalentSmoothing.teacher).toEqual(known.teacher)
 })
 
-test('mutual information lies between 0 and the logarithm of the rows, and is the same again', async () => {
+test('mutual information is between 0 and the logarithm of the number of rows, and is reproducible', async () => {
   const options = { rows: 60, copies: 4, augment: { noise: { std: 0.5 } }, seed: 3 }
   const once = await analyse({ teacher, data, diagnostics: { mutualInformation: options } })
   const { nats, most, rows } = once.mutualInformation.teacher!
@@ -116,7 +116,7 @@ test('mutual information lies between 0 and the logarithm of the rows, and is th
   expect(await analyse({ teacher, data, diagnostics: { mutualInformation: options } })).toEqual(once)
 })
 
-test('a run reports re-weighting and smoothing by epoch', async () => {
+test('a run reports re-weighting and smoothing after each epoch', async () => {
   const metrics = { reweighting: { weight: 0.5, temperature: 2 }, equivalentSmoothing: { temperature: 2 } }
   const losses = { crossEntropy: { weight: 0.5 }, kl: { weight: 0.5, temperature: 2 } }
   const learner = Model.create(mlp(4), { seed: 5 })
@@ -150,7 +150,7 @@ test.for([
   expect((await failure(() => analyse({ data, ...models, ...given } as never))).message).toMatch(message)
 })
 
-test('an aborted analysis rejects with the reason, and the models live on', async () => {
+test('an aborted analysis rejects with the reason, and the models stay usable', async () => {
   const reason = new Error('enough')
   await expect(analyse({ teacher, data, signal: AbortSignal.abort(reason) })).rejects.toBe(reason)
   expect((await teacher.evaluate(data)).rows).toBe(240)

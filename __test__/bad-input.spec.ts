@@ -1,4 +1,4 @@
-/** Everything that is refused before the first step: by code and path, with what was expected and what came. */
+/** Arguments that are rejected before the first step: with code, path, expected value and actual value. */
 import { writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { expect, test } from 'vitest'
@@ -17,7 +17,7 @@ const sound = () => ({
 
 const rows = clusterColumns(30)
 
-/** Options that are wrong in one place, whatever their type says. */
+/** Options with one wrong value, without type checks. */
 const runs: [name: string, change: object, code: string, path: string, message: RegExp][] = [
   ['an unknown option', { learningRate: 1 }, CONFIG, 'learningRate', /unknown key learningRate; did you mean optimizer\? the keys are .*optimizer/],
   ['an unknown key of a loss', { losses: { kl: { temprature: 4 } } }, CONFIG, 'losses.kl.temprature', /unknown key temprature; did you mean temperature\? the keys are weight, temperature/],
@@ -62,14 +62,14 @@ const runs: [name: string, change: object, code: string, path: string, message: 
   ['labels of more classes than outputs', { data: clusters(30, 1, 5) }, DATA, 'data.labels', /0 to 2, got 4/],
 ]
 
-test.each(runs)('a run is refused for %s', async (_, change, code, where, message) => {
+test.each(runs)('a run is rejected for %s', async (_, change, code, where, message) => {
   const options = { ...sound(), ...change } as DistillOptions
   const error = await failure(() => distill(options).next())
   expect({ code: error.code, path: error.path }).toEqual({ code, path: where })
   expect(error.message).toMatch(message)
 })
 
-test('options that are inherited do not count, and those that throw are refused', async () => {
+test('inherited options are ignored, and options whose getters throw are rejected', async () => {
   const inherited = Object.assign(Object.create({ epochs: 0 }) as TrainOptions, sound())
   expect((await failure(() => distill(inherited).next())).message).toMatch(/plain object/)
   const throwing = { ...sound(), get epochs(): number { throw new Error('no') } }
@@ -126,7 +126,7 @@ const columns: [name: string, columns: object, options: object, code: string, pa
   ['several labels above 1', { ...good, labels: new Float32Array(12).fill(2) }, { inputs: [8], labels: 'several' }, DATA, 'labels[0][0]', /0 to 1, got 2/],
 ]
 
-test.each(columns)('a data set is refused for %s', async (_, given, options, code, where, message) => {
+test.each(columns)('a data set is rejected for %s', async (_, given, options, code, where, message) => {
   const error = await failure(() => Dataset.from(given as never, options))
   expect({ code: error.code, path: error.path }).toEqual({ code, path: where })
   expect(error.message).toMatch(message)
@@ -144,14 +144,14 @@ const models: [name: string, options: object, code: string, path: RegExp, messag
   ['a residual of other shape', { input: [8], layers: [{ residual: { name: 'block', layers: [{ linear: { outputs: 4 } }] } }] }, 'ERR_LIMBECK_SHAPE_MISMATCH', /block \(residual\)/, /./],
 ]
 
-test.each(models)('a model is refused for %s', async (_, options, code, where, message) => {
+test.each(models)('a model is rejected for %s', async (_, options, code, where, message) => {
   const error = await failure(() => Model.create(options as never))
   expect(error.code).toBe(code)
   expect(error.path).toMatch(where)
   expect(error.message).toMatch(message)
 })
 
-test('a model refuses inputs that are not its own', async () => {
+test('a model rejects inputs of another shape', async () => {
   const model = Model.create(mlp(4))
   const short = await failure(() => model.predict({ inputs: new Float32Array(7) }))
   expect([short.code, short.path]).toEqual([DATA, 'inputs'])
@@ -159,7 +159,7 @@ test('a model refuses inputs that are not its own', async () => {
   expect([names.code, names.path]).toEqual([CONFIG, 'labelNames'])
 })
 
-test('a file that is no model is refused, whatever is wrong with it', async () => {
+test('a file that is not a valid model is rejected', async () => {
   const file = path.join(folder(), 'model.safetensors')
   const model = Model.create(mlp(4))
   await model.save(file)
@@ -179,7 +179,7 @@ test('a file that is no model is refused, whatever is wrong with it', async () =
   expect(missing.path).toContain('nothing.safetensors')
 })
 
-test('a run of another configuration is not resumed, and the key is named', async () => {
+test('a run with another configuration is not resumed, and the error names the key', async () => {
   const place = folder()
   const options = (learningRate: number): TrainOptions => ({
     student: Model.create(mlp(4), { seed: 1 }),
@@ -194,7 +194,7 @@ test('a run of another configuration is not resumed, and the key is named', asyn
   expect(error.message).toContain('learningRate')
 })
 
-test('numbers that stop being finite end the run and name the place', async () => {
+test('numbers that become non-finite end the run with an error that names the place', async () => {
   const student = Model.create(mlp(16), { seed: 1 })
   const optimizer = { sgd: { learningRate: 1e30 } }
   const error = await failure(() => train({ student, data: clusters(60), losses: { mse: {} } as never, optimizer }).finish())
@@ -205,14 +205,14 @@ test('numbers that stop being finite end the run and name the place', async () =
   expect(found.message).toMatch(/step \d+/)
 })
 
-test('an error of a run says where the run was made', async () => {
+test('the stack of a run’s error contains the place where the run was created', async () => {
   const made = () => train({ ...sound(), losses: { crossEntropy: {} }, batchSize: 0 } as never)
   const { cause } = await failure(() => made().next())
   expect((cause as Error).message).toBe('the run was made here')
   expect((cause as Error).stack).toMatch(/made \(.*bad-input\.spec\.ts/)
 })
 
-test('a run that is resumed with other options says which, and what may change', async () => {
+test('resuming with other options is rejected; the error names the option and lists those that may change', async () => {
   const place = folder()
   const options = (change: object) => ({ student: Model.create(mlp(4), { seed: 1 }), data: clusters(30), losses: { crossEntropy: {} }, steps: 2, ...change })
   await train(options({ checkpoint: { folder: place } })).finish()
@@ -222,7 +222,7 @@ test('a run that is resumed with other options says which, and what may change',
   expect(error.message).toMatch(/begin in another folder; only checkpoint, threads, niceness, .* may change/)
 })
 
-test('constructors and helpers refuse what is wrong with errors of ours', async () => {
+test('constructors and helpers reject invalid arguments with a LimbeckError', async () => {
   const model = Model.create(mlp(4))
   const trap = new Proxy({}, { getPrototypeOf: () => { throw new Error('a trap') } })
   const tries: [() => unknown, string][] = [
@@ -239,7 +239,7 @@ test('constructors and helpers refuse what is wrong with errors of ours', async 
   expect(assistantPaths(2)).toEqual([[], [0], [0, 1], [1]])
 })
 
-test('an ensemble predicts on after its models are disposed of', async () => {
+test('an ensemble still predicts after its models are disposed of', async () => {
   const models = [1, 2].map(seed => Model.create(mlp(4), { seed }))
   const both = Ensemble.of(models)
   const before = await both.predict({ inputs: new Float32Array(8) })

@@ -1,4 +1,4 @@
-// The driver of the benchmarks: what it compares, and when it refuses to.
+// The driver of the benchmarks: what it compares, and when a row is void.
 
 import { describe, expect, it } from 'vitest'
 import { Child, once } from '../bench/child.mjs'
@@ -21,32 +21,32 @@ describe('the bench driver', () => {
     expect(compare({ ...reference, entries }, reference, 1e-4).complaint).toBeUndefined()
   })
 
-  it('knows pass, below and fail, also for limits from above', () => {
+  it('distinguishes pass, below and fail, for lower and upper limits', () => {
     expect([16, 9, 7].map((ratio) => verdict(ratio, 8, 15))).toEqual(['PASS', 'below', 'FAIL'])
     expect(verdict(0.9, undefined, 1)).toBe('below')
     expect(verdict(0.9)).toBe('shown')
     expect([4, 12, 30].map((p99) => verdict(-p99, -20, -5))).toEqual(['PASS', 'below', 'FAIL'])
   })
 
-  it('sees the bandwidth move, up or down', () => {
+  it('detects a change of the bandwidth in both directions', () => {
     const probe = (gbs) => ({ read_gbs: gbs, copy_gbs: gbs, inplace_gbs: gbs })
     expect(bandwidth(probe(30))).toBeCloseTo(30)
     expect(moved(probe(30), probe(36))).toBeCloseTo(0.2)
     expect(moved(probe(36), probe(30))).toBeCloseTo(0.2)
   })
 
-  it('takes quantiles between two entries', () => {
+  it('interpolates quantiles between two entries', () => {
     expect(quantile([4, 1, 3, 2], 0.5)).toBe(2.5)
     expect(summary([5, 1, 3])).toEqual({ n: 3, median_ms: 3, min_ms: 1, p20_ms: 1.8, p80_ms: 4.2 })
   })
 
-  it('chooses rows by name and by number, and names what it has', () => {
+  it('selects rows by name and by number, and lists the known rows for an unknown one', () => {
     expect(chosen('35,16').map((row) => row.row)).toEqual(['16.square', '16.head', '16.dw', '35'])
     expect(chosen()).toBe(rows)
     expect(() => chosen('1,99')).toThrow(/expected some of 1, 3, 4, .*, got 99/)
   })
 
-  it('talks to a program turn by turn and passes on why one ended', async () => {
+  it('runs a program in turns and reports why a program ended', async () => {
     const program = `
       console.log(JSON.stringify({ ready: true, check: {} }))
       require('node:readline').createInterface({ input: process.stdin }).on('line', (n) => console.log(JSON.stringify({ ms: Array(Number(n)).fill(7) })))`

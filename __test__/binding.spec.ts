@@ -1,4 +1,4 @@
-/** What a user sees when the native side is missing or is another version, and every code that an error can have. */
+/** Errors for a native binary that is missing or has another version, and the list of all error codes. */
 import { spawnSync } from 'node:child_process'
 import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
@@ -17,7 +17,7 @@ interface Said {
   details: { reason?: string; package?: string; platform?: string }
 }
 
-/** Imports limbeck, then uses it, in a process of its own. */
+/** Imports limbeck, then uses it, in a separate process. */
 function use(cwd: string, { env = {}, flags = [], before = '' }: { env?: Record<string, string>; flags?: string[]; before?: string } = {}): Said {
   const program = `
     import { LimbeckError, memory } from 'limbeck'
@@ -37,7 +37,7 @@ function use(cwd: string, { env = {}, flags = [], before = '' }: { env?: Record<
 
 const withBinding = (file: string) => use(root, { env: { NAPI_RS_NATIVE_LIBRARY_PATH: file } })
 
-/** The package without its binary, as npm leaves it when it skips the platform package. */
+/** The package without its binary, as after an npm installation that skips the platform package. */
 function installed(): { application: string; beside: string } {
   const application = folder()
   const place = path.join(application, 'node_modules/limbeck')
@@ -50,7 +50,7 @@ function installed(): { application: string; beside: string } {
 const binary = readdirSync(path.join(root, 'ts/native')).find(name => name.endsWith('.node'))!
 const native = () => readFileSync(path.join(root, 'ts/native', binary))
 
-test('another version of the native side is refused at its first use, with both versions and the remedy', () => {
+test('a native binary of another version is rejected at its first use; the error names both versions and the remedy', () => {
   const file = path.join(folder(), 'old.cjs')
   writeFileSync(file, `exports.nativeVersion = () => '0.0.1'\n`)
   const { ours, code, message } = withBinding(file)
@@ -58,7 +58,7 @@ test('another version of the native side is refused at its first use, with both 
   expect(message).toMatch(/expected the native binding \d+\.\d+\.\d+, got 0\.0\.1; .*npm install limbeck@/)
 })
 
-test('the file that it names is ours, whatever addons the application has loaded before', () => {
+test('the error names limbeck’s file even if the application has loaded other addons before', () => {
   const { application, beside } = installed()
   const manifest = path.join(application, 'node_modules/limbeck/package.json')
   writeFileSync(manifest, JSON.stringify({ ...JSON.parse(readFileSync(manifest, 'utf8')), version: '9.9.9' }))
@@ -71,7 +71,7 @@ test('the file that it names is ours, whatever addons the application has loaded
   expect(message).toContain(` in ${path.join(realpathSync(beside), binary)};`)
 })
 
-test('a system without ldd is told from another without asking name servers', () => {
+test('the C library is detected without ldd and without network access', () => {
   const before = `
     const { default: fs } = await import('node:fs')
     const { syncBuiltinESMExports } = await import('node:module')
@@ -89,7 +89,7 @@ test('a system without ldd is told from another without asking name servers', ()
   expect(use(root, { before })).toEqual({})
 })
 
-test('a native side of this version that lacks what the facade calls is refused as stale, by name', () => {
+test('a native binary of this version without a function that the facade calls is rejected as stale, with the name of the function', () => {
   const file = path.join(folder(), 'stale.cjs')
   const { version } = JSON.parse(readFileSync(path.join(root, 'package.json'), 'utf8')) as { version: string }
   writeFileSync(file, `exports.nativeVersion = () => '${version}'\nexports.memory = () => '{}'\n`)
@@ -98,7 +98,7 @@ test('a native side of this version that lacks what the facade calls is refused 
   expect(message).toMatch(/is stale: it lacks NativeDataset, .*; in a clone: npm run build/)
 })
 
-test('a platform package that npm left out is named, with npm’s trap and the remedy', () => {
+test('a platform package that npm did not install is named, with npm’s known defect and the remedy', () => {
   const { code, message, details, cause } = use(installed().application)
   expect([code, details.reason, cause]).toEqual(['ERR_LIMBECK_BINDING_NOT_FOUND', 'missing', true])
   expect(details.package).toBe(`@limbeck/binding-${details.platform}`)
@@ -106,7 +106,7 @@ test('a platform package that npm left out is named, with npm’s trap and the r
   expect(message).toMatch(/--omit=optional, or where the lockfile was made on another system\); remove node_modules and package-lock\.json/)
 })
 
-test('a binary of another processor or another system is said to be foreign, and is not loaded', () => {
+test('a binary for another processor or system is reported as foreign and is not loaded', () => {
   const other = native()
   other.writeUInt16LE(process.arch === 'arm64' ? 62 : 183, 18)
   const { application, beside } = installed()
@@ -118,7 +118,7 @@ test('a binary of another processor or another system is said to be foreign, and
   expect(use(application).message).toMatch(/is made for win32, and this is linux/)
 })
 
-test('a binary that was cut short or overwritten is said to be damaged: loading it would end the process by a signal', () => {
+test('a truncated or overwritten binary is reported as damaged, because loading it would end the process by a signal', () => {
   const whole = native()
   const { application, beside } = installed()
   for (const [bytes, text] of [
@@ -137,14 +137,14 @@ test('a binary that was cut short or overwritten is said to be damaged: loading 
   expect(withBinding(path.join(beside, binary))).toMatchObject({ ours: true, details: { reason: 'damaged' } })
 })
 
-test('a system that no package is for loads what was built there', () => {
+test('on a system without a published package, a locally built binary is loaded', () => {
   const { application, beside } = installed()
   writeFileSync(path.join(beside, `limbeck.freebsd-x64.node`), native())
   const before = `Object.defineProperty(process, 'platform', { value: 'freebsd' }); Object.defineProperty(process, 'arch', { value: 'x64' })`
   expect(use(application, { before })).toEqual({})
 })
 
-test('the platform package is looked through like the folder beside the loader: damaged, and of another version', () => {
+test('the platform package is checked like the folder of the loader: for a damaged binary and for another version', () => {
   const { application } = installed()
   const platform = binary.split('.')[1]!
   const place = path.join(application, 'node_modules/@limbeck', `binding-${platform}`)
@@ -161,13 +161,13 @@ test('the platform package is looked through like the folder beside the loader: 
   expect(message).toMatch(/expected the native binding \d+\.\d+\.\d+, got 0\.0\.1; install both at one version/)
 })
 
-test('a process that may load no addons is told which flag to change', () => {
+test('in a process that may not load addons, the error names the flag to change', () => {
   const { code, message, details } = use(root, { flags: ['--no-addons'] })
   expect([code, details.reason]).toEqual(['ERR_LIMBECK_BINDING_NOT_FOUND', 'permission'])
   expect(message).toContain('with --permission, add --allow-addons')
 })
 
-test('a file system that executes nothing is named as the cause', ({ skip }) => {
+test('a file system mounted with noexec is named as the cause', ({ skip }) => {
   const place = folder()
   if (spawnSync('mount', ['-t', 'tmpfs', '-o', 'noexec', 'tmpfs', place]).status !== 0) return skip('nothing can be mounted here')
   try {
@@ -181,7 +181,7 @@ test('a file system that executes nothing is named as the cause', ({ skip }) => 
   }
 })
 
-test('a read-only file system is no obstacle to loading; writing there is an error of its own', ({ skip }) => {
+test('the binary loads from a read-only file system; writing there is a separate error', ({ skip }) => {
   const place = folder()
   if (spawnSync('mount', ['-t', 'tmpfs', 'tmpfs', place]).status !== 0) return skip('nothing can be mounted here')
   try {
@@ -199,7 +199,7 @@ test('a read-only file system is no obstacle to loading; writing there is an err
   }
 })
 
-test('on a processor without AVX2 it works with plain loops, and doctor says so', ({ skip }) => {
+test('on a processor without AVX2 it works with plain loops, and doctor reports this', ({ skip }) => {
   const qemu = '/usr/bin/qemu-x86_64-static'
   if (process.arch !== 'x64' || !existsSync(qemu)) return skip('there is no qemu here: apt-get install qemu-user-static')
   const node = ['-cpu', 'Westmere', process.execPath, '--single-threaded', '--max-lazy']
@@ -209,7 +209,7 @@ test('on a processor without AVX2 it works with plain loops, and doctor says so'
   expect(stdout).toMatch(/limbeck works here\n$/)
 })
 
-test('a native side that fails for another reason is named, with that reason', () => {
+test('a native binary that fails for another reason is named, with the reason', () => {
   const file = path.join(folder(), 'broken.cjs')
   writeFileSync(file, `throw new Error('no such symbol')\n`)
   const found = withBinding(file)
@@ -217,7 +217,7 @@ test('a native side that fails for another reason is named, with that reason', (
   expect(found.message).toMatch(/no native binding for [\w-]+ could be loaded: .*broken\.cjs could not be loaded: no such symbol/)
 })
 
-test('the list of codes is that of the core, and three of our own', () => {
+test('the list of codes has the codes of the core and three of the facade', () => {
   const rust = readFileSync(path.join(root, 'crates/core/src/error.rs'), 'utf8')
   const core = [...rust.matchAll(/"(ERR_LIMBECK_\w+)"/g)].map(match => match[1]!)
   const own = ['ERR_LIMBECK_BINDING_NOT_FOUND', 'ERR_LIMBECK_BINDING_VERSION', 'ERR_LIMBECK_DEADLINE']

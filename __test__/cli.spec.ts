@@ -1,4 +1,4 @@
-/** The command line as a user has it: a process with arguments, what it prints, and how it exits. */
+/** The command line as a user runs it: a process with arguments, its output and its exit code. */
 import { spawn } from 'node:child_process'
 import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -25,12 +25,12 @@ interface Ended {
 interface Options {
   cwd?: string
   env?: Record<string, string>
-  /** Hears stderr as it grows. */
+  /** Called with each piece of stderr. */
   heard?: (stderr: string, kill: (signal: NodeJS.Signals) => void) => void
   started?: (kill: (signal: NodeJS.Signals) => void) => void
 }
 
-/** Runs a command to its end. */
+/** Runs a command until it ends. */
 function limbeck(args: string[], { cwd = place, env = {}, heard, started }: Options = {}): Promise<Ended> {
   const { NO_COLOR: _, FORCE_COLOR: __, ...clean } = process.env
   const child = spawn(process.execPath, [main, ...args], { cwd, env: { ...clean, ...env }, stdio: ['ignore', 'pipe', 'pipe'] })
@@ -54,7 +54,7 @@ const lines = (text: string): Json[] =>
 
 const species = ['iris', 'rose', 'tulip']
 
-/** Flowers of three kinds, by four numbers; `turn` brings another kind first. */
+/** Flowers of three species with four numbers each; `turn` changes which species comes first. */
 function flowers(rows: number, seed: number, turn = 0): { numbers: number[]; species: string; label: number }[] {
   const draw = noise(seed)
   return Array.from({ length: rows }, (_, row) => {
@@ -95,7 +95,7 @@ const distillConfig = {
 let trained: Ended
 beforeAll(async () => {
   write('train.csv', csv(flowers(200, 1)))
-  // Another kind comes first: a label must mean the same all the same.
+  // Here another species comes first, but each label must have the same meaning.
   write('test.csv', csv(flowers(90, 2, 1)))
   write('train.json', trainConfig)
   write('distill.json', distillConfig)
@@ -103,7 +103,7 @@ beforeAll(async () => {
 })
 
 describe('train and distill', () => {
-  test('train follows a configuration and saves what it says', async () => {
+  test('train runs a configuration and saves the model', async () => {
     expect(trained.stderr).toMatch(/train: step 50 of 50 · epoch 5 · loss [\d.]+ · rate 0.01000 · .*validation \d/)
     expect(trained.stdout).toMatch(/50 steps, 5 epochs in [\d.]+ s\nstudent +[\d.]+ % +loss [\d.]+\nsaved .*teacher\.safetensors\n$/)
     expect(trained.code).toBe(0)
@@ -112,7 +112,7 @@ describe('train and distill', () => {
     expect(model.normalization?.mean).toHaveLength(4)
   })
 
-  test('distill prints one JSON object a report and the summary last', async () => {
+  test('distill prints one JSON object per report, and the summary last', async () => {
     const { code, stdout, stderr } = await limbeck(['distill', '--config', 'distill.json', '--json', '--set', 'reportEvery=5'])
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
     const all = lines(stdout)
@@ -124,7 +124,7 @@ describe('train and distill', () => {
     expect(summary.validation.agreement).toBeGreaterThan(0.5)
   })
 
-  test('a run that had finished says so when it is resumed, and one epoch is one', async () => {
+  test('resuming a finished run reports that it is finished, and one epoch is printed in the singular', async () => {
     const args = ['train', '--config', 'train.json', '--epochs', '1', '--checkpoint', 'done', '--out', 'done.safetensors']
     expect((await limbeck(args)).stdout).toMatch(/^10 steps, 1 epoch in/)
     const { code, stdout } = await limbeck([...args, '--resume'])
@@ -132,7 +132,7 @@ describe('train and distill', () => {
     expect(code).toBe(0)
   })
 
-  test('a teacher of other classes is blamed for itself, not the data', async () => {
+  test('an error about a teacher with other classes names the teacher, not the data', async () => {
     write('two.csv', csv(flowers(60, 5)).split('\n').filter(line => !line.endsWith('tulip')).join('\n'))
     const args = ['--config', 'distill.json', '--set', 'data.csv.path=two.csv', '--set', 'student={"mlp":{"sizes":[4,6,2]}}']
     const { code, stderr } = await limbeck(['distill', ...args, '--set', 'validation={"csv":{"path":"two.csv","label":"species"}}'])
@@ -140,17 +140,17 @@ describe('train and distill', () => {
     expect(stderr).not.toContain('labelNames')
   })
 
-  test('paths of a configuration are relative to it, and those of flags to the working directory', async () => {
+  test('paths in a configuration are relative to its folder, paths in flags to the working directory', async () => {
     mkdirSync(at('elsewhere'), { recursive: true })
     const args = ['train', '--config', '../train.json', '--out', 'sub/own.safetensors', '--epochs', '1', '--quiet']
     const { code, stdout, stderr } = await limbeck(args, { cwd: at('elsewhere') })
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
-    // `--quiet` leaves the results: scores, and what was saved.
+    // `--quiet` still prints the results: scores, and the saved file.
     expect(stdout).toMatch(/^student +[\d.]+ %.*\nsaved .*own\.safetensors\n$/)
     expect(existsSync(at('elsewhere/sub/own.safetensors'))).toBe(true)
   })
 
-  test('flags come after --set, and --set after the file', async () => {
+  test('flags override --set, and --set overrides the file', async () => {
     const run = async (...more: string[]) => {
       const args = ['train', '--config', 'train.json', '--json', '--out', 'flags.safetensors', ...more]
       const { code, stdout } = await limbeck(args)
@@ -181,7 +181,7 @@ describe('train and distill', () => {
     expect(lines(measured.stdout)[0]!.model).toEqual(summary.validation)
   })
 
-  test('findings are printed loudly and repeated at the end', async () => {
+  test('findings are printed as warnings and repeated at the end', async () => {
     const args = ['train', '-c', 'train.json', '--out', 'frozen.safetensors', '--set', 'optimizer={"sgd":{"learningRate":1e-30}}']
     const plain = await limbeck(args)
     expect(plain.stderr).toMatch(/^WARNING \w+ .+: .+$/m)
@@ -196,7 +196,7 @@ describe('train and distill', () => {
   })
 })
 
-describe('what is refused', () => {
+describe('invalid usage', () => {
   const wrong: [name: string, args: string[], path: string, message: RegExp][] = [
     ['an unknown key', ['--set', 'datta=1'], 'datta', /unknown key/],
     ['an unknown option of a loss', ['--set', 'losses.crossEntropy.smoothing=0.1'], 'losses.crossEntropy.smoothing', /unknown/],
@@ -225,7 +225,7 @@ describe('what is refused', () => {
     expect({ code, stdout }).toEqual({ code: 2, stdout: '' })
   })
 
-  test('a configuration that is no JSON, is not there, or holds no object', async () => {
+  test('a configuration that is not JSON, does not exist, or is not an object', async () => {
     write('broken.json', '{ "data": ')
     write('list.json', '[]')
     write('deep.json', `{"data":${'['.repeat(20_000)}${']'.repeat(20_000)}}`)
@@ -252,7 +252,7 @@ describe('what is refused', () => {
     expect((await limbeck([])).code).toBe(2)
   })
 
-  test('files that fail are a failed run, exit code 1', async () => {
+  test('a file error is a failed run with exit code 1', async () => {
     write('no-model.safetensors', 'this is no model')
     const cases: [args: string[], code: string][] = [
       [['distill', '-c', 'distill.json', '--teacher', 'nowhere.safetensors'], 'ERR_LIMBECK_IO'],
@@ -267,7 +267,7 @@ describe('what is refused', () => {
     }
   })
 
-  test('a label that the model does not know, by file and row', async () => {
+  test('a label that is unknown to the model is reported with file and row', async () => {
     write('strange.csv', 'a,b,c,d,species\n1,2,3,4,iris\n1,2,3,4,cactus\n')
     const args = ['evaluate', '-m', 'teacher.safetensors', '--data', '{"csv":{"path":"strange.csv","label":"species"}}', '--json']
     const { code, stderr } = await limbeck(args)
@@ -283,7 +283,7 @@ describe('what is refused', () => {
 describe('evaluate, predict and inspect', () => {
   const rows = flowers(90, 2, 1)
 
-  test('evaluate computes further metrics by name', async () => {
+  test('evaluate computes additional metrics by name', async () => {
     const args = ['evaluate', '--config', 'distill.json', '--model', 'teacher.safetensors', '--metrics', 'macroF1,perClass']
     const [line] = lines((await limbeck([...args, '--json'])).stdout) as { model: Record<string, unknown> }[]
     expect(line!.model).toMatchObject({ macroF1: expect.any(Number), perClass: expect.any(Array) })
@@ -291,7 +291,7 @@ describe('evaluate, predict and inspect', () => {
     expect([wrong.code, wrong.stderr]).toEqual([2, expect.stringContaining('did you mean macroF1?')])
   })
 
-  test('evaluate measures the validation rows of a configuration, beside the teacher', async () => {
+  test('evaluate measures the validation rows of a configuration, for student and teacher', async () => {
     const json = await limbeck(['evaluate', '--config', 'distill.json', '--model', 'teacher.safetensors', '--json'])
     const [{ model, teacher }] = lines(json.stdout) as [Json]
     expect(model).toMatchObject({ rows: 90, agreement: 1 })
@@ -302,7 +302,7 @@ describe('evaluate, predict and inspect', () => {
     expect([json.code, text.code]).toEqual([0, 0])
   })
 
-  test('predict labels the rows of CSV and JSON lines alike', async () => {
+  test('predict labels the rows of CSV and JSON lines', async () => {
     const { accuracy } = lines((await limbeck(['evaluate', '-c', 'train.json', '--json'])).stdout)[0]!.model as { accuracy: number }
     write('new.csv', ['a,b,c,d', ...rows.map(({ numbers }) => numbers.join(','))].join('\n'))
     write('new.jsonl', rows.map(({ numbers }) => JSON.stringify({ inputs: numbers })).join('\n'))
@@ -323,7 +323,7 @@ describe('evaluate, predict and inspect', () => {
     expect(table.stdout.trim().split('\n').map(line => line.split('\t')[0])).toEqual(answers.map(({ name }) => name))
   })
 
-  test('labels that are whole numbers are the classes themselves', async () => {
+  test('labels that are whole numbers are class numbers', async () => {
     write('numbers.csv', ['a,b,c,d,label', ...rows.map(({ numbers, label }) => [...numbers, label].join(','))].join('\n'))
     const named = await limbeck(['evaluate', '-c', 'train.json', '--json'])
     const data = JSON.stringify({ csv: { path: 'numbers.csv', label: 'label' } })
@@ -340,7 +340,7 @@ describe('evaluate, predict and inspect', () => {
     expect(json.provenance.method).toBe('train')
   })
 
-  test('inspect shows what data hold, from flags and from a configuration', async () => {
+  test('inspect describes data, from flags and from a configuration', async () => {
     const tokens = rows.map((_, row) => JSON.stringify({ inputs: Array.from({ length: 1 + (row % 3) }, () => row), y: [0, 1] }))
     write('tokens.jsonl', tokens.join('\n'))
     const spec = { jsonLines: { path: 'tokens.jsonl', tokens: true, label: 'y', kind: 'several' } }
@@ -351,7 +351,7 @@ describe('evaluate, predict and inspect', () => {
     expect(lines(both.stdout)[1]!.data).toMatchObject({ rows: 200, shape: [4], labels: 'single', classes: 3, labelNames: species })
   })
 
-  test('an empty label, null and -1 among whole numbers are rows whose class is not known', async () => {
+  test('an empty label, null, and -1 among whole numbers mean unlabelled rows', async () => {
     write('some.csv', 'a,kind\n1,rose\n2,\n3,iris\n4,\n')
     write('numbers-some.csv', 'a,label\n1,1\n2,-1\n3,0\n4,\n5,2\n')
     write('some.jsonl', [0, null, 2, -1].map(y => JSON.stringify({ inputs: [1, 2], y })).join('\n'))
@@ -381,7 +381,7 @@ describe('evaluate, predict and inspect', () => {
 describe('analyse', () => {
   const flowersOf = (file: string) => JSON.stringify({ csv: { path: at(file), label: 'species' } })
 
-  test('says of teacher and student what the facade says', async () => {
+  test('prints the same numbers about teacher and student as the API', async () => {
     const args = ['analyse', '--teacher', 'teacher.safetensors', '--model', 'teacher.safetensors', '--control', 'teacher.safetensors', '--data', flowersOf('test.csv')]
     const { code, stdout } = await limbeck([...args, '--fit', flowersOf('train.csv'), '--temperature', '2', '--json'])
     expect(code).toBe(0)
@@ -411,7 +411,7 @@ describe('analyse', () => {
 })
 
 describe('doctor, losses, demo', () => {
-  test('doctor says what this machine has and trains a second', async () => {
+  test('doctor reports the features of this machine and trains for one second', async () => {
     const json = await limbeck(['doctor', '--json'])
     const { doctor } = lines(json.stdout)[0]!
     const { version } = JSON.parse(readFileSync(path.join(root, 'package.json'), 'utf8')) as Json
@@ -435,7 +435,7 @@ describe('doctor, losses, demo', () => {
     expect(page).toContain('| [`kl`](#kl) | Forward Kullback')
   })
 
-  test('proofs lists every proof, and the page of docs is its own', async () => {
+  test('proofs lists every proof, and its Markdown output is the page in docs', async () => {
     expect((await limbeck(['proofs'])).stdout).toMatch(/^teacherFrozen +During the run/m)
     const { proof } = lines((await limbeck(['proofs', '--json'])).stdout).find(({ proof }) => proof.name === 'termHasWeight')!
     expect(proof.meaning).toMatch(/weight 0/)
@@ -443,13 +443,13 @@ describe('doctor, losses, demo', () => {
     expect(page).toBe(readFileSync(path.join(root, 'docs/proofs.md'), 'utf8'))
   })
 
-  test('layers lists every layer with its options, and its page is the one in docs', async () => {
+  test('layers lists every layer with its options, and its Markdown output is the page in docs', async () => {
     const { layer } = lines((await limbeck(['layers', '--json'])).stdout)[0] as { layer: { name: string; options: Record<string, string> } }
     expect([layer.name, layer.options.outputs]).toEqual(['linear', 'Count of outputs; at least 1. Required.'])
     expect((await limbeck(['layers', '--markdown'])).stdout).toBe(readFileSync(path.join(root, 'docs/layers.md'), 'utf8'))
   })
 
-  test('demo runs on the digits it is given', async () => {
+  test('demo runs on the given digits', async () => {
     mkdirSync(at('mnist/src/digits'), { recursive: true })
     write('mnist/package.json', { name: 'mnist', version: '1.1.0' })
     for (let digit = 0; digit < 10; digit++) {
@@ -467,7 +467,7 @@ describe('doctor, losses, demo', () => {
 })
 
 describe('Ctrl-C', () => {
-  // Long enough to be met on its way; the checkpoint is the one of the interruption.
+  // Long enough to be interrupted; the only checkpoint is that of the interruption.
   const long = ['train', '--config', 'train.json', '--epochs', '300', '--set', 'checkpoint={"every":1000000,"folder":"run"}']
   const once = (signal: NodeJS.Signals, times = 1) => {
     let done = false
@@ -478,7 +478,7 @@ describe('Ctrl-C', () => {
     }
   }
 
-  test('stops after a whole step, says how to go on, and going on ends with the same bits', async () => {
+  test('stops after the current step and prints how to continue, and the continued run ends with the same bits', async () => {
     const stopped = await limbeck([...long, '--out', 'resumed.safetensors'], { heard: once('SIGINT') })
     expect(stopped.code, stopped.stderr).toBe(130)
     expect(existsSync(at('resumed.safetensors'))).toBe(false)
@@ -494,7 +494,7 @@ describe('Ctrl-C', () => {
     expect(weights(one!)).toEqual(weights(other!))
   })
 
-  test('without a folder it says that nothing was saved; SIGTERM counts too', async () => {
+  test('without a folder it prints that nothing was saved; the same for SIGTERM', async () => {
     const { code, stderr, stdout } = await limbeck(['train', '--config', 'train.json', '--epochs', '300', '--out', 'never.safetensors'], {
       heard: once('SIGTERM'),
     })
@@ -504,7 +504,7 @@ describe('Ctrl-C', () => {
   })
 
   test('a second one ends the process at once', async () => {
-    // No report comes before the last step, minutes later: what shows that it runs are checkpoints.
+    // The only report comes after minutes, with the last step; checkpoints show that the run makes progress.
     const { validation: _, ...silent } = { ...trainConfig, reportEvery: 1e9, epochs: 1e6, checkpoint: { folder: 'silent', every: 50 } }
     write('silent.json', silent)
     const running = limbeck(['train', '--config', 'silent.json', '--out', 'never.safetensors'], {
@@ -531,7 +531,7 @@ describe('colours and bars', () => {
     expect(trained.stderr).not.toMatch(/█/)
   })
 
-  test('FORCE_COLOR turns colours on, NO_COLOR wins over it', async () => {
+  test('FORCE_COLOR turns colours on, and NO_COLOR overrides it', async () => {
     const run = (env: Record<string, string>) => limbeck(['inspect', 'nowhere.safetensors'], { env })
     expect((await run({ FORCE_COLOR: '1' })).stderr).toMatch(coloured)
     expect((await run({ FORCE_COLOR: '0' })).stderr).not.toMatch(coloured)
@@ -579,7 +579,7 @@ test('help and version', async () => {
   }
 })
 
-test('golden: passes what is right, fails what is not, names what is not known', async () => {
+test('golden passes correct cases, fails wrong ones, and names unknown ones', async () => {
   const folder = at('golden/losses')
   mkdirSync(folder, { recursive: true })
   const source = path.join(root, '__test__/golden/losses/kl.json')

@@ -1,4 +1,4 @@
-/** Data sets: every form of column that `Dataset.from` takes, and what can be made of a data set. */
+/** Data sets: every form of column that `Dataset.from` accepts, and the operations on a data set. */
 import { expect, test } from 'vitest'
 import { Dataset, Model, train } from '../ts/index.js'
 import { clusterColumns, clusters } from './support.js'
@@ -18,7 +18,7 @@ test.each([
   expect(await data.normalization()).toEqual(want)
 })
 
-test('what is taken is what would have been copied, and empty afterwards', async () => {
+test('take gives the same rows as a copy, and the arrays are empty afterwards', async () => {
   const whole = new Float32Array([9, ...inputs, 9])
   const columns = { inputs: whole.subarray(1, 97), labels: Uint32Array.from(labels), weights: Float32Array.from(labels, label => label + 1) }
   const data = Dataset.from(columns, { inputs: [8], classes: 3 })
@@ -32,7 +32,7 @@ test('what is taken is what would have been copied, and empty afterwards', async
   expect(await after(taken)).toEqual(await after(data))
 })
 
-test('memory that cannot change hands is copied, and what is wrong rejects by its path', async () => {
+test('memory that cannot be transferred is copied, and invalid columns reject with their path', async () => {
   const pooled = Buffer.from(Uint8Array.of(0, 255, 51, 102))
   const taken = await Dataset.take({ inputs: pooled }, { inputs: [4] })
   expect((await taken.normalization()).mean).toHaveLength(4)
@@ -91,7 +91,7 @@ test.each([
   expect(await model.evaluate(unlabelled)).toEqual({ rows: 3 })
 })
 
-test('a stream may bring rows without a label, and whole batches of them', async () => {
+test('a stream may contain rows without a label, and whole batches of such rows', async () => {
   const trained = async (parts: { labels: number[]; weights?: number[] }[]) => {
     async function* batches() {
       for (const part of parts) yield { inputs: inputs.slice(0, 32), ...part }
@@ -105,13 +105,13 @@ test('a stream may bring rows without a label, and whole batches of them', async
   expect(await trained([{ labels: [0, 1, -1, 2] }, { labels: [-1, -1, -1, -1] }, { labels: [-1, 2, 0, -1] }])).toEqual(masked)
 })
 
-test('label names say how many classes there are', () => {
+test('label names determine the number of classes', () => {
   const labelNames = ['a', 'b', 'c', 'd']
   const data = Dataset.from({ inputs, labels }, { inputs: [8], labelNames })
   expect([data.classes, data.labelNames]).toEqual([4, labelNames])
 })
 
-test('a split is by seed, and stratified where that is asked for', async () => {
+test('a split depends on the seed, and is stratified on request', async () => {
   const data = clusters(90)
   const sizes = data.split([0.5, 0.3, 0.2], { seed: 7 }).map(part => part.rows)
   expect(sizes).toEqual([45, 27, 18])
@@ -129,14 +129,14 @@ test('a split is by seed, and stratified where that is asked for', async () => {
   expect(await counts(false)).not.toEqual([10, 10, 10])
 })
 
-test('select takes rows in the order that is given', async () => {
+test('select returns rows in the given order', async () => {
   const model = Model.create({ mlp: { sizes: [8, 3] } }, { seed: 1 })
   const all = await model.logits(clusters(12))
   const some = await model.logits(clusters(12).select([5, 0]))
   expect(Array.from(some)).toEqual([...all.slice(15, 18), ...all.slice(0, 3)])
 })
 
-test('sampling weights decide which rows are drawn, row weights which count', async () => {
+test('sampling weights determine which rows are drawn, row weights how much they count', async () => {
   const draw = async (columns: object, seed = 1) => {
     const student = Model.create({ mlp: { sizes: [8, 3] } }, { seed: 1 })
     const data = Dataset.from({ inputs, labels, ...columns }, { inputs: [8], classes: 3 })
@@ -146,13 +146,13 @@ test('sampling weights decide which rows are drawn, row weights which count', as
   const first = Float32Array.from({ length: 12 }, (_, row) => Number(row === 0))
   const alone = await draw({ weights: first })
   expect(alone).not.toEqual(await draw({}))
-  // Only the first row is drawn, twelve times: another order changes nothing, all seeds agree.
+  // Only the first row is drawn, twelve times, so all seeds give the same result.
   const sampled = await draw({ samplingWeights: first })
   expect(await draw({ samplingWeights: first }, 2)).toEqual(sampled)
   sampled.forEach((value, at) => expect(value).toBeCloseTo(alone[at]!, 5))
 })
 
-test("a teacher's answers are found by sample id", async () => {
+test("a teacher's outputs are found by sample id", async () => {
   const ids = Array.from({ length: 12 }, (_, row) => 100 + row)
   const logits = Float32Array.from({ length: 36 }, (_, at) => at)
   const data = Dataset.from({ inputs, labels, ids }, { inputs: [8], classes: 3 })

@@ -1,4 +1,4 @@
-/** Real digits, and a teacher that knows them: what the specs of published methods begin with. */
+/** Real digits, and a teacher that is trained on them, for the specs of published methods. */
 import { Dataset, Model, train } from '../ts/index.js'
 import { readDemoData, type Digits } from '../ts/cli/demo-data.js'
 

@@ -1,4 +1,4 @@
-/** What the README and the pages of docs show is compiled with its types and run, as a user's program. */
+/** Compiles and runs the TypeScript blocks of the README and the pages of docs, as programs of a user. */
 import { spawnSync } from 'node:child_process'
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
@@ -14,7 +14,7 @@ const pages = [
     .map(name => `docs/${name.replaceAll('\\', '/')}`)
     .sort(),
 ]
-/** Every block of TypeScript, and where it stands. */
+/** Every block of TypeScript, and its place. */
 const blocks = pages.flatMap(page =>
   [...readFileSync(path.join(root, page), 'utf8').matchAll(/```ts\n([\s\S]*?)```/g)].map(([, code], index) => ({
     at: `${page}, block ${index + 1}`,
@@ -26,7 +26,7 @@ const data = `
 export const labels = Uint8Array.from({ length: 200 }, (_, row) => row % 10)
 export const pixels = Float32Array.from({ length: 200 * 784 }, (_, at) => (Math.floor((at % 784) / 78) === labels[Math.floor(at / 784)]! ? 1 : 0))
 `
-// Inside the package, so that 'limbeck' is this package.
+// The folder is inside the package, so that 'limbeck' resolves to this package.
 let folder: string
 beforeAll(() => {
   folder = mkdtempSync(path.join(root, '__test__', '.readme-'))

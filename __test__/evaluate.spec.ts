@@ -1,4 +1,4 @@
-/** Scores of a model: every metric by name, rows by their weight, and what runs choose their best parameters by. */
+/** Scores of a model: every metric by name, row weights, and the metric by which runs choose their best parameters. */
 import { writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { expect, test } from 'vitest'
@@ -22,7 +22,7 @@ async function identity(width: number): Promise<Model> {
 
 const three = { inputs: [[1, 0], [1, 0], [0, 1]], labels: [0, 1, 1] }
 
-test('evaluate takes every metric by name, and counts rows by their weights', async () => {
+test('evaluate accepts every metric by name and weights the rows', async () => {
   const model = await identity(2)
   const plain = await model.evaluate(Dataset.from(three, { classes: 2 }))
   expect(plain.accuracy).toBeCloseTo(2 / 3, 12)
@@ -31,12 +31,12 @@ test('evaluate takes every metric by name, and counts rows by their weights', as
   const found = await model.evaluate(data, { metrics })
   expect(found).toMatchObject({ rows: 3, topKAccuracy: 1 })
   expect(found.accuracy).toBeCloseTo(2 / 12, 12)
-  // The same weighted mean as the training loss: both rows of class 0's input, one right and ten wrong.
+  // The same weighted mean as the training loss: of the rows with class 0's input, weight 1 is right and weight 10 wrong.
   const [zero, one] = [await model.evaluate(Dataset.from({ inputs: [[1, 0]], labels: [0] }, { classes: 2 })), await model.evaluate(Dataset.from({ inputs: [[1, 0]], labels: [1] }, { classes: 2 }))]
   const last = (await model.evaluate(Dataset.from({ inputs: [[0, 1]], labels: [1] }, { classes: 2 }))).loss!
   expect(found.loss).toBeCloseTo((zero.loss! + 10 * one.loss! + last) / 12, 9)
   expect(found.crossEntropy).toBe(found.loss)
-  // Of class 0: one true, eleven predicted; of class 1: eleven true, one predicted, each time one right.
+  // Class 0: one true row, eleven predicted; class 1: eleven true rows, one predicted; one correct row each.
   expect(found.macroF1).toBeCloseTo((2 / 12 + 2 / 12) / 2, 12)
   expect(found.perClass).toMatchObject([{ label: 0, count: 1, predicted: 11 }, { label: 1, count: 11, predicted: 1 }])
   const run = train({ student: model.clone(), data, validation: data, losses: { crossEntropy: {} }, optimizer: { sgd: { learningRate: 1e-12 } }, shuffle: false, steps: 1, proofs: 'off' })
@@ -46,7 +46,7 @@ test('evaluate takes every metric by name, and counts rows by their weights', as
   expect(ensemble.macroF1).toBeCloseTo(found.macroF1 as number, 12)
 })
 
-test('metrics that are unknown, or that the rows cannot give, are refused by path', async () => {
+test('unknown metrics, and metrics that do not fit the rows, are rejected with their path', async () => {
   const model = Model.create(mlp(4))
   const data = clusters(30)
   const refused = (metrics: object) => failure(() => model.evaluate(data, { metrics: metrics as Metrics }))
@@ -87,7 +87,7 @@ test.each([
   expect(run.summary!.keptStep).toBe(3 * (1 + seen.indexOf(best)))
 })
 
-test('a metric that ranks no models, or that the validation rows cannot give, is refused before the first step', async () => {
+test('a metric that cannot rank models, or does not fit the validation rows, is rejected before the first step', async () => {
   const refused = async (change: Partial<TrainOptions>) => failure(() => train(base(change)).check())
   expect(await refused({ metric: 'perClass' })).toMatchObject({ path: 'metric', message: expect.stringContaining('expected a metric that ranks models') })
   expect(await refused({ metric: 'agreement' })).toMatchObject({ path: 'metric', message: expect.stringContaining('a teacher') })
@@ -95,7 +95,7 @@ test('a metric that ranks no models, or that the validation rows cannot give, is
   expect(await refused({ metric: 'accuraci' as never })).toMatchObject({ path: 'metric', message: expect.stringContaining('expected one of') })
 })
 
-test('validation rows without labels: refused in words of labels, or compared with the teacher as the losses do', async () => {
+test('validation rows without labels are rejected with a message about labels, or compared with the teacher as the losses do', async () => {
   const { inputs, labels } = clusterColumns(48, 2)
   const unlabelled = Dataset.from({ inputs, labels: Int32Array.from(labels, () => -1) }, { inputs: [8], classes: 3 })
   const error = await failure(() => train(base({ validation: unlabelled })).check())
@@ -110,7 +110,7 @@ test('validation rows without labels: refused in words of labels, or compared wi
   expect(await chosen({ logitMse: {} })).toMatchObject({ metric: 'teacherDistance', better: 'lower' })
 })
 
-test('vectors are compared by their distance: agreement of the largest output is none', async () => {
+test('vectors are compared by their distance; there is no agreement of the largest output', async () => {
   const { inputs } = clusterColumns(64)
   const targets = Float32Array.from({ length: 64 * 3 }, (_, at) => Math.sin(at))
   const data = Dataset.from({ inputs, labels: targets, teacherLogits: targets }, { inputs: [8], labels: 'real' })

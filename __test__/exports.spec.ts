@@ -1,4 +1,4 @@
-/** What the native side must not do: an export without a net under it ends somebody's process when it panics. */
+/** Rules for the native code; for example, a panic in an export that does not catch it would end the user's process. */
 import { readdirSync, readFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
 
@@ -22,7 +22,7 @@ test('every_exported_function_catches_panics', () => {
 test('no_work_runs_on_the_pool_of_libuv_or_on_a_second_runtime', () => {
   for (const { name, text } of sources) {
     expect(text, name).not.toMatch(/AsyncTask|\basync fn\b|ThreadsafeFunction|tokio/)
-    // `&mut self` of an object that JavaScript holds is two writers at once.
+    // JavaScript may hold an object twice, so `&mut self` could be two mutable references to it.
     expect(text, name).not.toMatch(/pub fn \w+(?:<[^>]*>)?\(\s*&mut self/)
   }
 })
@@ -33,7 +33,7 @@ test('panics_unwind_in_every_profile', () => {
   expect(manifest).not.toContain('panic = "abort"')
 })
 
-test('core_knows_no_napi_and_shows_no_candle', () => {
+test('core_does_not_use_napi_and_its_interface_does_not_mention_candle', () => {
   const manifest = readFileSync(new URL('../crates/core/Cargo.toml', import.meta.url), 'utf8')
   expect(manifest).not.toContain('napi')
   const types = readFileSync(new URL('../ts/native/binding.d.ts', import.meta.url), 'utf8')

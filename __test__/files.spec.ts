@@ -1,4 +1,4 @@
-/** Files of runs and models beside other processes, kills and disks that fail: nothing that is whole is lost. */
+/** Files of runs and models with concurrent processes, kills and failing disks: no complete file is lost. */
 import { execFileSync, spawn } from 'node:child_process'
 import { mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
@@ -9,7 +9,7 @@ import { clusters, folder, mlp, weights } from './support.js'
 
 const program = fileURLToPath(new URL('children/writer.mjs', import.meta.url))
 
-/** A program; `ready` resolves when it says so, `end` with all that it printed. */
+/** A program; `ready` resolves when it prints `ready`, `end` resolves with its whole output. */
 function started(...args: string[]) {
   const child = spawn(process.execPath, ['--no-warnings', program, ...args])
   let printed = ''
@@ -20,14 +20,14 @@ function started(...args: string[]) {
 
 const temporaries = (place: string) => readdirSync(place).filter(name => name.endsWith('.tmp'))
 
-test('a second process is refused the folder of a run that is going, and the first ends as if it had been alone', async () => {
+test('a second process cannot use the folder of a running run, and the first run ends with the same result as without it', async () => {
   const place = path.join(folder(), 'run')
   const first = started('train', place, '1', '400')
   await first.ready
   const second = started('train', place, '2')
   expect(await second.end).toEqual(['ERR_LIMBECK_BUSY checkpoint.folder'])
   expect(await first.end).toEqual(['ready', 'finished'])
-  // The lock goes with its process, however that ends.
+  // The lock ends with its process, however the process ends.
   const killed = started('train', path.join(place, 'other'), '1')
   await killed.ready
   killed.child.kill('SIGKILL')
@@ -35,7 +35,7 @@ test('a second process is refused the folder of a run that is going, and the fir
   expect((await started('train', path.join(place, 'other'), '1').end).at(-1)).toBe('finished')
 }, 120_000)
 
-test('two runs of one process do not share a folder; one that has ended gives it back', async () => {
+test('two runs of one process cannot share a folder; a run that has ended unlocks it', async () => {
   const place = folder()
   const options = (seed: number) => ({ student: Model.create(mlp(8), { seed }), data: clusters(60), losses: { crossEntropy: {} }, epochs: 2, resume: place, proofs: 'off' as const, reportEvery: 1 })
   const first = train(options(1))
@@ -49,7 +49,7 @@ test('two runs of one process do not share a folder; one that has ended gives it
   await train(options(1)).finish()
 }, 30_000)
 
-test('what a killed save leaves goes with the next save of another process, and no file of a living one', async () => {
+test('the next save of another process removes the files of a killed save, but no file of a running process', async () => {
   const place = folder()
   const file = path.join(place, 'model.safetensors')
   for (let kill = 0; kill < 6; kill++) {
@@ -73,11 +73,11 @@ test('what a killed save leaves goes with the next save of another process, and 
   await Model.load(path.join(place, 'other.safetensors'))
 }, 60_000)
 
-test('a checkpoint that cannot be written after the last step does not cost the training', async () => {
+test('a failed write of the checkpoint after the last step does not discard the student', async () => {
   const place = path.join(folder(), 'run')
   const student = Model.create(mlp(8), { seed: 1 })
   const before = weights(student)
-  // Nothing is written before the end: checkpoints are due every million steps.
+  // Checkpoints are due every million steps, so nothing is written before the end.
   const run = train({ student, data: clusters(60), losses: { crossEntropy: {} }, epochs: 3, reportEvery: 1, proofs: 'off', checkpoint: { folder: place, every: 1_000_000 } })
   let last: StepReport | undefined
   for await (const report of run) {
@@ -95,14 +95,14 @@ test('a checkpoint that cannot be written after the last step does not cost the 
   mkdirSync(place)
 })
 
-test('a run that is refused gives its folder back', async () => {
+test('a rejected run unlocks its folder', async () => {
   const place = folder()
   const options = { student: Model.create(mlp(8)), data: clusters(60), steps: 1, proofs: 'off' as const, checkpoint: { folder: place } }
   await expect(train({ ...options, losses: { kl: {} } }).next()).rejects.toMatchObject({ code: 'ERR_LIMBECK_INVALID_CONFIG' })
   await train({ ...options, losses: { crossEntropy: {} } }).finish()
 })
 
-test.runIf(process.platform === 'linux')('loading a model takes the memory of its file, and little more', async () => {
+test.runIf(process.platform === 'linux')('loading a model takes little more memory than its file', async () => {
   const place = path.join(folder(), 'model.safetensors')
   await Model.create({ mlp: { sizes: [2000, 8000, 1000] } }).save(place)
   const program = `

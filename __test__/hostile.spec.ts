@@ -1,4 +1,4 @@
-/** Whatever is passed wherever: it works, or the error is ours. Nothing else comes out, and nothing breaks. */
+/** Passes odd values as every argument: the call works or throws a LimbeckError, and later calls still work. */
 import { expect, test } from 'vitest'
 import { Dataset, distill, LimbeckError, Model, Teacher, train } from '../ts/index.js'
 import { trainOptionKeys } from '../ts/native/options.js'
@@ -105,7 +105,7 @@ for (const name of ['inputs', 'labels', 'classes', 'labelNames', 'scale', 'offse
   uses[`column option ${name}`] = value => Dataset.from(columns, { ...columnsFor, [name]: value })
 }
 for (const name of [...trainOptionKeys, 'student', 'data', 'validation', 'signal', 'resume', 'teacher']) {
-  // A text would be a folder, a number of steps a long run.
+  // Skipped: a text would be used as a folder, a number of steps would cause a long run.
   if (['resume', 'checkpoint', 'steps', 'epochs'].includes(name)) continue
   uses[`option ${name}`] = value => distill({ ...run, teacher: model, losses: { kl: {} }, [name]: value } as never).next()
 }
@@ -119,7 +119,7 @@ for (const name of ['seed', 'labelNames', 'normalization']) {
   uses[`create option ${name}`] = value => Model.create(mlp(4), { [name]: value })
 }
 
-/** Here what is passed is called: what it throws is the caller's own, and reaches the caller as it is. */
+/** Uses in which the value is called; its own errors reach the caller unchanged. */
 const called = ['a teacher that answers', 'option data', 'option teacher']
 
 test.each(Object.keys(uses))('%s', async name => {
@@ -132,7 +132,7 @@ test.each(Object.keys(uses))('%s', async name => {
       expect((error as LimbeckError).code, `${name} with ${what}`).not.toBe('ERR_LIMBECK_INTERNAL')
     }
   }
-  // Nothing of it is left behind.
+  // No value has changed the prototype or later runs.
   expect(({} as { epochs?: number }).epochs).toBeUndefined()
   await train(run as never).finish()
 })

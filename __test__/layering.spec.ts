@@ -1,7 +1,7 @@
-/** Imports point one way, as the map of ARCHITECTURE.md has it; the library proper has no dependency. */
+/** Imports follow the map of ARCHITECTURE.md in one direction; the library without the command line has no dependency. */
 import path from 'node:path'
 import { expect, test } from 'vitest'
-// @ts-expect-error a program without types
+// @ts-expect-error The program has no types.
 import { arrows, check, report, roomOf, rooms, sources } from '../ts/build/imports.mjs'
 
 type Room = { name: string; paths: string[]; may: string[] }
@@ -12,17 +12,17 @@ const map: Room[] = rooms()
 const room = (file: string): Room | undefined => roomOf(map, file)
 const names = [...texts.keys()]
 
-/** What is wrong with one file after a line was appended to it. */
+/** The problems of one file after a line is appended to it. */
 const planted = (file: string, line: string): Checked => check(new Map(texts).set(file, `${texts.get(file)}\n${line}\n`), map, file)
 
-test('every import is in the "may import" cell of its room, and every cell is true', () => {
+test('every import is in the "may import" cell of its room, and every entry of a cell is used', () => {
   const checked: Checked = check(texts, map)
   expect(checked.problems, report(checked)).toEqual([])
   expect(checked.up.length, report(checked)).toBeLessThanOrEqual(2)
   expect(checked.circles.filter(circle => circle.length > 2), report(checked)).toEqual([])
 })
 
-/** A line of `file` that imports `target`: as a list in a list, inline, from the parent, or by a relative path. */
+/** A line of `file` that imports `target`: in a nested list, inline, from the parent, or by a relative path. */
 function line(file: string, target: string, number: number): string {
   if (!file.endsWith('.rs')) {
     const relative = path.posix.relative(path.posix.dirname(file), target).replace(/\.ts$/, '.js')
@@ -37,7 +37,7 @@ function line(file: string, target: string, number: number): string {
   return at === 'crate' && depth > 0 ? `use ${Array(depth).fill('super').join('::')}::${modules.join('::')}::Planted;` : `use ${[at, ...modules].join('::')}::Planted;`
 }
 
-test('an import that is planted in a room, in any way of writing it, is found', () => {
+test('a forbidden import that is added to a room is found, in every syntax', () => {
   let number = 0
   for (const own of map) {
     const file = names.find(name => room(name) === own && !/\/(lib|main)\.rs$/.test(name)) ?? names.find(name => room(name) === own)!
@@ -55,14 +55,14 @@ test('an import that is planted in a room, in any way of writing it, is found', 
   }
 })
 
-test('what stands under #[cfg(test)], in a comment or in a string imports nothing', () => {
+test('code under #[cfg(test)], comments and strings contain no imports', () => {
   const file = 'crates/core/src/tape.rs'
   for (const text of ['#[cfg(test)]\nmod planted {\n    use crate::run::Run;\n}', '// use crate::run::Run;', 'const PLANTED: &str = "crate::run::Run";']) {
     expect(planted(file, text).problems).toEqual([])
   }
 })
 
-test('a planted circle of three files, a file of no room and a cell that is not true are found', () => {
+test('an added circle of three files, a file outside all rooms and a wrong cell are found', () => {
   const [first, second, third] = ['calibration', 'entropy', 'tree'].map(name => `crates/core/src/analysis/${name}.rs`) as [string, string, string]
   const circle = new Map(texts)
   for (const [from, to] of [[first, 'entropy'], [second, 'tree'], [third, 'calibration']] as const) circle.set(from, `${texts.get(from)}\nuse super::${to}::${to.toUpperCase()};\n`)
@@ -75,7 +75,7 @@ test('a planted circle of three files, a file of no room and a cell that is not 
 const imports = (file: string) => [...texts.get(file)!.matchAll(/(?:from|import|require)\s*\(?\s*'([^']+)'/g)].map(match => match[1]!)
 const library = names.filter(name => name.startsWith('ts/') && name.endsWith('.ts') && !name.startsWith('ts/cli/'))
 
-test('the library proper imports nothing but itself, Node and the binding', () => {
+test('the library without the command line imports only itself, Node and the binding', () => {
   expect(library.length).toBeGreaterThan(15)
   for (const file of library) for (const name of imports(file)) expect(name, file).toMatch(/^(node:|\.\.?\/|#native$)/)
 })
@@ -84,7 +84,7 @@ test('only one file loads the binding', () => {
   expect(names.filter(name => name.startsWith('ts/') && name.endsWith('.ts') && texts.get(name)!.includes("'#native')"))).toEqual(['ts/native/load.ts'])
 })
 
-test('the core does not know Node, the node crate does no arithmetic', () => {
+test('the core does not use napi, the node crate does no arithmetic', () => {
   const code = (file: string) => texts.get(file)!.replace(/^\s*\/\/.*$/gm, '')
   for (const file of names.filter(name => name.startsWith('crates/core/'))) expect(/\bnapi\b/.test(code(file)), file).toBe(false)
   for (const file of names.filter(name => name.startsWith('crates/node/'))) expect(/\bcandle/.test(code(file)), file).toBe(false)

@@ -1,4 +1,4 @@
-/** Start values that are chosen, embeddings that pool, parameters that are set: from JavaScript, end to end. */
+/** Initial values by option, embeddings with pooling, and setting parameters, from JavaScript. */
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
@@ -8,7 +8,7 @@ import { Dataset, Model, train } from '../ts/index.js'
 const values = (model: Model, name: string) => model.parameters().find(parameter => parameter.name === name)!.values
 const deviation = (numbers: Float32Array) => Math.sqrt(numbers.reduce((sum, number) => sum + number ** 2, 0) / numbers.length)
 
-test('start values are those that the layer asks for, and a file keeps what it asked for', async () => {
+test('initial values follow the option of the layer, which is stored in the file', async () => {
   const model = Model.create({
     input: [64],
     layers: [
@@ -29,7 +29,7 @@ test('start values are those that the layer asks for, and a file keeps what it a
   }
 })
 
-test('start values that cannot be are refused by path', () => {
+test('invalid initial values are rejected with their path', () => {
   const create = (layer: object) => () => Model.create({ input: [4], layers: [layer as never] })
   expect(create({ linear: { outputs: 2, init: { weight: { normal: { std: -1 } } } } })).toThrow(/init\.weight\.normal\.std: expected a finite number of 0 or more, got -1/)
   expect(create({ linear: { outputs: 2, bias: false, init: { bias: { constant: { value: 0 } } } } })).toThrow(/init\.bias: this layer has no bias; leave it out/)
@@ -45,7 +45,7 @@ function pooling(kind: 'mean' | 'sum' | 'max' | undefined, length?: number): Mod
   return model
 }
 
-test('ids are pooled by mean, sum and maximum, with weights where they have any', () => {
+test('ids are pooled by mean, sum and maximum, with weights if they have any', () => {
   const rows = { values: [0, 2, 1], offsets: [0, 2, 2, 3] }
   const weighted = { ...rows, weights: [1, 3, 0.5] }
   const logits = (kind: 'mean' | 'sum' | 'max' | undefined, inputs: object) => Array.from(pooling(kind).predictSync({ inputs } as never).logits)
@@ -59,13 +59,13 @@ test('ids are pooled by mean, sum and maximum, with weights where they have any'
   expect(() => logits('mean', { ...rows, weights: [1] })).toThrow(/inputs\.weights/)
 })
 
-test('rows of equal length are pooled where the layer says so', () => {
+test('rows of equal length are pooled if the layer has the option', () => {
   const inputs = Uint32Array.of(0, 2, 1, 1)
   expect(Array.from(pooling('sum', 2).predictSync({ inputs }).logits)).toEqual([4, 40, 4, 40])
   expect(pooling(undefined, 2).classes).toBe(4)
 })
 
-test('a service joins weighted rows as one call would answer them', async () => {
+test('a service predicts weighted rows in a batch as in single calls', async () => {
   const model = pooling('mean')
   const calls = [{ values: [0, 2], offsets: [0, 2], weights: [1, 3] }, { values: [1], offsets: [0, 1], weights: [2] }, { values: [0, 1], offsets: [0, 2] }]
   const service = model.serve({ maxBatch: 8 })
@@ -74,7 +74,7 @@ test('a service joins weighted rows as one call would answer them', async () => 
   await service.drain()
 })
 
-test('weighted ids are trained on as other rows are', async () => {
+test('weighted ids can be trained on like other rows', async () => {
   const rows = { values: [0, 1, 2, 0], offsets: [0, 2, 3, 4], weights: [1, 0, 1, 2] }
   const data = Dataset.from({ inputs: rows, labels: [0, 1, 0] }, { inputs: { ids: {} }, classes: 2 })
   const student = Model.create({ input: { ids: {} }, layers: [{ embedding: { vocabulary: 3, width: 4 } }, { linear: { outputs: 2 } }] })
@@ -82,7 +82,7 @@ test('weighted ids are trained on as other rows are', async () => {
   expect((await student.evaluate(data)).accuracy).toBe(1)
 })
 
-test('a parameter is set by name, and what does not fit is refused', () => {
+test('a parameter is set by name, and values that do not fit are rejected', () => {
   const model = pooling('mean')
   expect(values(model, 'tokens.weight')).toEqual(table)
   expect(() => model.setParameter('words.weight', table)).toThrow(/name: expected a parameter of this model \(tokens\.weight\), got words\.weight/)

@@ -1,4 +1,4 @@
-/** How limbeck behaves inside somebody's process: cancelling, ending, giving memory back, staying out of the way. */
+/** limbeck inside a process: cancellation, the end of the process, freeing memory, a free event loop. */
 import { getEventListeners } from 'node:events'
 import { existsSync } from 'node:fs'
 import { setTimeout as later } from 'node:timers/promises'
@@ -17,7 +17,7 @@ const long = (change: Partial<TrainOptions> = {}): TrainOptions => ({
   ...change,
 })
 
-test('a signal that has aborted already means that nothing is begun', async () => {
+test('with an aborted signal no work is started', async () => {
   const live = memory().liveBytes
   const reason = new Error('before')
   let asked = 0
@@ -30,13 +30,13 @@ test('a signal that has aborted already means that nothing is begun', async () =
   expect(memory().liveBytes - live).toBeLessThan(64_000)
 })
 
-test('an abort rejects with its reason, leaves no listener, and the student as it was', async () => {
+test('an abort rejects with its reason, removes its listener, and leaves the student unchanged', async () => {
   const student = Model.create(mlp(32), { seed: 1 })
   const before = weights(student)
   const stop = new AbortController()
   let heard = 0
   stop.signal.onabort = () => heard++
-  // So many steps between two reports that the abort comes in the middle of them.
+  // There are many steps between two reports, so that the abort comes between the reports.
   const run = train(long({ student, signal: stop.signal, reportEvery: 20_000 }))
   await run.next()
   expect(getEventListeners(stop.signal, 'abort')).toHaveLength(1)
@@ -49,7 +49,7 @@ test('an abort rejects with its reason, leaves no listener, and the student as i
   expect(await run.next()).toEqual({ done: true, value: undefined })
 })
 
-test('one signal ends a thousand jobs, and nothing of it stays', async () => {
+test('one signal ends a thousand jobs, and no listener or memory remains', async () => {
   const stop = new AbortController()
   const student = Model.create(mlp(4), { seed: 1 })
   const few = clusters(12)
@@ -78,7 +78,7 @@ test('one signal ends a thousand jobs, and nothing of it stays', async () => {
   expect(process.memoryUsage().heapUsed - heap).toBeLessThan(1e6)
 }, 120_000)
 
-test('an abort at any time is answered soon', async () => {
+test('an abort at any time takes effect soon', async () => {
   const late: number[] = []
   for (let turn = 0; turn < 100; turn++) {
     const stop = new AbortController()
@@ -93,14 +93,14 @@ test('an abort at any time is answered soon', async () => {
   expect(late.sort((a, b) => a - b)[98]).toBeLessThan(250)
 })
 
-test('leaving a loop stops after a whole step and gives the student what it has learnt', async () => {
+test('leaving a loop stops after the current step, and the student keeps what it has learnt', async () => {
   const [left, counted] = [Model.create(mlp(6), { seed: 1 }), Model.create(mlp(6), { seed: 1 })]
   for await (const { step } of train(long({ student: left, reportEvery: 1 }))) if (step === 7) break
   await train({ ...long({ student: counted }), epochs: undefined as never, steps: 7 }).finish()
   expect(weights(left)).toEqual(weights(counted))
 })
 
-test('a run that was never asked has begun nothing, and can be left', async () => {
+test('a run that was never iterated has started nothing, and can be left', async () => {
   const student = Model.create(mlp(6), { seed: 1 })
   const before = weights(student)
   const run = train(long({ student }))
@@ -109,7 +109,7 @@ test('a run that was never asked has begun nothing, and can be left', async () =
   expect(weights(student)).toEqual(before)
 })
 
-test('two jobs at once, one aborted: the other has the bits of the same job alone', async () => {
+test('of two concurrent jobs one is aborted; the other has the same bits as without it', async () => {
   const job = () => {
     const student = Model.create(mlp(32), { seed: 3 })
     return { student, run: train({ ...long({ student, epochs: 20 }), threads: 2 }) }
@@ -127,7 +127,7 @@ test('two jobs at once, one aborted: the other has the bits of the same job alon
   expect(weights(beside.student)).toEqual(weights(alone.student))
 })
 
-test('what JavaScript writes into the arrays during a run changes nothing', async () => {
+test('writing into the arrays during a run has no effect', async () => {
   const trained = async (spoil: boolean) => {
     const { inputs, labels } = clusterColumns(300)
     const student = Model.create(mlp(8), { seed: 1 })
@@ -144,7 +144,7 @@ test('what JavaScript writes into the arrays during a run changes nothing', asyn
   expect(await trained(true)).toEqual(await trained(false))
 })
 
-/** Waits until what nobody holds any more is gone. */
+/** Waits until all unreferenced native memory is freed. */
 async function settled() {
   for (let last = Infinity; memory().liveBytes < last; await later(50)) {
     last = memory().liveBytes
@@ -153,7 +153,7 @@ async function settled() {
   }
 }
 
-test('dispose gives native memory back, and everything says so afterwards', async () => {
+test('dispose frees native memory, and later calls reject with ERR_LIMBECK_DISPOSED', async () => {
   await settled()
   const before = memory().liveBytes
   {
@@ -179,7 +179,7 @@ test.each(['created', 'paused', 'left', 'finished'])('a process with a run that 
   await running.says('ready')
   const started = performance.now()
   const { code, stderr } = await running.ended
-  // Only of the run that nobody asked for anything it is said that it did nothing.
+  // Only a run that was never started causes a warning.
   expect([code, stderr]).toEqual([0, state === 'created' ? expect.stringContaining('[LIMBECK_NOT_STARTED]') : ''])
   expect(performance.now() - started).toBeLessThan(1000)
 })
@@ -210,18 +210,18 @@ const said = async (running: ReturnType<typeof child>) => {
   return JSON.parse(stdout) as never
 }
 
-test('workers that are terminated in the middle of a step harm nobody', async () => {
+test('workers that are terminated in the middle of a step do not affect the process', async () => {
   expect(await said(child('worker.mjs'))).toEqual({ equal: true })
 })
 
-test('a teacher of 50 million parameters fits beside a heap of 256 MB, and its memory comes back', async () => {
+test('a teacher of 50 million parameters works with a heap of 256 MB, and its memory is freed', async () => {
   const found: { parameters: number; left: number; milliseconds: number } = await said(child('memory.mjs', [], ['--max-old-space-size=256']))
   expect(found.parameters).toBeGreaterThan(49e6)
   expect(found.left).toBeLessThan(1e6)
   expect(found.milliseconds).toBeLessThan(1000)
 }, 120_000)
 
-test('a hundred jobs leave nothing, disposed or forgotten', async () => {
+test('a hundred jobs leak no memory, disposed or only unreferenced', async () => {
   const { disposed, forgotten }: Record<string, { live: number; rss: number }> = await said(child('leak.mjs', ['100'], ['--expose-gc']))
   expect(disposed!.live).toBeLessThan(100_000)
   expect(forgotten!.live).toBeLessThan(500_000)
@@ -235,7 +235,7 @@ interface Delays {
   stat: number
 }
 
-/** Of the process before so many jobs train in it and then, for so many seconds each. */
+/** Delays in a process, first idle and then with this many jobs, each for this many seconds. */
 const delays = (jobs: string, seconds: string): Promise<{ idle: Delays; busy: Delays }> => said(child('loop.mjs', [jobs, seconds]))
 
 test('the event loop stays free while a job trains', async () => {
@@ -244,14 +244,14 @@ test('the event loop stays free while a job trains', async () => {
   expect(busy.longest).toBeLessThan(100 + idle.longest)
 }, 60_000)
 
-test('a large model and large data hold nothing up', async () => {
+test('a large model and large data do not block the event loop', async () => {
   const found: Record<'idle' | 'create' | 'draw' | 'take' | 'normalization', number> = await said(child('large.mjs'))
   expect(found.create).toBeLessThan(20)
   for (const step of ['draw', 'take', 'normalization'] as const) expect(found[step], step).toBeLessThan(20 + found.idle)
 }, 60_000)
 
 test("libuv's pool stays free while eight jobs train", async () => {
-  // Other programs may take the cores for a while: one of six times must be quiet enough to tell.
+  // Other programs may use the cores for a while, so one of six attempts must succeed.
   const times: { idle: Delays; busy: Delays }[] = []
   const free = ({ idle, busy }: { idle: Delays; busy: Delays }) => busy.stat <= 5 && busy.stat <= 10 * idle.stat
   do times.push(await delays('8', '3'))
@@ -259,7 +259,7 @@ test("libuv's pool stays free while eight jobs train", async () => {
   expect(times).toSatisfy(() => times.some(free))
 }, 120_000)
 
-test('a run that is left or disposed of while a function teacher answers trains nothing', async () => {
+test('a run that is left or disposed of during a call of the teacher function does not train', async () => {
   const begun = (state: 'return' | 'dispose') => {
     const student = Model.create(mlp(8), { seed: 1 })
     let answer = () => {}
@@ -286,7 +286,7 @@ test('a run that is left or disposed of while a function teacher answers trains 
   expect(await left.check()).toEqual(['return', { done: true, value: undefined }])
 })
 
-test.each([0, 1, 2, 3, 4])('a run disposed of %i turns after its first report was asked for trains nothing', async turns => {
+test.each([0, 1, 2, 3, 4])('a run that is disposed of %i turns after the request for its first report does not train', async turns => {
   const run = train(long())
   const settled = run.next().catch((error: unknown) => error)
   for (let turn = 0; turn < turns; turn++) await Promise.resolve()
@@ -295,7 +295,7 @@ test.each([0, 1, 2, 3, 4])('a run disposed of %i turns after its first report wa
   expect(end.done === true || end.code === 'ERR_LIMBECK_CANCELLED').toBe(true)
 })
 
-test('start values are drawn when they are needed, and clones draw the same', async () => {
+test('initial values are drawn when they are needed, and clones draw the same values', async () => {
   await settled()
   const before = memory().liveBytes
   const options = { mlp: { sizes: [8, 1000, 1000, 3] } }
@@ -311,7 +311,7 @@ test('start values are drawn when they are needed, and clones draw the same', as
   expect(weights(Model.create(options, { seed: 5 }))).toEqual(weights(model))
 })
 
-test('disposing a large model gives its memory back to the system', async () => {
+test('disposing a large model returns its memory to the system', async () => {
   const resident = () => process.memoryUsage.rss() / 2 ** 20
   const large = Model.create({ mlp: { sizes: [8, 4000, 6000, 3] } })
   await large.predict({ inputs: new Float32Array(8) })
@@ -322,7 +322,7 @@ test('disposing a large model gives its memory back to the system', async () => 
   expect(held - resident()).toBeGreaterThan(80)
 })
 
-test('an exit does not wait for a trainer that has nothing to do', async () => {
+test('an exit does not wait for an idle trainer', async () => {
   const fastest = async (state: string) => {
     const times: number[] = []
     for (let turn = 0; turn < 3; turn++) times.push((await child('exit.mjs', [state, 'times']).ended).seconds * 1000)
@@ -343,7 +343,7 @@ test('leaving a run does not wait for the next report', async () => {
   expect((value as StepReport).step).toBeGreaterThan(0)
 })
 
-test('a student is trained by one run at a time', async () => {
+test('only one run at a time can train a student', async () => {
   const student = Model.create(mlp(8), { seed: 1 })
   const first = train(long({ student }))
   await first.next()
@@ -357,7 +357,7 @@ test('a student is trained by one run at a time', async () => {
   await train(long({ student, steps: 2, epochs: undefined as never })).finish()
 })
 
-test('a run that was never started is warned of once, when the process ends; one that was checked is not', async () => {
+test('a run that was never started causes one warning when the process ends; a run that was only checked causes none', async () => {
   const { code, stderr } = await child('unstarted.mjs').ended
   expect(code).toBe(0)
   expect(stderr.match(/LIMBECK_NOT_STARTED/g)).toHaveLength(1)

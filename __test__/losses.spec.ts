@@ -1,4 +1,4 @@
-/** The losses from outside: their pages, labels that are probabilities, weights of classes. */
+/** The losses in the API: their sections of the docs, probabilities as labels, class weights. */
 import { readFileSync } from 'node:fs'
 import { beforeAll, expect, test } from 'vitest'
 import { Dataset, distill, Model, train, type ModelOptions, type TrainOptions } from '../ts/index.js'
@@ -15,7 +15,7 @@ interface Schema {
 
 const root = (JSON.parse(native().schema()) as Record<string, Schema>).TrainOptions!
 const names = Object.keys(root.$defs!.LossesOptions!.properties!)
-/** What the page says of each loss: when to choose it, an example, what is similar. */
+/** The section of each loss: when to choose it, an example, similar losses. */
 const pages = names.map(name => {
   const schema = root.$defs!.LossesOptions!.properties![name]!
   const ref = schema.$ref ?? schema.anyOf!.find(({ $ref }) => $ref !== undefined)!.$ref!
@@ -31,7 +31,7 @@ beforeAll(async () => {
 })
 
 const conv = (channels: number[]): ModelOptions => ({ convNet: { input: [1, 8, 8], channels, classes: 3 } })
-/** What the examples take for granted. */
+/** The variables that the examples use. */
 function givens(): Record<string, unknown> {
   const columns = clusterColumns(60)
   const draw = noise(5)
@@ -49,7 +49,7 @@ function givens(): Record<string, unknown> {
   }
 }
 
-test.each(pages)('the page of $name says when to choose it, has an example that runs, and names similar losses', async ({ name, text, example }) => {
+test.each(pages)('the section of $name describes when to choose it, has an example that runs, and names similar losses', async ({ name, text, example }) => {
   expect(text).toMatch(/\n\nChoose it /)
   expect(example).toContain(name)
   const similar = [.../See also: ([\s\S]*)$/.exec(text)![1]!.matchAll(/`(\w+)`/g)].map(([, other]) => other)
@@ -67,14 +67,14 @@ function short<O extends object, R>(start: (options: O) => R): (options: O) => R
   return options => start({ ...options, steps: 2, batchSize: 30, reportEvery: 1, proofs: 'off' })
 }
 
-test('the page of all losses is the one that the command writes', () => {
+test('the page of all losses is the output of the command', () => {
   const page = readFileSync(new URL('../docs/losses.md', import.meta.url), 'utf8')
   for (const { name, text } of pages) {
     expect(page).toContain(`## ${name}\n\n${text.split('\n\n').slice(1).join('\n\n')}`)
   }
 })
 
-/** The loss of rows of logits, by one step of a model. */
+/** The loss for rows of logits, computed in one step of a model. */
 async function lossOf(losses: TrainOptions['losses'], inputs: number[][], labels: number[][], meaning: object = {}): Promise<number> {
   const student = Model.create({ input: [inputs[0]!.length], layers: [{ linear: { outputs: inputs[0]!.length } }] }, { seed: 1 })
   const rows = Dataset.from({ inputs, labels }, meaning)
@@ -91,7 +91,7 @@ const inputs = [
   [0.5, 3, -1],
 ]
 
-test('binaryCrossEntropy weighs true labels by posWeight, one number or one per class', async () => {
+test('binaryCrossEntropy weights positive labels by posWeight, one number or one per class', async () => {
   const y = [
     [1, 0, 1],
     [0.3, 1, 0],
@@ -108,7 +108,7 @@ test('binaryCrossEntropy weighs true labels by posWeight, one number or one per 
   expect(text.message).toContain('expected a number, or a list of one number per class, got "large"')
 })
 
-test('crossEntropy takes rows of probabilities, and refuses rows that do not add up to 1', async () => {
+test('crossEntropy accepts rows of probabilities, and rejects rows that do not sum to 1', async () => {
   const y = [
     [0.2, 0.8, 0],
     [0.5, 0.25, 0.25],
@@ -133,7 +133,7 @@ test('crossEntropy takes rows of probabilities, and refuses rows that do not add
   expect(weighed).toMatchObject({ path: 'losses.crossEntropy.labelWeights', message: expect.stringContaining('weigh the rows instead') })
 })
 
-test('soft labels train, validate and evaluate like classes', async () => {
+test('soft labels work in training, validation and evaluation like classes', async () => {
   const { inputs: rows, labels } = clusterColumns(90)
   const soft = Array.from(labels, label => Array.from({ length: 3 }, (_, k) => (k === label ? 0.9 : 0.05)))
   const given = Dataset.from({ inputs: rows, labels: soft }, { inputs: [8], labels: 'probabilities' })
@@ -143,7 +143,7 @@ test('soft labels train, validate and evaluate like classes', async () => {
   const run = train({ student, data: given, validation: given, losses: { crossEntropy: {} }, optimizer, epochs: 5, batchSize: 30 })
   const last = (await reports(run)).at(-1)!
   expect(last.validation!.accuracy!).toBeGreaterThan(0.7)
-  // As of the same rows with their most probable class.
+  // The accuracy equals that for the most probable class of each row.
   const hard = Dataset.from({ inputs: rows, labels }, { inputs: [8], classes: 3 })
   const evaluated = await student.evaluate(given)
   expect(evaluated.accuracy).toBe((await student.evaluate(hard)).accuracy)
@@ -152,7 +152,7 @@ test('soft labels train, validate and evaluate like classes', async () => {
   expect(probabilities.reduce((sum, p) => sum + p)).toBeCloseTo(1, 5)
 })
 
-test("labelWeights 'balanced' are the numbers of scikit-learn, and a stream is asked for numbers", async () => {
+test("labelWeights 'balanced' equals scikit-learn's numbers, and is rejected for a stream", async () => {
   const { inputs: rows } = clusterColumns(60)
   const labels = Uint32Array.from({ length: 60 }, (_, row) => (row < 30 ? 0 : row < 50 ? 1 : 2))
   const given = Dataset.from({ inputs: rows, labels }, { inputs: [8], classes: 3 })

@@ -1,4 +1,4 @@
-/** The run folder of a regime: what was begun and what is done, whole at any moment. */
+/** The run folder of a regime: its manifest of started and finished stages is complete at any moment. */
 import { execFileSync } from 'node:child_process'
 import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
@@ -10,7 +10,7 @@ import { failure, folder, mlp, weights } from './support.js'
 const asIs = (_: string, record: unknown) => record
 const begun = { options: { epochs: 2, losses: { kl: {} } } }
 
-test('a finished stage is found again, with its model and its record', async () => {
+test('a finished stage is restored with its model and its record', async () => {
   const place = folder()
   const first = await Manifest.open(place, 'chain', begun, false)
   const model = Model.create(mlp(4), { seed: 3 })
@@ -22,7 +22,7 @@ test('a finished stage is found again, with its model and its record', async () 
   expect(again.checkpoint('hop-1', { every: 5 })).toEqual({ every: 5, folder: path.join(place, 'hop-1'), resume: true })
 })
 
-test('a folder in use is refused without resume, and other options by the path of the first difference', async () => {
+test('a folder with a manifest is rejected without resume, and other options with the path of the first difference', async () => {
   const place = folder()
   await Manifest.open(place, 'chain', begun, false)
   expect((await failure(() => Manifest.open(place, 'chain', begun, false))).path).toBe('checkpoint.folder')
@@ -33,7 +33,7 @@ test('a folder in use is refused without resume, and other options by the path o
   expect((await failure(() => Manifest.open(place, 'bornAgain', begun, true))).path).toBe('regime')
 })
 
-test('what a killed process left half written is removed, and a damaged manifest is refused', async () => {
+test('half-written files of a killed process are removed, and a damaged manifest is rejected', async () => {
   const place = folder()
   await Manifest.open(place, 'chain', begun, false)
   writeFileSync(path.join(place, 'regime.json.0.tmp'), '{')
@@ -46,7 +46,7 @@ test('what a killed process left half written is removed, and a damaged manifest
   expect((await failure(() => Manifest.open(place, 'chain', begun, true))).message).toContain('the format 2')
 })
 
-test('a manifest and its models are read as untrusted', async () => {
+test('a manifest and its models are read as untrusted files', async () => {
   const place = folder()
   const [file, saved] = ['regime.json', 'hop-0.safetensors'].map(name => path.join(place, name)) as [string, string]
   const first = await Manifest.open(place, 'chain', begun, false)
@@ -55,7 +55,7 @@ test('a manifest and its models are read as untrusted', async () => {
   const resumed = () => Manifest.open(place, 'chain', begun, true)
   const invalid = { code: 'ERR_LIMBECK_INVALID_FILE' }
 
-  // One bit of the model.
+  // One changed bit of the model.
   const flipped = Buffer.from(model)
   flipped[flipped.length - 5]! ^= 0x40
   writeFileSync(saved, flipped)
@@ -63,7 +63,7 @@ test('a manifest and its models are read as untrusted', async () => {
   writeFileSync(saved, model)
   await (await resumed()).model('hop-0')
 
-  // One number of a record, and kinds that were never written.
+  // One changed number of a record, and stage kinds that limbeck never writes.
   writeFileSync(file, text.replace('0.5', '0.7'))
   expect(await failure(resumed)).toMatchObject({ ...invalid, path: file, message: expect.stringContaining('changed after it was written') })
   const { digest: _, ...old } = JSON.parse(text) as { digest: string; stages: { digest?: string }[] }
@@ -77,7 +77,7 @@ test('a manifest and its models are read as untrusted', async () => {
   await (await resumed()).model('hop-0')
 })
 
-test.skipIf(process.platform === 'win32')('a pipe in the place of a manifest or a model is refused', async () => {
+test.skipIf(process.platform === 'win32')('a pipe in place of a manifest or a model is rejected', async () => {
   const place = folder()
   const first = await Manifest.open(place, 'chain', begun, false)
   await first.finish('hop-0', Model.create(mlp(4), { seed: 3 }), {})

@@ -1,4 +1,4 @@
-/** Models: made, asked, kept in files, copied from each other. */
+/** Models: creation, predictions, files, copies of parameters. */
 import path from 'node:path'
 import { expect, test, vi } from 'vitest'
 import { Dataset, distill, memory, Model, train } from '../ts/index.js'
@@ -6,7 +6,7 @@ import { models } from '../ts/native/handles.js'
 import { native } from '../ts/native/load.js'
 import { clusterColumns, clusters, failure, folder, mlp, trainedTeacher, weights } from './support.js'
 
-test('the same seed gives the same start values, another seed others', () => {
+test('the same seed gives the same initial values, another seed gives others', () => {
   const [a, b, c] = [1, 1, 2].map(seed => weights(Model.create(mlp(5), { seed })))
   expect(a).toEqual(b)
   expect(a).not.toEqual(c)
@@ -21,7 +21,7 @@ test('a convolutional network of 4 and 8 channels has 4,290 weights', () => {
   expect(text).toContain('blocks.0.conv')
 })
 
-test('predictions are probabilities of the named classes, the same at once and awaited', async () => {
+test('predict and predictSync return the same probabilities of the named classes', async () => {
   const data = clusters(300)
   const labelNames = ['red', 'green', 'blue']
   const model = Model.create(mlp(16), { seed: 1, labelNames })
@@ -42,14 +42,14 @@ test('predictions are probabilities of the named classes, the same at once and a
   expect(await model.logits(clusters(60, 2))).toEqual(said.logits)
 })
 
-test('predictSync refuses what would hold up the event loop', async () => {
+test('predictSync rejects calls that would block the event loop', async () => {
   const model = Model.create({ mlp: { sizes: [8, 4000, 3] } })
   const error = await failure(() => model.predictSync({ inputs: new Float32Array(8 * 2000) }))
   expect(error.code).toBe('ERR_LIMBECK_BUSY')
   expect(error.message).toContain('use predict')
 })
 
-test('a saved model is the same model again', async () => {
+test('a saved and loaded model is equal to the original', async () => {
   const file = path.join(folder(), 'model.safetensors')
   const normalization = { mean: [1], std: [2] }
   const options = { convNet: { input: [1, 8, 8] as [number, number, number], channels: [2], classes: 3 } }
@@ -75,7 +75,7 @@ test('normalization is applied before the first layer', async () => {
   a.forEach((value, at) => expect(value).toBeCloseTo(b[at]!, 4))
 })
 
-test('a model starts from another by name, or by a map of layers', async () => {
+test('a model copies parameters of another by name, or by a map of layers', async () => {
   const teacher = await trainedTeacher(clusters(60))
   const same = Model.create(mlp(32), { seed: 5 })
   expect(same.copyFrom(teacher).sort()).toEqual(Object.keys(weights(teacher)))
@@ -89,7 +89,7 @@ test('a model starts from another by name, or by a map of layers', async () => {
   expect((await failure(() => Model.create({ mlp: { sizes: [5, 2] } }).copyFrom(teacher))).code).toBe('ERR_LIMBECK_INVALID_CONFIG')
 })
 
-test('a clone is trained alone', async () => {
+test('training a clone does not change the original', async () => {
   const model = Model.create(mlp(4), { seed: 1 })
   const twin = model.clone()
   await train({ student: twin, data: clusters(60), losses: { crossEntropy: {} }, steps: 3 }).finish()
@@ -99,7 +99,7 @@ test('a clone is trained alone', async () => {
   expect([provenance.method, provenance.steps]).toEqual(['train', 3])
 })
 
-test('predictions describe the model once a version', async () => {
+test('predictions read the description of a model once per version', async () => {
   const model = Model.create(mlp(4), { seed: 1 })
   const { prototype } = native().NativeModel as unknown as { prototype: { describe(): string } }
   const describe = vi.spyOn(prototype, 'describe')
@@ -113,7 +113,7 @@ test('predictions describe the model once a version', async () => {
   describe.mockRestore()
 })
 
-test('other label names of a teacher are no other teacher', async () => {
+test('a teacher whose label names change is still the same teacher', async () => {
   const teacher = await trainedTeacher(clusters(300))
   const named = async (change: () => unknown) => {
     const run = distill({
@@ -134,7 +134,7 @@ test('other label names of a teacher are no other teacher', async () => {
   expect(await named(() => teacher.copyFrom(other))).not.toEqual(none)
 })
 
-test('copying from a model shares its memory, and training the copy leaves the other as it was', async () => {
+test('copying from a model shares its memory, and training the copy does not change the original', async () => {
   const [one, other] = [1, 2].map(seed => Model.create({ mlp: { sizes: [8, 1000, 1000, 3] } }, { seed })) as [Model, Model]
   const drawn = [one, other].map(weights)
   expect(drawn[0]).not.toEqual(drawn[1])
@@ -148,14 +148,14 @@ test('copying from a model shares its memory, and training the copy leaves the o
   expect(weights(other)).toEqual(held)
 })
 
-test('a model that no machine holds is refused', async () => {
+test('a model that is larger than any memory is rejected', async () => {
   const wide = (outputs: number) => Model.create({ input: [2 ** 20], layers: [{ linear: { outputs } }] })
   expect(() => wide(2 ** 52)).toThrow(/layers\.0 \(linear\): expected 1 to 2147483648 numbers per row/)
   const { code, path } = await failure(() => wide(2 ** 30).predict({ inputs: new Float32Array(2 ** 20) }))
   expect([code, path]).toEqual(['ERR_LIMBECK_MEMORY', 'layers.0.weight'])
 })
 
-test('a model of several labels a row gives each class a probability of its own', async () => {
+test('a multi-label model returns an independent probability for each class', async () => {
   const rows = clusterColumns(60)
   const labels = Array.from(rows.labels, label => [0, 1, 2].map(k => Number(k === label || k === 1)))
   const data = Dataset.from({ inputs: rows.inputs, labels }, { inputs: [8] })

@@ -1,4 +1,4 @@
-/** Learners that teach each other: both schedules, what each may have for itself, what is refused and warned of. */
+/** Mutual learning: both orders of updates, options per learner, errors and warnings. */
 import { expect, test } from 'vitest'
 import { distill, distillMutually, Model, type MutualReport, type MutualRunOptions } from '../ts/index.js'
 import { clusters, failure, mlp, trainedTeacher, weights } from './support.js'
@@ -16,7 +16,7 @@ async function taught(options: Partial<MutualRunOptions> = {}) {
   return { made: students.map(weights), last: all.at(-1)! }
 }
 
-test('two learners of other shapes teach each other, and every report says how each of them does', async () => {
+test('two learners of different architectures teach each other, and every report has the numbers of each', async () => {
   const { made, last } = await taught()
   expect((await taught()).made).toEqual(made)
   expect((await taught({ updates: 'alternating' })).made).not.toEqual(made)
@@ -32,7 +32,7 @@ test('two learners of other shapes teach each other, and every report says how e
   expect(last.summary!.learners.map(({ keptStep }) => keptStep)).toEqual([last.step, last.step])
 })
 
-test('one simultaneous step is distilling from the other’s start', async () => {
+test('one simultaneous step equals distillation from the other’s initial parameters', async () => {
   const { validation: _, epochs: __, ...rest } = shared
   const students = nets()
   await distillMutually({ ...rest, steps: 1, students }).finish()
@@ -42,14 +42,14 @@ test('one simultaneous step is distilling from the other’s start', async () =>
   expect(weights(students[1])).not.toEqual(weights(second))
 })
 
-test('each learner may have options of its own', async () => {
+test('each learner may have its own options', async () => {
   const { made } = await taught()
   const other = await taught({ learners: [{}, { optimizer: { sgd: { learningRate: 0.5 } }, losses: { crossEntropy: { weight: 0.5 }, kl: { temperature: 2 } } }] })
   expect(other.made).not.toEqual(made)
   expect(other.last.learners[0]!.learningRate).not.toBe(other.last.learners[1]!.learningRate)
 })
 
-test('a frozen teacher beside them stays as it is and is heard; peers may be averaged', async () => {
+test('a frozen teacher in addition to the peers stays unchanged and has an effect; peers may be averaged', async () => {
   const teacher = await trainedTeacher(data)
   const before = weights(teacher)
   const beside = await taught({ teacher })
@@ -60,7 +60,7 @@ test('a frozen teacher beside them stays as it is and is heard; peers may be ave
   expect(beside.last.learners[0]!.validation!.agreement).toBeGreaterThan(0)
 })
 
-test('one learner, or one twice, is refused by path; equal starts are warned of', async () => {
+test('a single learner and a repeated learner are rejected with their path; equal initial weights cause a warning', async () => {
   const refused = async (options: Partial<MutualRunOptions>) => {
     const run = distillMutually({ ...shared, students: nets(), ...options })
     const { path } = await failure(() => run.check())
@@ -73,9 +73,9 @@ test('one learner, or one twice, is refused by path; equal starts are warned of'
   expect(await refused({ learners: [{}] })).toBe('learners')
   expect(await refused({ learners: [{}, { losses: { kl: { temperature: 0 } } }] })).toBe('learners[1].losses.kl.temperature')
   expect(await refused({ losses: { kl: { temperature: 0 } } })).toBe('losses.kl.temperature')
-  // @ts-expect-error all share their batches
+  // @ts-expect-error All learners share their batches.
   expect(await refused({ learners: [{}, { batchSize: 3 }] })).toBe('learners[1].batchSize')
-  // @ts-expect-error no such schedule
+  // @ts-expect-error There is no such schedule.
   expect(await refused({ updates: 'never' })).toBe('updates')
   expect(await refused({ teacherWeight: -1 })).toBe('teacherWeight')
   expect(await refused({ losses: { crossEntropy: {} } })).toBe('losses')
@@ -84,7 +84,7 @@ test('one learner, or one twice, is refused by path; equal starts are warned of'
   expect(equal.last.findings.map(({ proof, path }) => [proof, path])).toContainEqual(['learnersDiffer', 'students[1]'])
 })
 
-test('an abort leaves all learners as they were; leaving gives all of them the step they are at', async () => {
+test('an abort leaves all learners unchanged; leaving the run updates all of them to the current step', async () => {
   const students = nets()
   const abort = new AbortController()
   const run = distillMutually({ ...shared, students, signal: abort.signal, reportEvery: 1 })

@@ -1,4 +1,4 @@
-/** Names of columns and classes, and the reading of bytes: compared wherever two sides meet, and kept by the model. */
+/** Names of columns and classes, and the scaling of bytes: data and models are compared by them, and models keep them. */
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
@@ -13,7 +13,7 @@ const draw = noise(4)
 const points = Array.from({ length: 160 }, () => [draw(), draw() / 10])
 const truth = points.map(([x]) => (x! > 0 ? 'dog' : 'cat'))
 const [ab, ba] = [['cat', 'dog'], ['dog', 'cat']]
-/** The same rows, their columns and classes in the order of these names. */
+/** The same rows with columns and classes in the order of these names. */
 const rows = (labelNames = ab, inputNames = ['p', 'q'], more: ColumnOptions = {}) =>
   Dataset.from(
     { inputs: points.map(([p, q]) => inputNames.map(name => (name === 'p' ? p! : q!))), labels: truth.map(name => labelNames.indexOf(name)) },
@@ -38,7 +38,7 @@ const refused = async (work: () => unknown): Promise<LimbeckError> => {
 }
 const right = async (student: Model) => (await student.predict({ inputs: points })).names!.filter((name, at) => name === truth[at]).length / truth.length
 
-test('a model keeps the names of the data that it was trained on, in its file too', async () => {
+test('a model keeps the names of its training data, also in its file', async () => {
   expect([model.inputNames, model.labelNames]).toEqual([['p', 'q'], ab])
   const file = path.join(folder, 'named.safetensors')
   await model.save(file)
@@ -47,14 +47,14 @@ test('a model keeps the names of the data that it was trained on, in its file to
   expect([rows().inputNames, rows().select([3, 4]).inputNames, rows().split([0.5, 0.5])[1].labelNames]).toEqual([['p', 'q'], ['p', 'q'], ab])
 })
 
-test('data in another order of columns and classes are evaluated as in the order of the model', async () => {
+test('data with columns and classes in another order give the same evaluation as in the order of the model', async () => {
   const own = await model.evaluate(rows())
   expect(own.accuracy).toBeGreaterThan(0.95)
   expect(await model.evaluate(rows(ba, ['q', 'p']))).toEqual(own)
   expect(await model.logits(rows(ba, ['q', 'p']))).toEqual(await model.logits(rows()))
 })
 
-test('a run takes data and validation rows of any order', async () => {
+test('a run accepts data and validation rows in any order', async () => {
   const student = make({ labelNames: ba, inputNames: ['q', 'p'] })
   const all = await reports(train({ student, data: rows(), validation: rows(ab, ['q', 'p']), ...how }))
   expect(all.at(-1)!.validation!.accuracy).toBeGreaterThan(0.95)
@@ -64,7 +64,7 @@ test('a run takes data and validation rows of any order', async () => {
   expect(names!.filter((name, at) => name === truth[at]).length / 160).toBeGreaterThan(0.95)
 })
 
-test('several labels and the logits of a teacher move with their classes', async () => {
+test('multi-label columns and teacher logits are reordered with their classes', async () => {
   const onehot = (names: string[]) => truth.map(name => names.map(one => Number(one === name)))
   const several = (names: string[], order = ab) =>
     Dataset.from({ inputs: points, labels: onehot(names), teacherLogits: onehot(names).map(row => row.map(one => 9 * one)) }, { labelNames: order })
@@ -77,7 +77,7 @@ test('several labels and the logits of a teacher move with their classes', async
   expect(await right(distilled)).toBeGreaterThan(0.95)
 })
 
-test('a student without names takes those of its teacher, and the data come to that order', async () => {
+test('a student without names takes those of its teacher, and the data are reordered to match', async () => {
   const student = make({ seed: 3 })
   await distill({ teacher: model, student, data: rows(ba, ['q', 'p']), losses: { kl: {} }, epochs: 20, optimizer: how.optimizer }).finish()
   expect([student.labelNames, student.inputNames]).toEqual([ab, ['p', 'q']])
@@ -87,21 +87,21 @@ test('a student without names takes those of its teacher, and the data come to t
   expect(other.labelNames).toEqual(ab)
 })
 
-describe('is refused, with the path and the remedy:', () => {
+describe('is rejected, with the path and the remedy:', () => {
   const teacherData = { teacher: model, data: unlabelled, losses: { kl: {} }, epochs: 1 } as const
   test.each<[string, () => unknown, string]>([
-    ['a teacher of another order of classes', () => distill({ ...teacherData, student: make({ labelNames: ba }) }).finish(), 'teacher.labelNames: expected the order of the student, dog, cat, got cat, dog: create one of them with the labelNames of the other'],
-    ['the same found by check', () => distill({ ...teacherData, student: make({ labelNames: ba }) }).check(), 'teacher.labelNames: expected the order of the student'],
-    ['a teacher of other columns', () => distill({ ...teacherData, student: make({ inputNames: ['p', 'r'] }) }).finish(), 'teacher.inputNames: expected the columns p, r, got p, q: r missing, q not known'],
-    ['peers of other orders', () => distillMutually({ students: [make({ labelNames: ab }), make({ labelNames: ba, seed: 1 })], data: rows(), losses: { crossEntropy: {}, kl: {} }, epochs: 1 }).finish(), 'students[1].labelNames: expected the order of students[0]'],
-    ['data of other classes', () => model.evaluate(rows(['cat', 'dog', 'emu'])), 'data.labelNames: expected the classes cat, dog, got cat, dog, emu: emu not known'],
-    ['validation rows of other columns', () => train({ student: make(), data: rows(), validation: Dataset.from({ inputs: points }, { inputNames: ['p', 'z'] }), ...how }).finish(), 'validation.inputNames: expected the columns p, q, got p, z: q missing, z not known'],
+    ['a teacher with another order of classes', () => distill({ ...teacherData, student: make({ labelNames: ba }) }).finish(), 'teacher.labelNames: expected the order of the student, dog, cat, got cat, dog: create one of them with the labelNames of the other'],
+    ['the same, in check', () => distill({ ...teacherData, student: make({ labelNames: ba }) }).check(), 'teacher.labelNames: expected the order of the student'],
+    ['a teacher with other columns', () => distill({ ...teacherData, student: make({ inputNames: ['p', 'r'] }) }).finish(), 'teacher.inputNames: expected the columns p, r, got p, q: r missing, q not known'],
+    ['peers with different orders', () => distillMutually({ students: [make({ labelNames: ab }), make({ labelNames: ba, seed: 1 })], data: rows(), losses: { crossEntropy: {}, kl: {} }, epochs: 1 }).finish(), 'students[1].labelNames: expected the order of students[0]'],
+    ['data with other classes', () => model.evaluate(rows(['cat', 'dog', 'emu'])), 'data.labelNames: expected the classes cat, dog, got cat, dog, emu: emu not known'],
+    ['validation rows with other columns', () => train({ student: make(), data: rows(), validation: Dataset.from({ inputs: points }, { inputNames: ['p', 'z'] }), ...how }).finish(), 'validation.inputNames: expected the columns p, q, got p, z: q missing, z not known'],
     ['another order in evaluate', () => model.evaluate(rows(), { teacher: make({ labelNames: ba }) }), 'teacher.labelNames: expected the order of the model'],
     ['another order in an ensemble', () => Ensemble.of([model, make({ labelNames: ba })]), 'models[1].labelNames: expected the order of the models before it'],
     ['another order in analyse', () => analyse({ student: model, teacher: make({ labelNames: ba }), data: rows(), diagnostics: { entropy: {} } }), 'teacher.labelNames: expected the order of the models before it'],
-    ['a model of other columns that is swapped in', () => model.serve().swap(make({ labelNames: ab, inputNames: ['q', 'p'] })), 'model: expected the columns p, q, like the serving model, got the columns q, p'],
-    ['a stream of another order', () => train({ student: make({ labelNames: ba }), data: Dataset.stream([{ inputs: points, labels: truth.map(() => 0) }], { labelNames: ab }), losses: { crossEntropy: {} } }).finish(), 'data.labelNames: expected the order of the student'],
-    ['names of columns that there are not', () => rows(ab, ['p', 'q', 'r']).rows && Dataset.from({ inputs: points }, { inputNames: ['p'] }), 'inputNames: expected 2 names, one per number of a row, got 1'],
+    ['a swapped-in model with other columns', () => model.serve().swap(make({ labelNames: ab, inputNames: ['q', 'p'] })), 'model: expected the columns p, q, like the serving model, got the columns q, p'],
+    ['a stream with another order', () => train({ student: make({ labelNames: ba }), data: Dataset.stream([{ inputs: points, labels: truth.map(() => 0) }], { labelNames: ab }), losses: { crossEntropy: {} } }).finish(), 'data.labelNames: expected the order of the student'],
+    ['names of columns that do not exist', () => rows(ab, ['p', 'q', 'r']).rows && Dataset.from({ inputs: points }, { inputNames: ['p'] }), 'inputNames: expected 2 names, one per number of a row, got 1'],
     ['one name for two classes', () => make({ labelNames: ['a', 'a'] }), 'labelNames[1]: expected names that are all different, got a twice'],
     ['one name for two columns', () => make({ inputNames: ['a', 'a'] }), 'inputNames[1]: expected names that are all different, got a twice'],
   ])('%s', async (_, work, message) => {
@@ -109,14 +109,14 @@ describe('is refused, with the path and the remedy:', () => {
   })
 })
 
-test('analyse and an ensemble bring rows to the order of the models', async () => {
+test('analyse and an ensemble reorder rows to the order of the models', async () => {
   const both = Ensemble.of([model, await trained(rows(), { seed: 2 })])
   expect(await both.evaluate(rows(ba, ['q', 'p']))).toEqual(await both.evaluate(rows()))
   const look = (data: Dataset) => analyse({ student: model, data, diagnostics: { calibration: {} } })
   expect(await look(rows(ba, ['q', 'p']))).toEqual(await look(rows()))
 })
 
-test('rows as objects, and columns by their names, are found by the names of the model', async () => {
+test('rows as objects, and columns with names, are matched by the names of the model', async () => {
   const expected = (await model.predict({ inputs: points })).logits
   const objects = points.map(([p, q]) => ({ q: q!, p: p! }))
   const turned = { inputs: points.map(([p, q]) => [q!, p!]), inputNames: ['q', 'p'] }
@@ -137,11 +137,11 @@ test('rows as objects, and columns by their names, are found by the names of the
   expect(await of({ inputs: [{ p: 1, q: 2 }] }, make())).toContain('expected rows as arrays, since no names of columns are known')
 })
 
-test('a resumed run refuses other names and another normalisation', async () => {
+test('a resumed run rejects other names and another normalization', async () => {
   const run = (name: string, data: Dataset, student: Model, resume = false) =>
     train({ student, data, losses: { crossEntropy: {} }, steps: 2, batchSize: 80, checkpoint: { folder: path.join(folder, name), every: 1, resume } }).finish()
   await run('run', rows(), make())
-  // Columns and classes of another order come to that of the checkpoint's student.
+  // Columns and classes in another order are reordered to match the checkpoint's student.
   await run('run', rows(ba, ['q', 'p']), make({ labelNames: ab, inputNames: ['p', 'q'] }), true)
   const renamed = Dataset.from({ inputs: points, labels: truth.map(name => ab.indexOf(name)) }, { labelNames: ['x', 'y'], inputNames: ['p', 'q'] })
   expect(await refused(() => run('run', renamed, make(), true))).toMatchObject({ code: 'ERR_LIMBECK_CHECKPOINT_MISMATCH', path: expect.stringContaining('labelNames') })
@@ -175,7 +175,7 @@ describe('bytes', () => {
     await service.drain()
   })
 
-  test('that are read in another way are refused', async () => {
+  test('with another scaling are rejected', async () => {
     const student = net()
     await train({ student, data: data({ scale: 1 / 127.5, offset: -1 }), losses: { crossEntropy: {} }, epochs: 1 }).finish()
     expect((await refused(() => student.evaluate(data()))).message).toMatch(/^data\.scale: expected bytes read as 0\.00784.* · byte \+ -1, as the model was trained, got 0\.0039/)
@@ -188,7 +188,7 @@ describe('bytes', () => {
   })
 })
 
-test('a stream without names is read as its student reads rows, and its batches are of one kind', async () => {
+test('a stream without names has the student’s names, and its batches must be of one kind', async () => {
   const student = make({ inputNames: ['p', 'q'] })
   const objects = points.map(([p, q]) => ({ q: q!, p: p! }))
   const labels = truth.map(name => ab.indexOf(name))
@@ -203,7 +203,7 @@ test('a stream without names is read as its student reads rows, and its batches 
   expect((await refused(() => train({ student: make(), data: unnamed, losses: { crossEntropy: {} } }).finish())).message).toContain('since no names of columns are known')
 })
 
-test('labels −1 and +1 are refused by a run, with the remedy; rows without a label are not', async () => {
+test('a run rejects labels −1 and +1, with the remedy, but not rows without a label', async () => {
   const of = (labels: number[]) => Dataset.from({ inputs: points, labels }, { classes: 2 })
   const signs = truth.map(name => (name === 'dog' ? 1 : -1))
   const known = signs.filter(sign => sign === 1).length
@@ -215,7 +215,7 @@ test('labels −1 and +1 are refused by a run, with the remedy; rows without a l
   await train({ student: make(), data: of(signs.map((sign, at) => (at < 20 ? -1 : Number(sign > 0)))), ...how, epochs: 1, proofs: 'off' }).finish()
 })
 
-test('classes that are counted from 1 are found', async () => {
+test('classes that are counted from 1 are detected', async () => {
   const student = Model.create({ mlp: { sizes: [2, 4, 3] } })
   const of = (options: ColumnOptions) => Dataset.from({ inputs: points, labels: truth.map(name => 1 + ab.indexOf(name)) }, options)
   const { findings } = await train({ student, data: of({ classes: 3 }), losses: { crossEntropy: {} }, steps: 1, proofs: 'warn' }).finish()
@@ -223,7 +223,7 @@ test('classes that are counted from 1 are found', async () => {
   expect((await refused(() => of({ classes: 2 }))).message).toContain('expected a label below 2 (the number of classes), got 2: classes are counted from 0')
 })
 
-test('a grouped split keeps the rows of a group together', async () => {
+test('a grouped split keeps the rows of a group in one part', async () => {
   const groups = points.map((_, row) => `author ${(row * 7) % 23}`)
   const data = Dataset.from({ inputs: points, ids: points.map((_, row) => row) })
   const idsOf = (part: Dataset) => Array.from({ length: part.rows }, (_, row) => row)
@@ -236,7 +236,7 @@ test('a grouped split keeps the rows of a group together', async () => {
   expect((await refused(() => data.split([0.5, 0.5], { groups: points as never }))).message).toBe('groups[0]: expected a number or a text, got an array')
 })
 
-test('inputs and labels of another form are refused with what to write instead', async () => {
+test('inputs and labels in another form are rejected with the correct form', async () => {
   const ids = Model.create({ input: { ids: {} }, layers: [{ embedding: { vocabulary: 10, width: 4 } }, { linear: { outputs: 2 } }] })
   expect(await refused(() => ids.predict({ inputs: [1, 2, 3] }))).toMatchObject({
     code: 'ERR_LIMBECK_INVALID_DATA',

@@ -1,4 +1,4 @@
-/** Parameters that are not finite are never published, kept, written, loaded or answered with. */
+/** Parameters that are not finite are never published, kept, written, loaded or used for predictions. */
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { expect, test } from 'vitest'
@@ -23,7 +23,7 @@ test.each([
   expect(weights(student)).toEqual(before)
 })
 
-test('a loop that is left says so too, and no checkpoint holds such parameters', async () => {
+test('leaving a loop rejects too, and no checkpoint contains such parameters', async () => {
   const student = Model.create(mlp(6), { seed: 1 })
   const before = weights(student)
   const place = folder()
@@ -36,7 +36,7 @@ test('a loop that is left says so too, and no checkpoint holds such parameters',
   expect(weights(student)).toEqual(before)
 })
 
-test('a file with such weights is refused by tensor, and logits that overflow by row', async () => {
+test('a file with such weights is rejected with the tensor’s name, and logits that overflow with the row', async () => {
   const place = path.join(folder(), 'model.safetensors')
   const model = Model.create({ input: [2], layers: [{ linear: { name: 'head', outputs: 2, bias: false } }] })
   await model.save(place)

@@ -1,6 +1,6 @@
 /**
- * Each option of `train` and `distill` does something: the same tiny run with and without it differs where it should.
- * A new option without a line here fails the last test.
+ * Each option of `train` and `distill` has an effect: the same tiny run with and without it differs as expected.
+ * A new option without a case here fails the last test.
  */
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { getPriority } from 'node:os'
@@ -55,7 +55,7 @@ async function outcome(run: ReturnType<typeof train>, student: Model): Promise<O
   return { all, last: all.at(-1)!, weights: weights(student), run, error }
 }
 
-/** One loss without and one with teacher: every option is looked at in both. */
+/** Every option is tested with a loss that needs no teacher and with one that does. */
 const methods = {
   train: (change: object) => {
     const options = { ...base(), losses: { crossEntropy: {} }, ...change } as TrainOptions
@@ -169,7 +169,7 @@ const cases: Record<string, Case> = {
     },
   },
   keep: {
-    // The rate grows until the student forgets what it has learnt.
+    // The learning rate grows until the student gets worse.
     without: () => ({ validation, epochs: 4, schedule: { step: { every: 6, factor: 1000 } } }),
     with: () => ({ validation, epochs: 4, schedule: { step: { every: 6, factor: 1000 } }, keep: 'best' }),
     check: (a, b) => {
@@ -286,23 +286,23 @@ describe.each(['train', 'distill'] as const)('%s', method => {
     expect(weights(run.control!)).not.toEqual(taught)
   })
 
-  test('threads is not ignored, and changes no bit', async () => {
+  test('threads is not ignored, and does not change the bits', async () => {
     const one = await methods[method]({ threads: 1 })
     const student = Model.create(mlp(6), { seed: 4 })
     const losses = method === 'train' ? { crossEntropy: {} } : { crossEntropy: { weight: 0.1 }, kl: { weight: 0.9, temperature: 2 } }
-    // A report a step: after the first one the run, and with it its threads, is still there.
+    // With one report per step, the run and its threads still exist after the first report.
     const options = { ...base(), student, losses, threads: 3, reportEvery: 1 }
     const run = method === 'train' ? train(options) : distill({ ...options, teacher })
     onTestFinished(() => run.dispose())
     await vi.waitUntil(() => threads() === 0)
     await run.next()
-    // The trainer's own thread is one of them.
+    // The trainer's own thread is one of the three.
     await vi.waitUntil(() => threads() === 2)
     await run.finish()
     expect(weights(student)).toEqual(one.weights)
   })
 
-  test('niceness is not ignored, and changes no bit', async () => {
+  test('niceness is not ignored, and does not change the bits', async () => {
     const without = await methods[method]({})
     const losses = method === 'train' ? { crossEntropy: {} } : { crossEntropy: { weight: 0.1 }, kl: { weight: 0.9, temperature: 2 } }
     const own = getPriority()
@@ -320,7 +320,7 @@ describe.each(['train', 'distill'] as const)('%s', method => {
     expect(getPriority()).toBe(own)
   })
 
-  test('four batches of 16 accumulated are one batch of 64', async () => {
+  test('four accumulated batches of 16 equal one batch of 64', async () => {
     const rows = clusters(128, 8)
     const change = { data: rows, shuffle: false, optimizer: { sgd: { learningRate: 0.1, momentum: 0.9 } } }
     const large = await methods[method]({ ...change, batchSize: 64 })
@@ -334,7 +334,7 @@ describe.each(['train', 'distill'] as const)('%s', method => {
   })
 })
 
-test('the teacher is not ignored: a model, a function and a column teach the same', async () => {
+test('the teacher is not ignored: a model, a function and a column give the same result', async () => {
   const losses = { kl: { temperature: 2 } }
   const taught = async (change: object) => {
     const { error, weights: made } = await methods.distill({ losses, ...change })
@@ -352,7 +352,7 @@ test('the teacher is not ignored: a model, a function and a column teach the sam
   expect(await taught({ teacher: answer })).toEqual(byModel)
 })
 
-test('a teacher that is a function is asked once about each row, and not together with augmentation', async () => {
+test('a teacher function is called once per row, and is rejected together with augmentation', async () => {
   let asked = 0
   const heard: number[] = []
   const function_ = Teacher.fromFunction(
@@ -371,7 +371,7 @@ test('a teacher that is a function is asked once about each row, and not togethe
   expect(error).toMatchObject({ code: 'ERR_LIMBECK_INVALID_CONFIG', path: 'augment' })
 })
 
-test('what a teacher function throws is what the run rejects with', async () => {
+test('a run rejects with the error that the teacher function throws', async () => {
   const broken = new Error('503')
   const { error } = await methods.distill({ losses: { kl: {} }, teacher: () => Promise.reject(broken) })
   expect(error).toBe(broken)
@@ -379,7 +379,7 @@ test('what a teacher function throws is what the run rejects with', async () => 
   expect(odd.error).toMatchObject({ code: 'ERR_LIMBECK_INVALID_DATA', path: 'teacher' })
 })
 
-test('the generator is not ignored: it makes the student from the teacher, and train has nobody to make it from', async () => {
+test('the generator is not ignored: it generates the student from the teacher, and is rejected by train, which has no teacher', async () => {
   const losses = { kl: { temperature: 2 } }
   const [plain, generated] = [await methods.distill({ losses }), await methods.distill({ losses, generator: {} })]
   expect([plain.error, generated.error]).toEqual([undefined, undefined])

@@ -1,5 +1,4 @@
-// What would be published: the packages as they are packed, installed without network and scripts, and tried; and what
-// packing refuses.
+// The packages that would be published: packed, installed without network and scripts, and tested; and errors of packing.
 
 import { spawnSync } from 'node:child_process'
 import { copyFileSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
@@ -22,7 +21,7 @@ function script(name, flags, env = {}) {
   return spawnSync(process.execPath, [file, ...flags], { cwd: root, encoding: 'utf8', env: { ...process.env, ...env } })
 }
 
-test('the loader’s words and the packages know the same platforms', () => {
+test('the loader’s messages and the packages name the same platforms', () => {
   expect([...published].sort()).toEqual(Object.keys(platforms).sort())
   const loader = readFileSync(path.join(root, 'ts/native/binding.js'), 'utf8')
   for (const name of published) expect(loader).toContain(`require('@limbeck/binding-${name}')`)
@@ -50,20 +49,20 @@ describe('packed from this clone', () => {
     expect(readFileSync(path.join(stage, 'dist/cli/LICENSES.txt'), 'utf8')).toMatch(/commander \d+\.\d+\.\d+ \(MIT\)/)
   })
 
-  test('an error that nobody caught shows one short line of the facade', () => {
+  test('an uncaught error prints only one short line of the facade', () => {
     const lines = readFileSync(path.join(stage, 'dist/native/limbeck.js'), 'utf8').split('\n')
     expect(Math.max(...lines.map(line => line.length))).toBeLessThan(800)
     expect(lines.filter(line => line.includes('throw ')).every(line => line.length < 250)).toBe(true)
   })
 
-  test('its loader knows the platform packages alone: a binary left beside it would win over the right one', () => {
+  test('its loader loads only platform packages, because a leftover binary next to it would be loaded instead', () => {
     const loader = readFileSync(path.join(stage, 'ts/native/binding.js'), 'utf8')
     expect(loader).not.toContain('./limbeck.linux')
     const named = new Set([...loader.matchAll(/require\('@limbeck\/binding-([\w-]+)'\)/g)].map(match => match[1]))
     expect([...named].filter(name => name !== 'wasm32-wasi').sort()).toEqual([...published].sort())
   })
 
-  test('nothing in it imports what is not in it', () => {
+  test('its files import only files of the package', () => {
     for (const name of readdirSync(stage, { recursive: true }).map(String)) {
       if (!/\.(js|d\.ts)$/.test(name)) continue
       const text = readFileSync(path.join(stage, name), 'utf8')
@@ -73,7 +72,7 @@ describe('packed from this clone', () => {
     }
   })
 
-  test('a platform package says for whom it is', () => {
+  test('a platform package names its platform', () => {
     const { os, cpu, main, version: own } = json(path.join(out, 'stage', host, 'package.json'))
     expect({ os, cpu, main, own }).toEqual({ os: [process.platform], cpu: [process.arch], main: `limbeck.${host}.node`, own: version })
   })
@@ -87,11 +86,11 @@ describe('packed from this clone', () => {
 
 const clones = path.join(root, 'ts/native', `limbeck.${host}.node`)
 
-test('a binary as a clone has it is refused by the audit, since it was not made to be published', () => {
+test('the audit rejects a binary that was built in a clone, not for publication', () => {
   expect(() => audit(clones, host)).toThrow(/it is not stripped/)
 })
 
-test('the audit refuses a binary of another processor', () => {
+test('the audit rejects a binary for another processor', () => {
   const file = path.join(folder(), 'other.node')
   copyFileSync(clones, file)
   const bytes = readFileSync(file)
@@ -100,14 +99,14 @@ test('the audit refuses a binary of another processor', () => {
   expect(() => audit(file, host)).toThrow(/it is made for processor 40, expected \d+/)
 })
 
-test('a tool that is missing is named in one sentence with its remedy, before anything is built', () => {
+test('a missing tool is named in one sentence with its remedy, before anything is built', () => {
   const env = { LIMBECK_TOOLS: folder(), PATH: '/nowhere' }
   const { stderr, status } = script('all.mjs', ['--targets', 'linux-x64-gnu', '--out', folder()], env)
   expect(status).toBe(1)
   expect(stderr).toMatch(/^zig was not found, and linux-x64-gnu is linked with it: npm run pack:tools installs it .*\.\n$/)
 })
 
-test('a platform that nobody knows, and a binary that is not there, are refused by name', () => {
+test('an unknown platform and a missing binary are rejected with their name', () => {
   expect(script('all.mjs', ['--targets', 'amiga']).stderr).toMatch(/--targets: expected some of linux-x64-gnu, .* or host, got amiga/)
   const empty = folder()
   expect(script('all.mjs', ['--targets', 'darwin-arm64', '--binaries', empty]).stderr).toContain('expected limbeck.darwin-arm64.node, got no such file')

@@ -1,4 +1,4 @@
-/** A panic anywhere in the native side is an error of ours, and the next job works. */
+/** A panic anywhere in native code becomes a LimbeckError, and the next job works. */
 import { execFileSync, spawnSync } from 'node:child_process'
 import { copyFileSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -17,7 +17,7 @@ let folder: string
 let binary: string
 
 beforeAll(() => {
-  // The same profile and target folder as everything else: only the thin crate is compiled again.
+  // With the profile and target folder of other builds, only this small crate is compiled again.
   execFileSync('cargo', ['build', '--release', '--locked', '-p', 'limbeck-node', '--features', 'panic-injection'], { cwd: root, stdio: 'pipe' })
   folder = mkdtempSync(path.join(tmpdir(), 'limbeck-panics-'))
   binary = path.join(folder, 'limbeck.node')
@@ -26,7 +26,7 @@ beforeAll(() => {
 
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
-test('a_panic_at_each_place_is_an_internal_error_and_the_next_job_is_right', () => {
+test('a_panic_at_each_point_is_an_internal_error_and_the_next_job_is_correct', () => {
   expect(places.size).toBeGreaterThanOrEqual(20)
   const { status, stdout, stderr } = spawnSync(process.execPath, [path.join(root, '__test__/children/panics.mjs')], {
     env: { ...process.env, NAPI_RS_NATIVE_LIBRARY_PATH: binary, LIMBECK_PANIC_PLACES: [...places].join(',') },

@@ -1,4 +1,4 @@
-/** A run that looks like distilling and is not says so, by name and aloud; sound runs of every kind raise nothing. */
+/** A run that looks like distillation but is not reports a named finding and a warning; valid runs report nothing. */
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { beforeAll, expect, test } from 'vitest'
@@ -31,7 +31,7 @@ async function findings(change: Partial<DistillOptions>): Promise<Finding[]> {
 }
 const names = (found: Finding[]) => [...new Set(found.map(({ proof }) => proof))]
 
-/** The teacher's logits with each row's classes moved on by one, or with its rows in another order. */
+/** The teacher's logits with each row's classes shifted by one, or with the rows in another order. */
 async function changed(how: 'classes' | 'rows'): Promise<Dataset> {
   const logits = await teacher.logits(data)
   const moved = new Float32Array(logits.length)
@@ -74,7 +74,7 @@ test('teacher classes reordered', async () => {
   expect(names(found)).toContain('teacherClassOrder')
 })
 
-test('teacher inputs not normalised', async () => {
+test('teacher inputs not normalized', async () => {
   const inputs = columns.inputs.map(value => value * 40 + 100)
   const raw = Dataset.from({ inputs, labels: columns.labels }, { inputs: [8], classes: 3 })
   const normalization = await raw.normalization()
@@ -84,7 +84,7 @@ test('teacher inputs not normalised', async () => {
   careless.copyFrom(knowing)
   const student = Model.create(mlp(8), { seed: 1, normalization })
   expect(names(await findings({ teacher: knowing, student, data: raw, validation: raw }))).toEqual([])
-  // The same teacher on inputs that somebody has normalised already.
+  // The same teacher on inputs that are already normalized.
   expect(names(await findings({ teacher: knowing }))).toContain('teacherInputs')
 })
 
@@ -106,7 +106,7 @@ test('whole student frozen', async () => {
 })
 
 test('a layer outside the graph', async () => {
-  // What `lost` makes is cut off again.
+  // The output of `lost` is sliced off again.
   const student = Model.create(
     {
       input: [8],
@@ -138,7 +138,7 @@ test('a teacher that is a copy of the student', async () => {
   expect(names(await findings({ student, teacher: student.clone() }))).toContain('teacherIsAnother')
 })
 
-test('a finding is said aloud, once', async () => {
+test('a finding causes one warning', async () => {
   const heard: Error[] = []
   const hear = (warning: Error) => void heard.push(warning)
   process.on('warning', hear)
@@ -149,7 +149,7 @@ test('a finding is said aloud, once', async () => {
   expect(ours.map(({ name, message }) => [name, message.split(':')[0]])).toEqual([['LimbeckWarning', 'losses.kl']])
 })
 
-test('strict ends the run, off looks for nothing', async () => {
+test('strict ends the run, off checks nothing', async () => {
   const wrong = { losses: { crossEntropy: {}, kl: { weight: 0 } } }
   const error = await failure(() => findings({ ...wrong, proofs: 'strict' }))
   expect([error.code, error.path]).toEqual(['ERR_LIMBECK_PROOF_FAILED', 'losses.kl'])
@@ -204,7 +204,7 @@ const sound: Record<string, () => Promise<Finding[]>> = {
   },
 }
 
-test.each(Object.keys(sound))('a sound run raises nothing: %s', async name => {
+test.each(Object.keys(sound))('a valid run has no findings: %s', async name => {
   expect(await sound[name]!()).toEqual([])
 })
 
@@ -237,7 +237,7 @@ const cut = (): Model =>
     },
     { seed: 1 },
   )
-/** A teacher that was never shown class 2. */
+/** A teacher that was trained without class 2. */
 async function ignorant(): Promise<Model> {
   const rows = relabelled(row => (columns.labels[row] === 2 ? none : columns.labels[row]!))
   const model = Model.create(mlp(32), { seed: 9 })
@@ -272,7 +272,7 @@ async function scaled(teacherData: Dataset): Promise<Finding[]> {
 }
 
 /** A stream in which every `nth` row has a label, with a control run. */
-/** Five batches, and so many steps asked for. */
+/** A stream of five batches, with this number of steps requested. */
 const streamed = (steps: number) => () => {
   const batch = (at: number) => ({ inputs: columns.inputs.slice(at * 64, (at + 1) * 64), labels: columns.labels.slice(at * 8, (at + 1) * 8) })
   return findings({ data: [0, 1, 2, 3, 4].map(batch), steps, epochs: undefined as never, batchSize: undefined as never, losses: { kl: {}, crossEntropy: {} } })
@@ -289,12 +289,15 @@ const controlled = (nth: number) => () =>
     control: true,
   })
 
-/** Of each proof a run that it names, and one like it that it does not; only evidence can show a student that cannot be saved. */
+/**
+ * For each proof, a run that causes its finding and a similar run that does not. `reload` is missing, because no run here makes a
+ * student that cannot be saved.
+ */
 const cases: Record<Exclude<ProofName, 'reload'>, [named: () => Promise<Finding[]>, sound: () => Promise<Finding[]>]> = {
   termHasWeight: [() => findings({ losses: { crossEntropy: {}, kl: { weight: 0 } } }), () => findings({ losses: { crossEntropy: {}, kl: { weight: 0.01 } } })],
   rowsAreUsed: [alone({ data: relabelled(half) }), () => findings({ data: relabelled(half) })],
   labelsVary: [
-    // −1 and +1, as other libraries write two classes.
+    // −1 and +1 for two classes, as in other libraries.
     () => findings({ data: relabelled(row => (row % 2 === 0 ? 1 : none)) }),
     () => findings({ data: relabelled(row => (row < 9 ? 1 : none)), losses: { kl: {} } }),
   ],
@@ -322,14 +325,14 @@ const cases: Record<Exclude<ProofName, 'reload'>, [named: () => Promise<Finding[
     alone({ steps: 1, epochs: undefined as never }),
   ],
   termHasGradient: [
-    // A batch of one row has nothing to be similar to.
+    // In a batch of one row there are no similarities.
     () => findings({ losses: { crossEntropy: {}, similarity: {} }, batchSize: 1, epochs: 1 }),
     () => findings({ losses: { crossEntropy: {}, similarity: {} } }),
   ],
   gradientReaches: [() => findings({ student: cut() }), () => findings({ student: cut(), freeze: ['layers.0.1.lost'] })],
   parametersChange: [
     () => findings({ optimizer: { sgd: { learningRate: 1e-30 } } }),
-    // Differences between rows do not depend on the bias of the layer: its gradient is 0 but for rounding.
+    // Differences between rows do not depend on the bias of the layer, so its gradient is 0 except for rounding errors.
     async () => [...(await findings({ losses: { rkdAngle: head } })), ...(await findings({ losses: { rkdDistance: head }, optimizer: { sgd: { learningRate: 0.005 } } }))],
   ],
   lossFalls: [() => findings({ optimizer: { adam: { learningRate: 1e4 } } }), () => findings({ optimizer: { adam: { learningRate: 0.01 } } })],
@@ -347,15 +350,15 @@ const cases: Record<Exclude<ProofName, 'reload'>, [named: () => Promise<Finding[
   checkpointWhole: [() => resumed(true), () => resumed(false)],
 }
 const { oneOf: all } = (JSON.parse(native().schema()) as { ProofName: { oneOf: { const: ProofName; examples: [string] }[] } }).ProofName
-/** Numbers differ from run to run. */
+/** Replaces numbers, which differ from run to run. */
 const words = (text: string) => text.replace(/[\d.,e+-]+/g, '#')
 
-test.each(all.map(({ const: name, examples }) => [name, examples[0]] as const))('%s names a run that it is about, and leaves one like it alone', async (name, example) => {
+test.each(all.map(({ const: name, examples }) => [name, examples[0]] as const))('%s reports a finding for an affected run, and none for a similar run', async (name, example) => {
   if (name === 'reload') return expect(readFileSync(new URL('../crates/core/src/proofs/tests.rs', import.meta.url), 'utf8')).toContain('"reload"')
   const [named, fine] = cases[name]
   const found = (await named()).filter(({ proof }) => proof === name)
   expect(found.length, name).toBeGreaterThan(0)
-  // The page of all proofs shows a finding as it is printed.
+  // The page of all proofs shows the finding in its printed form.
   const wanted = words(example).replace(/^.*?: /, '').replace(/ ?[:…].*$/, '')
   expect(words(found[0]!.message)).toContain(wanted)
   expect(names(await fine())).not.toContain(name)

@@ -1,4 +1,4 @@
-/** What a control group leaves of a machine is what limbeck uses, and what doctor shows. */
+/** limbeck uses the part of the machine that a control group allows, and doctor shows it. */
 import { spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, rmdirSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
@@ -7,7 +7,7 @@ import { expect, test } from 'vitest'
 
 const main = path.join(path.dirname(path.dirname(fileURLToPath(import.meta.url))), 'dist/cli/main.js')
 
-/** A group that grants the time of one core, or nothing where none can be made; its folder. */
+/** The folder of a control group with the time of one core, or undefined if no group can be created. */
 function oneCore(): string | undefined {
   const [folder, file, text] = existsSync('/sys/fs/cgroup/cgroup.controllers')
     ? ['/sys/fs/cgroup', 'cpu.max', '100000 100000']

@@ -15,7 +15,7 @@ beforeAll(async () => {
 })
 afterAll(() => rm(folder, { recursive: true }))
 
-/** What a promise was refused with. */
+/** The error of a rejected promise. */
 async function refused(promise: Promise<unknown>): Promise<{ code: string; message: string }> {
   const error = await promise.then(
     () => undefined,
@@ -40,7 +40,7 @@ function idx(kind: number, sides: number[], data: number[]): Uint8Array {
 }
 
 describe('readIdx', () => {
-  test('reads bytes with their sides, packed or not, from a file or from memory', async () => {
+  test('reads bytes with their shape, gzipped or not, from a file or from memory', async () => {
     const file = idx(0x08, [2, 1, 3], [1, 2, 3, 250, 251, 252])
     const expected = { shape: [2, 1, 3], values: Uint8Array.of(1, 2, 3, 250, 251, 252) }
     expect(await readIdx(file)).toEqual(expected)
@@ -62,14 +62,14 @@ describe('readIdx', () => {
     expect((await readIdx(idx(0x0e, [1], [...double]))).values).toEqual(Float64Array.of(Math.PI))
   })
 
-  test('reads a file of several pieces', async () => {
+  test('reads a file in several pieces', async () => {
     const numbers = Array.from({ length: 300_000 }, (_, i) => (i * 7) % 256)
     const path = join(folder, 'large')
     await writeFile(path, idx(0x08, [300, 1000], numbers))
     expect((await readIdx(path)).values).toEqual(Uint8Array.from(numbers))
   })
 
-  test('refuses sides that lie about the size, and allocates nothing for them', async () => {
+  test('rejects a shape that does not match the size, without allocating memory for it', async () => {
     const before = process.memoryUsage().arrayBuffers
     const lie = idx(0x08, [4_000_000_000, 2], [1, 2, 3])
     expect(await refused(readIdx(lie))).toEqual({
@@ -83,7 +83,7 @@ describe('readIdx', () => {
     expect((await refused(readIdx(idx(0x08, [2], [1, 2, 3])))).message).toContain('expected 2 bytes of numbers (sides [2]), got more')
   })
 
-  test('refuses what is no IDX file', async () => {
+  test('rejects a file that is not an IDX file', async () => {
     const { message } = await refused(readIdx(Buffer.from('not an idx file')))
     expect(message).toBe('bytes: expected the magic number of an IDX file, as in 00000803, got 6e6f7420')
     expect((await refused(readIdx(idx(0x0a, [1], [1])))).message).toContain('got 00000a01')
@@ -92,7 +92,7 @@ describe('readIdx', () => {
     expect((await refused(readIdx(idx(0x08, [1, 2], []).subarray(0, 9)))).message).toContain('expected an IDX header')
   })
 
-  test('refuses a gzip file that is cut or damaged, and a file that is not there', async () => {
+  test('rejects a truncated or damaged gzip file, and a missing file', async () => {
     const packed = gzipSync(idx(0x08, [1000], Array.from({ length: 1000 }, (_, i) => (i * i) % 251)))
     const cut = await refused(readIdx(packed.subarray(0, packed.length - 40)))
     expect(cut).toMatchObject({ code: 'ERR_LIMBECK_INVALID_FILE' })
@@ -108,7 +108,7 @@ describe('readIdx', () => {
 describe('readCsv', () => {
   const pets = 'name,age,legs,kind,note\nRex,3.5,4,dog,"good, ""very"" good"\r\nTom,2,4,cat,"two\nlines"\nIda,1e1,4,dog,\n'
 
-  test('reads typed columns, quotes, both ends of lines', async () => {
+  test('reads typed columns, quotes, and both kinds of line ends', async () => {
     const columns = { name: 'text', age: 'number', legs: 'integer', kind: 'category', note: 'text' } as const
     const table = await readCsv({ text: pets }, { columns })
     expect(table.rows).toBe(3)
@@ -119,12 +119,12 @@ describe('readCsv', () => {
     expect(table.columns.note).toEqual(['good, "very" good', 'two\nlines', ''])
   })
 
-  test('passes over columns that are skipped or not named', async () => {
+  test('ignores columns that are skipped or not named', async () => {
     const table = await readCsv({ text: pets }, { columns: { age: 'number', note: 'skip' } })
     expect(Object.keys(table.columns)).toEqual(['age'])
   })
 
-  test('makes one array of several columns, and takes names where the file has none', async () => {
+  test('combines several columns into one array, and accepts names for a file without a header', async () => {
     const { columns } = await readCsv(
       { text: '1;2;9\n3;4;8\n' },
       { delimiter: ';', header: ['a', 'b', 'label'], columns: { inputs: { numbers: ['b', 'a'] }, label: 'integer' } },
@@ -133,7 +133,7 @@ describe('readCsv', () => {
     expect(columns.label).toEqual(Int32Array.of(9, 8))
   })
 
-  test('reads the same however the text is cut into pieces', () => {
+  test('gives the same result for any division of the text into pieces', () => {
     const read = (size: number) => {
       const rows: [string[], number][] = []
       const records = new Records('text', ',', (fields, line) => rows.push([fields, line]))
@@ -150,7 +150,7 @@ describe('readCsv', () => {
     for (const size of [1, 2, 3, 5, 7, 11]) expect(read(size)).toEqual(read(pets.length))
   })
 
-  test('streams in batches whose categories keep their numbers', async () => {
+  test('streams in batches in which a category always has the same number', async () => {
     const text = 'kind\n' + ['a', 'b', 'c', 'b', 'a'].join('\n')
     const batches = await all(streamCsv({ text }, { columns: { kind: 'category' }, batchRows: 2 }))
     expect(batches.map(batch => batch.rows)).toEqual([2, 2, 1])
@@ -158,7 +158,7 @@ describe('readCsv', () => {
     expect(batches.at(-1)!.columns.kind.names).toEqual(['a', 'b', 'c'])
   })
 
-  test('streams a file larger than its pieces, and leaves it early', async () => {
+  test('streams a file in several pieces, and can stop early', async () => {
     const path = join(folder, 'long.csv.gz')
     const lines = Array.from({ length: 100_000 }, (_, i) => `${i},"row ${i}, ü"`)
     await writeFile(path, gzipSync('\ufeffid,text\n' + lines.join('\r\n')))
@@ -192,7 +192,7 @@ describe('readCsv', () => {
     expect(await refused(readCsv({ text }, { columns: { a: 'number' } }))).toEqual({ code: 'ERR_LIMBECK_INVALID_DATA', message })
   })
 
-  test('refuses integers out of range, unknown categories and bytes that are no text', async () => {
+  test('rejects integers out of range, unknown categories and invalid UTF-8', async () => {
     const integer = refused(readCsv({ text: 'a\n3000000000\n' }, { columns: { a: 'integer' } }))
     expect((await integer).message).toBe('text, line 2, column a: expected a whole number of 32 bits, got 3000000000')
     const kind = readCsv({ text: 'a\ncow\n' }, { columns: { a: 'category' }, categories: { a: ['dog', 'cat'] } })
@@ -203,7 +203,7 @@ describe('readCsv', () => {
     expect((await refused(bytes)).message).toBe('bytes: expected UTF-8 text, got other bytes')
   })
 
-  test('refuses options that it does not know', async () => {
+  test('rejects unknown options', async () => {
     const kind = { columns: { a: 'float' } } as unknown as { columns: { a: 'number' } }
     expect(await refused(readCsv({ text: 'a\n1\n' }, kind))).toEqual({
       code: 'ERR_LIMBECK_INVALID_CONFIG',
@@ -255,7 +255,7 @@ describe('readJsonLines', () => {
     expect(got).toMatch(message)
   })
 
-  test('refuses rows of other widths and ids below 0', async () => {
+  test('rejects rows of different widths, and negative ids', async () => {
     const vectors = readJsonLines({ text: '{"a":[1,2]}\n{"a":[1]}' }, { fields: { a: 'numbers' } })
     expect((await refused(vectors)).message).toBe('text, line 2, field a: expected 2 numbers, as in the first row, got [1]')
     const ids = readJsonLines({ text: '{"a":[1,-2]}' }, { fields: { a: 'ids' } })
@@ -268,11 +268,11 @@ describe('readJsonLines', () => {
   })
 })
 
-describe('what a file means is an option:', () => {
+describe('the format of a file is an option:', () => {
   const lines = 'text\ty\n"Oh, she said\t1\nwell"\t2\n'
   const columns = { text: 'text', y: 'number' } as const
 
-  test('quotes are characters where the delimiter is a tab, or where quote is false', async () => {
+  test('quotes are ordinary characters if the delimiter is a tab or quote is false', async () => {
     const expected = ['"Oh, she said', 'well"']
     expect((await readCsv({ text: lines }, { columns, delimiter: '\t' })).columns.text).toEqual(expected)
     expect((await readCsv({ text: lines.replaceAll('\t', ';') }, { columns, delimiter: ';', quote: false })).columns.text).toEqual(expected)
@@ -293,7 +293,7 @@ describe('what a file means is an option:', () => {
     }
   })
 
-  test('several fields of JSON lines make the numbers of a row, and keep their names', async () => {
+  test('several fields of JSON lines form the numbers of a row, and keep their names', async () => {
     const read = await readJsonLines({ text: '{"q":2,"p":1}\n{"p":3,"q":4}\n' }, { fields: { inputs: { numbers: ['p', 'q'] } } })
     expect(read.columns.inputs).toEqual({ values: Float32Array.of(1, 2, 3, 4), width: 2, names: ['p', 'q'] })
     const missing = readJsonLines({ text: '{"p":1}\n' }, { fields: { inputs: { numbers: ['p', 'q'] } } })
@@ -301,7 +301,7 @@ describe('what a file means is an option:', () => {
   })
 })
 
-describe('options are read as all others:', () => {
+describe('options are checked like all other options:', () => {
   const csv = { text: 'a,c\n1,x\n' }
   test.each<[string, (any: any) => Promise<unknown>, string]>([
     ['a misspelt key', any => readCsv(csv, any({ columns: { a: 'number' }, delimeter: ';' })), 'delimeter: unknown key delimeter; did you mean delimiter?'],
@@ -326,7 +326,7 @@ describe('options are read as all others:', () => {
     expect((await refused(read((value: unknown) => value))).message).toContain(message)
   })
 
-  test('no inherited property counts', async () => {
+  test('inherited properties are ignored', async () => {
     const columns = { constructor: 'category', toString: 'text' } as const
     const read = await readCsv({ text: 'constructor,toString\nx,y\n' }, { columns, categories: {} })
     expect([Object.keys(read.columns), (read.columns as Record<string, unknown>).toString]).toEqual([['constructor', 'toString'], ['y']])

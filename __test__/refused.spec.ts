@@ -1,4 +1,4 @@
-/** What the system refuses is an error of the call that asked, and never the end of the process. */
+/** If the system refuses memory or threads, the call that needs them rejects, and the process never ends. */
 import { spawnSync } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { expect, test } from 'vitest'
@@ -8,7 +8,7 @@ const library = new URL('../dist/index.js', import.meta.url).href
 const root = process.getuid?.() === 0
 const has = (tool: string) => spawnSync(tool, ['--version']).status === 0
 
-/** The lines that a use printed, and what it ended with. */
+/** Runs a use of the library; returns the printed lines and the exit status or signal. */
 function used(command: string[], ...args: string[]) {
   const [file, ...rest] = [...command, process.execPath, child, library, ...args]
   const { status, signal, stdout, stderr } = spawnSync(file!, rest, { encoding: 'utf8', cwd: '/tmp', timeout: 120_000 })
@@ -16,9 +16,9 @@ function used(command: string[], ...args: string[]) {
 }
 
 test.each(['predict', 'serve', 'train', 'logits', 'analyse'])(
-  'a block that no system has is ERR_LIMBECK_MEMORY in %s, and the process lives',
+  'a block larger than any memory is ERR_LIMBECK_MEMORY in %s, and the process continues',
   what => {
-    // 80 GB for the logits of 160 KB; the shell's limit makes the refusal the same on every machine.
+    // The logits of 160 KB of inputs need 80 GB; with the shell's limit, every machine refuses them.
     const { end, lines, stderr } = used(['sh', '-c', 'ulimit -v 12000000; exec "$0" "$@"'], 'large', what)
     expect(lines, stderr).toEqual(['begins', expect.stringMatching(/^ERR_LIMBECK_MEMORY .*expected \d+ bytes of memory/), 'lives'])
     expect(end).toBe(0)
@@ -27,13 +27,13 @@ test.each(['predict', 'serve', 'train', 'logits', 'analyse'])(
 )
 
 test.each(['predict', 'train', 'evaluate', 'analyse'])(
-  'under any limit of address space %s works or is refused',
+  'under any limit of address space %s works or rejects',
   what => {
     if (!has('prlimit')) return expect.soft(has('prlimit'), 'needs prlimit, which util-linux has').toBe(false)
     const ends = new Set<string>()
     for (let mebibytes = 0; mebibytes <= 360; mebibytes += 40) {
       const { lines, stderr } = used([], 'limit', what, String(mebibytes << 20))
-      // The heap of V8 and the blocks of Node's C++ are their own affair; none of our blocks may end the process.
+      // V8's heap and Node's C++ code may end the process; an allocation of limbeck must not.
       expect(stderr, `${mebibytes} MiB`).not.toMatch(/memory allocation of \d+ bytes failed|panicked/)
       if (/JavaScript heap|Fatal process out of memory|std::bad_alloc/.test(stderr)) continue
       const [begins, said, lives] = lines
@@ -46,15 +46,15 @@ test.each(['predict', 'train', 'evaluate', 'analyse'])(
   400_000,
 )
 
-/** As a user whose count of threads can be limited: root's cannot. */
+/** Changes to a user whose number of threads can be limited; root's cannot. */
 const user = root ? ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups'] : []
 
 test.each(['predict', 'serve', 'save', 'load', 'evaluate', 'logits', 'take', 'normalization', 'train', 'check', 'analyse'])(
-  'where no thread can be started %s rejects once, with a code that says to come again',
+  'if no thread can be started, %s rejects once, with the code for "try again later"',
   what => {
     if (!has('prlimit') || (root && !has('setpriv'))) return expect.soft(true, 'needs prlimit and setpriv').toBe(true)
     const { end, lines, stderr } = used(user, 'threads', what, '1')
-    // That user may not be allowed to read this folder.
+    // This user may have no right to read this folder.
     if (stderr.includes('EACCES')) return
     expect(lines, stderr).toEqual(['begins', expect.stringMatching(/^ERR_LIMBECK_BUSY .*thread/), 'lives'])
     expect(end).toBe(0)
@@ -62,7 +62,7 @@ test.each(['predict', 'serve', 'save', 'load', 'evaluate', 'logits', 'take', 'no
   60_000,
 )
 
-test('many calls at once need few threads', () => {
+test('many concurrent calls need few threads', () => {
   if (!has('prlimit') || (root && !has('setpriv'))) return
   const { end, lines, stderr } = used(user, 'threads', 'many', root ? '100' : '4000')
   if (stderr.includes('EACCES')) return

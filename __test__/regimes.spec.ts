@@ -1,4 +1,4 @@
-/** Regimes that are stages one after the other: what each stage learns from, what is refused, killed and resumed. */
+/** Regimes of several stages: the teacher of each stage, errors, kills and resumed runs. */
 import { readdirSync } from 'node:fs'
 import { expect, test } from 'vitest'
 import {
@@ -28,7 +28,7 @@ async function chained(options: Partial<ChainOptions>) {
   return all
 }
 
-test('each hop learns from the best parameters of the one before, from its own start, with options of its own', async () => {
+test('each hop learns from the best parameters of the previous hop, with its own initial parameters and options', async () => {
   const students = [net(16, 1), net(4, 2)]
   const all = await chained({ students, hops: [{ epochs: 3 }, { losses: { kl: { temperature: 4 } } }] })
   const [first, second] = [net(16, 1), net(4, 2)]
@@ -42,14 +42,14 @@ test('each hop learns from the best parameters of the one before, from its own s
   expect(outcome!.hops[1]!.validation!.accuracy).toBe((await second.evaluate(validation)).accuracy)
 })
 
-test('a chain of one is distill', async () => {
+test('a chain with one student is distill', async () => {
   const [chainOne, plain] = [net(4, 2), net(4, 2)]
   await distillChain({ ...shared, students: [chainOne] }).finish()
   await distill({ ...shared, student: plain, keep: 'best' }).finish()
   expect(weights(chainOne)).toEqual(weights(plain))
 })
 
-test('what is wrong with any hop is refused before the first step, by its path', async () => {
+test('an invalid option of any hop is rejected before the first step, with its path', async () => {
   const refused = async (options: Partial<ChainOptions>) => {
     const students = [net(8, 1), net(4, 2)]
     const before = students.map(weights)
@@ -65,13 +65,13 @@ test('what is wrong with any hop is refused before the first step, by its path',
   expect((await refused({ losses: { kl: { temperature: -1 } } })).path).toBe('losses.kl.temperature')
   const wide = Model.create({ mlp: { sizes: [8, 4, 5] } })
   expect((await refused({ students: [net(8, 1), wide] })).path).toBe('students[1].losses.kl')
-  // @ts-expect-error a checkpoint is of the chain, not of a hop
+  // @ts-expect-error A checkpoint belongs to the chain, not to a hop.
   expect((await refused({ hops: [{}, { checkpoint: { folder: 'x' } }] })).path).toBe('hops[1].checkpoint')
   const once = [{ inputs: new Float32Array(8), labels: [0] }]
   expect((await refused({ data: once, validation })).path).toBe('data')
 })
 
-test('leaving a chain stops after a whole step; an abort leaves the student under way as it was', async () => {
+test('leaving a chain stops after the current step; an abort leaves the current student unchanged', async () => {
   const students = [net(8, 1), net(4, 2)]
   const chain = distillChain({ ...shared, students, reportEvery: 1 })
   for await (const { hop } of chain) if (hop === 1) break
@@ -92,7 +92,7 @@ test('leaving a chain stops after a whole step; an abort leaves the student unde
   expect(weights(first)).not.toEqual(weights(net(8, 1)))
 })
 
-test('all paths through the assistants are found, and the rule takes the one in the middle of the accuracies', () => {
+test('all paths through the assistants are found, and the rule selects the assistant closest to the mean accuracy', () => {
   expect(assistantPaths(0)).toEqual([[]])
   expect(assistantPaths(2)).toEqual([[], [0], [0, 1], [1]])
   expect(new Set(assistantPaths(5).map(String)).size).toBe(32)
@@ -100,7 +100,7 @@ test('all paths through the assistants are found, and the rule takes the one in 
   expect(nearestAssistant({ teacher: 1, student: 0.5, assistants: [0.5, 1] })).toBe(0)
 })
 
-test('the path search trains each shared hop once, and the student takes the best path', async () => {
+test('the path search trains each shared hop once, and the student gets the result of the best path', async () => {
   const student = net(4, 2)
   const search = searchPaths({ ...shared, assistants: [net(16, 1), net(8, 3)], student, epochs: 1 })
   const hops = new Set<string>()
@@ -110,13 +110,13 @@ test('the path search trains each shared hop once, and the student takes the bes
   expect(paths.map(({ assistants }) => assistants)).toEqual([[], [0], [0, 1], [1]])
   const accuracies = paths.map(({ validation }) => validation.accuracy!)
   expect(best).toEqual(paths[accuracies.indexOf(Math.max(...accuracies))]!.assistants)
-  // The best path, walked by a chain.
+  // The best path, trained as a chain.
   const chain = [...best.map(at => [net(16, 1), net(8, 3)][at]!), net(4, 2)]
   await distillChain({ ...shared, students: chain, epochs: 1 }).finish()
   expect(weights(student)).toEqual(weights(chain.at(-1)!))
 })
 
-test('every generation has its teacher’s shape and a start of its own, learns from the one before, and is kept', async () => {
+test('every generation has its teacher’s architecture and its own initial parameters, learns from the previous one, and is kept', async () => {
   const { losses: _, ...rest } = shared
   const again = bornAgain({ ...rest, generations: 2, variant: 'banL' })
   const seen = new Set<number>()
@@ -139,7 +139,7 @@ test('every generation has its teacher’s shape and a start of its own, learns 
 
 test('generations end when validation no longer improves', async () => {
   const { losses: _, ...rest } = shared
-  // A rate of almost nothing: whether a generation is better is chance, and five in a row are not.
+  // With a rate near 0, whether a generation is better is random, and five improvements in a row are unlikely.
   const again = bornAgain({ ...rest, generations: 8, patience: 1, optimizer: { sgd: { learningRate: 1e-9 } } })
   const { generations, best, ended } = await again.finish()
   expect(ended).toBe('earlyStop')
@@ -147,20 +147,20 @@ test('generations end when validation no longer improves', async () => {
   expect(again.students.length).toBe(generations.length)
 })
 
-test('what cannot be born again is refused, by path', async () => {
+test('invalid options of bornAgain are rejected with their path', async () => {
   const { losses: _, ...rest } = shared
   const refused = async (options: Partial<BornAgainOptions>) => (await failure(() => bornAgain({ ...rest, ...options }).next())).path
   expect(await refused({ generations: 0 })).toBe('generations')
-  // @ts-expect-error no such variant
+  // @ts-expect-error There is no such variant.
   expect(await refused({ variant: 'bannn' })).toBe('variant')
   expect(await refused({ losses: { kl: { temperature: 0 } } })).toBe('losses.kl.temperature')
-  // @ts-expect-error a function has no shape
+  // @ts-expect-error A function has no architecture.
   expect(await refused({ teacher: () => [] })).toBe('teacher')
   const { validation: __, ...blind } = rest
   expect((await failure(() => bornAgain({ ...blind, patience: 1 }).next())).path).toBe('validation')
 })
 
-test('an ensemble says the mean of what its models hold to be probable', async () => {
+test('an ensemble predicts the mean of its models’ probabilities', async () => {
   const models = [net(8, 1), teacher]
   const inputs = Float32Array.from({ length: 16 }, noise(3))
   const [first, second] = [await models[0]!.predict({ inputs }), await models[1]!.predict({ inputs })]
@@ -172,7 +172,7 @@ test('an ensemble says the mean of what its models hold to be probable', async (
   expect((await failure(() => Ensemble.of(models, { weights: [1] }))).path).toBe('weights')
 })
 
-test('a regime that was ended is taken up again where it is done: it has its outcome at once', async () => {
+test('resuming a finished regime returns its outcome at once', async () => {
   const place = folder()
   const students = () => [net(8, 1), net(4, 2)]
   const first = students()
@@ -188,7 +188,7 @@ test('a regime that was ended is taken up again where it is done: it has its out
   expect((await refused({ resume: place, teacher: net(32, 3) })).path).toBe('teacher')
 })
 
-/** Runs `regime.mjs` to its end, killed after each of these counts of reports. */
+/** Runs `regime.mjs` to its end, with a kill after each of these numbers of reports. */
 async function killed(regime: string, env: Record<string, string>, after: readonly number[]): Promise<string> {
   Object.assign(process.env, { REGIME: regime, LIMBECK_FOLDER: folder(), ...env })
   for (const count of after) {
@@ -215,7 +215,7 @@ test.each([
   ['distillMutually', { UPDATES: 'simultaneous' }, [6, 9]],
   ['distillMutually', { UPDATES: 'alternating' }, [11]],
   ['distillMutually', { UPDATES: 'simultaneous', BESIDE: 'teacher' }, [7]],
-  // In phase 1 and in phase 2, which has half as many steps.
+  // Kills in phase 1 and in phase 2, which has half as many steps.
   ['distillWeights', {}, [5, 12, 16]],
 ])('%s, killed in the middle of its stages and resumed: equal bits', async (regime, env, after) => {
   const whole = await killed(regime, env, [])
@@ -223,7 +223,7 @@ test.each([
   expect(await killed(regime, env, after)).toBe(whole)
 }, 120_000)
 
-test('however a regime ends, its run gives the student free and the memory back', async () => {
+test('however a regime ends, its run releases the student and frees the memory', async () => {
   const student = net(16, 1)
   const free = () => distill({ ...shared, student, steps: 1, epochs: undefined as never }).finish()
   const begin = async (signal?: AbortSignal) => {

@@ -1,4 +1,4 @@
-/** What must not be published is refused before anything is sent, with all that is wrong in one sentence. */
+/** Invalid packages are rejected before anything is published, with all problems in one sentence. */
 import { spawnSync } from 'node:child_process'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
@@ -40,7 +40,7 @@ function gate(place: string) {
 const good: Made = { name: 'limbeck', optionalDependencies: { [platform]: '1.2.3' }, files: ['index.js'] }
 const its: Made = { name: platform, files: ['limbeck.linux-x64-gnu.node', 'THIRD-PARTY-LICENSES.txt'] }
 
-test('platform packages come before the root that names them', () => {
+test('platform packages are published before the root package that depends on them', () => {
   const { status, stdout, stderr } = gate(tarballs(good, its))
   expect({ status, stderr }).toEqual({ status: 0, stderr: '' })
   expect(stdout.match(/\S+@1\.2\.3/g)).toEqual([`${platform}@1.2.3`, 'limbeck@1.2.3'])

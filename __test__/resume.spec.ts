@@ -1,4 +1,4 @@
-/** A run that was stopped and is resumed in another process ends with the bits of one that was never stopped. */
+/** A run that is stopped and resumed in another process ends with the same bits as one that was never stopped. */
 import { spawnSync } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { expect, test } from 'vitest'
@@ -18,7 +18,7 @@ test('stopped at ten random steps and resumed in new processes: equal bits', () 
   const whole = run(folder())
   expect(JSON.parse(whole)).toHaveProperty('bits')
   const draw = noise(Date.now() % 1000)
-  // 300 rows in batches of 16, two a step: 10 steps an epoch, five epochs.
+  // 300 rows in batches of 16, two batches per step: 10 steps per epoch, five epochs.
   const steps = Array.from({ length: 10 }, () => 1 + Math.floor((draw() + 0.5) * 48))
   for (const step of steps) {
     const place = folder()
@@ -27,7 +27,7 @@ test('stopped at ten random steps and resumed in new processes: equal bits', () 
   }
 }, 180_000)
 
-test('a run is resumed for longer where no schedule depends on its length, to the bits of one that was this long from the start', async () => {
+test('a run can be resumed with a greater length if no schedule depends on it, with the bits of a run of this length', async () => {
   const trained = async (change: Partial<TrainOptions>) => {
     const student = Model.create(mlp(6), { seed: 3 })
     const run = train({ student, data: clusters(96), losses: { crossEntropy: {} }, batchSize: 16, seed: 2, ...change })
@@ -52,7 +52,7 @@ test('a run is resumed for longer where no schedule depends on its length, to th
   }
 })
 
-test('a stream is resumed for longer, and learners that teach each other too', async () => {
+test('a stream and mutual learning can be resumed with a greater length', async () => {
   const rows = clusterColumns(96)
   const source = function* () {
     for (let first = 0; first < 96; first += 16) yield { inputs: rows.inputs.slice(first * 8, (first + 16) * 8), labels: rows.labels.slice(first, first + 16) }

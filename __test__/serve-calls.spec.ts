@@ -1,4 +1,4 @@
-/** What one call of a service may bring: any JSON as its inputs, a context, more rows than a batch; and drains with a deadline. */
+/** Calls of a service with any JSON as inputs, with a context, and with more rows than a batch; drains with a deadline. */
 import { expect, onTestFinished, test } from 'vitest'
 import { Model, type ModelOptions, type ServeOptions, type Service, type TeacherBatch } from '../ts/index.js'
 import { clusterColumns, failure, mlp } from './support.js'
@@ -39,7 +39,7 @@ test.each([
   expect(codes).toContain('ERR_LIMBECK_INVALID_DATA')
 })
 
-test('a fallback and a shadow get the context of each row, and the model of the service none', async () => {
+test('a fallback and a shadow get the context of each row, but the service’s own model does not', async () => {
   const seen: unknown[][] = []
   const to = async ({ rows, contexts }: TeacherBatch) => {
     seen.push([...(contexts ?? ['none'])])
@@ -62,7 +62,7 @@ test('a fallback and a shadow get the context of each row, and the model of the 
   expect(seen.at(-1)).toEqual([7])
 })
 
-test('a large call is predicted in pieces, to the bit as in one, and other services get their turn between them', async () => {
+test('a large call is predicted in pieces, with the same bits as in one piece, and other services run between the pieces', async () => {
   const slow = Model.create({ mlp: { sizes: [8, 1024, 1024, 3] } }, { seed: 4 })
   const quick = served(Model.create(mlp(4)))
   const inputs = Float32Array.from({ length: 20_000 * 8 }, (_, at) => Math.sin(at))
@@ -82,7 +82,7 @@ test('a large call is predicted in pieces, to the bit as in one, and other servi
   expect(all.probabilities.slice(3 * 9_000, 3 * 9_010)).toEqual(middle.probabilities)
 })
 
-test('what is wrong with a row of a large call is named by its place in the call', async () => {
+test('an error in a row of a large call names the position of the row in the call', async () => {
   const model = Model.create(words)
   const inputs = new Uint32Array(4 * 2000)
   inputs[4 * 1500 + 2] = 99
@@ -92,7 +92,7 @@ test('what is wrong with a row of a large call is named by its place in the call
   expect(alone.message).toBe(error.message)
 })
 
-test('drain with a deadline rejects what is pending then, and gives the memory back', async () => {
+test('drain with a deadline rejects the calls that are then pending, and frees the memory', async () => {
   const slow = Model.create({ mlp: { sizes: [8, 1024, 1024, 1024, 3] } }, { seed: 4 })
   const service = served(slow)
   const pending = failure(() => service.predict({ inputs: new Float32Array(20_000 * 8) }))

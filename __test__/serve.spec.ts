@@ -1,4 +1,4 @@
-/** A service: batches, deadlines, aborts, its queue, swaps, shadows, fallbacks and ends. */
+/** A service: batches, deadlines, aborts, the queue, swaps, shadow, fallback, drain and dispose. */
 import { getEventListeners, once } from 'node:events'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { Dataset, Ensemble, LimbeckError, memory, Model, Service, Teacher, train, type ModelOptions, type ServeOptions, type TrainOptions } from '../ts/index.js'
@@ -17,27 +17,27 @@ function served(model: Model, options?: ServeOptions): Service {
   return service
 }
 
-/** A model whose batches take long enough that calls come meanwhile. */
+/** A model whose batches take so long that calls arrive meanwhile. */
 const slow = Model.create({ mlp: { sizes: [8, 1024, 1024, 1024, 3] } }, { seed: 4 })
 const many = new Float32Array(600 * 8)
-/** Keeps a service of `slow` busy; calls that come now wait for the next batch. */
+/** Keeps a service of `slow` busy, so that later calls wait for the next batch. */
 async function occupied(service: Service): Promise<{ work: Promise<unknown> }> {
   const work = service.predict({ inputs: many }).catch(() => {})
   while (service.stats().waiting.calls > 0) await turn()
   return { work }
 }
-/** Once its shadow has heard all that it shall. */
+/** Waits until its shadow has no pending rows; returns the shadow's statistics. */
 async function heard(service: Service) {
   while (service.stats().shadow!.waiting > 0) await soon(5)
   return service.stats().shadow!
 }
-/** Answers what it shall: the class of each row. */
+/** A function that predicts the class `label` for every row. */
 const saying = (label: number, ms = 0) => async ({ rows }: { rows: number }) => {
   await soon(ms)
   return Array.from({ length: rows }, () => [0, 1, 2].map(at => (at === label ? 9 : 0)))
 }
 
-describe('answers', () => {
+describe('results', () => {
   const draw = noise(3)
   const numbers = (count: number) => Float32Array.from({ length: count }, draw)
   const ids = (count: number) => Uint32Array.from({ length: count }, () => Math.floor((draw() + 0.5) * 20))
@@ -53,7 +53,7 @@ describe('answers', () => {
     ['ids', Model.create(words), () => ids(4)],
     ['ragged ids', Model.create(bag), () => ({ values: ids(5), offsets: [0, 2, 2, 5] })],
   ]
-  test.each(kinds)('%s: those of a batch are those of predict, to the bit', async (_, model, draw) => {
+  test.each(kinds)('%s: a batch gives the same bits as predict', async (_, model, draw) => {
     const service = served(model, { maxBatch: 100 })
     const inputs = Array.from({ length: 70 }, draw) as Float32Array[]
     const together = await Promise.all(inputs.map(inputs => service.predict({ inputs })))
@@ -65,7 +65,7 @@ describe('answers', () => {
     }
   })
 
-  test('calls of several rows and of several kinds get their own', async () => {
+  test('calls with several rows and of several kinds get their own results', async () => {
     const model = Model.create(mlp(9), { seed: 2 })
     const service = served(model)
     const inputs = [row(0), rows.slice(0, 80), new Uint8Array(16).fill(200), row(5), [[1, 2, 3, 4, 5, 6, 7, 8]], new Uint8Array(8), rows.slice(0, 24)]
@@ -73,13 +73,13 @@ describe('answers', () => {
     for (const [at, { logits, rows }] of said.entries()) {
       const alone = await model.predict({ inputs: inputs[at]! })
       expect([rows, logits]).toEqual([alone.rows, alone.logits])
-      // Nobody can see into another's answer.
+      // The result shares no buffer with other results.
       expect(logits.buffer.byteLength).toBe(logits.byteLength)
     }
     expect(service.stats()).toMatchObject({ served: 7, servedRows: 1 + 10 + 2 + 1 + 1 + 1 + 3, batches: { count: 2 } })
   })
 
-  test('what the caller writes into its array afterwards changes nothing', async () => {
+  test('writing into the input array after the call has no effect', async () => {
     const model = Model.create(mlp(9))
     const service = served(model)
     const mine = row(3)
@@ -88,7 +88,7 @@ describe('answers', () => {
     expect((await said).logits).toEqual((await model.predict({ inputs: row(3) })).logits)
   })
 
-  test('they come from the parameters of the beginning, whatever becomes of the model', async () => {
+  test('they come from the parameters at the creation of the service, even if the model changes or is disposed of', async () => {
     const model = Model.create(mlp(9), { seed: 1 })
     const before = (await model.predict({ inputs: row(0) })).logits
     const service = served(model)
@@ -100,7 +100,7 @@ describe('answers', () => {
 })
 
 describe('batches', () => {
-  test('have at most maxBatch rows, but for a call of more, which goes alone', async () => {
+  test('have at most maxBatch rows; a larger call is a batch of its own', async () => {
     const service = served(Model.create(mlp(4)), { maxBatch: 5 })
     await Promise.all(Array.from({ length: 13 }, (_, at) => service.predict({ inputs: row(at) })))
     expect(service.stats().batches).toMatchObject({ count: 3, rows: { max: 5 } })
@@ -109,7 +109,7 @@ describe('batches', () => {
     expect(service.stats().batches).toMatchObject({ count: 6, rows: { max: 9 } })
   })
 
-  test('a lone caller waits for nobody', async () => {
+  test('a single caller does not wait for others', async () => {
     const service = served(Model.create(mlp(4)), { maxWaitMs: 20_000 })
     const began = performance.now()
     for (let time = 0; time < 5; time++) await service.predict({ inputs: row(time) })
@@ -117,7 +117,7 @@ describe('batches', () => {
     expect(service.stats().batches).toMatchObject({ count: 5, rows: { max: 1 } })
   })
 
-  test('one who comes when all that waited have left is alone too', async () => {
+  test('a call that comes after all waiting calls were aborted does not wait', async () => {
     const service = served(slow, { maxWaitMs: 20_000 })
     const { work } = await occupied(service)
     const stop = new AbortController()
@@ -130,7 +130,7 @@ describe('batches', () => {
     expect(performance.now() - began).toBeLessThan(5_000)
   })
 
-  test('a call behind a batch waits maxWaitMs for as many as that one had', async () => {
+  test('a call after a batch waits up to maxWaitMs until as many rows wait as that batch had', async () => {
     for (const maxWaitMs of [400, 0]) {
       const service = served(slow, { maxWaitMs })
       const { work } = await occupied(service)
@@ -146,7 +146,7 @@ describe('batches', () => {
     }
   })
 
-  test('the wait ends when there are as many, or as fit', async () => {
+  test('the wait ends with as many rows as in the last batch, or with maxBatch rows', async () => {
     const service = served(slow, { maxWaitMs: 50_000, maxBatch: 10 })
     const { work } = await occupied(service)
     const late = [service.predict({ inputs: row(0) })]
@@ -158,7 +158,7 @@ describe('batches', () => {
     expect(service.stats().batches.count).toBe(2)
   })
 
-  test('a full one, and no more, goes behind the one that is under way', async () => {
+  test('only one full batch is queued behind the running one', async () => {
     const service = served(slow, { maxBatch: 4 })
     const { work } = await occupied(service)
     const later = Array.from({ length: 11 }, (_, at) => service.predict({ inputs: row(at) }))
@@ -170,7 +170,7 @@ describe('batches', () => {
 })
 
 describe('the queue', () => {
-  test('refuses rows beyond its length, with the remedy, and takes others afterwards', async () => {
+  test('rejects rows beyond its length, with the remedy, and accepts calls again afterwards', async () => {
     const service = served(slow, { queue: 3 })
     const { work } = await occupied(service)
     const inside = [service.predict({ inputs: rows.slice(0, 16) }), service.predict({ inputs: row(2) })]
@@ -183,14 +183,14 @@ describe('the queue', () => {
     expect(service.stats()).toMatchObject({ served: 4, refused: 1, failed: 0, inside: 0 })
   })
 
-  test('a call of more rows than it holds is taken when nobody waits', async () => {
+  test('a call with more rows than its length is accepted if no other call waits', async () => {
     const service = served(Model.create(mlp(4)), { queue: 3 })
     expect((await service.predict({ inputs: rows })).rows).toBe(64)
   })
 })
 
 describe('signals', () => {
-  test('before, while waiting and under way: the reason, and the others are answered', async () => {
+  test('an abort before, during the wait or during the prediction rejects with the reason, and other calls are not affected', async () => {
     const service = served(slow)
     const before = new Error('before')
     await expect(service.predict({ inputs: row(0) }, { signal: AbortSignal.abort(before) })).rejects.toBe(before)
@@ -210,7 +210,7 @@ describe('signals', () => {
 })
 
 describe('deadlines', () => {
-  test('one that passes while the call waits or is under way ends it in time', async () => {
+  test('a deadline that passes while the call waits or runs rejects the call in time', async () => {
     const service = served(slow)
     const under = code(service.predict({ inputs: new Float32Array(8 * 4_000) }, { deadlineMs: 5 }))
     while (service.stats().waiting.calls > 0) await turn()
@@ -223,7 +223,7 @@ describe('deadlines', () => {
     expect(service.stats()).toMatchObject({ expired: 2, served: 0, inside: 0 })
   })
 
-  test('a call goes early enough to meet it', async () => {
+  test('a call is sent early enough to meet its deadline', async () => {
     const service = served(slow, { maxWaitMs: 60_000 })
     const { work } = await occupied(service)
     const late = service.predict({ inputs: row(0) }, { deadlineMs: 30_000 })
@@ -235,7 +235,7 @@ describe('deadlines', () => {
     expect(service.stats()).toMatchObject({ expired: 0, served: 3 })
   })
 
-  test('one that is longer than any timer of Node does not end at once', async () => {
+  test('a deadline longer than Node’s longest timer does not pass at once', async () => {
     const service = served(Model.create(mlp(4)))
     expect((await service.predict({ inputs: row(0) }, { deadlineMs: 1e12 })).rows).toBe(1)
   })
@@ -244,7 +244,7 @@ describe('deadlines', () => {
 describe('swap', () => {
   const named = (seed: number) => Model.create(mlp(16), { seed, labelNames: ['a', 'b', 'c'] })
 
-  test('nobody is lost, and after it all answers come from the new model', async () => {
+  test('no call is lost, and after it all results come from the new model', async () => {
     const models = [1, 2, 3].map(named)
     const expected = await Promise.all(models.map(async model => (await model.predict({ inputs: row(0) })).logits))
     const service = served(models[0]!, { maxBatch: 4 })
@@ -261,7 +261,7 @@ describe('swap', () => {
     expect(service.stats()).toMatchObject({ swaps: 2, served: 82, failed: 0 })
   })
 
-  test('a batch that is under way is answered by the old model, whose memory is given back then', async () => {
+  test('a running batch is completed by the old model, whose memory is then freed', async () => {
     const big = (seed: number) => Model.create({ mlp: { sizes: [8, 1024, 1024, 1024, 3] } }, { seed })
     const [first, second] = [big(1), big(2)]
     const expected = (await first.predict({ inputs: many })).logits
@@ -279,7 +279,7 @@ describe('swap', () => {
     expect(before - memory().liveBytes).toBeGreaterThan(7e6)
   })
 
-  test('of another input, count of classes or names is refused, naming both, and the old one serves on', async () => {
+  test('a model with another input, number of classes or names is rejected with both values, and the old model stays', async () => {
     const service = served(named(1))
     const other = (sizes: number[], labelNames?: string[]) => Model.create({ mlp: { sizes } }, labelNames && { labelNames })
     const wrong: [Model, RegExp][] = [
@@ -302,14 +302,14 @@ describe('swap', () => {
     expect(service.stats().swaps).toBe(0)
   })
 
-  test('a model that answers with no numbers is not let in', async () => {
+  test('a model whose outputs are not finite is rejected', async () => {
     const service = served(Model.create(mlp(4)))
     const overflowing = Model.create({ mlp: { sizes: [8, 3] } }, { normalization: { mean: [-3e38], std: [1e-3] } })
     expect(await code(service.swap(overflowing))).toBe('ERR_LIMBECK_NOT_FINITE')
     expect((await service.predict({ inputs: row(0) })).generation).toBe(0)
   })
 
-  test('it waits for halves of a batch that failed, behind which another one went', async () => {
+  test('it waits for the halves of a failed batch, even if another batch was queued behind it', async () => {
     const wide: ModelOptions = {
       input: { ids: { length: 2 } },
       layers: [{ embedding: { vocabulary: 20, width: 512 } }, { tokenMean: {} }, { linear: { outputs: 4096 } }, { linear: { outputs: 2048 } }, { linear: { outputs: 3 } }],
@@ -328,7 +328,7 @@ describe('swap', () => {
     await Promise.all(inside)
   }, 30_000)
 
-  test('a failure that nobody looks at is reported, and one that somebody has seen is not kept', async () => {
+  test('an unhandled failure is reported, and a handled error is not kept in memory', async () => {
     const service = served(Model.create(mlp(4)))
     const refuse = () => service.swap(Model.create({ mlp: { sizes: [4, 3] } }))
     const others = process.rawListeners('unhandledRejection')
@@ -346,7 +346,7 @@ describe('swap', () => {
     expect(seen.filter(error => error.deref() !== undefined)).toEqual([])
   })
 
-  test('several at once take turns, and one fails alone', async () => {
+  test('several concurrent swaps run one after the other, and a failing swap does not affect the others', async () => {
     const service = served(named(1))
     const outcomes = await Promise.allSettled([service.swap(named(2)), service.swap(Model.create(mlp(2))), service.swap(named(3))])
     expect(outcomes.map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'fulfilled'])
@@ -363,7 +363,7 @@ describe('the shadow', () => {
     return heard(service)
   }
 
-  test('hears its share of the calls and says how often both agree', async () => {
+  test('gets its share of the calls and reports the agreement', async () => {
     const same = await asked(served(model, { shadow: { model: model.clone(), fraction: 1 } }), 100)
     expect(same).toMatchObject({ agreement: 1, failed: 0 })
     expect(same.rows + same.skipped).toBe(100)
@@ -377,12 +377,12 @@ describe('the shadow', () => {
     expect(shadow).toEqual({ rows: 64, agreement: alike / 64, skipped: 0, waiting: 0, failed: 0 })
   })
 
-  test.each([[{ model, fraction: 0.25 }, 50], [model, 20]])('a fraction is that part', async (shadow, expected) => {
+  test.each([[{ model, fraction: 0.25 }, 50], [model, 20]])('the fraction is the share of the calls', async (shadow, expected) => {
     const { rows, skipped } = await asked(served(model, { shadow }), 200)
     expect(Math.abs(rows + skipped - expected)).toBeLessThanOrEqual(2)
   })
 
-  test('delays and fails nobody', async () => {
+  test('does not delay or fail any call', async () => {
     const never = served(model, { shadow: { model: () => new Promise(() => {}), fraction: 1 } })
     const began = performance.now()
     for (let call = 0; call < 100; call++) await never.predict({ inputs: row(call % 64) })
@@ -395,7 +395,7 @@ describe('the shadow', () => {
     expect(narrow.lastError).toContain('expected 3 logits per row, like the serving model, got 2')
   })
 
-  test('a function that takes its time is called when the answer has been given', async () => {
+  test('a slow function is called only after the result is returned', async () => {
     const busy = ({ rows }: { rows: number }) => {
       const until = performance.now() + 400
       while (performance.now() < until);
@@ -408,7 +408,7 @@ describe('the shadow', () => {
     expect(await heard(service)).toMatchObject({ rows: 1, failed: 0 })
   })
 
-  test('agreement is that of the model that serves now', async () => {
+  test('agreement refers to the current model', async () => {
     const other = Model.create(mlp(16), { seed: 7 })
     const service = served(model, { shadow: { model: other, fraction: 1 } })
     const before = await asked(service, 64)
@@ -423,7 +423,7 @@ describe('the fallback', () => {
   const model = Model.create(mlp(16), { seed: 1 })
   const other = Model.create(mlp(16), { seed: 7, labelNames: ['x', 'y', 'z'] })
 
-  test('answers the rows that the model is unsure of, and no others', async () => {
+  test('predicts only the rows on which the model is unsure', async () => {
     const [own, theirs] = [await model.predict({ inputs: rows }), await other.predict({ inputs: rows })]
     const largest = Array.from({ length: 64 }, (_, at) => Math.max(...own.probabilities.slice(at * 3, at * 3 + 3)))
     const below = largest.toSorted((a, b) => a - b)[20]!
@@ -445,7 +445,7 @@ describe('the fallback', () => {
     }
   })
 
-  test('of several labels a row a function gives sigmoids too, and models of one label a row are refused', async () => {
+  test('for multi-label models a function’s logits get sigmoids too, and single-label models are rejected', async () => {
     const [inputs, one] = [new Float32Array(rows), Uint32Array.from({ length: 64 }, (_, at) => at % 3)]
     const trained = async (labels: Uint32Array | number[][], losses: TrainOptions['losses'], kind: 'single' | 'several') => {
       const student = Model.create(mlp(16), { seed: 1 })
@@ -468,7 +468,7 @@ describe('the fallback', () => {
     expect(() => single.serve({ shadow: Ensemble.of([several]) })).toThrow('shadow: expected one label per row')
   })
 
-  test('names are those of the answer that is given', async () => {
+  test('names belong to the returned result', async () => {
     const named = Model.create(mlp(16), { seed: 1, labelNames: ['x', 'y', 'z'] })
     const service = served(named, { fallback: { below: 1, to: saying(2) } })
     expect(await service.predict({ inputs: row(0) })).toMatchObject({ names: ['z'], answeredBy: ['fallback'] })
@@ -484,7 +484,7 @@ describe('the fallback', () => {
     expect((await unsure).answeredBy).toEqual(['fallback'])
   })
 
-  test('where it fails, is late or has too many waiting, the own answer is given', async () => {
+  test('if it fails, is late or its queue is full, the model’s own result is returned', async () => {
     const own = (await model.predict({ inputs: row(0) })).logits
     const failing = served(model, { fallback: { below: 1, to: () => Promise.reject(new Error('no network')) } })
     expect(await failing.predict({ inputs: row(0) })).toMatchObject({ answeredBy: ['model'], logits: own })
@@ -503,12 +503,12 @@ describe('the fallback', () => {
       answers.push(full.predict({ inputs: row(call) }))
       await soon(10)
     }
-    // One is asked about, two wait for it.
+    // One row is being predicted, two wait.
     expect((await Promise.all(answers)).map(({ answeredBy }) => answeredBy[0])).toEqual(['fallback', 'fallback', 'fallback', 'model', 'model'])
     expect(full.stats().fallback).toMatchObject({ rows: 3, skipped: 2 })
   })
 
-  test('calls that have left take up no room', async () => {
+  test('aborted calls take no space in the queue', async () => {
     let answer = () => {}
     const answering = new Promise<void>(resolve => (answer = resolve))
     const service = served(model, { queue: 2, fallback: { below: 1, to: ({ rows }) => answering.then(() => new Float32Array(rows * 3)) } })
@@ -527,7 +527,7 @@ describe('the fallback', () => {
     expect([(await asked).answeredBy, (await later).answeredBy]).toEqual([['fallback'], ['fallback']])
   })
 
-  test('a call that is taken out while it is asked is nobody’s', async () => {
+  test('a call that is aborted during the fallback is counted only as aborted', async () => {
     const service = served(model, { fallback: { below: 1, to: saying(1, 100) } })
     const stop = new AbortController()
     const left = service.predict({ inputs: row(0) }, { signal: stop.signal })
@@ -540,7 +540,7 @@ describe('the fallback', () => {
 })
 
 describe('bad input', () => {
-  test('a call is refused in the words of predict, and disturbs nobody', async () => {
+  test('a call is rejected with the same message as in predict, and does not affect others', async () => {
     const model = Model.create(mlp(4))
     const service = served(model)
     const nan = row(0)
@@ -556,7 +556,7 @@ describe('bad input', () => {
     expect(service.stats()).toMatchObject({ served: wrong.length, failed: wrong.length, inside: 0 })
   })
 
-  test('a row that only the model can judge fails alone', async () => {
+  test('a row that only the model can reject fails alone', async () => {
     const words = Model.create({ input: { ids: { length: 2 } }, layers: [{ embedding: { vocabulary: 4, width: 2 } }, { tokenMean: {} }, { linear: { outputs: 3 } }] })
     const service = served(words)
     const all = await Promise.allSettled([[0, 1], [2, 9], [3, 3]].map(ids => service.predict({ inputs: Uint32Array.from(ids) })))
@@ -564,7 +564,7 @@ describe('bad input', () => {
     expect((all[1] as PromiseRejectedResult).reason.message).toContain('expected an id from 0 to 3, got 9')
   })
 
-  test('one among many costs a few batches and not one a call', async () => {
+  test('one bad row among many costs a few additional batches, not one per call', async () => {
     const words = Model.create({ input: { ids: { length: 2 } }, layers: [{ embedding: { vocabulary: 4, width: 2 } }, { tokenMean: {} }, { linear: { outputs: 3 } }] })
     const service = served(words)
     const all = await Promise.allSettled(Array.from({ length: 64 }, (_, at) => service.predict({ inputs: Uint32Array.of(1, at === 40 ? 9 : 2) })))
@@ -572,7 +572,7 @@ describe('bad input', () => {
     expect(service.stats()).toMatchObject({ served: 63, failed: 1, batches: { count: 6 } })
   })
 
-  test('options that are refused keep no model', async () => {
+  test('rejected options keep no model in memory', async () => {
     const model = Model.create(mlp(4))
     const shadow = Model.create({ mlp: { sizes: [8, 1024, 1024, 3] } }, { seed: 3 })
     await shadow.predict({ inputs: row(0) })
@@ -582,7 +582,7 @@ describe('bad input', () => {
     expect(before - memory().liveBytes).toBeGreaterThan(4e6)
   })
 
-  test('options are refused by path', async () => {
+  test('invalid options are rejected with their path', async () => {
     const model = Model.create(mlp(4))
     const other = Model.create({ mlp: { sizes: [8, 2] } })
     const wrong: [unknown, string][] = [
@@ -624,7 +624,7 @@ describe('bad input', () => {
 })
 
 describe('the end', () => {
-  test('disposed of with calls inside: each rejects with an error of its own', async () => {
+  test('dispose with pending calls: each rejects with a separate error', async () => {
     const service = slow.serve({ fallback: { below: 1, to: () => new Promise(() => {}) } })
     const asked = service.predict({ inputs: row(0) })
     while (service.stats().batches.count === 0) await turn()
@@ -643,7 +643,7 @@ describe('the end', () => {
     expect(service.stats()).toMatchObject({ served: 0, inside: 0, waiting: { calls: 0, rows: 0 } })
   })
 
-  test('drained: those inside are answered at once, others are refused, and the memory is given back', async () => {
+  test('drain: pending calls complete without waiting, new ones are rejected, and the memory is freed', async () => {
     const own = Model.create({ mlp: { sizes: [8, 1024, 1024, 3] } }, { seed: 3 })
     await own.predict({ inputs: row(0) })
     const service = own.serve({ maxWaitMs: 60_000, fallback: { below: 1, to: saying(1, 30) } })
@@ -679,7 +679,7 @@ describe('the end', () => {
 })
 
 describe('stats', () => {
-  test('quantiles are those of the numbers, to a thirtieth, in fixed memory', () => {
+  test('quantiles have a relative error below 1/30 and use fixed memory', () => {
     const recent = new Recent(1e-3)
     const values = Array.from({ length: 5000 }, (_, at) => 0.05 * 1.002 ** at)
     for (const value of values) recent.record(value, 0)
@@ -698,7 +698,7 @@ describe('stats', () => {
     }
   })
 
-  test('they forget what is a minute old', () => {
+  test('values older than a minute are dropped', () => {
     const recent = new Recent(1, 1000)
     expect(recent.quantiles(0)).toEqual({ count: 0, p50: null, p95: null, p99: null, max: null })
     recent.record(5, 0)
@@ -709,7 +709,7 @@ describe('stats', () => {
     expect(recent.quantiles(5000).count).toBe(0)
   })
 
-  test('a service says what it did', async () => {
+  test('a service reports its statistics', async () => {
     const service = served(slow, { shadow: slow, fallback: { below: 0.01, to: slow } })
     await Promise.all(Array.from({ length: 10 }, (_, at) => service.predict({ inputs: row(at) })))
     const stats = service.stats()

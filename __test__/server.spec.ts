@@ -1,4 +1,4 @@
-/** The example server as a user starts it: asked, refused, trained, stopped. */
+/** The example server as a user starts it: predictions, errors, training, stop. */
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { connect } from 'node:net'
@@ -40,7 +40,7 @@ const image = (count = 1) => new Uint8Array(784 * count).fill(120)
 const post = (url: string, body: string | Uint8Array<ArrayBuffer>, type = 'application/octet-stream') => fetch(`${url}/predict`, { method: 'POST', body, headers: { 'content-type': type } })
 const health = async (url: string) => (await (await fetch(`${url}/health`)).json()) as { status: string; accuracy: number; rounds: number; training: boolean }
 
-test('it answers bytes and JSON alike, and refuses what is none with its status', async () => {
+test('it accepts bytes and JSON, and rejects other bodies with the correct status', async () => {
   const { url, child, ended, errors } = await server('--train', 'idle')
   const json = JSON.stringify({ inputs: [Array.from(image(), byte => Math.fround(byte / 255))] })
   const [bytes, numbers] = await Promise.all([post(url, image()), post(url, json, 'application/json')])
@@ -65,7 +65,7 @@ test('it answers bytes and JSON alike, and refuses what is none with its status'
     expect([said.status, ((await said.json()) as { error: string }).error]).toEqual([status, expect.stringMatching(message)])
   }
   expect((await fetch(`${url}/predict`)).status).toBe(404)
-  // A body without a length is counted as it comes.
+  // The size of a body without a length is counted as the body arrives.
   const socket = connect(Number(new URL(url).port), '127.0.0.1')
   onTestFinished(() => void socket.destroy())
   let heard = ''
@@ -82,7 +82,7 @@ test('it answers bytes and JSON alike, and refuses what is none with its status'
   expect(errors()).toBe('')
 }, 60_000)
 
-test('callers that go before they are answered are no failure of the server', async () => {
+test('callers that disconnect early are not counted as failures of the server', async () => {
   const { url, child, ended, errors } = await server('--train', 'idle')
   const port = Number(new URL(url).port)
   const head = 'POST /predict HTTP/1.1\r\nhost: x\r\ncontent-length: 50176\r\n\r\n'
@@ -102,7 +102,7 @@ test('callers that go before they are answered are no failure of the server', as
   expect(errors()).toBe('')
 }, 60_000)
 
-test('it trains while it answers, and the better student takes over', async () => {
+test('it trains while it serves, and swaps in the better student', async () => {
   const { url, child, ended, said } = await server('--rows', '1500', '--epochs', '1', '--channels', '8')
   let answers = 0
   while ((await health(url)).rounds === 0) {
@@ -120,10 +120,10 @@ test('it trains while it answers, and the better student takes over', async () =
   expect(said()).toMatch(/round 1: [\d.]+ %[^]*stopping\nstopped after \d+ answers\n$/)
 }, 120_000)
 
-test('SIGTERM amid calls and training: what was taken is answered, and it ends by itself', async () => {
+test('after SIGTERM during calls and training, accepted calls are completed and the process ends', async () => {
   const { url, child, ended, errors } = await server('--rows', '20000', '--epochs', '500')
   while (!(await health(url)).training) await new Promise(resolve => setTimeout(resolve, 10))
-  // Half a request is inside: it is answered when its rest comes, and the connection is closed.
+  // Half of a request has arrived: it is completed when the rest arrives, and then the connection is closed.
   const { port } = new URL(url)
   const socket = connect(Number(port), '127.0.0.1')
   onTestFinished(() => void socket.destroy())

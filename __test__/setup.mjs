@@ -1,4 +1,4 @@
-// Child processes run the compiled facade: it is brought up to date before the first test.
+// Child processes run the compiled facade, so it is rebuilt before the first test.
 
 import { ready } from '../ts/build/ready.mjs'
 

@@ -1,4 +1,4 @@
-/** A tool that is missing or too old is named in one sentence, with its remedy. */
+/** A missing or outdated tool is named in one sentence, with its remedy. */
 import { spawnSync } from 'node:child_process'
 import { chmodSync, writeFileSync } from 'node:fs'
 import path from 'node:path'

@@ -1,4 +1,4 @@
-/** Batches of one row and batch normalization: refused before the first step, with a remedy, or never made. */
+/** Batches of one row with batch normalization: rejected before the first step, with a remedy, or never created. */
 import { expect, test } from 'vitest'
 import { bornAgain, Dataset, distillMutually, Model, train, type ModelOptions, type TrainOptions } from '../ts/index.js'
 import { clusters, failure } from './support.js'
@@ -15,7 +15,7 @@ const options = (change: Partial<TrainOptions> = {}): TrainOptions => ({
 })
 const refusal = { code: 'ERR_LIMBECK_INVALID_CONFIG', path: 'batchSize', message: expect.stringMatching(/last batch of one row, of 65 rows in batches of 16: set dropLast: true, or choose another batchSize/) }
 
-test('a last batch of one row is refused by check and before the first step', async () => {
+test('a last batch of one row is rejected by check and before the first step', async () => {
   for (const change of [{}, { accumulate: 2 }, { epochs: 3 }, { control: false, steps: 5, epochs: undefined as never }]) {
     expect(await failure(() => train(options(change)).check())).toMatchObject(refusal)
   }
@@ -26,16 +26,16 @@ test('a last batch of one row is refused by check and before the first step', as
   expect((await failure(() => train(options({ data: clusters(1) })).check())).message).toContain('data of one row')
 })
 
-test('what never makes such a batch trains', async () => {
+test('options that avoid such a batch train', async () => {
   for (const change of [{ dropLast: true }, { batchSize: 13 }, { steps: 4, epochs: undefined as never }, { freeze: ['bn'] }]) await train(options(change)).finish()
-  // Maps of more than one number have a variance of their own.
+  // Feature maps of more than one number have a variance even in a batch of one row.
   const maps = Model.create({ input: [1, 2, 4], layers: [{ conv2d: { channels: 2, kernel: 2 } }, { batchNorm: {} }, { flatten: {} }, { linear: { outputs: 3 } }] })
   await train(options({ student: maps })).finish()
   const one = Model.create({ input: [1, 2, 4], layers: [{ conv2d: { channels: 2, kernel: [2, 4] as never } }, { batchNorm: {} }, { flatten: {} }, { linear: { outputs: 3 } }] })
   expect(await failure(() => train(options({ student: one })).check())).toMatchObject({ path: 'batchSize' })
 })
 
-test('regimes and learners that teach each other refuse it before the first step too', async () => {
+test('regimes and mutual learning reject it before the first step too', async () => {
   const again = bornAgain({ teacher: Model.create(norm), data: clusters(65), batchSize: 16, epochs: 1, variant: 'banL' })
   expect(await failure(() => again.next())).toMatchObject(refusal)
   const students = [Model.create({ mlp: { sizes: [8, 3] } }), Model.create(norm, { seed: 2 })]
@@ -47,5 +47,5 @@ test('a batch of one row in a stream names the remedy', async () => {
   const batch = (rows: number) => ({ inputs: Array.from({ length: rows }, (_, row) => new Array(8).fill(row)), labels: Array.from({ length: rows }, () => 0) })
   const data = Dataset.stream([batch(4), batch(1)], { inputs: [8], classes: 3 })
   const error = await failure(() => train({ student: Model.create(norm), data, losses: { crossEntropy: {} } }).finish())
-  expect(error).toMatchObject({ code: 'ERR_LIMBECK_SHAPE_MISMATCH', message: expect.stringContaining('give batches of two rows or more') })
+  expect(error).toMatchObject({ code: 'ERR_LIMBECK_SHAPE_MISMATCH', message: expect.stringContaining('use batches of two rows or more') })
 })

@@ -1,4 +1,4 @@
-/** Batches that come one after the other: the same bits as a data set, never far ahead, always closed. */
+/** Batches from an iterable: the same bits as a data set, few batches ahead, and the source is always closed. */
 import { setTimeout as later } from 'node:timers/promises'
 import { expect, test } from 'vitest'
 import { Dataset, distill, distillChain, Model, train, type Columns, type Run, type TrainOptions } from '../ts/index.js'
@@ -44,14 +44,14 @@ async function trained(given: TrainOptions) {
   return weights(given.student)
 }
 
-test('a stream gives what the data set gives', async () => {
+test('a stream gives the same result as the data set', async () => {
   const once = await trained(options(clusters(96, 1)))
   expect(await trained(options(batches()))).toEqual(once)
   expect(await trained(options(slowly({ pulled: 0, closed: false }, false)))).toEqual(once)
   expect(await trained(options(Dataset.stream(batches, { inputs: [8], classes: 3 })))).toEqual(once)
 })
 
-test('a stream does not say in which epoch it is', async () => {
+test('reports of a stream have no epoch', async () => {
   const reports = async (data: TrainOptions['data']) => {
     const run = train(options(data))
     const { value } = await run.next()
@@ -62,7 +62,7 @@ test('a stream does not say in which epoch it is', async () => {
   expect(await reports(batches())).toEqual([undefined, undefined])
 })
 
-test('the teacher of a stream is judged by the first rows that come', async () => {
+test('the teacher of a stream is checked on the first rows', async () => {
   const found = async (teacher: Model) => {
     const run = distill({ ...options(batches()), teacher, losses: { kl: {} } })
     return (await run.finish()).findings.map(({ proof }) => proof)
@@ -71,16 +71,16 @@ test('the teacher of a stream is judged by the first rows that come', async () =
   expect(await found(await trainedTeacher(clusters(300, 3)))).not.toContain('teacherBeatsChance')
 })
 
-test('who holds a report for a while does not slow the run down', async () => {
+test('time between two requests for reports does not count in rowsPerSecond', async () => {
   const run = train(options(() => batches(), { steps: 6 }))
   await run.next()
   await later(500)
-  // 32 rows in half a second would be 64.
+  // If it counted, 32 rows in half a second would give 64.
   expect((await run.next()).value!.rowsPerSecond).toBeGreaterThan(200)
   await run.return()
 })
 
-test('a function is read again in every epoch; an iterable cannot be', async () => {
+test('a function is called again in every epoch; an iterable can be read only once', async () => {
   const twice = await trained(options(clusters(96, 1), { epochs: 2 }))
   expect(await trained(options(() => batches(), { epochs: 2 }))).toEqual(twice)
   expect(await trained(options(() => batches(), { steps: 6 }))).toEqual(twice)
@@ -125,12 +125,12 @@ test('the source is closed when the run has all its steps', async () => {
   expect(seen.closed).toBe(true)
 })
 
-test('a process that leaves a stream where it is ends by itself', async () => {
+test('a process with an unfinished stream ends by itself', async () => {
   const { code, stdout, stderr } = await child('exit.mjs', ['stream']).ended
   expect([code, stdout, stderr]).toEqual([0, 'ready\n', ''])
 }, 10_000)
 
-test('leaving a run that waits for a slow source settles at once, and the student has what was learnt', async () => {
+test('leaving a run that waits for a slow source settles at once, and the student keeps what it has learnt', async () => {
   async function* slow(): AsyncGenerator<Columns> {
     yield batch(0, 32)
     yield batch(32, 32)
@@ -150,7 +150,7 @@ test('leaving a run that waits for a slow source settles at once, and the studen
   expect(weights(given.student)).toEqual(await trained(two))
 }, 10_000)
 
-test('leaving a run that waits for its first batch leaves the student as it was', async () => {
+test('leaving a run that waits for its first batch leaves the student unchanged', async () => {
   const given = options({ [Symbol.asyncIterator]: () => ({ next: () => new Promise<never>(() => {}) }) })
   const before = weights(given.student)
   const run = train(given)
@@ -161,7 +161,7 @@ test('leaving a run that waits for its first batch leaves the student as it was'
   expect(weights(given.student)).toEqual(before)
 }, 10_000)
 
-test('a source whose return throws at once harms nothing, whether the run is left or fails', async () => {
+test('a source whose return method throws has no effect on a run that is left or fails', async () => {
   const broken = new Error('no disk')
   const source = (fail: boolean) => ({
     [Symbol.iterator]: () => {
@@ -186,7 +186,7 @@ test('a source whose return throws at once harms nothing, whether the run is lef
   await expect(train(options(source(true))).finish()).rejects.toBe(broken)
 }, 10_000)
 
-test('batches without the last class are taken, beside teacher logits too', async () => {
+test('batches without the last class are accepted, also together with teacher logits', async () => {
   const two = () => [0, 1].map(first => ({ inputs: all.inputs.slice(0, 16), labels: [0, first], teacherLogits: [[1, 0, 0], [0, 1, 0]] }))
   const run = distill({ ...options(two()), losses: { kl: {}, crossEntropy: {} } })
   expect((await run.finish()).steps).toBe(2)
@@ -194,7 +194,7 @@ test('batches without the last class are taken, beside teacher logits too', asyn
   expect((await failure(() => train(options(high)).finish())).code).toBe('ERR_LIMBECK_INVALID_DATA')
 })
 
-test('every epoch of a stream draws dropout of its own, as epochs of a data set do', async () => {
+test('every epoch of a stream draws other dropout masks, like epochs of a data set', async () => {
   const layers = [{ linear: { outputs: 16 } }, { dropout: { rate: 0.5 } }, { linear: { outputs: 3 } }]
   const dropping = () => Model.create({ input: [8], layers } as never, { seed: 1 })
   const once = await trained(options(clusters(96, 1), { epochs: 2, student: dropping() }))
@@ -205,12 +205,12 @@ test('every epoch of a stream draws dropout of its own, as epochs of a data set 
   expect(await trained(options(unnamed, { epochs: 2, student: dropping() }))).toEqual(once)
 })
 
-test.each([['batchSize', 32], ['shuffle', false], ['dropLast', true]])('%s is refused beside a stream', async (key, value) => {
+test.each([['batchSize', 32], ['shuffle', false], ['dropLast', true]])('%s is rejected for a stream', async (key, value) => {
   const error = await failure(() => train(options(batches(), { [key]: value })).next())
   expect([error.code, error.path]).toEqual(['ERR_LIMBECK_INVALID_CONFIG', key])
 })
 
-test('what the source throws is what the run rejects with', async () => {
+test('a run rejects with the error that its source throws', async () => {
   const broken = new Error('the disk is gone')
   async function* failing(): AsyncGenerator<Columns> {
     yield batch(0, 32)
@@ -235,7 +235,7 @@ test('a schedule over the whole training needs the number of steps', async () =>
   expect([error.code, error.path]).toEqual(['ERR_LIMBECK_INVALID_CONFIG', 'steps'])
 })
 
-test('a source that is empty or used up is an error before the first step', async () => {
+test('an empty or consumed source is an error before the first step', async () => {
   const used = batches()
   await train(options(used)).finish()
   for (const data of [used, [], () => [], Dataset.stream(used, { inputs: [8], classes: 3 })]) {
@@ -244,23 +244,23 @@ test('a source that is empty or used up is an error before the first step', asyn
   }
 })
 
-test('a source that ends too soon is a finding with the number of its batches', async () => {
+test('a source that ends too soon causes a finding with the number of its batches', async () => {
   const found = async (data: TrainOptions['data'], change: Partial<TrainOptions>) => {
     const run = train(options(data, { schedule: { constant: {} }, ...change }))
     await run.finish()
     return run.summary!.findings.filter(({ proof }) => proof === 'streamLasts').map(({ path, message }) => `${path}: ${message}`)
   }
-  expect(await found(batches(), { steps: 100 })).toEqual([expect.stringMatching(/^data: the stream ended after 3 batches, in which 3 of 100 steps were made/)])
-  expect(await found(batches(), { steps: 100, accumulate: 2 })).toEqual([expect.stringContaining('3 batches, in which 2 of 100 steps')])
+  expect(await found(batches(), { steps: 100 })).toEqual([expect.stringMatching(/^data: the stream ended after 3 batches and 3 of 100 steps: /)])
+  expect(await found(batches(), { steps: 100, accumulate: 2 })).toEqual([expect.stringContaining('3 batches and 2 of 100 steps')])
   expect(await found(batches(), { steps: 3 })).toEqual([])
   let made = 0
   expect(await found(() => (made++ === 0 ? batches() : []), { epochs: 3 })).toEqual([expect.stringContaining('no batches in epoch 2 of 3')])
   const once = batches()
   expect(await found(() => once, { epochs: 2 })).toEqual([expect.stringContaining('no batches in epoch 2 of 2')])
   expect(await found(batches, { epochs: 2 })).toEqual([])
-  // Steps of a function that makes them go on from epoch to epoch, until one is empty.
+  // With a function, steps continue over several epochs until an epoch is empty.
   made = 0
-  expect(await found(() => (made++ < 2 ? batches() : []), { steps: 9 })).toEqual([expect.stringContaining('6 batches, in which 6 of 9 steps')])
+  expect(await found(() => (made++ < 2 ? batches() : []), { steps: 9 })).toEqual([expect.stringContaining('6 batches and 6 of 9 steps')])
   expect(await failure(() => train(options(batches(), { steps: 100, proofs: 'strict' })).finish())).toMatchObject({ code: 'ERR_LIMBECK_PROOF_FAILED' })
 })
 
@@ -279,7 +279,7 @@ test.each([
   expect(last.gradientNorm).toBeGreaterThan(0)
 })
 
-test('a regime over one iterable is refused for several stages, over a source that is used up an error', async () => {
+test('a regime of several stages rejects a single iterable, and a consumed source is an error', async () => {
   const student = Model.create(mlp(6), { seed: 4 })
   const teacher = Model.create(mlp(8), { seed: 5 })
   const chain = (students: Model[], data: TrainOptions['data']) => distillChain({ teacher, students, data, losses: { kl: {} }, proofs: 'off' }).finish()

@@ -1,4 +1,4 @@
-/** The study of methods: what is left to do, what seeds say, and every arm on rows that are few. */
+/** The study of methods: remaining runs, statistics over seeds, and every arm on a few rows. */
 import { appendFileSync, readFileSync } from 'node:fs'
 import path from 'node:path'
 import { describe, expect, test } from 'vitest'
@@ -13,7 +13,7 @@ import { taskOf, type Task } from '../ts/cli/study/tasks.js'
 import { Dataset } from '../ts/index.js'
 import { folder, noise } from './support.js'
 
-/** Images of 8 × 8 with a bright line whose place is the class. */
+/** Images of 8 × 8 with a bright line whose position is the class. */
 function tiny(rows: number, seed: number): Dataset {
   const draw = noise(seed)
   const labels = Uint32Array.from({ length: rows }, (_, row) => row % 4)
@@ -51,13 +51,13 @@ const line = (arm: string, phase: Line['phase'], setting: number, seed: number, 
   findings: 0,
 })
 
-describe('what seeds say', () => {
+describe('statistics over seeds', () => {
   test('mean and deviation', () => {
     expect(summary([1, 2, 3, 4, 5])).toEqual({ count: 5, mean: 3, deviation: Math.sqrt(2.5) })
     expect(summary([7]).deviation).toBe(0)
   })
 
-  test('differences are paired by seed, with the interval of Student', () => {
+  test('differences are paired by seed, with a Student t interval', () => {
     const one = new Map([[1, 11], [2, 22], [3, 33], [4, 44], [5, 55], [9, 0]])
     const other = new Map([[1, 10], [2, 20], [3, 30], [4, 40], [5, 50], [8, 0]])
     const { pairs, mean, half } = paired(one, other)!
@@ -68,8 +68,8 @@ describe('what seeds say', () => {
   })
 })
 
-describe('what is left', () => {
-  test('a stop costs the run that it cut short, and nothing else', async () => {
+describe('remaining runs', () => {
+  test('a stop loses only the interrupted run', async () => {
     const place = folder()
     const lines = await Lines.of(place)
     await lines.add(line(alone, 'run', 0, 1, 97))
@@ -81,7 +81,7 @@ describe('what is left', () => {
     expect(readFileSync(again.file, 'utf8').trim().split('\n')).toHaveLength(3)
   })
 
-  test('trials come first, and the best of them decides', async () => {
+  test('trials run first, and the best one determines the setting', async () => {
     const task = { ...tinyTask(), classes: 10 }
     const arm = armOf('label-smoothing')!
     const lines = await Lines.of(folder())
@@ -96,7 +96,7 @@ describe('what is left', () => {
     expect(trialsOf(armOf(alone)!, task, lines)).toEqual([])
   })
 
-  test('an arm has its runs once its trials are there, and who comes later waits', async () => {
+  test('the runs of an arm start after its trials, and later workers wait', async () => {
     const task = { ...tinyTask(), classes: 10 }
     const lines = await Lines.of(folder())
     const arm = armOf('label-smoothing')!
@@ -115,7 +115,7 @@ describe('what is left', () => {
     expect(await queue.next()).toBeUndefined()
   })
 
-  test('no method has more than four settings, no two arms a name', () => {
+  test('no method has more than four settings, and arms have different names', () => {
     expect(Math.max(...arms.map(({ settings }) => settings({ classes: 100, student: [2, 4, 8] }).length))).toBeLessThanOrEqual(4)
     expect(new Set(arms.map(({ name }) => name)).size).toBe(arms.length)
     expect(arms.length).toBeGreaterThanOrEqual(20)
@@ -124,7 +124,7 @@ describe('what is left', () => {
   })
 })
 
-test('the page says mean, difference, and that a task is void', () => {
+test('the page contains means, differences, and whether a task is void', () => {
   const lines = [1, 2, 3].flatMap(seed => [line(alone, 'run', 0, seed, 97 + seed / 10), line(baseline, 'run', 0, seed, 97.5 + seed / 10)])
   const teacher = { accuracy: 98, gamma: 0.2, confidence: 0.8, reweighting: 1.5, error: 0.01 }
   const text = page(lines, { digits: { source: 'mnist', teachers: { teacher } } }, 'Machine.')
@@ -135,7 +135,7 @@ test('the page says mean, difference, and that a task is void', () => {
   expect(roomy).toContain('| teacher | 99.00 | 0.800 | 0.200 | 1.500 | 0.010 |')
 })
 
-test('every setting of every arm learns, and a teacher is trained once', async () => {
+test('every setting of every arm trains, and each teacher is trained once', async () => {
   const task = tinyTask()
   const place = folder()
   const teachers = new Teachers(task, place)
@@ -153,7 +153,7 @@ test('every setting of every arm learns, and a teacher is trained once', async (
   expect(Array.from(await kept.model.logits(task.test))).toEqual(Array.from(await model.logits(task.test)))
 }, 120_000)
 
-test('the parts of a task share no digit, and pairs are named by their digits', async () => {
+test('the parts of a task share no digit, and the class of a pair is given by its digits', async () => {
   const digits = await taskOf('digits')
   expect([digits.train.rows, digits.held.rows, digits.test.rows]).toEqual([7200, 800, 2000])
   const pairs = await taskOf('pairs')

@@ -1,4 +1,4 @@
-/** Small data, small models, and what several specs do with them. */
+/** Small data, small models, and helpers of several specs. */
 import { spawn } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url'
 import { onTestFinished } from 'vitest'
 import { Dataset, LimbeckError, Model, train, type ModelOptions, type Run, type StepReport } from '../ts/index.js'
 
-/** Numbers of −0.5…0.5 that look random and are always the same. */
+/** Pseudorandom numbers from −0.5 to 0.5, the same in every run. */
 export function noise(seed: number): () => number {
   let state = (seed * 2654435761 + 1) >>> 0
   return () => {
@@ -21,7 +21,7 @@ export interface Columns {
   labels: Uint32Array
 }
 
-/** Noisy clusters on eight axes, a class each. */
+/** Noisy clusters on eight axes, one per class. */
 export function clusterColumns(rows: number, seed = 1, classes = 3, spread = 3): Columns {
   const draw = noise(seed)
   const inputs = new Float32Array(rows * 8)
@@ -39,7 +39,7 @@ export function clusters(rows: number, seed = 1, classes = 3): Dataset {
 
 export const mlp = (...hidden: number[]): ModelOptions => ({ mlp: { sizes: [8, ...hidden, 3] } })
 
-/** A teacher that knows the clusters. */
+/** A teacher that is trained on the clusters. */
 export async function trainedTeacher(data: Dataset, seed = 9): Promise<Model> {
   const teacher = Model.create(mlp(32), { seed })
   const optimizer = { adamW: { learningRate: 0.01 } }
@@ -47,7 +47,7 @@ export async function trainedTeacher(data: Dataset, seed = 9): Promise<Model> {
   return teacher
 }
 
-/** All numbers of a model, tensor by tensor. */
+/** All parameter values of a model, by tensor. */
 export function weights(model: Model): Record<string, number[]> {
   return Object.fromEntries(model.parameters().map(({ name, values }) => [name, Array.from(values)]))
 }
@@ -58,7 +58,7 @@ export async function reports(run: Run): Promise<StepReport[]> {
   return all
 }
 
-/** The error that a call or a promise ends with; it must be ours. */
+/** The error of a call or a promise, which must be a LimbeckError. */
 export async function failure(work: () => unknown): Promise<LimbeckError> {
   try {
     await work()
@@ -69,7 +69,7 @@ export async function failure(work: () => unknown): Promise<LimbeckError> {
   throw new Error('expected an error, got none')
 }
 
-/** A folder that is gone after the test. */
+/** A folder that is deleted after the test. */
 export function folder(): string {
   const made = mkdtempSync(path.join(tmpdir(), 'limbeck-spec-'))
   onTestFinished(() => rmSync(made, { recursive: true, force: true }))

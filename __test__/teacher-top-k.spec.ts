@@ -1,4 +1,4 @@
-/** A teacher's largest logits alone, as a column of the data: trained with, refused, resumed, kept by parts. */
+/** A teacher's largest logits as a column of the data: training, errors, resumed runs, parts of a data set. */
 import { expect, test } from 'vitest'
 import { Dataset, distill, Model, type DistillOptions, type TeacherTopK } from '../ts/index.js'
 import { clusterColumns, clusters, failure, folder, mlp, reports, trainedTeacher, weights } from './support.js'
@@ -7,7 +7,7 @@ const data = clusters(300)
 const validation = clusters(90, 2)
 const teacher = await trainedTeacher(data)
 
-/** The k largest of the logits of each row, of three classes. */
+/** The k largest logits of each row, of three classes. */
 function top(logits: Float32Array, k: number, temperature?: number): Required<Pick<TeacherTopK, 'classes' | 'logits'>> & TeacherTopK {
   const [classes, kept, tail]: [number[], number[], number[]] = [[], [], []]
   for (let row = 0; row < logits.length; row += 3) {
@@ -36,19 +36,19 @@ function farthest(a: number[], b: number[]): number {
   return Math.max(...a.map((value, at) => Math.abs(value - b[at]!)))
 }
 
-test('the largest logits of all classes teach what all logits teach, and fewer teach what kdTopk does', async () => {
+test('storing the logits of all classes equals dense logits, and storing fewer equals kdTopk', async () => {
   const all = await student(data.withTeacherTopK(top(logits, 3)))
   expect(farthest(all.made, (await student(dense)).made)).toBeLessThan(1e-5)
   const stored = (await student(two)).made
   expect(farthest(stored, all.made)).toBeGreaterThan(1e-4)
   const losses = { kdTopk: { k: 2 } }
   for (const from of [dense, two]) expect(farthest(stored, (await student(from, { losses })).made)).toBeLessThan(1e-5)
-  // One class of two: the rest of what is stored is left out too.
+  // With k below the stored number, the other stored classes are dropped too.
   const one = { losses: { crossEntropy: {}, kdTopk: { k: 1 } } }
   expect(farthest((await student(two, one)).made, (await student(dense, one)).made)).toBeLessThan(1e-5)
 })
 
-test('with logSumExp the other classes share the rest, at its temperature alone', async () => {
+test('with logSumExp the other classes get equal parts of the rest, only at its temperature', async () => {
   const tail = data.withTeacherTopK(top(logits, 2, 2))
   const spread = { losses: { kdTopk: { k: 2, missing: 'uniform', temperature: 2 } } } as const
   const at = (temperature: number) => ({ losses: { kl: { temperature } } })
@@ -56,7 +56,7 @@ test('with logSumExp the other classes share the rest, at its temperature alone'
   expect((await student(tail, at(3))).made).toEqual((await student(two, at(3))).made)
 })
 
-test('answers are found by id, parts keep them, and a stream may bring them', async () => {
+test('outputs are found by id, parts of a data set keep them, and a stream may contain them', async () => {
   const { classes, logits: kept } = top(logits, 2) as { classes: Uint32Array; logits: Float32Array }
   const ids = Float64Array.from({ length: 300 }, (_, row) => 299 - row)
   const backwards = <T extends Uint32Array | Float32Array>(values: T): T => {
@@ -96,7 +96,7 @@ test('answers are found by id, parts keep them, and a stream may bring them', as
   expect((await failure(() => stream({ dkd: {} }))).path).toBe('losses.dkd')
 })
 
-test('a run on them is resumed to equal bits, and not with other answers', async () => {
+test('a run with them resumes to equal bits, but not with other outputs', async () => {
   const place = folder()
   const whole = (await student(two)).made
   const checkpoint = (resume: boolean) => ({ checkpoint: { folder: place, every: 5, resume }, reportEvery: 1 })
@@ -107,7 +107,7 @@ test('a run on them is resumed to equal bits, and not with other answers', async
   expect((await student(two, checkpoint(true))).made).toEqual(whole)
 })
 
-test('validation agrees with them, rows are weighted by them, and the proofs read them', async () => {
+test('validation computes the agreement with them, they can weight rows, and the proofs read them', async () => {
   const held = validation.withTeacherTopK(top(await teacher.logits(validation), 2, 1))
   const all = validation.withTeacherLogits(await teacher.logits(validation))
   const run = async (validation: Dataset) => {
@@ -116,7 +116,7 @@ test('validation agrees with them, rows are weighted by them, and the proofs rea
   }
   const [stored, full] = [await run(held), await run(all)]
   expect(stored.agreement).toBe(full.agreement)
-  // Of three classes the third has all of the rest.
+  // With three classes, the third one has the whole rest.
   expect(stored.teacherKl).toBeCloseTo(full.teacherKl as number, 4)
   const weighted = { losses: { crossEntropy: {} }, weightRowsByTeacher: true }
   expect(farthest((await student(data.withTeacherTopK(top(logits, 3)), weighted)).made, (await student(dense, weighted)).made)).toBeLessThan(1e-5)
@@ -131,7 +131,7 @@ test('validation agrees with them, rows are weighted by them, and the proofs rea
   expect(await findings({ classes, logits: p })).toContain('teacherGivesLogits')
 })
 
-test('what cannot be learnt from them is refused by path', async () => {
+test('losses and options that cannot use them are rejected with their path', async () => {
   const refused = async (more: Partial<DistillOptions>, from = two) => {
     const error = await failure(() => student(from, more))
     return `${error.path}: ${error.message}`

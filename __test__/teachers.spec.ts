@@ -19,7 +19,7 @@ async function student(teacher: AnyTeacher | undefined, more: Partial<DistillOpt
   return { made: weights(student), summary }
 }
 
-test('a list of one is that teacher, and several are combined as asked', async () => {
+test('a list with one teacher equals this teacher, and several are combined by the option', async () => {
   const alone = await student(first)
   expect((await student([{ model: first, weight: 3 }])).made).toEqual(alone.made)
   const both: AnyTeacher = [{ model: first, weight: 2 }, { model: second }]
@@ -30,13 +30,13 @@ test('a list of one is that teacher, and several are combined as asked', async (
   expect(byLosses.summary.teacher!.accuracy).toBeGreaterThan(0)
 })
 
-test('a function teaches beside a model as the model behind it would', async () => {
+test('a function together with a model gives the same result as the model that it calls', async () => {
   const answer = async ({ inputs }: { inputs: Float32Array | Uint32Array }) => (await second.predict({ inputs })).logits
   const asked = await student([{ model: first }, { model: answer }])
   expect(asked.made).toEqual((await student([{ model: first }, { column: true }], { data: data.withTeacherLogits(await second.logits(data)) })).made)
 })
 
-test('the student’s own average and smoothed labels teach', async () => {
+test('the student’s own average and smoothed labels work as teachers', async () => {
   const both = { crossEntropy: {}, kl: {} }
   const average = await student({ average: { decay: 0.9 } }, { losses: both })
   expect(average.made).not.toEqual((await student({ average: { decay: 0.5 } }, { losses: both })).made)
@@ -45,7 +45,7 @@ test('the student’s own average and smoothed labels teach', async () => {
   expect(smoothed.summary.teacher).toBeUndefined()
 })
 
-test('a teacher that is none is refused, by path', async () => {
+test('an invalid teacher is rejected with its path', async () => {
   const refused = async (teacher: unknown, more: Partial<DistillOptions> = {}) => (await failure(() => student(teacher as AnyTeacher, more))).path
   expect(await refused([])).toBe('teacher')
   expect(await refused([{ model: first }, {}])).toBe('teacher[1]')
@@ -63,7 +63,7 @@ test('a teacher that is none is refused, by path', async () => {
   expect(await refused([{ model: first }, { model: wide }])).toBe('teacher[1]')
 })
 
-test('confidence alone, and dark knowledge that is no knowledge, teach a generation', async () => {
+test('weightRowsByTeacher and permuteTeacher train a student', async () => {
   const { losses: _, ...rest } = shared
   const made = []
   for (const variant of ['cwtm', 'dkpp', 'ban'] as const) {
@@ -75,7 +75,7 @@ test('confidence alone, and dark knowledge that is no knowledge, teach a generat
   expect(made[1]).not.toEqual(made[2])
 })
 
-test('a configuration names several teachers, and the student is that of the API', async () => {
+test('a configuration file with several teachers gives the same student as the API', async () => {
   const place = folder()
   const at = (name: string) => path.join(place, name)
   await Promise.all([first.save(at('first.safetensors')), second.save(at('second.safetensors'))])

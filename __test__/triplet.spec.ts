@@ -1,4 +1,4 @@
-/** Triplet loss for distillation as published, scaled down: real digits, from data to the saved student; both releases. */
+/** Triplet loss for distillation as in both published releases, scaled down: real digits, from the data to the saved student. */
 import path from 'node:path'
 import { beforeAll, expect, test } from 'vitest'
 import { Dataset, distill, Model, type TrainOptions } from '../ts/index.js'
@@ -13,13 +13,13 @@ beforeAll(async () => {
   ;({ data, held, teacher } = await taughtDigits())
 }, 120_000)
 
-/** Rate and momentum of the authors; decay of each release; smaller batches and few epochs instead of hundreds. */
+/** The authors' rate and momentum, the weight decay of each release, smaller batches, and few epochs instead of hundreds. */
 const released: Record<'tlkd2020' | 'tlkd2022', Partial<TrainOptions>> = {
   tlkd2020: { optimizer: { sgd: { learningRate: 0.01, momentum: 0.9, weightDecay: 0.007 } }, batchSize: 10, epochs: 5 },
   tlkd2022: { optimizer: { sgd: { learningRate: 0.01, momentum: 0.9, weightDecay: 0.001 } }, batchSize: 10, epochs: 5 },
 }
 
-test.each(['tlkd2020', 'tlkd2022'] as const)('%s teaches the digits, and a sound run raises nothing', async preset => {
+test.each(['tlkd2020', 'tlkd2022'] as const)('%s learns the digits without findings', async preset => {
   const student = convNet([4, 8], 2)
   const run = distill({ teacher, student, data, validation: held, losses: preset, seed: 3, ...released[preset] })
   const all = await reports(run)
@@ -35,7 +35,7 @@ test.each(['tlkd2020', 'tlkd2022'] as const)('%s teaches the digits, and a sound
   expect((await (await Model.load(file)).evaluate(held)).accuracy).toBe(accuracy)
 }, 120_000)
 
-test('the teacher that the script of 2022 never loads is found by the proofs', async () => {
+test('the proofs report the teacher whose weights the script of 2022 never loads', async () => {
   const untrained = convNet([4, 8], 7)
   const student = convNet([4, 8], 2)
   const run = distill({ teacher: untrained, student, data, validation: held, losses: 'tlkd2022', ...released.tlkd2022, epochs: 1 })
@@ -43,7 +43,7 @@ test('the teacher that the script of 2022 never loads is found by the proofs', a
   expect(findings.map(finding => finding.proof)).toContain('teacherBeatsChance')
 }, 60_000)
 
-test('a preset is the losses that it stands for, to the bit', async () => {
+test('a preset gives the same bits as the losses that it names', async () => {
   const taught = async (losses: TrainOptions['losses']) => {
     const student = convNet([4, 8], 2)
     await distill({ teacher, student, data, losses, steps: 5, seed: 3 }).finish()
@@ -52,7 +52,7 @@ test('a preset is the losses that it stands for, to the bit', async () => {
   expect(await taught('tlkd2020')).toBe(await taught({ crossEntropy: {}, triplet: { weight: 2, margin: 5 } }))
 }, 60_000)
 
-test('what a run cannot give is refused before the first step, with the remedy', async () => {
+test('missing requirements of the losses are rejected before the first step, with the remedy', async () => {
   const student = convNet([4, 8], 2)
   const refused = (losses: unknown, more: object = {}) =>
     failure(() => distill({ teacher, student, data, losses: losses as 'tlkd2020', epochs: 1, ...more }).next())

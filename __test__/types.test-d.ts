@@ -1,4 +1,4 @@
-/** Compiled, never run: the types that users see. */
+/** Checks of the public types; compiled, never run. */
 import {
   Dataset,
   distill,
@@ -35,30 +35,30 @@ export async function use(signal: AbortSignal): Promise<void> {
   train({ ...recipe, student, data, losses: { crossEntropy: {} } })
   const whole = { losses: { crossEntropy: {} }, epochs: 2 } satisfies Recipe
   distillChain({ ...whole, teacher: student, students: [student], data })
-  // @ts-expect-error a recipe has no model
+  // @ts-expect-error A recipe has no model.
   const none: Recipe = { student }
   void none
   const { macroF1 } = await student.evaluate(data, { metrics: { macroF1: {}, loss: {} } })
   void macroF1
-  // @ts-expect-error no such metric
+  // @ts-expect-error There is no such metric.
   await student.evaluate(data, { metrics: { f1: {} } })
   train({ student, data, losses: { crossEntropy: {} }, metric: 'calibrationError' })
 
-  // @ts-expect-error unknown loss
+  // @ts-expect-error Unknown loss.
   train({ student, data, losses: { crossEntropie: {} } })
-  // @ts-expect-error unknown key of a loss
+  // @ts-expect-error Unknown key of a loss.
   distill({ student, data, losses: { kl: { temprature: 4 } } })
-  // @ts-expect-error no losses
+  // @ts-expect-error The losses are missing.
   train({ student, data })
-  // @ts-expect-error no student
+  // @ts-expect-error The student is missing.
   train({ data, losses })
-  // @ts-expect-error train takes no teacher
+  // @ts-expect-error `train` has no teacher.
   train({ student, data, losses, teacher: student })
-  // @ts-expect-error no such optimizer
+  // @ts-expect-error There is no such optimizer.
   train({ student, data, losses, optimizer: { sgdd: {} } })
-  // @ts-expect-error no such kind of labels
+  // @ts-expect-error There is no such kind of labels.
   Dataset.from({ inputs: new Float32Array(8) }, { labels: 'many' })
-  // @ts-expect-error models are made by create and load
+  // @ts-expect-error Models are created by `create` and `load`.
   new Model()
 }
 
@@ -73,11 +73,11 @@ export async function serve(signal: AbortSignal | undefined): Promise<void> {
   const quantiles: [number | null, number | null | undefined] = [latencyMs.p99, shadow?.agreement]
   void quantiles
   await service.drain({ deadlineMs: 100 })
-  // @ts-expect-error unknown option
+  // @ts-expect-error Unknown option.
   student.serve({ maxbatch: 8 })
-  // @ts-expect-error a fallback says below what
+  // @ts-expect-error A fallback needs `below`.
   student.serve({ fallback: { to } })
-  // @ts-expect-error a service takes models
+  // @ts-expect-error A service needs a model.
   await service.swap('student.safetensors')
 }
 

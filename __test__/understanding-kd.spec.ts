@@ -1,4 +1,4 @@
-/** KD-pt, KD-sim, KD-pt+sim and KD-topk on real digits, from data to the saved student. */
+/** KD-pt, KD-sim, KD-pt+sim and KD-topk on real digits, from the data to the saved student. */
 import path from 'node:path'
 import { beforeAll, expect, test } from 'vitest'
 import { analyse, Dataset, distill, Model, train, type LossesOptions } from '../ts/index.js'
@@ -13,7 +13,7 @@ beforeAll(async () => {
   ;({ data, held, teacher } = await taughtDigits())
 }, 120_000)
 
-/** A student of its own, taught; its accuracy, what the run found, and the student. */
+/** Trains a new student; returns its accuracy, the findings, and the student. */
 async function taught(losses: LossesOptions, learner: Model | null = teacher) {
   const student = convNet([4, 8], 2)
   const options = { student, data, losses, optimizer: { adamW: { learningRate: 3e-3 } }, epochs: 4, seed: 3 }
@@ -30,7 +30,7 @@ const parts: [string, LossesOptions][] = [
   ),
 ]
 
-test.each(parts)('%s teaches the digits, and a sound run raises nothing', async (_, part) => {
+test.each(parts)('%s learns the digits without findings', async (_, part) => {
   const { accuracy, findings, student } = await taught({ crossEntropy: { weight: 0.1 }, ...part })
   expect(findings).toEqual([])
   expect(accuracy).toBeGreaterThan(0.85)
@@ -39,12 +39,12 @@ test.each(parts)('%s teaches the digits, and a sound run raises nothing', async 
   expect((await (await Model.load(file)).evaluate(held)).accuracy).toBe(accuracy)
 }, 60_000)
 
-test('a teacher alone is enough: without labels the students still learn', async () => {
+test('students learn from a teacher without labels', async () => {
   const { accuracy } = await taught({ kdTopk: { k: 5, temperature: 2 } })
   expect(accuracy).toBeGreaterThan(0.85)
 }, 60_000)
 
-test('over all its classes kdTopk is kl, and a mix of 1 is kdPt', async () => {
+test('kdTopk over all classes equals kl, and kdPtSim with a mix of 1 equals kdPt', async () => {
   const same = async (one: LossesOptions, other: LossesOptions) => {
     const [a, b] = [await taught(one), await taught(other)]
     expect(Math.abs(a.accuracy - b.accuracy)).toBeLessThan(0.01)
@@ -53,7 +53,7 @@ test('over all its classes kdTopk is kl, and a mix of 1 is kdPt', async () => {
   await same({ kdPtSim: { mix: 1, temperature: 4 } }, { kdPt: { temperature: 4 } })
 }, 120_000)
 
-test('the weight of a row, and the smoothing that a teacher is worth, follow its temperature', async () => {
+test('re-weighting and equivalent smoothing depend on the temperature', async () => {
   const { student } = await taught({ crossEntropy: { weight: 0.1 }, kl: { weight: 0.9, temperature: 4 } })
   const at = async (temperature: number) => {
     const diagnostics = { equivalentSmoothing: { temperature }, reweighting: { weight: 0.9, temperature }, geometry: {} }
@@ -65,7 +65,7 @@ test('the weight of a row, and the smoothing that a teacher is worth, follow its
   expect(soft.geometry.share).toBeGreaterThan(0.5)
 }, 60_000)
 
-test('what a run cannot give is refused before the first step, with the remedy', async () => {
+test('missing requirements of the losses are rejected before the first step, with the remedy', async () => {
   const student = convNet([4, 8], 2)
   const before = JSON.stringify(student.parameters())
   const refused = (losses: LossesOptions, more: object = {}) =>

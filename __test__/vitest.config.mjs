@@ -6,7 +6,7 @@ export default defineConfig({
   root: path.dirname(path.dirname(fileURLToPath(import.meta.url))),
   test: {
     include: ['__test__/**/*.spec.{ts,mjs}'],
-    // A native crash takes one fork along and not the whole run.
+    // In forks, a native crash ends one fork and not the whole run.
     pool: 'forks',
     execArgv: ['--expose-gc'],
     globalSetup: ['__test__/setup.mjs'],

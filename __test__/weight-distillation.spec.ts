@@ -1,4 +1,4 @@
-/** Weight Distillation as published, scaled down to digits; its plan and starts; what it refuses. */
+/** Weight Distillation as published, scaled down to digits; its plan, initial values and errors. */
 import { readdirSync } from 'node:fs'
 import path from 'node:path'
 import { expect, test } from 'vitest'
@@ -15,7 +15,7 @@ await train({ student: teacher, data, losses: { crossEntropy: {} }, optimizer, e
 const losses = { crossEntropy: { weight: 0.5 }, kl: { weight: 0.5, temperature: 2 } }
 const shared = { teacher, data, validation, losses, optimizer, epochs: 4, batchSize: 32, seed: 4, proofs: 'strict' as const }
 
-test('as published, from data to a saved student: generator on gold and taught labels, bake, all weights', async () => {
+test('as published, from data to a saved student: phase 1 on true and predicted labels, baking, phase 2', async () => {
   const { train: all, test: held } = await readDemoData()
   const some = Array.from({ length: 1600 }, (_, row) => row * 5)
   const inputs = new Float32Array(some.length * 784)
@@ -26,7 +26,7 @@ test('as published, from data to a saved student: generator on gold and taught l
   const big = Model.create({ mlp: { sizes: [784, 32, 32, 32, 32, 32, 10] } }, { seed: 1 })
   await train({ student: big, data: digits(inputs, gold), losses: { crossEntropy: {} }, optimizer: { adam: {} }, epochs: 8, seed: 1 }).finish()
   const before = weights(big)
-  // Gold answers and the teacher's own, together: both phases learn from these rows alone.
+  // Both phases learn only from these rows: each image with its true label and with the teacher's label.
   const { labels: taught } = await big.predict({ inputs })
   const twice = new Float32Array(2 * inputs.length)
   twice.set(inputs)
@@ -59,7 +59,7 @@ test('as published, from data to a saved student: generator on gold and taught l
   expect(again.accuracy).toBe(ended!.validation!.accuracy)
 }, 120_000)
 
-test('phase 1 is distill with a generator, phase 2 goes on from what it made; both are kept in the folder', async () => {
+test('phase 1 is distill with a generator, phase 2 continues with its result; the folder keeps both', async () => {
   const place = folder()
   const student = net(8, 8, 8)
   const phase2 = { losses: { crossEntropy: {} }, epochs: 2 }
@@ -72,7 +72,7 @@ test('phase 1 is distill with a generator, phase 2 goes on from what it made; bo
   const { teacher: _, ...rest } = shared
   await train({ ...rest, ...phase2, student: alone, keep: 'best' }).finish()
   expect(weights(student)).toEqual(weights(alone))
-  // Nothing is left to do, and the outcome is there at once.
+  // No step is left, and the outcome is available at once.
   const again = net(8, 8, 8)
   expect(await distillWeights({ ...shared, student: again, phase2, resume: place }).finish()).toEqual(run.outcome)
   expect(weights(again)).toEqual(weights(student))
@@ -80,7 +80,7 @@ test('phase 1 is distill with a generator, phase 2 goes on from what it made; bo
   expect(refused.code).toBe('ERR_LIMBECK_CHECKPOINT_MISMATCH')
 })
 
-test('the plan says what is made from what before anything is trained', () => {
+test('the plan shows which parameters are generated from which, before any training', () => {
   const student = net(8, 8, 8)
   const before = weights(student)
   const { rows, origin, text } = student.generatorPlan(teacher)
@@ -102,7 +102,7 @@ test('the plan says what is made from what before anything is trained', () => {
   expect(fresh.unused).toEqual(['layers.0', 'layers.1', 'layers.2', 'layers.3', 'layers.4'])
 })
 
-test('a student starts from a sub-block of its teacher, or as a generator begins', () => {
+test('a student can start from a sub-block of its teacher, or from an untrained generator', () => {
   const theirs = weights(teacher)
   const student = net(8, 8, 8)
   const { rows } = student.truncateFrom(teacher)
@@ -119,7 +119,7 @@ test('a student starts from a sub-block of its teacher, or as a generator begins
   expect(weights(teacher)).toEqual(theirs)
 })
 
-test('what cannot be made is refused before the first step, by its path and with the remedy', async () => {
+test('parameters that cannot be generated are rejected before the first step, with path and remedy', async () => {
   const refused = async (options: Partial<WeightsOptions>) => {
     const student = options.student ?? net(8, 8, 8)
     const before = weights(student)
@@ -134,11 +134,11 @@ test('what cannot be made is refused before the first step, by its path and with
   expect(await refused({ student: net(8, 8, 8, 8) })).toMatchObject({ path: 'generator.remainder', code: 'ERR_LIMBECK_INVALID_CONFIG' })
   expect((await refused({ generator: { rules: [{ student: 'blocks.*', rule: { fresh: {} } }] } })).path).toBe('generator.rules[0].student')
   expect((await refused({ generator: { rules: [{ student: 'head', teacher: ['layers.9'] }] } })).path).toBe('generator.rules[0].teacher[0]')
-  // @ts-expect-error no such rule
+  // @ts-expect-error There is no such rule.
   expect((await refused({ generator: { rules: [{ student: 'head', rule: { clone: {} } }] } })).path).toContain('generator.rules[0].rule')
   expect((await refused({ phase1: { losses: { kl: { temperature: -1 } } } })).path).toBe('phase1.losses.kl.temperature')
   expect((await refused({ phase2: { losses: { crossEntropy: { labelSmoothing: 2 } } } })).path).toBe('phase2.losses.crossEntropy.labelSmoothing')
-  // @ts-expect-error a generator is of phase 1 and stands beside it
+  // @ts-expect-error `generator` is an option of the regime, not of phase 2.
   expect((await refused({ phase2: { generator: {} } })).path).toBe('phase2.generator')
   const { teacher: _, ...rest } = shared
   const alone = failure(() => train({ ...rest, student: net(8, 8, 8), losses: { crossEntropy: {} }, generator: {} }).next())

@@ -1,4 +1,4 @@
-// Small data and models for programs that a test starts.
+// Small data and models for programs that tests start.
 
 import { Dataset, Model } from 'limbeck'
 

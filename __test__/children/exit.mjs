@@ -1,4 +1,4 @@
-// Ends, or does not, while a run is in the state that the argument names; prints `ready` when it is in that state.
+// Brings a run into the state named by the argument and prints `ready`; then the process ends or is killed.
 
 import { writeSync } from 'node:fs'
 import { train } from 'limbeck'
@@ -27,7 +27,7 @@ const states = {
   created() {
     train(options())
   },
-  // Nobody waits for the promise, but it is pending: that alone keeps no process alive for longer than its report.
+  // The pending promise keeps the process alive only until the report comes.
   async sigterm() {
     const run = train(options({ checkpoint: { folder } }))
     process.once('SIGTERM', async () => {

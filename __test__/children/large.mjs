@@ -1,5 +1,5 @@
-// How long the event loop waits while a model of 50 million parameters is made and asked, and 200 MB of rows are taken:
-// p99 of a 1 ms timer in milliseconds, and of `create` the whole call.
+// Measures the delay of the event loop while a model of 50 million parameters is created and predicts, and while 200 MB of
+// rows are taken: p99 of a 1 ms timer in milliseconds, and for `create` the time of the whole call.
 
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { setTimeout as later } from 'node:timers/promises'

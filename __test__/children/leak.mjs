@@ -1,4 +1,4 @@
-// Makes, trains and disposes many jobs, then as many that nobody disposes; prints memory at every tenth.
+// Creates, trains and disposes of many jobs, then creates as many without dispose; prints the memory after every tenth.
 
 import { setTimeout as later } from 'node:timers/promises'
 import { memory, train, trimMemory } from 'limbeck'

@@ -1,4 +1,4 @@
-// How late the event loop and libuv's pool are while jobs train; prints milliseconds, idle and busy.
+// Measures the delays of the event loop and of libuv's pool while jobs train; prints milliseconds, idle and busy.
 
 import { stat } from 'node:fs/promises'
 import { monitorEventLoopDelay } from 'node:perf_hooks'

@@ -1,4 +1,4 @@
-// A teacher of 50 million parameters and a student in a heap of 256 MB; prints what native memory did.
+// A teacher of 50 million parameters and a student with a heap of 256 MB; prints the native memory at each stage.
 
 import { setTimeout as later } from 'node:timers/promises'
 import { Dataset, Model, distill, memory, trimMemory } from 'limbeck'

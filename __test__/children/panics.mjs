@@ -1,4 +1,4 @@
-// Panics at each place that LIMBECK_PANIC_PLACES names, one after the other, in one process that must live on.
+// Causes a panic at each point in LIMBECK_PANIC_PLACES, one after the other, in one process that must not end.
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
@@ -29,7 +29,7 @@ const begun = async work => {
   }
 }
 
-/** What passes each place; a place without a line of its own is passed by a whole run. */
+/** Code that reaches each point; a point without an entry is reached by a whole run. */
 const passing = {
   'dataset.create': () => make(),
   'dataset.describe': () => make().classes,
@@ -71,7 +71,7 @@ for (const place of process.env.LIMBECK_PANIC_PLACES.split(',')) {
   }
   delete process.env.LIMBECK_PANIC_AT
   const next = await train({ student: model(), ...options }).finish().then(({ steps }) => steps, error => error.code)
-  // `schema` is called past the facade, whose errors are plain there.
+  // `schema` is called without the facade, so its errors are not converted.
   const expected = place === 'schema' ? 'GenericFailure' : 'ERR_LIMBECK_INTERNAL'
   if (code !== expected || next !== 3) {
     failed = true

@@ -1,4 +1,4 @@
-/** One use of the library where the system refuses memory or threads; says how it ended, and that the process lives. */
+/** Uses the library while the system refuses memory or threads; prints the result, and that the process continues. */
 import { execFileSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 
@@ -34,7 +34,7 @@ process.on('unhandledRejection', error => {
   process.exit(3)
 })
 if (how === 'limit') {
-  // The limit is counted from what the process has before the use begins.
+  // The limit is relative to the address space that the process has before.
   await teacher.predict({ inputs: new Float32Array(width) })
   const size = Number(/VmSize:\s+(\d+)/.exec(readFileSync('/proc/self/status', 'utf8'))[1]) * 1024
   execFileSync('prlimit', [`--as=${size + Number(limit)}`, '--pid', String(process.pid)])

@@ -1,5 +1,5 @@
-// Runs one regime on a few real digits, resumed from LIMBECK_FOLDER: REGIME names it. One line a report; in the end the
-// bits of all models that it made. Whoever kills it at any moment and runs it again gets the same bits.
+// Runs the regime REGIME on a few real digits, resumed from LIMBECK_FOLDER. Prints one line per report, and at the end the
+// bits of all models. If the program is killed at any moment and run again, the bits are the same.
 import { bornAgain, Dataset, distillChain, distillMutually, distillWeights, Model, searchPaths, train } from 'limbeck'
 import { readDemoData } from '../../dist/cli/demo-data.js'
 import { bits } from './common.mjs'
@@ -27,7 +27,7 @@ const regimes = {
     const students = [net(12, 1), net(6, 2)]
     return { regime: distillChain({ ...shared, losses, students, hops: [{ epochs: 1 }, {}] }), models: () => students }
   },
-  // A chain that begins with two teachers and the labels, smoothed.
+  // A chain that begins with two teachers and smoothed labels.
   severalTeachers() {
     const students = [net(12, 1), net(6, 2)]
     const several = [{ model: teacher, weight: 2 }, { model: net(18, 7) }, { labelSmoothing: { share: 0.2 }, weight: 0.5 }]

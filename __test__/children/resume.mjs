@@ -1,4 +1,4 @@
-// Trains to the end, or to a step: LIMBECK_STOP. Resumes where the folder has a checkpoint. Prints the bits of the student.
+// Trains to the end or to the step LIMBECK_STOP. Resumes if the folder has a checkpoint. Prints the bits of the student.
 import { distill, Model, train } from 'limbeck'
 import { bits, clusters, student } from './common.mjs'
 

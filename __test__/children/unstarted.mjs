@@ -1,4 +1,4 @@
-// Two runs that nobody asks for anything, one that is only checked and one that is disposed of.
+// Two runs that are never started, one that is only checked and one that is disposed of.
 import { Dataset, distill, Model, train } from '../../dist/index.js'
 
 const student = Model.create({ mlp: { sizes: [2, 2] } })

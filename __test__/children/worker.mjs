@@ -1,4 +1,4 @@
-// Trains in a worker that is terminated in the middle of a step, several times, beside a run of the main thread.
+// Several times, trains in a worker that is terminated in the middle of a step, while the main thread trains too.
 
 import { isMainThread, parentPort, Worker } from 'node:worker_threads'
 import { fileURLToPath } from 'node:url'

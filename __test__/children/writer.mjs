@@ -1,4 +1,4 @@
-// Saves a model of 12 MB again and again, or trains with a checkpoint after every step, until it is killed or done.
+// Saves a model of 12 MB repeatedly, or trains with a checkpoint after every step, until it is killed or finished.
 
 import { Dataset, Model, train } from 'limbeck'
 

@@ -1,6 +1,6 @@
 """Golden values of Adam with coupled weight decay in plain Python, float64, by the formula of Kingma and Ba.
 
-    python adam.py        # optimizers/adam.json; the same each time
+    python adam.py        # writes optimizers/adam.json; every run gives the same file
 """
 import json
 import pathlib

@@ -1,8 +1,8 @@
 """Golden values of pooled embeddings in plain Python, float64: sum, maximum, and sums and means with weights.
 
-    python bags.py        # adds its cases to layers/embeddingBag.json, behind PyTorch's; the same each time
+    python bags.py        # adds its cases to layers/embeddingBag.json, after PyTorch's; every run gives the same file
 
-value = Σ upstream ⊙ y; the gradient of the table follows from the formula of each pooling, entry by entry.
+value = Σ upstream ⊙ y; the gradient of the table is computed for each entry from the formula of the pooling.
 """
 import json
 import pathlib

@@ -1,8 +1,8 @@
-"""Golden values of operations from PyTorch float64 autograd. Kept, never run by a test.
+"""Golden values of operations from PyTorch float64 autograd. Kept for reference; no test runs this program.
 
-    python layers.py [--out layers]        # PyTorch; the same files each time
+    python layers.py [--out layers]        # needs PyTorch; every run gives the same files
 
-A case: options in limbeck's words, inputs, value = Σ upstream ⊙ operation(inputs), and the gradient of every input that is no
+A case contains the options in limbeck's form, the inputs, value = Σ upstream ⊙ operation(inputs), and the gradient of every input that is not
 constant.
 """
 import argparse

@@ -1,12 +1,13 @@
-"""Golden trajectories: twenty steps of distillation in PyTorch, from its weights on its batches. Kept, never run by a test.
+"""Golden trajectories: twenty steps of distillation in PyTorch, with PyTorch's weights and batches. Kept for reference; no test
+runs this program.
 
-    python trajectory.py [--out trajectories]        # PyTorch and numpy; the same files each time
+    python trajectory.py [--out trajectories]        # needs PyTorch and numpy; every run gives the same files
 
-A file holds data of 320 rows, read in order in batches of 16; teacher and student weights; options in limbeck's words; and
-for each policy of weight decay (`all` parameters, or `matrices` alone: no decay for biases and norms) the optimizer, the twenty losses
+A file contains data of 320 rows, read in order in batches of 16; teacher and student weights; options in limbeck's form; and
+for each policy of weight decay (`all` parameters, or only `matrices`, without decay for biases and norms) the optimizer, the twenty losses
 (0.1 · crossEntropy + 0.9 · kl, kl with its factor T²), their terms without weights, and the weights after the last step.
-Start weights and inputs are float32 numbers; the steps are computed in float64; `float32` says how far PyTorch's own
-float32 run is from that, as the largest relative difference of a loss.
+Initial weights and inputs are float32 numbers; the steps are computed in float64. `float32` is the largest relative
+difference of a loss between this run and PyTorch's own float32 run.
 """
 import argparse
 import json

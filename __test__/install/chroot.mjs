@@ -1,4 +1,4 @@
-// A minimal Debian with Node and npm and nothing else: the install line of the README, then its first program.
+// In a minimal Debian with only Node and npm: runs the install line of the README, then its first program.
 
 import { spawn, spawnSync } from 'node:child_process'
 import { cpSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
@@ -8,7 +8,7 @@ import { cache, nodeOf } from './tools.mjs'
 
 const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../..')
 
-/** The base system, made once. */
+/** The base system; created once. */
 function debian() {
   const place = path.join(cache, 'debian')
   if (existsSync(path.join(place, 'usr/bin/env')) && existsSync(path.join(place, 'complete'))) return place
@@ -21,7 +21,7 @@ function debian() {
   return place
 }
 
-/** The first program of the README as JavaScript: its types are gone, its data made up. */
+/** The first program of the README as JavaScript, without types and with generated data. */
 function firstProgram() {
   const [, code] = /```ts\n([\s\S]*?)```/.exec(readFileSync(path.join(root, 'README.md'), 'utf8'))
   return code.replace("'./my-data.js'", "'./my-data.mjs'")
@@ -32,7 +32,7 @@ export const labels = Uint8Array.from({ length: 200 }, (_, row) => row % 10)
 export const pixels = Float32Array.from({ length: 200 * 784 }, (_, at) => (Math.floor((at % 784) / 78) === labels[Math.floor(at / 784)] ? 1 : 0))
 `
 
-/** Runs a shell line inside; not `spawnSync`, for the registry answers in this process. */
+/** Runs a shell line inside. Not `spawnSync`, because the registry runs in this process. */
 function inside(place, line) {
   return new Promise((resolve, reject) => {
     const env = { PATH: '/usr/local/bin:/usr/bin:/bin', HOME: '/root' }
@@ -47,7 +47,7 @@ function inside(place, line) {
 
 export async function chroot(base, registry) {
   const place = path.join(base, 'debian')
-  // With its device files, which Node's own copy does not know.
+  // With the device files, which Node's copy function does not support.
   if (spawnSync('cp', ['-a', debian(), place]).status !== 0) throw new Error('cp -a of the base system failed')
   const node = nodeOf('22')
   cpSync(node, path.join(place, 'usr/local/bin/node'))

@@ -1,11 +1,11 @@
-// The install line of each package manager, in a folder that knows only the registry on loopback.
+// The install line of each package manager, in a folder that uses only the registry on loopback.
 
 import { spawn } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { managerOf } from './tools.mjs'
 
-/** Adds limbeck to the project in `folder`, and installs what it has beside it. */
+/** Adds limbeck to the project in `folder`, and installs its other dependencies. */
 export async function install(manager, folder, registry) {
   const settings = { npm, pnpm, yarn1, yarn4, 'yarn4-pnp': yarn4 }
   await settings[manager](folder, registry, manager)
@@ -39,9 +39,9 @@ async function yarn4(folder, { url }, manager) {
   await run(process.execPath, [managerOf('yarn4'), 'add', 'limbeck'], folder, { YARN_IGNORE_PATH: '1' })
 }
 
-/** Not `spawnSync`: the registry answers in this process. */
+/** Not `spawnSync`, because the registry runs in this process. */
 function run(file, args, folder, more = {}) {
-  // What npm set for its own script is not what a user's shell has.
+  // Removes the variables that npm sets for scripts, which a user's shell does not have.
   const clean = Object.entries(process.env).filter(([name]) => !name.toLowerCase().startsWith('npm_') && name !== 'CI')
   const env = { ...Object.fromEntries(clean), ...more }
   return new Promise((resolve, reject) => {

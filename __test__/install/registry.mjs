@@ -1,5 +1,5 @@
-// A registry on loopback that has our tarballs and sends every other question to npm's: so that a project installs
-// limbeck with the line of the README, platform packages and all, before anything is published.
+// A registry on loopback that has limbeck's tarballs and redirects all other requests to npm's registry. With it, a project
+// can install limbeck and its platform packages with the line of the README before anything is published.
 
 import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
@@ -16,7 +16,7 @@ export function manifestOf(file) {
   return JSON.parse(stdout)
 }
 
-/** Serves the tarballs of a folder; `forwarded` lists what was asked for beyond them. */
+/** Serves the tarballs of a folder; `forwarded` lists all other requests. */
 export async function serveRegistry(folder) {
   const packages = new Map()
   for (const name of readdirSync(folder).filter(name => name.endsWith('.tgz'))) {
@@ -28,7 +28,7 @@ export async function serveRegistry(folder) {
     const asked = decodeURIComponent(new URL(request.url, 'http://localhost').pathname.slice(1))
     const found = packages.get(asked) ?? [...packages.values()].find(({ name }) => asked === `-/${name}`)
     if (found === undefined) {
-      // What ours would be on npm: it is not there, and need not be asked for.
+      // Other platform packages of limbeck are not on npm, so they are not requested there.
       if (asked.startsWith('@limbeck/')) return response.writeHead(404).end('{}')
       forwarded.push(asked)
       return response.writeHead(307, { location: `${upstream}${request.url}` }).end()
@@ -48,7 +48,7 @@ export async function serveRegistry(folder) {
     return {
       name: manifest.name,
       'dist-tags': { latest: version },
-      // Some package managers wait a day before they take what is new.
+      // Some package managers do not install a package in its first day.
       time: { created: '2020-01-01T00:00:00.000Z', modified: '2020-01-01T00:00:00.000Z', [version]: '2020-01-01T00:00:00.000Z' },
       versions: { [version]: { ...manifest, _id: `${manifest.name}@${version}`, dist } },
     }

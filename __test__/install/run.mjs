@@ -1,5 +1,5 @@
-// `npm run install:projects`: installs limbeck from its tarballs into small projects, as their users would, and runs
-// them. `-- NAME …` runs some, `-- --tarballs DIR` takes tarballs that are there; otherwise the clone is packed.
+// `npm run install:projects`: installs limbeck from its tarballs into small projects, as users would, and runs them.
+// `-- NAME …` selects projects, `-- --tarballs DIR` uses existing tarballs; otherwise the clone is packed.
 
 import { spawnSync } from 'node:child_process'
 import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
@@ -17,7 +17,7 @@ const here = path.dirname(fileURLToPath(import.meta.url))
 const { values, positionals } = parseArgs({ allowPositionals: true, options: { tarballs: { type: 'string' }, keep: { type: 'boolean' } } })
 const base = mkdtempSync(path.join(tmpdir(), 'limbeck-install-'))
 
-/** Installs a project with a package manager, runs it on a version of Node, and gives its last line. */
+/** Installs a project with a package manager, runs it on a version of Node, and returns its last line. */
 async function project(name, { run }, manager, version, registry) {
   const folder = path.join(base, `${name}-${manager}-${version}`)
   cpSync(path.join(here, 'projects', name), folder, { recursive: true })
@@ -42,7 +42,7 @@ async function project(name, { run }, manager, version, registry) {
   return last
 }
 
-/** Every project with what it is run with: npm on each version of Node, the other managers on this one. */
+/** Every project with its package managers and Node versions: npm on each version, the other managers on the current one. */
 function* plan() {
   for (const name of readdirSync(path.join(here, 'projects')).sort()) {
     if (positionals.length > 0 && !positionals.includes(name)) continue

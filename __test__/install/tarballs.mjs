@@ -1,4 +1,4 @@
-// The tarballs of this clone, as `npm publish` would send them.
+// The tarballs of this clone, as `npm publish` would upload them.
 
 import { spawnSync } from 'node:child_process'
 import path from 'node:path'
@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url'
 
 const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../..')
 
-/** Packs the root and this machine's platform with the addon that the clone has; gives the folder of the tarballs. */
+/** Packs the root and this machine's platform package with the addon of this clone; returns the folder of the tarballs. */
 export function tarballs(base) {
   const args = ['ts/build/pack/all.mjs', '--targets', 'host', '--binaries', 'ts/native', '--out', base]
   const { status, stderr } = spawnSync(process.execPath, args, { cwd: root, encoding: 'utf8' })

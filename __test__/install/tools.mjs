@@ -1,4 +1,4 @@
-// Node's versions and package managers for the projects, taken once from npm's registry by name and kept in a cache.
+// Node versions and package managers for the projects, downloaded once from npm's registry and kept in a cache.
 
 import { spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync } from 'node:fs'
@@ -7,7 +7,7 @@ import path from 'node:path'
 
 export const cache = process.env.LIMBECK_INSTALL_CACHE ?? path.join(process.env.XDG_CACHE_HOME ?? path.join(homedir(), '.cache'), 'limbeck-install')
 
-/** The lowest that `engines` allows of a line, and the line's newest. */
+/** The lowest version of each major line that `engines` allows, and the newest of the line. */
 export const nodes = { '20.19': '20.19.0', 20: '20', '22.12': '22.12.0', 22: '22', 24: '24' }
 
 const managers = {
@@ -27,14 +27,14 @@ function fetched(folder, name, file) {
   return wanted
 }
 
-/** The program `node` of a version; `own` is the one that runs. */
+/** The `node` binary of a version; `own` is the running one. */
 export function nodeOf(version) {
   if (version === 'own') return process.execPath
   const system = `node-${process.platform}-${process.arch}`
   return fetched(`node-${version}`, `${system}@${nodes[version]}`, `${system}/bin/node`)
 }
 
-/** The script of a package manager. */
+/** The path of a package manager's script. */
 export function managerOf(name) {
   const base = name.replace(/-pnp$/, '')
   return fetched(base, managers[base].package, managers[base].bin)

@@ -1,4 +1,4 @@
-// Imports limbeck, trains a little, and ends the way that the argument names.
+// Imports limbeck, trains for a short time, and ends in the way named by the argument.
 
 import { train } from 'limbeck'
 import { options, student } from '../children/common.mjs'

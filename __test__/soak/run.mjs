@@ -1,5 +1,5 @@
-// `npm run soak`: what takes minutes. 200 workers, half of them terminated in mid step, and 100 children that import,
-// train and end in four ways. Any signal, any wrong exit code, more than 10 MB of growth after the 50th worker fails.
+// `npm run soak` takes minutes: 200 workers, half of them terminated during a step, and 100 child processes that import,
+// train and end in four ways. It fails on any signal, any wrong exit code, or growth of more than 10 MB after the 50th worker.
 
 import { spawn } from 'node:child_process'
 import path from 'node:path'
@@ -9,7 +9,7 @@ import { ready } from '../../ts/build/ready.mjs'
 const here = path.dirname(fileURLToPath(import.meta.url))
 const failed = []
 
-/** A child: how it ended, what it said, how long it took. */
+/** Runs a child process; returns its end, its output and its duration. */
 function child(program, ...args) {
   const started = performance.now()
   return new Promise(resolve => {

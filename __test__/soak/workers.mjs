@@ -1,5 +1,5 @@
-// Two hundred workers that train; every second one is terminated in the middle of a step. Prints the process's memory after
-// each fifty as lines of JSON; that it ends with 0 says that nothing crashed.
+// Two hundred workers that train; every second one is terminated in the middle of a step. Prints the memory of the
+// process after every fifty workers as lines of JSON. Exit code 0 means that nothing crashed.
 
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads'
 import { setTimeout as later } from 'node:timers/promises'
@@ -10,7 +10,7 @@ import { bits, options, student } from '../children/common.mjs'
 const count = Number(process.argv[2] ?? 200)
 const settings = { student: student(64, 64), epochs: 3, reportEvery: 1_000_000, threads: 1 }
 
-/** A worker that ends by itself, or is ended after some milliseconds of training. */
+/** A worker that ends by itself, or is terminated after some milliseconds of training. */
 async function one(index) {
   const killed = index % 2 === 1
   const worker = new Worker(fileURLToPath(import.meta.url), { workerData: { killed } })

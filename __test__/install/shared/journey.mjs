@@ -1,4 +1,4 @@
-// What every project does with limbeck: trains a teacher, distils a student, saves it, loads it, and predicts.
+// The program of every project: trains a teacher, distils a student, saves it, loads it, and predicts.
 
 import { mkdtempSync, rmSync } from 'node:fs'
 import path from 'node:path'
@@ -6,7 +6,7 @@ import { Dataset, Model, distill, train } from 'limbeck'
 
 const rows = 300
 
-/** Noisy clusters on six axes, a class each. */
+/** Noisy clusters on six axes, one per class. */
 function clusters() {
   let state = 1
   const draw = () => (state = (Math.imul(state, 1664525) + 1013904223) >>> 0) / 2 ** 32 - 0.5
@@ -15,7 +15,7 @@ function clusters() {
   return { inputs, labels }
 }
 
-/** One plain line, or an error. */
+/** One line of text, or an error. */
 export async function journey() {
   const { inputs, labels } = clusters()
   const data = Dataset.from({ inputs, labels }, { inputs: [6], classes: 3 })

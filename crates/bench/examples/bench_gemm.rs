@@ -1,4 +1,4 @@
-//! Row 16: matrix products of training, into a buffer that is there.
+//! Row 16: matrix products of training, into an existing buffer.
 
 mod common;
 
@@ -10,7 +10,7 @@ fn main() -> common::Outcome {
     let arguments = common::arguments()?;
     let pool = Pool::new(Some(arguments.threads))?;
     let made = |stream, rows: usize, cols: usize| Stream::new(stream).numbers(rows * cols, 1.0);
-    // Rows, inner width and columns; which side is read transposed.
+    // Rows, inner width and columns; whether each side is transposed.
     let ((m, k, n), turn_a, turn_b) = match arguments.row.as_str() {
         "16.square" => ((1024, 1024, 1024), false, false),
         "16.head" => ((64, 256, 32000), false, true),

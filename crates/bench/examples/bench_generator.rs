@@ -1,5 +1,5 @@
-//! Row 14: three weight generators, two layers of 512 × 512 to one of 256 × 256 each, forward and backward; with
-//! `--variant products` the matrix products of that and nothing else.
+//! Row 14: three weight generators, each from two layers of 512 × 512 to one of 256 × 256, forward and backward; with
+//! `--variant products` only their matrix products.
 
 mod common;
 
@@ -31,7 +31,7 @@ fn numbers(index: u32) -> GeneratorNumbers {
     }
 }
 
-/// wOutᵀX, ·wIn; the gradients of wIn and of wOutᵀX; that of wOut and that of X.
+/// wOutᵀX and wOutᵀX · wIn, then the gradients of wIn, wOutᵀX, wOut and X.
 fn products(large: &[f32], wide: &[f32], small: &[f32], out: &mut [f32]) {
     let (t, s) = (TEACHER, STUDENT);
     product(Operand(wide, t, s, true), Operand(large, t, t, false), &mut out[..s * t]);

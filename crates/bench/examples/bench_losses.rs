@@ -1,6 +1,6 @@
-//! Row 7: what row losses cost beside `kl` at T = 2, each forward and backward, as a training step calls it: a second
-//! loss in the same sweep, other losses alone, targets that need less of the teacher. Minima and medians of runs in
-//! turns with those of `kl`, over these; the larger of both ratios is printed.
+//! Row 7: the cost of row losses relative to `kl` at T = 2, forward and backward, as in a training step: a second loss in
+//! the same sweep, another loss instead of `kl`, targets that use a part of the teacher's logits. Each arm alternates with
+//! `kl`; the ratios of the minima and of the medians are computed, and the larger one is printed.
 
 mod common;
 
@@ -17,7 +17,7 @@ struct Arm {
     name: &'static str,
     over: &'static str,
     step: Distillation,
-    /// Of the other arm and its own.
+    /// Times of the arm that it is compared with, and its own.
     times: [Vec<f64>; 2],
 }
 
@@ -74,7 +74,8 @@ fn arms(shape: (usize, usize)) -> Result<Vec<Arm>, String> {
     Ok(all)
 }
 
-/// Each arm in turns with what it is compared with: other arms would leave its numbers in no cache.
+/// Measures each arm alternating with the arm that it is compared with; further arms between them would evict its numbers
+/// from the cache.
 fn measure(arms: &mut [Arm], rounds: usize) -> Result<(), String> {
     for at in 0..arms.len() {
         let over = arms.iter().position(|arm| arm.name == arms[at].over).ok_or("an arm beside none")?;
@@ -94,7 +95,7 @@ fn measure(arms: &mut [Arm], rounds: usize) -> Result<(), String> {
 
 fn main() -> Outcome {
     let arguments = arguments()?;
-    // Short steps need many rounds: a thread that is away for a moment is away for all of one.
+    // Short steps need many rounds, because a thread that is preempted for a moment spoils a whole round.
     let (shape, rounds) = match arguments.row.as_str() {
         "7.large" => ((64, 32_000), 60),
         "7.small" => ((256, 1000), 1000),

@@ -1,4 +1,4 @@
-//! Row 35: one training step of mlp 784-512-512-10, batch 128, in the core alone.
+//! Row 35: one training step of mlp 784-512-512-10, batch 128, called from Rust.
 
 mod common;
 

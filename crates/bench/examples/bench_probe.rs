@@ -1,8 +1,8 @@
-//! Prints what the machine can do as one JSON line: `bench_probe --row probe --threads 2`.
+//! Prints the speed of the machine as one JSON line: `bench_probe --row probe --threads 2`.
 
 mod common;
 
-/// Beyond every cache, small enough for a machine that does other things too.
+/// Larger than every cache, but small enough for a machine that runs other programs too.
 const BYTES: usize = 256 << 20;
 
 fn main() -> common::Outcome {

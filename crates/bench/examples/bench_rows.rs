@@ -1,7 +1,8 @@
-//! Losses forward and backward, as a training step calls them. Rows 1, 3 (memory) and 4: ½ cross entropy +
-//! ½ T² KL(teacher ‖ student), T = 2. Row 8: KL towards the 64 largest logits as they are stored; `--variant dense`
-//! towards all of them. Row 11: similarity; 11.distance, 11.angle, 11.pkt: the other relations. Rows 12 and 13: the triplet loss within the batch, hardest negatives and all.
-//! Row 33: four row losses at once; `--variant separate` one after the other.
+//! Losses forward and backward, as in a training step. Rows 1, 3 (memory) and 4: ½ cross entropy +
+//! ½ T² KL(teacher ‖ student), T = 2. Row 8: KL with the 64 largest logits, stored; with `--variant dense` with all logits.
+//! Row 11: similarity; 11.distance, 11.angle, 11.pkt: the other relations. Rows 12 and 13: the triplet loss within the
+//! batch, with the hardest negatives and with all. Row 33: four row losses in one sweep; with `--variant separate` one
+//! after the other.
 
 mod common;
 
@@ -60,7 +61,7 @@ fn main() -> Outcome {
         Stream::new(3).labels(rows, labels),
     )?;
     let alone = |arguments: &str| std::env::args().any(|argument| argument == arguments);
-    // What is timed; `step` is what is compared with the peer.
+    // `timed` is measured; the results of `step` are compared with the peer's.
     let mut timed = Vec::new();
     if alone("dense") {
         timed.push(step.beside(serde_json::from_value(all.clone())?)?);
@@ -73,7 +74,7 @@ fn main() -> Outcome {
     let timed: Vec<&Distillation> = if timed.is_empty() { vec![&step] } else { timed.iter().collect() };
     let pool = Pool::new(Some(arguments.threads))?;
     if row == "3" {
-        // The first run: what a thread keeps for the next one counts too.
+        // The first run also counts the memory that threads keep for the next run.
         let live = allocator::live_bytes();
         allocator::reset_peak();
         pool.enter(|| step.run(|_| ()))?;

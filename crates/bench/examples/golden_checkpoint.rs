@@ -1,10 +1,10 @@
-//! Writes the golden checkpoint and model of the present format version: run once for each version, never by a test.
+//! Writes the golden checkpoint and model of the current format version. Run it once for each version, never in a test.
 //!
 //! ```sh
 //! cargo run --release -p limbeck-bench --example golden_checkpoint -- __test__/golden/checkpoints/version-1
 //! ```
 //!
-//! The content is a function of nothing, so that the test which reads it can say what must be in it.
+//! The content is constant, so that the test that reads it can compare it with expected values.
 
 use std::path::Path;
 
@@ -12,7 +12,7 @@ use limbeck_core::checkpoint::{Array, Checkpoint, ModelFile, NamedTensors, Numbe
 use limbeck_core::error::{Error, Result};
 use serde_json::json;
 
-/// weight [4, 3] = 0.5, 1.0, 1.5 …; one tensor of every type that a checkpoint may hold.
+/// weight [4, 3] = 0.5, 1.0, 1.5 …; one tensor of every type that a checkpoint may contain.
 fn tensors() -> Result<NamedTensors> {
     let weight = (1..=12).map(|i| i as f32 * 0.5).collect();
     let halves = [1.0, -0.5].map(half::f16::from_f32).to_vec();

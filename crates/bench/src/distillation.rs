@@ -18,15 +18,15 @@ pub fn instruction_set() -> &'static str {
     current().name()
 }
 
-/// Where losses over features look.
+/// The layer that losses over features read.
 const LAYER: &str = "layer";
 
-/// Logits of a student and a teacher, or a layer of each if losses read one, and labels, ready for repeated comparison.
+/// Logits of a student and a teacher (or a layer of each, if the losses read one), and labels, for repeated evaluation.
 pub struct Distillation {
     losses: Losses,
     student: Tensor,
     teachers: Vec<Signal>,
-    /// Logits that no loss reads, where the losses read a layer.
+    /// Logits that no loss reads, if the losses read a layer.
     aside: Option<Tensor>,
     batch: Batch,
 }
@@ -73,15 +73,15 @@ impl Distillation {
         Ok(Distillation { losses: Losses::new(options)?, student, teachers, aside, batch: self.batch.clone() })
     }
 
-    /// Gives the teacher the weight of a last layer, `[classes, width]`.
+    /// Adds the weight of the teacher's last layer, `[classes, width]`.
     pub fn with_head(mut self, weight: Vec<f32>, classes: usize) -> Result<Distillation> {
         let width = weight.len() / classes.max(1);
         self.teachers[0].head_weight = Some(tensor::from_vec(weight, (classes, width))?);
         Ok(self)
     }
 
-    /// Leaves of the teacher the k largest logits of each row, and the sum of the rest at a temperature, as they are
-    /// stored.
+    /// Reduces the teacher to the k largest logits of each row and the log-sum-exp of all at a temperature, in their stored
+    /// form.
     pub fn with_top(mut self, k: usize, temperature: f64) -> Result<Distillation> {
         let classes = self.student.dims()[1];
         let Target::Logits(logits) = &self.teachers[0].target else {

@@ -1,4 +1,4 @@
-//! Parameters that weight generators make: rows 26 and its parts.
+//! Parameters that weight generators compute, for the benchmark programs.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use limbeck_core::ops::weight_generator::{Stack, Weights, weight_generator};
 use limbeck_core::tape::{Engine, Gradients, Tape, Value};
 use limbeck_core::tensor::{Tensor, from_vec, to_f64};
 
-/// Parameters that generators make: forward, and backward of `Σ upstream ⊙ S` to everything that is trained.
+/// Weight generators: the forward pass, and the backward pass of `Σ upstream ⊙ S` to everything that is trained.
 #[derive(Default)]
 pub struct Generators(Vec<Generated>);
 
@@ -75,7 +75,7 @@ impl Generators {
         self.gradients().map(|_| ())
     }
 
-    /// Value of the first, and all gradients, those of a generator's wOut first.
+    /// The value of the first parameter, and all gradients, starting with those of a generator's wOut.
     pub fn check(&self) -> Result<(f64, Vec<Vec<f32>>)> {
         let (first, gradients) = self.gradients()?;
         let value = match (first, self.0.first()) {

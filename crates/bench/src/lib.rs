@@ -1,4 +1,4 @@
-//! Checks the core against golden files and measures it; nothing here is part of a training.
+//! Checks the core against golden files and measures its speed; nothing here is used in training.
 //!
 //! `golden` runs the cases of a golden file through the registries and engines that training uses. The other modules
 //! are shared by the programs in `examples/`, which `npm run bench` builds and runs.

@@ -1,4 +1,4 @@
-//! One training step of a dense network, as a run does it.
+//! One training step of a dense network, as in a run.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -92,7 +92,7 @@ impl Mlp {
         Ok(loss)
     }
 
-    /// Loss and all gradients as plain numbers, by name; nothing is changed.
+    /// Loss and all gradients as plain numbers, by name; changes no parameter.
     pub fn check(&self) -> Result<(f64, BTreeMap<String, Vec<f32>>)> {
         let (loss, gradients) = self.gradients()?;
         let plain = |(name, tensor): (String, Tensor)| Ok((name, to_f64(&tensor)?.iter().map(|x| *x as f32).collect()));

@@ -1,4 +1,4 @@
-//! The golden files of the repository, through the registries that training uses.
+//! Runs the golden files of the repository through the registries that training uses.
 
 #![allow(clippy::unwrap_used)] // a test
 
@@ -16,7 +16,7 @@ fn files(kind: &str) -> Vec<PathBuf> {
 }
 
 #[test]
-fn every_case_holds_in_f64_and_through_the_kernels_of_every_instruction_set() {
+fn every_case_passes_in_f64_and_with_the_kernels_of_every_instruction_set() {
     for kind in ["losses", "layers", "optimizers", "metrics"] {
         for file in files(kind) {
             let outcomes = run(&std::fs::read_to_string(&file).unwrap(), kind).unwrap();
@@ -39,10 +39,10 @@ fn every_loss_operation_and_optimizer_has_a_golden_file() {
         names.iter().map(|name| name.to_string()).filter(|name| !have.contains(name)).collect()
     };
     assert!(missing("losses", LossesOptions::NAMES).is_empty());
-    // Metrics with a closed form are held to values in their own tests; a file here must be of a metric.
+    // Metrics with a closed form are compared with values in their own tests; a file here must belong to a metric.
     assert!(have("metrics").iter().all(|name| metrics::NAMES.contains(&name.as_str())));
     assert!(missing("optimizers", OptimizerOptions::NAMES).is_empty());
     let operations: Vec<&str> = ops::REGISTRY.iter().map(|operation| operation.name).collect();
-    // The mask of dropout is ours: there is no other implementation to compare with.
+    // The random mask of dropout is specific to limbeck: there is no other implementation to compare with.
     assert_eq!(missing("layers", &operations), ["dropout"]);
 }

@@ -139,7 +139,7 @@ fn metrics_that_the_validation_cannot_give_are_refused_before_the_first_step() {
     );
     assert_eq!(
         refused(asked(json!({ "macroF1": {} }), None)),
-        "metrics: expected validation data to compute them on, got none"
+        "metrics: expected validation data for these metrics, got none"
     );
 }
 
@@ -160,7 +160,7 @@ fn a_cached_teacher_is_compared_with_and_excludes_augmentation() {
     for data in [Data::Dataset(cached.clone()), Data::Stream(Box::new(Rows(0)))] {
         let message = refused(with(data, json!({ "augment": { "noise": { "std": 0.1 } } })));
         assert!(
-            message.starts_with("augment: expected no augmentation together with cached teacher logits"),
+            message.starts_with("augment: expected no augmentation together with stored teacher logits"),
             "{message}"
         );
     }

@@ -1,4 +1,4 @@
-//! Diagnostics of teacher, student and data, on a thread of their own.
+//! Diagnostics of teacher, student and data, computed outside the event loop's thread.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -17,21 +17,21 @@ use crate::handles::Held;
 use crate::model::NativeModel;
 use crate::reply::Reply;
 
-/// What is analysed.
+/// The models and data of an analysis.
 #[napi(object, object_to_js = false)]
 pub struct AnalysisParts<'env> {
     pub data: ClassInstance<'env, NativeDataset>,
     pub validation: Option<ClassInstance<'env, NativeDataset>>,
     pub teacher: Option<ClassInstance<'env, NativeModel>>,
     pub student: Option<ClassInstance<'env, NativeModel>>,
-    /// The student that learnt alone.
+    /// A student that was trained without a teacher, from a control run.
     pub control: Option<ClassInstance<'env, NativeModel>>,
-    /// JSON; without it everything is reported that these models and data can give.
+    /// JSON of the diagnostics; by default all that these models and data allow.
     pub diagnostics: Option<String>,
     pub cancel: ClassInstance<'env, NativeCancel>,
 }
 
-/// Ends a call that was given it.
+/// Cancels the call to which it was passed.
 #[napi]
 pub struct NativeCancel(Arc<AtomicBool>);
 

@@ -11,36 +11,36 @@ use napi::bindgen_prelude::{Float32Array, Float64Array, Uint8Array, Uint32Array}
 use napi_derive::napi;
 use serde::Deserialize;
 
-/// Which of them are given is said by the JSON beside them. They are copied before the call returns.
+/// Arrays of one call; the call's JSON argument lists which of them are present. They are copied before the call returns.
 #[napi(object)]
 pub struct Buffers {
     /// Dense inputs.
     pub f32: Option<Float32Array>,
     /// Dense inputs as bytes.
     pub u8: Option<Uint8Array>,
-    /// Ids, in every row as many, or ragged.
+    /// Ids, the same number in every row, or ragged.
     pub ids: Option<Uint32Array>,
-    /// Ragged rows: one more than there are rows.
+    /// Offsets of ragged rows: one more than the number of rows.
     pub offsets: Option<Uint32Array>,
     /// Weights of ragged ids, one per id.
     pub id_weights: Option<Float32Array>,
-    /// One class a row; 2³² − 1 where it is not known.
+    /// One class per row; 2³² − 1 in unlabelled rows.
     pub labels: Option<Uint32Array>,
-    /// Several labels at once or real numbers, `[rows, width]`.
+    /// Multi-label or real-valued labels, `[rows, width]`.
     pub targets: Option<Float32Array>,
-    /// Integers of 0…2⁵³ − 1.
+    /// One integer per row, 0…2⁵³ − 1.
     pub sample_ids: Option<Float64Array>,
     /// Loss weights of the rows.
     pub weights: Option<Float32Array>,
     /// Sampling weights of the rows.
     pub sampling: Option<Float32Array>,
-    /// Teacher logits, `[answers, width]`.
+    /// Teacher logits, `[outputs, width]`.
     pub teacher: Option<Float32Array>,
-    /// Where they are the largest of each answer: their classes, `[answers, width]`.
+    /// For the k largest logits of each output: their classes, `[outputs, width]`.
     pub teacher_classes: Option<Uint32Array>,
-    /// With these: ln Σ e^(logit / temperature) over all classes, one per answer.
+    /// For the k largest logits: ln Σ e^(logit / temperature) over all classes, one per output.
     pub teacher_tail: Option<Float32Array>,
-    /// Whose answer each of them is.
+    /// The sample id of each output.
     pub teacher_ids: Option<Float64Array>,
 }
 
@@ -79,7 +79,7 @@ enum LabelsJson {
 pub(crate) struct TeacherJson {
     /// Numbers per output.
     width: usize,
-    /// Of the tail.
+    /// Temperature of the log-sum-exp over all classes.
     temperature: Option<f64>,
 }
 
@@ -113,7 +113,7 @@ fn given<T: AsRef<[E]>, E: Copy>(buffer: &Option<T>, name: &str) -> Result<Vec<E
     Ok(blocks::copied(buffer.as_ref()))
 }
 
-/// Sample ids are numbers in JavaScript; the facade checked that they are whole.
+/// Sample ids are numbers in JavaScript; the facade has checked that they are integers.
 fn ids(values: &Float64Array) -> Vec<u64> {
     blocks::collected(values.iter().map(|id| *id as u64))
 }
@@ -156,7 +156,7 @@ pub(crate) fn columns(json: &str, buffers: &Buffers) -> Result<Columns> {
     })
 }
 
-/// Only the inputs, for predictions of a model with this signature.
+/// Only the inputs, for predictions of a model with the signature of `reader`.
 pub(crate) fn inputs(json: &str, buffers: &Buffers, reader: impl FnOnce() -> Signature) -> Result<(Features, usize)> {
     Features::of_columns(columns(json, buffers)?, reader)
 }

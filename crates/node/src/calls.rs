@@ -14,7 +14,7 @@ use napi::bindgen_prelude::ToNapiValue;
 use crate::errors::{guarded, panic_point};
 use crate::reply::Reply;
 
-/// Threads at most. An analysis may take minutes: a file that is saved meanwhile must not wait for it.
+/// Maximum number of threads. An analysis may take minutes, and a save must not wait for it.
 const THREADS: usize = 16;
 /// Address space, not memory: deep drops may recurse.
 const STACK: usize = 64 << 20;
@@ -27,7 +27,7 @@ struct Queue {
     waiting: VecDeque<Work>,
     threads: usize,
     idle: usize,
-    /// The team of the threads that live.
+    /// The team of the running threads.
     pool: Weak<Pool>,
 }
 
@@ -59,7 +59,7 @@ pub(crate) fn call<T: ToNapiValue + Send + 'static>(
     }
     match std::thread::Builder::new().name("limbeck-call".into()).stack_size(STACK).spawn(serve) {
         Ok(_) => queue.threads += 1,
-        // One of the threads that live will come to it.
+        // One of the running threads will take this call.
         Err(_) if queue.threads > 0 => {}
         Err(error) => {
             let work = queue.waiting.pop_back();
@@ -71,11 +71,11 @@ pub(crate) fn call<T: ToNapiValue + Send + 'static>(
     }
 }
 
-/// The error if the system starts no further thread.
+/// The error if the system cannot start another thread.
 pub(crate) fn no_thread(error: &std::io::Error) -> Error {
     let message = format!(
-        "expected the system to start a thread, got: {error}; try again when others have ended, or raise the limit of \
-         threads or memory"
+        "expected the system to start a thread, got: {error}; try again after other threads have ended, or raise the \
+         limit of threads or memory"
     );
     Error::new(Code::Busy, "", message)
 }
@@ -106,7 +106,7 @@ fn team() -> Arc<Pool> {
     if let Some(pool) = lock().pool.upgrade() {
         return pool;
     }
-    // Threads are started without the lock: the event loop may want it.
+    // Threads are started without the lock, because the event loop may need it.
     let pool = Arc::new(Pool::new(None).unwrap_or_else(|_| Pool::alone()));
     let mut queue = lock();
     match queue.pool.upgrade() {

@@ -1,4 +1,4 @@
-//! The data of a run, held natively.
+//! Data sets in native memory.
 
 use limbeck_core::dataset::{Dataset, Normalization, SplitOptions};
 use limbeck_core::error::{Code, Error, Result};
@@ -43,7 +43,7 @@ struct SplitJson {
     stratify: bool,
 }
 
-/// A data set that comes out of a promise: wrapped on the JavaScript thread.
+/// The data set in a promise; it becomes an object on the JavaScript thread.
 pub struct Made(Dataset);
 
 impl napi::bindgen_prelude::TypeName for Made {
@@ -59,7 +59,7 @@ impl napi::bindgen_prelude::ToNapiValue for Made {
     unsafe fn to_napi_value(env: napi::sys::napi_env, made: Self) -> napi::Result<napi::sys::napi_value> {
         let bytes = made.0.bytes() as u64;
         let data = NativeDataset::of(&Env::from_raw(env), made.0, bytes);
-        // SAFETY: `env` is the environment that napi called us with, on its own thread.
+        // SAFETY: napi passed `env` to this call, on the thread of that environment.
         unsafe { napi::bindgen_prelude::ToNapiValue::to_napi_value(env, data) }
     }
 }
@@ -91,7 +91,7 @@ impl NativeDataset {
         })
     }
 
-    /// The same on a thread of its own: nobody may write into the arrays any more.
+    /// The same on another thread. The caller must not write to the arrays afterwards.
     #[napi(catch_unwind, ts_return_type = "Promise<NativeDataset>")]
     pub fn take<'env>(env: &'env Env, json: String, buffers: Buffers) -> napi::Result<Object<'env>> {
         let (reply, promise) = Reply::new(env)?;
@@ -125,7 +125,7 @@ impl NativeDataset {
         })
     }
 
-    /// 64 hexadecimal digits over all rows.
+    /// Digest of all rows: 64 hexadecimal digits.
     #[napi(catch_unwind, ts_return_type = "Promise<string>")]
     pub fn fingerprint<'env>(&self, env: &'env Env) -> napi::Result<Object<'env>> {
         let data = guarded(|| self.data())?;
@@ -174,7 +174,7 @@ impl NativeDataset {
         Ok(promise)
     }
 
-    /// The same rows with the teacher's answers that the buffers hold.
+    /// The same rows with the teacher outputs in `buffers`.
     #[napi(catch_unwind)]
     pub fn with_teacher(&self, env: &Env, json: String, buffers: Buffers) -> napi::Result<NativeDataset> {
         guarded(|| {

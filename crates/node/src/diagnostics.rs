@@ -40,7 +40,7 @@ pub fn option_schemas() -> napi::Result<String> {
     })
 }
 
-/// Every loss with its source and what it needs, as JSON.
+/// Every loss with its source and its requirements, as JSON.
 #[napi(catch_unwind)]
 pub fn losses() -> napi::Result<String> {
     guarded(|| {
@@ -49,7 +49,7 @@ pub fn losses() -> napi::Result<String> {
     })
 }
 
-/// Whether a loss of these options compares with a teacher.
+/// Whether a loss in these options needs a teacher.
 #[napi(catch_unwind)]
 pub fn losses_need_teacher(json: String) -> napi::Result<bool> {
     guarded(|| {
@@ -58,7 +58,7 @@ pub fn losses_need_teacher(json: String) -> napi::Result<bool> {
     })
 }
 
-/// Runs the cases of one golden file; JSON of one result a case, precision and instruction set.
+/// Runs the cases of one golden file. Returns JSON with one result per case, precision and instruction set.
 #[napi(catch_unwind, ts_return_type = "Promise<string>")]
 pub fn golden<'env>(env: &'env Env, json: String, kind: String) -> napi::Result<Object<'env>> {
     let (reply, promise) = Reply::new(env)?;
@@ -78,14 +78,14 @@ fn memory_json() -> serde_json::Value {
     })
 }
 
-/// Native memory in use, at its peak, and kept for reuse, as JSON.
+/// Native memory as JSON: in use, at its peak, and cached for reuse.
 #[napi(catch_unwind)]
 pub fn memory() -> String {
     panic_point("memory");
     memory_json().to_string()
 }
 
-/// Gives memory that is kept for reuse back to the system.
+/// Returns cached memory to the system.
 #[napi(catch_unwind)]
 pub fn trim_memory() {
     allocator::trim();

@@ -1,4 +1,4 @@
-//! Several models with one combined prediction; it keeps their states from its creation.
+//! Several models with one combined prediction; an ensemble keeps the states that its models had at its creation.
 
 use limbeck_core::ensemble::Ensemble;
 use limbeck_core::error::Error;
@@ -14,7 +14,7 @@ use crate::model::{NativeModel, NativePrediction, metrics_of};
 use crate::queue::{Lane, predict};
 use crate::reply::Reply;
 
-/// Memory of the parameters is shared with the models.
+/// Shares the memory of the parameters with its models.
 #[napi]
 pub struct NativeEnsemble {
     ensemble: Ensemble,
@@ -31,13 +31,13 @@ impl NativeEnsemble {
         })
     }
 
-    /// JSON of what the models know of their inputs and classes.
+    /// JSON: the models' names of columns and classes, and their scaling of bytes.
     #[napi(catch_unwind)]
     pub fn describe(&self) -> napi::Result<String> {
         guarded(|| serde_json::to_string(self.ensemble.signature()).map_err(|error| Error::internal(error.to_string())))
     }
 
-    /// `lane` is `fallback` or `shadow` for what a service asks beside its own model.
+    /// `lane` is `fallback` or `shadow` for a service's second model.
     #[napi(catch_unwind, ts_return_type = "Promise<NativePrediction>")]
     pub fn predict<'env>(
         &self,
@@ -55,7 +55,7 @@ impl NativeEnsemble {
         Ok(promise)
     }
 
-    /// Metrics on data whose answers are known, as JSON; `metrics` is JSON of further ones.
+    /// Metrics on labelled data, as JSON; `metrics` is JSON of additional metrics.
     #[napi(catch_unwind, ts_return_type = "Promise<string>")]
     pub fn evaluate<'env>(
         &self,
@@ -73,7 +73,7 @@ impl NativeEnsemble {
         Ok(promise)
     }
 
-    /// Logarithms of the probabilities of all rows, in order.
+    /// Logarithms of the probabilities of all rows, in the order of the rows.
     #[napi(catch_unwind, ts_return_type = "Promise<Float32Array>")]
     pub fn logits<'env>(&self, env: &'env Env, data: &NativeDataset) -> napi::Result<Object<'env>> {
         let (ensemble, data) = (self.ensemble.clone(), guarded(|| data.data())?);

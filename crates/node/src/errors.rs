@@ -1,4 +1,4 @@
-//! Errors to JavaScript: the facade reads one JSON text and turns it into its error class.
+//! Errors for JavaScript: the facade parses one JSON text and creates an instance of its error class.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -21,8 +21,8 @@ fn describe(error: &Error, details: Option<&str>) -> napi::Error {
     napi::Error::from_reason(text.to_string())
 }
 
-/// Runs work whose panic must not end the process. Memory refused by the system is `ERR_LIMBECK_MEMORY`; any other
-/// panic becomes `ERR_LIMBECK_INTERNAL`, with its text as details.
+/// Runs `work`; a panic does not end the process. A failed allocation becomes `ERR_LIMBECK_MEMORY`, any other panic
+/// `ERR_LIMBECK_INTERNAL` with its text as details.
 pub(crate) fn guarded<T>(work: impl FnOnce() -> Result<T>) -> napi::Result<T> {
     match catch_unwind(AssertUnwindSafe(work)) {
         Ok(result) => result.map_err(napi),

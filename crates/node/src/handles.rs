@@ -1,7 +1,8 @@
-//! A model as JavaScript holds it: its network immediately, its initial values when they are first needed.
+//! A model behind a JavaScript object: its network exists at once, its initial values are drawn when they are first
+//! needed.
 //!
-//! Drawing millions of initial values would block the event loop too long: except in a few synchronous calls, they are
-//! drawn on one of our own threads.
+//! Drawing millions of initial values would block the event loop for too long: except in a few synchronous calls, they
+//! are drawn on another thread.
 
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
@@ -12,7 +13,7 @@ use limbeck_core::parameters::{Kind, Parameters};
 /// Cheap to clone; clones share the values, drawn or not.
 #[derive(Clone)]
 pub(crate) struct Held {
-    /// Everything but the parameters, which are `values`.
+    /// The model without its parameters, which are in `values`.
     pub frame: Model,
     values: Arc<Values>,
 }
@@ -20,7 +21,7 @@ pub(crate) struct Held {
 struct Values {
     seed: u64,
     drawn: OnceLock<Parameters>,
-    /// Held by the thread that draws; others wait.
+    /// Locked by the thread that draws; other threads wait.
     drawing: Mutex<()>,
 }
 
@@ -32,13 +33,14 @@ impl From<Model> for Held {
 }
 
 impl Held {
-    /// Checks the options whole; draws nothing.
+    /// Checks all options; draws no values.
     pub fn fresh(options: ModelOptions, seed: u64) -> Result<Held> {
         let values = Values { seed, drawn: OnceLock::new(), drawing: Mutex::default() };
         Ok(Held { frame: Model::undrawn(options)?, values: Arc::new(values) })
     }
 
-    /// The model whole. The first call draws: for millions of parameters not on the JavaScript thread.
+    /// The complete model. The first call draws its initial values, so do not call it on the JavaScript thread for
+    /// millions of parameters.
     pub fn model(&self) -> Result<Model> {
         let Values { seed, drawn, drawing } = &*self.values;
         let _one_draws = match drawn.get() {
@@ -55,22 +57,22 @@ impl Held {
         Ok(Model { parameters: parameters.clone(), ..self.frame.clone() })
     }
 
-    /// Count of numbers, drawn or not.
+    /// Number of parameter values, drawn or not.
     pub fn elements(&self) -> u64 {
         self.frame.network.elements()
     }
 
-    /// Memory of the parameters once they are there.
+    /// Bytes of the parameters after they are drawn.
     pub fn bytes(&self) -> u64 {
         4 * self.elements()
     }
 
-    /// Memory of the parameters now.
+    /// Bytes of the parameters now; 0 if they are not drawn yet.
     pub fn bytes_now(&self) -> u64 {
         self.values.drawn.get().map_or(0, Parameters::bytes)
     }
 
-    /// Name, shape and whether it is trained, of every tensor, by name.
+    /// Every tensor: its name, its shape, and whether it is trained; sorted by name.
     pub fn list(&self) -> Vec<(&str, &[usize], bool)> {
         let specs = self.frame.network.specs().iter();
         let mut list: Vec<_> =

@@ -1,9 +1,9 @@
 //! The Node addon: converts, locks, maps errors and panics. No arithmetic; one file per class.
 //!
 //! Every export catches panics. Long work runs outside the event loop's thread: on a job's trainer thread (`job`), one
-//! thread per lane of predictions (`queue`), a few for files and evaluations (`calls`). A promise always settles
+//! thread per lane of predictions (`queue`), a few threads for files and evaluations (`calls`). A promise always settles
 //! exactly once (`reply`).
-#![cfg_attr(test, allow(dead_code))] // exports are registered in builds that are no tests
+#![cfg_attr(test, allow(dead_code))] // test builds do not register exports
 
 mod analysis;
 mod buffers;
@@ -30,6 +30,6 @@ static ALLOCATOR: CachingAllocator = CachingAllocator;
 /// Runs when the addon is loaded.
 #[napi_derive::module_init]
 fn init() {
-    // If even this is refused, the first call that needs memory reports it.
+    // If this allocation fails, the first call that needs memory reports the error.
     allocator::hold_reserve();
 }

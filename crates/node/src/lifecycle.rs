@@ -1,4 +1,4 @@
-//! The jobs of this environment, which are stopped when it is torn down.
+//! The jobs of this environment; they are stopped when the environment is torn down.
 
 use std::cell::RefCell;
 use std::sync::{Arc, Weak};
@@ -16,7 +16,7 @@ thread_local! {
     static JOBS: RefCell<Option<Vec<Weak<Control>>>> = const { RefCell::new(None) };
 }
 
-/// Registers a job, to cancel it when its environment ends: a terminated worker, or a process that exits.
+/// Registers a job, so that it is cancelled when its environment ends (a worker is terminated, or the process exits).
 pub(crate) fn register(env: &Env, job: &Arc<Control>) -> napi::Result<()> {
     let first = JOBS.with_borrow_mut(|jobs| {
         let first = jobs.is_none();

@@ -1,4 +1,4 @@
-//! A model as JavaScript holds it: an immutable state that training replaces as a whole.
+//! The JavaScript object of a model: an immutable state that training replaces as a whole.
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -28,15 +28,15 @@ use crate::reply::Reply;
 /// Multiply-adds up to which a synchronous prediction is allowed: about two milliseconds of one core.
 const SYNC_LIMIT: u64 = 50_000_000;
 
-/// The state behind a model object; jobs hold it too and publish into it.
+/// The state of a model object; jobs share it and publish new parameters into it.
 #[derive(Default)]
 pub(crate) struct Shared {
     model: RwLock<Option<Held>>,
-    /// Counts the states, to detect that data read from an earlier one are outdated.
+    /// Number of states so far; detects that data of an earlier state are outdated.
     version: AtomicU64,
-    /// Counts the published parameters: a run detects that its teacher was replaced.
+    /// Number of times that parameters were published; a run detects by it that its teacher was replaced.
     trained: AtomicU64,
-    /// A run trains it.
+    /// Whether a run trains this model.
     claimed: AtomicBool,
 }
 
@@ -65,12 +65,12 @@ impl Shared {
         Arc::new(Shared { model: RwLock::new(Some(model)), ..Shared::default() })
     }
 
-    /// The state whole; draws the start values of a fresh model, so not on the JavaScript thread.
+    /// The complete model. Draws the initial values of a new model, so do not call it on the JavaScript thread.
     pub fn get(&self) -> Result<Model> {
         self.held()?.model()
     }
 
-    /// The state, its start values drawn or not.
+    /// The state; its initial values may not be drawn yet.
     pub fn held(&self) -> Result<Held> {
         Ok(self.seen()?.0)
     }
@@ -88,7 +88,7 @@ impl Shared {
         self.trained.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Replaces the state by one of the same parameters.
+    /// Replaces the state by one with the same parameters.
     fn change(&self, model: Held) {
         let mut state = self.model.write().unwrap_or_else(PoisonError::into_inner);
         if state.is_some() {
@@ -97,7 +97,7 @@ impl Shared {
         }
     }
 
-    /// Frees the state unless a job holds it too; the bytes that it took.
+    /// Drops this reference to the state and returns the bytes of its parameters; jobs may still use the state.
     fn dispose(&self) -> u64 {
         let mut state = self.model.write().unwrap_or_else(PoisonError::into_inner);
         self.version.fetch_add(1, Ordering::Relaxed);
@@ -125,7 +125,7 @@ pub struct NativePrediction {
     pub classes: u32,
     /// `[rows, classes]`
     pub logits: Float32Array,
-    /// Softmax of each row, or the sigmoid of each number where a row may have several labels, `[rows, classes]`
+    /// Softmax of each row, or for multi-label models the sigmoid of each number, `[rows, classes]`
     pub probabilities: Float32Array,
     /// The largest class of each row.
     pub labels: Uint32Array,
@@ -143,7 +143,7 @@ impl From<Prediction> for NativePrediction {
     }
 }
 
-/// A model that comes out of a promise: wrapped on the JavaScript thread.
+/// The model in a promise; it becomes an object on the JavaScript thread.
 pub struct Made(Model);
 
 impl napi::bindgen_prelude::TypeName for Made {
@@ -158,7 +158,7 @@ impl napi::bindgen_prelude::TypeName for Made {
 impl napi::bindgen_prelude::ToNapiValue for Made {
     unsafe fn to_napi_value(env: napi::sys::napi_env, made: Self) -> napi::Result<napi::sys::napi_value> {
         let model = NativeModel::of(&Env::from_raw(env), made.0.into());
-        // SAFETY: `env` is the environment that napi called us with, on its own thread.
+        // SAFETY: napi passed `env` to this call, on the thread of that environment.
         unsafe { napi::bindgen_prelude::ToNapiValue::to_napi_value(env, model) }
     }
 }
@@ -176,7 +176,7 @@ fn text(value: serde_json::Result<String>) -> Result<String> {
 
 #[napi]
 impl NativeModel {
-    /// Checks the options; start values are drawn when they are first needed.
+    /// Checks the options; initial values are drawn when they are first needed.
     #[napi(factory, catch_unwind)]
     pub fn create(env: &Env, json: String, seed: f64) -> napi::Result<NativeModel> {
         guarded(|| {
@@ -242,7 +242,7 @@ impl NativeModel {
         })
     }
 
-    /// The version that `describe` tells: another one means that it may say something else.
+    /// The `version` field of `describe`. If it has changed, the other fields may have changed too.
     #[napi(catch_unwind)]
     pub fn version(&self) -> f64 {
         self.shared.version() as f64
@@ -278,7 +278,7 @@ impl NativeModel {
         })
     }
 
-    /// `lane` is `fallback` or `shadow` for what a service asks beside its own model.
+    /// `lane` is `fallback` or `shadow` for a service's second model.
     #[napi(catch_unwind, ts_return_type = "Promise<NativePrediction>")]
     pub fn predict<'env>(
         &self,
@@ -313,7 +313,7 @@ impl NativeModel {
         })
     }
 
-    /// Metrics on data whose answers are known, as JSON; `metrics` is JSON of further ones.
+    /// Metrics on labelled data, as JSON; `metrics` is JSON of additional metrics.
     #[napi(catch_unwind, ts_return_type = "Promise<string>")]
     pub fn evaluate<'env>(
         &self,
@@ -336,7 +336,7 @@ impl NativeModel {
         Ok(promise)
     }
 
-    /// Logits of all rows, in order.
+    /// Logits of all rows, in the order of the rows.
     #[napi(catch_unwind, ts_return_type = "Promise<Float32Array>")]
     pub fn logits<'env>(&self, env: &'env Env, data: &NativeDataset) -> napi::Result<Object<'env>> {
         let (model, data) = guarded(|| Ok((self.shared.held()?, data.data()?)))?;
@@ -376,7 +376,8 @@ impl NativeModel {
         })
     }
 
-    /// JSON of `[[own layer, theirs], …]`; an empty list takes everything of equal name and shape.
+    /// `json` is `[[own layer, layer of the other], …]`; an empty list copies every tensor of equal name and shape. Returns
+    /// the names of the copied tensors.
     #[napi(catch_unwind)]
     pub fn copy_from(&self, other: &NativeModel, json: String) -> napi::Result<Vec<String>> {
         guarded(|| {
@@ -388,21 +389,21 @@ impl NativeModel {
         })
     }
 
-    /// Becomes the other, which must have the same layers: parameters, preprocessing, names and provenance.
+    /// Takes over parameters, preprocessing, names and provenance of a model with the same layers.
     #[napi(catch_unwind)]
     pub fn assume(&self, other: &NativeModel) -> napi::Result<()> {
         guarded(|| {
             panic_point("model.assume");
             let (own, other) = (self.shared.held()?, other.shared.held()?);
             if own.frame.network.architecture() != other.frame.network.architecture() {
-                return Err(Error::shape("model", "expected a model of the same layers, got one of others"));
+                return Err(Error::shape("model", "expected a model with the same layers, got different layers"));
             }
             self.shared.publish(other);
             Ok(())
         })
     }
 
-    /// 16 hexadecimal digits over the parameters.
+    /// Digest of the parameters: 16 hexadecimal digits.
     #[napi(catch_unwind, ts_return_type = "Promise<string>")]
     pub fn fingerprint<'env>(&self, env: &'env Env) -> napi::Result<Object<'env>> {
         let held = guarded(|| self.shared.held())?;
@@ -411,7 +412,7 @@ impl NativeModel {
         Ok(promise)
     }
 
-    /// What a generator of these options would make this model from; JSON of a plan.
+    /// JSON of the plan by which a generator with these options would compute this model's parameters.
     #[napi(catch_unwind)]
     pub fn generator_plan(&self, teacher: &NativeModel, json: String) -> napi::Result<String> {
         guarded(|| {
@@ -420,7 +421,7 @@ impl NativeModel {
         })
     }
 
-    /// Starts from a teacher's parameters, by the rules of a generator; JSON of the plan.
+    /// Sets initial values from a teacher's parameters by the rules of a generator. Returns JSON of the plan.
     #[napi(catch_unwind)]
     pub fn start_from(&self, teacher: &NativeModel, json: String, seed: f64) -> napi::Result<String> {
         guarded(|| {
@@ -450,7 +451,7 @@ impl ObjectFinalize for NativeModel {
     }
 }
 
-/// The metrics of a JSON text; the default ones without a text.
+/// The metrics in a JSON text; without a text, the default metrics.
 pub(crate) fn metrics_of(json: Option<String>) -> limbeck_core::error::Result<Metrics> {
     json.map_or_else(|| Ok(Metrics::default()), |json| parse(&json).map_err(|error| error.at("metrics")))
 }

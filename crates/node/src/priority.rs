@@ -1,16 +1,16 @@
 //! Training runs at low priority: the event loop and libuv's threads run first, without a loss of throughput.
 //!
-//! Two settings are needed (eight jobs, two cores, p99 of `fs.stat`: 3.5–4 ms with neither or only the slice, 4 ms with
-//! only niceness, 0.1 ms with both). Niceness: a fair share of a tenth is too little for a busy event loop. A long
-//! slice: the shorter the slice of a waking thread is compared with that of the running one, the sooner Linux preempts
-//! the latter. A trainer does not need short slices.
+//! This needs two settings (p99 of `fs.stat` with eight jobs on two cores: 3.5–4 ms with neither setting or only the
+//! slice, 4 ms with only niceness, 0.1 ms with both). Niceness: without it, a busy event loop gets only a fair share of a
+//! tenth of the processor. A long slice: Linux preempts the running thread sooner if the waking thread has the shorter
+//! slice. A trainer does not need short slices.
 //!
 //! Threads inherit the settings of their creator: the trainer's pool and writer need no separate call.
 
 #[cfg(target_os = "linux")]
 const SLICE: std::time::Duration = std::time::Duration::from_millis(20);
 
-/// Lowers the priority of this thread and of those that it will start. No effect if the system refuses.
+/// Lowers the priority of this thread and of the threads that it starts later. No effect if the system forbids it.
 #[cfg(target_os = "linux")]
 pub(crate) fn lower_priority(niceness: u8) {
     /// `struct sched_attr` of linux/sched/types.h, as of its first version.
@@ -41,7 +41,7 @@ pub(crate) fn lower_priority(niceness: u8) {
     // SAFETY: the pointer is to a whole structure of the size given in it; the kernel only reads it.
     let refused = unsafe { libc::syscall(libc::SYS_sched_setattr, 0, &raw const attributes, 0) } != 0;
     if refused && nice != own {
-        // A sandbox may know only the older call. Raising one's niceness needs no right.
+        // A sandbox may allow only the older call. A thread may raise its own niceness without privileges.
         // SAFETY: takes no pointer.
         unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, nice) };
     }

@@ -1,4 +1,4 @@
-//! Predictions: one thread per lane, each with a separate team, for the whole process.
+//! Predictions: one thread per lane for the whole process, each with a separate team.
 
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Mutex, PoisonError};
@@ -14,14 +14,14 @@ use crate::reply::{Reply, open_post};
 
 type Work = Box<dyn FnOnce(Result<&Pool>) + Send>;
 
-/// Predictions of one lane are made in the order of the calls; lanes run at the same time.
+/// Predictions of one lane run in the order of the calls; different lanes run at the same time.
 #[derive(Clone, Copy)]
 pub(crate) enum Lane {
-    /// A caller waits for it.
+    /// Predictions that a caller waits for.
     Asked,
     /// A service's second prediction for rows with an uncertain first one; certain rows overtake it.
     Fallback,
-    /// No caller waits: it runs with the lowest priority.
+    /// Predictions that no caller waits for; lowest priority.
     Shadow,
 }
 
@@ -39,7 +39,7 @@ impl Lane {
     }
 }
 
-/// One for each lane.
+/// The sender of each lane.
 static PREDICTORS: [Mutex<Option<Sender<Work>>>; 3] = [const { Mutex::new(None) }; 3];
 
 /// Predicts on the thread of this lane and settles the promise with the result.
@@ -62,7 +62,7 @@ pub(crate) fn predict<T: ToNapiValue + Send + 'static>(
         }
     });
     if matches!(lane, Lane::Shadow) {
-        // Where it cannot be started the shadow sends for itself.
+        // If the post thread cannot start, the shadow's thread sends its replies itself.
         let _ = open_post();
     }
     let mut sender = PREDICTORS[lane as usize].lock().unwrap_or_else(PoisonError::into_inner);
@@ -70,7 +70,7 @@ pub(crate) fn predict<T: ToNapiValue + Send + 'static>(
         Some(open) => open.send(task).err().map(|unsent| unsent.0),
         None => Some(task),
     };
-    // The first call, or the thread ended: a new one.
+    // This is the first call, or the thread has ended: start a new thread.
     let Some(task) = unsent else { return };
     let refused = match start(lane) {
         Ok(open) => sender.insert(open).send(task).err().map(|unsent| (unsent.0, Error::internal("the thread ended"))),
@@ -84,13 +84,13 @@ pub(crate) fn predict<T: ToNapiValue + Send + 'static>(
 
 fn start(lane: Lane) -> std::io::Result<Sender<Work>> {
     let (sender, inbox) = channel::<Work>();
-    // Threads have the priority of the one that starts them.
+    // A thread gets the priority of the thread that starts it.
     let priority = match lane {
         Lane::Asked | Lane::Fallback => 0,
         Lane::Shadow => SHADOW_NICENESS,
     };
     let helped = std::thread::Builder::new().name("limbeck-team".into()).spawn(move || {
-        // A batch takes milliseconds and a caller waits for it: all cores work, but the event loop goes first.
+        // A caller waits for the batch, so all cores compute it, with a lower priority than the event loop.
         lower_priority(priority);
         Pool::new(Some(pool::cores()))
     })?;

@@ -1,6 +1,7 @@
-//! A promise that settles once: dropped unsettled (early return, panic, closed channel) it rejects.
+//! A promise that settles exactly once: if the reply is dropped before (early return, panic, closed channel), the promise
+//! rejects.
 //!
-//! napi leaves a dropped deferred pending forever, and a pending one keeps the process alive.
+//! napi leaves a dropped deferred pending forever, and a pending deferred keeps the process alive.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Sender, channel};
@@ -21,7 +22,7 @@ pub(crate) struct Reply<T: ToNapiValue + Send + 'static>(Option<JsDeferred<T, Re
 unsafe impl<T: ToNapiValue + Send + 'static> Send for Reply<T> {}
 
 impl<T: ToNapiValue + Send + 'static> Reply<T> {
-    /// The promise to hand out, and the reply that settles it.
+    /// The reply, and the promise that it settles.
     pub fn new(env: &Env) -> napi::Result<(Reply<T>, Object<'_>)> {
         let (deferred, promise) = env.create_deferred()?;
         Ok((Reply(Some(deferred)), promise))
@@ -42,11 +43,11 @@ type Letter = Box<dyn FnOnce() + Send>;
 
 static POST: Mutex<Option<Sender<Letter>>> = Mutex::new(None);
 
-/// Starts the thread that posts for trainers, if there is none. Called on the JavaScript thread, whose priority it
-/// gets.
+/// Starts the thread that sends the replies of trainer threads, if it does not run yet. Called on the JavaScript thread,
+/// whose priority the new thread gets.
 ///
-/// napi wakes the event loop while it holds a lock that the event loop then needs. A trainer is preempted by the thread
-/// that it woke, and may wait long for its next turn: so it must not be the thread that holds the lock.
+/// napi wakes the event loop while it holds a lock that the event loop then needs. A trainer thread would be preempted by
+/// the thread that it wakes, and may wait long until it runs again; therefore it must not hold the lock.
 pub(crate) fn open_post() -> std::io::Result<()> {
     let mut post = POST.lock().unwrap_or_else(PoisonError::into_inner);
     if post.is_none() {
@@ -63,7 +64,7 @@ pub(crate) fn open_post() -> std::io::Result<()> {
 }
 
 impl<T: ToNapiValue + Send + 'static> Reply<T> {
-    /// Sends from the thread that posts for trainers.
+    /// Sends from the post thread.
     pub fn post(self, result: napi::Result<T>) {
         let letter: Letter = Box::new(move || self.send(result));
         let post = POST.lock().unwrap_or_else(PoisonError::into_inner).clone();
@@ -77,7 +78,7 @@ impl<T: ToNapiValue + Send + 'static> Reply<T> {
 impl<T: ToNapiValue + Send + 'static> Drop for Reply<T> {
     fn drop(&mut self) {
         if let Some(deferred) = self.0.take() {
-            deferred.reject(napi(Error::internal("the thread that would have answered has ended")));
+            deferred.reject(napi(Error::internal("the thread that computes the result has ended")));
         }
     }
 }

@@ -12,17 +12,18 @@ use limbeck_core::signature::Signature;
 
 use crate::reply::Reply;
 
-/// Maximum number of queued batches, if the producer waits for room.
+/// Maximum number of queued batches if the producer waits for a free slot.
 const ROOM: usize = 2;
 
 #[derive(Default)]
 struct Queue {
     batches: VecDeque<Batch>,
-    /// Calls that wait for room. A pending promise keeps the process alive, so they exist only while the trainer works.
+    /// Calls that wait for a free slot. A pending promise keeps the process alive, so these calls exist only while the
+    /// trainer works.
     waiting: VecDeque<Reply<bool>>,
     working: bool,
     ended: bool,
-    /// Why it ended early, if it did.
+    /// The reason, if the stream ended early.
     shortfall: Option<String>,
     failed: Option<String>,
 }
@@ -40,7 +41,7 @@ impl Inbox {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether there is room for one more.
+    /// Adds a batch; returns whether there is a slot for another one.
     pub fn push(&self, batch: Batch) -> bool {
         let mut queue = self.lock();
         queue.batches.push_back(batch);
@@ -50,7 +51,7 @@ impl Inbox {
         room
     }
 
-    /// Replies true once there is room, false once the trainer is idle and takes no batches.
+    /// Replies true once there is a free slot, false once the trainer is idle and takes no batches.
     pub fn room(&self, reply: Reply<bool>) {
         let mut queue = self.lock();
         let room = queue.batches.len() < ROOM;
@@ -61,7 +62,7 @@ impl Inbox {
         reply.send(Ok(room));
     }
 
-    /// The trainer begins to work, or rests: then whoever waits is let go.
+    /// Called when the trainer starts to work, or becomes idle; waiting calls are then released.
     pub fn work(&self, working: bool) {
         let waiting = {
             let mut queue = self.lock();
@@ -84,9 +85,9 @@ impl Inbox {
         self.changed.notify_all();
     }
 
-    /// Wakes a waiting trainer, so that it checks for a cancellation or `hurry`.
+    /// Wakes a waiting trainer, which then checks `cancel` and `hurry`.
     pub fn wake(&self) {
-        // Under the lock: the trainer either has not looked yet, or already waits.
+        // With the lock held, the trainer either has not checked the flags yet, or already waits.
         let _queue = self.lock();
         self.changed.notify_all();
     }
@@ -94,7 +95,7 @@ impl Inbox {
 
 pub(crate) struct Pushed {
     pub inbox: Arc<Inbox>,
-    /// Set when the run is left: it ends here rather than wait for a batch.
+    /// Set when the caller leaves the run, which then ends without waiting for a batch.
     pub hurry: Arc<AtomicBool>,
 }
 
@@ -126,7 +127,7 @@ impl Stream for Pushed {
             if self.hurry.load(Ordering::Relaxed) {
                 return Err(Error::cancelled());
             }
-            // The time limit is a net below `notify`: a missed wake-up costs a moment, never the run.
+            // The time limit is a precaution: a missed `notify` costs a moment and does not stop the run.
             let waited = self.inbox.changed.wait_timeout(queue, Duration::from_millis(100));
             queue = waited.unwrap_or_else(PoisonError::into_inner).0;
         }

@@ -1,6 +1,6 @@
-//! What every benchmark program shares: its arguments, the inputs that all peers get bit for bit, and the
-//! protocol of the driver (bench/README.md): load, warm up, print `ready` with the numbers to compare,
-//! then five timed repeats for every line that comes.
+//! Shared by the benchmark programs: the arguments, the inputs, which have the same bits for all peers, and the protocol of
+//! the driver (bench/README.md): a program loads, warms up, prints `ready` with the numbers to compare, and then runs five
+//! timed repeats for every line of its input.
 #![allow(dead_code)] // each program uses a part
 
 use std::error::Error;
@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use serde_json::{Value, json};
 
-/// As in the addon.
+/// The same allocator as in the addon.
 #[global_allocator]
 static ALLOCATOR: limbeck_core::allocator::CachingAllocator = limbeck_core::allocator::CachingAllocator;
 
@@ -36,7 +36,7 @@ pub fn arguments() -> Result<Arguments, Box<dyn Error>> {
     Ok(Arguments { row: find("--row")?, threads: find("--threads")?.parse()? })
 }
 
-/// The generator of all inputs: x ← x · 1664525 + 1013904223 mod 2³², value (x / 2³² − ½) · 2 · scale.
+/// The random number generator of all inputs: x ← x · 1664525 + 1013904223 mod 2³², value (x / 2³² − ½) · 2 · scale.
 /// The stream is the first x; numbers start with its successor.
 pub struct Stream(u32);
 
@@ -60,10 +60,10 @@ impl Stream {
     }
 }
 
-/// What is compared with the peer before anything is timed.
+/// Results that are compared with the peer's before anything is timed.
 pub struct Check {
     pub loss: f64,
-    /// Euclidean norm over all gradients (or results, where there is no gradient).
+    /// Euclidean norm over all gradients (or over the results, if there is no gradient).
     pub gradient_norm: f64,
     /// Eight fixed entries: see `eight`.
     pub entries: Vec<f64>,
@@ -85,8 +85,8 @@ pub fn eight(values: &[f32]) -> Vec<f64> {
     (0..8).map(|i| f64::from(values[i * stride + i.min(stride - 1)])).collect()
 }
 
-/// Warms up, says that it is ready, and times `work` whenever the driver asks; ends with its input.
-/// `extra` goes into the driver's JSON line: counters taken during the warm-up, the instruction set.
+/// Warms up, prints `ready`, and times `work` for every line of the input, until the input ends.
+/// `extra` is added to the driver's JSON line: counters of the warm-up, the instruction set.
 pub fn serve(check: Check, extra: Value, mut work: impl FnMut() -> Outcome) -> Outcome {
     for _ in 0..WARM_UP {
         work()?;
@@ -109,14 +109,14 @@ pub fn serve(check: Check, extra: Value, mut work: impl FnMut() -> Outcome) -> O
     Ok(())
 }
 
-/// What the driver's line says about us: the instruction set in use.
+/// This program's entry in the driver's JSON line: the instruction set in use.
 pub fn extra() -> Value {
     json!({ "isa": limbeck_core::probe::instructions() })
 }
 
-/// Pages of this process that were made present without reading a disk, since it started.
+/// Page faults of this process without disk access, since its start.
 pub fn minor_faults() -> u64 {
-    // The name in field 2 may hold spaces; fields are counted after its closing bracket.
+    // The name in field 2 may contain spaces; fields are counted after its closing bracket.
     let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
     let fields = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
     fields.split_whitespace().nth(7).and_then(|field| field.parse().ok()).unwrap_or(0)

@@ -1,4 +1,4 @@
-//! How golden files write numbers and cases.
+//! The format of numbers and cases in golden files.
 
 use std::collections::BTreeMap;
 
@@ -30,12 +30,12 @@ impl<'de> Deserialize<'de> for Numbers {
             let serde_json::Value::Array(items) = value else {
                 let number = value.as_f64().or(value.as_bool().map(f64::from));
                 numbers.values.push(number.ok_or_else(|| format!("expected a number, got {value}"))?);
-                return if depth == numbers.dims.len() { Ok(()) } else { Err("expected arrays of one depth".into()) };
+                return if depth == numbers.dims.len() { Ok(()) } else { Err("expected equal depths".into()) };
             };
             match numbers.dims.get(depth) {
                 None if numbers.values.is_empty() => numbers.dims.push(items.len()),
                 Some(len) if *len == items.len() => {}
-                _ => return Err("expected arrays of one length".into()),
+                _ => return Err("expected equal lengths".into()),
             }
             items.iter().try_for_each(|item| flatten(item, depth + 1, numbers))
         }

@@ -1,5 +1,5 @@
-//! Golden cases of losses, through the same registry and engine as a run. The meaning of an input follows
-//! from its name, the kind of labels from what the loss needs.
+//! Golden cases of losses, run through the same registry and engine as in training. The name of an input determines its
+//! meaning; the requirements of the loss determine the kind of labels.
 
 use std::collections::BTreeMap;
 
@@ -50,7 +50,7 @@ fn case_of(name: &str, case: &LayerCase, precision: Precision) -> Result<()> {
             "targets" if real => labels = Labels::Real(numbers.tensor(precision)?),
             "targets" => labels = Labels::Several(numbers.tensor(precision)?),
             "rowWeights" => row_weights = Some(numbers.values.iter().map(|weight| *weight as f32).collect()),
-            other => return Err(Error::data(other, "expected an input that losses know")),
+            other => return Err(Error::data(other, "expected the name of a loss input")),
         }
     }
     let student = trained.get("student").or(trained.get("positive")).cloned();

@@ -1,9 +1,9 @@
-//! Golden files: values and gradients from another implementation, with which ours are compared.
+//! Golden files: values and gradients from another implementation, compared with those of limbeck.
 //!
-//! A file is `{ name, source, cases }`; its folder gives its kind: losses, layers, optimizers or metrics. Each file here
-//! runs the cases of one kind through the registry that training uses too, whatever their names.
+//! A file is `{ name, source, cases }`; its folder gives its kind: losses, layers, optimizers or metrics. Each source
+//! file here runs the cases of one kind through the registry that training uses.
 //! A case of an operation or a loss is `{ name, options, inputs, value, gradient }` with
-//! `value = Σ upstream ⊙ operation(inputs)` and a gradient for each input that is no constant.
+//! `value = Σ upstream ⊙ operation(inputs)` and a gradient for each input that is not constant.
 
 mod case;
 mod loss;
@@ -28,7 +28,7 @@ struct File {
     cases: Vec<Json>,
 }
 
-/// One case in one arithmetic.
+/// The result of one case in one arithmetic.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Outcome {
@@ -36,7 +36,7 @@ pub struct Outcome {
     pub case: String,
     /// `f64`, or `f32 avx2`.
     pub arithmetic: String,
-    /// Empty where no registry has this name.
+    /// Missing if no registry has this name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ok: Option<bool>,
     pub message: String,
@@ -60,7 +60,7 @@ pub fn run(text: &str, kind: &str) -> Result<Vec<Outcome>> {
         };
         record("f64".into(), one(&file.name, kind, case, Precision::F64));
         if kind == "metrics" {
-            continue; // metrics are computed in f64 alone
+            continue; // metrics are computed only in f64
         }
         for set in Isa::ALL.into_iter().filter(|set| *set <= internals::detected()) {
             internals::choose(set);

@@ -1,8 +1,8 @@
 //! Kernels: plain slices and shapes in, plain slices out. No tape, no candle, no options.
 //!
-//! `cpu` holds loops that are compiled once per instruction set and chosen at run time. `cuda` (feature
-//! `cuda`) will hold the .cu files and their loader. To add one: a file named after what it computes, a
-//! plain sibling in the operation that uses it, and a test between the two on every instruction set.
+//! `cpu` has loops that are compiled once per instruction set and chosen at run time. `cuda` (feature `cuda`) will have
+//! the .cu files and their loader. To add a kernel, write a file named after its computation, a plain reference in the
+//! operation that uses it, and a test that compares the two on every instruction set.
 
 pub mod cpu;
 pub(crate) mod names;

@@ -3,18 +3,18 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// The curve that follows a layer.
+/// The activation function of a layer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum Activation {
-    /// The layer's output as it is.
+    /// No activation.
     #[default]
     None,
     /// max(x, 0).
     Relu,
     /// x · ½ (1 + erf(x / √2)).
     Gelu,
-    /// GELU with tanh in place of erf, as GPT-2 has it.
+    /// GELU with tanh in place of erf, as in GPT-2.
     GeluTanh,
     /// x · sigmoid(x), also called swish.
     Silu,
@@ -24,7 +24,7 @@ pub enum Activation {
     Sigmoid,
 }
 
-/// What backward needs of an activation: nothing, the output itself, or the slope that was written with it.
+/// What the backward pass of an activation needs: nothing, its output, or its slope.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Saves {
     Nothing,

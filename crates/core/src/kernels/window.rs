@@ -16,7 +16,7 @@ pub(crate) struct Window {
 }
 
 impl Window {
-    /// Rows and columns that come out of an image of `input` rows and columns.
+    /// Rows and columns of the output for an image of `input` rows and columns.
     pub fn output(&self, input: [usize; 2]) -> Result<[usize; 2]> {
         for (name, pair) in [("kernel", self.kernel), ("stride", self.stride), ("dilation", self.dilation)] {
             if pair.contains(&0) {

@@ -1,4 +1,4 @@
-//! Forwards of a learner: on its tape, as its peers see it, and the signals of its teachers.
+//! Forward passes of a learner, with a tape or for its peers, and the signals of its teachers.
 
 use super::at::At;
 use super::state::{LOSSES, Learner};
@@ -12,7 +12,7 @@ use crate::tape::{Engine, Tape};
 use crate::targets::Signal;
 use crate::teacher::Asking;
 
-/// A forward in training, recorded for the losses.
+/// A forward pass in training mode, recorded for the losses.
 pub(crate) struct Forward<'b> {
     pub tape: Tape,
     pub batch: &'b Batch,
@@ -21,19 +21,19 @@ pub(crate) struct Forward<'b> {
     /// The losses' own parameters, by name below `losses.`.
     pub of_losses: Bound,
     pub outputs: Outputs,
-    /// The forward on the pair view of the batch, where a loss needs one.
+    /// The outputs for the pair view of the batch, if a loss needs them.
     pub pair: Option<Outputs>,
 }
 
 impl Forward<'_> {
-    /// The losses' own parameters under the names that the losses know.
+    /// The losses' own parameters by their names within the losses, without the prefix.
     pub fn loss_parameters(&self) -> Bound {
         let short = |name: &str| name.strip_prefix(LOSSES).unwrap_or(name).trim_start_matches('.').to_string();
         self.of_losses.iter().map(|(name, value)| (short(name), value.clone())).collect()
     }
 }
 
-/// The signal that other learners get from a forward: constants.
+/// The signal that other learners get from a forward pass, as constants.
 pub(crate) fn signal(outputs: &Outputs) -> Signal {
     let hidden = outputs.hidden.iter().map(|(name, value)| (name.clone(), value.tensor().clone())).collect();
     let head_weight = outputs.head_weight.as_ref().map(|weight| weight.tensor().clone());
@@ -41,7 +41,7 @@ pub(crate) fn signal(outputs: &Outputs) -> Signal {
 }
 
 impl Learner {
-    /// The student's forward on one batch, in training mode.
+    /// The student's forward pass on one batch, in training mode.
     pub(crate) fn forward<'b>(&self, batch: &'b Batch, at: &At) -> Result<Forward<'b>> {
         let mut tape = Tape::cancellable(Engine::Kernels, at.cancel.clone());
         let (leaves, made) = self.weights.bind(&mut tape, &self.model, &self.frozen)?;
@@ -56,7 +56,7 @@ impl Learner {
         Ok(Forward { tape, batch, leaves, of_losses, outputs, pair })
     }
 
-    /// The forward in training mode as peers see it; nothing is recorded.
+    /// The forward pass in training mode for peers; nothing is recorded.
     pub(crate) fn forward_as_peer(&self, batch: &Batch, at: &At) -> Result<Signal> {
         let mut tape = Tape::cancellable(Engine::Kernels, at.cancel.clone());
         let values = self.weights.baked(self.weights.trained(&self.model).clone(), &self.model)?.constants();

@@ -1,8 +1,8 @@
 //! One learner: a model, its trained parameters, its losses, teachers and optimizer.
 //!
 //! `state.rs` is the state of a learner; `step.rs` is one optimizer step, from batches to changed parameters;
-//! `forward.rs` its forwards; `weights.rs`: are the parameters trained directly or generated; `not_finite.rs` locates
-//! NaN and infinity.
+//! `forward.rs` has its forward passes; `weights.rs` distinguishes directly trained from generated parameters;
+//! `not_finite.rs` locates NaN and infinity.
 
 #![deny(clippy::too_many_arguments)]
 

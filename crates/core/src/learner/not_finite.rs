@@ -1,4 +1,4 @@
-//! Non-finite numbers: where the first ones occurred, and how to avoid them.
+//! Error messages about numbers that are not finite: where they occurred first, and how to avoid them.
 
 use super::at::At;
 use super::state::Learner;
@@ -13,8 +13,8 @@ use crate::tensor::all_finite;
 pub(crate) const REMEDY: &str = "; lower the learning rate or set clipNorm";
 
 impl Learner {
-    /// An error of the losses. If it is about a non-finite number, it is changed to name the first non-finite values,
-    /// in the order of the walk: parameters, layers, losses.
+    /// Completes an error of the losses. If it is about a non-finite number, the result names the first tensor that is not
+    /// finite, in the order parameters, layers, losses.
     pub(super) fn explain(&self, error: Error, batch: &Batch, at: &At) -> Error {
         if error.code != Code::NotFinite {
             return error;

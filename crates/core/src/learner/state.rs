@@ -24,11 +24,11 @@ pub(crate) struct Learner {
     pub model: Model,
     pub weights: Weights,
     pub losses: Losses,
-    /// The losses' own, by name below `losses.`; no part of the student.
+    /// The losses' own parameters, by name below `losses.`; they are not part of the student.
     pub loss_parameters: Parameters,
     /// The teachers whose signals its steps use.
     pub teachers: Teachers,
-    /// Outputs that the student's forward has to keep, and those of the teachers.
+    /// Outputs that the student's forward pass keeps, and those that the teachers return.
     pub(super) request: Request,
     pub(super) teacher_request: Request,
     pub optimizer: Optimizer,
@@ -37,7 +37,7 @@ pub(crate) struct Learner {
     pub(super) weight_rows: bool,
     pub(super) frozen: Arc<BTreeSet<String>>,
     pub(super) clip_norm: Option<f64>,
-    /// The proofs of its first steps.
+    /// Records its first updates for the proofs.
     pub watch: Watch,
 }
 
@@ -46,12 +46,12 @@ pub(crate) struct Parts {
     /// The learner takes a copy of its parameters.
     pub model: Model,
     pub weights: Weights,
-    /// Fitted to the model and its teachers.
+    /// The losses, fitted to the model and its teachers.
     pub losses: Losses,
     pub teachers: Teachers,
     /// The names of the tensors that stay as they are.
     pub frozen: BTreeSet<String>,
-    /// Start values of the losses' own parameters follow from it.
+    /// Determines the initial values of the losses' own parameters.
     pub seed: u64,
 }
 
@@ -87,7 +87,7 @@ impl Learner {
         &self.teacher_request.hidden
     }
 
-    /// Whether its steps ask frozen models.
+    /// Whether its steps run frozen models.
     pub fn asks_models(&self) -> bool {
         self.hears() && self.teachers.asked(Asked::EachStep)
     }
@@ -97,13 +97,13 @@ impl Learner {
         self.losses.needs_teacher() || self.weight_rows
     }
 
-    /// Keeps these layers of its forwards, for other learners.
+    /// Makes its forward passes keep these layers, for other learners.
     pub fn show(&mut self, layers: &BTreeSet<String>) {
         let known = self.model.network.layer_names();
         self.request.hidden.extend(layers.iter().filter(|name| known.contains(*name)).cloned());
     }
 
-    /// Every tensor of which the optimizer may change some: the student's or its generator's, and the losses' own.
+    /// The tensors of the student or its generator, and the losses' own; the optimizer changes some or all of them.
     pub fn trained(&self) -> Parameters {
         self.weights.trained(&self.model).clone().with(&self.loss_parameters)
     }
@@ -115,7 +115,7 @@ impl Learner {
         Ok(())
     }
 
-    /// The model with the parameters that count: the average where one is kept.
+    /// The model with its current parameters, or with their running average if there is one.
     pub fn current(&self) -> Result<Model> {
         let own = self.weights.trained(&self.model);
         let own = match &self.average {

@@ -6,7 +6,7 @@
 //! ```
 //!
 //! `step` is this sequence for a single learner. In mutual learning, the learners go through it stage by stage
-//! (`run/mutual.rs`), since each needs the forwards of the others in between.
+//! (`run/mutual.rs`), because each needs the forward passes of the others in between.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -47,8 +47,9 @@ impl Learner {
         self.update(gathered, at)
     }
 
-    /// Where rows are weighted by the teachers' confidence: the batch with those weights, and the signals that they come
-    /// from. The losses' denominators follow from the weights, so all batches of a step are weighed before its first forward.
+    /// If rows are weighted by the teachers' confidence: the batch with these weights, and the signals that they are computed
+    /// from. The losses' denominators depend on the weights, so all batches of a step are weighted before its first forward
+    /// pass.
     fn weigh<'b>(&self, batch: &'b Batch, at: &At) -> Result<(Cow<'b, Batch>, Option<Vec<Signal>>)> {
         if !self.weight_rows || self.teachers.is_empty() {
             return Ok((Cow::Borrowed(batch), None));
@@ -63,7 +64,7 @@ impl Learner {
         Ok(Gathered { denominators, gradients: BTreeMap::new(), numbers: StepNumbers::default() })
     }
 
-    /// Losses and gradients of one forward.
+    /// Computes the losses and gradients of one forward pass, and adds the gradients to `gathered`.
     pub(crate) fn learn(
         &mut self,
         forward: Forward,
@@ -87,7 +88,7 @@ impl Learner {
                 (Some(gradient), None) => drop(sums.insert(name, gradient)),
             }
         }
-        // Each batch follows the running statistics of the one before, as if there were no accumulation.
+        // Each batch continues the running statistics of the previous batch, as without accumulation.
         for (name, tensor) in outputs.buffer_updates {
             if let Some(parameter) = self.model.parameters.0.get_mut(&name) {
                 parameter.tensor = tensor;

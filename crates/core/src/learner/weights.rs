@@ -1,4 +1,4 @@
-//! The source of the values in a student's forward, which determines what is trained.
+//! The source of the parameter values in a student's forward pass; it determines which parameters are trained.
 
 use std::collections::BTreeSet;
 
@@ -11,13 +11,13 @@ use crate::weights::ParameterGenerator;
 pub(crate) enum Weights {
     /// The model's own parameters are the values, and are trained.
     Own,
-    /// A generator computes the values from trained parameters of its own. The model's parameters keep their initial
+    /// A generator computes the values from its own, trained parameters. The model's parameters keep their initial
     /// values, except the running statistics.
     Generated(Box<ParameterGenerator>),
 }
 
 impl Weights {
-    /// The parameters that are trained so that the student learns.
+    /// The trained parameters: the student's or its generator's.
     pub fn trained<'a>(&'a self, model: &'a Model) -> &'a Parameters {
         match self {
             Weights::Own => &model.parameters,
@@ -25,7 +25,7 @@ impl Weights {
         }
     }
 
-    /// The leaves that need gradients, and the student's values if they are not the leaves themselves.
+    /// The leaves that need gradients, and the student's values if they differ from the leaves.
     pub fn bind(&self, tape: &mut Tape, model: &Model, frozen: &BTreeSet<String>) -> Result<(Bound, Option<Bound>)> {
         let leaves = self.trained(model).leaves(tape, frozen);
         let made = match self {

@@ -8,7 +8,7 @@
 //! tanh, sigmoid
 //! ```
 //!
-//! Any shape, one number in, one out. Source: Hendrycks, Gimpel, "Gaussian Error Linear Units", 2016,
+//! For tensors of any shape, applied to each number. Source: Hendrycks, Gimpel, "Gaussian Error Linear Units", 2016,
 //! arXiv:1606.08415 (gelu, its tanh form, silu). Where we differ: nowhere.
 
 use std::f64::consts::{FRAC_1_SQRT_2, FRAC_2_SQRT_PI, PI};
@@ -23,7 +23,7 @@ use crate::tensor::{Tensor, from_vec, read, uninit};
 
 pub use crate::kernels::names::Activation;
 
-/// The reference: the curve and its slope at `x`, in candle calls, in the precision of `x`.
+/// The reference: the activation and its slope at `x`, in candle calls, in the precision of `x`.
 pub(crate) fn reference(activation: Activation, x: &Tensor) -> candle_core::Result<(Tensor, Tensor)> {
     let sigmoid = |x: &Tensor| (x.neg()?.exp()? + 1.0)?.recip();
     Ok(match activation {
@@ -60,7 +60,7 @@ pub(crate) fn reference(activation: Activation, x: &Tensor) -> candle_core::Resu
     })
 }
 
-/// Applies the curve to each number.
+/// Applies the activation to each number.
 pub fn activation(tape: &mut Tape, x: &Value, activation: Activation) -> Result<Value> {
     match activation {
         Activation::None => Ok(x.clone()),
@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn not_a_number_passes_through_every_curve() {
+    fn nan_passes_through_every_activation() {
         for curve in [Activation::Relu, Activation::Gelu, Activation::GeluTanh, Activation::Silu, Activation::Tanh] {
             let x = Value::constant(from_vec(vec![f32::NAN; 20], 20).unwrap());
             let y = activation(&mut Tape::default(), &x, curve).unwrap();

@@ -1,10 +1,10 @@
-//! Sum of two tensors of the same shape, as a residual connection needs it.
+//! Sum of two tensors of the same shape, for residual connections.
 //!
 //! ```text
 //! y = a + b;   ∂L/∂a = ∂L/∂b = ∂L/∂y
 //! ```
 //!
-//! Where we differ: no broadcasting; a bias belongs to the operation whose sum it is added to.
+//! Where we differ: no broadcasting; a bias is part of the operation to whose output it is added.
 
 use super::{Operation, Sample};
 use crate::error::{Candle, Error, Result};
@@ -21,7 +21,7 @@ pub fn add(tape: &mut Tape, a: &Value, b: &Value) -> Result<Value> {
 struct Add(Value, Value);
 
 impl Add {
-    /// Both inputs get the same numbers, so neither gradient may be added to in place.
+    /// Both inputs get the same tensor, so neither gradient may be changed in place.
     fn backward(self, up: Tensor, gradients: &mut Gradients) -> Result<()> {
         gradients.add_shared(&self.0, up.clone())?;
         gradients.add_shared(&self.1, up)

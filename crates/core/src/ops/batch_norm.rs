@@ -1,5 +1,5 @@
-//! Batch normalisation of `[rows, channels]` or `[images, channels, …]`: each channel has mean 0 and variance 1
-//! over the batch, then a learned scale and shift; on request relu in the same pass.
+//! Batch normalization of `[rows, channels]` or `[images, channels, …]`: each channel is scaled to mean 0 and variance 1
+//! over the batch, then a learned scale and shift are applied, and optionally relu, in the same pass.
 //!
 //! ```text
 //! y = w · (x − μ) / σ + b,   σ = √(variance + epsilon)
@@ -8,11 +8,11 @@
 //! ∂L/∂x = w / σ · g                                     running statistics
 //! ```
 //!
-//! μ and the *biased* variance come from the batch while training, and from running statistics otherwise. The
-//! batch's mean and *unbiased* variance are returned for the running statistics.
+//! In training, μ and the *biased* variance are those of the batch; otherwise they are the running statistics. The
+//! batch's mean and *unbiased* variance are returned, to update the running statistics.
 //!
 //! Source: Ioffe, Szegedy, "Batch Normalization", 2015, arXiv:1502.03167; PyTorch's `batch_norm`. Where we
-//! differ: nowhere (in PyTorch's words, momentum is applied by the layer).
+//! differ: nowhere (the layer applies what PyTorch calls momentum).
 
 use serde_json::json;
 
@@ -24,22 +24,22 @@ use crate::tensor::{Tensor, from_vec, read, to_f64};
 
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Statistics<'a> {
-    /// Training: of this batch.
+    /// In training: the statistics of this batch.
     Batch,
-    /// Evaluation: gathered before, each `[channels]`.
+    /// In evaluation: running statistics from training, each `[channels]`.
     Running { mean: &'a Tensor, variance: &'a Tensor },
 }
 
 pub(crate) struct Normalized {
     pub output: Value,
-    /// Of the batch, each `[channels]`: the mean and the unbiased variance. `None` with running statistics.
+    /// The mean and the unbiased variance of the batch, each `[channels]`. `None` with running statistics.
     pub batch: Option<(Tensor, Tensor)>,
 }
 
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct BatchNorm {
     pub epsilon: f64,
-    /// Whether `max(0, y)` is taken in the same pass.
+    /// Whether relu is applied in the same pass.
     pub relu: bool,
 }
 
@@ -105,7 +105,7 @@ impl Compute for Norm<'_> {
                 let by = kernel::Channels { mean: &mean, scale: &scale, bias: &bias, relu };
                 let (sum, dot) = kernel::slopes(cut, &g, &numbers, by);
                 let dx = gradients.wants(&x).then(|| {
-                    // Running statistics do not follow x.
+                    // Running statistics do not depend on x.
                     let share = if of_batch { 1.0 / shape.count as f64 } else { 0.0 };
                     let shift: Vec<f32> = sum.iter().map(|sum| (sum * share) as f32).collect();
                     let each = dot.iter().zip(&inverse);
@@ -196,7 +196,7 @@ impl Shape {
             return Err(Error::shape(
                 "input",
                 format!(
-                    "expected at least two numbers per channel while training, got {dims:?}: give batches of two rows or more"
+                    "expected at least two numbers per channel in training, got {dims:?}: use batches of two rows or more"
                 ),
             ));
         }
@@ -282,7 +282,7 @@ mod tests {
     use crate::tensor::DType;
 
     #[test]
-    fn gives_mean_and_unbiased_variance_of_the_batch() {
+    fn returns_mean_and_unbiased_variance_of_the_batch() {
         for engine in [Engine::Reference, Engine::Kernels] {
             let mut tape = Tape::new(engine);
             let x = from_vec(vec![1f32, 10.0, 2.0, 20.0, 6.0, 60.0], (3, 2)).unwrap();
@@ -296,7 +296,7 @@ mod tests {
     }
 
     #[test]
-    fn a_far_mean_costs_no_accuracy() {
+    fn a_large_mean_costs_no_accuracy() {
         let x: Vec<f32> = (0..64 * 2 * 64).map(|i| 300.0 + ((i * 7919) % 1009) as f32 / 500.0).collect();
         let x = from_vec(x, (64, 2, 8, 8)).unwrap();
         let output = |engine, dtype| {
@@ -312,7 +312,7 @@ mod tests {
     }
 
     #[test]
-    fn says_what_does_not_fit() {
+    fn reports_inputs_that_do_not_fit() {
         let mut tape = Tape::default();
         let [x, w, b] = [&[1, 3][..], &[3], &[3]].map(crate::ops::zeros);
         let message =
@@ -322,7 +322,7 @@ mod tests {
             };
         assert_eq!(
             message(&mut tape, &x, &w, &b),
-            "batchNorm.input: expected at least two numbers per channel while training, got [1, 3]: give batches of two rows or more"
+            "batchNorm.input: expected at least two numbers per channel in training, got [1, 3]: use batches of two rows or more"
         );
         let short = crate::ops::zeros(&[2]);
         assert_eq!(message(&mut tape, &x, &short, &b), "batchNorm.weight: expected [3], got [2]");

@@ -52,7 +52,7 @@ fn check(parts: &[&Value], axis: usize) -> Result<()> {
         let fits = part.dims().len() == first.len()
             && part.dims().iter().zip(first).enumerate().all(|(at, (a, b))| at == axis || a == b);
         if !fits {
-            let message = format!("expected {first:?} but for axis {axis}, got {:?}", part.dims());
+            let message = format!("expected {first:?} except for axis {axis}, got {:?}", part.dims());
             return Err(Error::shape(format!("{index}"), message));
         }
     }
@@ -77,9 +77,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn says_what_does_not_fit() {
+    fn reports_inputs_that_do_not_fit() {
         let (a, b) = (crate::ops::zeros(&[2, 3]), crate::ops::zeros(&[3, 3]));
         let error = concat(&mut Tape::default(), &[&a, &b], 1).unwrap_err();
-        assert_eq!(error.to_string(), "concat.1: expected [2, 3] but for axis 1, got [3, 3]");
+        assert_eq!(error.to_string(), "concat.1: expected [2, 3] except for axis 1, got [3, 3]");
     }
 }

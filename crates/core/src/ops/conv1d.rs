@@ -85,7 +85,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn says_what_does_not_fit() {
+    fn reports_inputs_that_do_not_fit() {
         let error = plan(&[2, 3], &[4, 3, 3], None, &Conv1d::default()).unwrap_err();
         assert_eq!(error.to_string(), "input: expected [rows, channels, length], got [2, 3]");
     }

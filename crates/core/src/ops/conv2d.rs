@@ -1,4 +1,4 @@
-//! Two-dimensional convolution (cross-correlation, as deep learning uses the word), with optional bias.
+//! Two-dimensional convolution (in the sense of deep learning: cross-correlation), with optional bias.
 //!
 //! ```text
 //! y[n,o,r,s] = b[o] + Σ_{c,i,j} w[o,c,i,j] · x[n, c, stride·r + dilation·i − padding, stride·s + dilation·j − padding]
@@ -37,8 +37,8 @@ impl Default for Conv2d {
 }
 
 impl Conv2d {
-    /// Numbers that the kernel lays one image out in, at most: see `kernels::cpu::conv2d::field`. Going back it keeps a
-    /// list of some sixty numbers for each remainder of row and column by the stride.
+    /// Upper bound of the numbers in the kernel's layout of one image, see `kernels::cpu::conv2d::field`. The backward pass
+    /// keeps a list of about sixty numbers for each remainder of row and column modulo the stride.
     pub fn laid_out(&self, [channels, rows, columns]: [usize; 3], kernel: [usize; 2]) -> u128 {
         let Conv2d { stride, padding, dilation, .. } = self;
         let padded = |size: usize, axis: usize| size as u128 + 2 * padding[axis] as u128;
@@ -54,7 +54,7 @@ pub fn conv2d(tape: &mut Tape, x: &Value, w: &Value, b: Option<&Value>, options:
     record(tape, "conv2d", x, w, b, plan)
 }
 
-/// Shared with conv1d, whose images have one row. The caller checks the inputs: `plan` checks the shapes.
+/// Shared with conv1d, whose images have one row. The caller checks the inputs; `plan` checks the shapes.
 pub(super) fn record(
     tape: &mut Tape,
     name: &'static str,
@@ -89,12 +89,12 @@ impl Convolution {
         if self.x.dims().len() == 3 { y.reshape((images, outputs, columns)).ok_or_internal() } else { Ok(y) }
     }
 
-    /// The output's gradient, with rows again.
+    /// The output's gradient, with the row axis added again.
     fn image_gradient(&self, up: &Tensor) -> Result<Tensor> {
         up.contiguous().and_then(|up| up.reshape(&self.plan.output)).ok_or_internal()
     }
 
-    /// Of x, w and b, as far as they were wanted.
+    /// Adds the gradients of x, w and b that were requested.
     fn add(&self, gradients: &mut Gradients, made: [Option<Tensor>; 3]) -> Result<()> {
         for (value, gradient) in [&self.x, &self.w].into_iter().chain(&self.b).zip(made) {
             if let Some(gradient) = gradient {
@@ -178,7 +178,7 @@ impl Plan {
         if let Some(b) = b.filter(|b| *b != &weight[..1]) {
             return Err(Error::shape("bias", format!("expected [{}], got {b:?}", weight[0])));
         }
-        // A stride beyond the image is one of its size: there is one position.
+        // A stride larger than the image has the same effect as one of the image's size: there is one position.
         let size = [0, 1].map(|axis| input[axis + 2].saturating_add(options.padding[axis].saturating_mul(2)));
         let window = Window {
             kernel: [weight[2], weight[3]],
@@ -356,7 +356,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn says_what_does_not_fit() {
+    fn reports_inputs_that_do_not_fit() {
         let message = |x: &[usize], w: &[usize], b: &[usize], options: Conv2d| {
             Plan::new(x, w, Some(b), &options).unwrap_err().to_string()
         };

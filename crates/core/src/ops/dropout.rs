@@ -4,11 +4,11 @@
 //! y[r,e] = x[r,e] · m[r,e],   m[r,e] = 0 if u(id_r, e) < rate, else 1 / (1 − rate);   ∂L/∂x = m · ∂L/∂y
 //! ```
 //!
-//! u is a counter-based random number: `key` holds seed, layer and epoch, id_r is the *sample* in row r, e the
+//! u is a counter-based random number: `key` contains seed, layer and epoch; id_r is the *sample* in row r, e the
 //! element. The mask of a sample therefore does not depend on its position in the batch, and the backward pass draws it
 //! again instead of storing it.
 //!
-//! Source: Srivastava, Hinton, Krizhevsky, Sutskever, Salakhutdinov, "Dropout", 2014, JMLR 15; scaled while
+//! Source: Srivastava, Hinton, Krizhevsky, Sutskever, Salakhutdinov, "Dropout", 2014, JMLR 15; scaled in
 //! training as in PyTorch. Where we differ: the random numbers.
 
 use serde_json::json;
@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn leaves_out_the_given_share_and_keeps_the_mean() {
+    fn drops_the_given_share_and_keeps_the_mean() {
         let ones = Tensor::ones((3, 20_000), DType::F32, &candle_core::Device::Cpu).unwrap();
         let y = kept(&ones, &IDS, 0.2);
         let zeros = y.iter().filter(|y| **y == 0.0).count() as f64 / y.len() as f64;
@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn says_what_does_not_fit() {
+    fn reports_inputs_that_do_not_fit() {
         let x = crate::ops::zeros(&[2, 4]);
         let message =
             |rate, ids: &[u64]| dropout(&mut Tape::default(), &x, rate, Key::new(1), ids).unwrap_err().to_string();

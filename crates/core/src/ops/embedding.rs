@@ -3,15 +3,15 @@
 //! ```text
 //! embedding:  y[r,p] = w[id(r,p)],                  ∂L/∂w[i] = Σ over (r,p) with id(r,p) = i of g[r,p]
 //! bag, sum:   y[r] = Σ_p a(r,p) w[id(r,p)],         ∂L/∂w[i] = Σ over (r,p) with id(r,p) = i of a(r,p) g[r]
-//! bag, mean:  the sum divided by Σ_p a(r,p);        a = 1 without weights, so that this is the count of ids
+//! bag, mean:  the sum divided by Σ_p a(r,p);        a = 1 without weights; the divisor is then the number of ids
 //! bag, max:   y[r,c] = max_p w[id(r,p),c],          the gradient goes to the first id with the maximum
 //! ```
 //!
 //! Shapes: w `[ids, width]`; ids of any shape give `[…, width]`, bags `[rows, width]`. A bag without ids, or for the
-//! mean with weights that sum to 0, gives zeros. Gradients of a repeated id are added in reading order, for any number
-//! of threads.
+//! mean with weights that sum to 0, gives zeros. Gradients of a repeated id are added in the order of the ids, for any
+//! number of threads.
 //!
-//! Source: PyTorch's `embedding` and `embedding_bag`. Where we differ: the mean takes weights too.
+//! Source: PyTorch's `embedding` and `embedding_bag`. Where we differ: the mean accepts weights too.
 
 use std::sync::Arc;
 
@@ -38,7 +38,7 @@ pub(crate) fn embedding(tape: &mut Tape, w: &Value, ids: &Tensor) -> Result<Valu
 struct Rows {
     w: Value,
     ids: Vec<u32>,
-    /// Of the output: the ids' shape, then the width.
+    /// The output's shape: the ids' shape, then the width.
     shape: Vec<usize>,
 }
 
@@ -67,16 +67,16 @@ impl Compute for Rows {
     }
 }
 
-/// How the rows of a bag become one.
+/// How the rows of a bag are combined into one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum Pooling {
-    /// The mean, weighted where the ids have weights.
+    /// The mean, weighted if the ids have weights.
     #[default]
     Mean,
-    /// The sum, weighted where the ids have weights.
+    /// The sum, weighted if the ids have weights.
     Sum,
-    /// The largest number of each column; ids with weights are refused.
+    /// The largest number of each column; ids must have no weights.
     Max,
 }
 
@@ -212,7 +212,7 @@ impl Compute for Largest {
         }))
     }
 
-    /// Bag by bag, by candle's maximum and the position of it.
+    /// Each bag separately, by candle's maximum and its position.
     fn reference(self) -> Result<(Tensor, impl Backward)> {
         let Largest { w, bag } = self;
         let (device, width) = (w.tensor().device().clone(), w.dims()[1]);
@@ -323,7 +323,7 @@ mod tests {
     }
 
     #[test]
-    fn says_what_does_not_fit() {
+    fn reports_inputs_that_do_not_fit() {
         let weight = crate::ops::zeros(&[4, 3]);
         let refused =
             |bag: Bag, pooling| embedding_bag(&mut Tape::default(), &weight, &bag, pooling).unwrap_err().to_string();

@@ -1,4 +1,5 @@
-//! Layer normalisation: each row has mean 0 and variance 1 along its last axis, then a learned scale and shift.
+//! Layer normalization: each row is scaled to mean 0 and variance 1 along its last axis, then a learned scale and shift are
+//! applied.
 //!
 //! ```text
 //! y = w · x̂ + b,   x̂ = (x − mean(x)) / σ,   σ = √(mean((x − mean(x))²) + epsilon)
@@ -138,7 +139,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn says_what_does_not_fit() {
+    fn reports_inputs_that_do_not_fit() {
         let [x, w, b] = [&[2, 3][..], &[3], &[3]].map(crate::ops::zeros);
         let short = crate::ops::zeros(&[2]);
         let error = layer_norm(&mut Tape::default(), &x, &w, &short, 1e-5).unwrap_err();

@@ -1,4 +1,4 @@
-//! Dense layer with its activation, as one record.
+//! Dense layer with its activation, as one record on the tape.
 //!
 //! ```text
 //! y = a(x · Wᵀ + b),   x [..., inputs], W [outputs, inputs], b [outputs], y [..., outputs]
@@ -77,7 +77,7 @@ impl Layer {
         dims
     }
 
-    /// The output, and the data that backward needs for the activation (empty without one).
+    /// The output, and what the backward pass of the activation needs (`None` if nothing).
     fn forward(&self) -> Result<(Tensor, Option<Tensor>)> {
         let Shape { rows, inputs, outputs } = self.shape;
         let recorded = [&self.x, &self.w].into_iter().chain(&self.bias).any(|input| input.node().is_some());
@@ -126,7 +126,7 @@ impl Layer {
         drop(saved);
         let g = Matrix::new(g, rows, outputs);
 
-        // If there is a gradient buffer already, the product adds to it.
+        // If there already is a gradient buffer, the product is added to it.
         let old = gradients.take_owned(&self.w);
         let mut dw = if gradients.wants(&self.w) && old.is_none() { uninit(outputs * inputs) } else { Vec::new() };
         let mut dx = if gradients.wants(&self.x) { uninit(rows * inputs) } else { Vec::new() };

@@ -45,12 +45,12 @@ registry! {
 
 mod window;
 
-/// An operation as golden files and tests run it: by named inputs, with options as JSON.
-#[cfg_attr(not(test), allow(dead_code))] // its samples are what the suites run
+/// An operation for golden files and tests: its inputs have names, its options are JSON.
+#[cfg_attr(not(test), allow(dead_code))] // only tests read the samples
 pub struct Operation {
     pub name: &'static str,
     pub case: fn(&mut Tape, &Inputs, &serde_json::Value) -> Result<Value>,
-    /// Shapes that the tests fill with numbers: odd sizes, one row, a width that is no multiple of a vector.
+    /// Shapes that the tests fill with numbers: odd sizes, one row, a width that is not a multiple of a vector.
     pub samples: fn() -> Vec<Sample>,
 }
 
@@ -71,7 +71,7 @@ impl Inputs {
         self.find(name).ok_or_else(|| Error::data(name, "expected an input, got none"))
     }
 
-    /// An input that holds whole numbers.
+    /// An input of integers.
     pub fn ids(&self, name: &str) -> Result<Vec<u32>> {
         Ok(to_f64(self.get(name)?.tensor())?.into_iter().map(|id| id as u32).collect())
     }
@@ -83,7 +83,7 @@ pub(crate) fn option<T: DeserializeOwned>(options: &serde_json::Value, name: &st
     T::deserialize(given).map(Some).map_err(|error| Error::config(name, error.to_string()))
 }
 
-/// An option that is one number for rows and columns alike, or `[rows, columns]`.
+/// An option that is one number for both rows and columns, or `[rows, columns]`.
 pub(crate) fn pair(options: &serde_json::Value, name: &str) -> Result<Option<[usize; 2]>> {
     match options.get(name) {
         Some(number) if number.is_u64() => Ok(option::<usize>(options, name)?.map(|size| [size, size])),
@@ -91,11 +91,11 @@ pub(crate) fn pair(options: &serde_json::Value, name: &str) -> Result<Option<[us
     }
 }
 
-/// A case that tests make up: shapes and options.
+/// A case for tests: shapes and options.
 pub struct Sample {
     pub options: serde_json::Value,
     pub inputs: Vec<Drawn>,
-    /// The number of terms of the longest sum: rounding errors grow with its square root.
+    /// The number of terms of the longest sum; rounding errors grow with its square root.
     pub terms: usize,
     /// Real numbers are drawn between −2 and 2 times this.
     pub scale: f64,
@@ -105,7 +105,7 @@ pub struct Sample {
 pub struct Drawn {
     pub name: &'static str,
     pub dims: Vec<usize>,
-    /// Whole numbers below this, without a gradient; otherwise real numbers.
+    /// If given, the input has integers below this and no gradient; otherwise it has real numbers.
     pub below: Option<u32>,
     /// Whether it has a gradient.
     pub trained: bool,
@@ -144,7 +144,7 @@ impl Sample {
     }
 }
 
-/// A constant that a test has refused.
+/// A constant of zeros, for tests.
 #[cfg(test)]
 pub(crate) fn zeros(dims: &[usize]) -> Value {
     Value::constant(crate::tensor::from_vec(vec![0f32; dims.iter().product()], dims).unwrap())

@@ -5,9 +5,9 @@
 //! avg: y[n,c,r,s] = Σ_{i,j} x[…] / (kernel rows · kernel columns), each entry gets its share of the gradient
 //! ```
 //!
-//! Shapes: x `[images, channels, rows, columns]`. Around the image lies −∞ (max) or 0 (avg: the padding is
-//! counted). Of equal entries the first in reading order wins; a NaN wins over everything, so that it is not hidden.
-//! Rows and columns that fill no whole window are left out.
+//! Shapes: x `[images, channels, rows, columns]`. The padding is −∞ (max) or 0 (avg, which counts the padding). Of equal
+//! entries max selects the first in row-major order, and it selects NaN before any number, so that NaN is not hidden.
+//! Rows and columns that do not fill a whole window are skipped.
 //!
 //! Source: PyTorch's `max_pool2d` and `avg_pool2d` (`count_include_pad`). Where we differ: nowhere.
 
@@ -177,7 +177,7 @@ impl Plan {
         [images, channels, rows + 2 * self.window.padding[0], columns + 2 * self.window.padding[1]]
     }
 
-    /// The largest entries and the taps that held them, u32.
+    /// The largest entries and their taps, u32.
     fn largest(&self, x: &Tensor) -> Result<(Tensor, Tensor)> {
         let padded = self.window.pad(x, f64::NEG_INFINITY)?;
         let mut best: Option<(Tensor, Tensor)> = None;
@@ -187,7 +187,7 @@ impl Plan {
             best = Some(match best {
                 None => (seen, mine),
                 Some((best, winner)) => {
-                    // larger, or not a number
+                    // larger, or NaN
                     let wins = seen.le(&best).and_then(|le| le.eq(0u8)).ok_or_internal()?;
                     let stays = best.ne(&best).ok_or_internal()?;
                     let wins = stays.eq(0u8).and_then(|open| open.mul(&wins)).ok_or_internal()?;
@@ -299,7 +299,7 @@ mod tests {
     }
 
     #[test]
-    fn the_largest_shows_a_nan() {
+    fn max_pooling_keeps_nan() {
         for engine in [Engine::Reference, Engine::Kernels] {
             let mut tape = Tape::new(engine);
             let x = from_vec(vec![1f32, f32::NAN, 3.0, 2.0], (1, 1, 2, 2)).unwrap();
@@ -309,7 +309,7 @@ mod tests {
     }
 
     #[test]
-    fn says_what_does_not_fit() {
+    fn reports_inputs_that_do_not_fit() {
         let mut tape = Tape::default();
         let x = crate::ops::zeros(&[1, 1, 4, 4]);
         let wide = Pool2d { kernel: [2, 2], stride: [2, 2], padding: [2, 0] };

@@ -1,7 +1,7 @@
-//! The same numbers in another shape: contiguous numbers are not copied.
+//! The same numbers in another shape; contiguous numbers are not copied.
 //!
 //! ```text
-//! y = x read in order,   ∂L/∂x = g read in order
+//! y = x in row-major order,   ∂L/∂x = g in row-major order
 //! ```
 //!
 //! Source: PyTorch's `reshape` and `flatten`. Where we differ: nowhere.
@@ -30,13 +30,13 @@ impl Compute for Reshape<'_> {
     fn reference(self) -> Result<(Tensor, impl Backward)> {
         let (x, y) = (self.x.clone(), self.x.tensor().reshape(self.shape).ok_or_internal()?);
         Ok((y, move |up: Tensor, gradients: &mut Gradients| {
-            // The record held the only handle of `up` unless it was shared before.
+            // The reshaped gradient shares the storage of `up`, which may have other handles.
             gradients.add_shared(&x, up.reshape(x.dims()).ok_or_internal()?)
         }))
     }
 }
 
-/// All axes from `axis` on become one: `[rows, channels, height, width]` at 1 is `[rows, channels · height · width]`.
+/// Merges all axes from `axis` on into one: `[rows, channels, height, width]` with 1 gives `[rows, channels · height · width]`.
 pub(crate) fn flatten(tape: &mut Tape, x: &Value, axis: usize) -> Result<Value> {
     let dims = x.dims();
     if axis >= dims.len() {
@@ -64,7 +64,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn says_what_does_not_fit() {
+    fn reports_inputs_that_do_not_fit() {
         let x = crate::ops::zeros(&[2, 3]);
         let error = reshape(&mut Tape::default(), &x, &[4, 2]).unwrap_err();
         assert_eq!(error.to_string(), "reshape: expected as many numbers as [2, 3], got [4, 2]");

@@ -1,4 +1,4 @@
-//! Root mean square normalisation: each row is divided by its root mean square, then a learned scale.
+//! Root mean square normalization: each row is divided by its root mean square, then multiplied by a learned scale.
 //!
 //! ```text
 //! y = w · x̂,   x̂ = x / √(mean(x²) + epsilon)

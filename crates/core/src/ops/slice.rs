@@ -1,4 +1,4 @@
-//! A range along one axis; outside of it the gradient is 0.
+//! A range along one axis; outside the range the gradient is 0.
 //!
 //! Source: PyTorch's `narrow(…).contiguous()`. Where we differ: nowhere.
 
@@ -24,7 +24,7 @@ struct Slice {
     axis: usize,
     start: usize,
     length: usize,
-    /// How many entries follow the range.
+    /// Number of entries after the range.
     after: usize,
 }
 
@@ -57,7 +57,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn says_what_does_not_fit() {
+    fn reports_inputs_that_do_not_fit() {
         let x = crate::ops::zeros(&[2, 3]);
         let error = slice(&mut Tape::default(), &x, 1, 2, 2).unwrap_err();
         assert_eq!(error.to_string(), "slice: expected a range within 0..3, got 2..+2");

@@ -7,7 +7,7 @@ use crate::pool::Pool;
 use crate::tape::Engine;
 use crate::tensor::{DType, Tensor, from_vec};
 
-/// Numbers in −2 … 2 that look random and are the same everywhere.
+/// Pseudorandom numbers in −2 … 2, the same on every platform.
 fn numbers(len: usize, seed: usize) -> Vec<f64> {
     let mut x = (seed as u32).wrapping_mul(747_796_405).wrapping_add(1);
     (0..len)
@@ -18,7 +18,7 @@ fn numbers(len: usize, seed: usize) -> Vec<f64> {
         .collect()
 }
 
-/// The numbers of a sample as f32 has them, so that both paths see the same.
+/// The numbers of a sample rounded to f32, so that both paths get the same numbers.
 fn draw(sample: &Sample, dtype: DType) -> Vec<(&'static str, Tensor, bool)> {
     let each = sample.inputs.iter().enumerate();
     each.map(|(i, drawn)| {

@@ -1,4 +1,4 @@
-//! Two axes swapped, with the numbers copied into the new order; the gradient is swapped back.
+//! Swaps two axes and copies the numbers into the new order; the backward pass swaps the gradient back.
 //!
 //! Source: PyTorch's `transpose(…).contiguous()`. Where we differ: nowhere.
 
@@ -47,7 +47,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn says_what_does_not_fit() {
+    fn reports_inputs_that_do_not_fit() {
         let x = crate::ops::zeros(&[2, 3]);
         let error = transpose(&mut Tape::default(), &x, 0, 2).unwrap_err();
         assert_eq!(error.to_string(), "transpose: expected axes below 2, got 0 and 2");

@@ -1,4 +1,4 @@
-//! Windows in candle calls, for the references: one strided slice of the padded image for each tap.
+//! Windows in candle calls, for the plain references: one strided slice of the padded image per tap.
 
 use crate::error::{Candle, Result};
 use crate::kernels::window::Window;
@@ -30,13 +30,13 @@ impl Window {
             .ok_or_internal()
     }
 
-    /// What tap (i, j) reads, `[images, channels, rows, columns]` of the output.
+    /// The numbers that tap (i, j) reads, `[images, channels, rows, columns]` of the output.
     pub fn tap(&self, padded: &Tensor, output: [usize; 2], (i, j): (usize, usize)) -> Result<Tensor> {
         let (rows, columns) = self.positions(padded, output, (i, j))?;
         padded.index_select(&rows, 2).and_then(|tap| tap.index_select(&columns, 3)).ok_or_internal()
     }
 
-    /// The opposite: a padded image of `dims` that holds `seen` where tap (i, j) reads and 0 elsewhere.
+    /// The inverse of `tap`: a padded image of `dims` with `seen` at the positions that tap (i, j) reads, and 0 elsewhere.
     pub fn untap(&self, seen: &Tensor, dims: &[usize], output: [usize; 2], at: (usize, usize)) -> Result<Tensor> {
         let (rows, columns) = self.positions(seen, output, at)?;
         let zeros = |rows, columns| {

@@ -9,6 +9,5 @@ impl Proof for CheckpointWhole {
     const MEANING: &'static str = "When a run is resumed: a checkpoint of its folder is damaged (a digest, a length or a \
         key does not fit). The run resumes from the newest one that is whole; look after the disk. At the end: the last \
         checkpoint could not be written. The student is published all the same, in every mode of `proofs`.";
-    const EXAMPLE: &'static str =
-        "step-00000012-6f1c9a3e.kd.safetensors: the checkpoint was damaged and is passed over: …";
+    const EXAMPLE: &'static str = "step-00000012-6f1c9a3e.kd.safetensors: the checkpoint is damaged and was skipped: …";
 }

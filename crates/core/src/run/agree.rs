@@ -8,9 +8,9 @@ use crate::error::Result;
 use crate::losses::Losses;
 use crate::signature::Signature;
 
-/// Signature and data on which all models of a run agree.
+/// The common signature of all models of a run, and the data in its order.
 struct Agreed {
-    /// The signature of the students from now on.
+    /// The signature that the students take over.
     known: Signature,
     /// `None` for a stream.
     data: Option<Dataset>,
@@ -18,7 +18,7 @@ struct Agreed {
 }
 
 impl Setup {
-    /// The same in one order. A student takes over the names that it lacks: from its teacher, or else from the data.
+    /// The same setup in one order. A student takes missing names from its teacher, or else from the data.
     pub(super) fn agreed(mut self) -> Result<Setup> {
         let Agreed { known, data, validation } = self.agreement()?;
         self.student.learn_names(&known);
@@ -40,7 +40,7 @@ impl Setup {
             known.expect_alike(&own, &format!("students[{}]", at + 1), "students[0]")?;
             known = known.or(&own);
         }
-        // If no loss compares classes, a teacher may have different ones.
+        // If no loss compares classes, the teacher's classes may differ.
         let compared = Losses::new(self.options.losses.clone()).is_ok_and(|losses| losses.compares_classes());
         let classes = self.student.network.classes();
         for (path, teacher) in self.teacher.models() {

@@ -8,7 +8,7 @@ use crate::models::Model;
 use crate::names::matches;
 use crate::options::TrainOptions;
 
-/// Refuses a batch of one row where a layer normalises over the rows of a batch: one number has no variance.
+/// Rejects a batch of one row if a layer normalizes over the rows of a batch, because one number has no variance.
 pub(crate) fn check(student: &Model, data: &Data, options: &TrainOptions) -> Result<()> {
     let Data::Dataset(rows) = data else { return Ok(()) };
     let Some(layer) = normalizes_rows(student, &options.freeze)? else { return Ok(()) };
@@ -27,7 +27,7 @@ pub(crate) fn check(student: &Model, data: &Data, options: &TrainOptions) -> Res
         _ => return Ok(()),
     };
     let message =
-        format!("expected batches of two rows or more, because {layer} normalises over the rows of a batch, got {got}");
+        format!("expected batches of two rows or more, because {layer} normalizes over the rows of a batch, got {got}");
     Err(Error::config("batchSize", message))
 }
 

@@ -24,22 +24,22 @@ use crate::teacher::{Asked, Teachers};
 /// Teacher outputs above this many bytes are not cached: they would take the memory that the run needs.
 const LARGEST: u64 = 1 << 30;
 
-/// Whether every row comes more than once, always as it is.
+/// Whether caching the teachers' outputs saves time: every row is used at least twice and is never augmented.
 fn worth_asking_once(dataset: &Dataset, options: &TrainOptions, total: Option<u64>) -> bool {
     let met = total.unwrap_or(0) * (options.batch_size * options.accumulate) as u64;
     options.cache_teacher && options.augment.is_empty() && met >= 2 * dataset.rows() as u64
 }
 
 impl Run {
-    /// Checks everything that can be checked before the first step; with `checkpoint.resume` takes up where the
-    /// newest checkpoint ended.
+    /// Checks everything that can be checked before the first step; with `checkpoint.resume` continues from the newest
+    /// checkpoint.
     pub fn new(setup: Setup) -> Result<Run> {
         Prepared::new(setup)?.begin()
     }
 }
 
 impl Prepared {
-    /// Checks nothing again.
+    /// Starts the run; repeats no check.
     fn begin(self) -> Result<Run> {
         let options = self.members[0].options.clone();
         let pool = Pool::new(options.threads)?;
@@ -59,8 +59,8 @@ impl Prepared {
         let all: Vec<&TrainOptions> = members.iter().map(|member| &member.options).collect();
         let validated = |rows| pool.enter(|| Validation::new(rows, &teachers, &all, &cancel));
         let validation = validation.map(validated).transpose()?;
-        // A generator reads the teacher's parameters; the teacher's outputs are computed only if something compares
-        // with them.
+        // A generator reads the teacher's parameters; the teacher's outputs are computed only if a loss or a row weight
+        // needs them.
         let compared = members.iter().any(|member| member.compares());
         let asked = if compared { teachers.clone() } else { Teachers::default() };
         let layers = members.iter().flat_map(|member| member.parts.losses.teacher_layers()).collect();
@@ -116,7 +116,7 @@ impl Prepared {
     }
 }
 
-/// Peers keep the layers of their forwards that the losses of other learners read.
+/// Peers keep those layers of their forward passes that the losses of other learners read.
 fn show_layers(members: &mut [Member]) {
     for own in 0..members.len() {
         let wanted = members[own].learner.looks_at().clone();

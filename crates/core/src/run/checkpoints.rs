@@ -11,11 +11,11 @@ use crate::options::{CheckpointOptions, TrainOptions};
 pub(crate) struct Checkpoints {
     pub folder: RunFolder,
     pub writer: Writer,
-    /// Held until the run has ended; should it be dropped before, until the writer has.
+    /// The lock is released when the run ends; if the run is dropped before, when the writer has ended.
     lock: Option<FolderLock>,
     pub every: Option<u64>,
     pub resume: bool,
-    /// Name of the newest one that was handed over since the last report.
+    /// Name of the newest checkpoint that was passed to the writer since the last report.
     pub written: Option<String>,
 }
 
@@ -35,7 +35,7 @@ impl Checkpoints {
         Ok(Some(Checkpoints { folder, writer, lock: Some(lock), every, resume, written: None }))
     }
 
-    /// Gives the folder back: the run has ended.
+    /// Unlocks the folder after the run has ended.
     pub fn release(&mut self) {
         self.lock = None;
     }

@@ -10,8 +10,8 @@ use crate::error::{Error, Result};
 use crate::labels::LabelKind;
 use crate::losses::{Losses, LossesOptions};
 
-/// The control run's batches if some rows have no label: as many rows per step as the student has, all of them
-/// labelled. `None` if the student's batches serve both, and for a stream.
+/// The control run's batches if some rows have no label: batches of the same size as the student's, with labelled rows
+/// only. `None` for a stream, and if the control run can use the student's batches.
 pub(super) fn labelled(data: &Data, batches: &BatchOptions, accumulate: usize) -> Result<Option<Feed>> {
     let Data::Dataset(data) = data else { return Ok(None) };
     let labelled: Vec<u32> = data.labelled().collect();
@@ -23,8 +23,8 @@ pub(super) fn labelled(data: &Data, batches: &BatchOptions, accumulate: usize) -
     Ok(Some(Feed::new(Data::Dataset(data.select(&labelled)?), options, accumulate)))
 }
 
-/// The losses that need no teacher, their weights scaled to the sum 1, so that the control run learns from the labels
-/// as a student without teacher would; the label loss of the data where every loss needs the teacher.
+/// The losses that need no teacher, with weights scaled to sum to 1, so that the control run learns from the labels like a
+/// student without a teacher. If every loss needs the teacher: the loss that fits the data's labels.
 pub(crate) fn without_teacher(options: &LossesOptions, labels: LabelKind) -> Result<LossesOptions> {
     let internal = |error: serde_json::Error| Error::internal(error.to_string());
     let needs = Losses::new(options.clone())?.needs();
@@ -72,7 +72,7 @@ mod tests {
     }
 
     #[test]
-    fn a_student_of_the_teacher_alone_is_controlled_by_the_labels() {
+    fn without_a_label_loss_the_control_run_learns_by_cross_entropy() {
         let options: LossesOptions = serde_json::from_value(json!({ "kl": {} })).unwrap();
         let control = serde_json::to_value(without_teacher(&options, LabelKind::Single).unwrap()).unwrap();
         assert!(control.get("crossEntropy").is_some());

@@ -1,4 +1,4 @@
-//! One member before its first step: its options, model, losses and teachers fit together, and the data fit them.
+//! One member before its first step. Options, model, losses, teachers and data are checked to fit together.
 
 use super::batches;
 use super::control::without_teacher;
@@ -18,7 +18,7 @@ use crate::proofs::InputStatistics;
 use crate::teacher::Teachers;
 use crate::weights::ParameterGenerator;
 
-/// The teachers of a student with these options.
+/// The teachers, combined and permuted by these options.
 pub(super) fn heard(teachers: &Teachers, options: &TrainOptions) -> Teachers {
     let combine = options.combine.unwrap_or_default();
     Teachers { combine, permute: options.permute_teacher, ..teachers.clone() }
@@ -30,11 +30,11 @@ pub(super) struct Entry {
     pub student: Model,
     pub options: TrainOptions,
     pub seed: u64,
-    /// Peers among them.
+    /// All teachers, including peers.
     pub teachers: Teachers,
 }
 
-/// A member that can work.
+/// A member whose setup passed all checks.
 pub(crate) struct Entrant {
     pub role: Role,
     pub options: TrainOptions,
@@ -44,7 +44,7 @@ pub(crate) struct Entrant {
 /// Measurements of a student before its first step.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Start {
-    /// It has the parameters of a teacher, or of a student before it, so a loss between them may well be 0.
+    /// Whether it has the same parameters as a teacher or an earlier student; a loss between the two may then be 0.
     pub copied: bool,
     /// Statistics of its inputs.
     pub inputs: Option<InputStatistics>,
@@ -77,7 +77,7 @@ impl Entrant {
         Ok(Entrant { role, options, parts })
     }
 
-    /// Whether its steps compare with a teacher's outputs.
+    /// Whether its steps use a teacher's outputs.
     pub fn compares(&self) -> bool {
         self.parts.losses.needs_teacher() || self.options.weight_rows_by_teacher
     }
@@ -98,7 +98,7 @@ impl Entrant {
     }
 }
 
-/// Where the student's parameters come from.
+/// The source of the student's parameters.
 fn weights(student: &Model, teachers: &Teachers, options: &TrainOptions, seed: u64) -> Result<Weights> {
     match (&options.generator, teachers.only_model()) {
         (None, _) => Ok(Weights::Own),
@@ -107,17 +107,17 @@ fn weights(student: &Model, teachers: &Teachers, options: &TrainOptions, seed: u
             Ok(Weights::Generated(Box::new(generator.map_err(|error| error.at("generator"))?)))
         }
         (Some(_), None) => {
-            let message = "expected one model as teacher, whose parameters make the student's, got none";
+            let message = "expected one model as teacher, from which to generate the student's parameters, got none";
             Err(Error::config("teacher", message))
         }
     }
 }
 
-/// A teacher without an option that uses it is refused, and an option without the teacher that it is about.
+/// Rejects a teacher that no option uses, and an option about a teacher without a teacher.
 fn teachers_are_used(teachers: &Teachers, losses: &Losses, options: &TrainOptions) -> Result<()> {
     let used = losses.needs_teacher() || options.weight_rows_by_teacher || options.generator.is_some();
     if !teachers.is_empty() && !used {
-        let message = "expected a loss that compares with the teacher (kl, …), got none: use train without a teacher";
+        let message = "expected a loss that uses the teacher (kl, …), got none: use train without a teacher";
         return Err(Error::config("losses", message));
     }
     for (path, given) in [
@@ -130,8 +130,8 @@ fn teachers_are_used(teachers: &Teachers, losses: &Losses, options: &TrainOption
         }
     }
     if teachers.read_column() && !options.augment.is_empty() {
-        let message = "expected no augmentation together with cached teacher logits: they belong to the inputs as they are; \
-                       give the teacher itself";
+        let message = "expected no augmentation together with stored teacher logits, which belong to the original inputs; \
+                       pass the teacher itself";
         return Err(Error::config("augment", message));
     }
     Ok(())
@@ -141,7 +141,7 @@ fn teachers_are_used(teachers: &Teachers, losses: &Losses, options: &TrainOption
 fn given(student: &Model, teachers: &Teachers, losses: &Losses, rows: Rows, options: &TrainOptions) -> Result<Given> {
     let dataset = rows.data.dataset();
     let offer = teachers.offer(&student.network, dataset, losses)?;
-    // The labels of a stream arrive batch by batch; everything independent of them is checked before.
+    // A stream's labels arrive with its batches; checks that do not depend on them run now.
     let wanted = || losses.needs().into_iter().filter_map(|(_, need)| need.label_kind()).next_back();
     Ok(Given {
         classes: student.network.classes(),
@@ -155,7 +155,7 @@ fn given(student: &Model, teachers: &Teachers, losses: &Losses, rows: Rows, opti
     })
 }
 
-/// One row through every model: shapes and labels that do not fit are named before the first step.
+/// Runs every model on one row, to reject shapes and labels that do not fit before the first step.
 fn rows_fit(student: &Model, teachers: &Teachers, rows: Rows) -> Result<()> {
     let Some(dataset) = rows.data.dataset() else { return Ok(()) };
     fits(student, dataset, "data")?;
@@ -178,13 +178,13 @@ fn fits(model: &Model, dataset: &Dataset, path: &str) -> Result<()> {
     if let Some(width) = dataset.label_width()
         && width != classes
     {
-        let message = format!("expected {classes} numbers per row, as the model has outputs, got {width}");
+        let message = format!("expected {classes} numbers per row, one per output of the model, got {width}");
         return Err(Error::data(format!("{path}.labels"), message));
     }
     Ok(())
 }
 
-/// The validation rows fit the student, and are there where an option needs them.
+/// Checks that the validation rows fit the student, and that they exist if an option needs them.
 fn validation_fits(student: &Model, teachers: &Teachers, rows: Rows, options: &TrainOptions) -> Result<()> {
     if let Some(validation) = rows.validation {
         fits(student, validation, "validation")?;
@@ -196,7 +196,7 @@ fn validation_fits(student: &Model, teachers: &Teachers, rows: Rows, options: &T
             Error { path: "metric".into(), message, ..error }
         })?;
     } else if !options.metrics.is_empty() {
-        return Err(Error::config("metrics", "expected validation data to compute them on, got none"));
+        return Err(Error::config("metrics", "expected validation data for these metrics, got none"));
     }
     let chooses = options.early_stop.is_some() || options.keep == Keep::Best;
     let wanted = chooses || options.validate_every.is_some() || options.metric.is_some();
@@ -205,8 +205,8 @@ fn validation_fits(student: &Model, teachers: &Teachers, rows: Rows, options: &T
         return Err(Error::config("validation", message));
     }
     if chooses && rows.data.dataset().is_none() && options.validate_every.is_none() {
-        let message = "expected the steps between two validations, which earlyStop and keep: 'best' need here: a stream has \
-                       no epochs, got nothing";
+        let message = "expected the number of steps between two validations, which earlyStop and keep: 'best' need because a \
+                       stream has no epochs, got none";
         return Err(Error::config("validateEvery", message));
     }
     Ok(())

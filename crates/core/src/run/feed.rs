@@ -1,4 +1,4 @@
-//! Where a run's batches come from: epochs over a data set, or a stream from outside.
+//! The source of a run's batches: epochs over a data set, or an external stream.
 
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use crate::signature::Signature;
 
 /// Batches from an external source, one after the other.
 pub trait Stream: Send {
-    /// Waits for the next batch; `None` at the end. Returns early with `Code::Cancelled` once the flag is set.
+    /// Waits for the next batch; `None` at the end. Returns `Code::Cancelled` without waiting further once the flag is set.
     fn next(&mut self, cancel: &AtomicBool) -> Result<Option<Batch>>;
 
     /// The signature of its batches.
@@ -18,19 +18,19 @@ pub trait Stream: Send {
         Signature::default()
     }
 
-    /// Whether another batch follows; waits at most this long. `None`: not known yet.
+    /// Whether another batch follows, or `None` if that is not known within this time.
     fn follows(&mut self, _patience: Duration) -> Option<bool> {
         None
     }
 
-    /// Why the stream ended with fewer batches than requested, if it did.
+    /// The reason, if the stream ended with fewer batches than requested.
     fn shortfall(&self) -> Option<String> {
         None
     }
 }
 
-/// How long a step waits for a stream to report whether it is the last one. A stream that makes a step wait is slower
-/// than the steps, so nothing is lost.
+/// How long a step waits until the stream reports whether another batch follows. Only a stream that is slower than the
+/// steps makes a step wait, so this costs no time.
 const PATIENCE: Duration = Duration::from_millis(5);
 /// The same for a report.
 const REPORT_PATIENCE: Duration = Duration::from_millis(50);
@@ -61,10 +61,10 @@ impl Data {
 pub(crate) struct Feed {
     source: Source,
     accumulate: usize,
-    /// The epoch of the next batch, and how many of its batches are used.
+    /// The epoch of the next batch, and the number of batches of this epoch that were used.
     pub epoch: u64,
     pub used: usize,
-    /// A stream had no more batches.
+    /// Whether a stream has ended.
     ended: bool,
 }
 
@@ -77,7 +77,7 @@ enum Source {
 pub(crate) struct Group {
     pub batches: Vec<Batch>,
     pub ends_epoch: bool,
-    /// It is known that a stream ends with it.
+    /// Whether it is known that the stream ends with this group.
     pub is_last: bool,
 }
 
@@ -90,7 +90,7 @@ impl Feed {
         Feed { source, accumulate, epoch: 0, used: 0, ended: false }
     }
 
-    /// Whether it is known where an epoch ends.
+    /// Whether the end of an epoch is known: true for data sets.
     pub fn has_epochs(&self) -> bool {
         self.dataset().is_some()
     }
@@ -103,7 +103,8 @@ impl Feed {
         }
     }
 
-    /// Whether no batch follows, as far as it is known soon; a data set begins its next epoch.
+    /// Whether a stream has ended, as far as this is known within a short time; false for a data set, which starts its next
+    /// epoch.
     pub fn is_over(&mut self) -> bool {
         match &mut self.source {
             Source::Dataset { .. } => false,
@@ -127,7 +128,7 @@ impl Feed {
         self.dataset().map(Dataset::fingerprint)
     }
 
-    /// Goes on where a checkpoint ended; the batches of a stream that were used are read again and passed over.
+    /// Continues at the position of a checkpoint; the used batches of a stream are read again and skipped.
     pub fn go_to(&mut self, epoch: u64, used: usize, cancel: &AtomicBool) -> Result<()> {
         match &mut self.source {
             Source::Dataset { batches, .. } => *batches = None,

@@ -1,4 +1,4 @@
-//! The reports of a run. For the last one the proofs are closed, and it is settled which parameters each student keeps.
+//! The reports of a run. The last report closes the proofs and decides which parameters each student keeps.
 
 use super::checkpoints::Checkpoints;
 use super::member::Member;
@@ -58,7 +58,7 @@ impl Run {
         })
     }
 
-    /// The last report: closes the proofs, settles which parameters are kept, saves the last checkpoint.
+    /// The last report: closes the proofs, decides which parameters are kept, saves the last checkpoint.
     pub(super) fn finish(
         &mut self,
         ended: &'static str,
@@ -78,9 +78,9 @@ impl Run {
             }
         }
         let last = match last {
-            // Checkpoints do not hold the last validation.
+            // Checkpoints do not contain the last validation.
             None if finished_before => Some((Done::none(self.feed.epoch), self.evaluate()?)),
-            // A stream ended between two validations.
+            // The stream ended between two validations.
             None if self.validation.is_some() && self.members[0].kept.validated.0 != self.step => {
                 Some((Done::none(self.feed.epoch), self.validate()?))
             }
@@ -88,7 +88,7 @@ impl Run {
         };
         let reloaded = self.prove_end()?;
         match self.checkpoint_last() {
-            // The training is done and the student is whole: a file does not cost it.
+            // The training is complete, so a failed write must not discard the student.
             Err(error) if error.code == Code::CheckpointWrite => {
                 self.checkpoints.iter_mut().for_each(|checkpoints| checkpoints.written = None);
                 self.findings.failed_write::<CheckpointWhole>(&error);
@@ -139,7 +139,7 @@ impl Run {
         self.members.iter().find(|member| member.role == Role::Control).map(Member::student).transpose()
     }
 
-    /// Where the student's parameters came from, where a generator made them.
+    /// The origin of the student's parameters, if a generator computed them.
     fn origin(&self) -> Option<Origin> {
         self.members[0].learner.weights.generator().map(|generator| generator.plan().origin())
     }

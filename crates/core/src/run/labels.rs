@@ -1,4 +1,4 @@
-//! The labels of a run's data, as its losses read them.
+//! Label options of the losses, applied to the data of a run.
 
 use super::feed::Data;
 use super::prepare::Setup;
@@ -8,7 +8,7 @@ use crate::labels::LabelKind;
 use crate::options::TrainOptions;
 
 impl Setup {
-    /// Numbers per class are probabilities where crossEntropy reads them, and balanced weights are counted.
+    /// Marks multi-label columns as probabilities if `crossEntropy` reads them, and computes balanced label weights.
     pub(super) fn with_labels(mut self) -> Result<Setup> {
         let others = self.mutual.iter_mut().flat_map(|mutual| &mut mutual.others).map(|(_, options)| options);
         let all: Vec<&mut TrainOptions> = std::iter::once(&mut self.options).chain(others).collect();

@@ -11,7 +11,7 @@ use crate::proofs::{Findings, StreamLasts, WarmUpEnds};
 /// Options that set the length of a run.
 const LENGTH: [&str; 2] = ["epochs", "steps"];
 
-/// Whether the rate rises to its peak before the run ends.
+/// Reports a warm-up that is longer than the run.
 pub(super) fn prove_warm_up(options: &TrainOptions, total: Option<u64>, findings: &mut Findings) -> Result<()> {
     let warmup = options.schedule.warmup_steps();
     let Some(total) = total.filter(|total| *total < warmup) else { return Ok(()) };
@@ -28,7 +28,7 @@ impl Run {
         self.members.iter().any(|member: &Member| member.options.schedule.needs_total())
     }
 
-    /// Leaves the length out of a configuration where no schedule depends on it: such a run may be continued for longer.
+    /// Removes the length from a configuration if no schedule depends on it: such a run may be resumed with a greater length.
     pub(super) fn without_length(&self, config: &mut Json) {
         if self.members_need_total() {
             return;
@@ -41,7 +41,7 @@ impl Run {
         options.into_iter().for_each(|own| LENGTH.iter().for_each(|key| drop(own.remove(*key))));
     }
 
-    /// Refuses to resume a run that is to be shorter than it is already.
+    /// Rejects a resumed run whose new length is below the number of steps already done.
     pub(super) fn expect_length(&self, done: u64) -> Result<()> {
         let Some(total) = self.total.filter(|total| *total < done) else { return Ok(()) };
         let key = if self.options.steps.is_some() { "steps" } else { "epochs" };
@@ -49,19 +49,19 @@ impl Run {
         Err(Error::new(Code::CheckpointMismatch, key, message))
     }
 
-    /// A stream that ended early: no batch at all is an error, fewer than requested a finding.
+    /// A stream that ended early: without any batch this is an error, with fewer batches than requested a finding.
     pub(super) fn prove_stream(&mut self) -> Result<()> {
         let Some(note) = self.feed.stream_ended() else { return Ok(()) };
         if self.step == 0 {
-            let message = "expected at least one batch, got none: the source is empty, or it was used up before; give a \
-                           function that makes the batches anew";
+            let message = "expected at least one batch, got none: the source is empty or already consumed; pass a function \
+                           that returns new batches";
             return Err(Error::data("data", message));
         }
         let batches = self.feed.used;
         if let Some(total) = self.total.filter(|total| self.step < *total) {
             let message = format!(
-                "the stream ended after {batches} batches, in which {} of {total} steps were made: give more batches, or a \
-                 function that makes them anew for each epoch",
+                "the stream ended after {batches} batches and {} of {total} steps: pass more batches, or a function that \
+                 returns new batches for each epoch",
                 self.step
             );
             self.findings.add::<StreamLasts>("data", message)?;

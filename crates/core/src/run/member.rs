@@ -1,6 +1,6 @@
 //! One learner of a run, with its best parameters and its progress since the last report.
 //!
-//! A run has one member; two with a control run; two or more in mutual learning.
+//! A run has one member, two with a control run, or two or more in mutual learning.
 
 use std::collections::BTreeMap;
 
@@ -32,20 +32,20 @@ pub(crate) struct Member {
     pub kept: Kept,
     best: Option<Parameters>,
     sums: Sums,
-    /// The sums of the last report; used again if there was no step since.
+    /// The sums of the last report, for a report without a step since then.
     shown: Sums,
     /// The first value of every loss.
     first: BTreeMap<String, f64>,
-    /// The last step.
+    /// The results of the last step.
     last: StepNumbers,
-    /// The runs that made its initial parameters, the oldest first.
+    /// The earlier runs that trained its initial parameters, the oldest first.
     pub before: Vec<Json>,
 }
 
-/// Runs before this one that a model remembers.
+/// Maximum number of earlier runs in a model's provenance.
 const BEFORE: usize = 8;
 
-/// The runs that a model comes from, by its provenance.
+/// The runs in a model's provenance, the oldest first.
 fn runs_of(provenance: &Json) -> Vec<Json> {
     let mut last = provenance.clone();
     let before = last.as_object_mut().and_then(|last| last.remove("before"));
@@ -58,7 +58,7 @@ fn runs_of(provenance: &Json) -> Vec<Json> {
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Kept {
     pub best: Option<Best>,
-    /// The value that early stopping measures improvements from.
+    /// The reference value for improvements in early stopping.
     mark: Option<f64>,
     /// Validations since the last improvement.
     pub stale: u64,
@@ -87,17 +87,17 @@ impl Member {
         })
     }
 
-    /// Its share of the rate that its optimizer was given.
+    /// The factor of its schedule for the learning rate.
     fn factor(&self, step: u64, total: Option<u64>) -> f64 {
         self.options.schedule.factor(step, total.unwrap_or(u64::MAX))
     }
 
-    /// Where it is in the run.
+    /// Its position in the run, with its seed and learning rate.
     pub fn at(&self, run: &At, total: Option<u64>) -> At {
         At { seed: self.seed, rate: self.factor(run.step, total), ..run.clone() }
     }
 
-    /// Adds the results of a step; `epoch_ended` closes the proofs early.
+    /// Adds the results of a step. The end of an epoch closes the proofs of the first updates early.
     pub fn did(&mut self, numbers: StepNumbers, rate: f64, epoch_ended: bool, findings: &mut Findings) -> Result<()> {
         self.sums.add(&numbers);
         for (name, term) in numbers.terms.iter().filter(|(_, term)| !term.no_rows && term.value.is_finite()) {
@@ -127,7 +127,7 @@ impl Member {
         self.last.terms.iter().filter_map(term).collect()
     }
 
-    /// Takes in a validation after this step.
+    /// Records the results of a validation after this step.
     pub fn validated(&mut self, validation: &Validation, evaluation: &Evaluation, step: u64) -> Result<()> {
         let (metric, value, better) = validation.score(evaluation, &self.options)?;
         let margin = self.options.early_stop.as_ref().map_or(0.0, |stop| stop.min_delta);
@@ -157,7 +157,7 @@ impl Member {
         self.options.early_stop.as_ref().is_some_and(|stop| self.kept.stale >= stop.patience)
     }
 
-    /// The step of the parameters that it has in the end.
+    /// The step whose parameters are kept at the end.
     pub fn kept_step(&self, step: u64) -> u64 {
         match (&self.kept.best, self.options.keep) {
             (Some(best), Keep::Best) => best.step,
@@ -165,7 +165,7 @@ impl Member {
         }
     }
 
-    /// The accuracy of its parameters after this step, if known.
+    /// The accuracy of the parameters that are kept after this step, if known.
     pub fn accuracy(&self, step: u64) -> Option<f64> {
         match (&self.kept.best, self.options.keep) {
             (Some(best), Keep::Best) => (best.metric == "accuracy").then_some(best.value),
@@ -186,12 +186,12 @@ impl Member {
         Ok(model)
     }
 
-    /// The student after the last step, or its average if it has one; an error if its parameters are not finite.
+    /// The student after the last step, or its running average if there is one; an error if the parameters are not finite.
     pub fn current(&self) -> Result<Model> {
         self.sound(self.learner.current()?)
     }
 
-    /// The model, unless its parameters are not finite: they are looked at before they are published, kept or written.
+    /// The model, or an error if its parameters are not finite. Checked before parameters are published, kept or written.
     fn sound(&self, model: Model) -> Result<Model> {
         match model.parameters.expect_finite(Code::NotFinite, &format!(" after the last step{REMEDY}")) {
             Ok(()) => Ok(model),
@@ -219,7 +219,7 @@ impl Member {
         (report, sums.rows)
     }
 
-    /// Puts everything that decides its bits into a checkpoint; returns the part that is not a tensor.
+    /// Adds everything that determines its bits to a checkpoint; returns the part that is not a tensor.
     pub fn save(&self, checkpoint: &mut Checkpoint) -> Result<Json> {
         let (group, learner) = (&self.role.group(), &self.learner);
         self.sound(learner.model.clone())?;
@@ -242,14 +242,14 @@ impl Member {
         }))
     }
 
-    /// Goes on from there.
+    /// Restores the state that `save` has written.
     pub fn restore(&mut self, checkpoint: &mut Checkpoint, state: &Json) -> Result<()> {
         self.sums = part(state, "sums")?;
         self.shown = part(state, "shown")?;
         self.learner.watch = part(state, "watch")?;
         self.start.copied = part(state, "copied")?;
         self.kept = part(state, "kept")?;
-        // Checkpoints of version 0.1 do not know these.
+        // Checkpoints of version 0.1 do not contain these.
         if state.get("before").is_some() {
             self.before = part(state, "before")?;
         }

@@ -3,12 +3,12 @@
 //!
 //! ```text
 //! Setup ─► prepare.rs, entrant.rs ─► Prepared ─► begin.rs ─► Run ─► steps.rs: up to the next report
-//!          (refuses, fits, binds)                (proves, asks once)
+//!          (rejects, fits, binds)                (proves, caches teacher outputs)
 //! ```
 //!
 //! `state.rs` is the state of a run between two steps, `steps.rs` runs steps until a report is due, `finish.rs` makes
 //! the reports, including the last one. `member.rs` is one learner with its records, `role.rs` its role in the run,
-//! `mutual.rs` a step of mutual learning, `prove.rs` the input of the proofs.
+//! `mutual.rs` a step of mutual learning, `prove.rs` collects the input of the proofs.
 
 mod agree;
 mod batches;

@@ -4,10 +4,10 @@
 //! L_k = Σ own losses, compared with the peers: 1/(M − 1) · Σ_{j≠k} L(q_j, q_k)         M learners, q_j constant in L_k
 //! ```
 //!
-//! With `crossEntropy` and `kl` these are the paper's. There may be a frozen teacher in addition to the peers;
-//! `combine` averages them into one. Source: Zhang, Xiang, Hospedales, Lu, "Deep Mutual Learning", 2018,
-//! arXiv:1706.00384. Where we differ: peers are in training mode in both roles, their sum is divided by M − 1 (not in
-//! the authors' code, which is the same for two), and nothing is added inside the logarithm.
+//! With `crossEntropy` and `kl` this is the paper's loss. There may be a frozen teacher in addition to the peers;
+//! `combine` can average all of them into one teacher. Source: Zhang, Xiang, Hospedales, Lu, "Deep Mutual Learning", 2018,
+//! arXiv:1706.00384. Where we differ: peers are in training mode in both roles; the sum over them is divided by M − 1
+//! (the authors' code does not divide, which is the same for two learners); and nothing is added inside the logarithm.
 
 use std::sync::Arc;
 
@@ -26,25 +26,25 @@ use crate::numbers::StepNumbers;
 use crate::options::TrainOptions;
 use crate::teacher::{Combine, Peer, Teacher, Teachers};
 
-/// When the parameters of learners that teach each other change.
+/// The order of the updates in mutual learning.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum Updates {
     /// All forwards first, then all updates.
     #[default]
     Simultaneous,
-    /// One after the other: each is compared with the others' outputs after their last update.
+    /// One learner after the other: each is compared with the outputs of the others after their latest updates.
     Alternating,
 }
 
-/// What learners that teach each other have in common.
+/// Settings of mutual learning that all learners share.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct MutualOptions {
     /// When the learners' parameters change.
     #[serde(default)]
     pub updates: Updates,
-    /// How much a frozen teacher counts, where all peers together count 1; 0 or more.
+    /// Weight of a frozen teacher, where all peers together have the weight 1; must be ≥ 0. Default: 1.
     #[serde(default = "one")]
     pub teacher_weight: f64,
 }
@@ -94,7 +94,7 @@ impl MutualOptions {
             teachers: self.teachers(number, &networks, heard(frozen, &options)),
             student,
             options,
-            // Each learner of a run has separate dropout masks and initial values of trained loss parameters.
+            // Each learner of a run has its own dropout masks and initial values of the losses' parameters.
             seed: seed.wrapping_add(number as u64),
         };
         students.into_iter().enumerate().map(entry).collect()
@@ -104,7 +104,7 @@ impl MutualOptions {
     pub(super) fn fits(&self, students: &[(Model, TrainOptions)], frozen: &Teachers) -> Result<()> {
         self.validate()?;
         if students.len() < 2 {
-            let message = "expected two learners or more, which teach each other, got one: use distill or train";
+            let message = "expected at least two learners, got one: use distill or train";
             return Err(Error::config("students", message));
         }
         let options = &students[0].1;
@@ -117,7 +117,7 @@ impl MutualOptions {
                 return Err(Error::config(path, "not supported in mutual learning; remove it"));
             }
         }
-        // All of them hold their activations at once.
+        // All learners keep their activations at the same time.
         let own = students.iter().map(|(model, options)| memory::of_student(model, None, options)).sum::<u64>();
         let asked = memory::of_teachers(frozen.models().map(|(_, model)| model), options);
         memory::within(own + asked, options)

@@ -15,7 +15,7 @@ use crate::options::TrainOptions;
 use crate::tape::Cancel;
 use crate::teacher::Teachers;
 
-/// Everything a run needs; it copies whatever it changes.
+/// Everything that a run needs; the run copies what it changes.
 pub struct Setup {
     pub student: Model,
     /// Frozen teachers; empty if learners only teach each other.
@@ -25,18 +25,18 @@ pub struct Setup {
     /// Options of the student. With several learners, those of the first: they set the shared batches, epochs and
     /// reports.
     pub options: TrainOptions,
-    /// Once it is set the run stops between two operations.
+    /// Once this flag is set, the run stops between two operations.
     pub cancel: Cancel,
     /// The other learners, in mutual learning.
     pub mutual: Option<Mutual>,
 }
 
-/// A run that can work.
+/// A run whose setup passed all checks.
 pub(crate) struct Prepared {
-    /// The student first; after it its peers, or its control run.
+    /// The student, followed by its peers or its control run.
     pub members: Vec<Entrant>,
     pub mutual: Option<MutualOptions>,
-    /// The teachers that are no learners of the run.
+    /// The frozen teachers.
     pub teachers: Teachers,
     pub data: Data,
     pub validation: Option<Dataset>,
@@ -90,7 +90,7 @@ impl Prepared {
         let of_epochs = || Some(per_epoch?.saturating_mul(options.epochs.unwrap_or(1)));
         let total = options.steps.or_else(of_epochs);
         if total.is_none() && members.iter().any(|member| member.options.schedule.needs_total()) {
-            let message = "expected the number of steps: this schedule runs over the whole training, and a stream has no known length";
+            let message = "expected the number of steps, because this schedule depends on it and the length of a stream is unknown, got none";
             return Err(Error::config("steps", message));
         }
         let teachers = members[0].parts.teachers.frozen();

@@ -19,7 +19,7 @@ pub(super) struct Looked<'a> {
 }
 
 impl Looked<'_> {
-    /// The teachers that can only be judged by the first rows of a stream.
+    /// The teachers that can only be checked on the first rows of a stream.
     pub fn of_stream(&self, teachers: &Teachers) -> TeacherRows {
         TeacherRows::new(teachers, |teacher| match teacher.model() {
             Some(_) => self.validation.is_none(),
@@ -73,7 +73,7 @@ pub(super) fn prove_start(
         }
         proofs::teacher(&Teaching { path: &path, copied, ..Teaching::default() }, findings)?;
     }
-    // A column exists only for the training rows; a model is run on rows outside the training data, if possible.
+    // A column exists only for the training rows. A model runs on validation rows, if there are any.
     let mut models = TeacherRows::new(teachers, |teacher| teacher.model().is_some());
     let apart = looked.validation.filter(|_| !models.is_empty());
     let apart = apart.map(|rows| proofs::some_rows(rows, proofs::ROWS)).transpose()?;

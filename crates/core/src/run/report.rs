@@ -16,19 +16,19 @@ use crate::weights::Origin;
 pub struct Report {
     /// Optimizer steps done.
     pub step: u64,
-    /// All steps of the run, where they are known.
+    /// Optimizer steps of the whole run, if known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub steps: Option<u64>,
-    /// The epoch of the last step, counted from 0; none for a stream, which does not say where one ends.
+    /// The epoch of the last step, counted from 0; none for a stream, whose epochs have no known end.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub epoch: Option<u64>,
     /// Mean over the steps since the last report: Σ weight · value.
     pub loss: f64,
-    /// Unweighted value of each loss, mean over those steps in which it had rows.
+    /// Unweighted value of each loss: the mean over the steps in which it had rows.
     pub terms: BTreeMap<String, f64>,
-    /// Norm of each weighted loss's gradient at the student's outputs, at the last step.
+    /// Norm of each weighted loss's gradient with respect to the student's outputs, at the last step.
     pub gradient_norms: BTreeMap<String, f64>,
-    /// What a loss counts beside its value, mean over those steps: `{ triplet: { openHinges: 0.4 } }`, shares of the rows.
+    /// Further numbers of a loss, as shares of the rows, mean over those steps: `{ triplet: { openHinges: 0.4 } }`.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub details: BTreeMap<String, BTreeMap<String, f64>>,
     /// Global norm of the parameters' gradients at the last step, before clipping.
@@ -40,20 +40,20 @@ pub struct Report {
     pub validation: Option<Evaluation>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub control: Option<ControlReport>,
-    /// Of learners that teach each other what each of them did; the loss above is their mean.
+    /// In mutual learning, the numbers of each learner; `loss` is then the mean of their losses.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub learners: Vec<LearnerReport>,
-    /// What the proofs found so far; empty in a sound run.
+    /// Findings of the proofs so far; empty if there are none.
     pub findings: Vec<Finding>,
     /// The checkpoint that was written since the last report.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub checkpoint: Option<String>,
-    /// Stands in the last report alone.
+    /// Only in the last report.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub summary: Option<RunSummary>,
 }
 
-/// One of several learners.
+/// The numbers of one learner in mutual learning.
 #[derive(Clone, Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct LearnerReport {
@@ -65,12 +65,12 @@ pub struct LearnerReport {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub gradient_norm: Option<f64>,
     pub learning_rate: f64,
-    /// With the mean entropy of its predictions, and how often its peers agree with it.
+    /// Includes the mean entropy of its predictions, and the share of rows on which its peers predict the same class.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub validation: Option<Evaluation>,
 }
 
-/// The same student without teacher.
+/// The numbers of the control run: the same student without a teacher.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ControlReport {
@@ -89,24 +89,24 @@ pub struct RunSummary {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub epochs: Option<u64>,
     pub seconds: f64,
-    /// Step of the parameters that were kept.
+    /// The step whose parameters were kept.
     pub kept_step: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub best: Option<Best>,
-    /// The teacher on the validation rows, where there are some.
+    /// The teacher's metrics on the validation rows, if there are any.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub teacher: Option<Evaluation>,
-    /// Training rows that the teacher was asked about in this process.
+    /// Number of training rows for which the teacher computed outputs in this process.
     pub teacher_rows: u64,
-    /// The student was saved, read again, and gave the same outputs.
+    /// Whether the student, saved and loaded again, gave the same outputs.
     pub reloaded: bool,
-    /// It was resumed after its end: nothing was left to do.
+    /// Whether the run was resumed after its end, so that no step was left.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub finished_before: bool,
-    /// Of learners that teach each other, which parameters each of them kept.
+    /// In mutual learning, the parameters that each learner kept.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub learners: Vec<LearnerSummary>,
-    /// How much of the student came from where, where a generator made it.
+    /// The origin of the student's parameters, if a generator computed them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub origin: Option<Origin>,
     pub findings: Vec<Finding>,
@@ -126,7 +126,7 @@ pub struct Best {
     pub step: u64,
     pub metric: String,
     pub value: f64,
-    /// Checkpoints of version 0.1 do not have it.
+    /// Missing in checkpoints of version 0.1.
     #[serde(default)]
     pub better: Better,
 }
@@ -140,7 +140,7 @@ pub(crate) struct Sums {
     pub terms: BTreeMap<String, f64>,
     #[serde(default)]
     pub details: BTreeMap<String, BTreeMap<String, f64>>,
-    /// Steps in which a loss had no rows, where there were any: all of weight 0, or without the labels that it needs.
+    /// Number of steps in which a loss had no rows, because all rows had weight 0 or lacked labels; only if above 0.
     #[serde(default)]
     pub without_rows: BTreeMap<String, u64>,
 }
@@ -185,7 +185,7 @@ impl Sums {
     }
 }
 
-/// Changes the value of a name, copying the name only if it is new: this runs at every step.
+/// Changes the value of a name. Copies the name only if it is new, because this runs at every step.
 fn change<V: Default>(values: &mut BTreeMap<String, V>, name: &str, change: impl FnOnce(&mut V)) {
     match values.get_mut(name) {
         Some(value) => change(value),

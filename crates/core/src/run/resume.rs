@@ -27,12 +27,12 @@ impl Run {
             self.without_length(&mut config);
             self.without_length(&mut checkpoint.config);
             if checkpoint.config.get("known").is_none() {
-                // Checkpoints from before names were kept.
+                // Checkpoints of older versions contain no names.
                 config["known"] = Json::Null;
             }
             checkpoint.expect_config(&config).map_err(|error| {
                 let message = format!(
-                    "{}; only {} may change, and epochs or steps if no schedule runs over the whole training",
+                    "{}; only {} may change, and epochs or steps if no schedule depends on the length of the run",
                     error.message,
                     FREE.join(", ")
                 );
@@ -42,7 +42,7 @@ impl Run {
             self.restore(checkpoint)?;
         }
         for skipped in recovered.skipped {
-            let message = format!("the checkpoint was damaged and is passed over: {}", skipped.reason);
+            let message = format!("the checkpoint is damaged and was skipped: {}", skipped.reason);
             self.findings.add::<CheckpointWhole>(skipped.name, message)?;
         }
         Ok(())
@@ -57,7 +57,7 @@ impl Run {
         if due { self.checkpoint() } else { Ok(()) }
     }
 
-    /// Writes one now; the file is whole once `flush_checkpoints` or a later report returned.
+    /// Starts to write a checkpoint; the file is complete once `flush_checkpoints` or a later report has returned.
     pub fn checkpoint(&mut self) -> Result<()> {
         if self.checkpoints.is_none() {
             return Err(Error::config("checkpoint", "expected a run folder in the options, got none"));
@@ -71,7 +71,7 @@ impl Run {
         Ok(())
     }
 
-    /// The last checkpoint, durable when this returns.
+    /// Writes the last checkpoint; it is durable when this returns.
     pub(super) fn checkpoint_last(&mut self) -> Result<()> {
         if self.checkpoints.is_none() {
             return Ok(());
@@ -89,7 +89,7 @@ impl Run {
         Ok(path)
     }
 
-    /// The run's configuration, as far as it determines the bits of the results.
+    /// The part of the run's configuration that determines the bits of the results.
     fn config(&self) -> Result<Json> {
         let internal = |error: serde_json::Error| Error::internal(error.to_string());
         let mut options = serde_json::to_value(&self.options).map_err(internal)?;
@@ -154,7 +154,7 @@ impl Run {
         self.began = checkpoint.step;
         self.first_rows = None;
         self.feed.go_to(part(&checkpoint.cursor, "epoch")?, part(&checkpoint.cursor, "used")?, &self.cancel)?;
-        // Checkpoints of version 0.1 know no batches of a control run's own.
+        // Checkpoints of version 0.1 contain no position for a control run with its own batches.
         if let (Some(feed), Some(cursor)) = (&mut self.control_feed, checkpoint.cursor.get("control")) {
             feed.go_to(part(cursor, "epoch")?, part(cursor, "used")?, &self.cancel)?;
         }

@@ -4,9 +4,9 @@
 pub(crate) enum Role {
     /// The model that the run trains.
     Student,
-    /// The same model from the same start, without a teacher.
+    /// The same model with the same initial parameters, trained without a teacher.
     Control,
-    /// One learner of mutual learning, by its number.
+    /// A learner of mutual learning, with its number.
     Peer(usize),
 }
 
@@ -20,7 +20,7 @@ impl Role {
         }
     }
 
-    /// Its path in messages; empty where the run has one student only.
+    /// Its path in messages; empty if the run has only one student.
     pub fn path(self) -> String {
         match self {
             Role::Student | Role::Control => String::new(),

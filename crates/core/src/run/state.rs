@@ -18,21 +18,21 @@ use crate::teacher::Teachers;
 
 pub struct Run {
     pub(super) options: TrainOptions,
-    /// The student first; after it its peers, or its control run.
+    /// The student, followed by its peers or its control run.
     pub(super) members: Vec<Member>,
     pub(super) mutual: Option<MutualOptions>,
     pub(super) teachers: Teachers,
     /// Training rows for which the teachers computed outputs.
     pub(super) teacher_rows: u64,
     pub(super) feed: Feed,
-    /// For a control run that does not share the student's batches.
+    /// The batches of a control run that does not use the student's batches.
     pub(super) control_feed: Option<Feed>,
-    /// The rows that a control run was trained on.
+    /// Counts of the rows that the control run was trained on.
     pub(super) control_rows: Rows,
     pub(super) validation: Option<Validation>,
     pub(super) pool: Pool,
     pub(super) cancel: Arc<AtomicBool>,
-    /// Once it is set the next whole step ends with a report.
+    /// Once this flag is set, the current step ends with a report.
     pub(super) hurry: Arc<AtomicBool>,
     /// Optimizer steps of the whole run, if known.
     pub(super) total: Option<u64>,
@@ -42,7 +42,7 @@ pub struct Run {
     pub(super) findings: Findings,
     /// Digests of the parameters of every model among the teachers.
     pub(super) teacher_digests: Vec<u64>,
-    /// The first rows of a stream, which its teachers are judged by.
+    /// The first rows of a stream, for checks of its teachers.
     pub(super) first_rows: Option<TeacherRows>,
     pub(super) checkpoints: Option<Checkpoints>,
     pub(super) started: Instant,
@@ -52,7 +52,7 @@ pub struct Run {
 }
 
 impl Run {
-    /// Once this flag is set, `next` reports after the step that it is in.
+    /// Once this flag is set, `next` returns a report after its current step.
     pub fn hurry_when(&mut self, flag: Arc<AtomicBool>) {
         self.hurry = flag;
     }
@@ -67,17 +67,18 @@ impl Run {
         self.members.iter().filter(|member| member.role != Role::Control)
     }
 
-    /// The caller changed the teacher during the run. The run keeps the parameters that it began with, and reports it.
+    /// To be called if the caller changed the teacher during the run. The run continues with the teacher's original
+    /// parameters and reports a finding.
     pub fn teacher_replaced(&mut self) -> Result<()> {
         self.findings.add::<TeacherFrozen>("teacher", TeacherFrozen::REPLACED)
     }
 }
 
-/// One step that was done, or the end of a run without one.
+/// A completed step, or the end of a run without a step.
 pub(super) struct Done {
     pub epoch: u64,
     pub ended_epoch: bool,
-    /// It is known that a stream ends with it.
+    /// Whether it is known that the stream ends with this step.
     pub is_last: bool,
 }
 

@@ -16,18 +16,18 @@ use crate::proofs::{self, FirstStep, TeacherRows};
 impl Run {
     /// Trains up to the next report. `None` after the last one, which contains the summary. An error leaves the run in
     /// its current state; it must not be used further.
-    #[allow(clippy::should_implement_trait)] // that one could not fail
+    #[allow(clippy::should_implement_trait)] // `Iterator::next` cannot return an error
     pub fn next(&mut self) -> Result<Option<Report>> {
         if self.ended.is_some() {
             return Ok(None);
         }
-        // The time for which the caller holds a report does not count as time of the run.
+        // The time in which the caller processes a report is not counted.
         self.reported = Instant::now();
         loop {
             if self.cancel.load(Ordering::Relaxed) {
                 return Err(Error::cancelled());
             }
-            // A run that was resumed after its end only has to return its last report.
+            // A run that was resumed after its end only returns its last report.
             if let Some(ended) = self.over() {
                 return self.finish(ended, None).map(Some);
             }
@@ -54,7 +54,7 @@ impl Run {
         }
     }
 
-    /// Why the run is over, if it is.
+    /// The reason for the end of the run, if it is over.
     fn over(&self) -> Option<&'static str> {
         let last = self.total.is_some_and(|total| self.step >= total);
         if self.peers().all(Member::is_stale) { Some("earlyStop") } else { last.then_some("finished") }
@@ -134,7 +134,7 @@ impl Run {
         Ok(Some(evaluations))
     }
 
-    /// Every member on the validation rows, with its current parameters.
+    /// Evaluates every member on the validation rows, with its current parameters.
     pub(super) fn evaluate(&self) -> Result<Option<Vec<Evaluation>>> {
         let Some(validation) = &self.validation else { return Ok(None) };
         let (members, mutual) = (&self.members, self.mutual.is_some());

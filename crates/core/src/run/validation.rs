@@ -1,4 +1,4 @@
-//! Validation of a run: the student on rows that it is not trained on, compared with the teacher.
+//! Validation of a run: evaluates the student on rows that it is not trained on, and compares it with the teacher.
 
 use crate::dataset::Dataset;
 use crate::error::{Error, Result};
@@ -14,7 +14,7 @@ use crate::teacher::Teachers;
 pub(crate) struct Validation {
     pub data: Dataset,
     metrics: Metrics,
-    /// The teacher on the same rows.
+    /// The teacher's metrics on the same rows.
     pub teacher: Option<Evaluation>,
     teacher_logits: Option<Vec<f32>>,
     cancel: Cancel,
@@ -41,7 +41,8 @@ impl Validation {
         evaluate_with(model, &self.data, self.teacher_logits.as_deref(), &self.metrics, &self.cancel)
     }
 
-    /// Learners of mutual learning, each with the mean entropy of its predictions and its agreement with the peers.
+    /// Evaluates the learners of mutual learning; adds the mean entropy of each one's predictions and its agreement with
+    /// its peers.
     pub fn evaluate_peers(&self, models: &[Model]) -> Result<Vec<Evaluation>> {
         let answer = |model: &Model| {
             let logits = evaluate::logits_until(model, &self.data, &self.cancel)?;
@@ -74,17 +75,18 @@ impl Validation {
         Ok(evaluations)
     }
 
-    /// The number that decides which validation is best: its name, its value, which end is better.
+    /// The metric that decides which validation is best: its name, its value, its direction of improvement.
     pub fn score(&self, evaluation: &Evaluation, options: &TrainOptions) -> Result<(&'static str, f64, Better)> {
         let choice = choice(options, &self.data, self.teacher_logits.is_some())?;
         let name = choice.name();
-        let missing = || Error::config("metric", format!("expected validation rows that give {name}, got none"));
+        let missing =
+            || Error::config("metric", format!("expected validation rows for which {name} can be computed, got none"));
         Ok((name, evaluation.number(name).ok_or_else(missing)?, choice.better().unwrap_or_default()))
     }
 }
 
-/// The metric that validations are compared by: the chosen one, or the one that fits the rows; `teacher` is whether a
-/// teacher has outputs for them.
+/// The metric by which validations are compared: the metric in the options, or the one that fits the rows. `teacher`:
+/// whether a teacher has outputs for the rows.
 pub(crate) fn choice(options: &TrainOptions, rows: &Dataset, teacher: bool) -> Result<MetricChoice> {
     let teacher = teacher || rows.has_teacher_logits();
     Ok(match (options.metric, rows.label_kind()) {
@@ -102,7 +104,7 @@ pub(crate) fn choice(options: &TrainOptions, rows: &Dataset, teacher: bool) -> R
     })
 }
 
-/// Whether a loss treats the outputs as classes; `logitMse` and losses over layers take them as vectors.
+/// Whether a loss treats the outputs as classes; `logitMse` and losses over layers treat them as vectors.
 fn of_classes(losses: &Losses) -> bool {
     let of_classes = |need: &Need| matches!(need, Need::Teacher | Need::TeacherLogits | Need::TeacherHead);
     let all = losses.needs();

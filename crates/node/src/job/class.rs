@@ -1,4 +1,4 @@
-//! The job as JavaScript holds it.
+//! The JavaScript object of a job.
 
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -26,37 +26,37 @@ use crate::lifecycle::register;
 use crate::model::NativeModel;
 use crate::reply::Reply;
 
-/// What a job is made of.
+/// The arguments of a job.
 #[napi(object, object_to_js = false)]
 pub struct JobParts<'env> {
-    /// One, or learners that teach each other.
+    /// One student, or the learners of mutual learning.
     pub students: Vec<ClassInstance<'env, NativeModel>>,
-    /// Models among the teachers.
+    /// The models among the teachers.
     pub models: Vec<ClassInstance<'env, NativeModel>>,
-    /// None for a stream, whose batches are pushed.
+    /// None for a stream; its batches are pushed.
     pub data: Option<ClassInstance<'env, NativeDataset>>,
     pub validation: Option<ClassInstance<'env, NativeDataset>>,
     /// JSON of the options of the first student.
     pub options: String,
-    /// JSON of the teachers; `models` stand in it by number.
+    /// JSON of the teachers; it refers to `models` by index.
     pub teachers: String,
-    /// JSON of what several learners have in addition.
+    /// JSON of the additional settings of mutual learning.
     pub mutual: Option<String>,
 }
 
-/// Counts and kinds that a stream's batches are checked against.
+/// Counts and kinds for checking a stream's batches.
 struct Streamed {
     epoch: u64,
-    /// Rows of this epoch so far: the ids of rows that come without.
+    /// Rows of this epoch so far; they number rows without ids.
     rows: u64,
-    /// Of the student: one batch need not hold the largest label.
+    /// The student's number of classes, because a batch need not contain the largest label.
     classes: usize,
     /// The kinds of the first batch.
     kinds: Option<(&'static str, LabelKind)>,
 }
 
 enum State {
-    /// Not begun: no thread, no native work.
+    /// Not started: there is no thread and no native work.
     Planned(Box<Plan>),
     Running(Sender<Command>),
     Ended,
@@ -73,7 +73,7 @@ pub struct NativeJob {
 
 #[napi]
 impl NativeJob {
-    /// Cheap: the options are read, everything else is checked and begun by the first `next`.
+    /// Reads the options and is cheap; the first `next` checks everything else and starts the run.
     #[napi(constructor, catch_unwind)]
     pub fn new(env: &Env, parts: JobParts) -> napi::Result<NativeJob> {
         guarded(|| {
@@ -117,7 +117,7 @@ impl NativeJob {
         Ok(promise)
     }
 
-    /// Refuses what cannot work, without beginning.
+    /// Rejects a setup that cannot work; does not start the run.
     #[napi(catch_unwind, ts_return_type = "Promise<void>")]
     pub fn check<'env>(&self, env: &'env Env) -> napi::Result<Object<'env>> {
         let (reply, promise) = Reply::new(env)?;
@@ -131,7 +131,7 @@ impl NativeJob {
         Ok(promise)
     }
 
-    /// Writes a checkpoint; its path, once it is durable.
+    /// Writes a checkpoint; resolves to its path once it is durable.
     #[napi(catch_unwind, ts_return_type = "Promise<string>")]
     pub fn checkpoint<'env>(&self, env: &'env Env) -> napi::Result<Object<'env>> {
         let (reply, promise) = Reply::new(env)?;
@@ -139,7 +139,7 @@ impl NativeJob {
         Ok(promise)
     }
 
-    /// Ends the run after a whole step and publishes the student as it stands.
+    /// Ends the run after the current step and publishes the student's current parameters.
     #[napi(catch_unwind, ts_return_type = "Promise<void>")]
     pub fn stop<'env>(&self, env: &'env Env) -> napi::Result<Object<'env>> {
         let (reply, promise) = Reply::new(env)?;
@@ -147,7 +147,7 @@ impl NativeJob {
         Ok(promise)
     }
 
-    /// What the batches of the stream know of themselves, as JSON; before the run begins.
+    /// Sets the signature of the stream's batches, as JSON; to be called before the run starts.
     #[napi(catch_unwind)]
     pub fn describe_stream(&self, json: String) -> napi::Result<()> {
         guarded(|| {
@@ -156,7 +156,7 @@ impl NativeJob {
         })
     }
 
-    /// A batch of a stream's epoch; whether there is room for the next.
+    /// Adds a batch of an epoch of the stream; returns whether there is a free slot for the next.
     #[napi(catch_unwind)]
     pub fn push(&self, epoch: f64, json: String, buffers: Buffers) -> napi::Result<bool> {
         guarded(|| {
@@ -181,7 +181,7 @@ impl NativeJob {
             if let (LabelColumn::Single { values, classes: classes @ None }, None) =
                 (&mut columns.labels, &columns.label_names)
             {
-                // A label that is too large is refused with the losses, where a masked row may have one.
+                // The losses reject labels that are too large, because rows of weight 0 may have such labels.
                 let largest = largest_label(values).map_or(0, |largest| largest as usize + 1);
                 *classes = Some(streamed.classes.max(largest));
             }
@@ -191,7 +191,8 @@ impl NativeJob {
         })
     }
 
-    /// True once there is room for another batch, false once nobody waits for a report: then nothing makes room.
+    /// Resolves to true once there is a free slot for a batch, and to false once no report is awaited, because then no
+    /// slot becomes free.
     #[napi(catch_unwind, ts_return_type = "Promise<boolean>")]
     pub fn room<'env>(&self, env: &'env Env) -> napi::Result<Object<'env>> {
         let (reply, promise) = Reply::new(env)?;
@@ -199,38 +200,38 @@ impl NativeJob {
         Ok(promise)
     }
 
-    /// The stream has ended; `shortfall` says why with fewer batches than were asked for.
+    /// To be called when the stream has ended; `shortfall` is the reason if it had fewer batches than requested.
     #[napi(catch_unwind)]
     pub fn end(&self, shortfall: Option<String>) {
         self.control.inbox.end(shortfall);
     }
 
-    /// The stream has failed.
+    /// To be called when the stream has failed.
     #[napi(catch_unwind)]
     pub fn fail(&self, message: String) {
         self.control.inbox.fail(message);
     }
 
-    /// Stops between two operations; what is awaited rejects with `ERR_LIMBECK_CANCELLED`.
+    /// Stops between two operations; pending promises reject with `ERR_LIMBECK_CANCELLED`.
     #[napi(catch_unwind)]
     pub fn cancel(&self) {
         self.control.cancel();
     }
 
-    /// The control run's student once the run has ended, where there was one.
+    /// The student of the control run, after the run has ended; null without a control run.
     #[napi(catch_unwind)]
     pub fn control_student(&self, env: &Env) -> Option<NativeModel> {
         let model = self.control_student.lock().unwrap_or_else(PoisonError::into_inner).clone();
         model.map(|model| NativeModel::of(env, model.into()))
     }
 
-    /// What is awaited is answered after the step that the run is in, not after the next `reportEvery`.
+    /// Pending promises resolve after the current step instead of after the next `reportEvery` steps.
     #[napi(catch_unwind)]
     pub fn hurry(&self) {
         self.control.hurry();
     }
 
-    /// Cancels and lets go of everything; returns at once.
+    /// Cancels the run and frees everything; returns at once.
     #[napi(catch_unwind)]
     pub fn dispose(&self, env: &Env) {
         self.control.cancel();
@@ -244,7 +245,7 @@ impl NativeJob {
     fn command(&self, command: Command) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         if let State::Planned(_) = *state {
-            // A job that was never begun has nothing to stop.
+            // A job that was never started has nothing to stop.
             if let Command::Stop(reply) = command {
                 *state = State::Ended;
                 return reply.send(Ok(()));

@@ -1,4 +1,4 @@
-//! Commands from JavaScript's thread to the trainer thread, each with its reply, and flags that are read without waiting.
+//! Commands from JavaScript's thread to the trainer thread, each with its reply, and flags that both read without waiting.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -15,10 +15,10 @@ use crate::stream::Inbox;
 pub(crate) struct Control {
     pub cancel: Arc<AtomicBool>,
     pub hurry: Arc<AtomicBool>,
-    /// A command is on its way or worked on; a trainer that waits for one is idle.
+    /// Whether a command is queued or running; a trainer that waits for a command is idle.
     running: AtomicBool,
     pub inbox: Arc<Inbox>,
-    /// Exclusive use of the students while this job's run exists.
+    /// The exclusive right to train the students, while this job's run exists.
     pub claims: Mutex<Vec<Claim>>,
 }
 
@@ -47,7 +47,7 @@ impl Control {
         self.inbox.work(working);
     }
 
-    /// Whether the run was left, and this is how it noticed while it waited for a batch.
+    /// Whether this error means that the caller left the run while it waited for a batch.
     pub fn was_left(&self, error: &Error) -> bool {
         let flag = |flag: &AtomicBool| flag.load(Ordering::Relaxed);
         error.code == Code::Cancelled && flag(&self.hurry) && !flag(&self.cancel)
@@ -69,7 +69,7 @@ impl Command {
         }
     }
 
-    /// The reply of a job that has ended: no further reports, nothing to save.
+    /// Replies for a job that has ended: it has no further reports and nothing to save.
     pub fn ended(self) {
         match self {
             Command::Next(reply) => reply.post(Ok(None)),

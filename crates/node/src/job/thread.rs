@@ -1,4 +1,4 @@
-//! The trainer thread: creates the run of a job's plan at the first command, and executes one command after the other.
+//! The trainer thread: creates the run from a job's plan at the first command, and executes the commands in order.
 
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -20,7 +20,7 @@ use crate::priority::lower_priority;
 use crate::reply::open_post;
 use crate::stream::Pushed;
 
-/// Address space, not memory: walks and deep drops may recurse.
+/// Address space, not memory: traversals and drops of deep models may recurse.
 const STACK: usize = 64 << 20;
 
 /// The control run's student, once the run has ended.
@@ -31,17 +31,17 @@ pub(super) type Kept = Arc<Mutex<Option<Model>>>;
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct MutualJson {
     options: MutualOptions,
-    /// Of the second, and so on.
+    /// The options of the second learner, the third, and so on.
     others: Vec<TrainOptions>,
 }
 
 /// Everything that the thread needs to create its run.
 #[derive(Clone)]
 pub(super) struct Plan {
-    /// One, or the learners of mutual learning.
+    /// One student, or the learners of mutual learning.
     pub students: Vec<Arc<Shared>>,
     pub mutual: Option<MutualJson>,
-    /// Models among the teachers.
+    /// The models among the teachers.
     pub models: Vec<Arc<Shared>>,
     pub teachers: Vec<TeacherOptions>,
     pub data: Option<Dataset>,
@@ -59,7 +59,7 @@ impl Plan {
         };
         let mut students = self.students.iter().map(|student| student.get()).collect::<Result<Vec<_>>>()?;
         if students.is_empty() {
-            return Err(Error::config("students", "expected two learners or more, got none"));
+            return Err(Error::config("students", "expected at least two learners, got none"));
         }
         let student = students.remove(0);
         let mutual = self.mutual.clone().map(|MutualJson { options, others }| Mutual {
@@ -92,7 +92,7 @@ pub(super) fn start(plan: Plan, control: Arc<Control>, kept: Kept) -> Result<Sen
     open_post().map_err(|error| no_thread(&error))?;
     let (sender, commands) = channel();
     let thread = std::thread::Builder::new().name("limbeck-trainer".into()).stack_size(STACK).spawn(move || {
-        // Set when the thread ends, by a panic too.
+        // Dropped when the thread ends, also after a panic.
         struct Ended(Arc<Control>);
         impl Drop for Ended {
             fn drop(&mut self) {
@@ -111,13 +111,14 @@ pub(super) fn start(plan: Plan, control: Arc<Control>, kept: Kept) -> Result<Sen
     Ok(sender)
 }
 
-/// The body of the trainer thread. After an error the run is dropped: a caught panic may have left it half done.
+/// The body of the trainer thread. After an error the run is dropped, because a caught panic may have left it in an
+/// inconsistent state.
 fn train(plan: &Plan, commands: Receiver<Command>, control: &Control, kept: &Kept) {
     let mut run: Option<Run> = None;
     let mut begun = false;
     let versions: Vec<u64> = plan.models.iter().map(|teacher| teacher.trained()).collect();
     for command in commands {
-        // It becomes idle before it replies: the next command may come at once.
+        // The trainer becomes idle before it replies, because the next command may come at once.
         control.work(true);
         if run.is_none() && begun {
             control.work(false);

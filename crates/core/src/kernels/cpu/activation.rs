@@ -1,4 +1,4 @@
-//! Activations over rows: bias and curve in one pass going forward, slope and bias gradient in one going back.
+//! Activations over rows: bias and activation in one forward pass, slope and bias gradient in one backward pass.
 //!
 //! Curves whose slope is known from their output (relu, tanh, sigmoid) save nothing more; the others write
 //! their slope together with the output, because both share the exponential.
@@ -19,7 +19,7 @@ fn identity(x: f32) -> f32 {
 
 #[inline(always)]
 fn relu(x: f32) -> f32 {
-    // Not `max`: a NaN must stay one.
+    // Not `max`, because NaN must stay NaN.
     if x < 0.0 { 0.0 } else { x }
 }
 
@@ -123,7 +123,7 @@ fn through_slope(up: f32, slope: f32) -> f32 {
     up * slope
 }
 
-/// `down ← through(up, saved)`, and its sum over the rows; either output may be unwanted (empty).
+/// `down ← through(up, saved)`, and its sum over the rows; an empty output is not computed.
 #[inline(always)]
 fn pull(up: &[f32], saved: &[f32], down: &mut [f32], sums: &mut [f32], through: impl Fn(f32, f32) -> f32) {
     if sums.is_empty() {

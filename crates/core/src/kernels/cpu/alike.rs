@@ -43,7 +43,7 @@ pub(crate) fn similarity(own: &[f32], other: &[f32], weights: &[f64], shortest: 
             let part = row * rows..(row + 1) * rows;
             let (m, t) = (&of_own[part.clone()], &of_other[part]);
             let (length, other) = (sums(m).1.sqrt(), sums(t).1.sqrt());
-            // Not `>=`: a NaN must stay NaN.
+            // Not `>=`, because NaN must stay NaN.
             let over = |length: f64| if length < shortest { 0.0 } else { 1.0 / length };
             let scales = [over(length) as f32, over(other) as f32];
             let [square, along] = differences(m, t, scales);
@@ -84,8 +84,8 @@ kernel! {
 }
 
 kernel! {
-    /// Row `row` of ∂M + ∂Mᵀ, written over that of M. Lengths and gradients are multiplied one after the other: their
-    /// product may underflow.
+    /// Row `row` of ∂M + ∂Mᵀ, written over that of M. Multiplies by lengths and gradients one after the other,
+    /// because their product may underflow.
     fn both_ways<L>(m: &mut [f32], t: &[f32], factors: &Factors, row: usize) {
         let at = |of: &Vec<f32>| L::V::splat(of[row]);
         let (own, p, other, q) = (at(&factors.own), at(&factors.p), at(&factors.other), at(&factors.q));
@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn similarities_are_those_of_plain_loops_on_every_set_and_for_any_number_of_threads() {
+    fn similarities_equal_plain_loops_on_every_set_and_for_any_number_of_threads() {
         let number = |at: usize| (at * 7919 % 1009) as f32 / 504.5 - 1.0;
         on_each(|isa| {
             for (rows, width, teacher, scale) in [(2, 9, 8, 1.0), (33, 17, 40, 1e-3), (150, 20, 9, 1e4)] {

@@ -14,13 +14,13 @@ use super::isa::kernel;
 use crate::blocks::{self, filled};
 use crate::pool;
 
-/// Numbers that are worked on at once: rows of N numbers are filled up to a multiple of it.
+/// Numbers per lane group: rows of N numbers are padded to a multiple of it.
 const LANES: usize = 8;
 /// Rows of one task.
 const ROWS: usize = 4;
-/// Squared distances below this share of the squared lengths have lost their digits.
+/// Squared distances below this share of the squared lengths have lost their significant digits.
 const NEAR: f64 = 1e-10;
-/// Rows nearer than this are equal: they make no angle.
+/// Rows closer than this count as equal and form no angle.
 const EQUAL: f64 = 1e-12;
 
 /// The centred rows of one matrix, with their products and inverse distances.
@@ -62,7 +62,7 @@ impl Points {
                 if square < NEAR * both && row(r) != row(j) {
                     return None;
                 }
-                // Not `>=`: a NaN must stay NaN.
+                // Not `>=`, because NaN must stay NaN.
                 let equal = square < EQUAL * EQUAL || row(r) == row(j);
                 inverse[r * stride + j] = if equal { 0.0 } else { 1.0 / square.sqrt() };
             }
@@ -160,7 +160,7 @@ kernel! {
                     let a = (own_j[lane] - own_r[lane] + own_base) * i * own_inverse[lane];
                     let b = (other_j[lane] - other_r[lane] + other_base) * other_i * other_inverse[lane];
                     let d = a - b;
-                    // The slope; a NaN stays NaN.
+                    // The slope; NaN stays NaN.
                     let slope = d.clamp(-1.0, 1.0);
                     value[lane] += slope * (d - 0.5 * slope);
                     along[lane] += slope * a;
@@ -208,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn angles_are_those_of_plain_loops_and_the_gradient_is_the_value_s() {
+    fn angles_equal_plain_loops_and_the_gradient_equals_finite_differences() {
         on_each(|isa| {
             for (rows, width, teacher) in [(2, 3, 4), (5, 1, 2), (11, 6, 3)] {
                 let (mut own, other) = (numbers(rows * width, 1), numbers(rows * teacher, 2));
@@ -247,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn rows_that_products_cannot_tell_apart_are_left_to_their_differences() {
+    fn points_are_none_if_products_cannot_separate_unequal_rows() {
         let mut rows = numbers(12, 1);
         let near: Vec<f32> = rows[..3].iter().map(|x| x * (1.0 + 2e-7)).collect();
         rows[3..6].copy_from_slice(&near);

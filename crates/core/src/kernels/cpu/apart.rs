@@ -1,4 +1,5 @@
-//! Distances of rows and their gradients, from differences: for close rows, squares and products lose all digits.
+//! Distances of rows and their gradients, computed from differences, because for close rows squares and products lose all
+//! significant digits.
 //!
 //! ```text
 //! d(a, b) = ‖a − b + shift‖
@@ -11,7 +12,7 @@ use super::vector::Vector;
 kernel! {
     /// d(a, b)².
     pub(crate) fn square<L>(a: &[f32], b: &[f32], shift: f32) -> f64 {
-        // Beyond the row's end b is the shift, which leaves nothing.
+        // Beyond the row's end b is filled with the shift, so the difference is 0.
         let by = L::V::splat(shift);
         let [sum] = reduce!(L::V, 1, [a = 0.0, b = shift], a.len(), |acc, _from, _width, r, s| {
             let d = r.sub(s).add(by);
@@ -31,13 +32,13 @@ kernel! {
         if square.is_finite() {
             return (sum, square);
         }
-        // Squares of large numbers leave single precision.
+        // Squares of large numbers overflow single precision.
         x.iter().map(|x| f64::from(*x)).fold((0.0, 0.0), |(sum, square), x| (sum + x, square + x * x))
     }
 }
 
 kernel! {
-    /// gradient += Σ over rows a of scale · (a − b + shift), in the order of the rows; those of the scale 0 are left out.
+    /// gradient += Σ over rows a of scale · (a − b + shift), in the order of the rows; rows with scale 0 are skipped.
     pub(crate) fn pull<L>(rows: &[f32], scales: &[f32], b: &[f32], shift: f32, gradient: &mut [f32]) {
         let (n, by) = (L::V::N, L::V::splat(shift));
         for (a, scale) in rows.chunks_exact(b.len()).zip(scales) {
@@ -65,7 +66,7 @@ mod tests {
     use crate::kernels::cpu::isa::on_each;
 
     #[test]
-    fn distances_and_pulls_are_those_of_plain_loops() {
+    fn distances_and_gradients_equal_plain_loops() {
         for width in [1, 7, 16, 33, 300] {
             let at = |index: usize| (index * 7919 % 1009) as f32 / 504.5 - 1.0;
             let rows: Vec<f32> = (0..3 * width).map(at).collect();

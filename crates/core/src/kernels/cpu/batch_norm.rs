@@ -1,5 +1,5 @@
-//! Batch normalisation: per channel the moments of a batch, then scale and shift (and relu) in one pass; going
-//! back, two sums per channel, then the input's gradient in one pass.
+//! Batch normalization. Forward: the moments of a batch per channel, then scale and shift (and relu) in one pass.
+//! Backward: two sums per channel, then the input's gradient in one pass.
 //!
 //! Sums are taken per image (per block of rows if a channel has one number per row) around that part's own mean and
 //! combined in order in f64: a large mean costs no accuracy, and the bits do not depend on the number of threads.
@@ -9,7 +9,7 @@ use super::sums;
 use crate::pool;
 use crate::tensor::uninit;
 
-/// Numbers that one task of a pass takes.
+/// Numbers per task of a pass.
 const TASK: usize = 1 << 15;
 /// Rows per part if a channel has one number per row.
 const ROWS: usize = 64;
@@ -91,7 +91,7 @@ pub(crate) fn apply(shape: Shape, x: &[f32], by: Channels<'_>) -> Vec<f32> {
     y
 }
 
-/// `Σ g` and `Σ g · (x − mean)` of every channel, over the numbers that relu let through.
+/// `Σ g` and `Σ g · (x − mean)` of every channel, over the numbers that relu did not set to 0.
 pub(crate) fn slopes(shape: Shape, g: &[f32], x: &[f32], by: Channels<'_>) -> (Vec<f64>, Vec<f64>) {
     let channels = shape.channels;
     let (part, per_task) = shape.cut();
@@ -114,7 +114,7 @@ pub(crate) fn slopes(shape: Shape, g: &[f32], x: &[f32], by: Channels<'_>) -> (V
     (sum, dot)
 }
 
-/// `scale · (g − shift − (x − mean) · tilt)`, where relu let nothing through `scale · (−shift − (x − mean) · tilt)`.
+/// `scale · (g − shift − (x − mean) · tilt)`; `scale · (−shift − (x − mean) · tilt)` where relu set the output to 0.
 pub(crate) fn input_gradient(
     shape: Shape,
     g: &[f32],

@@ -1,15 +1,15 @@
 //! Rows of a table by id, and bags of such rows that are summed or reduced to their maximum; forward and backward.
-//! In backward, a task owns a few columns of the whole table and adds in reading order, so a repeated id is summed
-//! in one order on any number of threads.
+//! In the backward pass, a task adds to a few columns of the whole table in the order of the ids, so a repeated id is
+//! summed in the same order with any number of threads.
 
 use std::ops::Range;
 
 use crate::pool;
 use crate::tensor::uninit;
 
-/// Numbers that one task of a copy writes.
+/// Numbers that one copy task writes.
 const PIECE: usize = 1 << 14;
-/// Columns of a task going back: four cache lines.
+/// Columns of a backward task: four cache lines.
 const COLUMNS: usize = 64;
 /// Replaces the id of an empty bag.
 const NO_ID: u32 = u32::MAX;
@@ -94,7 +94,7 @@ pub(crate) fn add_rows(g: &[f32], count: usize, width: usize, ids: &[u32]) -> Ve
     })
 }
 
-/// The gradient of the table behind `sum_rows`.
+/// The gradient of `sum_rows` with respect to the table.
 pub(crate) fn add_sum_rows(g: &[f32], count: usize, width: usize, bags: Bags) -> Vec<f32> {
     by_columns(count, width, |from, to, table| {
         for (bag, scale) in bags.scales.iter().enumerate() {
@@ -106,7 +106,7 @@ pub(crate) fn add_sum_rows(g: &[f32], count: usize, width: usize, bags: Bags) ->
     })
 }
 
-/// The gradient of the table behind `of_largest`.
+/// The gradient of `of_largest` with respect to the table.
 pub(crate) fn add_largest(g: &[f32], count: usize, width: usize, winners: &[u32]) -> Vec<f32> {
     by_columns(count, width, |from, to, table| {
         for (g, winners) in g.chunks_exact(width).zip(winners.chunks_exact(width)) {
@@ -125,11 +125,11 @@ fn row(table: &[f32], width: usize, id: u32) -> &[f32] {
     &table[id as usize * width..(id as usize + 1) * width]
 }
 
-/// A table of zeros; `walk(from, to, rows)` adds to the columns `from..to` of its rows.
+/// A table of zeros, to which `walk(from, to, rows)` adds columns `from..to` of all rows.
 fn by_columns(count: usize, width: usize, walk: impl Fn(usize, usize, &mut [&mut [f32]]) + Sync + Send) -> Vec<f32> {
     let mut table = uninit(count * width);
     pool::pieces(&mut table, PIECE, |_, piece| piece.fill(0.0));
-    // Each task gets its pieces of the rows.
+    // Each task gets its columns of every row.
     let blocks = width.div_ceil(COLUMNS);
     let mut columns: Vec<Vec<&mut [f32]>> = (0..blocks).map(|_| crate::blocks::empty(count)).collect();
     for row in table.chunks_exact_mut(width.max(1)) {

@@ -1,8 +1,8 @@
 //! Matrix products of f32: `out = a · b` or `out += a · b`, in tasks whose shape depends only on the sizes.
 //!
 //! A task is a block of at most 256 rows by 64 columns of the output, computed by one thread over the whole inner
-//! width, so that no sum is split between threads and the bits do not depend on their number. Few rows are therefore
-//! split by columns, many rows by both. An epilogue processes each finished row of a task while it is in cache.
+//! width, so that no sum is split between threads and the bits do not depend on their number. A matrix with few
+//! rows is split by columns, one with many rows by both. An epilogue processes each finished row of a task while it is in cache.
 
 use std::cell::RefCell;
 
@@ -51,7 +51,7 @@ pub struct Job<'a> {
     pub accumulate: bool,
 }
 
-/// Where tasks write disjoint parts.
+/// An output into which tasks write disjoint parts.
 #[derive(Clone, Copy)]
 pub(super) struct Target(*mut f32);
 // SAFETY: tasks write disjoint blocks of the output.
@@ -81,7 +81,7 @@ struct Blocks {
 const MAX_ROWS: usize = 256;
 const MIN_ROWS: usize = 32;
 const COLS: usize = 64;
-/// Enough tasks to keep several threads busy to the end.
+/// Minimum number of tasks that keeps several threads busy until the end.
 const ENOUGH: usize = 8;
 
 impl Blocks {
@@ -113,16 +113,16 @@ fn check(a: &Matrix, b: &Matrix, out: usize, out_stride: usize) {
     assert!(needed <= out, "a product of {} × {} into {out} numbers", a.rows, b.cols);
 }
 
-/// On this thread: `out` has rows of `out_stride` numbers.
+/// Computes the product on this thread; `out` has rows of `out_stride` numbers.
 pub fn serial(a: Matrix, b: Matrix, out: &mut [f32], out_stride: usize, accumulate: bool) {
     check(&a, &b, out.len(), out_stride);
     if a.rows * b.cols > 0 {
-        // SAFETY: `check` has seen that the output is large enough.
+        // SAFETY: `check` has verified that the output is large enough.
         unsafe { block(&a, &b, (0, 0, a.rows, b.cols), out.as_mut_ptr(), out_stride, accumulate) }
     }
 }
 
-/// On the threads of the pool; `out` is row-major without gaps.
+/// Computes the product on the threads of the pool; `out` is row-major without gaps.
 pub fn product(a: Matrix, b: Matrix, out: &mut [f32], accumulate: bool) {
     products(vec![Job { a, b, out, accumulate }])
 }
@@ -142,7 +142,7 @@ pub fn products(mut jobs: Vec<Job>) {
         let at = all.partition_point(|(first, ..)| *first <= index) - 1;
         let (first, blocks, a, b, out, accumulate) = &all[at];
         let place = blocks.get(index - first);
-        // SAFETY: `check` has seen that the output is large enough; blocks are disjoint.
+        // SAFETY: `check` has verified that the output is large enough; blocks are disjoint.
         unsafe { block(a, b, place, out.at(place.0 * b.cols + place.1), b.cols, *accumulate) }
     });
 }
@@ -154,10 +154,10 @@ pub fn product_then(a: Matrix, b: Matrix, out: &mut [f32], then: impl Fn(usize, 
     let target = Target::new(out);
     pool::tasks(blocks.count(), |index| {
         let place @ (row, col, rows, cols) = blocks.get(index);
-        // SAFETY: `check` has seen that the output is large enough; blocks are disjoint.
+        // SAFETY: `check` has verified that the output is large enough; blocks are disjoint.
         unsafe { block(&a, &b, place, target.at(row * b.cols + col), b.cols, false) }
         for r in row..row + rows {
-            // SAFETY: the row of a block that only this task touches.
+            // SAFETY: only this task accesses the rows of this block.
             then(r, col, unsafe { std::slice::from_raw_parts_mut(target.at(r * b.cols + col), cols) });
         }
     });
@@ -166,7 +166,7 @@ pub fn product_then(a: Matrix, b: Matrix, out: &mut [f32], then: impl Fn(usize, 
 /// Rows of a block of `gram`: a multiple of its columns.
 const GRAM_ROWS: usize = 2 * COLS;
 
-/// x · xᵀ, on the threads of the pool: the blocks up to the diagonal, and their mirror images.
+/// x · xᵀ, on the threads of the pool: computes the blocks up to the diagonal and copies them to the transposed positions.
 pub fn gram(x: Matrix, out: &mut [f32]) {
     let (n, turned) = (x.rows, x.transposed());
     check(&x, &turned, out.len(), n);
@@ -176,7 +176,7 @@ pub fn gram(x: Matrix, out: &mut [f32]) {
     pool::tasks(places.len(), |index| {
         let (row, col) = places[index];
         let (rows, cols) = (GRAM_ROWS.min(n - row), COLS.min(n - col));
-        // SAFETY: `check` has seen that the output is large enough; blocks and their images are disjoint.
+        // SAFETY: `check` has verified that the output is large enough; blocks and their transposed blocks are disjoint.
         unsafe {
             block(&x, &turned, (row, col, rows, cols), target.at(row * n + col), n, false);
             if col < row {
@@ -187,7 +187,7 @@ pub fn gram(x: Matrix, out: &mut [f32]) {
 }
 
 /// # Safety
-/// `out` points to the block's first number; no one else accesses its rows of `stride` numbers.
+/// `out` points to the block's first number; no other code accesses its rows of `stride` numbers.
 unsafe fn block(
     a: &Matrix,
     b: &Matrix,
@@ -210,7 +210,7 @@ unsafe fn block(
     PACKED.with_borrow_mut(|packed| {
         packed.resize(tile::DEPTH * panel + ALIGN, 0.0);
         let to = packed.as_mut_ptr();
-        // SAFETY: the scratch holds a panel behind the alignment; `Matrix::strided` has checked both operands, the
+        // SAFETY: the scratch memory has space for an aligned panel; `Matrix::strided` has checked both operands, the
         // caller the output.
         unsafe {
             let to = to.add(to.align_offset(ALIGN * size_of::<f32>()));
@@ -287,7 +287,7 @@ mod tests {
     }
 
     #[test]
-    fn products_of_rows_with_each_other_are_those_of_the_whole_product() {
+    fn gram_equals_the_full_product() {
         on_each(|isa| {
             for (rows, width) in [(1, 3), (37, 5), (129, 17), (300, 8)] {
                 let x: Vec<f32> = whole(rows * width, 6).iter().map(|x| x / 3.0 + 0.1).collect();
@@ -322,7 +322,7 @@ mod tests {
     }
 
     #[test]
-    fn an_epilogue_sees_every_number_once_and_bits_do_not_depend_on_threads() {
+    fn an_epilogue_gets_every_number_once_and_bits_do_not_depend_on_threads() {
         on_each(|_| {
             let fractions = |len, seed| whole(len, seed).iter().map(|x| x / 3.0 + 0.1).collect::<Vec<f32>>();
             for (m, k, n) in SHAPES {

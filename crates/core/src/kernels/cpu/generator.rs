@@ -1,12 +1,12 @@
 //! The element-wise passes around the matrix products of a weight generator: the sum over the teacher's layers,
-//! the curve with scale and shift, and their way back.
+//! tanh with scale and shift, and their backward passes.
 
 use super::isa::kernel;
 use super::math;
 use super::sums;
 use crate::pool;
 
-/// Numbers a task: 64 KiB, so that a task's sum over the layers stays in cache.
+/// Numbers per task: 64 KiB, so that a task's sum over the layers stays in cache.
 const PIECE: usize = 16 << 10;
 
 kernel! {

@@ -6,7 +6,7 @@
 //! ```
 //!
 //! t the anchors, s the other rows, t' = t − μ + shift and s' = s − μ with μ the mean of s: squares and products around
-//! the mean lose no significant digits, except for pairs that are close relative to their lengths. Those are few and
+//! the mean lose no significant digits, except for pairs that are close relative to their lengths. These few pairs are
 //! computed from their differences, as is the gradient at the anchor's own row. Anchors are processed in blocks,
 //! without a full distance matrix.
 
@@ -35,7 +35,7 @@ pub(crate) struct Told {
     pub alone: bool,
 }
 
-/// One anchor at work.
+/// The intermediate results of one anchor.
 #[derive(Clone, Default)]
 struct Anchor {
     told: Told,
@@ -88,7 +88,7 @@ pub(crate) fn all(search: &Search, weights: &[f64], margin: f64) -> (Vec<f32>, V
                 anchor.near.retain_mut(|(j, to)| {
                     let far = square(t, row(others, *j as usize), by).sqrt();
                     let hinge = bound - far;
-                    // A NaN stays NaN.
+                    // NaN stays NaN.
                     if hinge <= 0.0 {
                         return false;
                     }
@@ -136,7 +136,7 @@ kernel! {
         let (own, square, bound, scale) = (L::V::splat(own), L::V::splat(square), L::V::splat(bound), L::V::splat(scale));
         let (infinity, twice, share) = (L::V::splat(f32::INFINITY), L::V::splat(-2.0), L::V::splat(NEAR));
         let (zero, one) = (L::V::splat(0.0), L::V::splat(1.0));
-        // Lanes beyond the end are infinitely far.
+        // Lanes beyond the end have an infinite distance.
         let [sum, open] = reduce!(L::V, 2, [products = 0.0, squares = f32::INFINITY, names = 0.0], products.len(), |acc, from, width, p, s, name| {
             let both = square.add(s);
             let apart = name.where_equal(own, infinity, twice.mul_add(p, both));
@@ -180,7 +180,7 @@ mod tests {
     use crate::kernels::cpu::isa::on_each;
     use crate::pool::Pool;
 
-    /// The same in f64, pair by pair.
+    /// The same in f64, for each pair separately.
     fn plain(search: &Search, weights: &[f64], margin: f64) -> (Vec<f64>, Vec<Told>) {
         let Search { anchors, others, labels, width, shift } = search;
         let difference = |r: usize, j: usize| -> Vec<f64> {
@@ -211,11 +211,11 @@ mod tests {
     }
 
     #[test]
-    fn hinges_are_those_of_plain_loops_on_every_set_and_for_any_number_of_threads() {
+    fn hinges_equal_plain_loops_on_every_set_and_for_any_number_of_threads() {
         let number = |at: usize| (at * 7919 % 1009) as f32 / 504.5 - 1.0;
         on_each(|isa| {
             for (rows, width) in [(1, 9), (2, 8), (17, 33), (300, 20)] {
-                // Far from 0; the student where the teacher is, so that rows alike are near; or both.
+                // Rows far from 0; a student close to the teacher; or both.
                 for (offset, off) in [(0.0, 1.0), (100.0, 1.0), (0.0, 1e-3), (100.0, 1e-3)] {
                     let anchors: Vec<f32> = (0..rows * width).map(|at| number(at % (7 * width)) + offset).collect();
                     let others: Vec<f32> = anchors.iter().enumerate().map(|(at, x)| x + off * number(at + 5)).collect();

@@ -1,4 +1,4 @@
-//! The instruction set of the kernels: detected once; tests may lower it, never raise it.
+//! The instruction set of the kernels. It is detected once; tests may select a lower one, never a higher one.
 //!
 //! `kernel!` compiles one body three times. The body uses fixed-size arrays of lanes, which LLVM maps to vector
 //! registers of the target instruction set; anything beyond that uses `std::arch`.
@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 
 use super::vector::{self, Vector};
 
-/// Ordered: a machine that has one has all before it.
+/// In ascending order: a machine with one of these sets also has all lower ones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
 pub enum Isa {
@@ -71,8 +71,8 @@ pub fn choose(isa: Isa) -> Isa {
     chosen
 }
 
-/// Runs `test` on every instruction set this machine has. Tests that choose a set, or compare bits, take turns here:
-/// the choice is the process's.
+/// Runs `test` on every instruction set of this machine. Because the choice applies to the whole process, tests that
+/// choose a set or compare bits run here one after the other.
 #[cfg(test)]
 pub(crate) fn on_each(test: impl FnMut(Isa)) {
     static ONE: std::sync::Mutex<()> = std::sync::Mutex::new(());
@@ -86,7 +86,7 @@ pub(crate) fn on_each(test: impl FnMut(Isa)) {
 pub trait Lanes {
     /// The set's vector register.
     type V: Vector;
-    /// `a · b + c`, fused where the set has it; on the plain set a call of libm would cost 20 ns.
+    /// `a · b + c`, fused if the set supports it; on the scalar set a call of libm would cost 20 ns.
     fn mul_add(a: f32, b: f32, c: f32) -> f32;
 }
 
@@ -141,7 +141,7 @@ macro_rules! kernel {
                 body::<$crate::kernels::cpu::isa::Fused>($($arg),*)
             }
             match $crate::kernels::cpu::isa::current() {
-                // SAFETY: `current` never exceeds the set detected on this machine.
+                // SAFETY: `current` is never above the set detected on this machine.
                 #[cfg(target_arch = "x86_64")]
                 $crate::kernels::cpu::isa::Isa::Avx512 => unsafe { avx512($($arg),*) },
                 // SAFETY: as above.

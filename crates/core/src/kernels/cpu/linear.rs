@@ -1,5 +1,5 @@
-//! The passes of a dense layer around its matrix products: activation as the epilogue of the forward product,
-//! and slope together with the bias gradient on the way back.
+//! The passes of a dense layer around its matrix products: the activation as the epilogue of the forward product, and the
+//! slope together with the bias gradient in the backward pass.
 
 use super::activation;
 use super::gemm::{Matrix, Target, product_then};
@@ -52,7 +52,7 @@ fn sums_over_rows(
     partial.chunks(cols.max(1)).for_each(|part| activation::add_to(sums, part));
 }
 
-/// `down ← up · slope` over `[rows, cols]`, and the sums of its columns where `sums` is not empty.
+/// `down ← up · slope` over `[rows, cols]`, and the sums of its columns if `sums` is not empty.
 pub fn backward(activation: Activation, cols: usize, up: &[f32], saved: &[f32], down: &mut [f32], sums: &mut [f32]) {
     let rows = up.len() / cols.max(1);
     assert!(saved.len() == up.len() && down.len() == up.len(), "gradients of another size");

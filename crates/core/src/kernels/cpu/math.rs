@@ -11,12 +11,12 @@
 
 use super::isa::Lanes;
 
-/// `1.5 · 2^23`: added to a small float it leaves the rounded integer in the low bits.
+/// `1.5 · 2^23`: the sum with a small float has the rounded integer in its low bits.
 const ROUND: f32 = 12_582_912.0;
 
 #[inline(always)]
 pub fn exp<L: Lanes>(x: f32) -> f32 {
-    // Plain comparisons, not `clamp`: a NaN fails both and passes through.
+    // Plain comparisons, not `clamp`: for NaN both are false, so it stays NaN.
     let x = if x < -87.3 { -87.3 } else { x };
     let x = if x > 88.0 { 88.0 } else { x };
     let shifted = L::mul_add(x, std::f32::consts::LOG2_E, ROUND);

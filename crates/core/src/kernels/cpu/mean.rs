@@ -1,10 +1,10 @@
-//! The mean along a middle axis: `[outer, size, inner] → [outer, inner]`, and back.
+//! The mean along a middle axis: `[outer, size, inner] → [outer, inner]`, and its backward pass.
 
 use super::isa::kernel;
 use crate::pool;
 use crate::tensor::uninit;
 
-/// Numbers of the input that one task takes.
+/// Input numbers per task.
 const TASK: usize = 1 << 15;
 
 pub(crate) fn means(x: &[f32], size: usize, inner: usize) -> Vec<f32> {

@@ -1,4 +1,4 @@
-//! CPU kernels, one idea a file.
+//! CPU kernels, one computation per file.
 
 pub mod activation;
 pub(crate) mod alike;

@@ -1,8 +1,8 @@
 //! For each row, the nearest row of another matrix with a different label, without a distance matrix.
 //!
 //! ‖a − b + s‖² = ‖b‖² − 2 s Σ b − 2 a·b + terms of a, which do not affect the order. The products are computed in
-//! blocks that stay in cache. Rounding may swap rows at nearly equal distances: all within its bound are kept; `exact`
-//! decides.
+//! blocks that stay in cache. Rounding may swap rows with nearly equal distances, so all rows within the error bound
+//! are kept, and `exact` decides between them.
 
 use super::apart;
 use super::gemm::{self, Matrix};
@@ -17,7 +17,7 @@ const ROWS: usize = 128;
 const COLS: usize = 64;
 /// Half of the rounding error of ‖b‖², in units of its last digit.
 const OFF: f64 = 20.0;
-/// So many rows about equally near are compared at once, instead of kept.
+/// Number of rows with nearly equal distances from which on they are compared at once instead of kept.
 const MANY: usize = 32;
 
 /// The rows to search: `width` numbers and one label each.
@@ -91,7 +91,7 @@ pub fn nearest(search: &Search, exact: &(dyn Fn(usize, usize) -> f64 + Sync)) ->
 }
 
 impl Near {
-    /// Leaves one row.
+    /// Keeps only the nearest row.
     fn settle(&mut self, exact: impl Fn(usize) -> f64) {
         let limit = self.least + self.slack;
         self.rows.retain(|(_, d)| *d <= limit);
@@ -102,7 +102,7 @@ impl Near {
     }
 }
 
-/// The labels as numbers that are equal where labels are: whole ones below 2^24 are exact.
+/// Numbers that are equal if and only if the labels are equal; integers below 2^24 are exact.
 pub(super) fn names(labels: &[u32]) -> Vec<f32> {
     if labels.iter().all(|label| *label < 1 << 24) {
         return labels.iter().map(|label| *label as f32).collect();
@@ -122,7 +122,7 @@ kernel! {
         let mut least = infinity;
         for from in (0..len).step_by(n) {
             let width = n.min(len - from);
-            // Lanes beyond the end are infinitely far.
+            // Lanes beyond the end have an infinite distance.
             let term = if width == n { L::V::load(&terms[from..from + n]) } else { L::V::load_part(&terms[from..], f32::INFINITY) };
             let distance = twice.mul_add(get(products, from, width), term);
             let distance = get::<L::V>(names, from, width).where_equal(own, infinity, distance);
@@ -134,7 +134,7 @@ kernel! {
 }
 
 kernel! {
-    /// Adds the distances up to a limit, and their places, the first being `start`.
+    /// Adds the distances up to a limit, with their positions; the first position is `start`.
     fn below<L>(distances: &[f32], limit: f32, start: u32, found: &mut Vec<(u32, f32)>) {
         let (n, len, limit) = (L::V::N, distances.len(), L::V::splat(limit));
         for from in (0..len).step_by(n) {
@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn the_nearest_are_those_of_plain_loops_on_every_set_and_for_any_number_of_threads() {
+    fn nearest_rows_equal_plain_loops_on_every_set_and_for_any_number_of_threads() {
         on_each(|isa| {
             for (rows, width) in [(1, 3), (2, 1), (17, 5), (129, 16), (300, 33)] {
                 for (offset, labels) in [(0.0, 0), (1000.0, 0), (0.0, u32::MAX - 8)] {
@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn of_equal_rows_the_first_counts_and_without_another_label_there_is_none() {
+    fn the_first_of_equal_rows_is_found_and_none_without_another_label() {
         let others = vec![0.25; 200 * 4];
         let labels: Vec<u32> = (0..200).map(|row| u32::from(row >= 70)).collect();
         let search = Search { anchors: &others, others: &others, labels: &labels, width: 4, shift: 0.0 };

@@ -1,24 +1,24 @@
-//! Layer norm and root mean square norm over rows: statistics and output in one visit of the row, all
-//! gradients in another.
+//! Layer norm and root mean square norm over rows: statistics and output in one pass over a row, all gradients in a
+//! second one.
 
 use super::isa::kernel;
 use super::sums;
 use crate::pool;
 use crate::tensor::uninit;
 
-/// Whether the mean is taken off first: layer norm does, the root mean square norm does not.
+/// Whether the mean is subtracted first: yes for layer norm, no for the root mean square norm.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Centre {
     Mean,
     Zero,
 }
 
-/// Rows that one task takes; fixed by the shape, as the sums of the weights' gradients follow it.
+/// Rows per task. Determined by the shape alone, because it determines the order of sums in the weights' gradients.
 fn block(rows: usize) -> usize {
     rows.div_ceil(64).max(16)
 }
 
-/// Gives y and for each row (mean, 1 / σ).
+/// Returns y, and (mean, 1 / σ) for each row.
 pub(crate) fn forward(x: &[f32], w: &[f32], b: Option<&[f32]>, epsilon: f32, centre: Centre) -> (Vec<f32>, Vec<f32>) {
     let width = w.len();
     let block = block(x.len() / width);
@@ -28,7 +28,7 @@ pub(crate) fn forward(x: &[f32], w: &[f32], b: Option<&[f32]>, epsilon: f32, cen
     (y, saved)
 }
 
-/// Gives ∂L/∂x, ∂L/∂w, ∂L/∂b.
+/// Returns ∂L/∂x, ∂L/∂w, ∂L/∂b.
 pub(crate) fn backward(g: &[f32], x: &[f32], w: &[f32], saved: &[f32], centre: Centre) -> [Vec<f32>; 3] {
     let width = w.len();
     let block = block(x.len() / width);

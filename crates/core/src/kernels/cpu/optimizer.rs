@@ -2,8 +2,8 @@
 
 use super::isa::kernel;
 
-/// Flushes decaying values to 0: below this they move no parameter, and denormals, which rounding would keep forever,
-/// are up to a hundred times slower on some processors.
+/// Sets small decaying values to 0. They change no parameter, and rounding would keep them as denormals, which are up to a
+/// hundred times slower on some processors.
 #[inline(always)]
 fn settled(x: f32, below: f32) -> f32 {
     if x.abs() < below { 0.0 } else { x }
@@ -23,7 +23,7 @@ pub struct SgdStep {
 }
 
 kernel! {
-    /// An empty `velocity` is no momentum.
+    /// An empty `velocity` means no momentum.
     pub fn sgd<L>(parameter: &mut [f32], gradient: &[f32], velocity: &mut [f32], step: SgdStep) {
         let SgdStep { rate, momentum, nesterov, decay } = step;
         if velocity.is_empty() {
@@ -45,17 +45,17 @@ kernel! {
     }
 }
 
-/// One step of Adam; bias corrections are made in f64 beforehand.
+/// One step of Adam; the bias corrections are computed in f64 beforehand.
 #[derive(Clone, Copy)]
 pub struct AdamStep {
     pub beta1: f32,
     pub beta2: f32,
-    /// `1 − beta`, rounded from f64: `1 − 0.999` has only 13 good bits in f32.
+    /// `1 − beta`, rounded from f64, because `1 − 0.999` has only 13 correct bits in f32.
     pub rest1: f32,
     pub rest2: f32,
-    /// Rate over the first moment's bias correction.
+    /// Rate divided by the first moment's bias correction.
     pub rate: f32,
-    /// One over the root of the second moment's bias correction.
+    /// 1 / square root of the second moment's bias correction.
     pub root: f32,
     pub epsilon: f32,
     /// Factor applied to the parameter first: decoupled decay.

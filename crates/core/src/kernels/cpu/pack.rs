@@ -1,9 +1,9 @@
-//! Packing the right side of a matrix product into panels: row after row of the inner width, columns side by side.
+//! Packing the right side of a matrix product into panels: one row per step of the inner width, its columns contiguous.
 
 use super::isa::Isa;
 
-/// Packs `depth × cols` of a matrix at `from` (steps between rows and columns given) into `to`, `width` columns a
-/// row, zeros past `cols`.
+/// Packs `depth × cols` of a matrix at `from` (steps between rows and columns given) into `to`, `width` columns per
+/// row, with zeros after `cols`.
 ///
 /// # Safety
 /// The machine has `isa`; `from` spans `depth × cols`; `to` holds `depth · width`, and `cols ≤ width`.
@@ -14,7 +14,7 @@ pub unsafe fn pack(
     to: *mut f32,
 ) {
     if cols < width {
-        // SAFETY: the caller's promise.
+        // SAFETY: guaranteed by the caller.
         unsafe { std::slice::from_raw_parts_mut(to, depth * width) }.fill(0.0);
     }
     if col_step == 1 {
@@ -24,7 +24,7 @@ pub unsafe fn pack(
         }
         return;
     }
-    // SAFETY: the caller's promise.
+    // SAFETY: guaranteed by the caller.
     unsafe { turn(isa, (depth, cols), (from, row_step, col_step), to, width) }
 }
 
@@ -40,7 +40,7 @@ pub unsafe fn turn(
     to: *mut f32,
     width: usize,
 ) {
-    // SAFETY: the caller's promise.
+    // SAFETY: guaranteed by the caller.
     let done = if row_step == 1 { unsafe { transpose(isa, (depth, cols), from, col_step, to, width) } } else { 0 };
     for c in done..cols {
         for p in 0..depth {
@@ -50,7 +50,8 @@ pub unsafe fn turn(
     }
 }
 
-/// Columns stored in rows of `depth` numbers, `step` apart; returns the number of finished ones, from the first.
+/// Copies columns that are stored as rows of `depth` numbers, `step` apart; returns the number of columns copied, from the
+/// first.
 ///
 /// # Safety
 /// As `turn`.
@@ -66,14 +67,14 @@ unsafe fn transpose(
     let mut col = 0;
     if isa == Isa::Avx512 {
         while col + 16 <= cols {
-            // SAFETY: sixteen columns that are there.
+            // SAFETY: these sixteen columns exist.
             unsafe { transpose512(depth, from.add(col * step), step, to.add(col), width) };
             col += 16;
         }
     }
     if isa >= Isa::Avx2 {
         while col + 8 <= cols {
-            // SAFETY: eight columns that are there.
+            // SAFETY: these eight columns exist.
             unsafe { transpose256(depth, from.add(col * step), step, to.add(col), width) };
             col += 8;
         }
@@ -81,7 +82,7 @@ unsafe fn transpose(
     col
 }
 
-/// On other processors there is no vector code.
+/// On other processors there is no vector code, and no column is copied.
 ///
 /// # Safety
 /// None is needed.

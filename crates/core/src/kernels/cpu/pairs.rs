@@ -1,11 +1,11 @@
-//! Squared distances of all rows from all rows, from one product of rows.
+//! Squared distances between all pairs of rows, from one matrix product.
 //!
 //! ```text
 //! ‖x_r − x_j‖² = ‖x'_r‖² + ‖x'_j‖² − 2 x'_r·x'_j,   x' = x − μ
 //! ```
 //!
-//! μ is the mean of the rows: around it only pairs that are close relative to their lengths lose significant digits.
-//! They are computed from their differences.
+//! μ is the mean of the rows. With it, only pairs that are close relative to their lengths lose significant digits; these
+//! are computed from their differences.
 
 use super::apart::{square, sums};
 use super::gemm::{self, Matrix};
@@ -17,10 +17,10 @@ use crate::tensor::uninit;
 
 /// Rows of one task.
 const ROWS: usize = 16;
-/// A square below this share of ‖x'_r‖² + ‖x'_j‖² is made from differences.
+/// A square below this share of ‖x'_r‖² + ‖x'_j‖² is computed from differences.
 pub(super) const NEAR: f32 = 0.125;
 
-/// `[rows, rows]`; 0 of each row from itself.
+/// Returns `[rows, rows]`, with 0 on the diagonal.
 pub(crate) fn squares(x: &[f32], width: usize) -> Vec<f32> {
     let rows = x.len() / width;
     let (moved, lengths) = about(x, &middle(x, width), 0.0);
@@ -40,7 +40,7 @@ pub(crate) fn squares(x: &[f32], width: usize) -> Vec<f32> {
     squares
 }
 
-/// The mean of the rows; 0 where that is no number.
+/// The mean of the rows; 0 in columns whose mean is not finite.
 pub(super) fn middle(rows: &[f32], width: usize) -> Vec<f32> {
     let mut sums = vec![0.0; width];
     rows.chunks(width).for_each(|row| sums.iter_mut().zip(row).for_each(|(sum, x): (&mut f32, &f32)| *sum += *x));
@@ -49,7 +49,7 @@ pub(super) fn middle(rows: &[f32], width: usize) -> Vec<f32> {
     sums.into_iter().map(mean).collect()
 }
 
-/// The rows less the middle, and their squares.
+/// The rows minus the middle plus the shift, and their squared lengths.
 pub(super) fn about(rows: &[f32], middle: &[f32], shift: f32) -> (Vec<f32>, Vec<f32>) {
     let width = middle.len();
     let (mut moved, mut squares) = (uninit(rows.len()), vec![0.0; rows.len() / width]);
@@ -92,10 +92,10 @@ mod tests {
     use crate::pool::Pool;
 
     #[test]
-    fn squares_are_those_of_differences_near_or_far_on_every_set_and_for_any_number_of_threads() {
+    fn squares_equal_those_of_differences_on_every_set_and_for_any_number_of_threads() {
         on_each(|isa| {
             for (rows, width, offset) in [(1, 3, 0.0), (2, 1, 0.0), (33, 17, 0.0), (150, 8, 0.0), (33, 17, 1000.0)] {
-                // Every second row is nearly the one before it.
+                // Every second row is nearly equal to the row before it.
                 let number = |at: usize| (at * 7919 % 1009) as f32 / 504.5 - 1.0;
                 let of = |at: usize| number(at / (2 * width) * width + at % width) + at as f32 * 1e-5 + offset;
                 let x: Vec<f32> = (0..rows * width).map(of).collect();

@@ -1,4 +1,4 @@
-//! Losses that compare a row element by element: Σ over the row, and the gradient added in the same pass.
+//! Losses that compare two rows element by element: they return Σ over the row and add the gradient in the same pass.
 
 use std::f32::consts::LOG2_E;
 
@@ -21,7 +21,7 @@ kernel! {
     pub(crate) fn squared_error<L>(x: &[f32], y: &[f32], scale: f32, gradient: &mut [f32]) -> f64 {
         let (scale, low, zero) = (L::V::splat(scale), L::V::splat(f32::MIN), L::V::splat(0.0));
         let [sum] = reduce!(L::V, 1, [x = 0.0, y = 0.0], x.len(), |acc, from, width, r, s| {
-            // NaN minus a number is NaN and not above 0: it is chosen by the second branch, and kept.
+            // NaN minus a number is NaN, which is not above 0, so the second branch keeps it.
             let masked = low.sub(s);
             let d = masked.choose(zero, r.sub(s));
             acc[0] = d.mul_add(d, acc[0]);
@@ -32,10 +32,10 @@ kernel! {
 }
 
 kernel! {
-    /// Σ max(x, 0) − x y + ln(1 + e^-|x|), the cross-entropy of coins; adds `scale` · (σ(x) − y).
+    /// Σ max(x, 0) − x y + ln(1 + e^-|x|), the binary cross-entropy; adds `scale` · (σ(x) − y).
     pub(crate) fn binary_cross_entropy<L>(x: &[f32], y: &[f32], scale: f32, gradient: &mut [f32]) -> f64 {
         let (scale, zero, one) = (L::V::splat(scale), L::V::splat(0.0), L::V::splat(1.0));
-        // Beyond the row's end: a coin that never falls, and should not.
+        // Beyond the row's end: probability 0 with label 0, which adds nothing.
         let [sum] = reduce!(L::V, 1, [x = -1e30, y = 0.0], x.len(), |acc, from, width, r, s| {
             let (q, _, log) = coin(r);
             // max(x, 0) − x y, without a difference of large numbers.
@@ -51,7 +51,7 @@ kernel! {
     /// Σ w y ln(1 + e^-x) + (1 − y) ln(1 + e^x), with weights w of the positive labels; adds `scale` · its slope.
     pub(crate) fn weighted_binary_cross_entropy<L>(x: &[f32], y: &[f32], w: &[f32], scale: f32, gradient: &mut [f32]) -> f64 {
         let (scale, zero, one) = (L::V::splat(scale), L::V::splat(0.0), L::V::splat(1.0));
-        // Beyond the row's end: a coin that never falls, and should not.
+        // Beyond the row's end: probability 0 with label 0, which adds nothing.
         let [sum] = reduce!(L::V, 1, [x = -1e30, y = 0.0, w = 0.0], x.len(), |acc, from, width, r, s, t| {
             let (q, rare, log) = coin(r);
             let (right, wrong) = (s.mul(t), one.sub(s));
@@ -66,14 +66,14 @@ kernel! {
 }
 
 kernel! {
-    /// Σ KL(σ(y · t) ‖ σ(x · t)), the divergence of coins; adds `scale` · (σ(x · t) − σ(y · t)). y may be -∞.
+    /// Σ KL(σ(y · t) ‖ σ(x · t)), the binary divergence; adds `scale` · (σ(x · t) − σ(y · t)). y may be -∞.
     pub(crate) fn binary_divergence<L>(x: &[f32], y: &[f32], t: f32, scale: f32, gradient: &mut [f32]) -> f64 {
         let (scale, t) = (L::V::splat(scale), L::V::splat(t));
         let (zero, low) = (L::V::splat(0.0), L::V::splat(-1e30));
         let [sum] = reduce!(L::V, 1, [x = -1e30, y = -1e30], x.len(), |acc, from, width, r, s| {
             let (r, s) = (r.mul(t), low.max(s.mul(t)));
             let ((q, _, log_q), (p, rare, log_p)) = (coin(r), coin(s));
-            // Seen from the side that the teacher holds less likely: no difference of large numbers.
+            // Computed for the less likely of the teacher's two outcomes, which avoids differences of large numbers.
             let turned = s.choose(zero.sub(r), r);
             let distance = s.min(zero.sub(s)).sub(turned);
             let value = log_q.sub(log_p).add(zero.max(turned));

@@ -1,4 +1,4 @@
-//! Pooling: windows of 2 × 2 side by side have loops of their own, the rest is plain.
+//! Pooling. Adjacent windows of 2 × 2 have special loops, all others a plain one.
 
 use std::ops::Range;
 
@@ -9,10 +9,10 @@ use crate::blocks::{filled, uninit};
 use crate::kernels::window::Window;
 use crate::pool;
 
-/// Numbers of the input that one task takes.
+/// Input numbers per task.
 const TASK: usize = 1 << 15;
 
-/// `planes` images of `input` rows and columns each, one by one.
+/// `planes` images of `input` rows and columns each, pooled separately.
 #[derive(Clone, Copy)]
 pub(crate) struct Shape {
     pub window: Window,
@@ -60,7 +60,7 @@ impl Shape {
     }
 }
 
-/// The largest entry of each window and the tap that held it.
+/// The largest entry of each window, and its tap.
 pub(crate) fn largest(shape: &Shape, x: &[f32]) -> (Vec<f32>, Vec<u32>) {
     let count = shape.planes * shape.output();
     let mut y = uninit(count);
@@ -87,7 +87,7 @@ fn largest_of_window(shape: &Shape, x: &[f32], y: &mut [f32], winners: &mut [u32
     for ((r, s), (y, winner)) in places.zip(y.iter_mut().zip(winners)) {
         let mut best = (f32::NEG_INFINITY, None);
         shape.window(r, s, |tap, at| {
-            // Larger, or not a number; the first tap even if it is −∞.
+            // Larger, or NaN; or the first tap, which may be −∞.
             if best.1.is_none() || x[at] > best.0 || (x[at].is_nan() && !best.0.is_nan()) {
                 best = (x[at], Some(tap as u32));
             }
@@ -165,7 +165,7 @@ pub(crate) fn plane_means(x: &[f32], pixels: usize) -> Vec<f32> {
     y
 }
 
-/// The opposite: each plane is filled with its share of one gradient.
+/// The backward pass of `plane_means`: fills each plane with its gradient divided by `pixels`.
 pub(crate) fn to_planes(g: &[f32], pixels: usize) -> Vec<f32> {
     let mut dx = uninit(g.len() * pixels);
     let per_task = (TASK / pixels).max(1);
@@ -185,19 +185,19 @@ kernel! {
     }
 }
 
-/// Writes two neighbours as one number, the left one below: a loop over these is vector code, a loop over every
-/// second number is not.
+/// Writes two neighbours as one number, the left one in the low half. LLVM vectorizes a loop over such pairs, but not a
+/// loop over every second number.
 #[inline(always)]
 fn put_pair(row: &mut [f32], index: usize, both: u64) {
     debug_assert!(2 * index + 1 < row.len());
-    // SAFETY: the caller's loop ends where the row does.
+    // SAFETY: the caller's loop ends at the end of the row.
     unsafe { row.as_mut_ptr().add(2 * index).cast::<u64>().write_unaligned(both.to_le()) }
 }
 
 kernel! {
     fn largest_of_four<L>(x: &[f32], width: usize, columns: usize, y: &mut [f32], winners: &mut [u32]) {
         let n = L::V::N;
-        // SAFETY: the two types have one size and alignment, and every bit pattern is a value of both.
+        // SAFETY: the two types have the same size and alignment, and every bit pattern is a value of both.
         let winners = unsafe { std::slice::from_raw_parts_mut(winners.as_mut_ptr().cast::<f32>(), winners.len()) };
         let taps: [L::V; 4] = std::array::from_fn(|tap| L::V::splat(f32::from_bits(tap as u32)));
         let rows = x.chunks_exact(2 * width).zip(y.chunks_exact_mut(columns)).zip(winners.chunks_exact_mut(columns));
@@ -226,7 +226,7 @@ kernel! {
     }
 }
 
-/// The left and the right ones of up to `N` pairs.
+/// The left and the right numbers of up to `N` pairs.
 #[inline(always)]
 fn two<V: Vector>(pairs: &[f32]) -> (V, V) {
     let n = V::N;

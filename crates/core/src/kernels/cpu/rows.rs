@@ -1,4 +1,4 @@
-//! Loops over one row of logits: the parts of the row engine's sweep.
+//! Loops over one row of logits, for the sweep over row losses.
 //!
 //! Sums are kept in f32 lanes for at most `BLOCK` numbers and then added up in f64, in an order that depends only on
 //! the row's length and the instruction set.
@@ -6,11 +6,11 @@
 use super::isa::kernel;
 use super::vector::Vector;
 
-/// Numbers whose f32 partial sums are folded into f64 together.
+/// Numbers whose f32 partial sums are added to f64 together.
 pub(super) const BLOCK: usize = 2048;
 
 /// Runs `body(sums, x…)` on four registers at a time with separate sums, and on the rest one by one; lanes beyond a
-/// row's end hold `fill`.
+/// row's end contain `fill`.
 macro_rules! reduce {
     ($v:ty, $count:literal, [$($x:ident = $fill:expr),+], $len:expr, |$acc:ident, $from:ident, $width:ident, $($r:ident),+| $body:block) => {{
         let n = <$v>::N;
@@ -118,13 +118,13 @@ kernel! {
 }
 
 kernel! {
-    /// The same for a row `x` and a second row `y`; gives Σ e and Σ e_i · (d_i − (y_i − y_max) · y_scale), d the exponent of e.
+    /// The same for a row `x` with a second row `y`; returns Σ e and Σ e_i · (d_i − (y_i − y_max) · y_scale), d the exponent of e.
     pub(crate) fn exponentials_across<L>(
         x: &[f32], max: f32, scale: f32, y: &[f32], y_max: f32, y_scale: f32, out: &mut [f32], next: &[f32],
     ) -> [f64; 2] {
         let (max, scale) = (L::V::splat(max), L::V::splat(scale));
         let (y_max, y_scale) = (L::V::splat(y_max), L::V::splat(y_scale));
-        // A masked class has the exponent −∞: times its 0 it would be NaN.
+        // The exponent −∞ of a masked class, multiplied by its e of 0, would be NaN.
         let lowest = L::V::splat(-200.0);
         reduce!(L::V, 2, [x = f32::NEG_INFINITY, y = 0.0], x.len(), |acc, from, width, r, s| {
             let d = lowest.max(r.sub(max).mul(scale));
@@ -138,7 +138,7 @@ kernel! {
 }
 
 kernel! {
-    /// Prefetches a row that is read soon.
+    /// Prefetches a row that will be read soon.
     pub(crate) fn fetch<L>(x: &[f32]) {
         x.chunks(16).for_each(L::V::prefetch);
     }
@@ -203,7 +203,7 @@ pub(super) fn coefficients<V: Vector>(p: &Polynomial, constant: f32) -> [V; 9] {
     all
 }
 
-/// c_0 + Σ c_i e^i up to the power `D`. A function, since a closure may be left without the instruction set.
+/// c_0 + Σ c_i e^i up to the power `D`. Not a closure, because a closure may be compiled without the instruction set.
 #[inline(always)]
 pub(super) fn powers<V: Vector, const D: usize>(c: &[V; 9], e: V) -> V {
     let mut sum = c[D];
@@ -300,11 +300,11 @@ kernel! {
 }
 
 kernel! {
-    /// Of the numbers that are not −∞: how many, their mean, and Σ (x − mean)², exactly 0 where all are `max`.
+    /// For the numbers that are not −∞: their count, their mean, and Σ (x − mean)², which is exactly 0 if all are `max`.
     pub(crate) fn spread<L>(x: &[f32], max: f32) -> (f64, f64, f64) {
         let (low, zero, one) = (L::V::splat(f32::MIN), L::V::splat(0.0), L::V::splat(1.0));
         let largest = L::V::splat(max);
-        // A number is masked where the lowest of all is above it.
+        // A number is masked if the lowest finite number is above it.
         let [sum, count] = reduce!(L::V, 2, [x = f32::NEG_INFINITY], x.len(), |acc, _from, _width, r| {
             let masked = low.sub(r);
             acc[0] = acc[0].add(masked.choose(zero, r.sub(largest)));

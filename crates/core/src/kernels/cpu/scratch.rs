@@ -12,14 +12,14 @@ pub(crate) fn with_scratch<R, const N: usize>(lengths: [usize; N], work: impl Fn
     thread_local! {
         static SCRATCH: RefCell<Vec<Vec<f32>>> = const { RefCell::new(Vec::new()) };
     }
-    // Taken out while it is used: a task that runs inside another finds it empty, not locked.
+    // Taken out while it is used, so that a nested task finds an empty slot instead of a locked one.
     let mut scratch = SCRATCH.take();
     scratch.resize_with(scratch.len().max(N), Vec::new);
     let mut buffers = scratch.iter_mut().zip(lengths).map(|(buffer, length)| {
         if buffer.len() < length + LINE {
             *buffer = uninit(length + LINE);
         }
-        // Rows begin at cache lines.
+        // Buffers begin at cache lines.
         let skip = buffer.as_ptr().align_offset(64).min(LINE);
         &mut buffer[skip..skip + length]
     });

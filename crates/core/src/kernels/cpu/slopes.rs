@@ -1,5 +1,5 @@
 //! Losses that are a function of two rows of probabilities: sums over the row, and the slopes g_i = ∂(row's
-//! value)/∂q_i, from which the gradient at the logits follows:
+//! value)/∂q_i. They give the gradient with respect to the logits:
 //!
 //! ```text
 //! ∂/∂z_i = q_i (g_i − Σ_j q_j g_j) / T
@@ -50,7 +50,7 @@ kernel! {
 }
 
 kernel! {
-    /// Σ e (a − b) for exponents a of the student and b of the teacher; g = a − b, and 0 where e is.
+    /// Σ e (a − b) for exponents a of the student and b of the teacher; g = a − b, and 0 where e is 0.
     pub(crate) fn reverse<L>(e: &[f32], a: Exponents, b: Exponents, g: &mut [f32]) -> f64 {
         let (x, y, zero) = (a.logits, b.logits, L::V::splat(0.0));
         let ((a_max, a_scale), (b_max, b_scale)) =
@@ -111,7 +111,7 @@ kernel! {
         let (beta, rest, tiny) = (L::V::splat(beta), L::V::splat((1.0 - f64::from(beta)) as f32), L::V::splat(TINY));
         let (z_max, z_scale, z_log) = (L::V::splat(z.max), L::V::splat(z.scale), L::V::splat(q.share.log2() as f32));
         let (v_max, v_scale, v_log) = (L::V::splat(v.max), L::V::splat(v.scale), L::V::splat(p.share.log2() as f32));
-        // A masked class has the exponent −∞: times its 0 it would be NaN.
+        // The exponent −∞ of a masked class, multiplied by its e of 0, would be NaN.
         let lowest = L::V::splat(-1e30);
         reduce!(L::V, 2, [x = 0.0, y = 0.0, a = 0.0, b = 0.0], x.len(), |acc, from, width, r, s, z, v| {
             let p = s.mul(p_share);
@@ -150,7 +150,7 @@ kernel! {
     }
 }
 
-/// Of each column: means, 1 / deviations (0 where there is no gradient), correlation.
+/// For each column: means, 1 / deviations (0 if there is no gradient), correlation.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ColumnSlices<'x> {
     pub q_mean: &'x [f32],
@@ -195,7 +195,7 @@ kernel! {
     /// Σ r log₂ r for r = a + b x_i, b above 1e-30.
     pub(crate) fn entropy<L>(x: &[f32], a: f32, b: f32) -> f64 {
         let (a, b, tiny, zero) = (L::V::splat(a), L::V::splat(b), L::V::splat(TINY), L::V::splat(0.0));
-        // Beyond the row's end: far below 0, which counts as 0.
+        // Beyond the row's end: a number far below 0, which contributes 0.
         let [sum] = reduce!(L::V, 1, [x = f32::MIN], x.len(), |acc, _from, _width, x| {
             let r = zero.max(x.mul_add(b, a));
             acc[0] = r.mul_add(log2(tiny.max(r)), acc[0]);
@@ -248,7 +248,7 @@ kernel! {
 }
 
 kernel! {
-    /// sum = scale · e_i (g_i − mean), or adds it: the gradient that slopes make.
+    /// sum = scale · e_i (g_i − mean), or adds it to sum: the gradient of the slopes.
     pub(crate) fn bend<L>(e: &[f32], g: &[f32], mean: f32, scale: f32, sum: &mut [f32], add: bool) {
         let (mean, scale, n) = (L::V::splat(mean), L::V::splat(scale), L::V::N);
         let mut at = 0;

@@ -1,5 +1,5 @@
-//! Sums over slices in one fixed order: 32 partial sums, folded in halves. On every instruction set the order depends
-//! only on the length.
+//! Sums over slices in one fixed order: 32 partial sums, then folded in halves. The order depends only on the length, not
+//! on the instruction set.
 
 use super::isa::Lanes;
 
@@ -71,7 +71,7 @@ pub(crate) fn sum_and_dot<L: Lanes>(g: &[f32], x: &[f32], shift: f32) -> (f32, f
     (fold(sums), fold(dots))
 }
 
-/// The same over those i where `(x_i − shift) · scale + bias` is above 0.
+/// The same over those i for which `(x_i − shift) · scale + bias` is above 0.
 #[inline(always)]
 pub(crate) fn gated<L: Lanes>(g: &[f32], x: &[f32], shift: f32, scale: f32, bias: f32) -> (f32, f32) {
     let (mut sums, mut dots) = ([0.0; LANES], [0.0; LANES]);

@@ -1,15 +1,15 @@
 //! The core of a matrix product: a tile of a few rows by two vectors, kept in registers over the inner width.
 //!
-//! The right side is packed first: for each panel of two vectors of columns, row after row of the inner width, zeros
-//! past the last column. The left side is read in place, one number at a time, broadcast to a vector. Every number of
-//! the output is one chain of multiply-adds in the order of the inner width, in any tile.
+//! The right side is packed first, into panels with two vectors of columns, one row per step of the inner width, and zeros
+//! after the last column. The left side is read in place, one number at a time, and broadcast to a vector. In every tile,
+//! each number of the output is one chain of multiply-adds in the order of the inner width.
 
 use super::isa::Isa;
 
-/// Inner width of one pass: a packed panel of it stays in the first cache.
+/// Inner width of one pass, chosen so that a packed panel stays in the first-level cache.
 pub const DEPTH: usize = 256;
 
-/// Where a tile reads and writes.
+/// The addresses at which a tile reads and writes.
 #[derive(Clone, Copy)]
 pub struct Place {
     pub a: *const f32,
@@ -27,7 +27,7 @@ pub fn panel(isa: Isa) -> usize {
     }
 }
 
-/// Columns that a panel with `cols` real ones is packed to: whole vectors.
+/// Columns of a panel with `cols` used columns, padded to whole vectors.
 pub fn padded(isa: Isa, cols: usize) -> usize {
     match isa {
         Isa::Avx512 => cols.next_multiple_of(16),
@@ -36,12 +36,12 @@ pub fn padded(isa: Isa, cols: usize) -> usize {
     }
 }
 
-/// `rows × cols` of output from a packed panel of `depth × padded(cols)`.
+/// Computes `rows × cols` of the output from a packed panel of `depth × padded(cols)`.
 ///
 /// # Safety
 /// The machine has `isa`; `at` spans `rows × depth` to read and `rows × cols` to write; `b` is a packed panel.
 pub unsafe fn strip(isa: Isa, rows: usize, cols: usize, depth: usize, at: Place, b: *const f32, accumulate: bool) {
-    // SAFETY: the caller's promise, passed on.
+    // SAFETY: guaranteed by the caller.
     unsafe {
         match isa {
             #[cfg(target_arch = "x86_64")]
@@ -100,7 +100,7 @@ mod x86 {
         let tail = cols - (V - 1) * 16;
         let mask = if tail == 16 { u16::MAX } else { (1 << tail) - 1 };
         let mut row = 0;
-        // SAFETY: tiles stay inside the strip that the caller vouches for.
+        // SAFETY: tiles stay inside the strip, for which the caller is responsible.
         unsafe {
             while row < rows {
                 let at = Place { a: at.a.add(row * at.a_row), out: at.out.add(row * at.out_row), ..at };
@@ -171,7 +171,7 @@ mod x86 {
         let tail = cols - (V - 1) * 8;
         let mask = std::array::from_fn::<i32, 8, _>(|i| if i < tail { -1 } else { 0 });
         let mut row = 0;
-        // SAFETY: tiles stay inside the strip that the caller vouches for.
+        // SAFETY: tiles stay inside the strip, for which the caller is responsible.
         unsafe {
             let mask = _mm256_loadu_si256(mask.as_ptr().cast());
             while row < rows {

@@ -1,7 +1,7 @@
 //! The k largest numbers of a row; of equal numbers, the lower index comes first.
 //!
-//! The row is folded into columns: number i belongs to column i mod m, m about 4 k. At least k numbers reach the k-th
-//! largest of the column maxima, and for an unsorted row few more; only those are examined again. Bounds are found by
+//! The row is divided into columns: number i belongs to column i mod m, m about 4 k. At least k numbers are at or above the
+//! k-th largest of the column maxima, and in an unsorted row only a few more; only these are examined again. Bounds are found by
 //! bisection over the bit patterns of the numbers, without sorting.
 
 use super::isa::kernel;
@@ -10,7 +10,7 @@ use super::vector::Vector;
 
 /// Minimum number of columns.
 const COLUMNS: usize = 256;
-/// Numbers that are tested together, since in most rows none of them is large enough.
+/// Numbers that are tested together, because usually none of them is large enough.
 const TOGETHER: usize = 4;
 
 /// The largest numbers of a row. Its memory is reused for the next row.
@@ -27,7 +27,7 @@ pub struct Top {
     pub beside: Option<usize>,
     /// The largest dropped number; -∞ if there is none.
     pub next: f32,
-    /// Of all numbers, in no good precision; not finite if one of them is not.
+    /// The sum of all numbers in low precision; not finite if one of them is not finite.
     pub sum: f32,
     columns: Vec<f32>,
     found: Vec<f32>,
@@ -35,7 +35,7 @@ pub struct Top {
 }
 
 kernel! {
-    /// The maxima of the columns, and the sum of all numbers. `next` is fetched.
+    /// The maxima of the columns, and the sum of all numbers. Prefetches `next`.
     fn column_maxima<L>(x: &[f32], next: &[f32], columns: &mut [f32]) -> f32 {
         let n = L::V::N;
         let mut sums = [L::V::splat(0.0); 4];
@@ -63,7 +63,7 @@ kernel! {
     }
 }
 
-/// Numbers in their order as whole numbers.
+/// Integers in the same order as the numbers.
 #[inline(always)]
 fn order(x: f32) -> i64 {
     let bits = x.to_bits().cast_signed();
@@ -77,7 +77,7 @@ fn number(order: i64) -> f32 {
 }
 
 kernel! {
-    /// A bound that at least `k` numbers reach, and at most `spare` more, or all that are equal to the k-th largest.
+    /// A bound that at least `k` numbers reach, and at most `spare` more except those equal to the k-th largest.
     fn reached<L>(x: &[f32], k: usize, spare: usize) -> f32 {
         let n = L::V::N;
         let (mut low, mut high) = (L::V::splat(f32::INFINITY), L::V::splat(f32::NEG_INFINITY));
@@ -115,8 +115,8 @@ kernel! {
 }
 
 kernel! {
-    /// The numbers that reach a bound and their positions, in ascending order; returns their count. There is room for
-    /// all, and for one register more.
+    /// Writes the numbers that reach a bound and their positions, in ascending order of position; returns their count. The
+    /// outputs have space for all numbers and one more register.
     fn pick<L>(x: &[f32], bound: f32, values: &mut [f32], places: &mut [u32]) -> usize {
         let (n, bound) = (L::V::N, L::V::splat(bound));
         let (mut count, mut at) = (0, 0);
@@ -136,7 +136,7 @@ kernel! {
         while at < x.len() {
             let width = n.min(x.len() - at);
             let part = L::V::load_part(&x[at..at + width], 0.0);
-            // Lanes behind the end hold a 0, which may reach the bound.
+            // Lanes beyond the end contain 0, which may reach the bound.
             let lanes = part.at_least(bound) & ((1 << width) - 1);
             part.pick(lanes, at as u32, &mut values[count..], &mut places[count..]);
             count += lanes.count_ones() as usize;
@@ -146,7 +146,7 @@ kernel! {
     }
 }
 
-/// Room for `len` numbers, with any content.
+/// Space for `len` numbers with unspecified content.
 fn room<T: Copy + Default>(buffer: &mut Vec<T>, len: usize) -> &mut [T] {
     if buffer.len() < len {
         buffer.resize(len, T::default());
@@ -155,10 +155,10 @@ fn room<T: Copy + Default>(buffer: &mut Vec<T>, len: usize) -> &mut [T] {
 }
 
 impl Top {
-    /// The k largest of `x`, k from 1 to its length. The index `always`, if given, is kept in any case, in place of the
-    /// last one. `next` is prefetched.
+    /// Finds the k largest of `x`, k from 1 to its length. The index `always`, if given, is always kept, if necessary in
+    /// place of the smallest kept number. Prefetches `next`.
     pub fn find(&mut self, x: &[f32], next: &[f32], k: usize, always: Option<usize>) {
-        // One more than is kept, to find the largest dropped number.
+        // One more than k, to find the largest dropped number.
         let wanted = (k + 1).min(x.len());
         let columns = room(&mut self.columns, (4 * k).next_multiple_of(64).max(COLUMNS).min(x.len().max(1)));
         self.sum = column_maxima(x, next, columns);
@@ -187,7 +187,7 @@ impl Top {
         }
     }
 
-    /// Keeps an index in place of the smallest number, of equal ones the last.
+    /// Keeps an index in place of the smallest kept number; of equal ones, in place of the last.
     fn keep(&mut self, index: usize, x: &[f32]) {
         let Err(at) = self.indices.binary_search(&(index as u32)) else { return };
         let smaller = |last: usize, at: usize| if self.values[at] <= self.values[last] { at } else { last };
@@ -221,7 +221,7 @@ kernel! {
 }
 
 kernel! {
-    /// e_i = 2^((x_i − max) · scale) into `out`, 0 at the places of `without` (in rising order); gives Σ e. `next` is fetched.
+    /// e_i = 2^((x_i − max) · scale) into `out`, 0 at the positions in `without` (ascending); returns Σ e. Prefetches `next`.
     pub(crate) fn exponentials_without<L>(
         x: &[f32], max: f32, scale: f32, without: &[u32], out: &mut [f32], next: &[f32],
     ) -> f64 {
@@ -273,7 +273,7 @@ mod tests {
 
     const SHAPES: [(usize, u32); 7] = [(1, 9), (7, 3), (100, 5), (1000, 1 << 20), (1003, 40), (5000, 50), (5000, 1)];
 
-    /// Indices of a stable sort by falling size.
+    /// Indices of a stable sort in descending order.
     fn sorted(x: &[f32]) -> Vec<u32> {
         let mut order: Vec<u32> = (0..x.len() as u32).collect();
         order.sort_by(|a, b| x[*b as usize].partial_cmp(&x[*a as usize]).unwrap());
@@ -281,7 +281,7 @@ mod tests {
     }
 
     #[test]
-    fn they_are_those_of_a_stable_sort() {
+    fn the_largest_numbers_equal_those_of_a_stable_sort() {
         for (len, kinds) in SHAPES {
             let x = of_kinds(len, kinds);
             let order = sorted(&x);
@@ -301,7 +301,7 @@ mod tests {
     }
 
     #[test]
-    fn rows_in_order_and_rows_whose_largest_share_a_column_are_no_exception() {
+    fn sorted_rows_and_rows_whose_largest_share_a_column_are_right() {
         let rising: Vec<f32> = (0..3000).map(|i| i as f32).collect();
         let falling: Vec<f32> = rising.iter().rev().copied().collect();
         let columns: Vec<f32> = (0..3000).map(|i| if i % 256 == 5 { 1e4 + i as f32 } else { (i % 7) as f32 }).collect();
@@ -313,7 +313,7 @@ mod tests {
     }
 
     #[test]
-    fn a_number_that_is_not_finite_is_seen_wherever_it_stands() {
+    fn a_number_that_is_not_finite_is_detected_at_any_position() {
         for at in [0, 5, 300, 700, 999] {
             for bad in [f32::NAN, f32::INFINITY] {
                 let mut x: Vec<f32> = (0..1000).map(|i| (i % 17) as f32).collect();
@@ -325,7 +325,7 @@ mod tests {
     }
 
     #[test]
-    fn an_index_that_must_be_there_takes_the_last_place() {
+    fn a_required_index_replaces_the_smallest_kept_number() {
         let x = [1.0, 5.0, 3.0, 4.0];
         assert_eq!(found(&x, 2, Some(0)).indices, [0, 1]);
         assert_eq!(found(&x, 2, Some(1)).indices, [1, 3]);
@@ -333,7 +333,7 @@ mod tests {
     }
 
     #[test]
-    fn the_rest_is_what_is_below_the_bound_and_what_is_equal_to_it() {
+    fn the_rest_is_the_sum_below_the_bound_and_the_ties() {
         for (len, kinds) in SHAPES {
             let x = of_kinds(len, kinds);
             on_each(|isa| {
@@ -361,7 +361,7 @@ mod tests {
     }
 
     #[test]
-    fn exponentials_without_some_places_are_zero_there() {
+    fn excluded_positions_have_the_exponential_zero() {
         let x = of_kinds(1003, 40);
         let without = [0, 1, 31, 32, 500, 1000, 1002];
         on_each(|isa| {

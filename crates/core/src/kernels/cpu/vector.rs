@@ -1,16 +1,16 @@
 //! Vector registers with named operations: `Lanes` has one type per instruction set.
 //!
-//! Reductions over these keep their partial sums separate per lane, so their order depends only on the register's
-//! width. A NaN survives every operation here.
+//! Reductions keep separate partial sums per lane, so their order depends only on the register's width. Except where a
+//! method documents otherwise, NaN operands give NaN.
 
 /// 2^r for r in -½…½, relative error 7.5e-8 (minimax fit, degree 5).
 const EXP2_NEAR: [f32; 6] = [1.000_000_1, 0.693_146_97, 0.240_221_2, 0.055_507_133, 0.009_675_542, 0.001_327_647_2];
 /// 2^r for r in 0…1, the same error.
 #[cfg(target_arch = "x86_64")]
 const EXP2_ABOVE: [f32; 6] = [0.999_999_93, 0.693_153_1, 0.240_153_62, 0.055_826_318, 0.008_989_34, 0.001_877_576_6];
-/// Adding it leaves the nearest whole number in the lowest bits.
+/// A sum with it has the nearest integer in its lowest bits.
 const ROUND: f32 = 12_582_912.0;
-/// Below it 2^x is 0: the exponent's field is empty.
+/// Below it 2^x becomes 0, because the exponent field is 0.
 const LOWEST: f32 = -127.0;
 
 pub trait Vector: Copy {
@@ -21,9 +21,9 @@ pub trait Vector: Copy {
     fn store(self, to: &mut [f32]);
     /// Prefetches the first `N` numbers into the second-level cache, if the machine supports it.
     fn prefetch(_from: &[f32]) {}
-    /// Fewer than `N` numbers, the other lanes `fill`.
+    /// Loads fewer than `N` numbers; the other lanes are `fill`.
     fn load_part(from: &[f32], fill: f32) -> Self;
-    /// Stores the first lanes, as many as `to` holds.
+    /// Stores as many of the first lanes as `to` has elements.
     fn store_part(self, to: &mut [f32]);
     fn add(self, other: Self) -> Self;
     fn sub(self, other: Self) -> Self;
@@ -37,16 +37,16 @@ pub trait Vector: Copy {
     fn min(self, other: Self) -> Self;
     /// `positive` where this is above 0, else `other`.
     fn choose(self, positive: Self, other: Self) -> Self;
-    /// The larger one; NaN where one of them is.
+    /// The larger one; NaN if one of them is NaN.
     fn largest(self, other: Self) -> Self;
     /// `yes` where the two are equal, `no` elsewhere.
     fn where_equal(self, other: Self, yes: Self, no: Self) -> Self;
-    /// Bit i: whether lane i is at least that of `bound`; NaN is not.
+    /// Bit i is set if lane i is at least lane i of `bound`; not set for NaN.
     fn at_least(self, bound: Self) -> u32;
     /// 0 in the lanes whose bits are set.
     fn without(self, lanes: u32) -> Self;
-    /// Writes the numbers of the lanes whose bits are set one after the other, and their positions, the first lane's
-    /// being `at`; there is room for `N` of each.
+    /// Writes the numbers of the lanes whose bits are set contiguously, and their positions; the first lane has the position
+    /// `at`. Both outputs have space for `N` elements.
     #[inline(always)]
     fn pick(self, lanes: u32, at: u32, values: &mut [f32], places: &mut [u32]) {
         let mut all = [0.0; 16];
@@ -58,11 +58,11 @@ pub trait Vector: Copy {
             left &= left.wrapping_sub(1);
         }
     }
-    /// Of the numbers of `self` and then `next`, the first, third, … and the second, fourth, …
+    /// Splits the numbers of `self` followed by `next` into the first, third, … and the second, fourth, …
     fn unzip(self, next: Self) -> (Self, Self);
     /// 2^self; exactly 0 for -∞ and below -150, NaN for NaN. Not for arguments above 127.
     fn exp2(self) -> Self;
-    /// e and m of m · 2^e, m from √½ to √2. For normal numbers above 0; NaN keeps a NaN in m.
+    /// e and m of m · 2^e, m from √½ to √2. For normal numbers above 0; for NaN m is NaN.
     fn split(self) -> (Self, Self);
     /// The sum of the lanes, in a fixed order.
     fn sum(self) -> f32;
@@ -75,11 +75,11 @@ fn polynomial<V: Vector>(x: V, c: &[f32; 6]) -> V {
     high.mul_add(x, V::splat(c[2])).mul_add(x, V::splat(c[1])).mul_add(x, V::splat(c[0]))
 }
 
-/// The bits of √½: where a number's mantissa is cut from its exponent.
+/// The bits of √½: the lower limit of the mantissa in `split`.
 const CUT: u32 = 0x3f35_04f3;
 
-/// log₂ x for normal numbers above 0, error 4.5e-8 of the part beside the whole exponent (minimax fit of
-/// log₂(1 + r)/r, degree 8); NaN for NaN.
+/// log₂ x for normal numbers above 0; the fractional part has an error of 4.5e-8 (minimax fit of log₂(1 + r)/r, degree 8);
+/// NaN for NaN.
 #[inline(always)]
 pub fn log2<V: Vector>(x: V) -> V {
     const C: [f32; 9] = [
@@ -123,7 +123,7 @@ pub fn log1p_unit<V: Vector>(e: V) -> V {
     sum.mul(e)
 }
 
-/// Eight numbers in an array: the instruction set that every machine has.
+/// Eight numbers in an array, for machines without AVX2.
 #[derive(Clone, Copy)]
 pub struct Eight([f32; 8]);
 
@@ -270,7 +270,7 @@ macro_rules! register {
             const N: usize = $n;
             #[inline(always)]
             fn splat(value: f32) -> Self {
-                // SAFETY: the set is enabled, see above; so for every block of this macro.
+                // SAFETY: the set is enabled, see above; this holds for every block of this macro.
                 unsafe { $name($set(value)) }
             }
             #[inline(always)]
@@ -282,7 +282,7 @@ macro_rules! register {
             #[inline(always)]
             fn store(self, to: &mut [f32]) {
                 assert!(to.len() >= $n);
-                // SAFETY: `to` has room; the store may be unaligned.
+                // SAFETY: `to` has space; the store may be unaligned.
                 unsafe { $store(to.as_mut_ptr(), self.0) }
             }
             #[inline(always)]
@@ -366,7 +366,7 @@ mod x86 {
         }
         #[inline(always)]
         fn largest(self, other: Self) -> Self {
-            // SAFETY: as in `splat`. Each maximum is its second operand where one is NaN; together they have its bits.
+            // SAFETY: as in `splat`. Each maximum is its second operand if one operand is NaN; the OR of both then is NaN.
             unsafe { Avx2(_mm256_or_ps(_mm256_max_ps(self.0, other.0), _mm256_max_ps(other.0, self.0))) }
         }
         #[inline(always)]
@@ -465,7 +465,7 @@ mod x86 {
         }
         #[inline(always)]
         fn largest(self, other: Self) -> Self {
-            // SAFETY: as in `splat`. Each maximum is its second operand where one is NaN; together they have its bits.
+            // SAFETY: as in `splat`. Each maximum is its second operand if one operand is NaN; the OR of both then is NaN.
             unsafe { Avx512(_mm512_or_ps(_mm512_max_ps(self.0, other.0), _mm512_max_ps(other.0, self.0))) }
         }
         #[inline(always)]
@@ -486,7 +486,7 @@ mod x86 {
         #[inline(always)]
         fn pick(self, lanes: u32, at: u32, values: &mut [f32], places: &mut [u32]) {
             assert!(values.len() >= 16 && places.len() >= 16);
-            // SAFETY: as in `splat`; both have room for sixteen. Compressing in a register and storing all of it is
+            // SAFETY: as in `splat`; both have space for sixteen numbers. Compressing in a register and storing all of it is
             // faster than a compressing store.
             unsafe {
                 let own = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
@@ -587,7 +587,7 @@ mod tests {
     }
 
     #[test]
-    fn every_second_number_the_larger_and_the_equal_are_found_and_nan_is_largest() {
+    fn unzip_largest_and_where_equal_are_right_and_nan_is_largest() {
         let nan = f32::NAN;
         let x = [1.0, 2.0, 4.0, 3.0, nan, 5.0, 5.0, nan, 6.0, 6.0, -1.0, -2.0, f32::INFINITY, nan, 0.5, 0.25].repeat(2);
         on_each(|isa| {

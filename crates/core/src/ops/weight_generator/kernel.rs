@@ -1,4 +1,4 @@
-//! The generator by matrix products and kernels.
+//! The generator, computed by matrix products and kernels.
 
 use std::ops::Deref;
 
@@ -9,8 +9,8 @@ use crate::kernels::cpu::generator as kernel;
 use crate::tape::{Gradients, Value};
 use crate::tensor::{Tensor, from_vec, read, uninit};
 
-/// Up to this many layers, `T_k Eᵀ` for each k costs no more products than `X Eᵀ` and `wOut E`, and spares X and a
-/// pass over the stack.
+/// With up to this many layers, `T_k Eᵀ` for each k costs no more products than `X Eᵀ` and `wOut E`, and needs neither X nor
+/// another pass over the stack.
 const FEW_LAYERS: usize = 2;
 
 impl Generator {
@@ -171,8 +171,8 @@ impl Generator {
     }
 }
 
-/// `[outputs, rows, cols]` to `[outputs, cols, rows]`: kernel positions come after the inputs in a parameter, before
-/// them in a product.
+/// `[outputs, rows, cols]` to `[outputs, cols, rows]`, because kernel positions are after the inputs in a parameter, but
+/// before them in a product.
 fn turned(x: Vec<f32>, rows: usize, cols: usize) -> Vec<f32> {
     if rows == 1 || cols == 1 {
         return x;

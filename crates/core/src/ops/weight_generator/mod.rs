@@ -1,4 +1,4 @@
-//! A student's parameter generated from a stack of the teacher's, as one record.
+//! Generates a student's parameter from a stack of the teacher's parameters, as one record on the tape.
 //!
 //! ```text
 //! r = wLayer · wReduce,   X = Σ_k r_k T_k,   V = wOutᵀ · X · wIn,   S = scale ⊙ tanh(V) + shift
@@ -15,7 +15,7 @@
 //!
 //! Source: Lin, Li, Wang, Li, Du, Xiao, Zhu, "Weight Distillation: Transferring the Knowledge in Neural Network
 //! Parameters", ACL 2021, arXiv:2009.09152. Where we differ: the layer axis is reduced first (all products are
-//! linear), kernel positions are ours.
+//! linear), and we add kernel positions.
 
 mod kernel;
 mod plain;
@@ -40,7 +40,7 @@ impl Stack {
     pub fn new(teacher: &[Tensor]) -> Result<Stack> {
         let dims = teacher.first().map(|first| first.dims().to_vec()).unwrap_or_default();
         if dims.is_empty() || teacher.iter().any(|tensor| tensor.dims() != dims) {
-            return Err(Error::internal("a stack wants at least one tensor, all of one shape"));
+            return Err(Error::internal("a stack needs at least one tensor, and all must have the same shape"));
         }
         let (outputs, inputs) = (dims[0], dims.get(1).copied().unwrap_or(1));
         let positions = dims.iter().skip(2).product();
@@ -88,7 +88,7 @@ struct Generator {
     stack: Stack,
     weights: Weights,
     dims: Vec<usize>,
-    /// Of S.
+    /// Outputs of S.
     outputs: usize,
     inputs: usize,
 }
@@ -120,17 +120,20 @@ impl Generator {
             false => Err(Error::shape(name, format!("expected {dims:?}, got {:?}", value.dims()))),
         };
         if dims.iter().skip(2).product::<usize>() != stack.positions {
-            return Err(Error::shape("weightGenerator", "expected as many kernel positions as the teacher has"));
+            return Err(Error::shape(
+                "weightGenerator",
+                "expected the same number of kernel positions as in the teacher",
+            ));
         }
         match &weights.w_out {
             Some(w_out) => wanted("wOut", w_out, &[stack.outputs, outputs])?,
             None if outputs == stack.outputs => {}
-            None => return Err(Error::shape("wOut", "expected a matrix where the outputs differ, got none")),
+            None => return Err(Error::shape("wOut", "expected a matrix, because the outputs differ, got none")),
         }
         match &weights.w_in {
             Some(w_in) => wanted("wIn", w_in, &[stack.inputs, inputs])?,
             None if inputs == stack.inputs => {}
-            None => return Err(Error::shape("wIn", "expected a matrix where the inputs differ, got none")),
+            None => return Err(Error::shape("wIn", "expected a matrix, because the inputs differ, got none")),
         }
         match &weights.layers {
             Some((layer, reduce)) => {
@@ -160,7 +163,7 @@ impl Generator {
         self.stack.positions * self.stack.inputs
     }
 
-    /// From ∂r to ∂wLayer and ∂wReduce.
+    /// Adds ∂wLayer and ∂wReduce, computed from ∂r.
     fn layer_gradients(&self, dr: &[f64], gradients: &mut Gradients) -> Result<()> {
         let Some((layer, reduce)) = &self.weights.layers else { return Ok(()) };
         let (l, r) = (to_f64(layer.tensor())?, to_f64(reduce.tensor())?);
@@ -174,7 +177,7 @@ impl Generator {
     }
 }
 
-/// A case as golden files have it: `teacher` `[Ot, It, l]`, or `[Ot, It, positions, l]`, or `[Ot, l]` without wIn.
+/// A case in the form of the golden files: `teacher` `[Ot, It, l]`, or `[Ot, It, positions, l]`, or `[Ot, l]` without wIn.
 fn case(tape: &mut Tape, inputs: &Inputs, options: &serde_json::Value) -> Result<Value> {
     let teacher = inputs.get("teacher")?.tensor();
     let last = teacher.rank() - 1;

@@ -1,4 +1,4 @@
-//! The generator in candle calls: its reference.
+//! The plain reference of the generator, in candle calls.
 
 use super::{Generator, Saved};
 use crate::error::{Candle, Result};
@@ -6,7 +6,7 @@ use crate::tape::Gradients;
 use crate::tensor::{DType, Tensor, item};
 
 impl Generator {
-    /// The element type that everything is computed in.
+    /// The element type of all computations.
     fn dtype(&self) -> DType {
         self.weights.all().next().map_or(self.stack.planes[0].dtype(), |value| value.tensor().dtype())
     }

@@ -1,8 +1,8 @@
-//! An image laid out for the tiles: surrounded by zeros, with rows that vectors may overrun, and with a column stride
-//! of s the columns sorted by their remainder modulo s, so that the numbers read by one tap are contiguous.
+//! The memory layout of an image for the tiles: zeros surround it, vectors may read beyond a row, and with a column stride
+//! of s the columns are sorted by their remainder modulo s, so that the numbers read by one tap are contiguous.
 //!
 //! ```text
-//! channel c, padded row p, padded column q lies at  c · plane + p · row + (q mod s) · pitch + ⌊q / s⌋
+//! channel c, padded row p, padded column q is at  c · plane + p · row + (q mod s) · pitch + ⌊q / s⌋
 //! ```
 
 use crate::kernels::cpu::isa::kernel;
@@ -14,7 +14,7 @@ pub(super) const LANES: usize = 16;
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Field {
     pub channels: usize,
-    /// Of the image.
+    /// Rows and columns of the image.
     pub size: [usize; 2],
     /// Zeros above and to the left of it.
     pub before: [usize; 2],
@@ -30,7 +30,7 @@ impl Field {
         self.phases * self.pitch
     }
 
-    /// One register of zeros lies behind each channel.
+    /// Numbers of one channel, including one register of zeros after it.
     pub fn plane(&self) -> usize {
         self.rows * self.row() + LANES
     }
@@ -39,7 +39,7 @@ impl Field {
         self.channels * self.plane()
     }
 
-    /// Lays out one image, where another of the same field or zeros were before.
+    /// Writes one image; `into` contains zeros or another image of the same field.
     pub fn fill(&self, image: &[f32], into: &mut [f32]) {
         fill(self, image, into)
     }

@@ -1,4 +1,4 @@
-//! Convolution without a matrix: each image is laid out with zeros around it and correlated directly.
+//! Convolution without an intermediate matrix: each image is surrounded by zeros and correlated directly.
 //!
 //! One task takes a few images. In the backward pass the gradient of the input is again a correlation, of the output's
 //! gradient with the flipped weights; a stride splits it into one correlation per remainder of row and column. The
@@ -20,7 +20,7 @@ use super::sums::add_in_order;
 use crate::blocks::{self, uninit};
 use crate::pool;
 
-/// Numbers of laid-out images that are looked at together: half of a second-level cache.
+/// Numbers of padded images that are processed together: half of a second-level cache.
 const TOGETHER: usize = 1 << 17;
 
 /// The gradients requested from a backward pass.

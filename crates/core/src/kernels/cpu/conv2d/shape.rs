@@ -2,11 +2,11 @@
 
 use super::field::{Field, LANES};
 
-/// Multiply-adds that are worth a task of their own.
+/// Minimum number of multiply-adds of a task.
 const TASK: usize = 1 << 18;
 /// Blocks of images whose weight gradients are summed separately.
 const BLOCKS: usize = 16;
-/// Registers of pixels that a block of images must have, to be worth adding up the lanes of its sums.
+/// Minimum number of pixel registers of a block of images; with fewer, adding up the lanes of its sums costs too much.
 const REGISTERS: usize = 256;
 
 #[derive(Clone, Copy, Debug)]
@@ -64,7 +64,7 @@ impl Shape {
         [0, 1].map(|axis| self.reach()[axis] / self.stride[axis])
     }
 
-    /// Output rows and columns that lie before the first input row and column even for the last tap: not laid out.
+    /// Output rows and columns that even the last tap reads before the first input row and column; they are not stored.
     pub(super) fn unseen(&self) -> [usize; 2] {
         [0, 1].map(|axis| (self.padding[axis] / self.stride[axis]).min(self.look_back()[axis]))
     }
@@ -79,7 +79,7 @@ impl Shape {
         (self.stride == [1, 1] && 5 * long <= 4 * rows).then_some(pitch)
     }
 
-    /// The input, as the taps of the output see it.
+    /// The layout of the input for the taps of the output.
     pub(super) fn input_field(&self) -> Field {
         let rows = (self.grid[0] - 1) * self.stride[0] + self.reach()[0] + 1;
         let pitch = self.grid[1].next_multiple_of(LANES) + self.reach()[1] / self.stride[1];
@@ -103,7 +103,7 @@ impl Shape {
             .collect()
     }
 
-    /// The output's gradient, as the taps of the input see it.
+    /// The layout of the output's gradient for the taps of the input.
     pub(super) fn output_field(&self) -> Field {
         let (look_back, unseen) = (self.look_back(), self.unseen());
         let before = [0, 1].map(|axis| look_back[axis] - unseen[axis]);
@@ -145,9 +145,9 @@ pub(super) struct Class {
     /// Indices of the taps of the kernel, and their offsets in the output's field.
     pub taps: Vec<usize>,
     pub offsets: Vec<usize>,
-    /// How many input rows and columns.
+    /// Number of input rows and columns.
     pub count: [usize; 2],
-    /// The first of them in the input, and where its own output row and column lie in the field.
+    /// The first of them in the input, and the position of its output row and column in the field.
     pub first: [usize; 2],
     pub start: usize,
 }

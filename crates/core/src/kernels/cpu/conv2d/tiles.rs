@@ -1,8 +1,8 @@
 //! The two inner loops of a convolution, over fields: images from images (forward, and back to the input), and
 //! weights from pairs of images.
 //!
-//! A tile holds R output channels × P registers of pixels (or R channels × T taps) in registers and loops over all
-//! summands: every loaded number is used R or P times. R and P do not change the order of any sum.
+//! A tile keeps R output channels × P registers of pixels (or R channels × T taps) in registers and loops over all
+//! summands, so that every loaded number is used R or P times. R and P do not change the order of any sum.
 
 use super::field::LANES;
 use crate::kernels::cpu::isa::kernel;
@@ -14,11 +14,11 @@ use crate::kernels::cpu::vector::Vector;
 pub(super) struct Block {
     pub first: usize,
     pub count: usize,
-    /// Where its weights begin, `[channels][taps][count]`.
+    /// The start of its weights, `[channels][taps][count]`.
     pub at: usize,
 }
 
-/// Cuts `outputs` into blocks of 8, 4, 2 and 1, each with `terms` weights an output.
+/// Cuts `outputs` into blocks of 8, 4, 2 and 1, each with `terms` weights per output.
 pub(super) fn blocks(outputs: usize, terms: usize) -> Vec<Block> {
     let mut blocks = Vec::new();
     let mut first = 0;
@@ -47,7 +47,7 @@ pub(super) struct Correlation<'a> {
     pub to_plane: usize,
     pub to_row: usize,
     pub to_column: usize,
-    /// Rows of this many numbers lie this far apart in the single row that was computed: they are cut out of it.
+    /// Length and distance of the output's rows within the single long row that was computed; they are copied out of it.
     pub cut: Option<Cut>,
 }
 
@@ -67,7 +67,7 @@ impl Cut {
 }
 
 kernel! {
-    /// `long` holds eight computed rows if they are cut, and is empty otherwise.
+    /// `long` has space for eight computed rows if they are cut, and is empty otherwise.
     pub(super) fn correlate<L>(job: &Correlation<'_>, source: &[f32], to: &mut [f32], long: &mut [f32]) {
         if job.rows == 0 || job.columns == 0 {
             return;
@@ -77,7 +77,7 @@ kernel! {
         assert!(job.start + furthest + (job.rows - 1) * job.step + overrun <= source.len());
         for block in job.blocks {
             assert!(block.at + block.count * job.channels * job.taps.len() <= job.weights.len());
-            // Eight sums hide the latency of a multiply-add; sixteen registers hold no more than twelve.
+            // Eight sums hide the latency of a multiply-add; with sixteen registers at most twelve sums fit.
             let wide = L::V::N == LANES;
             match block.count {
                 8 if wide => sweep::<L::V, 8, 2>(job, block, 0, source, to, long),
@@ -181,11 +181,11 @@ fn tile<V: Vector, const R: usize, const P: usize>(
         for tap in job.taps {
             let mut x = [V::splat(0.0); P];
             for (x, from) in x.iter_mut().zip(from) {
-                // SAFETY: `correlate` checked the furthest spot, tap and channel, with the overrun of a register.
+                // SAFETY: `correlate` checked the last position, tap and channel, plus one register beyond them.
                 *x = unsafe { at::<V>(source.as_ptr().add(base + tap + from)) };
             }
             for (r, sums) in sums.iter_mut().enumerate() {
-                // SAFETY: `correlate` checked that the block's `channels · taps · count` weights are there.
+                // SAFETY: `correlate` checked that the block's `channels · taps · count` weights exist.
                 let w = V::splat(unsafe { *weight.add(r) });
                 for (sum, x) in sums.iter_mut().zip(x) {
                     *sum = x.mul_add(w, *sum);
@@ -201,7 +201,7 @@ fn tile<V: Vector, const R: usize, const P: usize>(
 /// `V::N` numbers can be read from `from` on.
 #[inline(always)]
 unsafe fn at<V: Vector>(from: *const f32) -> V {
-    // SAFETY: the caller's promise.
+    // SAFETY: guaranteed by the caller.
     V::load(unsafe { std::slice::from_raw_parts(from, V::N) })
 }
 
@@ -222,7 +222,7 @@ fn put<V: Vector>(job: &Correlation<'_>, output: usize, (row, column): (usize, u
     }
 }
 
-/// `sums[o, k, ·] += Σ_{n,r,s} g[n, o, r, s] · x[n, streams[k] + r · x_step + s]`, lane by lane.
+/// `sums[o, k, ·] += Σ_{n,r,s} g[n, o, r, s] · x[n, streams[k] + r · x_step + s]`, separately for each lane.
 pub(super) struct Pairing<'a> {
     pub images: usize,
     pub rows: usize,
@@ -299,11 +299,11 @@ fn pair_tile<V: Vector, const R: usize, const T: usize>(
                 let g_at = job.g_start + image * job.g_image + first * job.g_plane + row * job.g_step + column;
                 let mut seen = [V::splat(0.0); T];
                 for (seen, stream) in seen.iter_mut().zip(streams) {
-                    // SAFETY: `pair` checked the furthest image, row and stream, with the overrun of a register.
+                    // SAFETY: `pair` checked the last image, row and stream, plus one register beyond them.
                     *seen = unsafe { at::<V>(x.as_ptr().add(x_at + stream)) };
                 }
                 for (r, held) in held.iter_mut().enumerate() {
-                    // SAFETY: `pair` checked the furthest image, row and output too.
+                    // SAFETY: `pair` also checked the last image, row and output.
                     let up = unsafe { at::<V>(g.as_ptr().add(g_at + r * job.g_plane)) };
                     for (held, seen) in held.iter_mut().zip(seen) {
                         *held = up.mul_add(seen, *held);
