@@ -233,7 +233,7 @@ describe('what is refused', () => {
       ['broken.json', /expected JSON/],
       ['nowhere.json', /ENOENT/],
       ['list.json', /expected a JSON object, got an array/],
-      ['deep.json', /at most 64 objects inside each other/],
+      ['deep.json', /at most 64 nested objects/],
     ] as const) {
       const { code, stderr } = await limbeck(['train', '--config', file, '--json'])
       const [{ error }] = lines(stderr) as [Json]
