@@ -205,10 +205,10 @@ test('numbers that stop being finite end the run and name the place', async () =
   expect(found.message).toMatch(/step \d+/)
 })
 
-test('an error of a run says where the run was made', async () => {
+test('the cause of a run's error shows where the run was created', async () => {
   const made = () => train({ ...sound(), losses: { crossEntropy: {} }, batchSize: 0 } as never)
   const { cause } = await failure(() => made().next())
-  expect((cause as Error).message).toBe('the run was made here')
+  expect((cause as Error).message).toBe('the run was created here')
   expect((cause as Error).stack).toMatch(/made \(.*bad-input\.spec\.ts/)
 })
 

@@ -103,7 +103,7 @@ test('a platform package that npm left out is named, with npm’s trap and the r
   expect([code, details.reason, cause]).toEqual(['ERR_LIMBECK_BINDING_NOT_FOUND', 'missing', true])
   expect(details.package).toBe(`@limbeck/binding-${details.platform}`)
   expect(message).toContain(`the package ${details.package} is not installed`)
-  expect(message).toMatch(/--omit=optional, or where the lockfile was made on another system\); remove node_modules and package-lock\.json/)
+  expect(message).toMatch(/--omit=optional, or if the lockfile was made on another system\); remove node_modules and package-lock\.json/)
 })
 
 test('a binary of another processor or another system is said to be foreign, and is not loaded', () => {
@@ -167,7 +167,7 @@ test('a process that may load no addons is told which flag to change', () => {
   expect(message).toContain('with --permission, add --allow-addons')
 })
 
-test('a file system that executes nothing is named as the cause', ({ skip }) => {
+test('a file system without execution is named as the cause', ({ skip }) => {
   const place = folder()
   if (spawnSync('mount', ['-t', 'tmpfs', '-o', 'noexec', 'tmpfs', place]).status !== 0) return skip('nothing can be mounted here')
   try {
@@ -175,7 +175,7 @@ test('a file system that executes nothing is named as the cause', ({ skip }) => 
     writeFileSync(file, native())
     const { code, message, details } = withBinding(file)
     expect([code, details.reason]).toEqual(['ERR_LIMBECK_BINDING_NOT_FOUND', 'noexec'])
-    expect(message).toContain('lies where the system executes nothing (a file system mounted noexec); install limbeck on another file system')
+    expect(message).toContain('is on a file system that does not allow execution (mounted noexec); install limbeck on another file system')
   } finally {
     spawnSync('umount', [place])
   }
