@@ -123,7 +123,7 @@ test('a binary that was cut short or overwritten is said to be damaged: loading 
   const { application, beside } = installed()
   for (const [bytes, text] of [
     [whole.subarray(0, whole.length >> 1), /is damaged: expected at least \d+ bytes, got \d+; remove node_modules/],
-    [whole.subarray(0, 30), /is damaged: it has 30 bytes/],
+    [whole.subarray(0, 30), /is damaged: it has only 30 bytes/],
     [Buffer.alloc(0), /is damaged: expected a library, got 0 bytes of something else/],
     [Buffer.from('<html>404</html>'), /is damaged: expected a library, got 16 bytes/],
   ] as const) {

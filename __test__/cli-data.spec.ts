@@ -51,7 +51,7 @@ describe('columns of a CSV file', () => {
     const renamed = predict('length,width\n-0.2,0.9\n', { columns: ['length', 'width'] })
     expect(renamed.text).toContain('data.inputNames: expected the columns p, q, got length, width: p, q missing, length, width not known')
     const headless = predict('0.9,-0.2\n-0.9,0.2\n')
-    expect(headless.text).toBe('error: n.csv, line 1: expected a column p, got 0.9, -0.2: the first line holds numbers; where a file has no line of names, give header\n')
+    expect(headless.text).toBe('error: n.csv, line 1: expected a column p, got 0.9, -0.2: the first line contains numbers; if the file has no header line, set header\n')
     expect(firstWords(predict('0.9,-0.2\n-0.9,0.2\n', { header: ['p', 'q'] }))).toBe('dog,cat')
     expect(limbeck(['inspect', 'm.safetensors']).text).toMatch(/columns +p, q\nlabels +cat, dog\n/)
   })
@@ -66,7 +66,7 @@ describe('columns of a CSV file', () => {
   test('may have decimal commas and quotes that mean nothing', () => {
     const comma = limbeck(['inspect', '--data', JSON.stringify({ csv: { path: 'd.csv', delimiter: ';', decimal: ',', quote: false } })], { 'd.csv': 'a;b "x"\n1,5;2\n-0,25;1e3\n' })
     expect(comma.text).toMatch(/inputs +2\n.*\n?columns +a, b "x"/s)
-    expect(limbeck(['inspect', '--data', JSON.stringify({ csv: { path: 'd.csv', decimal: ',' } })]).text).toContain('data.csv.decimal: expected another character than the delimiter')
+    expect(limbeck(['inspect', '--data', JSON.stringify({ csv: { path: 'd.csv', decimal: ',' } })]).text).toContain('data.csv.decimal: expected a character other than the delimiter')
   })
 })
 
