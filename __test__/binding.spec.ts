@@ -205,7 +205,7 @@ test('on a processor without AVX2 it works with plain loops, and doctor says so'
   const node = ['-cpu', 'Westmere', process.execPath, '--single-threaded', '--max-lazy']
   const { stdout, stderr } = spawnSync(qemu, [...node, path.join(root, 'dist/cli/main.js'), 'doctor'], { encoding: 'utf8' })
   expect(stdout, stderr).toMatch(/instructions +scalar\n/)
-  expect(stdout).toMatch(/note +this processor has no AVX2: plain loops are used, several times slower\n/)
+  expect(stdout).toMatch(/note +this processor has no AVX2: limbeck uses plain loops, which are several times slower\n/)
   expect(stdout).toMatch(/limbeck works here\n$/)
 })
 
