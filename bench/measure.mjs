@@ -110,7 +110,7 @@ export async function valueRow(row, options) {
   }
 }
 
-/** The microseconds that the first program takes longer than the second, by the best of alternating turns, since other load would hide the difference. */
+/** The microseconds that the first program takes longer than the second, by the best of alternating turns. */
 async function difference({ ours, core, row }, { threads, rounds, env }) {
   const start = (name, made, of) => Child.start(name, [...made.command, '--row', of, '--threads', String(threads)], { cores: threads, env })
   const children = [await start('limbeck', ours, row)]

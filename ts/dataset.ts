@@ -151,7 +151,7 @@ export class Dataset {
     return this.#known.classes ?? undefined
   }
 
-  /** One name per number of a row, if they are known. */
+  /** One name per input column, if they are known. */
   get inputNames(): readonly string[] | undefined {
     return this.#known.inputNames ?? undefined
   }

@@ -75,7 +75,7 @@ export class Ensemble implements EnsembleLike {
     return JSON.parse(await awaiting(() => this.#handle.evaluate(rows, more))) as Evaluation
   }
 
-  /** Logits of the mean probabilities of all rows, `[rows, classes]`, in the order of the data, for example for a column `teacherLogits`. */
+  /** Logits of the mean probabilities of all rows, `[rows, classes]`, in data order, for example for `teacherLogits`. */
   async logits(data: Dataset): Promise<Float32Array> {
     const rows = datasetOf('data', data)
     return awaiting(() => this.#handle.logits(rows))

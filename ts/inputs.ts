@@ -40,7 +40,7 @@ export interface NamedNumbers {
 /** Rows to predict. */
 export interface InputColumns {
   inputs: Inputs
-  /** One name per number of a row, if their order may differ from the model's. */
+  /** One name per input column, if their order may differ from the model's. */
   inputNames?: readonly string[]
 }
 

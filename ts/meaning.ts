@@ -15,8 +15,8 @@ export interface ColumnOptions {
    */
   inputs?: readonly number[] | { ids: { length?: number } }
   /**
-   * The kind of the column `labels`: `single`, one class per row; `several`, `[rows, classes]` of 0…1; `probabilities`, the same with
-   * rows that add up to 1 (soft labels, for `crossEntropy`); `real`, `[rows, outputs]`.
+   * The kind of the column `labels`: `single`, one class per row; `several`, `[rows, classes]` of 0…1; `probabilities`, the
+   * same with rows that sum to 1 (soft labels, for `crossEntropy`); `real`, `[rows, outputs]`.
    * Default: `single` for whole numbers, `several` for arrays of arrays, `real` for floating point arrays. A run with
    * `crossEntropy` reads `several` as `probabilities`.
    */
@@ -24,7 +24,7 @@ export interface ColumnOptions {
   /** The number of classes. Default: the number of label names, or the largest label plus 1. */
   classes?: number
   /**
-   * One name per number of a row, in the order of the inputs. A model keeps the names and reorders other rows to match.
+   * One name per input column, in the order of the inputs. A model keeps the names and reorders other rows to match.
    */
   inputNames?: readonly string[]
   /** One name per class, in the order of the labels. A model keeps the names and reorders other data to match. */

@@ -191,7 +191,7 @@ function scriptArrows(texts, only) {
   return arrows
 }
 
-/** One arrow per pair of files; with `only`, those of one file. `loose` marks the import of a whole module, whose items are named elsewhere. */
+/** One arrow per pair of files; with `only`, those of one file. `loose` marks the import of a whole module. */
 export function arrows(texts, only) {
   const found = new Map()
   for (const arrow of [...rustArrows(texts, only), ...scriptArrows(texts, only)]) {

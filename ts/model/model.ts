@@ -158,7 +158,8 @@ export class Model implements ModelLike {
 
   /**
    * Copies parameters from another model: every tensor with the same name and shape, or those of `layers`, which maps names
-   * of this model to names of the other. Returns the names of the copied tensors. Memory is shared until one of the models is trained.
+   * of this model to names of the other. Returns the names of the copied tensors. Memory is shared until one of the models is
+   * trained.
    */
   copyFrom(other: Model, options: { layers?: Readonly<Record<string, string>> } = {}): string[] {
     return copyFrom(this.#handle(), other, options)
@@ -207,7 +208,7 @@ export class Model implements ModelLike {
     return this.#describe().architecture as ModelOptions
   }
 
-  /** One name per number of a row, if they are known. Rows whose columns are in another order are reordered to match. */
+  /** One name per input column, if they are known. Rows whose columns are in another order are reordered to match. */
   get inputNames(): readonly string[] | undefined {
     return this.#describe().inputNames ?? undefined
   }

@@ -5,7 +5,7 @@ import type { Origin } from '../report.js'
 export interface CreateOptions {
   /** The seed of the start values: a whole number of 0 or more. Default 0. */
   seed?: number
-  /** One name per number of a row. Default: the names in the training data. */
+  /** One name per input column. Default: the names in the training data. */
   inputNames?: readonly string[]
   /** One name per class, in the order of the labels. Default: the names in the training data, or those of its teacher. */
   labelNames?: readonly string[]

@@ -1,7 +1,7 @@
 /**
  * CSV with typed columns, strict and streaming.
  *
- * Source: Y. Shafranovich, RFC 4180, 2005. Where we differ: UTF-8; a line may end in a line feed alone; another
+ * Source: Y. Shafranovich, RFC 4180, 2005. Where we differ: UTF-8; a line may end in a single line feed; another
  * delimiter and a decimal comma may be given; empty lines are skipped. Tab-separated values have no quotes, as in IANA's
  * text/tab-separated-values.
  */
@@ -30,7 +30,7 @@ export interface CsvOptions<C extends Record<string, CsvKind>> {
   quote?: '"' | false
   /** The decimal separator. Default `.`. */
   decimal?: '.' | ','
-  /** The allowed values of a category, by column; others are rejected. Default: all values, numbered in the order of their first appearance. */
+  /** The allowed values of a category, by column; others are rejected. Default: all values, in the order of their first appearance. */
   categories?: Partial<Record<keyof C & string, readonly string[]>>
   /** The number of rows per batch, for `streamCsv`. Default 1024. */
   batchRows?: number

@@ -19,7 +19,7 @@ export type JsonKind = Kind | 'numbers' | 'ids' | { numbers: readonly string[] }
 export interface JsonLinesOptions<C extends Record<string, JsonKind>> {
   /** The kind of each field, by name; other fields are skipped. */
   fields: C
-  /** The allowed values of a category, by field; others are rejected. Default: all values, numbered in the order of their first appearance. */
+  /** The allowed values of a category, by field; others are rejected. Default: all values, in the order of their first appearance. */
   categories?: Partial<Record<keyof C & string, readonly string[]>>
   /** The number of rows per batch, for `streamJsonLines`. Default 1024. */
   batchRows?: number

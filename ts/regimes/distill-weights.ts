@@ -28,7 +28,10 @@ export interface WeightsOptions extends Omit<RegimeOptions, 'losses' | 'generato
   teacher: Model
   /** The model to make; at the end it has the parameters that phase 2 trained. */
   student: Model
-  /** Which parameter is made from which. Default: layers are matched by kind and position. `student.generatorPlan(teacher)` shows the result. */
+  /**
+   * Which parameter is made from which. Default: layers are matched by kind and position. `student.generatorPlan(teacher)`
+   * shows the result.
+   */
   generator?: GeneratorOptions
   /** The losses of a phase that has no losses of its own. */
   losses?: LossesOptions

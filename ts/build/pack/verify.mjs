@@ -43,7 +43,7 @@ function install(place, { platform, tarball }) {
   spawn([process.execPath, npm, 'install', ...closed, ...kind, ...files], { cwd: place })
   const installed = readdirSync(path.join(place, 'node_modules'), { recursive: true }).filter(name => path.basename(name) === 'package.json')
   const expected = [`@limbeck/binding-${platform}/package.json`, 'limbeck/package.json']
-  if (installed.sort().join() !== expected.join()) throw new Error(`expected ${expected.join(' and ')} alone in node_modules, got ${installed.join(', ')}`)
+  if (installed.sort().join() !== expected.join()) throw new Error(`expected only ${expected.join(' and ')} in node_modules, got ${installed.join(', ')}`)
   const binaries = readdirSync(path.join(place, 'node_modules/limbeck'), { recursive: true }).filter(name => name.endsWith('.node'))
   if (binaries.length > 0) throw new Error(`the root package contains ${binaries.join(', ')}, which belongs in a platform package`)
 }
