@@ -570,7 +570,7 @@ test('help and version', async () => {
   expect(await limbeck(['--version'])).toMatchObject({ code: 0, stdout: `${version}\n` })
   const { code, stdout } = await limbeck(['--help'])
   expect(code).toBe(0)
-  expect(stdout).toMatch(/Exit codes: 0 done; 1 the run failed; 2 wrong usage or configuration; 130 stopped by Ctrl-C/)
+  expect(stdout).toMatch(/Exit codes: 0 success; 1 the run failed; 2 invalid usage or configuration; 130 stopped by Ctrl-C/)
   for (const command of ['train', 'distill', 'evaluate', 'predict', 'inspect', 'doctor', 'demo', 'losses', 'proofs', 'analyse', 'study']) {
     expect(stdout).toMatch(new RegExp(`^ +${command} `, 'm'))
     const help = await limbeck([command, '--help'])
