@@ -208,7 +208,7 @@ test('numbers that become non-finite end the run with an error that names the pl
 test('the stack of a run’s error contains the place where the run was created', async () => {
   const made = () => train({ ...sound(), losses: { crossEntropy: {} }, batchSize: 0 } as never)
   const { cause } = await failure(() => made().next())
-  expect((cause as Error).message).toBe('the run was made here')
+  expect((cause as Error).message).toBe('the run was created here')
   expect((cause as Error).stack).toMatch(/made \(.*bad-input\.spec\.ts/)
 })
 

@@ -103,7 +103,7 @@ test('a platform package that npm did not install is named, with npm’s known d
   expect([code, details.reason, cause]).toEqual(['ERR_LIMBECK_BINDING_NOT_FOUND', 'missing', true])
   expect(details.package).toBe(`@limbeck/binding-${details.platform}`)
   expect(message).toContain(`the package ${details.package} is not installed`)
-  expect(message).toMatch(/--omit=optional, or where the lockfile was made on another system\); remove node_modules and package-lock\.json/)
+  expect(message).toMatch(/--omit=optional, or if the lockfile was made on another system\); remove node_modules and package-lock\.json/)
 })
 
 test('a binary for another processor or system is reported as foreign and is not loaded', () => {
@@ -123,7 +123,7 @@ test('a truncated or overwritten binary is reported as damaged, because loading 
   const { application, beside } = installed()
   for (const [bytes, text] of [
     [whole.subarray(0, whole.length >> 1), /is damaged: expected at least \d+ bytes, got \d+; remove node_modules/],
-    [whole.subarray(0, 30), /is damaged: it has 30 bytes/],
+    [whole.subarray(0, 30), /is damaged: it has only 30 bytes/],
     [Buffer.alloc(0), /is damaged: expected a library, got 0 bytes of something else/],
     [Buffer.from('<html>404</html>'), /is damaged: expected a library, got 16 bytes/],
   ] as const) {
@@ -175,7 +175,7 @@ test('a file system mounted with noexec is named as the cause', ({ skip }) => {
     writeFileSync(file, native())
     const { code, message, details } = withBinding(file)
     expect([code, details.reason]).toEqual(['ERR_LIMBECK_BINDING_NOT_FOUND', 'noexec'])
-    expect(message).toContain('lies where the system executes nothing (a file system mounted noexec); install limbeck on another file system')
+    expect(message).toContain('is on a file system that does not allow execution (mounted noexec); install limbeck on another file system')
   } finally {
     spawnSync('umount', [place])
   }
@@ -205,7 +205,7 @@ test('on a processor without AVX2 it works with plain loops, and doctor reports 
   const node = ['-cpu', 'Westmere', process.execPath, '--single-threaded', '--max-lazy']
   const { stdout, stderr } = spawnSync(qemu, [...node, path.join(root, 'dist/cli/main.js'), 'doctor'], { encoding: 'utf8' })
   expect(stdout, stderr).toMatch(/instructions +scalar\n/)
-  expect(stdout).toMatch(/note +this processor has no AVX2: plain loops are used, several times slower\n/)
+  expect(stdout).toMatch(/note +this processor has no AVX2: limbeck uses plain loops, which are several times slower\n/)
   expect(stdout).toMatch(/limbeck works here\n$/)
 })
 

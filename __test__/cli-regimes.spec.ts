@@ -156,7 +156,7 @@ test('Weight Distillation runs from a configuration file, and inspect shows whic
   // The student's provenance describes phase 2, and phase 1 with the origin of its parameters.
   const { model } = (await limbeck(['inspect', 'made.safetensors', '--json'])).said[0]!
   expect(model.provenance).toMatchObject({ method: 'train', origin: null, before: [{ method: 'distill', origin: { fromTeacher: 1 } }] })
-  expect((await limbeck(['inspect', 'made.safetensors'])).stdout).toMatch(/before that +distill, \d+ steps, .*origin \{.*"fromTeacher":1/)
+  expect((await limbeck(['inspect', 'made.safetensors'])).stdout).toMatch(/earlier run +distill, \d+ steps, .*origin \{.*"fromTeacher":1/)
   const shown = await limbeck(['inspect', 'teacher.safetensors', '--generator', file, '--json'])
   expect(shown.code, shown.stderr).toBe(0)
   const { rows } = shown.said[0]!.generator

@@ -186,7 +186,7 @@ describe('train and distill', () => {
     const plain = await limbeck(args)
     expect(plain.stderr).toMatch(/^WARNING \w+ .+: .+$/m)
     expect(plain.stderr).not.toMatch(/LimbeckWarning/)
-    expect(plain.stdout).toMatch(/finding.*: this run may not be what it looks like/)
+    expect(plain.stdout).toMatch(/finding.*: this run may be meaningless/)
     const json = await limbeck([...args, '--json'])
     expect(lines(json.stderr)[0]!.warning).toEqual({ proof: expect.any(String), path: expect.any(String), message: expect.any(String) })
     expect(lines(json.stdout).at(-1)!.summary.findings.length).toBeGreaterThan(0)
@@ -233,7 +233,7 @@ describe('invalid usage', () => {
       ['broken.json', /expected JSON/],
       ['nowhere.json', /ENOENT/],
       ['list.json', /expected a JSON object, got an array/],
-      ['deep.json', /at most 64 objects inside each other/],
+      ['deep.json', /at most 64 nested objects/],
     ] as const) {
       const { code, stderr } = await limbeck(['train', '--config', file, '--json'])
       const [{ error }] = lines(stderr) as [Json]
@@ -361,7 +361,7 @@ describe('evaluate, predict and inspect', () => {
     expect(await held({ csv: { path: 'numbers-some.csv', label: 'label' } })).toMatchObject({ ...single, rows: 5, labelledRows: 3, classes: 3 })
     expect(await held({ jsonLines: { path: 'some.jsonl', label: 'y' } })).toMatchObject({ ...single, rows: 4, labelledRows: 2, classes: 3 })
     const told = await limbeck(['inspect', '--data', JSON.stringify({ csv: { path: 'some.csv', label: 'kind' } })])
-    expect(told.stdout).toMatch(/labels +one a row, 2 classes, in 2 rows/)
+    expect(told.stdout).toMatch(/labels +one per row, 2 classes, in 2 rows/)
   })
 
   test('images and labels in the format of MNIST', async () => {
@@ -482,7 +482,7 @@ describe('Ctrl-C', () => {
     const stopped = await limbeck([...long, '--out', 'resumed.safetensors'], { heard: once('SIGINT') })
     expect(stopped.code, stopped.stderr).toBe(130)
     expect(existsSync(at('resumed.safetensors'))).toBe(false)
-    const [, step, command] = /stopped after step ([\d,]+), saved .*; go on with:\n {2}limbeck (.*)\n$/.exec(stopped.stderr)!
+    const [, step, command] = /stopped after step ([\d,]+), saved .*; resume it with:\n {2}limbeck (.*)\n$/.exec(stopped.stderr)!
     expect(Number(step!.replace(',', ''))).toBeLessThan(3000)
     const args = command!.match(/'[^']*'|\S+/g)!.map(word => word.replace(/^'|'$/g, ''))
     const resumed = await limbeck([...args, '--json'])
@@ -518,7 +518,7 @@ describe('Ctrl-C', () => {
       heard: (stderr, kill) => stderr.includes('Ctrl-C again') && kill('SIGINT'),
     })
     const { code, stderr } = await running
-    expect(stderr).toBe('stopping after this step; Ctrl-C again ends at once\n')
+    expect(stderr).toBe('stopping after this step; press Ctrl-C again to end at once\n')
     expect(code).toBe(130)
   })
 })
@@ -570,7 +570,7 @@ test('help and version', async () => {
   expect(await limbeck(['--version'])).toMatchObject({ code: 0, stdout: `${version}\n` })
   const { code, stdout } = await limbeck(['--help'])
   expect(code).toBe(0)
-  expect(stdout).toMatch(/Exit codes: 0 done; 1 the run failed; 2 wrong usage or configuration; 130 stopped by Ctrl-C/)
+  expect(stdout).toMatch(/Exit codes: 0 success; 1 the run failed; 2 invalid usage or configuration; 130 stopped by Ctrl-C/)
   for (const command of ['train', 'distill', 'evaluate', 'predict', 'inspect', 'doctor', 'demo', 'losses', 'proofs', 'analyse', 'study']) {
     expect(stdout).toMatch(new RegExp(`^ +${command} `, 'm'))
     const help = await limbeck([command, '--help'])

@@ -87,6 +87,6 @@ test('a parameter is set by name, and values that do not fit are rejected', () =
   expect(values(model, 'tokens.weight')).toEqual(table)
   expect(() => model.setParameter('words.weight', table)).toThrow(/name: expected a parameter of this model \(tokens\.weight\), got words\.weight/)
   expect(() => model.setParameter('tokens.weight', [1, 2])).toThrow(/values: expected 6 numbers \(shape \[3, 2\]\), got 2/)
-  expect(() => model.setParameter('tokens.weight', [1, 2, NaN, 4, 5, 6])).toThrow(/values\[2\]: expected a finite number of 32 bits, got NaN/)
+  expect(() => model.setParameter('tokens.weight', [1, 2, NaN, 4, 5, 6])).toThrow(/values\[2\]: expected a finite 32-bit number, got NaN/)
   expect(values(model, 'tokens.weight')).toEqual(table)
 })

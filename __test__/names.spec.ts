@@ -131,10 +131,10 @@ test('rows as objects, and columns with names, are matched by the names of the m
     expect(code).toBe('ERR_LIMBECK_INVALID_DATA')
     return message
   }
-  expect(await of({ inputs: [{ p: 1 }] })).toBe('inputs[0].q: expected a finite number of 32 bits, got nothing')
+  expect(await of({ inputs: [{ p: 1 }] })).toBe('inputs[0].q: expected a finite 32-bit number, got nothing')
   expect(await of({ inputs: [{ p: 1, q: 2, z: 3 }] })).toContain('inputs[0].z: unknown key z')
   expect(await of({ inputs: [[1, 2]], inputNames: ['p', 'z'] })).toBe('inputNames: expected the columns p, q, got p, z: q missing, z not known')
-  expect(await of({ inputs: [{ p: 1, q: 2 }] }, make())).toContain('expected rows as arrays, since no names of columns are known')
+  expect(await of({ inputs: [{ p: 1, q: 2 }] }, make())).toContain('expected rows as arrays, because no column names are known')
 })
 
 test('a resumed run rejects other names and another normalization', async () => {
@@ -200,7 +200,7 @@ test('a stream without names has the student’s names, and its batches must be 
     'data.batch[1].labels: expected one label a row, as in the first batch, got real numbers as labels',
   )
   const unnamed = Dataset.stream([{ inputs: objects, labels }])
-  expect((await refused(() => train({ student: make(), data: unnamed, losses: { crossEntropy: {} } }).finish())).message).toContain('since no names of columns are known')
+  expect((await refused(() => train({ student: make(), data: unnamed, losses: { crossEntropy: {} } }).finish())).message).toContain('because no column names are known')
 })
 
 test('a run rejects labels −1 and +1, with the remedy, but not rows without a label', async () => {
@@ -233,7 +233,7 @@ test('a grouped split keeps the rows of a group in one part', async () => {
   expect(idsOf(data.split([0.75], { groups: Uint8Array.from(groups, name => Number(name.slice(7))), seed: 5 })[0]).length).toBe(first.rows)
   expect((await refused(() => data.split([0.5, 0.5], { groups: groups.slice(1) }))).message).toBe('groups: expected 160 groups, one for each row, got 159')
   expect((await refused(() => data.split([0.5, 0.5], { groups, stratify: true }))).path).toBe('stratify')
-  expect((await refused(() => data.split([0.5, 0.5], { groups: points as never }))).message).toBe('groups[0]: expected a number or a text, got an array')
+  expect((await refused(() => data.split([0.5, 0.5], { groups: points as never }))).message).toBe('groups[0]: expected a number or a string, got an array')
 })
 
 test('inputs and labels in another form are rejected with the correct form', async () => {
@@ -243,9 +243,9 @@ test('inputs and labels in another form are rejected with the correct form', asy
     message: 'inputs: expected a list of rows, such as [[1, 2, 3]], or { values, offsets }, got numbers in one list',
   })
   expect((await refused(() => Dataset.from({ inputs: points, labels: points.map(() => 0.5) }))).message).toBe(
-    "labels[0]: expected a whole number of 0 or more, or -1 for a row without a label (for real numbers say labels: 'real', for shares of classes give an array per row), got 0.5",
+    "labels[0]: expected a whole number of 0 or more, or -1 for a row without a label (for real numbers set labels: 'real'; for class probabilities give an array per row), got 0.5",
   )
   for (const teacherLogits of [points.map(() => [0, -Infinity]), Float32Array.from({ length: 320 }, () => -Infinity)]) {
-    expect((await refused(() => Dataset.from({ inputs: points, teacherLogits }))).message).toContain('a class that cannot be has a very small logit, such as -1e4')
+    expect((await refused(() => Dataset.from({ inputs: points, teacherLogits }))).message).toContain('give an impossible class a very small logit, such as -1e4')
   }
 })

@@ -74,13 +74,13 @@ describe('readIdx', () => {
     const lie = idx(0x08, [4_000_000_000, 2], [1, 2, 3])
     expect(await refused(readIdx(lie))).toEqual({
       code: 'ERR_LIMBECK_INVALID_FILE',
-      message: 'bytes: expected 8000000000 bytes of numbers (sides [4000000000, 2]), got 3: the file is cut or lies about its size',
+      message: 'bytes: expected 8000000000 bytes of numbers (shape [4000000000, 2]), got 3: the file is truncated or its header is wrong',
     })
     expect((await refused(readIdx(gzipSync(lie)))).message).toContain('expected 8000000000 bytes')
     expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(1e7)
     const huge = idx(0x0e, [4_000_000_000, 4_000_000_000], [])
     expect((await refused(readIdx(huge))).message).toContain('expected an array that fits into memory')
-    expect((await refused(readIdx(idx(0x08, [2], [1, 2, 3])))).message).toContain('expected 2 bytes of numbers (sides [2]), got more')
+    expect((await refused(readIdx(idx(0x08, [2], [1, 2, 3])))).message).toContain('expected 2 bytes of numbers (shape [2]), got more')
   })
 
   test('rejects a file that is not an IDX file', async () => {
@@ -187,14 +187,14 @@ describe('readCsv', () => {
     ['a,b\n1,2\r3,4\n', 'text, line 2: expected a line feed after a carriage return, got another character'],
     ['b,c\n1,2\n', 'text, line 1: expected a column a, got b, c'],
     ['a,a\n1,2\n', 'text, line 1: expected one column a, got a, a'],
-    ['', 'text: expected a line with the names of the columns, got nothing'],
+    ['', 'text: expected a header line with the names of the columns, got nothing'],
   ])('refuses %j by line and column', async (text, message) => {
     expect(await refused(readCsv({ text }, { columns: { a: 'number' } }))).toEqual({ code: 'ERR_LIMBECK_INVALID_DATA', message })
   })
 
   test('rejects integers out of range, unknown categories and invalid UTF-8', async () => {
     const integer = refused(readCsv({ text: 'a\n3000000000\n' }, { columns: { a: 'integer' } }))
-    expect((await integer).message).toBe('text, line 2, column a: expected a whole number of 32 bits, got 3000000000')
+    expect((await integer).message).toBe('text, line 2, column a: expected a 32-bit whole number, got 3000000000')
     const kind = readCsv({ text: 'a\ncow\n' }, { columns: { a: 'category' }, categories: { a: ['dog', 'cat'] } })
     expect((await refused(kind)).message).toBe('text, line 2, column a: expected one of dog, cat, got "cow"')
     const group = readCsv({ text: 'a,b\n1,x\n' }, { columns: { c: { numbers: ['a', 'b'] } } })
@@ -314,7 +314,7 @@ describe('options are checked like all other options:', () => {
     ['a header that is a text', any => readCsv(csv, any({ columns: { a: 'number' }, header: 'a,c' })), 'header: expected an array, got "a,c"'],
     ['categories that are a number', any => readCsv(csv, any({ columns: { c: 'category' }, categories: { c: 5 } })), 'categories.c: expected an array, got 5'],
     ['categories of another column', any => readCsv(csv, any({ columns: { c: 'category' }, categories: { a: ['x'] } })), 'categories.a: expected a category among the columns, got nothing'],
-    ['a delimiter in an array', any => readCsv(csv, any({ columns: { a: 'number' }, delimiter: [1] })), 'delimiter: expected one character that is no quote or end of line, got an array'],
+    ['a delimiter in an array', any => readCsv(csv, any({ columns: { a: 'number' }, delimiter: [1] })), 'delimiter: expected one character other than a quote or a line end, got an array'],
     ['a kind in an array', any => readCsv(csv, any({ columns: { a: [1n] } })), 'columns.a: expected an object, got an array'],
     ['a kind that is a bigint', any => readCsv(csv, any({ columns: { a: 1n } })), "columns.a: expected 'number', 'integer', 'category', 'text', 'skip' or { numbers: [names] }, got the bigint 1"],
     ['a quote that is none', any => readCsv(csv, any({ columns: { a: 'number' }, quote: '' })), 'quote: expected \'"\' or false, got ""'],

@@ -47,14 +47,14 @@ test('platform packages are published before the root package that depends on th
 })
 
 test.each<[string, Made[], string]>([
-  ['a platform that is named and not there', [good], 'there is no tarball of it'],
+  ['a platform that is named and not there', [good], 'has no tarball'],
   ['a platform of another version', [good, { ...its, version: '1.2.2' }], 'has version 1.2.2, the root 1.2.3'],
   ['a platform that nobody names', [good, its, { ...its, name: '@limbeck/binding-x' }], '@limbeck/binding-x is not named'],
-  ['a platform without its binary', [good, { ...its, files: ['THIRD-PARTY-LICENSES.txt'] }], 'holds 0 binaries'],
+  ['a platform without its binary', [good, { ...its, files: ['THIRD-PARTY-LICENSES.txt'] }], 'contains 0 binaries'],
   ['a binary without its licences', [good, { ...its, files: ['limbeck.linux-x64-gnu.node'] }], 'lacks the licences'],
-  ['a root with a binary inside', [{ ...good, files: ['limbeck.linux-x64-gnu.node'] }, its], 'would win over'],
+  ['a root with a binary inside', [{ ...good, files: ['limbeck.linux-x64-gnu.node'] }, its], 'would use instead of the platform package'],
   ['a root with dependencies', [{ ...good, dependencies: { commander: '1' } }, its], 'depends on commander'],
-  ['a root with a range', [{ ...good, optionalDependencies: { [platform]: '^1.2.3' } }, its], 'wants @limbeck/binding-linux-x64-gnu at ^1.2.3'],
+  ['a root with a range', [{ ...good, optionalDependencies: { [platform]: '^1.2.3' } }, its], 'requires @limbeck/binding-linux-x64-gnu at ^1.2.3'],
   ['a root that names no platform', [{ name: 'limbeck' }], 'names no platform package'],
   ['scripts that run at install', [{ ...good, scripts: { postinstall: 'x' } }, its], 'has the scripts postinstall'],
   ['a folder without a root', [its], 'expected the root package limbeck'],

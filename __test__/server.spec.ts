@@ -54,7 +54,7 @@ test('it accepts bytes and JSON, and rejects other bodies with the correct statu
   const wrong: [string | Uint8Array<ArrayBuffer>, string, number, RegExp][] = [
     [image().subarray(1), 'application/octet-stream', 400, /inputs: expected a multiple of 784 numbers/],
     ['', 'application/octet-stream', 400, /at least one row/],
-    ['{', 'application/json', 400, /no JSON/],
+    ['{', 'application/json', 400, /not JSON/],
     ['{}', 'application/json', 400, /inputs: expected/],
     ['null', 'application/json', 400, /inputs: expected/],
     ['{"inputs":[[1,null]]}', 'application/json', 400, /inputs\[0\]\[1\]: expected a finite number/],

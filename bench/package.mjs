@@ -1,5 +1,5 @@
-// `npm run figures:package`: what an install weighs and what an import costs. Sizes are those of the packages in `packages`
-// (npm run pack:all); time and memory are of cold processes in a folder where this machine's were installed.
+// `npm run figures:package`: measures the size of an install and the cost of an import. Sizes are those of the packages in
+// `packages` (npm run pack:all); time and memory are measured in cold processes in a folder with this machine's packages.
 
 import { execFileSync } from 'node:child_process'
 import { existsSync, mkdtempSync, readFileSync, realpathSync, rmSync, statSync, writeFileSync } from 'node:fs'
@@ -34,7 +34,7 @@ try {
   const npm = process.env.npm_execpath ?? realpathSync(execFileSync('which', ['npm'], { encoding: 'utf8' }).trim())
   const tarballs = [packed.root, own.tarball].map(name => path.join(out, 'tarballs', name))
   execFileSync(process.execPath, [npm, 'install', '--silent', '--offline', '--ignore-scripts', '--no-audit', ...tarballs], { cwd: place })
-  // The first use loads the binary: it counts, since nobody imports limbeck to leave it alone.
+  // The first use loads the binary, so it is measured too.
   const program = `
     const before = process.memoryUsage().rss
     const begun = performance.now()

@@ -1,4 +1,4 @@
-// Where the programs are: ours in the build folder, the peers' outside the repository.
+// The paths of the programs: ours are in the build folder, those of the peers outside the repository.
 
 import { existsSync } from 'node:fs'
 import path from 'node:path'
@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url'
 
 export const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)))
 
-/** The folder of the peers: $LIMBECK_PEERS, or limbeck-peers beside the repository. */
+/** The folder of the peers: $LIMBECK_PEERS, or limbeck-peers next to the repository. */
 export const peers = path.resolve(root, process.env.LIMBECK_PEERS ?? '../limbeck-peers')
 export const python = path.join(peers, 'venv', 'bin', 'python')
 

@@ -1,4 +1,4 @@
-// What the driver says: a table for people, one JSON line a measurement and a comparison for machines.
+// The output of the driver: a table for people, and for programs one JSON line per measurement and per comparison.
 
 const number = (value, digits = 3) => (value === undefined ? '' : Number(value.toPrecision(digits)).toString())
 const ms = (value) => (value === undefined ? '' : value.toFixed(value < 10 ? 3 : 1))
@@ -94,6 +94,6 @@ export function records(row, threads, result, machine, version, load1) {
   return made
 }
 
-/** Whether the row is in order: above every first mark, or nothing asked. */
+/** Whether the row passed: it is valid, and no value is below its first mark. */
 export const passed = (result) =>
   !result.error && !result.void && [...(result.peers ?? []), ...(result.values ?? [])].every(({ verdict }) => verdict !== 'FAIL')

@@ -1,8 +1,9 @@
-// The rows: what is measured, beside whom, and what it must reach.
+// The rows: their programs, their peers and their limits.
 //
-// `ours` and `peers` are the programs of a ratio: peer's time ÷ ours, medians and minima alike. `first` is the mark that the
-// foundation had to reach, `floor` what the goal table asks in the end. `values` are rows without a peer: their program
-// prints numbers, each with its own limit. `peak` compares the rate with that of the probe's multiply-adds. A row that is timed with a program which does not exist fails, it is not skipped.
+// `ours` and `peers` are the programs of a ratio: the peer's time divided by ours, for medians and minima. `first` is the limit
+// that the first version had to reach, `floor` the final goal. `values` are rows without a peer: their program prints numbers,
+// each with its own limit. `peak` compares the rate with that of the probe's multiply-adds. A row whose program does not exist
+// fails and is not skipped.
 
 import { example, program, python, script } from './paths.mjs'
 
@@ -10,13 +11,13 @@ const rust = (name) => ({ example: name, command: [example(name)] })
 const node = (name) => ({ addon: true, command: [process.execPath, '--expose-gc', program(name)] })
 const torch = (file, variant, marks = {}) => ({ command: [python, script(file), '--variant', variant], ...marks })
 
-/** Our own other way: it answers with the same numbers and times something else. */
+/** Another implementation of ours with the same numbers, as a peer. */
 const own = (variant, floor) => ({ ...rust('bench_rows'), command: [example('bench_rows'), '--variant', variant], floor })
 
-/** Largest difference allowed, in parts of the largest of the eight entries; 1e-5 where long sums differ in order. */
+/** The largest allowed difference relative to the largest of the eight entries: 1e-5 for long sums in different order. */
 const SUMS = 1e-5
 
-/** A loss over relations of rows. */
+/** A row for a loss that compares relations between rows. */
 const relation = (row, title, shape, marks) => ({
   row,
   title,
@@ -56,7 +57,7 @@ export const rows = [
     shape: [6, 512, 512, 3, 256, 256],
     tolerance: SUMS,
     ours: rust('bench_generator'),
-    // The second peer is our own matrix products, those of forward and backward, and nothing else.
+    // The second peer is only our own matrix products of forward and backward.
     peers: {
       eager: torch('generator.py', 'eager', { floor: 1.2 }),
       products: { ...rust('bench_generator'), command: [example('bench_generator'), '--variant', 'products'], floor: 0.7 },
@@ -230,7 +231,7 @@ export const rows = [
   },
 ]
 
-/** The rows asked for, in the order of the table: `1,16` means 1 and all of 16. */
+/** The selected rows, in the order of the table: `1,16` means 1 and all of 16. */
 export function chosen(list) {
   if (!list) return rows
   const wanted = list.split(',').map((name) => name.trim())

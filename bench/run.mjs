@@ -1,4 +1,4 @@
-// `npm run bench`: every row of rows.mjs beside its peers, in one run. See README.md.
+// `npm run bench`: measures every row of rows.mjs and its peers in one run. See README.md.
 
 import { spawnSync } from 'node:child_process'
 import { appendFileSync, readFileSync } from 'node:fs'
@@ -17,7 +17,7 @@ const usage = `npm run bench -- [options]
   --rows 1,35      only these rows (16 means all of 16)
   --threads 1,2    thread counts; default: 2 and the machine's cores
   --rounds 10      turns of ours and of each peer; five repeats a turn
-  --tries 3        how often a row is measured again after the bandwidth moved
+  --tries 3        how often a row is measured if the bandwidth changes
   --isa avx2       our instruction set (scalar, avx2, avx512); default: the machine's best
   --json           JSON lines instead of the table
   --append FILE    the JSON lines, added to a file
@@ -101,7 +101,7 @@ async function main() {
   }
   let wrong = 0
   for (const row of chosenOptions.rows) {
-    // A row of values measures one thing about the process, not a speed by threads.
+    // A row of values measures a property of the process, not a speed per number of threads.
     for (const threads of row.peers ? chosenOptions.threads : chosenOptions.threads.slice(-1)) {
       const result = await measure(row, { ...chosenOptions, threads, say })
       say(row, threads, result)

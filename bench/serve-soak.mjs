@@ -1,7 +1,8 @@
-// Many calls of a service whose model is swapped every second: what is left afterwards. node --expose-gc bench/serve-soak.mjs
+// Makes many calls of a service whose model is swapped every second, and measures the memory that is left afterwards:
+// node --expose-gc bench/serve-soak.mjs
 //
 // 100,000 calls within about half a minute: of one row and of several, some aborted, some with a deadline that is too
-// short, a tenth heard by a shadow, unsure rows answered by a fallback. Every answer is compared with that of its model.
+// short; a shadow also predicts a tenth, and a fallback predicts unsure rows. Every result is compared with that of its model.
 
 import { setTimeout as later } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
@@ -14,7 +15,7 @@ if (globalThis.gc === undefined) throw new Error('start it with node --expose-gc
 const make = seed => Model.create({ mlp: { sizes: [784, 128, 10] } }, { seed })
 const rows = Array.from({ length: 32 }, (_, row) => Float32Array.from({ length: 784 }, (_, at) => Math.sin(row + at * 12.9898)))
 const eight = Float32Array.from({ length: 8 * 784 }, (_, at) => rows[Math.floor(at / 784)][at % 784])
-/** Models that take turns, and what each says of the first logit of each row. */
+/** Models that serve in turn, and the first logit that each one predicts for each row. */
 const kinds = await Promise.all(
   [1, 2, 3].map(async seed => {
     const model = make(seed)
@@ -33,7 +34,7 @@ async function soak(calls, seconds) {
     for (let turn = 1; !over; turn++) {
       await later(1000)
       if (over) return
-      // A fresh copy each time, whose memory is its own once start values are drawn.
+      // A new model each time, which gets its own memory when its start values are drawn.
       const kind = turn % kinds.length
       const fresh = make(kind + 1)
       serving.push(kind)
@@ -91,5 +92,5 @@ console.log(JSON.stringify({ calls: CALLS, ...counts, stats }))
 console.log(JSON.stringify({ before, after, grown }))
 const asked = counts.right + counts.wrong + Object.values(counts.other).reduce((sum, count) => sum + count, 0)
 const met = counts.wrong === 0 && asked === CALLS && stats.swaps >= SECONDS - 3 && grown.live <= 65_536 && grown.heapUsed < 4e6 && grown.rss < 16e6
-console.log(met ? 'PASS: every call ended, answers are those of their model, nothing is left' : 'FAIL')
+console.log(met ? 'PASS: every call ended, every result is that of its model, no memory is left' : 'FAIL')
 process.exitCode = met ? 0 : 1

@@ -1,7 +1,7 @@
-// The figures of serving: one row from JavaScript, and 64 callers with a service and without one: node bench/serve.mjs
+// Measures serving: one row from JavaScript, and 64 callers with and without a service: node bench/serve.mjs
 //
-// Times are of this machine and moment; what is held to are the limits beside them. Rounds with and without a service take
-// turns. The example server under load has a program of its own: node examples/server/load.mjs.
+// Times depend on the machine and its load; each is compared with a limit. Rounds with and without a service alternate. Another
+// program measures the example server under load: node examples/server/load.mjs.
 
 import { parseArgs } from 'node:util'
 import { Model } from '../dist/index.js'
@@ -11,11 +11,11 @@ import { quantile } from './statistics.mjs'
 const { values } = parseArgs({ options: { rounds: { type: 'string', default: '10' }, json: { type: 'boolean', default: false } } })
 const ROUNDS = Number(values.rounds)
 const CALLERS = 64
-/** Half of them, so that a batch is under way while the answers of the one before are handed out. */
+/** Half of the callers, so that a batch runs while the results of the batch before are handed out. */
 const MAX_BATCH = CALLERS / 2
-/** Answers of each caller in a round. */
+/** Calls of each caller in a round. */
 const EACH = 32
-/** What a call may wait for others: the service's default. */
+/** How long a call may wait for others: the default of a service. */
 const MAX_WAIT_MS = 2
 
 const rows = []
@@ -50,7 +50,7 @@ const draw = size => Float32Array.from({ length: size }, (_, at) => Math.sin(at 
   say('service.predict, a lone caller, µs', served, 'median ≤ 150', served.median <= 150)
 }
 
-/** Callers that each ask again as soon as they are answered; answers a second, and the time of each. */
+/** Callers that call again as soon as they have a result; returns the results per second, and the time of each call. */
 async function round(ask) {
   const all = []
   const began = performance.now()

@@ -1,11 +1,11 @@
-// `npm run bench:setup`: PyTorch for the rows that are compared with it, outside the repository.
+// `npm run bench:setup`: installs PyTorch, for the rows that are compared with it, outside the repository.
 
 import { spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync } from 'node:fs'
 import path from 'node:path'
 import { peers, python } from './paths.mjs'
 
-/** Exact, so that two runs compare with the same peer. */
+/** Exact versions, so that all runs compare with the same peer. */
 const packages = ['torch==2.15.0', 'numpy==2.4.6']
 
 function run(remedy, file, ...args) {
@@ -17,8 +17,8 @@ function run(remedy, file, ...args) {
 }
 
 const venv = path.join(peers, 'venv')
-console.log(`PyTorch goes to ${venv} (about 6 GB; set LIMBECK_PEERS for another folder)`)
+console.log(`PyTorch is installed to ${venv} (about 6 GB; set LIMBECK_PEERS for another folder)`)
 mkdirSync(peers, { recursive: true })
 if (!existsSync(python)) run('install Python 3.10 or newer with its venv module (Debian: python3-venv)', 'python3', '-m', 'venv', venv)
-run('see what pip said above', python, '-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', ...packages)
+run('see the output of pip above', python, '-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', ...packages)
 run('the installation is broken: remove the folder and run this again', python, '-c', "import torch; print('PyTorch', torch.__version__)")

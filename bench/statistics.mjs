@@ -1,6 +1,6 @@
-// What a list of times says: the minimum shows the code, the median the user.
+// Statistics of a list of times: the minimum shows the speed of the code, the median what users see.
 
-/** The value below which `part` (0 … 1) of the sorted list lies, between two entries by straight line. */
+/** The quantile `part` (0 … 1) of a list, with linear interpolation between two entries. */
 export function quantile(values, part) {
   const sorted = [...values].sort((a, b) => a - b)
   const at = (sorted.length - 1) * part

@@ -1,10 +1,10 @@
-/** How an `AbortSignal` reaches native work: one listener while the work is awaited, none before and none after. */
+/** Connects an `AbortSignal` with native work. The signal has one listener while work is awaited, and none before or after. */
 import { LimbeckError } from './errors.js'
 
-/** The calls for each signal: the signal has one listener of ours, however many calls wait. */
+/** The calls to make for each signal. A signal has one listener, however many calls wait. */
 const waiting = new WeakMap<AbortSignal, { calls: Set<() => void>; listener: () => void }>()
 
-/** Calls `call` when `signal` aborts; the returned function ends this. */
+/** Calls `call` when `signal` aborts; the returned function cancels this. */
 export function listen(signal: AbortSignal, call: () => void): () => void {
   let entry = waiting.get(signal)
   if (entry === undefined) {

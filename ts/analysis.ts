@@ -11,30 +11,30 @@ import { native } from './native/load.js'
 import type { Analysis, Diagnostics } from './native/options.js'
 import { Teacher, type Answer } from './teacher.js'
 
-/** Models and rows to look at; none of them is changed. */
+/** The models and rows to analyse; none of them is changed. */
 export interface AnalyseOptions {
-  /** Rows to look at, with one label each: those of a test, not those that the models learnt. */
+  /** The rows to analyse, with one label each. Use test rows, not the rows that the models were trained on. */
   data: Dataset
-  /** Rows that temperatures are fitted to, for `calibration`. */
+  /** Rows on which `calibration` fits temperatures. */
   validation?: Dataset | undefined
-  /** A model, or a function that answers; default: the column `teacherLogits` of the data, where there is one. */
+  /** A model, or a function that returns logits. Default: the column `teacherLogits` of the data, if there is one. */
   teacher?: Model | Teacher | Answer | undefined
-  /** The student that was distilled. */
+  /** The distilled student. */
   student?: Model | undefined
-  /** The same student, trained without teacher: `run.control`. */
+  /** The same student trained without a teacher, such as `run.control`. */
   control?: Model | undefined
-  /** Ends the analysis before its next batch; the promise rejects at once with `signal.reason`. */
+  /** When it aborts, the promise rejects at once with `signal.reason`, and the analysis stops before its next batch. */
   signal?: AbortSignal | undefined
 }
 
-/** An analysis in which the chosen diagnostics are there. */
+/** An analysis that contains the chosen diagnostics. */
 export type AnalysisOf<Chosen extends keyof Diagnostics> = Analysis & Required<Pick<Analysis, Chosen>>
 
 const keys = ['data', 'validation', 'teacher', 'student', 'control', 'diagnostics', 'signal']
 
 /**
- * Runs the diagnostics that are chosen, each with its options; without a choice all that these models and data can give,
- * and `leftOut` says why others cannot. Computed off the event loop.
+ * Runs the chosen diagnostics, each with its options. Default: all diagnostics that these models and data allow; `leftOut`
+ * gives the reason for each of the others. The computation does not block the event loop.
  *
  * ```ts
  * const { reweighting, calibration } = await analyse({
@@ -78,5 +78,5 @@ function teacherOf(teacher: unknown): NativeModel | Teacher | null {
   const asked = typeof teacher === 'function' ? Teacher.fromFunction(teacher as Answer) : teacher
   if (asked instanceof Teacher) return asked
   const handle = typeof asked === 'object' && asked !== null ? models.get(asked) : undefined
-  return handle ?? refuse('teacher', 'a Model, a Teacher, a function, or nothing where the data have teacherLogits', teacher)
+  return handle ?? refuse('teacher', 'a Model, a Teacher, a function, or nothing if the data have teacherLogits', teacher)
 }

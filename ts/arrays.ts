@@ -1,4 +1,4 @@
-/** Numbers from outside as the typed arrays that cross to the native side: checked here, copied there. */
+/** Converts the caller's numbers to typed arrays for the native side. They are checked here and copied there. */
 import { list, refuseData, show } from './read.js'
 import { LimbeckError } from './errors.js'
 
@@ -13,7 +13,7 @@ export type TypedArray =
   | Float32Array
   | Float64Array
 
-/** What a typed array is, whatever a caller has put on it. */
+/** A getter of the prototype, which properties that a caller defined on the array do not change. */
 const intrinsic = (name: string | symbol) =>
   Object.getOwnPropertyDescriptor(Object.getPrototypeOf(Uint8Array.prototype), name)!.get!
 const [tagOf, bufferOf, offsetOf, lengthOf] = [Symbol.toStringTag, 'buffer', 'byteOffset', 'length'].map(intrinsic)
@@ -29,19 +29,19 @@ const makers = {
   Float64Array,
 } as const
 
-/** What kind of typed array this is, whatever it says of itself; nothing for everything else. */
+/** The class name of a typed array, whatever properties it defines; undefined for any other value. */
 export function kindOfArray(value: unknown): string | undefined {
   return ArrayBuffer.isView(value) ? (tagOf!.call(value) as string | undefined) : undefined
 }
 
-/** A view of the same numbers, if they lie still: neither detached nor shared nor resizable. */
+/** A view of the same numbers. Memory that is detached, shared or resizable is rejected. */
 export function still(path: string, value: TypedArray): TypedArray {
   const buffer = bufferOf!.call(value) as ArrayBufferLike & { resizable?: boolean }
   if (Object.prototype.toString.call(buffer) === '[object SharedArrayBuffer]') {
-    throw new LimbeckError('ERR_LIMBECK_INVALID_DATA', path, 'expected memory of its own, got a SharedArrayBuffer; pass a copy')
+    throw new LimbeckError('ERR_LIMBECK_INVALID_DATA', path, 'expected an unshared buffer, got a SharedArrayBuffer; pass a copy')
   }
   if (buffer.resizable === true) {
-    throw new LimbeckError('ERR_LIMBECK_INVALID_DATA', path, 'expected memory of fixed size, got a resizable buffer; pass a copy')
+    throw new LimbeckError('ERR_LIMBECK_INVALID_DATA', path, 'expected a buffer of fixed size, got a resizable one; pass a copy')
   }
   try {
     new Uint8Array(buffer, 0, 0)
@@ -60,7 +60,7 @@ export function holdsIntegers(value: unknown): boolean {
   return INTEGERS.includes(kindOfArray(value) ?? '')
 }
 
-/** Whether this is a typed array or an array whose entries are no arrays. */
+/** Whether this is a typed array, or an array whose first entry is not an array. */
 export function isFlat(value: unknown): boolean {
   if (Array.isArray(value)) return !Array.isArray(value[0]) && !ArrayBuffer.isView(value[0])
   return kindOfArray(value) !== undefined
@@ -74,10 +74,10 @@ function numbers(path: string, value: unknown): TypedArray | unknown[] {
   return refuseData(path, 'a typed array or an array of numbers', value)
 }
 
-/** As 32-bit floating point numbers, all finite. */
+/** Converts to 32-bit floating point numbers, which must be finite. */
 export function floats(path: string, value: unknown): Float32Array {
   const given = numbers(path, value)
-  // Its values are looked at natively, which is faster.
+  // The native side checks the values, which is faster.
   if (given instanceof Float32Array) return given
   const made = new Float32Array(given.length)
   for (let index = 0; index < made.length; index++) {
@@ -90,13 +90,13 @@ export function floats(path: string, value: unknown): Float32Array {
   return made
 }
 
-/** What is expected of a number, with the remedy where a logit is −∞. */
+/** The expected value, for a message, with a remedy if a logit is −∞. */
 function finiteNumber(path: string, entry: unknown): string {
   const logit = entry === -Infinity && /^teacher/.test(path)
-  return `a finite number of 32 bits${logit ? ' (a class that cannot be has a very small logit, such as -1e4)' : ''}`
+  return `a finite 32-bit number${logit ? ' (give an impossible class a very small logit, such as -1e4)' : ''}`
 }
 
-/** As whole numbers of 0 … 2³² − 1. */
+/** Converts to whole numbers from 0 to 2³² − 1. */
 export function naturals(path: string, value: unknown): Uint32Array {
   const given = numbers(path, value)
   if (given instanceof Uint32Array) return given
@@ -111,17 +111,17 @@ export function naturals(path: string, value: unknown): Uint32Array {
   return made
 }
 
-/** What to do with labels of another kind. */
+/** The remedy for labels of another kind. */
 function labelRemedy(label: unknown): string {
   if (typeof label === 'string') return ' (number the classes from 0, and give their names as the option labelNames)'
   const real = typeof label === 'number' && !Number.isInteger(label)
-  return real ? " (for real numbers say labels: 'real', for shares of classes give an array per row)" : ''
+  return real ? " (for real numbers set labels: 'real'; for class probabilities give an array per row)" : ''
 }
 
-/** How a row without a label crosses. */
+/** The native label of a row without a label. */
 const UNLABELLED = 0xffffffff
 
-/** As classes of 0 or more; −1, or `null` in a plain array, is a row without a label. */
+/** Converts to class indices; −1, or `null` in a plain array, marks a row without a label. */
 export function classLabels(path: string, value: unknown): Uint32Array {
   const given = numbers(path, value)
   const refused = (index: number) =>
@@ -144,7 +144,7 @@ export function classLabels(path: string, value: unknown): Uint32Array {
   return made
 }
 
-/** As sample ids: whole numbers of 0 … 2⁵³ − 1. */
+/** Converts to sample ids: whole numbers from 0 to 2⁵³ − 1. */
 export function sampleIds(path: string, value: unknown): Float64Array {
   const given = numbers(path, value)
   const made = new Float64Array(given.length)
@@ -158,14 +158,14 @@ export function sampleIds(path: string, value: unknown): Float64Array {
   return made
 }
 
-/** As bytes; only from bytes. */
+/** Converts a `Uint8Array` or a `Uint8ClampedArray` to a `Uint8Array`. */
 export function bytes(path: string, value: unknown): Uint8Array {
   const given = numbers(path, value)
   if (given instanceof Uint8Array) return given
   return new Uint8Array(given as Uint8ClampedArray)
 }
 
-/** Rows of equal length, one after the other. */
+/** Concatenates rows of equal length. */
 export function matrix(path: string, value: unknown): { values: Float32Array; rows: number; width: number } {
   const rows = list(path, value).map((row, index) => floats(`${path}[${index}]`, row))
   const width = rows[0]?.length ?? 0
@@ -185,7 +185,7 @@ export function matrix(path: string, value: unknown): { values: Float32Array; ro
   return { values, rows: rows.length, width }
 }
 
-/** Rows of whole numbers of different length. */
+/** Concatenates rows of whole numbers, whose lengths may differ. */
 export function raggedRows(path: string, value: unknown): { values: Uint32Array; offsets: Uint32Array } {
   const rows = list(path, value).map((row, index) => naturals(`${path}[${index}]`, row))
   const offsets = new Uint32Array(rows.length + 1)
@@ -195,7 +195,7 @@ export function raggedRows(path: string, value: unknown): { values: Uint32Array;
   return { values, offsets }
 }
 
-/** How many rows a flat array holds, of `each` numbers; `shape` is how these lie. */
+/** The number of rows in a flat array of `length` numbers, with `each` numbers per row; the message shows `shape`. */
 export function rowsIn(path: string, length: number, each: number, shape: readonly number[] = []): number {
   if (each > 0 && length % each === 0) return length / each
   const rows = shape.length > 1 ? ` (rows of shape ${shape.join(' × ')})` : ''
@@ -203,8 +203,8 @@ export function rowsIn(path: string, length: number, each: number, shape: readon
 }
 
 /**
- * The same arrays in memory that only we hold: what they were views of is empty afterwards. Memory that cannot change
- * hands (Node's pool of small buffers, WebAssembly's) is copied.
+ * Transfers the memory of the arrays, so that the caller's arrays are empty afterwards. Memory that cannot be transferred
+ * (Node's pool of small buffers, WebAssembly memory) is copied.
  */
 export function takenOver<Arrays extends object>(arrays: Arrays): Arrays {
   const places = (Object.entries(arrays) as [string, Float32Array<ArrayBuffer>][]).map(([name, view]) => {

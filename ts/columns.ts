@@ -1,4 +1,4 @@
-/** Columns of the caller, packed for the native side: of a data set, a batch of a stream, the inputs of `predict`. */
+/** Packs the caller's columns for the native side: those of a data set, a batch of a stream, or the inputs of `predict`. */
 import { classLabels, floats, isFlat, holdsIntegers, kindOfArray, matrix, rowsIn, sampleIds } from './arrays.js'
 import { elsewhere, LimbeckError } from './errors.js'
 import { inputsOf, type Inputs, type Numbers } from './inputs.js'
@@ -7,23 +7,23 @@ import type { Buffers, ColumnsJson } from './native/contract.js'
 import { packTeacher, teacherKeys, type TeacherLogits, type TeacherTopK } from './teacher-columns.js'
 import { plain, reading, refuse, refuseData, texts, type Plain } from './read.js'
 
-/** The columns of a data set; every one has an entry for each row. */
+/** The columns of a data set. Each has one entry per row. */
 export interface Columns {
   inputs: Inputs
   /**
-   * Classes counted from 0, several labels at once, or real numbers: see the option `labels`. A row whose class is not
-   * known has −1, or `null` in an array: losses and metrics that need a label pass over it, all others learn from it.
+   * Class indices from 0, several labels per row, or real numbers: see the option `labels`. −1, or `null` in an array,
+   * marks a row without a label: losses and metrics that need a label skip it, all others use it.
    */
   labels?: Numbers | readonly (number | null)[] | readonly Numbers[]
-  /** Who each row is: whole numbers of 0 or more, all different. Default: its index. */
+  /** The id of each row: whole numbers of 0 or more, all different. Default: the index of the row. */
   ids?: Numbers
   /** Weights of the rows in the losses, 0 or more; 0 masks a row. */
   weights?: Numbers
-  /** Chances of the rows to be drawn, with replacement, 0 or more. Default: every row comes once an epoch. */
+  /** Relative probabilities, 0 or more, for drawing rows with replacement. Default: every row is used once per epoch. */
   samplingWeights?: Numbers
-  /** A teacher's logits, `[rows, classes]`, or with the ids they belong to. */
+  /** A teacher's logits, `[rows, classes]`, or an object that also gives their sample ids. */
   teacherLogits?: Numbers | readonly Numbers[] | TeacherLogits
-  /** In place of `teacherLogits`: a teacher's largest logits alone, k per row, with the classes that they belong to. */
+  /** In place of `teacherLogits`: only a teacher's largest logits, k per row, with their classes. */
   teacherTopK?: TeacherTopK
 }
 
@@ -33,7 +33,7 @@ export interface Packed {
   buffers: Buffers
 }
 
-/** Native paths in the words of the caller. */
+/** Translates native paths into the caller's names of columns. */
 export function columnPath(path: string): string {
   return path.replace(/^sampling\b/, 'samplingWeights')
 }
@@ -44,8 +44,8 @@ export function packColumns(columns: unknown, meaning: Meaning): Packed {
   const buffers: Buffers = fresh()
   const json = inputsOf(own.inputs, meaning, buffers)
   if (!('u8' in json.inputs)) {
-    if (meaning.scale !== undefined) refuse('scale', 'bytes as inputs together with it', own.inputs)
-    if (meaning.offset !== undefined) refuse('offset', 'bytes as inputs together with it', own.inputs)
+    if (meaning.scale !== undefined) refuse('scale', 'inputs that are bytes', own.inputs)
+    if (meaning.offset !== undefined) refuse('offset', 'inputs that are bytes', own.inputs)
   }
   if (meaning.inputNames !== undefined) json.inputNames = meaning.inputNames
   const rows = rowCount(json, buffers)
@@ -59,12 +59,12 @@ export function packColumns(columns: unknown, meaning: Meaning): Packed {
   return { json: JSON.stringify(json), buffers }
 }
 
-/** No property of another object counts as one of these. */
+/** An object without a prototype: inherited properties must not count as buffers. */
 const fresh = (): Buffers => Object.create(null) as Buffers
 
 /**
- * Inputs alone, for a model that says what one row is. Every fault of theirs is one of data, since a request may have
- * brought them.
+ * Packs only inputs, for a model that defines the shape of a row. Every error in them is `ERR_LIMBECK_INVALID_DATA`, because
+ * they may come from a request.
  */
 export function packInputs(columns: unknown, meaning: Meaning, keys: readonly string[] = ['inputs']): Packed {
   try {
@@ -79,14 +79,14 @@ export function packInputs(columns: unknown, meaning: Meaning, keys: readonly st
   }
 }
 
-/** Rows that a caller passed are invalid data, whichever code the reader or the native side has for what is wrong. */
+/** Changes the code of an error in the caller's rows to `ERR_LIMBECK_INVALID_DATA`. */
 export function invalidInputs(error: unknown): unknown {
   const ofRows = error instanceof LimbeckError && /^(inputs|columns|$)/.test(error.path)
   const other = ofRows && ['ERR_LIMBECK_INVALID_CONFIG', 'ERR_LIMBECK_SHAPE_MISMATCH'].includes(error.code)
   return other ? elsewhere(error, path => path, 'ERR_LIMBECK_INVALID_DATA') : error
 }
 
-/** What one row is, in few words. */
+/** A short text for the shape of one row. */
 export function rowText(input: readonly number[] | { ids: { length?: number } } | null): string {
   return Array.isArray(input) ? input.join(' × ') : 'ids'
 }
@@ -121,7 +121,7 @@ function labelsOf(own: Plain, meaning: Meaning, rows: number, json: ColumnsJson,
     ;({ width, values: buffers.targets } = made)
   }
   if (kind !== 'real' && meaning.classes !== undefined && meaning.classes !== width) {
-    refuseData('labels', `${meaning.classes} numbers a row (the number of classes)`, width)
+    refuseData('labels', `${meaning.classes} numbers per row (the number of classes)`, width)
   }
   json.labels = kind === 'real' ? { real: { outputs: width } } : kind === 'several' ? { several: { classes: width } } : { probabilities: { classes: width } }
 }

@@ -1,4 +1,4 @@
-/** Rows held natively: made once from typed arrays, split and selected without a copy. */
+/** Rows in native memory: created once from typed arrays, split and selected without a copy. */
 import { kindOfArray, naturals, still, takenOver, type TypedArray } from './arrays.js'
 import { boolean, list, number, plain, reading, refuse, refuseData, whole, words } from './read.js'
 import { type Columns, columnPath, packColumns, rowText } from './columns.js'
@@ -11,20 +11,20 @@ import { native } from './native/load.js'
 import { BatchStream, type BatchSource } from './stream.js'
 import { packLogits, packTopK, type TeacherLogits, type TeacherTopK } from './teacher-columns.js'
 
-/** What inputs are brought to before the first layer: `(value − mean) / std`, for each channel. */
+/** The normalization of inputs before the first layer, `(value − mean) / std`, with one entry per channel. */
 export interface Normalization {
   mean: number[]
   std: number[]
 }
 
 export interface SplitOptions {
-  /** Which rows go where follows from it: a whole number. Default 0. */
+  /** The seed of the random split: a whole number of 0 or more. Default 0. */
   seed?: number
-  /** Keeps the shares of the classes in every part. Default false. */
+  /** Gives every part the class proportions of the whole. Default false. */
   stratify?: boolean
   /**
-   * A group for each row, as a number or a text: the rows of one group (a patient, an author) stay in one part. Parts
-   * are then of about the size that was asked for.
+   * The group of each row, as a number or a string. All rows of a group (a patient, an author) go to the same part, so the
+   * sizes of the parts are approximate.
    */
   groups?: Numbers | readonly (string | number)[]
 }
@@ -43,7 +43,7 @@ interface Description {
 }
 
 /**
- * Rows to learn from, held outside JavaScript's heap.
+ * Rows for training and evaluation, held outside the JavaScript heap.
  *
  * ```ts
  * const digits = Dataset.from({ inputs: pixels, labels }, { inputs: [1, 28, 28], classes: 10 })
@@ -60,8 +60,8 @@ export class Dataset {
   }
 
   /**
-   * Copies the columns; what happens to the arrays afterwards changes nothing. Copied and checked at once: the event
-   * loop waits about 2 ms a megabyte. For more, `take` does it beside the event loop.
+   * Copies the columns, so later changes to the arrays have no effect. This blocks the event loop for about 2 ms per
+   * megabyte; for large data, use `take`.
    */
   static from(columns: Columns, options: ColumnOptions = {}): Dataset {
     const { json, buffers } = reading('columns', () => packColumns(columns, meaningOf(options)))
@@ -69,9 +69,9 @@ export class Dataset {
   }
 
   /**
-   * The same beside the event loop: takes the memory of the typed arrays over, which are empty from then on, and copies
-   * it natively. `Float32Array`, `Uint8Array` and `Uint32Array` cross as they are; all else is first turned into one of
-   * them, at once.
+   * Does the same without blocking the event loop: it transfers the memory of the typed arrays, which are empty afterwards,
+   * and copies it natively. `Float32Array`, `Uint8Array` and `Uint32Array` are transferred as they are; other values are
+   * first converted to one of these, which blocks.
    */
   static async take(columns: Columns, options: ColumnOptions = {}): Promise<Dataset> {
     const { json, buffers } = reading('columns', () => packColumns(columns, meaningOf(options)))
@@ -80,21 +80,21 @@ export class Dataset {
   }
 
   /**
-   * Batches that come one after the other, for data that is made or does not fit into memory: `source` is an async
-   * iterable of columns, or a function that makes one, which can be read again in each epoch.
+   * A stream of batches, for data that is generated or does not fit into memory. `source` is an async iterable of columns,
+   * or a function that returns one and is called again in each epoch.
    */
   static stream(source: BatchSource, options: ColumnOptions = {}): BatchStream {
     return reading('data', () => new BatchStream(source, meaningOf(options)))
   }
 
-  /** Parts of these sizes, at random: fractions that sum up to at most 1. Nothing is copied. */
+  /** Splits the rows at random into parts of these fractions, whose sum is at most 1. Nothing is copied. */
   split<const Fractions extends readonly number[]>(
     fractions: Fractions,
     options: SplitOptions = {},
   ): { -readonly [Part in keyof Fractions]: Dataset } {
     const parts = list('fractions', fractions).map((part, index) => number(`fractions[${index}]`, part))
     const { seed = 0, stratify = false, groups } = plain('options', options, ['seed', 'stratify', 'groups'])
-    if (groups !== undefined && stratify !== false) refuse('stratify', 'none together with groups', stratify)
+    if (groups !== undefined && stratify !== false) refuse('stratify', 'false together with groups', stratify)
     const json = JSON.stringify({
       fractions: parts,
       seed: whole('seed', seed, 0),
@@ -111,12 +111,12 @@ export class Dataset {
     return new Dataset(calling(() => this.#handle().select(rows)))
   }
 
-  /** The same rows with a teacher's logits: each answer is found by the id of its row. */
+  /** The same rows with a teacher's logits, which are matched to the rows by sample id. */
   withTeacherLogits(answers: Numbers | readonly Numbers[] | TeacherLogits): Dataset {
     return this.#withTeacher('teacherLogits', buffers => packLogits(answers, this.rows, buffers))
   }
 
-  /** The same rows with a teacher's largest logits alone, k per row: each answer is found by the id of its row. */
+  /** The same rows with only a teacher's largest logits, k per row, which are matched to the rows by sample id. */
   withTeacherTopK(answers: TeacherTopK): Dataset {
     return this.#withTeacher('teacherTopK', buffers => packTopK(answers, this.rows, buffers))
   }
@@ -131,57 +131,57 @@ export class Dataset {
     return this.#known.rows
   }
 
-  /** The shape of one row; nothing where rows are ids of different count. */
+  /** The shape of one row; undefined if rows have different numbers of ids. */
   get shape(): readonly number[] | undefined {
     return this.#known.shape ?? undefined
   }
 
-  /** How many rows have a label: the others are there for what a teacher says of them. */
+  /** The number of rows with a label. A student can learn from the others only through a teacher. */
   get labelledRows(): number {
     return this.#known.labelledRows
   }
 
-  /** What the labels are; none where no row has one. */
+  /** The kind of the labels; `none` if no row has one. */
   get labels(): 'none' | 'single' | 'several' | 'probabilities' | 'real' {
     return this.#known.labels
   }
 
-  /** The count of classes, where labels are classes. */
+  /** The number of classes, if the labels are classes. */
   get classes(): number | undefined {
     return this.#known.classes ?? undefined
   }
 
-  /** One name per number of a row, where they are known. */
+  /** One name per input column, if they are known. */
   get inputNames(): readonly string[] | undefined {
     return this.#known.inputNames ?? undefined
   }
 
-  /** One name per class, where they are known. */
+  /** One name per class, if they are known. */
   get labelNames(): readonly string[] | undefined {
     return this.#known.labelNames ?? undefined
   }
 
-  /** Whether the rows have a teacher's logits of all classes. */
+  /** Whether the rows have a teacher's logits for all classes. */
   get hasTeacherLogits(): boolean {
     return this.#known.hasTeacher
   }
 
-  /** How many of a teacher's largest logits each row has, where the rows have them. */
+  /** The number of a teacher's largest logits per row; undefined if the rows have no column `teacherTopK`. */
   get teacherTopK(): number | undefined {
     return this.#known.teacherTopK ?? undefined
   }
 
-  /** Native memory of the columns; parts of one data set share it. */
+  /** Native memory of the columns in bytes; parts of one data set share it. */
   get bytes(): number {
     return this.#known.bytes
   }
 
-  /** Mean and standard deviation of each channel: what `Model.create` takes as `normalization`. */
+  /** The mean and standard deviation of each channel, for the option `normalization` of `Model.create`. */
   async normalization(): Promise<Normalization> {
     return JSON.parse(await awaiting(() => this.#handle().normalization())) as Normalization
   }
 
-  /** Gives the native memory back at once. Parts and running jobs keep what they need. */
+  /** Frees the native memory at once. Parts and running jobs keep what they need. */
   dispose(): void {
     this.#handle().dispose()
   }
@@ -202,20 +202,20 @@ export class Dataset {
   }
 }
 
-/** A number for each group, in the order of their first rows. */
+/** The group number of each row; groups are numbered in the order of their first rows. */
 function groupsOf(path: string, groups: unknown): Uint32Array {
   const codes = new Map<unknown, number>()
   const each = kindOfArray(groups) === undefined ? list(path, groups) : Array.from(still(path, groups as TypedArray))
   return Uint32Array.from(each, (group, row) => {
     const known = typeof group === 'string' || (typeof group === 'number' && !Number.isNaN(group))
-    if (!known) refuseData(`${path}[${row}]`, 'a number or a text', group)
+    if (!known) refuseData(`${path}[${row}]`, 'a number or a string', group)
     const code = codes.get(group) ?? codes.size
     codes.set(group, code)
     return code
   })
 }
 
-/** The native side of a data set that somebody passed. */
+/** The native side of a data set that a caller passed. */
 export function datasetOf(path: string, value: unknown): NativeDataset {
   const handle = typeof value === 'object' && value !== null ? datasets.get(value) : undefined
   return handle ?? refuse(path, 'a Dataset', value)

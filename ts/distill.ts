@@ -6,10 +6,10 @@ import type { AnyTeacher } from './teachers.js'
 
 export interface DistillOptions extends RunOptions {
   /**
-   * Whom the student imitates: a model, a function that answers with logits, or nothing where the data bring a column
-   * `teacherLogits`; the running average of its own parameters, `{ average: { decay: 0.999 } }`; the labels, smoothed,
-   * `{ labelSmoothing: { share: 0.1 } }`; or several of these, `[{ model, weight: 2 }, { model: other }]`, heard as
-   * `combine` says. A model stays as it is.
+   * The teacher that the student imitates: a model, which does not change; a function that returns logits; the running
+   * average of the student's own parameters, `{ average: { decay: 0.999 } }`; the smoothed labels,
+   * `{ labelSmoothing: { share: 0.1 } }`; or a list of these, `[{ model, weight: 2 }, { model: other }]`, which `combine`
+   * combines. Default: the column `teacherLogits` or `teacherTopK` of the data.
    */
   teacher?: AnyTeacher
 }
@@ -17,8 +17,8 @@ export interface DistillOptions extends RunOptions {
 /**
  * Trains `student` to imitate `teacher`, one optimizer step per batch.
  *
- * Lazy: no work is done until the first report is asked for, and leaving the loop early stops the training after a
- * whole step.
+ * The run is lazy: it starts when the first report is requested. Leaving the loop early stops the run after the current
+ * step.
  *
  * ```ts
  * const run = distill({ teacher, student, data, losses: { crossEntropy: { weight: 0.1 }, kl: { weight: 0.9, temperature: 4 } } })

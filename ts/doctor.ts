@@ -1,26 +1,30 @@
-/** What limbeck runs on here, and the native memory it holds. */
+/** Reports the environment and the native memory of this process. */
 import { calling } from './errors.js'
 import { native } from './native/load.js'
 
-/** Native memory: bytes in use, at their peak, and kept for reuse; blocks asked for since the start. */
+/** Native memory. */
 export interface Memory {
+  /** Bytes in use. */
   liveBytes: number
+  /** The most bytes that were in use at the same time. */
   peakBytes: number
+  /** Free bytes that are kept for reuse. */
   cachedBytes: number
+  /** Allocations since the start. */
   allocations: number
 }
 
-/** Native memory of this process, all threads together. */
+/** Native memory of all threads of this process. */
 export function memory(): Memory {
   return JSON.parse(calling(() => native().memory())) as Memory
 }
 
-/** Gives memory that is kept for reuse back to the system. */
+/** Returns memory that is kept for reuse to the system. */
 export function trimMemory(): void {
   calling(() => native().trimMemory())
 }
 
-/** Version, instruction sets, threads and memory, as this process has them. */
+/** The version, instruction sets, threads and memory of this process. */
 export function doctor(): Record<string, unknown> {
   return JSON.parse(calling(() => native().doctor())) as Record<string, unknown>
 }

@@ -23,7 +23,7 @@ interface Signature {
 
 /**
  * Models with the same number of classes, all single-label or all multi-label. The ensemble keeps the parameters that they
- * have when it is made.
+ * have when it is created.
  *
  * ```ts
  * const both = Ensemble.of([first, second], { weights: [2, 1] })
@@ -48,7 +48,7 @@ export class Ensemble implements EnsembleLike {
     ensembles.set(this, { handle, description: this.#known })
   }
 
-  /** `weights` are the weights of the models in relation to each other. Default: equal. */
+  /** `weights` are the relative weights of the models. Default: equal weights. */
   static of(models: readonly Model[], options: { weights?: readonly number[] } = {}): Ensemble {
     const handles = list('models', models).map((model, at) => modelOf(`models[${at}]`, model))
     const { weights } = plain('options', options, ['weights'])
@@ -59,7 +59,7 @@ export class Ensemble implements EnsembleLike {
     return new Ensemble(handle, [...models])
   }
 
-  /** The mean probabilities, their logits (for single-label models their logarithms), and the largest class of each row. */
+  /** The mean probabilities, their logits (for single-label models their logarithms), and the predicted class of each row. */
   async predict(columns: InputColumns, options: { signal?: AbortSignal } = {}): Promise<Prediction> {
     const { signal } = plain('options', options, ['signal'])
     const { json, buffers } = inputsOf(columns, meaningFor(this.#known))
@@ -67,7 +67,7 @@ export class Ensemble implements EnsembleLike {
     return prediction(made, this.#known)
   }
 
-  /** The ensemble on labelled rows, with further `metrics` by name. */
+  /** Evaluates the ensemble on labelled rows, with further `metrics` by name. */
   async evaluate(data: Dataset, options: { metrics?: Metrics } = {}): Promise<Evaluation> {
     const { metrics } = plain('options', options, ['metrics'])
     const rows = datasetOf('data', data)
@@ -75,7 +75,7 @@ export class Ensemble implements EnsembleLike {
     return JSON.parse(await awaiting(() => this.#handle.evaluate(rows, more))) as Evaluation
   }
 
-  /** Logits of the mean probabilities of all rows, `[rows, classes]`, in the order of the data, such as a teacher's column. */
+  /** Logits of the mean probabilities of all rows, `[rows, classes]`, in data order, for example for `teacherLogits`. */
   async logits(data: Dataset): Promise<Float32Array> {
     const rows = datasetOf('data', data)
     return awaiting(() => this.#handle.logits(rows))

@@ -1,7 +1,7 @@
-/** The one error of limbeck, the closed list of its codes, and how errors of the native side become it. */
+/** The error class of limbeck, the closed list of its codes, and the conversion of native errors. */
 import { unknownKey } from './suggest.js'
 
-/** What went wrong, from a closed list; every error of limbeck has one. */
+/** All error codes. The list is closed, and every `LimbeckError` has one of them. */
 export const errorCodes = [
   'ERR_LIMBECK_INVALID_CONFIG',
   'ERR_LIMBECK_INVALID_DATA',
@@ -24,16 +24,16 @@ export const errorCodes = [
   'ERR_LIMBECK_INTERNAL',
 ] as const
 
-/** What went wrong, from a closed list; every error of limbeck has one. */
+/** One of `errorCodes`. */
 export type ErrorCode = (typeof errorCodes)[number]
 
-/** The one error of limbeck. Its message reads `path: expected what, got what`. */
+/** The error class of limbeck. Its message has the form `path: expected …, got …`. */
 export class LimbeckError extends Error {
   override readonly name = 'LimbeckError'
   readonly code: ErrorCode
-  /** Where: `losses.kl.temperature`, `labels[3]`, a file. Empty when there is no place to name. */
+  /** The option, value or file that caused the error: `losses.kl.temperature`, `labels[3]`. Empty if there is none. */
   readonly path: string
-  /** Numbers and names of the message, where a program may want them. */
+  /** The numbers and names in the message, for programs. */
   readonly details: Readonly<Record<string, unknown>>
 
   constructor(
@@ -51,19 +51,19 @@ export class LimbeckError extends Error {
   }
 }
 
-/** A text without its middle, where it repeats a value of any length. */
+/** Removes the middle of a text that is longer than `most` characters: it may quote a value of any length. */
 function shortened(text: string, most: number): string {
   return text.length <= most ? text : `${text.slice(0, 500)} … ${text.slice(-200)}`
 }
 
-/** The same error at another place, or with another code: `convNet.channels` becomes `student.convNet.channels`. */
+/** The same error with another path or code: `convNet.channels` becomes `student.convNet.channels`. */
 export function elsewhere(error: LimbeckError, place: (path: string) => string, code = error.code): LimbeckError {
   const { path, message, details, cause } = error
   const bare = path === '' ? message : message.slice(path.length + 2)
   return new LimbeckError(code, place(path), bare, { ...details, cause })
 }
 
-/** The same error with a cause, where it has none of its own. */
+/** Sets the cause of an error that has none; returns the error. */
 export function causedBy(error: LimbeckError, cause: Error): LimbeckError {
   if (error.cause === undefined) Object.defineProperty(error, 'cause', { value: cause, configurable: true, writable: true })
   return error
@@ -76,7 +76,7 @@ interface NativeText {
   details?: string | null
 }
 
-/** The native side throws plain errors whose message is JSON; anything else it throws is a defect of ours. */
+/** Converts an error of the native side, whose message is JSON. Any other error is a defect of limbeck: `ERR_LIMBECK_INTERNAL`. */
 export function fromNative(error: unknown, place: (path: string) => string = path => path): LimbeckError {
   if (error instanceof LimbeckError) return error
   const text = error instanceof Error ? error.message : String(error)
@@ -96,7 +96,7 @@ function parsed(text: string): NativeText | undefined {
   }
 }
 
-/** Calls the native side; `place` turns its paths into those of the caller's argument. */
+/** Calls the native side; `place` translates its paths into paths of the caller's arguments. */
 export function calling<T>(work: () => T, place?: (path: string) => string): T {
   try {
     return work()
@@ -105,7 +105,7 @@ export function calling<T>(work: () => T, place?: (path: string) => string): T {
   }
 }
 
-/** The same for a promise. */
+/** `calling` for work that returns a promise. */
 export async function awaiting<T>(work: () => Promise<T>, place?: (path: string) => string): Promise<T> {
   try {
     return await work()

@@ -1,36 +1,36 @@
-/** The inputs of a caller as arrays that cross to the native side: numbers, bytes, ids, rows as objects. */
+/** Converts the caller's inputs to arrays for the native side: numbers, bytes, ids, rows as objects. */
 import { bytes, floats, holdsIntegers, isFlat, kindOfArray, matrix, naturals, raggedRows, type TypedArray } from './arrays.js'
 import type { Meaning } from './meaning.js'
 import type { Buffers, ColumnsJson } from './native/contract.js'
 import { plain, refuse, refuseData, texts, whole, words } from './read.js'
 
-/** Numbers as they may be given: a typed array, or an array of numbers. */
+/** A typed array, or an array of numbers. */
 export type Numbers = TypedArray | readonly number[]
 
-/** Ids of different count in each row: row `r` has `values[offsets[r]] … values[offsets[r + 1] - 1]`. */
+/** Rows with different numbers of ids: row `r` has `values[offsets[r]] … values[offsets[r + 1] - 1]`. */
 export interface RaggedIds {
   values: Numbers
-  /** One more than there are rows, from 0 to the count of ids. */
+  /** One entry more than there are rows; the first is 0, the last is the number of ids. */
   offsets: Numbers
-  /** One number of 0 or more per id, such as tf-idf: how much the id counts where a row is pooled. Default: all 1. */
+  /** One number of 0 or more per id, such as tf-idf: the weight of the id when the row is pooled. Default: all 1. */
   weights?: Numbers
 }
 
 /**
  * The inputs of all rows, row after row.
  *
- * - `Float32Array`, `Float64Array` or an array of numbers: dense numbers; the shape of a row is said by the option `inputs`.
+ * - `Float32Array`, `Float64Array` or an array of numbers: dense numbers; the option `inputs` gives the shape of a row.
  * - `Uint8Array`: dense bytes, kept as bytes; a batch reads `scale · byte + offset`.
- * - `Int32Array`, `Uint32Array` and other whole numbers: ids, such as tokens, of one length in every row.
- * - `{ values, offsets, weights? }`, or an array of arrays under `inputs: { ids: {} }`: ids of different count.
+ * - `Int32Array`, `Uint32Array` and other whole numbers: ids, such as tokens, with the same number in every row.
+ * - `{ values, offsets, weights? }`, or an array of arrays under `inputs: { ids: {} }`: rows with different numbers of ids.
  * - an array of objects with a number for each column, `[{ length: 5.1, width: 3.5 }]`: dense rows, whose columns are
- *   found by name.
- * - `{ values, width, names }`, as `readCsv` gives it: dense rows, whose columns have these names.
- * - an array of arrays otherwise: dense rows.
+ *   matched by name.
+ * - `{ values, width, names }`, as `readCsv` returns it: dense rows, whose columns have these names.
+ * - any other array of arrays: dense rows.
  */
 export type Inputs = Numbers | readonly Numbers[] | RaggedIds | NamedNumbers | readonly Readonly<Record<string, number>>[]
 
-/** Numbers, `width` in every row, and the names of these columns. */
+/** Rows of `width` numbers, and the names of their columns. */
 export interface NamedNumbers {
   values: Numbers
   width: number
@@ -40,7 +40,7 @@ export interface NamedNumbers {
 /** Rows to predict. */
 export interface InputColumns {
   inputs: Inputs
-  /** One name per number of a row, where the order may be another than the model's. */
+  /** One name per input column, if their order may differ from the model's. */
   inputNames?: readonly string[]
 }
 
@@ -62,7 +62,7 @@ export function inputsOf(inputs: unknown, meaning: Meaning, buffers: Buffers): C
   if (kind !== undefined || (Array.isArray(inputs) && isFlat(inputs))) {
     const integers = kind !== undefined && holdsIntegers(inputs)
     if (meaning.ids === undefined) {
-      if (integers) refuseData(path, 'floating point numbers or bytes for a shape (the option inputs: { ids: { length } } says that they are ids)', inputs)
+      if (integers) refuseData(path, 'floating point numbers or bytes for a shape (if they are ids, set the option inputs: { ids: { length } })', inputs)
       buffers.f32 = floats(path, inputs)
       return { inputs: { f32: { shape: shapeFor(meaning, inputs) } } }
     }
@@ -90,8 +90,8 @@ export function inputsOf(inputs: unknown, meaning: Meaning, buffers: Buffers): C
   }
   if (isRecord(inputs) && 'width' in inputs) return namedOf(path, inputs, meaning, buffers)
   const own = plain(path, inputs, ['values', 'offsets', 'weights'])
-  if (meaning.shape !== undefined) refuseData(path, `rows of shape ${meaning.shape.join(' × ')}`, words('ids of different count'))
-  if (meaning.ids?.length !== undefined) refuseData(path, `rows of ${meaning.ids.length} ids, one after the other`, words('ids of different count'))
+  if (meaning.shape !== undefined) refuseData(path, `rows of shape ${meaning.shape.join(' × ')}`, words('rows with different numbers of ids'))
+  if (meaning.ids?.length !== undefined) refuseData(path, `rows of ${meaning.ids.length} ids, one after the other`, words('rows with different numbers of ids'))
   buffers.ids = naturals(`${path}.values`, own.values)
   buffers.offsets = naturals(`${path}.offsets`, own.offsets)
   if (own.weights === undefined) return { inputs: { ragged: {} } }
@@ -103,19 +103,19 @@ function isRecord(value: unknown): boolean {
   return typeof value === 'object' && value !== null && !Array.isArray(value) && !ArrayBuffer.isView(value)
 }
 
-/** Rows as objects: a number for each column, found by its name. */
+/** Rows as objects: a number for each column, matched by name. */
 function recordsOf(path: string, rows: unknown[], meaning: Meaning, buffers: Buffers): ColumnsJson {
   if (meaning.ids !== undefined) refuseData(path, 'rows of ids', words('rows as objects'))
   const first = plain(`${path}[0]`, rows[0])
   const unnamed = meaning.inputNames === undefined && !meaning.open
-  if (unnamed) refuseData(path, 'rows as arrays, since no names of columns are known (inputNames)', words('rows as objects'))
+  if (unnamed) refuseData(path, 'rows as arrays, because no column names are known (inputNames)', words('rows as objects'))
   const names = meaning.inputNames ?? Object.keys(first)
   buffers.f32 = new Float32Array(rows.length * names.length)
   for (const [at, row] of rows.entries()) {
     const own = plain(`${path}[${at}]`, row, names)
     names.forEach((name, column) => {
       const value = own[name]
-      if (typeof value !== 'number' || !Number.isFinite(Math.fround(value))) refuseData(`${path}[${at}].${name}`, 'a finite number of 32 bits', value)
+      if (typeof value !== 'number' || !Number.isFinite(Math.fround(value))) refuseData(`${path}[${at}].${name}`, 'a finite 32-bit number', value)
       buffers.f32![at * names.length + column] = value as number
     })
   }
@@ -130,7 +130,7 @@ function namedOf(path: string, inputs: unknown, meaning: Meaning, buffers: Buffe
   return json
 }
 
-/** The shape of rows that say how many numbers they hold. */
+/** The shape of rows of `width` numbers. */
 function shapeOf(path: string, width: number, { shape = [width] }: Meaning): number[] {
   const size = shape.reduce((product, side) => product * side, 1)
   return size === width ? shape : refuseData(path, `rows of ${size} numbers (shape ${shape.join(' × ')})`, width)

@@ -3,11 +3,11 @@ export abstract class Iterable<Report, Outcome> implements AsyncGenerator<Report
   #last: Promise<unknown> = Promise.resolve()
 
   abstract next(): Promise<IteratorResult<Report, void>>
-  /** Stops after a whole step. `break` in a loop calls it. */
+  /** Stops after the current step. `break` in a loop calls it. */
   abstract return(): Promise<IteratorResult<Report, void>>
   /** Ends it at once and releases its native memory. */
   abstract dispose(): void
-  /** Its outcome, once it has ended; throws if it was left before its end. */
+  /** The outcome after the end; throws if the iteration was stopped before its end. */
   protected abstract ended(): Outcome
 
   /** Stops as `return` does, and rejects with the error. */

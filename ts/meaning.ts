@@ -1,43 +1,43 @@
-/** What columns mean: the options of a data set, a stream or the inputs of a model, checked. */
+/** The options that define what columns mean, for a data set, a stream or the inputs of a model. */
 import { list, number, plain, refuse, texts, whole } from './read.js'
 
-/** How bytes are read as numbers: `scale · byte + offset`. */
+/** The conversion of bytes to numbers: `scale · byte + offset`. */
 export interface ByteReading {
   scale: number
   offset: number
 }
 
-/** What the columns mean. */
+/** Options that define what columns mean. */
 export interface ColumnOptions {
   /**
-   * The shape of one row, as `[784]` or `[1, 28, 28]`; `{ ids: { length: 128 } }` for ids of one length,
-   * `{ ids: {} }` for ids of different count. Not needed for arrays of arrays.
+   * The shape of one row, such as `[784]` or `[1, 28, 28]`; `{ ids: { length: 128 } }` for rows with the same number of ids,
+   * `{ ids: {} }` for rows with different numbers of ids. Not needed for arrays of arrays.
    */
   inputs?: readonly number[] | { ids: { length?: number } }
   /**
-   * What `labels` are: `single`, one class per row; `several`, `[rows, classes]` of 0…1; `probabilities`, the same with
-   * rows that add up to 1 (soft labels, for `crossEntropy`); `real`, `[rows, outputs]`.
+   * The kind of the column `labels`: `single`, one class per row; `several`, `[rows, classes]` of 0…1; `probabilities`, the
+   * same with rows that sum to 1 (soft labels, for `crossEntropy`); `real`, `[rows, outputs]`.
    * Default: `single` for whole numbers, `several` for arrays of arrays, `real` for floating point arrays. A run with
    * `crossEntropy` reads `several` as `probabilities`.
    */
   labels?: 'single' | 'several' | 'probabilities' | 'real'
-  /** The count of classes. Default: as many as there are label names, or one more than the largest label. */
+  /** The number of classes. Default: the number of label names, or the largest label plus 1. */
   classes?: number
   /**
-   * One name per number of a row, in the order of the inputs. Models keep them: other rows are brought to their order.
+   * One name per input column, in the order of the inputs. A model keeps the names and reorders other rows to match.
    */
   inputNames?: readonly string[]
-  /** One name per class, in the order of the labels. Models keep them: other data are brought to their order. */
+  /** One name per class, in the order of the labels. A model keeps the names and reorders other data to match. */
   labelNames?: readonly string[]
-  /** Bytes alone: what a byte is multiplied with. Default 1/255. Models keep it. */
+  /** Only for bytes: the factor that a byte is multiplied with. Default 1/255. Models keep it. */
   scale?: number
-  /** Bytes alone: what is added after that. Default 0. */
+  /** Only for bytes: the number that is then added. Default 0. Models keep it. */
   offset?: number
 }
 
 export const columnOptionKeys = ['inputs', 'labels', 'classes', 'inputNames', 'labelNames', 'scale', 'offset'] as const
 
-/** Options of the columns, checked. */
+/** The checked options of the columns. */
 export interface Meaning {
   shape: number[] | undefined
   ids: { length?: number } | undefined
@@ -47,9 +47,9 @@ export interface Meaning {
   labelNames: string[] | undefined
   scale: number | undefined
   offset: number | undefined
-  /** How the model of the rows reads bytes, where the options are silent. */
+  /** How the model reads bytes, if the options set neither `scale` nor `offset`. */
   bytes?: ByteReading | undefined
-  /** Whether rows may bring names that nothing here knows. */
+  /** Whether rows may bring their own column names if `inputNames` is not set. */
   open: boolean
 }
 

@@ -1,22 +1,22 @@
-/** Predictions as callers get them, and how their inputs are packed. */
+/** The predictions that callers get, and the packing of their inputs. */
 import { list, reading } from './read.js'
 import { invalidInputs, packInputs, type Packed } from './columns.js'
 import type { Meaning } from './meaning.js'
 import { awaiting, LimbeckError } from './errors.js'
 import type { Description, NativePrediction } from './native/contract.js'
 
-/** What a model predicts for some rows. */
+/** The predictions of a model for some rows. */
 export interface Prediction {
   rows: number
   classes: number
   /** `[rows, classes]`, row after row. */
   logits: Float32Array
   /**
-   * Softmax of each row, `[rows, classes]`; for a model that was trained on several labels per row (`binaryCrossEntropy`,
-   * `binaryKl`), the sigmoid of each logit.
+   * The softmax of each row, `[rows, classes]`; for a model that was trained on several labels per row
+   * (`binaryCrossEntropy`, `binaryKl`), the sigmoid of each logit.
    */
   probabilities: Float32Array
-  /** The largest class of each row. */
+  /** The predicted class of each row: the one with the largest logit. */
   labels: Uint32Array
   /** The names of those classes, if the model has label names. */
   names?: string[]

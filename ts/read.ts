@@ -1,14 +1,14 @@
 /**
- * Reads values of the caller: own properties only, each read once, and finite numbers. Anything else is refused by path,
- * with what was expected and what was given.
+ * Reads values of the caller: own properties only, each read once, and finite numbers. Any other value is rejected with its
+ * path, the expected value and the given one.
  */
 import { LimbeckError, type ErrorCode } from './errors.js'
 import { unknownKey } from './suggest.js'
 
-/** An object that has no properties but its own. */
+/** An object without inherited properties. */
 export type Plain = Record<string, unknown>
 
-/** Texts that stand for a value in messages. A map, since `instanceof` would run a trap of a foreign proxy. */
+/** Texts that stand for a value in messages. A map, since `instanceof` would run a trap of the caller's proxy. */
 const said = new WeakMap<object, string>()
 
 export function words(text: string): unknown {
@@ -49,7 +49,7 @@ function isArray(value: unknown): boolean {
   }
 }
 
-/** Reads a value of the caller; a trap or a getter that throws is refused, with what it threw as the cause. */
+/** Reads a value of the caller. If a getter or a proxy trap throws, the value is rejected, with the thrown value as the cause. */
 export function reading<T>(path: string, look: () => T): T {
   try {
     return look()
@@ -68,17 +68,17 @@ function kindOf(value: object): string {
   }
 }
 
-/** Refuses an option. */
+/** Rejects an option. */
 export function refuse(path: string, expected: string, got: unknown, code: ErrorCode = 'ERR_LIMBECK_INVALID_CONFIG'): never {
   throw new LimbeckError(code, path, `expected ${expected}, got ${show(got)}`)
 }
 
-/** Refuses data. */
+/** Rejects data. */
 export function refuseData(path: string, expected: string, got: unknown): never {
   return refuse(path, expected, got, 'ERR_LIMBECK_INVALID_DATA')
 }
 
-/** A key below a path. */
+/** The path of a key of the object at `path`. */
 export function below(path: string, key: string): string {
   return path === '' ? key : `${path}.${key}`
 }
@@ -107,12 +107,12 @@ export function json(path: string, value: unknown): string {
   return JSON.stringify(tree(path, value, 0))
 }
 
-/** Objects inside each other that options may have. */
+/** The deepest nesting that options may have. */
 export const DEEPEST = 64
 
 /** A copy of such a tree; keys without a value are left out. */
 export function tree(path: string, value: unknown, depth = 0): unknown {
-  if (depth > DEEPEST) refuse(path, `at most ${DEEPEST} objects inside each other`, words('more'))
+  if (depth > DEEPEST) refuse(path, `at most ${DEEPEST} nested objects`, words('more'))
   switch (typeof value) {
     case 'string':
     case 'boolean':
@@ -154,7 +154,7 @@ export function number(path: string, value: unknown): number {
 }
 
 export function text(path: string, value: unknown): string {
-  return typeof value === 'string' && value !== '' ? value : refuse(path, 'a text', value)
+  return typeof value === 'string' && value !== '' ? value : refuse(path, 'a string that is not empty', value)
 }
 
 export function boolean(path: string, value: unknown): boolean {
@@ -163,7 +163,7 @@ export function boolean(path: string, value: unknown): boolean {
 
 export function texts(path: string, value: unknown): string[] {
   return list(path, value).map((entry, index) =>
-    typeof entry === 'string' ? entry : refuse(`${path}[${index}]`, 'a text', entry),
+    typeof entry === 'string' ? entry : refuse(`${path}[${index}]`, 'a string', entry),
   )
 }
 

@@ -1,12 +1,12 @@
 /** The reports of a run. */
 import type { ProofName } from './native/options.js'
 
-/** A number, a list, or a table such as one line per class. */
+/** A number, a list, or a table, for example with one line per class. */
 export type Measure = number | readonly Measure[] | { readonly [name: string]: Measure }
 
-/** How good a model is on some rows. A number that cannot be computed from the data is left out. */
+/** The metrics of a model on some rows. A metric that cannot be computed from the data is missing. */
 export interface Evaluation {
-  /** The rows that count: those of weight 0 do not. In every metric a row counts by its weight. */
+  /** The number of rows whose weight is not 0. Every metric weights the rows. */
   rows: number
   /** Share of rows whose largest logit is the label. */
   accuracy?: number
@@ -14,25 +14,25 @@ export interface Evaluation {
   loss?: number
   /** Share of rows where student and teacher have the same largest logit. */
   agreement?: number
-  /** Every other metric that was asked for, by name. */
+  /** Every other requested metric, by name. */
   [metric: string]: Measure | undefined
 }
 
-/** Something that a proof found: the run may not be what it looks like. */
+/** A sign that the run may be meaningless, found by a proof. */
 export interface Finding {
   /** The proof that found it; `docs/proofs.md` describes each. */
   proof: ProofName
-  /** What it is about: `teacher`, `losses.kl`, a parameter. */
+  /** The subject of the finding: `teacher`, `losses.kl`, a parameter. */
   path: string
-  /** What was seen, and the remedy. */
+  /** The observation and the remedy. */
   message: string
 }
 
-/** What reports of every kind of run have. */
+/** The fields that the reports of all kinds of runs have. */
 export type AnyReport = Pick<StepReport, 'step' | 'steps' | 'epoch' | 'loss' | 'learningRate' | 'rowsPerSecond' | 'findings'> &
   Partial<Pick<StepReport, 'terms' | 'validation' | 'summary'>>
 
-/** What a learner did in the steps since the last report. */
+/** The numbers of one learner for the steps since the last report. */
 interface LearningNumbers {
   /** Mean over the steps since the last report: Σ weight · value. */
   loss: number
@@ -40,7 +40,7 @@ interface LearningNumbers {
   terms: Record<string, number>
   /** Norm of each weighted loss's gradient at the student's outputs, at the last step. */
   gradientNorms: Record<string, number>
-  /** What a loss counts in addition to its value, as shares of the rows: `{ triplet: { openHinges: 0.4 } }`. */
+  /** Further numbers of a loss, as shares of the rows: `{ triplet: { openHinges: 0.4 } }`. */
   details?: Record<string, Record<string, number>>
   /** Global norm of the parameters' gradients at the last step, before clipping. */
   gradientNorm?: number
@@ -51,15 +51,15 @@ interface LearningNumbers {
 export interface StepReport extends LearningNumbers {
   /** Optimizer steps done. */
   step: number
-  /** All steps of the run, if they are known. */
+  /** The number of steps of the whole run, if it is known. */
   steps?: number
   /** The epoch of the last step, counted from 0; undefined for a stream. */
   epoch?: number
   rowsPerSecond: number
   validation?: Evaluation
-  /** The same student trained without teacher, if the option `control` is set. */
+  /** The same student trained without a teacher, if the option `control` is set. */
   control?: { loss: number; validation?: Evaluation }
-  /** What the proofs found so far; empty in a sound run. */
+  /** The findings of the proofs so far; empty if there are none. */
   findings: Finding[]
   /** The checkpoint that was written since the last report. */
   checkpoint?: string
@@ -67,13 +67,13 @@ export interface StepReport extends LearningNumbers {
   summary?: RunSummary
 }
 
-/** One of several learners: what it did since the last report. */
+/** The numbers of one of several learners since the last report. */
 export interface LearnerReport extends LearningNumbers {
   /** Also has `entropy`, the mean entropy of its predictions, and `peerAgreement`, the share of rows where a peer predicts the same class. */
   validation?: Evaluation
 }
 
-/** Which parameters one of several learners kept. */
+/** The parameters that one of several learners kept. */
 export interface LearnerSummary {
   keptStep: number
   best?: Best
@@ -102,9 +102,9 @@ export interface RunSummary {
   teacher?: Evaluation
   /** Training rows for which the teacher was run in this process. */
   teacherRows: number
-  /** The student was saved, loaded again, and gave the same outputs. */
+  /** Whether the student gave the same outputs after it was saved and loaded again. */
   reloaded: boolean
-  /** The run was resumed after its end: nothing was left to do. */
+  /** Set if the run was resumed after its end, so that no step was left. */
   finishedBefore?: true
   /** How much of the student was made from the teacher, if a generator made it. */
   origin?: Origin
@@ -113,12 +113,12 @@ export interface RunSummary {
 
 /** How much of a student was made from its teacher. */
 export interface Origin {
-  /** Numbers of the student by the rule that made them: `{ full: 4096, fresh: 10 }`. */
+  /** The count of the student's numbers by the rule that made them: `{ full: 4096, fresh: 10 }`. */
   numbers: Record<string, number>
   /** Share of the student's numbers that were made from the teacher's; 0…1. */
   fromTeacher: number
-  /** Numbers that were trained for it in phase 1. */
+  /** The count of numbers that phase 1 trained to make the student. */
   trained: number
-  /** Layers of the teacher that nothing was made from. */
+  /** Layers of the teacher that were not used. */
   unused: string[]
 }

@@ -6,13 +6,13 @@ import type { Meaning } from './meaning.js'
 import { awaiting, calling, LimbeckError } from './errors.js'
 import type { NativeJob } from './native/contract.js'
 
-/** Batches as columns, one after the other. */
+/** An iterable of batches; each batch is an object of columns. */
 export type Batches = AsyncIterable<Columns> | Iterable<Columns>
 
 /** Batches, or a function that returns them: it is called again for every epoch, and when a run is resumed. */
 export type BatchSource = Batches | (() => Batches)
 
-/** Batches and what their columns mean. Made by `Dataset.stream`. */
+/** Batches and the meaning of their columns. Created by `Dataset.stream`. */
 export class BatchStream {
   constructor(
     readonly source: BatchSource,
@@ -38,11 +38,11 @@ export function isSource(value: unknown): value is BatchSource {
   return typeof value === 'object' && value !== null && !ArrayBuffer.isView(value) && (Symbol.asyncIterator in value || Symbol.iterator in value)
 }
 
-/** How long a source may take to clean up when the run is left, in milliseconds. */
+/** How long a source may take to clean up when the run is stopped, in milliseconds. */
 const PATIENCE = 1000
 
 /**
- * Feeds a job from a source until the source ends, fails, or the run is left.
+ * Feeds a job from a source until the source ends or fails, or the run is stopped.
  *
  * It waits for room in the native queue only while a report is awaited, so that an idle run does not keep the process alive.
  */
@@ -81,11 +81,11 @@ export class Pump {
     const { source, meaning } = this.stream
     const iterator: unknown = makerOf(typeof source === 'function' ? source() : source)()
     const next = typeof iterator === 'object' && iterator !== null ? (iterator as Partial<AnyIterator>).next : undefined
-    if (typeof next !== 'function') refuse('data', 'an iterable that gives an iterator', iterator)
+    if (typeof next !== 'function') refuse('data', 'an iterable that returns an iterator', iterator)
     this.#iterator = iterator as AnyIterator
     for (let count = 0; ; count++) {
       const next: unknown = await this.#iterator.next()
-      if (typeof next !== 'object' || next === null) refuse('data', 'an iterator whose next gives { done, value }', next)
+      if (typeof next !== 'object' || next === null) refuse('data', 'an iterator whose next returns { done, value }', next)
       const { done, value } = next as IteratorResult<Columns>
       if (done === true) {
         this.#iterator = undefined
@@ -119,7 +119,7 @@ export class Pump {
     this.#asked = gate()
   }
 
-  /** The run has ended or was left: no more batches are read, and the source may clean up. */
+  /** The run has ended or was stopped: no more batches are read, and the source may clean up. */
   async leave(wait = true): Promise<void> {
     if (this.#left) return
     this.#left = true
@@ -139,7 +139,7 @@ export class Pump {
 }
 
 function emptyEpoch(epoch: number, epochs: number): string {
-  return `the source gave no batches in epoch ${epoch + 1} of ${epochs}: give a function that makes the batches anew each time`
+  return `the source gave no batches in epoch ${epoch + 1} of ${epochs}: pass a function that creates the batches again for each epoch`
 }
 
 interface Gate {

@@ -1,4 +1,4 @@
-/** The message for an unknown key, with a suggestion: the key that other libraries call so, or the most similar one. */
+/** The message for an unknown key, with a suggestion: our key for another library's name, or the most similar key. */
 
 /** Names from other libraries, in lower case, and our key for each. */
 const synonyms: Readonly<Record<string, string>> = {

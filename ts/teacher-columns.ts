@@ -1,38 +1,38 @@
-/** A teacher's answers as a column of the data: the logits of all classes, or the largest of each row. */
+/** A teacher's logits as a column of the data: those of all classes, or the largest of each row. */
 import { floats, isFlat, matrix, naturals, raggedRows, rowsIn, sampleIds } from './arrays.js'
 import { number, plain, refuse, refuseData, words, type Plain } from './read.js'
 import type { Numbers } from './inputs.js'
 import type { Buffers, TeacherJson } from './native/contract.js'
 
-/** A teacher's answers, found by sample id. */
+/** A teacher's logits, matched to the rows by sample id. */
 export interface TeacherLogits {
-  /** `[answers, classes]`, row after row. */
+  /** `[ids, classes]`, row after row. */
   logits: Numbers | readonly Numbers[]
-  /** Whose answer each row is. Default: the rows of the data, in their order. */
+  /** The sample id of each row of logits. Default: the ids of the data, in their order. */
   ids?: Numbers
 }
 
-/** A teacher's largest logits, k per row, found by sample id. */
+/** A teacher's largest logits, k per row, matched to the rows by sample id. */
 export interface TeacherTopK {
-  /** The classes that the logits belong to, `[answers, k]`, row after row: whole numbers, different in each row. */
+  /** The classes of the logits, `[ids, k]`, row after row: whole numbers, different within a row. */
   classes: Numbers | readonly Numbers[]
-  /** The logits, `[answers, k]`, or ln p of the classes. */
+  /** The logits, `[ids, k]`, or ln p of the classes. */
   logits: Numbers | readonly Numbers[]
   /**
-   * ln Σ e^(logit / temperature) over all classes, one number per answer; 0 where the logits are ln p. With it the other
-   * classes share the rest of the probability in equal parts. Without it, and at other temperatures, the k classes are
-   * renormalised: the others have probability 0.
+   * ln Σ e^(logit / temperature) over all classes, one number per id; 0 if the logits are ln p. With it, the other classes
+   * share the rest of the probability in equal parts. Without it, and at other temperatures, the probabilities of the k
+   * classes are renormalised, and the other classes have probability 0.
    */
   logSumExp?: Numbers
   /** The temperature of `logSumExp`, above 0. Default 1. */
   temperature?: number
-  /** Whose answer each row is. Default: the rows of the data, in their order. */
+  /** The sample id of each row of logits. Default: the ids of the data, in their order. */
   ids?: Numbers
 }
 
 export const teacherKeys = ['teacherLogits', 'teacherTopK'] as const
 
-/** The column of a teacher among the columns of the caller, where there is one. */
+/** The teacher's column among the caller's columns, if there is one. */
 export function packTeacher({ teacherLogits, teacherTopK }: Plain, rows: number, buffers: Buffers): TeacherJson | undefined {
   if (teacherTopK === undefined) return teacherLogits === undefined ? undefined : packLogits(teacherLogits, rows, buffers)
   if (teacherLogits !== undefined) refuse('teacherTopK', 'at most one of teacherLogits and teacherTopK', words('both'))
@@ -62,28 +62,28 @@ export function packTopK(given: unknown, rows: number, buffers: Buffers): Teache
     buffers.teacherClasses = values
   }
   if (own.logSumExp === undefined) {
-    if (own.temperature !== undefined) refuse('teacherTopK.temperature', 'logSumExp together with it', undefined)
+    if (own.temperature !== undefined) refuse('teacherTopK.temperature', 'logSumExp too', undefined)
     return { width }
   }
   buffers.teacherTail = floats('teacherTopK.logSumExp', own.logSumExp)
   return { width, temperature: number('teacherTopK.temperature', own.temperature ?? 1) }
 }
 
-/** How many answers there are. */
+/** The number of rows of logits. */
 function idsOf(path: string, own: Plain, rows: number, buffers: Buffers): number {
   if (own.ids === undefined) return rows
   buffers.teacherIds = sampleIds(`${path}.ids`, own.ids)
   return buffers.teacherIds.length
 }
 
-/** How many numbers there are per answer. */
+/** The number of logits per row. */
 function logitsOf(path: string, given: unknown, answers: number, buffers: Buffers): number {
   if (isFlat(given)) {
     buffers.teacher = floats(path, given)
     return answers > 0 ? rowsIn(path, buffers.teacher.length, answers) : 0
   }
   const { values, width, rows } = matrix(path, given)
-  if (rows !== answers) refuseData(path, `${answers} rows, one for each answer`, rows)
+  if (rows !== answers) refuseData(path, `${answers} rows, one per sample id`, rows)
   buffers.teacher = values
   return width
 }

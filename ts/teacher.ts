@@ -28,15 +28,15 @@ export interface TeacherBatch {
 export type Answer = (batch: TeacherBatch) => Promise<Numbers | readonly Numbers[]> | Numbers | readonly Numbers[]
 
 export interface TeacherOptions {
-  /** Rows of one call. Default 64. */
+  /** The largest number of rows per call. Default 64. */
   batchSize?: number
   /** Called after each batch with the number of rows that are done. */
   onProgress?: (progress: { rows: number; of: number }) => void
 }
 
 /**
- * A teacher that is a function. It is called once for every row, before training, and its logits are kept by sample id for
- * as long as the teacher and the data live.
+ * A teacher that is a function. Before training it is called in batches, once for every row. Its logits are kept by sample
+ * id as long as both the teacher and the data exist.
  *
  * ```ts
  * const teacher = Teacher.fromFunction(async ({ inputs, rows }) => askMyServer(inputs, rows), { batchSize: 32 })
@@ -54,6 +54,7 @@ export class Teacher {
     this.#onProgress = onProgress
   }
 
+  /** A teacher that calls `answer`, which returns logits, `[rows, classes]`, for a batch of rows. */
   static fromFunction(answer: Answer, options: TeacherOptions = {}): Teacher {
     if (typeof answer !== 'function') refuse('teacher', 'a function', answer)
     const { batchSize = 64, onProgress } = plain('options', options, ['batchSize', 'onProgress'])
@@ -61,13 +62,13 @@ export class Teacher {
     return new Teacher(answer, whole('batchSize', batchSize, 1), onProgress as TeacherOptions['onProgress'])
   }
 
-  /** Logits of some rows that no data set holds. @internal */
+  /** Logits of rows that are in no data set. @internal */
   async answer(batch: TeacherBatch): Promise<{ values: Float32Array; width: number }> {
     const answer = await orAbort(batch.signal, async () => this.#answer(batch))
     return reading('teacher', () => answered(answer, batch.rows))
   }
 
-  /** Rows of one call. @internal */
+  /** The largest number of rows per call. @internal */
   get batchSize(): number {
     return this.#batchSize
   }
@@ -89,7 +90,7 @@ export class Teacher {
         classes = width
         logits = new Float32Array(rows * classes)
       } else if (width !== classes) {
-        const message = `expected ${classes} logits a row, as in its first answer, got ${width}`
+        const message = `expected ${classes} logits per row, as in its first batch, got ${width}`
         throw new LimbeckError('ERR_LIMBECK_INVALID_DATA', 'teacher', message)
       }
       logits.set(values, first * classes)

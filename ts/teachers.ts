@@ -33,9 +33,9 @@ export type AnyTeacher = OneTeacher | readonly WeightedTeacher[]
 /** Teachers as they cross to the native side. */
 export interface Teaching {
   models: NativeModel[]
-  /** A list of options; a model is a number, its place in `models`. */
+  /** A list of options; a model is a number, its index in `models`. */
   json: string
-  /** The one that is a function: it is called before training, and its answers are the data's column then. */
+  /** The teacher that is a function: it is called before training, and its logits become a column of the data. */
   asked: Teacher | undefined
 }
 
@@ -88,7 +88,7 @@ function modelOrFunction(path: string, given: unknown, teaching: Teaching): Plai
     return { column: true }
   }
   const handle = typeof asked === 'object' && asked !== null ? models.get(asked) : undefined
-  if (handle === undefined) refuse(path, 'a Model, a Teacher, a function, or nothing where the data have teacherLogits or teacherTopK', given)
+  if (handle === undefined) refuse(path, 'a Model, a Teacher, a function, or nothing if the data have teacherLogits or teacherTopK', given)
   teaching.models.push(handle)
   return { model: teaching.models.length - 1 }
 }

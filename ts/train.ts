@@ -8,10 +8,10 @@ export type TrainOptions = RunOptions
 /**
  * Trains `student` on labelled rows, one optimizer step per batch.
  *
- * Lazy: no work is done until the first report is asked for, and leaving the loop early stops the training after a
- * whole step.
+ * The run is lazy: it starts when the first report is requested. Leaving the loop early stops the run after the current
+ * step.
  *
- * `await train(…)` alone trains nothing: iterate the run, or `await train(…).finish()`.
+ * `await train(…)` does not start it: iterate the run, or `await train(…).finish()`.
  *
  * ```ts
  * for await (const { step, loss } of train({ student, data, losses: { crossEntropy: {} } })) console.log(step, loss)

@@ -1,6 +1,6 @@
 /** Warns once when a run is garbage-collected, or the process ends, before the run was ever started. */
 
-/** What is known of a run without holding it. */
+/** Facts about a run; they do not keep it from being collected. */
 interface Origin {
   /** The function that made it: `train`. */
   name: string
@@ -24,7 +24,7 @@ export function watch<R extends object>(name: string, run: R): R {
   return run
 }
 
-/** The run was used: iterated, checked, left or disposed of. */
+/** The run was used: iterated, checked, stopped or disposed of. */
 export function started(run: object): void {
   const origin = origins.get(run)
   if (origin === undefined) return

@@ -1,4 +1,4 @@
-"""What every PyTorch peer shares: arguments, the inputs of ../README.md bit for bit, and the driver's protocol."""
+"""The common part of the PyTorch peers: arguments, the inputs of ../README.md bit for bit, and the driver's protocol."""
 import argparse
 import json
 import sys
@@ -61,7 +61,7 @@ def check(loss, gradients, watched):
 
 
 def serve(chosen, make):
-    """`make(dtype)` gives (check, work); the reference is the check in float64 and no timing."""
+    """`make(dtype)` returns (check, work); with `--reference` only the check in float64 is printed."""
     if chosen.reference:
         result, _ = make(torch.float64)
         print(json.dumps({"reference": True, "check": result}), flush=True)

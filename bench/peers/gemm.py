@@ -1,4 +1,4 @@
-"""Row 16: matrix products of training, into a buffer that is there."""
+"""Row 16: matrix products of training, into an existing buffer."""
 import torch
 
 from common import arguments, check, numbers, serve

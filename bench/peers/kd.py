@@ -1,6 +1,6 @@
 """Row losses, forward and backward. Variants: eager, compile.
 
-Rows 1 and 4: the distillation loss. Row 8: KL towards the 64 largest logits of the teacher, as they are stored. Row 33:
+Rows 1 and 4: the distillation loss. Row 8: KL to the stored 64 largest logits of the teacher. Row 33:
 four losses at once.
 """
 import torch
@@ -20,7 +20,7 @@ def distillation(student, teacher, label):
 
 
 def stored(student, ids, kept, log_sum):
-    """What is left over is spread evenly over the other classes."""
+    """The remaining probability is spread evenly over the other classes."""
     log_q = F.log_softmax(student / TEMPERATURE, -1)
     log_p = kept / TEMPERATURE - log_sum
     p, others = log_p.exp(), student.shape[1] - KEPT

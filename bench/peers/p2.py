@@ -1,4 +1,4 @@
-"""The reference recipe of the demo, in PyTorch: a convolution network teaches a tiny one on real digits.
+"""The reference recipe of the demo, in PyTorch: a convolutional network teaches a tiny one on real digits.
 
     python p2.py [--task mnist|fashion] [--seeds 1,2,3] [--split stripes|random] [--only teacher]
 
@@ -9,7 +9,7 @@ Teacher conv 32-64, student conv 4-8: a channel count is a 3×3 convolution with
 linear. Batch 64, a new order each epoch, the last short batch is used; SGD with Nesterov momentum 0.9, weight decay 5e-4 on
 every parameter, one cycle to 0.05 (from 0.05/25 in the first 30 % of the steps to 0.05, down to 0.05/25e4, both by cosine;
 the momentum stays); kd is 0.1 cross entropy + 0.9 · 16 · KL at temperature 4. Inputs in 0 … 1, standardized by the mean and
-deviation of all train pixels unless --raw. Prints one JSON line a model.
+deviation of all train pixels unless --raw. Prints one JSON line per model.
 """
 import argparse
 import gzip

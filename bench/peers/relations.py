@@ -1,8 +1,8 @@
 """Losses that compare rows of a batch, forward and backward.
 
 Row 11: similarity of rows, as in Tung and Mori; 11.distance and 11.angle as in Park et al., 11.pkt as in Passalis and
-Tefas. Row 13: the triplet loss within the batch, all negatives; variants
-cdist, and broadcast: the tensor of all differences.
+Tefas. Row 13: the triplet loss within the batch, all negatives, with the variants cdist and broadcast (the
+tensor of all differences).
 """
 import torch
 

@@ -1,5 +1,5 @@
-// Row 24: what one synchronous call into the addon costs: a plain function, and a method of a native object that takes its
-// lock. The best of many short rounds, as a busy machine adds more than what is measured.
+// Row 24: the cost of one synchronous call into the addon: of a plain function, and of a method of a native object, which takes its
+// lock. It reports the best of many short rounds, since other load would hide the cost.
 
 import { nativeVersion } from '../../ts/native/binding.js'
 import { datasets } from '../../dist/native/handles.js'
@@ -9,7 +9,7 @@ import { data } from './mlp.mjs'
 const CALLS = 20_000
 const ROUNDS = 100
 
-/** Nanoseconds a call; `answer` is what each must give. */
+/** Nanoseconds per call; every call must return `answer`. */
 function cost(call, answer) {
   let best = Infinity
   for (let round = 0; round < ROUNDS; round++) {

@@ -1,4 +1,4 @@
-// What every program that is called from JavaScript shares: arguments, the inputs of ../README.md bit for bit, the protocol.
+// The common part of the programs in JavaScript: arguments, the inputs of ../README.md bit for bit, the protocol.
 
 import { createInterface } from 'node:readline'
 import { parseArgs } from 'node:util'
@@ -11,7 +11,7 @@ export function settings() {
   return { row: values.row, threads: Number(values.threads) }
 }
 
-/** The next numbers of a stream, 0 … 1. */
+/** The numbers of a stream, from 0 to 1. */
 function* raw(stream) {
   let x = stream >>> 0
   for (;;) {
@@ -32,7 +32,7 @@ export function labels(stream, count, classes) {
 
 export const say = (record) => process.stdout.write(`${JSON.stringify(record)}\n`)
 
-/** Warms up, says that it is ready, and times `work` whenever the driver asks; ends with its input. */
+/** Warms up, prints that it is ready, and times `work` for each line of the driver; ends at the end of its input. */
 export async function serve(check, extra, work) {
   for (let run = 0; run < WARM_UP; run++) await work()
   say({ ready: true, check, extra })

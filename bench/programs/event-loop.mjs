@@ -1,4 +1,4 @@
-// Row 23: the delay of a 1 ms timer while a job trains, beside its idle twin in the same process.
+// Row 23: the delay of a 1 ms timer while a job trains, and before that in the same process while it is idle.
 
 import { availableParallelism } from 'node:os'
 import { monitorEventLoopDelay } from 'node:perf_hooks'
@@ -17,7 +17,7 @@ async function delays() {
   return { p99: histogram.percentile(99) / 1e6, max: histogram.max / 1e6 }
 }
 
-/** The same while a job trains, its reports read as they come. `threads`: nothing, or their number. */
+/** The same while a job trains and its reports are read. `threads` is an option with the number of threads, or empty. */
 async function training(threads) {
   const student = await model()
   const run = train({ student, data: data(12_800), ...options(threads, { steps: 1e9 }) })

@@ -1,4 +1,4 @@
-// Row 17: one training step of mlp 784-512-512-10, batch 128, each asked for from JavaScript and answered by a report.
+// Row 17: one training step of mlp 784-512-512-10, batch 128, each requested from JavaScript, with a report.
 
 import { doctor, train } from '../../dist/index.js'
 import { serve, settings } from './common.mjs'

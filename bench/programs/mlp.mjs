@@ -24,7 +24,7 @@ export function weights() {
   })
 }
 
-/** A model with these weights, through a file as another program would write it: safetensors without our metadata. */
+/** A model with these weights, loaded from a file as another program would write it: safetensors without our metadata. */
 export async function model(tensors = weights()) {
   let offset = 0
   const header = {}
@@ -49,7 +49,7 @@ export function data(rows = BATCH) {
   return Dataset.from({ inputs: numbers(1, rows * SIZES[0], 1), labels: labels(3, rows, SIZES.at(-1)) }, { inputs: [SIZES[0]] })
 }
 
-/** One step a batch, the same batch each time, as the peers do it. */
+/** One step per batch, with the same batch each time, as in the peers. */
 export const options = (threads, more) => ({
   losses: { crossEntropy: {} },
   optimizer: { sgd: { learningRate: RATE } },

@@ -1,4 +1,4 @@
-// Row 26: what 10,000 steps of distilling leave behind. The first tenth warms up.
+// Row 26: the growth of memory and the allocations over 10,000 steps of distillation. The first tenth warms up.
 
 import { Model, distill, memory } from '../../dist/index.js'
 import { say, settings } from './common.mjs'
@@ -21,7 +21,7 @@ const run = distill({
   threads,
 })
 
-/** What the process holds and has asked for, after JavaScript's own garbage is gone. */
+/** Memory, page faults and allocations of the process, after a garbage collection. */
 function state() {
   globalThis.gc?.()
   return { bytes: process.memoryUsage.rss(), faults: process.resourceUsage().minorPageFault, allocations: memory().allocations }

@@ -1,11 +1,11 @@
-// Digits as a pocket calculator shows them, shifted, faint and noisy: data that need no download.
+// Generates digits of a seven-segment display, shifted, faint and noisy: data that need no download.
 
 export const SIDE = 28
 export const SIZE = SIDE * SIDE
 
 /** Strokes of each digit: top, upper left, upper right, middle, lower left, lower right, bottom. */
 const strokes = ['1110111', '0010010', '1011101', '1011011', '0111010', '1101011', '1101111', '1010010', '1111111', '1111011']
-/** Where each stroke lies: x, y, width, height. */
+/** The rectangle of each stroke: x, y, width, height. */
 const places = [
   [8, 4, 12, 3],
   [8, 4, 3, 11],
@@ -27,7 +27,7 @@ export function digits(count, seed) {
     const label = (labels[row] = Math.floor(draw() * 10))
     const [right, down, ink] = [Math.floor(draw() * 13) - 6, Math.floor(draw() * 7) - 3, 60 + draw() * 120]
     for (const [at, [x, y, width, height]] of places.entries()) {
-      // A stroke may be missing, or stand where none belongs.
+      // A stroke may be missing, or be added.
       if ((strokes[label][at] === '1') !== draw() < 0.97) continue
       for (let i = 0; i < height; i++) image.fill(ink, (y + down + i) * SIDE + x + right, (y + down + i) * SIDE + x + right + width)
     }

@@ -10,7 +10,7 @@ const { values } = parseArgs({
   options: { seconds: { type: 'string', default: '8' }, channels: { type: 'string', default: '8,16' }, json: { type: 'boolean', default: false } },
 })
 const SECONDS = Math.min(60, Number(values.seconds))
-/** Requests of one phase at most. */
+/** The largest number of requests in one phase. */
 const MOST = 200_000
 const CALLERS = 32
 
@@ -18,7 +18,7 @@ const { inputs } = digits(256, 99)
 const images = Array.from({ length: 256 }, (_, at) => Buffer.from(inputs.subarray(at * SIZE, (at + 1) * SIZE)))
 const agent = new Agent({ keepAlive: true, maxSockets: 512 })
 
-/** The server as a child, once it listens. */
+/** Starts the server as a child process; resolves when it listens. */
 function start() {
   const program = fileURLToPath(new URL('server.mjs', import.meta.url))
   const args = [program, '--port', '0', '--train', 'idle', '--epochs', '1000', '--channels', values.channels]
@@ -47,7 +47,7 @@ const ask = (port, method, path, body) =>
     asked.end(body)
   })
 
-/** One request; its time since it was due goes into `times`, a failure into `errors`. */
+/** One request; the time since it was due is added to `times`, a failure to `errors`. */
 async function shoot(port, at, due, { times, errors }) {
   try {
     const { status, text } = await ask(port, 'POST', '/predict', images[at % images.length])
@@ -58,7 +58,7 @@ async function shoot(port, at, due, { times, errors }) {
   }
 }
 
-/** Callers that each ask again as soon as they are answered: the most that there is. */
+/** Callers that send the next request as soon as they have an answer: this gives the highest rate. */
 async function closed(port, seconds) {
   const seen = { times: [], errors: [] }
   const began = performance.now()
@@ -101,19 +101,19 @@ const line = (what, { times, errors, rate }) => {
 const { child, ended, port } = await start()
 try {
   await closed(port, 1)
-  const most = line('most, idle', await closed(port, SECONDS))
+  const most = line('highest rate, idle', await closed(port, SECONDS))
   const idle = line('half of it, idle', await open(port, most.rate / 2, SECONDS))
   const { status } = await ask(port, 'POST', '/train')
   if (status !== 202) throw new Error(`training did not begin: ${status}`)
   await new Promise(resolve => setTimeout(resolve, 1000))
-  const beside = line('half of it, beside training', await open(port, most.rate / 2, SECONDS))
+  const beside = line('half of it, training', await open(port, most.rate / 2, SECONDS))
   const health = JSON.parse((await ask(port, 'GET', '/health')).text)
   if (!health.training) throw new Error('training ended before the test did: use more --epochs')
   const stats = JSON.parse((await ask(port, 'GET', '/stats')).text)
   const more = Number((beside.p99 - idle.p99).toFixed(2))
   const met = beside.errors === 0 && more <= 20
-  if (values.json) console.log(JSON.stringify({ what: 'p99 beside training − idle', ms: more, met, batchRows: stats.batches.rows }))
-  else console.log(`p99 beside training − idle: ${more} ms (20 or less), errors ${beside.errors}: ${met ? 'PASS' : 'FAIL'}`)
+  if (values.json) console.log(JSON.stringify({ what: 'p99 training − idle', ms: more, met, batchRows: stats.batches.rows }))
+  else console.log(`p99 training − idle: ${more} ms (20 or less), errors ${beside.errors}: ${met ? 'PASS' : 'FAIL'}`)
   if (!met) process.exitCode = 1
 } finally {
   agent.destroy()

@@ -11,22 +11,22 @@ const { values } = parseArgs({
     port: { type: 'string', default: '8080' },
     rows: { type: 'string', default: '10000' },
     epochs: { type: 'string', default: '2' },
-    /** `idle` trains when it is told to: POST /train. */
+    /** `idle` trains only on request: POST /train. */
     train: { type: 'string', default: 'now' },
     channels: { type: 'string', default: '8,16' },
   },
 })
-/** Bytes of a body: 64 images. */
+/** The largest number of bytes of a body: 64 images. */
 const BODY = 64 * SIZE
 const DEADLINE_MS = 1000
-/** How long calls that are inside may take when the server stops. */
+/** How long pending calls may take when the server stops. */
 const GRACE_MS = 10_000
 
 const trainer = new Trainer({ rows: Number(values.rows), epochs: Number(values.epochs), channels: values.channels.split(',').map(Number) })
 const service = trainer.student.serve({ maxBatch: 64, maxWaitMs: 2, queue: 512 })
 let stopping = false
 
-/** A refusal with its status. */
+/** An error with an HTTP status. */
 class Refusal extends Error {
   constructor(status, message) {
     super(message)
@@ -39,7 +39,7 @@ async function bodyOf(request) {
   if (Number(request.headers['content-length']) > BODY) throw tooLong()
   const chunks = []
   let length = 0
-  // A request that is refused half-read is answered all the same.
+  // A request that is rejected before its end still gets an answer.
   for await (const chunk of request.iterator({ destroyOnReturn: false })) {
     length += chunk.length
     if (length > BODY) throw tooLong()
@@ -56,13 +56,13 @@ async function inputsOf(request) {
   try {
     parsed = JSON.parse(body.toString())
   } catch (error) {
-    throw new Refusal(400, `the body is no JSON: ${error.message}`)
+    throw new Refusal(400, `the body is not JSON: ${error.message}`)
   }
   return parsed?.inputs
 }
 
 async function predict(request, response) {
-  // A caller that has gone needs no answer.
+  // A caller that has disconnected needs no answer.
   const gone = new AbortController()
   response.once('close', () => gone.abort())
   const inputs = await inputsOf(request)
@@ -83,7 +83,7 @@ const routes = {
   'GET /health': health,
 }
 
-/** What went wrong, as a status. */
+/** The HTTP status of an error. */
 function statusOf(error) {
   if (error instanceof Refusal) return error.status
   if (!(error instanceof LimbeckError)) return 500
@@ -94,13 +94,13 @@ function statusOf(error) {
 async function answer(request, response) {
   const route = routes[`${request.method} ${request.url.split('?')[0]}`]
   try {
-    if (route === undefined) throw new Refusal(404, `there are ${Object.keys(routes).join(', ')}`)
+    if (route === undefined) throw new Refusal(404, `unknown route; the routes are ${Object.keys(routes).join(', ')}`)
     return await route(request, response)
   } catch (error) {
     const status = statusOf(error)
-    // Whoever has gone is no failure of this server.
+    // A caller that has disconnected is not an error of this server.
     if (status === 500 && !response.destroyed) console.error(error)
-    return { status, body: { error: status === 500 ? 'something went wrong here' : error.message } }
+    return { status, body: { error: status === 500 ? 'internal error' : error.message } }
   }
 }
 
@@ -112,7 +112,7 @@ const server = createServer(async (request, response) => {
   response.setHeader('content-type', 'application/json')
   response.setHeader('content-length', Buffer.byteLength(text))
   if (status === 503) response.setHeader('retry-after', '1')
-  // What is left of a body that is too long is not read.
+  // The rest of a body that is too long is not read.
   if (stopping || status === 413) response.setHeader('connection', 'close')
   response.end(text)
 })

@@ -1,14 +1,14 @@
-// Trains in the background, and puts the student into service when it has become better.
+// Trains in the background, and serves the new student when it is better.
 
 import { Dataset, distill, Model, train } from 'limbeck'
 import { digits, SIDE } from './digits.mjs'
 
 const convNet = (channels, seed) => Model.create({ convNet: { input: [1, SIDE, SIDE], channels, classes: 10 } }, { seed })
 const optimizer = { adamW: { learningRate: 2e-3 } }
-const told = { inputs: [1, SIDE, SIDE], classes: 10 }
+const columns = { inputs: [1, SIDE, SIDE], classes: 10 }
 
 export class Trainer {
-  /** Share of held-out rows that the student which serves gets right. */
+  /** The accuracy of the serving student on held-out rows. */
   accuracy = 0
   rounds = 0
   #stop = new AbortController()
@@ -18,7 +18,7 @@ export class Trainer {
   constructor({ rows, epochs, channels }) {
     this.epochs = epochs
     this.rows = rows
-    this.held = Dataset.from(digits(2000, 2), told)
+    this.held = Dataset.from(digits(2000, 2), columns)
     this.student = convNet(channels, 1)
   }
 
@@ -26,7 +26,7 @@ export class Trainer {
     return this.#round !== undefined
   }
 
-  /** One round; whether it began. What it ends with is logged and never thrown. */
+  /** Starts a round; returns whether it started. Errors are logged and not thrown. */
   begin(service) {
     if (this.running || this.#stop.signal.aborted) return false
     this.#round = this.#train(service)
@@ -37,7 +37,7 @@ export class Trainer {
     return true
   }
 
-  /** Ends a round after the operation that it is in; the student stays as it was. */
+  /** Ends a round after its current operation; the student does not change. */
   async stop() {
     this.#stop.abort(new Error('the server stops'))
     await this.#round
@@ -45,7 +45,7 @@ export class Trainer {
 
   async #train(service) {
     const { signal } = this.#stop
-    const data = Dataset.from(digits(this.rows, 3 + this.rounds), told)
+    const data = Dataset.from(digits(this.rows, 3 + this.rounds), columns)
     try {
       if (this.#teacher === undefined) {
         const teacher = convNet([16, 32], 2)

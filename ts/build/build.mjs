@@ -1,4 +1,4 @@
-// `npm run build`: everything anew. `-- --profile dist` makes what is published.
+// `npm run build`: builds everything. `-- --profile dist` uses the profile of published binaries.
 
 import { buildNative, checkNode, compile } from './ready.mjs'
 

@@ -1,5 +1,5 @@
-// `node ts/build/check-cuda.mjs`: the code compiles with the feature `cuda`, on a machine without CUDA. A stand-in for
-// nvcc answers its version and writes empty PTX, so everything is type-checked and nothing is linked.
+// `node ts/build/check-cuda.mjs`: checks that the code compiles with the feature `cuda`, on a machine without CUDA. A substitute
+// for nvcc prints its version and writes empty PTX, so all code is type-checked and nothing is linked.
 
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'

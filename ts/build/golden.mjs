@@ -1,5 +1,5 @@
-// `npm run golden -- DIR`: every case of a folder of golden files, through the registry and the engine that distill uses.
-// Knows no case names: the folder that a file lies in says what kind it is, the native side knows the rest.
+// `npm run golden -- DIR`: runs every case of a folder of golden files through the registry and the engine that distill uses.
+// The folder of a file gives the kind of its cases; the native side reads everything else from the file.
 
 import { readdirSync, readFileSync, statSync } from 'node:fs'
 import { createRequire } from 'node:module'
@@ -32,7 +32,7 @@ for (const { file, kind, name } of all) {
   try {
     const outcomes = JSON.parse(await golden(readFileSync(file, 'utf8'), kind))
     if (outcomes.length === 0) failed.push(`${name}: expected cases, got none`)
-    // A name that no registry has has no outcome.
+    // A name that is in no registry has no outcome.
     if (outcomes.some(({ ok }) => ok == null)) unknown.push(name)
     for (const { case: where, arithmetic, ok, message } of outcomes) {
       if (ok === true) passed++

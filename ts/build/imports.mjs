@@ -1,7 +1,7 @@
 /**
- * Which file imports which, read from the sources: held to the "may import" column of ARCHITECTURE.md by
- * `__test__/layering.spec.ts`. As a program it prints the rooms, the arrows that run up and the circles of files;
- * with `--mermaid` or `--dot` it draws the rooms.
+ * Reads from the sources which file imports which. `__test__/layering.spec.ts` compares this with the column "may import" of
+ * ARCHITECTURE.md. As a program it prints the rooms, the arrows that run up and the circles of files; with `--mermaid` or
+ * `--dot` it draws the rooms.
  */
 import { readdirSync, readFileSync } from 'node:fs'
 import path from 'node:path'
@@ -10,7 +10,7 @@ import { fileURLToPath } from 'node:url'
 
 const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../..')
 
-/** Path → text of every source file; paths have `/` on every platform. */
+/** Maps the path of every source file to its text; paths have `/` on every platform. */
 export function sources() {
   const found = new Map()
   const walk = folder => {
@@ -25,7 +25,7 @@ export function sources() {
   return found
 }
 
-/** The source with comments, and in Rust strings, replaced by blanks. */
+/** The source with comments (and in Rust also strings) replaced by blanks. */
 function blanked(text, rust) {
   const pattern = rust
     ? /\/\/.*|\/\*[^]*?\*\/|\bb?r(#*)"[^]*?"\1|b?"(?:\\[^]|[^"\\])*"|b?'(?:\\[^']+|\\'|[^'\\])'/g
@@ -35,7 +35,7 @@ function blanked(text, rust) {
 
 // --- Rust ---
 
-/** Without the items under `#[cfg(test)]`; `tests` gets the names of the modules among them. */
+/** The source without items under `#[cfg(test)]`; the names of modules among them are added to `tests`. */
 function untested(text, tests) {
   for (let found; (found = /#\[cfg\((?:test|all\(test\b[^\]]*\))\)\]/.exec(text)); ) {
     const start = found.index
@@ -76,7 +76,7 @@ function tree(text, before = []) {
   return [{ names, bound: alias ?? names.at(-1) }]
 }
 
-/** The use trees of a stretch of Rust, its other text, and the modules that are written out in it. */
+/** The use trees of a piece of Rust, its other text, and its inline modules. */
 function scope(text) {
   const [uses, inner] = [[], []]
   for (let found; (found = /\bmod\s+(\w+)\s*\{/.exec(text)); ) {
@@ -116,7 +116,7 @@ function modules(texts) {
   return found
 }
 
-/** From where a path starts: the module's names and what follows, or nothing for a path into another library. */
+/** The absolute form of a path in a module, or undefined for a path into another library. */
 function absolute(all, from, names) {
   const [first, ...rest] = names
   if (first === 'crate' || first === '$crate') return [from.names[0], ...rest]
@@ -128,7 +128,7 @@ function absolute(all, from, names) {
 
 const defines = (module, name) => new RegExp(`\\b(?:fn|struct|enum|trait|type|const|static|union|macro_rules!|mod)\\s+${name}\\b`).test(module.rest)
 
-/** The module that defines what an absolute path names: re-exports are followed. */
+/** The module that defines the item of an absolute path; re-exports are followed. */
 function resolve(all, names, seen = new Set()) {
   const key = names.join('::')
   if (seen.has(key)) return undefined
@@ -191,7 +191,7 @@ function scriptArrows(texts, only) {
   return arrows
 }
 
-/** One arrow per pair of files, or those of one file. `loose`: to a whole module, whose parts are named elsewhere. */
+/** One arrow per pair of files; with `only`, those of one file. `loose` marks the import of a whole module. */
 export function arrows(texts, only) {
   const found = new Map()
   for (const arrow of [...rustArrows(texts, only), ...scriptArrows(texts, only)]) {
@@ -226,7 +226,7 @@ export function circles(all) {
 
 // --- Rooms ---
 
-/** The map of ARCHITECTURE.md, from the lowest room to the highest: name, the paths that it owns, the rooms that it may import. */
+/** The map of ARCHITECTURE.md, from the lowest room to the highest: the name, the paths and the allowed imports of each room. */
 export function rooms(text = readFileSync(path.join(root, 'ARCHITECTURE.md'), 'utf8')) {
   const rows = [...text.matchAll(/^\| \*\*(.+?)\*\* (.+?) \|.*\| (.*?) \|$/gm)]
   return rows.map(([, name, files, may]) => ({
@@ -236,7 +236,7 @@ export function rooms(text = readFileSync(path.join(root, 'ARCHITECTURE.md'), 'u
   }))
 }
 
-/** The room of a file: the one with the longest path that the file lies at or below. */
+/** The room of a file: the one with the longest path that is the file or contains it. */
 export function roomOf(all, file) {
   let found
   for (const room of all) {
@@ -248,7 +248,7 @@ export function roomOf(all, file) {
   return found?.room
 }
 
-/** What is wrong: files of no room, cells that name no room, imports that no cell allows. `up`: rooms imported from below. */
+/** The problems: files without a room, cells with unknown rooms, imports that no cell allows. `up`: imports of a room by a lower one. */
 export function check(texts, map = rooms(), only = undefined) {
   const all = arrows(texts, only)
   const at = new Map(map.map((room, index) => [room.name, index]))
@@ -273,7 +273,7 @@ export function check(texts, map = rooms(), only = undefined) {
   return { all, used, up: [...up], circles: circles(all), problems, map }
 }
 
-/** The numbers in words. */
+/** A report in text. */
 export function report({ all, used, up, circles, problems, map }) {
   const large = circles.filter(circle => circle.length > 2)
   return [

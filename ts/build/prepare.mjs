@@ -1,4 +1,4 @@
-// npm calls this after `npm install` in a clone, and before it packs; LIMBECK_SKIP_BUILD=1 leaves everything as it is.
+// npm calls this after `npm install` in a clone, and before it packs. LIMBECK_SKIP_BUILD=1 skips the build.
 
 import { existsSync } from 'node:fs'
 import path from 'node:path'

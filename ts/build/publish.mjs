@@ -1,5 +1,5 @@
-// `node ts/build/publish.mjs --tarballs DIR`: whether these tarballs may be published, and in which order; with `--publish`
-// it does that. Platform packages first, then a look whether the registry has them, then the root that names them.
+// `node ts/build/publish.mjs --tarballs DIR`: checks the tarballs and prints the order of publishing; `--publish` publishes them:
+// first the platform packages and, when the registry has them, the root package that names them.
 
 import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
@@ -12,7 +12,7 @@ import { parseArgs } from 'node:util'
 const scripts = ['preinstall', 'install', 'postinstall', 'prepare', 'prepublish', 'prepack', 'postpack']
 const limits = { root: 3e6, platform: 26e6 }
 
-/** What a tarball says and holds. */
+/** The manifest and the contents of a tarball. */
 function read(file) {
   const tar = args => {
     const { stdout, status } = spawnSync('tar', args, { encoding: 'utf8', maxBuffer: 1e8 })
@@ -25,7 +25,7 @@ function read(file) {
   return { file, manifest, names: entries.map(entry => entry.at(-1)), bytes }
 }
 
-/** The tarballs in the order of publishing, or an error that names all that is wrong. */
+/** The tarballs in the order of publishing; throws an error that names all problems. */
 export function order(folder) {
   const all = readdirSync(folder).filter(name => name.endsWith('.tgz')).map(name => read(path.join(folder, name)))
   const root = all.find(({ manifest }) => manifest.name === 'limbeck')
@@ -38,18 +38,18 @@ export function order(folder) {
 
   claim(Object.keys(optionalDependencies).length > 0, 'the root names no platform package')
   claim(Object.keys(dependencies).length === 0, `the root depends on ${Object.keys(dependencies).join(', ')}`)
-  claim(binaries(root).length === 0, `the root holds ${binaries(root).join(', ')}, which would win over the platform's package`)
+  claim(binaries(root).length === 0, `the root contains ${binaries(root).join(', ')}, which the loader would use instead of the platform package`)
   claim(root.bytes <= limits.root, `the root has ${root.bytes} bytes, more than ${limits.root}`)
   for (const [name, wanted] of Object.entries(optionalDependencies)) {
-    claim(wanted === version, `the root ${version} wants ${name} at ${wanted}`)
-    claim(platforms.some(({ manifest }) => manifest.name === name), `${name} is named by the root, and there is no tarball of it`)
+    claim(wanted === version, `the root ${version} requires ${name} at ${wanted}`)
+    claim(platforms.some(({ manifest }) => manifest.name === name), `${name} is named by the root but has no tarball`)
   }
   for (const one of platforms) {
     const { name, version: its } = one.manifest
     claim(name in optionalDependencies, `${name} is not named by the root`)
     claim(its === version, `${name} has version ${its}, the root ${version}`)
-    claim(binaries(one).length === 1, `${name} holds ${binaries(one).length} binaries, expected one`)
-    claim(one.names.some(entry => /THIRD-PARTY-LICENSES/.test(entry)), `${name} lacks the licences of what its binary is made of`)
+    claim(binaries(one).length === 1, `${name} contains ${binaries(one).length} binaries, expected one`)
+    claim(one.names.some(entry => /THIRD-PARTY-LICENSES/.test(entry)), `${name} lacks the licences of the code in its binary`)
     claim(one.bytes <= limits.platform, `${name} has ${one.bytes} bytes, more than ${limits.platform}`)
   }
   for (const { manifest } of all) {
@@ -65,7 +65,7 @@ function npm(args) {
   return { stdout: stdout.trim(), stderr, well: status === 0 }
 }
 
-/** The digest that the registry has of a version, or nothing. */
+/** The digest of a version in the registry, or an empty text. */
 function published({ manifest: { name, version } }) {
   const { stdout, stderr, well } = npm(['view', `${name}@${version}`, 'dist.integrity', '--prefer-online'])
   if (well) return stdout
@@ -75,12 +75,12 @@ function published({ manifest: { name, version } }) {
 
 const digest = file => `sha512-${createHash('sha512').update(readFileSync(file)).digest('base64')}`
 
-/** Publishes one package, unless the same is there already. */
+/** Publishes one package, unless the registry already has it. */
 function publish(one) {
   const { name, version } = one.manifest
   const there = published(one)
-  if (there === digest(one.file)) return console.log(`${name}@${version} is there already`)
-  if (there !== '') throw new Error(`${name}@${version} is published with other content: a version is never used twice`)
+  if (there === digest(one.file)) return console.log(`${name}@${version} is already published`)
+  if (there !== '') throw new Error(`${name}@${version} is already published with other content: use another version`)
   const { stderr, well } = npm(['publish', one.file, '--provenance', '--access', 'public', '--ignore-scripts'])
   if (!well) throw new Error(`npm publish ${name} failed: ${stderr}`)
   console.log(`${name}@${version} published`)
@@ -96,10 +96,10 @@ async function main() {
   }
   const root = all.at(-1)
   for (const one of all.slice(0, -1)) publish(one)
-  // The registry needs a while until everybody sees what is new.
+  // The registry needs some time until a new version is visible.
   for (const one of all.slice(0, -1)) {
     for (let tries = 0; published(one) !== digest(one.file); tries++) {
-      if (tries === 60) throw new Error(`${one.manifest.name} is not seen on the registry after ten minutes: publish the root later, by running this again`)
+      if (tries === 60) throw new Error(`${one.manifest.name} is not visible in the registry after ten minutes: run this again later to publish the root`)
       await later(10_000)
     }
   }

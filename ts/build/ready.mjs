@@ -1,5 +1,5 @@
-// Brings a clone to where it can run: packages, the native side, the compiled facade. Each step is skipped when what
-// it makes is newer than what it is made from; a tool that is missing is named in one sentence, with its remedy.
+// Prepares a clone to run: installs packages, builds the native side, compiles the facade. A step is skipped if its output is
+// newer than its inputs. A missing tool is reported in one sentence with its remedy.
 
 import { spawnSync } from 'node:child_process'
 import { existsSync, readdirSync, readFileSync, rmSync, statSync, utimesSync } from 'node:fs'
@@ -9,13 +9,13 @@ import { fileURLToPath } from 'node:url'
 export const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../..')
 const at = (...parts) => path.join(root, ...parts)
 
-/** Ends the process with one sentence. */
+/** Prints one sentence and ends the process. */
 export function stop(sentence) {
   console.error(sentence)
   process.exit(1)
 }
 
-/** Runs a program in the repository; its failure ends this process too. */
+/** Runs a program in the repository; if it fails, this process ends too. */
 export function run(file, args, options = {}) {
   const { status, error } = spawnSync(file, args, { cwd: root, stdio: 'inherit', ...options })
   if (error) stop(`${file} could not be started: ${error.message}`)
@@ -60,11 +60,11 @@ function installPackages() {
   if (existsSync(installed) && statSync(installed).mtimeMs >= statSync(at('package-lock.json')).mtimeMs) return
   if (existsSync(installed) && sameLock(installed)) return
   console.error('installing packages: npm ci')
-  // `prepare` would build here, and we do that ourselves.
+  // The script `prepare` would build here, which is done below.
   run('npm', ['ci', '--ignore-scripts', '--no-audit', '--no-fund'])
 }
 
-/** Git gives files the time of the checkout: what counts is what the lockfile says. */
+/** Git sets file times to the time of the checkout, so the contents of the lockfiles are compared. */
 function sameLock(installed) {
   const versions = file =>
     Object.entries(JSON.parse(readFileSync(file, 'utf8')).packages)
@@ -82,7 +82,7 @@ export function nativeIsFresh() {
   return made.length > 0 && Math.max(...made) >= Math.max(rust, newest([at('Cargo.toml'), at('Cargo.lock')]))
 }
 
-/** `profile`: `release` for work, `dist` for what is published. */
+/** `profile` is `release` for development and `dist` for published binaries. */
 export function buildNative(profile = 'release') {
   checkCargo()
   console.error('building the native side: some minutes the first time')
@@ -95,7 +95,7 @@ export function buildNative(profile = 'release') {
 }
 
 export function compile() {
-  // The compiler writes every file each time: any of them tells when.
+  // The compiler always writes every file, so one file has the time of all.
   const stamp = at('dist/index.js')
   const sources = newest([at('ts'), at('tsconfig.json'), at('package.json')], file => /\.(ts|json)$/.test(file))
   if (existsSync(stamp) && statSync(stamp).mtimeMs >= sources) return
@@ -103,7 +103,7 @@ export function compile() {
   run(process.execPath, [at('node_modules/typescript/bin/tsc'), '-p', '.'])
 }
 
-/** `native: false` leaves the binary of this machine alone. */
+/** `native: false` does not build the binary of this machine. */
 export function ready({ native = true } = {}) {
   checkNode()
   installPackages()

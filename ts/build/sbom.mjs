@@ -1,5 +1,5 @@
-// `npm run sbom`: what limbeck is made of, in CycloneDX: sbom/limbeck-native.cdx.json of the crates inside the binary,
-// sbom/limbeck-npm.cdx.json of the packages that the command line bundles.
+// `npm run sbom`: writes the components of limbeck in CycloneDX: sbom/limbeck-native.cdx.json lists the crates in the binary,
+// sbom/limbeck-npm.cdx.json the packages that the command line bundles.
 
 import { spawnSync } from 'node:child_process'
 import { mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
@@ -12,7 +12,7 @@ const needed = 'cargo install --locked cargo-cyclonedx'
 checkCargo()
 if (spawnSync('cargo', ['cyclonedx', '--version'], { cwd: root }).status !== 0) stop(`cargo-cyclonedx was not found: ${needed}.`)
 mkdirSync(folder, { recursive: true })
-// One file a crate, beside its manifest: that of the addon names all that is inside.
+// cargo writes one file per crate, next to its manifest; the file of the addon lists all crates in it.
 run('cargo', ['cyclonedx', '--manifest-path', 'crates/node/Cargo.toml', '--format', 'json', '--all', '--override-filename', 'limbeck.sbom'])
 renameSync(path.join(root, 'crates/node/limbeck.sbom.json'), path.join(folder, 'limbeck-native.cdx.json'))
 rmSync(path.join(root, 'crates/core/limbeck.sbom.json'), { force: true })

@@ -1,4 +1,4 @@
-// `npm test`: the Rust tests, then the TypeScript ones, and one plain line that counts them together.
+// `npm test`: runs the Rust tests, then the TypeScript tests, and prints one line that counts them together.
 
 import { spawn, spawnSync } from 'node:child_process'
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { checkCargo, ready, root } from './ready.mjs'
 
-/** Passes a program's output on, and gives its text and whether it went well. */
+/** Forwards the output of a program; returns its text and whether it succeeded. */
 function watch(file, args) {
   return new Promise(resolve => {
     const child = spawn(file, args, { cwd: root, stdio: ['ignore', 'pipe', 'pipe'] })
@@ -26,7 +26,7 @@ async function rust() {
   const { text, well } = await watch('cargo', ['test', '--release', '--workspace', '--locked', '--tests', '--no-fail-fast'])
   const found = [...text.matchAll(/^test result: \w+\. (\d+) passed; (\d+) failed/gm)]
   const sum = place => found.reduce((total, match) => total + Number(match[place]), 0)
-  // Tests that do not even compile are one failure.
+  // If the tests do not compile, that is one failure.
   return { passed: sum(1), failed: sum(2) || (well ? 0 : 1) }
 }
 
@@ -43,7 +43,7 @@ async function typescript() {
 
 ready()
 checkCargo()
-// The addon's build names its target; with the same one here everything is compiled once.
+// The build of the addon sets a target; with the same target here, everything is compiled only once.
 const host = /^host: (.*)$/m.exec(spawnSync('rustc', ['-vV'], { encoding: 'utf8', cwd: root }).stdout ?? '')?.[1]
 if (host !== undefined) process.env.CARGO_BUILD_TARGET ??= host
 const parts = [await rust(), await typescript()]

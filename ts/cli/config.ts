@@ -1,7 +1,7 @@
 /**
- * `--config run.json`: the options of `train` and `distill`, and beside them `data`, `validation`, `teacher`,
- * `student`, `regime` and `out`. Paths are relative to the file; flags and `--set` come after it, and theirs to the working
- * directory.
+ * `--config run.json`: the options of `train` and `distill`, and in addition `data`, `validation`, `teacher`, `student`,
+ * `regime` and `out`. Paths in the file are relative to the file. Flags and `--set` override it; their paths are relative to
+ * the working directory.
  */
 import { readFile } from 'node:fs/promises'
 import path from 'node:path'
@@ -11,7 +11,7 @@ import { trainOptionKeys } from '../native/options.js'
 import { refuse } from './exit.js'
 import type { OutputFlags } from './output.js'
 
-/** What a configuration may hold, for every command: one file serves to train, to evaluate and to predict. */
+/** The keys of a configuration. Every command accepts all of them, so one file can be used to train, evaluate and predict. */
 export const configKeys: readonly string[] = [
   'data',
   'validation',
@@ -23,7 +23,7 @@ export const configKeys: readonly string[] = [
   ...trainOptionKeys,
 ]
 
-/** Where a text is a path. */
+/** The keys whose strings are paths. */
 const pathKeys: ReadonlySet<string> = new Set([
   'out',
   'model',
@@ -57,7 +57,7 @@ export interface ConfigFlags extends OutputFlags {
   metrics?: string
 }
 
-/** The configuration that file, `--set` and flags make together. */
+/** Merges the file, `--set` and the flags. */
 export async function readConfig(flags: ConfigFlags): Promise<Plain> {
   const config: Plain = flags.config === undefined ? (Object.create(null) as Plain) : await fileConfig(flags.config)
   const here = process.cwd()
@@ -110,9 +110,9 @@ async function fileConfig(file: string): Promise<Plain> {
   return resolved(plain('', read, configKeys), path.dirname(path.resolve(file))) as Plain
 }
 
-/** The same value with its paths absolute. */
+/** The same value with absolute paths. */
 function resolved(value: unknown, base: string, at = '', depth = 0): unknown {
-  if (depth > DEEPEST) refuse(at.replace(/\[.*/s, ''), `expected at most ${DEEPEST} objects inside each other, got more`)
+  if (depth > DEEPEST) refuse(at.replace(/\[.*/s, ''), `expected at most ${DEEPEST} nested objects, got more`)
   if (typeof value === 'string') return pathKeys.has(at) ? path.resolve(base, value) : value
   if (Array.isArray(value)) return value.map(entry => resolved(entry, base, `${at}[]`, depth + 1))
   if (typeof value !== 'object' || value === null) return value
@@ -120,7 +120,7 @@ function resolved(value: unknown, base: string, at = '', depth = 0): unknown {
   return Object.fromEntries(entries)
 }
 
-/** `key.path=value`, the value as JSON, or as text where it is none. */
+/** Sets `key.path=value`. The value is JSON, or a string if it is not valid JSON. */
 function setKey(config: Plain, entry: string, base: string): void {
   const equals = entry.indexOf('=')
   if (equals < 1) refuse('--set', `expected key.path=value, got ${show(entry)}`)

@@ -5,8 +5,8 @@
  * { "csv": { "path": "flowers.csv", "columns": ["length", "width"], "label": "species" }, "split": { "validation": 0.2 } }
  * ```
  *
- * `idx`, `csv`, `jsonLines` or `npm` say where rows come from; `shape`, `classes` and `labelNames` what they mean;
- * `split` holds rows back for validation, `normalize` asks the student to normalise its inputs.
+ * `idx`, `csv`, `jsonLines` or `npm` is the source of the rows; `shape`, `classes` and `labelNames` define their meaning;
+ * `split` holds back rows for validation; `normalize` makes the student normalize its inputs.
  */
 import { list, plain, show, text, texts, whole, type Plain } from '../read.js'
 import { Dataset, LimbeckError } from '../index.js'
@@ -20,12 +20,12 @@ import { tableOf } from './tables.js'
 const common = ['split', 'normalize', 'shape', 'classes', 'labelNames']
 const kinds = ['idx', 'csv', 'jsonLines', 'npm']
 
-/** The keys of a spec, each looked at. */
+/** Checks the keys of a spec. */
 function checked(place: string, spec: unknown): Plain {
   const own = plain(place, spec, [...kinds, ...common, 'folder'])
   const given = kinds.filter(kind => own[kind] !== undefined)
   if (given.length !== 1) refuse(place, `expected one of ${kinds.join(', ')}, got ${given.join(' and ') || 'none'}`)
-  if (own.folder !== undefined && own.npm === undefined) refuse(`${place}.folder`, 'expected no folder beside a file, only beside npm')
+  if (own.folder !== undefined && own.npm === undefined) refuse(`${place}.folder`, 'expected a folder only together with npm')
   return own
 }
 
@@ -44,7 +44,7 @@ export async function readRows(place: string, spec: unknown, known: Known = {}):
   else rows = await tableOf(place, own, asked, groups)
   if (groups !== undefined && rows.groups === undefined) refuse(`${place}.split.groups`, 'expected a column of csv or a field of jsonLines')
   const { labels } = rows.options
-  // The count of real outputs is no count of classes.
+  // Outputs of real numbers are not classes.
   if (classes !== undefined && labels !== 'real' && rows.options.classes === undefined && rows.columns.labels !== undefined) {
     rows.options.classes = classes
   }
@@ -64,12 +64,12 @@ async function digits(place: string, own: Plain): Promise<Rows> {
   return { columns: { inputs, labels }, options: { inputs: own.shape === undefined ? [1, 28, 28] : sides(`${place}.shape`, own.shape), classes: 10 } }
 }
 
-/** The data set of rows. */
+/** Creates the data set of rows. */
 export function datasetFrom(place: string, rows: Rows): Promise<Dataset> {
   return under(place, () => Dataset.from(rows.columns, rows.options))
 }
 
-/** Rows to learn from, and those that `split` holds back. */
+/** The training rows, and the rows that `split` holds back. */
 export interface Parts {
   data: Dataset
   held: Dataset | undefined
@@ -109,7 +109,7 @@ function splitOf(place: string, spec: unknown): Split | undefined {
   return { validation, seed: seed as number, stratify: stratify as boolean, groups: groups === undefined ? undefined : text(`${at}.groups`, groups) }
 }
 
-/** What `normalize` asks for: numbers that are computed from the data, those that it gives, or nothing. */
+/** The normalization of the option `normalize`: computed from the data, given by the option, or undefined. */
 export async function normalizationOf(place: string, spec: unknown, data: Dataset): Promise<Normalization | undefined> {
   const { normalize } = spec as Plain
   if (normalize === undefined || normalize === false) return undefined
@@ -117,14 +117,14 @@ export async function normalizationOf(place: string, spec: unknown, data: Datase
   return plain(`${place}.normalize`, normalize, ['mean', 'std']) as unknown as Normalization
 }
 
-/** Which rows of a configuration are looked at: those for validation, or else the data. */
+/** The data spec of a configuration that a command uses: `validation`, or else `data`. */
 export function heldSpec(config: Plain): { place: 'data' | 'validation'; spec: unknown } {
   const place = config.validation === undefined ? 'data' : 'validation'
   const spec = config[place] ?? refuse('data', 'expected rows, got nothing: --data rows.csv, or a configuration with data')
   return { place, spec }
 }
 
-/** The same rows as a data set: of data with a `split` the part that is held back. */
+/** The rows of this spec; if it has a `split`, only the part that is held back. */
 export async function heldRows(config: Plain, known: Known): Promise<{ place: string; rows: Dataset }> {
   const { place, spec } = heldSpec(config)
   const { data, held } = await readParts(place, spec, known)

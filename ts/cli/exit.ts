@@ -1,11 +1,11 @@
-/** How a command ends: its exit code, and what an error is called. */
+/** The exit codes of commands, and how errors are printed. */
 import { CommanderError } from 'commander'
 import { elsewhere, LimbeckError } from '../errors.js'
 
 /** Documented in `limbeck --help`. */
 export const exitCodes = { ok: 0, failed: 1, usage: 2, interrupted: 130 } as const
 
-/** What is the caller's to mend: options, and a configuration that does not fit. */
+/** Errors that the user must fix: invalid options, or a configuration that does not fit. */
 const usageErrors: readonly string[] = [
   'ERR_LIMBECK_INVALID_CONFIG',
   'ERR_LIMBECK_SHAPE_MISMATCH',
@@ -34,12 +34,12 @@ export function failureOf(error: unknown): Failure {
   return { code: 'ERR_LIMBECK_INTERNAL', path: '', message: error instanceof Error ? error.message : String(error) }
 }
 
-/** Refuses an option, in the words of the command line or of the configuration. */
+/** Rejects an option of the command line or of the configuration. */
 export function refuse(path: string, message: string): never {
   throw new LimbeckError('ERR_LIMBECK_INVALID_CONFIG', path, message)
 }
 
-/** Errors of `work` get a place in the configuration: `convNet.channels` becomes `student.convNet.channels`. */
+/** Prefixes the paths of errors of `work` with a key of the configuration: `convNet.channels` becomes `student.convNet.channels`. */
 export async function under<T>(place: string, work: () => T | Promise<T>): Promise<T> {
   try {
     return await work()

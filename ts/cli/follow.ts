@@ -1,4 +1,4 @@
-/** Follows what is trained to its end, or to Ctrl-C: reports are shown as they come. */
+/** Iterates a run to its end or to Ctrl-C, and shows its reports. */
 import type { AnyReport } from '../report.js'
 import { exitCodes } from './exit.js'
 import { interruptible, resumeLine } from './interrupt.js'
@@ -7,29 +7,29 @@ import { Progress } from './progress.js'
 
 /** A run, or a regime of several. */
 export interface Work<Report extends AnyReport> {
-  /** Pulls the reports. */
+  /** The source of the reports. */
   run: {
     next(): Promise<IteratorResult<Report, void>>
     return(): Promise<unknown>
     checkpoint(): Promise<string>
   }
-  /** What a report is of. */
+  /** The title of a report. */
   title(report: Report): string
   /** Whether it is the last one. */
   isLast(report: Report): boolean
-  /** What `--json` prints of a report. */
+  /** The part of a report that `--json` prints. */
   plain(report: Report): unknown
   /** Whether there is a folder for checkpoints. */
   folder: boolean
-  /** Saves what was learnt, and says what it was. */
+  /** Saves the trained models and prints the results. */
   end(last: Report | undefined): Promise<void>
 }
 
-/** Gives the exit code. */
+/** Returns the exit code. */
 export async function follow<Report extends AnyReport>(work: Work<Report>, output: Output, title: string): Promise<number> {
   const { run } = work
   const progress = new Progress(output, title)
-  const interrupt = interruptible(() => output.note('stopping after this step; Ctrl-C again ends at once'))
+  const interrupt = interruptible(() => output.note('stopping after this step; press Ctrl-C again to end at once'))
   let last: Report | undefined
   try {
     for (;;) {
@@ -42,7 +42,7 @@ export async function follow<Report extends AnyReport>(work: Work<Report>, outpu
       if (!work.isLast(report) && interrupt.asked) return await stopped(work, report, output, progress)
     }
     progress.end()
-    // Who interrupts a run that has just ended does not lose it.
+    // A run that ended just before Ctrl-C is saved too.
     await work.end(last)
     return exitCodes.ok
   } finally {
@@ -51,7 +51,7 @@ export async function follow<Report extends AnyReport>(work: Work<Report>, outpu
   }
 }
 
-/** Leaves the run after a whole step, with a checkpoint where there is a folder for it. */
+/** Stops the run after the current step, with a checkpoint if there is a folder for it. */
 async function stopped<R extends AnyReport>({ run, folder }: Work<R>, { step }: R, output: Output, progress: Progress): Promise<number> {
   const checkpoint = folder ? await run.checkpoint() : undefined
   await run.return()
@@ -62,7 +62,7 @@ async function stopped<R extends AnyReport>({ run, folder }: Work<R>, { step }: 
   } else {
     const resume = resumeLine()
     output.data({ interrupted: { step, checkpoint, resume } })
-    output.last(`stopped after step ${brief(step)}, saved ${checkpoint}; go on with:\n  ${resume}`)
+    output.last(`stopped after step ${brief(step)}, saved ${checkpoint}; resume it with:\n  ${resume}`)
   }
   return exitCodes.interrupted
 }

@@ -13,7 +13,7 @@ export async function idxOf(place: string, spec: unknown, { input, byteReading }
   const suggested = sides.length === 2 ? [1, ...sides] : sides
   const rows: Rows = { columns: { inputs: bytes ? values : Float32Array.from(values) }, options: { inputs: shapeOf(place, input, suggested) } }
   const given = own.scale !== undefined || own.offset !== undefined
-  // Bytes are read as the model reads them, where the spec is silent.
+  // If the spec sets neither, bytes are read as the model reads them.
   const { scale, offset } = given ? own : ((bytes ? byteReading : undefined) ?? { scale: undefined, offset: undefined })
   if (scale !== undefined) rows.options.scale = number(`${place}.scale`, scale)
   if (offset !== undefined) rows.options.offset = number(`${place}.offset`, offset)
@@ -21,7 +21,7 @@ export async function idxOf(place: string, spec: unknown, { input, byteReading }
   const labelFile = text(`${place}.labels`, own.labels)
   const labels = await readIdx(labelFile)
   if (labels.shape.length !== 1 || labels.shape[0] !== shape[0]) {
-    const message = `expected ${shape[0]} labels, one for each image, got sides [${labels.shape.join(', ')}]`
+    const message = `expected ${shape[0]} labels, one for each image, got the shape [${labels.shape.join(', ')}]`
     throw new LimbeckError('ERR_LIMBECK_INVALID_DATA', labelFile, message)
   }
   rows.columns.labels = labels.values

@@ -1,31 +1,31 @@
 /**
- * Ctrl-C. Where a run is under way, the first asks it to stop after a whole step and the second ends the process;
- * everywhere else the first ends it.
+ * Handles Ctrl-C. During a run, the first Ctrl-C stops the run after the current step and the second ends the process; at any
+ * other time, the first ends the process.
  */
 import { exitCodes } from './exit.js'
 
 export interface Interrupt {
   readonly asked: boolean
   readonly signal: AbortSignal
-  /** There is nothing to lose any more. */
+  /** The run has ended: from now on Ctrl-C ends the process. */
   release(): void
 }
 
 let current: { controller: AbortController; first: () => void } | undefined
 
-function hear(): void {
+function onSignal(): void {
   if (current === undefined || current.controller.signal.aborted) process.exit(exitCodes.interrupted)
   current.controller.abort()
   current.first()
 }
 
-/** From here on the process ends by signals as said above. */
+/** Installs the handlers for SIGINT and SIGTERM. */
 export function hearSignals(): void {
-  process.on('SIGINT', hear)
-  process.on('SIGTERM', hear)
+  process.on('SIGINT', onSignal)
+  process.on('SIGTERM', onSignal)
 }
 
-/** A run is under way: `first` is told when it is to stop. */
+/** A run begins; `first` is called when the user asks for it to stop. */
 export function interruptible(first: () => void): Interrupt {
   const controller = new AbortController()
   const mine = { controller, first }
@@ -41,7 +41,7 @@ export function interruptible(first: () => void): Interrupt {
   }
 }
 
-/** The command line that goes on with this run: as it was called, and `--resume`. */
+/** The command line that resumes this run: the same arguments, and `--resume`. */
 export function resumeLine(args: readonly string[] = process.argv.slice(2)): string {
   const all = args.includes('--resume') ? args : [...args, '--resume']
   return ['limbeck', ...all].map(quoted).join(' ')

@@ -1,4 +1,4 @@
-/** Classes of a label column: which number each label of a file stands for. */
+/** Maps the labels of a file to class indices. */
 import { show } from '../read.js'
 import { LimbeckError } from '../index.js'
 import { shownNames, type Categories } from '../readers/columns.js'
@@ -11,9 +11,10 @@ export interface Classes {
 }
 
 /**
- * The class of a label is its position among the known names; the label itself where all are whole numbers as a computer
- * writes them (`01` is a text); and else its position in the alphabet. So a label has the same class in every file,
- * whichever row comes first. An empty label, or −1 among whole numbers, stands for a row whose class is not known.
+ * The class of a label is its position among the known names, if there are any; otherwise the label itself, if all labels are
+ * whole numbers in their usual form (`01` is a string), or its position in sorted order. Whole numbers that are not all known
+ * names are classes too. So a label has the same class in every file, whatever the order of its rows. An empty label, or −1
+ * among whole numbers, marks a row without a label.
  */
 export function classesOf({ codes, names, lines }: Categories, { labelNames: known, classes }: Known, file: string, column: string): Classes {
   const at = (name: string) => `${file}, line ${lines[names.indexOf(name)]}, ${column}`
@@ -42,19 +43,19 @@ export function classesOf({ codes, names, lines }: Categories, { labelNames: kno
   if (whole) {
     const large = classed.find(name => classes !== undefined && Number(name) >= classes)
     if (large !== undefined) {
-      const message = `expected a class from 0 to ${classes! - 1}, got ${show(large)}: classes are counted from 0; if the labels are names, say so: ${remedy}`
+      const message = `expected a class from 0 to ${classes! - 1}, got ${show(large)}: classes are counted from 0; if the labels are names, set ${remedy}`
       refuse(at(large), message)
     }
     if (names.includes('-1') && classed.length === 1 && classed[0] === '1') {
       const rows = (name: string) => codes.reduce((count, code) => count + (names[code] === name ? 1 : 0), 0)
-      const message = `expected classes 0 and 1, got 1 in ${rows('1')} rows and -1, which stands for no label, in ${rows('-1')}: if -1 is a class, say so: "labelNames": ["-1", "1"]`
+      const message = `expected classes 0 and 1, got 1 in ${rows('1')} rows and -1, which stands for no label, in ${rows('-1')}: if -1 is a class, set "labelNames": ["-1", "1"]`
       refuse(at('-1'), message)
     }
     return numbered(Number, undefined)
   }
   const sorted = [...classed].sort()
   if (classes !== undefined && sorted.length !== classes) {
-    const message = `expected ${classes} different labels, one for each output of the model, got ${sorted.length}: ${shownNames(sorted.map(show))}; labels that do not occur here are given by "labelNames"`
+    const message = `expected ${classes} different labels, one for each output of the model, got ${sorted.length}: ${shownNames(sorted.map(show))}; to include labels that do not occur here, list all of them in "labelNames"`
     refuse(`${file}, ${column}`, message)
   }
   return numbered(name => sorted.indexOf(name), sorted)

@@ -1,4 +1,4 @@
-/** What `train` and `distill` share: from a configuration to a saved student. */
+/** The common part of `limbeck train` and `limbeck distill`: trains the student of a configuration and saves it. */
 import { below, readConfig, type ConfigFlags } from './config.js'
 import { distill, train, type RunSummary, type StepReport } from '../index.js'
 import { refuse } from './exit.js'
@@ -10,22 +10,22 @@ import { score, tellFindings } from './summary.js'
 
 export type Method = 'train' | 'distill'
 
-/** Runs one of them, or the regime that the configuration names; gives the exit code. */
+/** Runs the command, or the regime of the configuration; returns the exit code. */
 export async function learn(method: Method, flags: ConfigFlags, output: Output): Promise<number> {
   const config = await readConfig(flags)
   const { data: rows, validation: held, teacher: guide, student: spec, out, model, regime, ...options } = config
-  if (model !== undefined) refuse('model', `expected no model: ${method} makes the student and saves it to out`)
+  if (model !== undefined) refuse('model', `expected no model: ${method} creates the student and saves it to out`)
   if (method === 'train' && regime !== undefined) refuse('regime', 'expected no regime for train: use limbeck distill')
   if (regime !== undefined) return learnInRegime(config, output)
   if (spec === undefined) {
-    const wanted = 'expected a model to make, such as { "mlp": { "sizes": [784, 32, 10] } }, or a file, got nothing'
+    const wanted = 'expected a model to create, such as { "mlp": { "sizes": [784, 32, 10] } }, or a file, got nothing'
     refuse('student', flags.config === undefined ? `${wanted}: --config digits.json, see limbeck ${method} --help` : wanted)
   }
   if (method === 'train' && guide !== undefined) refuse('teacher', 'expected no teacher for train: use limbeck distill')
   const file = await target(out, guide)
   const { teacher, students, data, validation } = await runParts(config, [{ place: 'student', spec }])
   const [student] = students
-  // Nothing else runs in this process: no reason to stand back behind others.
+  // Nothing else runs in this process, so training needs no lower priority.
   const all = { niceness: 0, ...options, student, data, ...(validation && { validation }) } as unknown as Parameters<typeof train>[0]
   const run = method === 'train' ? train(all) : distill({ ...all, ...(teacher && { teacher }) })
   return follow(

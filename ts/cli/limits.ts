@@ -1,4 +1,4 @@
-/** What this process may use: cores and memory of the machine, and what its control group leaves of them. */
+/** The cores and the memory that this process may use: those of the machine, and the limits of its control group. */
 import { readFileSync } from 'node:fs'
 import { availableParallelism, cpus, totalmem } from 'node:os'
 
@@ -6,7 +6,7 @@ export interface Limits {
   processor: string
   /** Cores that Node sees. */
   parallelism: number
-  /** Cores' worth of time that the control group grants; `none` without a limit. */
+  /** The CPU time that the control group allows, in cores; `none` without a limit. */
   cpuQuota: number | 'none'
   memoryBytes: number
   memoryLimitBytes: number | 'none'
@@ -23,13 +23,13 @@ export function limits(): Limits {
   }
 }
 
-/** The least quota on the way from this process's group to the root. */
+/** The smallest quota of this process's group and of its parent groups. */
 function cpuQuota(): number | undefined {
   const quotas = [
     ...groups('').map(folder => (read(`${folder}/cpu.max`) ?? '').split(' ')),
     ...groups('cpu').map(folder => [read(`${folder}/cpu.cfs_quota_us`), read(`${folder}/cpu.cfs_period_us`)]),
   ].map(([quota, period]) => Number(quota) / Number(period))
-  // `max` and -1 say that there is none.
+  // `max` and -1 mean that there is none.
   return least(quotas.filter(quota => quota > 0))
 }
 
@@ -38,7 +38,7 @@ function memoryLimit(): number | undefined {
     ...groups('').map(folder => read(`${folder}/memory.max`)),
     ...groups('memory').map(folder => read(`${folder}/memory.limit_in_bytes`)),
   ]
-  // Without a limit version 1 shows the largest count of pages there is.
+  // Without a limit, version 1 returns the largest possible number of pages.
   return least(texts.map(Number).filter(limit => limit < 2 ** 60))
 }
 
@@ -46,7 +46,7 @@ function least(found: number[]): number | undefined {
   return found.length === 0 ? undefined : Math.min(...found)
 }
 
-/** The folders of this process's control group and of those around it: version 2, or version 1's of a controller. */
+/** The folders of this process's control group and of its parents: of version 2, or of a controller of version 1. */
 function groups(controller: string): string[] {
   const lines = (read('/proc/self/cgroup') ?? '').split('\n').map(line => line.split(':'))
   const own = lines.find(([, controllers]) => (controllers ?? '').split(',').includes(controller))?.slice(2).join(':') ?? '/'

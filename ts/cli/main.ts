@@ -20,13 +20,13 @@ import { coloursFor, Output } from './output.js'
 
 const { version } = createRequire(import.meta.url)('../../package.json') as { version: string }
 
-// Findings are printed by the commands, in their own way; every other warning as Node would.
+// The commands print findings themselves; Node prints every other warning.
 const others = process.listeners('warning')
 process.removeAllListeners('warning')
 process.on('warning', (warning: Error & { code?: string }) => {
-  if (warning.code !== 'LIMBECK_PROOF') for (const hear of others) hear(warning)
+  if (warning.code !== 'LIMBECK_PROOF') for (const listener of others) listener(warning)
 })
-// A reader that has enough, as in `limbeck predict … | head`, is no error to report.
+// A reader that closes the pipe early, as in `limbeck predict … | head`, is not an error to report.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   if (error.code === 'EPIPE') process.exit(exitCodes.failed)
   throw error
@@ -39,18 +39,18 @@ const title = (text: string) => coloursFor(process.stdout).bold(text)
 
 function build(): Command {
   const program = new Command('limbeck')
-    .description('Knowledge distillation inside Node: a big neural network trains a small one.')
-    .version(version, '-V, --version', 'the version')
-    .helpOption('-h, --help', 'what a command does, with examples')
+    .description('Knowledge distillation inside Node: a large neural network trains a small one.')
+    .version(version, '-V, --version', 'print the version')
+    .helpOption('-h, --help', 'show what a command does, with examples')
     .addHelpText(
       'after',
       `
 Start here:
-  $ limbeck doctor          does it work on this machine?
+  $ limbeck doctor          check that it works on this machine
   $ limbeck demo --quick    see it work
   $ limbeck train --help    data and configuration
 
-Exit codes: 0 done; 1 the run failed; 2 wrong usage or configuration; 130 stopped by Ctrl-C.
+Exit codes: 0 success; 1 the run failed; 2 invalid usage or configuration; 130 stopped by Ctrl-C.
 Colours: NO_COLOR=1 turns them off, FORCE_COLOR=1 on; pipes and files have none.`,
     )
   const add = [addTrain, addDistill, addEvaluate, addAnalyse, addPredict, addInspect, addDoctor, addDemo, addLosses, addLayers, addProofs, addStudy]

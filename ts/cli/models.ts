@@ -1,10 +1,10 @@
-/** Models as a configuration names them: a file, or what to make. */
+/** The models of a configuration: a file to load, or options to create one. */
 import { plain, text, texts, whole, type Plain } from '../read.js'
 import type { Normalization } from '../dataset.js'
 import { Model, type CreateOptions, type ModelOptions } from '../index.js'
 import { under } from './exit.js'
 
-/** The model of a file: its path, or `{ file, architecture }` for files that hold tensors alone. */
+/** Loads a model: `spec` is the path of a file, or `{ file, architecture }` for a file that contains only tensors. */
 export async function loadModel(place: string, spec: unknown): Promise<Model> {
   const own: Plain = typeof spec === 'string' ? { file: spec } : plain(place, spec, ['file', 'architecture'])
   const file = text(typeof spec === 'string' ? place : `${place}.file`, own.file)
@@ -15,15 +15,15 @@ export async function loadModel(place: string, spec: unknown): Promise<Model> {
 }
 
 export interface StudentPlan {
-  /** Where it comes from a file. */
+  /** The model, if it comes from a file. */
   loaded: Model | undefined
-  /** The student, with what only the data know. */
-  make(knows: { labelNames?: readonly string[] | undefined; normalization?: Normalization | undefined }): Promise<Model>
+  /** Creates the student, with the label names and the normalization of the data. */
+  make(fromData: { labelNames?: readonly string[] | undefined; normalization?: Normalization | undefined }): Promise<Model>
 }
 
 /**
- * A file to go on from, or what `Model.create` takes, and beside it `seed` (default: the run's), `labelNames` and
- * `normalization`.
+ * Reads a student: a file to continue from, or the options of `Model.create` with the further keys `seed` (default: the
+ * run's), `labelNames` and `normalization`.
  */
 export async function studentPlan(place: string, spec: unknown, runSeed: unknown): Promise<StudentPlan> {
   if (typeof spec === 'string' || (typeof spec === 'object' && spec !== null && 'file' in spec)) {
@@ -37,18 +37,18 @@ export async function studentPlan(place: string, spec: unknown, runSeed: unknown
   if (normalization !== undefined) options.normalization = normalization as Normalization
   return {
     loaded: undefined,
-    make: knows =>
+    make: fromData =>
       under(place, () =>
         Model.create(architecture as ModelOptions, {
-          ...(knows.labelNames && { labelNames: knows.labelNames }),
-          ...(knows.normalization && { normalization: knows.normalization }),
+          ...(fromData.labelNames && { labelNames: fromData.labelNames }),
+          ...(fromData.normalization && { normalization: fromData.normalization }),
           ...options,
         }),
       ),
   }
 }
 
-/** What `--model` names, or else the configuration. */
+/** The model of a command: `model` (set by `--model`), or else `out`. */
 export function modelSpec(config: Plain): unknown {
   return config.model ?? config.out
 }

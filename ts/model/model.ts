@@ -1,4 +1,4 @@
-/** A network with its parameters, held natively: created or loaded, trained, used to predict, saved. */
+/** The class `Model`: creates, loads, saves and evaluates a network, and predicts with it. */
 import { orAbort } from '../abort.js'
 import { json, plain, reading, refuse, signalOf, text, texts, whole, words } from '../read.js'
 import { invalidInputs, rowText } from '../columns.js'
@@ -46,8 +46,8 @@ export class Model implements ModelLike {
   }
 
   /**
-   * A new model, from a preset or `{ layers, input }`, with start values as in PyTorch. They are drawn when they are first
-   * needed; this happens off the event loop except in the synchronous calls `predictSync`, `copyFrom` and the values of
+   * Creates a model from a preset or `{ layers, input }`, with start values as in PyTorch. They are drawn when they are first
+   * needed. This does not block the event loop, except in the synchronous calls `predictSync`, `copyFrom` and the values of
    * `parameters`.
    */
   static create(options: ModelOptions, create: CreateOptions = {}): Model {
@@ -65,7 +65,7 @@ export class Model implements ModelLike {
   }
 
   /**
-   * Loads the model of a file. `architecture` is for files that hold only tensors, such as those of Hugging Face and
+   * Loads a model from a file. `architecture` is for files that contain only tensors, such as those of Hugging Face and
    * torchvision: the names of the tensors must be those of the layers.
    */
   static async load(path: string, architecture?: ModelOptions): Promise<Model> {
@@ -76,15 +76,15 @@ export class Model implements ModelLike {
   }
 
   /**
-   * Writes one safetensors file: parameters, architecture, preprocessing, label names, provenance. The file is replaced as a
-   * whole. Missing folders are created.
+   * Writes one safetensors file: parameters, architecture, preprocessing, label names, provenance. An existing file is
+   * replaced as a whole; missing folders are created.
    */
   async save(path: string): Promise<void> {
     const file = text('path', path)
     await awaiting(() => this.#handle().save(file))
   }
 
-  /** Logits, probabilities and the largest class of each row. */
+  /** The logits, probabilities and predicted class of each row. */
   async predict(columns: InputColumns, options: { signal?: AbortSignal } = {}): Promise<Prediction> {
     const { signal } = plain('options', options, ['signal'])
     const description = this.#remembered()
@@ -97,7 +97,7 @@ export class Model implements ModelLike {
     return prediction(made, description)
   }
 
-  /** The same synchronously, for few rows: refused if it would block the event loop. */
+  /** Does the same synchronously, for few rows. It throws for more rows, which would block the event loop. */
   predictSync(columns: InputColumns): Prediction {
     const description = this.#remembered()
     const { json, buffers } = inputsOf(columns, meaningFor(description))
@@ -109,16 +109,16 @@ export class Model implements ModelLike {
   }
 
   /**
-   * A service that collects concurrent `predict` calls into batches. It uses the parameters that this model has now: training
-   * or disposing of the model does not change the service, `service.swap(model)` does.
+   * A service that collects concurrent `predict` calls into batches. It uses the parameters that this model has now. Training
+   * or disposing of the model does not change the service; `service.swap(model)` does.
    */
   serve(options: ServeOptions = {}): Service {
     return new Service(this.#handle(), options)
   }
 
   /**
-   * The model on labelled rows, each counted by its weight: accuracy and loss, further `metrics` by name, and with a
-   * teacher how often both agree.
+   * Evaluates the model on labelled rows, which count by their weights: accuracy, loss, further `metrics` by name and, with a
+   * `teacher`, the share of rows on which both predict the same class.
    *
    * ```ts
    * const { accuracy, macroF1 } = await student.evaluate(test, { metrics: { macroF1: {}, calibrationError: { bins: 10 } } })
@@ -157,32 +157,33 @@ export class Model implements ModelLike {
   }
 
   /**
-   * Copies parameters from another model: every tensor with the same name and shape, or those of `layers`, which maps own
-   * names to the other's. Returns the names of the copied tensors. Memory is shared until one of the models is trained.
+   * Copies parameters from another model: every tensor with the same name and shape, or those of `layers`, which maps names
+   * of this model to names of the other. Returns the names of the copied tensors. Memory is shared until one of the models is
+   * trained.
    */
   copyFrom(other: Model, options: { layers?: Readonly<Record<string, string>> } = {}): string[] {
     return copyFrom(this.#handle(), other, options)
   }
 
   /**
-   * Which parameters of this student a generator would make from which of a teacher's, one row per parameter. Nothing is
-   * changed. `text` is a table to print.
+   * Shows which parameters of this student a generator would make from which parameters of a teacher, one row per parameter.
+   * Nothing is changed. `text` is a table to print.
    */
   generatorPlan(teacher: Model, generator: GeneratorOptions = {}): GeneratorPlan {
     return generatorPlan(this.#handle(), teacher, generator)
   }
 
   /**
-   * Sets the parameters as an untrained generator makes them from a bigger teacher, with random matrices that follow from
-   * `seed`. `distillWeights` does the same and then trains the generator.
+   * Sets the parameters to those that an untrained generator makes from a larger teacher, with random matrices drawn from
+   * `seed` (default 0). `distillWeights` does the same and then trains the generator.
    */
   startFrom(teacher: Model, generator: GeneratorOptions = {}, start: { seed?: number } = {}): GeneratorPlan {
     return startFrom(this.#handle(), teacher, generator, start)
   }
 
   /**
-   * Sets the parameters to sub-blocks of a bigger teacher's: the first outputs and inputs of each layer; if the teacher is
-   * deeper, of its first layers. Rules of `generator` for single parameters have priority.
+   * Sets the parameters to sub-blocks of a larger teacher's: the first outputs and inputs of each layer and, if the teacher is
+   * deeper, only its first layers. Rules of `generator` for single parameters have priority.
    */
   truncateFrom(teacher: Model, generator: GeneratorOptions = {}): GeneratorPlan {
     return truncateFrom(this.#handle(), teacher, generator)
@@ -202,12 +203,12 @@ export class Model implements ModelLike {
     return this.#describe().classes
   }
 
-  /** All layers in full: `Model.create(model.architecture)` makes a model of the same shape. */
+  /** All layers with all options: `Model.create(model.architecture)` creates a model of the same shape. */
   get architecture(): ModelOptions {
     return this.#describe().architecture as ModelOptions
   }
 
-  /** One name per number of a row, if they are known: rows in another order are brought to this one. */
+  /** One name per input column, if they are known. Rows whose columns are in another order are reordered to match. */
   get inputNames(): readonly string[] | undefined {
     return this.#describe().inputNames ?? undefined
   }
@@ -221,7 +222,7 @@ export class Model implements ModelLike {
     return this.#describe().preprocessing.normalization
   }
 
-  /** How the bytes were read that the model was trained on, if it was: `predict` reads bytes in the same way. */
+  /** How bytes were read in training, if the model was trained on bytes. `predict` reads bytes in the same way. */
   get byteReading(): ByteReading | undefined {
     return this.#describe().preprocessing.bytes
   }
@@ -231,7 +232,7 @@ export class Model implements ModelLike {
     return this.#describe().provenance ?? undefined
   }
 
-  /** Native memory of the parameters. */
+  /** Native memory of the parameters, in bytes. */
   get bytes(): number {
     return this.#describe().bytes
   }
@@ -271,7 +272,7 @@ export class Model implements ModelLike {
   }
 }
 
-/** Uses the rows and parameters of the moment of the call, even if either changes before the last piece. */
+/** Uses the rows and the parameters at the time of the call, even if either changes before the last piece. */
 async function predictLarge(handle: NativeModel, rows: Rows, signal: AbortSignal | undefined): Promise<NativePrediction> {
   const own = calling(() => handle.clone())
   try {

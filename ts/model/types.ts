@@ -3,11 +3,11 @@ import type { Normalization } from '../dataset.js'
 import type { Origin } from '../report.js'
 
 export interface CreateOptions {
-  /** The start values follow from it: a whole number. Default 0. */
+  /** The seed of the start values: a whole number of 0 or more. Default 0. */
   seed?: number
-  /** One name per number of a row. Default: those of the data that the model is trained on. */
+  /** One name per input column. Default: the names in the training data. */
   inputNames?: readonly string[]
-  /** One name per class, in the order of the labels. Default: those of the data, or the teacher, of its training. */
+  /** One name per class, in the order of the labels. Default: the names in the training data, or those of its teacher. */
   labelNames?: readonly string[]
   /** Applied to inputs before the first layer, and kept in the model. `dataset.normalization()` computes it. */
   normalization?: Normalization
@@ -16,28 +16,29 @@ export interface CreateOptions {
 export interface LayerSummary {
   name: string
   kind: string
-  /** Shape of one sample's output. */
+  /** The shape of the output for one sample. */
   output: string
-  /** Trainable numbers. */
+  /** The count of trainable numbers. */
   parameters: number
+  /** The multiply-adds for one sample. */
   multiplyAdds: number
 }
 
 export interface ModelSummary {
   input: string
   layers: LayerSummary[]
-  /** Trainable numbers of all layers. */
+  /** The count of trainable numbers in all layers. */
   parameters: number
-  /** Numbers that are kept but not trained: running statistics. */
+  /** The count of numbers that are saved but not trained: running statistics. */
   buffers: number
-  /** Multiply-adds of one sample. */
+  /** The multiply-adds for one sample. */
   multiplyAdds: number
   output: string
-  /** All of this as a table to print. */
+  /** The same as a table to print. */
   text: string
 }
 
-/** One parameter of a student, and what it is made from. */
+/** One parameter of a student, and the teacher's parameters that it is made from. */
 export interface GeneratorPlanRow {
   student: string
   shape: number[]
@@ -47,17 +48,17 @@ export interface GeneratorPlanRow {
   teacherShape: number[]
   /** The rule that makes it. */
   rule: 'full' | 'vector' | 'scaleShift' | 'project' | 'copy' | 'truncate' | 'fresh'
-  /** Numbers of the student that are made. */
+  /** The count of numbers of the student that are made. */
   numbers: number
-  /** Numbers that are trained for it in phase 1. */
+  /** The count of numbers that phase 1 trains to make them. */
   trained: number
 }
 
-/** Which parameters a generator makes from which. */
+/** The parameters that a generator makes, and those that it makes them from. */
 export interface GeneratorPlan {
   rows: GeneratorPlanRow[]
   origin: Origin
-  /** All of this as a table to print. */
+  /** The same as a table to print. */
   text: string
 }
 
@@ -66,6 +67,6 @@ export interface Parameter {
   shape: number[]
   /** Whether it is trained; running statistics are not. */
   trainable: boolean
-  /** A copy of its numbers. */
+  /** A copy of the numbers. */
   values: Float32Array
 }

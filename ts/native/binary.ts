@@ -1,8 +1,8 @@
 /**
- * The file that holds the native side: which it should be here, and what is wrong with it before it is loaded.
+ * Finds the file of the native side for this platform, and checks it before it is loaded.
  *
- * A library that was cut short is not refused by the system: it is mapped, and the process ends by a signal at the first
- * page that is not there. So its header is read first: for whom it is made, and how long it should be.
+ * The system does not refuse a truncated library: it maps the file, and a signal ends the process at the first missing page.
+ * So the header is read first: it gives the platform and the length that the file must have.
  */
 import { closeSync, fstatSync, openSync, readFileSync, readSync } from 'node:fs'
 import { createRequire } from 'node:module'
@@ -11,7 +11,7 @@ import type { Native } from './contract.js'
 
 const require = createRequire(import.meta.url)
 
-/** What platform packages there are; the loader knows more names, for which nothing is published. */
+/** The platforms that have a package. The loader contains further names, for which no package exists. */
 export const published: readonly string[] = [
   'linux-x64-gnu',
   'linux-arm64-gnu',
@@ -22,19 +22,19 @@ export const published: readonly string[] = [
   'win32-x64-msvc',
 ]
 
-/** What the loader calls this platform. */
+/** The loader's name for this platform. */
 export function platformName(): string {
   const { platform, arch } = process
   if (platform === 'win32') return `win32-${arch}-msvc`
   return platform === 'linux' ? `linux-${arch}-${usesMusl() ? 'musl' : 'gnu'}` : `${platform}-${arch}`
 }
 
-/** The loader's own way to tell. */
+/** Uses the same test as the loader. */
 function usesMusl(): boolean {
   try {
     return readFileSync('/usr/bin/ldd', 'utf8').includes('musl')
   } catch {
-    // A report that names this machine's connections asks name servers for them, which may take long.
+    // A report with network connections resolves their host names, which may take long.
     Object.assign(process.report, { excludeNetwork: true })
     const { header, sharedObjects } = process.report.getReport() as { header?: { glibcVersionRuntime?: string }; sharedObjects?: string[] }
     if (header?.glibcVersionRuntime !== undefined) return false
@@ -42,7 +42,7 @@ function usesMusl(): boolean {
   }
 }
 
-/** The file that this loader will take first, or none. */
+/** The file that the loader will load first, or undefined. */
 export function binaryFile(platform: string, loader: string): string | undefined {
   const set = process.env['NAPI_RS_NATIVE_LIBRARY_PATH']
   if (set) return path.resolve(set)
@@ -57,7 +57,7 @@ export function binaryFile(platform: string, loader: string): string | undefined
   return undefined
 }
 
-/** The file that this was loaded from; an application may have addons of others too. */
+/** The file that this binding was loaded from. An application may have other addons too. */
 export function loadedFile({ nativeVersion }: Pick<Native, 'nativeVersion'>): string | undefined {
   return Object.keys(require.cache).find(file => file.endsWith('.node') && exportsOf(file)?.nativeVersion === nativeVersion)
 }
@@ -66,14 +66,14 @@ function exportsOf(file: string): Partial<Native> | undefined {
   return require.cache[file]?.exports as Partial<Native> | undefined
 }
 
-/** What is wrong, in one word and in one sentence; the remedy where a new install is none. */
+/** A fault, in one word and in one sentence. `remedy` is set if a new install does not help. */
 export interface Fault {
   reason: 'missing' | 'foreign' | 'damaged' | 'unreadable' | 'noexec' | 'permission' | 'system'
   text: string
   remedy?: string
 }
 
-/** Why a file cannot be this platform's native side, or nothing. */
+/** The reason why a file cannot be the native side of this platform, or undefined. */
 export function faultOf(file: string): Fault | undefined {
   let opened: number
   try {
@@ -106,16 +106,16 @@ function faultOfHeader(file: string, start: Buffer, size: number): Fault | undef
   if (made === undefined) return damaged(`expected a library, got ${size} bytes of something else`)
   if (made !== process.platform) return foreign(made)
   if (made !== 'linux') return undefined
-  if (start.length < 64) return damaged(`it has ${size} bytes`)
+  if (start.length < 64) return damaged(`it has only ${size} bytes`)
   const machine = start.readUInt16LE(18)
   if (machines[machine] !== process.arch) return foreign(`linux-${machines[machine] ?? `processor ${machine}`}`)
-  // The table of sections is the last thing in the file.
+  // The section header table is at the end of the file.
   const end = Number(start.readBigUInt64LE(40)) + start.readUInt16LE(58) * start.readUInt16LE(60)
   return end > size ? damaged(`expected at least ${end} bytes, got ${size}`) : undefined
 }
 
 function systemOf(start: Buffer): NodeJS.Platform | undefined {
-  // Other systems than the three that are published have such files too, and a clone is built on them.
+  // Systems without a package use ELF too, and limbeck can be built on them from a clone.
   if (start.subarray(0, 4).toString('latin1') === '\x7fELF') return ['darwin', 'win32'].includes(process.platform) ? 'linux' : process.platform
   if (start.subarray(0, 2).toString('latin1') === 'MZ') return 'win32'
   return ['cffaedfe', 'cafebabe'].includes(start.subarray(0, 4).toString('hex')) ? 'darwin' : undefined

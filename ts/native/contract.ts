@@ -1,8 +1,8 @@
 /**
- * What the facade uses of the native side: the generated binding, and the JSON texts that go with it.
+ * The part of the native side that the facade uses: the generated binding, and the types of its JSON texts.
  *
- * Errors come as plain errors whose message is JSON: `{ code, path, message, details? }`. JSON texts are made by the
- * facade from plain values that it has checked.
+ * The native side throws plain errors whose message is JSON: `{ code, path, message, details? }`. The facade makes JSON texts
+ * only from plain values that it has checked.
  */
 import type * as binding from '#native'
 import type { Normalization } from './options.js'
@@ -17,15 +17,15 @@ export type {
   RawBatch,
 } from '#native'
 
-/** What the column of a teacher's answers is. */
+/** Describes the column of a teacher's logits. */
 export interface TeacherJson {
-  /** Numbers per answer. */
+  /** Logits per row. */
   width: number
-  /** Of `teacherTail`. */
+  /** The temperature of `teacherTail`. */
   temperature?: number
 }
 
-/** The JSON beside `Buffers`. */
+/** The JSON that describes `Buffers`. */
 export interface ColumnsJson {
   inputs:
     | { f32: { shape: number[] } }
@@ -42,7 +42,7 @@ export interface ColumnsJson {
   labelNames?: string[]
 }
 
-/** What `describe` of a native model returns. */
+/** The result of `describe` of a native model. */
 export interface Description {
   input: number[] | { ids: { length?: number } }
   output: number[]
@@ -57,12 +57,12 @@ export interface Description {
   version: number
 }
 
-/** The queues of what a service asks in addition to its own model. */
+/** The queues for the second models of a service. */
 export type Lane = 'fallback' | 'shadow'
 
 export type Native = Omit<typeof binding, '__napiBindingTarget'>
 
-/** Every name of `Native`: what a binary that was built from other sources may lack. */
+/** Every name of `Native`. A binary that was built from other sources may lack some of them. */
 export const exported = Object.keys({
   NativeDataset: true,
   NativeModel: true,

@@ -1,4 +1,4 @@
-// Writes options.ts: the types of all options, made from the Rust structs that are their only definition.
+// Writes options.ts, the types of all options, from the Rust structs, which are their only definition.
 
 import { readFileSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
@@ -8,7 +8,7 @@ const require = createRequire(import.meta.url)
 const file = new URL('options.ts', import.meta.url)
 const schemas = JSON.parse(require('./binding.js').schema())
 
-/** All definitions in one place: each is said once. */
+/** All definitions by name; each is written once. */
 const definitions = {}
 function define(name, definition) {
   const known = definitions[name]
@@ -18,7 +18,7 @@ function define(name, definition) {
   definitions[name] = definition
 }
 for (const [name, { $defs = {}, $schema, ...schema }] of Object.entries(schemas)) {
-  // A part of what came before brings nothing new.
+  // The type was already defined as a part of another one.
   if (name in definitions) continue
   for (const [inner, definition] of Object.entries($defs)) define(inner, definition)
   define(name, schema)
@@ -28,7 +28,7 @@ const tidy = schema => {
   if (Array.isArray(schema)) return schema.map(tidy)
   if (typeof schema !== 'object' || schema === null) return schema
   const { format, minimum, maximum, title, ...rest } = schema
-  // `Option<T>`: a key that may be left out, never null.
+  // `Option<T>` is a key that may be left out, never null.
   if (Array.isArray(rest.type)) {
     rest.type = rest.type.filter(type => type !== 'null')
     if (rest.type.length === 1) rest.type = rest.type[0]
@@ -40,13 +40,13 @@ const tidy = schema => {
   if (typeof rest.$ref === 'string') {
     const { $ref, ...others } = rest
     const there = { $ref: $ref.replace('#/$defs/', '#/definitions/') }
-    // A description beside a reference would make a second type of it.
+    // A description next to a `$ref` would create a second type.
     return Object.values(others).some(other => other !== undefined) ? { description: others.description, allOf: [there] } : there
   }
   return Object.fromEntries(Object.entries(rest).filter(([, value]) => value !== undefined).map(([key, value]) => [key, named(key, value)]))
 }
 
-/** Below these keys stand names of ours, not words of the schema. */
+/** The keys below `properties` and `definitions` are our names, not keywords of JSON Schema. */
 const named = (key, value) =>
   key === 'properties' || key === 'definitions'
     ? Object.fromEntries(Object.entries(value).map(([name, inner]) => [name, tidy(inner)]))

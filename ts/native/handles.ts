@@ -1,22 +1,22 @@
-/** The native objects behind ours, out of reach for callers; and our classes as types, for files below them. */
+/** The native objects of our classes, which callers cannot reach; and types of these classes for files that must not import them. */
 import type { Description, NativeDataset, NativeEnsemble, NativeModel } from './contract.js'
 
 export declare const kind: unique symbol
-/** A `Model`, and nothing else. */
+/** A type that only `Model` has. */
 export interface ModelLike {
   readonly [kind]: 'model'
 }
-/** An `Ensemble`, and nothing else. */
+/** A type that only `Ensemble` has. */
 export interface EnsembleLike {
   readonly [kind]: 'ensemble'
 }
 
 export const datasets = new WeakMap<object, NativeDataset>()
 export const models = new WeakMap<object, NativeModel>()
-/** An ensemble, and the description of its first model, which the others fit. */
+/** The native object and the description of each ensemble. */
 export const ensembles = new WeakMap<object, { handle: NativeEnsemble; description: Description }>()
 
-/** Whether the native side made this: constructors of ours are private in TypeScript alone. */
+/** Whether this is a native object: our constructors are private only in TypeScript, so callers can pass any value. */
 export function isHandle(value: unknown): boolean {
   return typeof value === 'object' && value !== null && 'describe' in value
 }

@@ -43,19 +43,19 @@ function bind(): Native {
   }
 }
 
-/** Why the system refused a file that looks right, in its own words or better ones. */
+/** The reason why the system could not load a file that passed the checks. */
 function refusal(file: string, error: unknown): Fault {
   const texts: string[] = []
   for (let cause = error; cause instanceof Error; cause = cause.cause) texts.push(cause.message)
   const said = texts.find(text => text.includes(file)) ?? texts.findLast(text => !text.startsWith('Cannot find module')) ?? ''
   const old = /GLIBC_[\d.]+' not found/.exec(texts.join('\n'))
-  if (old) return { reason: 'system', text: `${file} needs a newer C library than this system has`, remedy: 'it takes glibc 2.17 or newer' }
+  if (old) return { reason: 'system', text: `${file} needs a newer C library than this system has`, remedy: 'limbeck requires glibc 2.17 or newer' }
   if (/failed to map segment|Operation not permitted/.test(said)) {
-    const text = `${file} lies where the system executes nothing (a file system mounted noexec)`
+    const text = `${file} is on a file system that does not allow execution (mounted noexec)`
     return { reason: 'noexec', text, remedy: 'install limbeck on another file system, or mount this one with exec' }
   }
   if (texts.some(text => text.includes('loading addons is disabled'))) {
-    return { reason: 'permission', text: 'node was told to load no addons', remedy: 'with --permission, add --allow-addons; leave --no-addons away' }
+    return { reason: 'permission', text: 'node was started with options that forbid addons', remedy: 'with --permission, add --allow-addons; remove --no-addons' }
   }
   return { reason: 'system', text: `${file} could not be loaded: ${said.split('\n')[0]}` }
 }
@@ -69,7 +69,7 @@ function notFound(platform: string, file: string | undefined, fault: Fault, caus
   function sentence(): string {
     if (!published.includes(platform) && fault.reason === 'missing') return `limbeck is published for ${published.join(', ')} only`
     if (file === undefined) {
-      const trap = 'npm leaves it out with --omit=optional, or where the lockfile was made on another system'
+      const trap = 'npm omits it with --omit=optional, or if the lockfile was made on another system'
       return `the package ${name} is not installed (${trap}); ${again}, with optional dependencies`
     }
     return `${fault.text}; ${fault.remedy ?? again}`

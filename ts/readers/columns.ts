@@ -1,39 +1,39 @@
 /**
- * Columns that grow while a file is read, and become typed arrays.
+ * Columns that grow while a file is read and are then converted to typed arrays.
  *
- * The options `columns` or `fields` give the kind of each column; a value that does not fit is refused with its line
- * and column.
+ * The options `columns` or `fields` give the kind of each column; a value of another kind is rejected with its line and
+ * column.
  */
 import { plain, refuse, show, texts, whole, type Plain } from '../read.js'
 import { LimbeckError } from '../errors.js'
 
-/** What a column holds. */
+/** The kind of a column. */
 export type Kind = 'number' | 'integer' | 'category' | 'text' | 'skip'
 
-/** One of few values: `names[codes[row]]` is the value of a row. Use `codes` as labels and `names` as their names. */
+/** A column with few different values: `names[codes[row]]` is the value of a row. Use `codes` as labels and `names` as label names. */
 export interface Categories {
   codes: Uint32Array
-  /** In the order of their first appearance, or as given. */
+  /** The values in the order of their first appearance, or in the given order. */
   names: string[]
   /** The line of the file in which each name appears first; 0 for a given name that does not appear. */
   lines: number[]
 }
 
-/** Numbers, `width` in every row. */
+/** Rows of `width` numbers. */
 export interface Numbers {
   values: Float32Array
   width: number
-  /** The columns, where each number has one of its own: `Dataset.from` and models keep them. */
+  /** The names of the columns, if each number has its own column. `Dataset.from` and models keep them. */
   names?: string[]
 }
 
-/** Ids of different count: row `r` has `values.subarray(offsets[r], offsets[r + 1])`. */
+/** Rows with different numbers of ids: row `r` has `values.subarray(offsets[r], offsets[r + 1])`. */
 export interface Ragged {
   values: Uint32Array
   offsets: Uint32Array
 }
 
-/** The typed array, or the like, that a column of this kind becomes. */
+/** The type of the values of a column of this kind. */
 export type ColumnOf<K> = K extends 'number'
   ? Float32Array
   : K extends 'integer'
@@ -46,7 +46,7 @@ export type ColumnOf<K> = K extends 'number'
           ? Ragged
           : Numbers
 
-/** Rows in columns. */
+/** Rows, stored by column. */
 export interface Table<C> {
   rows: number
   columns: { [N in keyof C as C[N] extends 'skip' ? never : N]: ColumnOf<C[N]> }
@@ -54,9 +54,9 @@ export interface Table<C> {
 
 /** A column that is being read. */
 export interface Growing {
-  /** Adds one value, which stands at `at`. */
+  /** Adds one value; `at` is its position in the file. */
   add(value: unknown, at: At): void
-  /** What was added since the last call. */
+  /** The values that were added since the last call. */
   take(): unknown
 }
 
@@ -86,14 +86,14 @@ class Growth<A extends Buffers> {
 const floats = () => new Growth(new Float32Array(64))
 const naturals = () => new Growth(new Uint32Array(64))
 
-/** The place in a file of the value in hand. One object serves a whole file: it is changed from value to value. */
+/** The position of the current value in a file. One object is used for a whole file and changed for each value. */
 export class At {
   line = 0
   column = ''
 
   constructor(
     readonly file: string,
-    /** What a column is called: column or field. */
+    /** How messages call a column. */
     readonly kind: 'column' | 'field',
   ) {}
 
@@ -106,14 +106,14 @@ export class At {
   }
 }
 
-/** A finite number as a person writes it, with a point or a comma before its fraction. */
+/** Parses a finite number with a decimal point or a decimal comma; undefined for any other text. */
 export function numberOf(text: string, decimal: '.' | ',' = '.'): number | undefined {
   if (decimal === ',') {
     if (text.includes('.')) return undefined
     text = text.replace(',', '.')
   }
   const value = Number(text)
-  // Number() reads empty text as 0 and knows 0x, 0o and 0b.
+  // Number() reads an empty text as 0 and accepts 0x, 0o and 0b.
   if (value === 0 && text.trim() === '') return undefined
   return text.length > 2 && /[xob]/i.test(text) ? undefined : finite(value)
 }
@@ -134,13 +134,13 @@ export function growing(kind: Kind | 'numbers' | 'ids', names?: readonly string[
       const values = new Growth(new Int32Array(64))
       const add: Growing['add'] = (value, at) => {
         const number = finite(value)
-        values.push(number !== undefined && number === (number | 0) ? number : at.refuse('a whole number of 32 bits', value))
+        values.push(number !== undefined && number === (number | 0) ? number : at.refuse('a 32-bit whole number', value))
       }
       return { add, take: () => values.take() }
     }
     case 'text': {
       let values: string[] = []
-      const add: Growing['add'] = (value, at) => values.push(typeof value === 'string' ? value : at.refuse('a text', value))
+      const add: Growing['add'] = (value, at) => values.push(typeof value === 'string' ? value : at.refuse('a string', value))
       const take = () => [values, (values = [])][0]
       return { add, take }
     }
@@ -163,7 +163,7 @@ function category(given: readonly string[] | undefined): Growing {
     let name = value
     if (name === null) name = ''
     if (typeof name === 'number' || typeof name === 'boolean') name = String(name)
-    if (typeof name !== 'string') return at.refuse('a text, a number or a boolean', value)
+    if (typeof name !== 'string') return at.refuse('a string, a number or a boolean', value)
     let code = known.get(name)
     if (code === undefined) {
       if (given !== undefined) return at.refuse(`one of ${shownNames(given)}`, value)
@@ -175,7 +175,7 @@ function category(given: readonly string[] | undefined): Growing {
   return { add, take: (): Categories => ({ codes: codes.take(), names: [...known.keys()], lines: [...lines] }) }
 }
 
-/** The first of some names, each cut short, for a message. */
+/** The first 12 names, each shortened, for a message. */
 export function shownNames(names: readonly string[]): string {
   const shown = names.slice(0, 12).map(name => (name.length > 40 ? `${name.slice(0, 40)}…` : name))
   return names.length > 12 ? `${shown.join(', ')} and ${names.length - 12} more` : shown.join(', ')
@@ -216,14 +216,14 @@ function ids(): Growing {
 export interface Wanted<Simple extends string> {
   name: string
   kind: Simple | 'numbers'
-  /** What it is made of. */
+  /** The columns that are read for it. */
   from: string[]
-  /** Whether it is made of several. */
+  /** Whether the numbers of these columns form one array per row. */
   joined: boolean
   column: Growing
 }
 
-/** The option `columns` or `fields`, and the values that categories may have; columns that are skipped are left out. */
+/** Reads the option `columns` or `fields` and the allowed values of categories; skipped columns are left out. */
 export function wantedOf<Simple extends Kind | 'numbers' | 'ids'>(
   path: 'columns' | 'fields',
   given: unknown,
@@ -255,13 +255,13 @@ export function taken<C>(rows: number, wanted: readonly Wanted<string>[]): Table
   return { rows, columns: columns as Table<C>['columns'] }
 }
 
-/** Rows of a batch of a stream. */
+/** The number of rows per batch of a stream. */
 export function batchRowsOf(rows: unknown): number {
   return rows === undefined ? 1024 : whole('batchRows', rows, 1)
 }
 
-/** One character of an option. */
+/** Reads an option that is one character. */
 export function characterOf(path: string, value: unknown, not: string): string {
   if (typeof value === 'string' && value.length === 1 && !not.includes(value)) return value
-  throw new LimbeckError('ERR_LIMBECK_INVALID_CONFIG', path, `expected one character that is no quote or end of line, got ${show(value)}`)
+  throw new LimbeckError('ERR_LIMBECK_INVALID_CONFIG', path, `expected one character other than a quote or a line end, got ${show(value)}`)
 }

@@ -1,4 +1,4 @@
-/** RFC 4180 without the types: text in, records of fields out. */
+/** Splits CSV text (RFC 4180) into records of fields. */
 import { LimbeckError } from '../errors.js'
 
 const QUOTE = 34
@@ -16,14 +16,14 @@ const enum At {
   Return,
 }
 
-/** Cuts text into records of fields; text comes in pieces that may end anywhere. */
+/** Splits text into records of fields. The text comes in pieces, which may end anywhere. */
 export class Records {
   private at = At.Start
   private fields: string[] = []
-  /** What earlier pieces gave of this field. */
+  /** The part of this field that earlier pieces contained. */
   private part = ''
   private line = 1
-  /** Where this record, and the quoted field in hand, began. */
+  /** The lines where this record and the current quoted field began. */
   private first = 1
   private opened = 1
 
@@ -31,7 +31,7 @@ export class Records {
     private readonly name: string,
     private readonly delimiter: string,
     private readonly emit: (fields: string[], line: number) => void,
-    /** Whether quotes hold a field together; otherwise they are characters like others. */
+    /** Whether quotes enclose a field; otherwise they are ordinary characters. */
     private readonly quotes = true,
   ) {}
 
@@ -54,7 +54,7 @@ export class Records {
         continue
       }
       if (this.at === At.Quote && code === QUOTE) {
-        // Two quotes are one: the second opens what follows.
+        // Two quotes stand for one: the second is the first character of the next part.
         from = i
         this.at = At.Quoted
         continue

@@ -1,9 +1,9 @@
 /**
  * CSV with typed columns, strict and streaming.
  *
- * Source: Y. Shafranovich, RFC 4180, 2005. Where we differ: UTF-8; a line may end in a line feed alone; another
- * delimiter and a decimal comma may be given; empty lines are skipped. Values with tabs between them have no quotes, as
- * in IANA's text/tab-separated-values.
+ * Source: Y. Shafranovich, RFC 4180, 2005. Where we differ: UTF-8; a line may end in a single line feed; another
+ * delimiter and a decimal comma may be given; empty lines are skipped. Tab-separated values have no quotes, as in IANA's
+ * text/tab-separated-values.
  */
 import { plain, refuse, texts } from '../read.js'
 import { LimbeckError } from '../errors.js'
@@ -13,33 +13,33 @@ import { Records } from './csv-records.js'
 import { nameOf, textOf } from './source.js'
 import type { Source } from './source.js'
 
-/** The kind of a column, or the columns that are together the numbers of a row. */
+/** The kind of a column, or the columns whose numbers form one array per row. */
 export type CsvKind = Kind | { numbers: readonly string[] }
 
 export interface CsvOptions<C extends Record<string, CsvKind>> {
   /**
-   * The kind of each column, by name; other columns are skipped. `{ numbers: [names] }` makes one array of several
-   * columns, which keeps their names.
+   * The kind of each column, by name; other columns are skipped. `{ numbers: [names] }` joins several columns to one array,
+   * which keeps their names.
    */
   columns: C
-  /** The names of the columns where the file has no line of names. Default: the first line has them. */
+  /** The names of the columns, for a file without a header line. Default: the first line contains them. */
   header?: readonly string[]
-  /** One character. Default `,`. */
+  /** The character between two fields. Default `,`. */
   delimiter?: string
-  /** `'"'`: quotes hold a field together; `false`: they are characters like others. Default `'"'`, and `false` where the delimiter is a tab. */
+  /** `'"'`: quotes enclose a field; `false`: quotes are ordinary characters. Default `'"'`, or `false` if the delimiter is a tab. */
   quote?: '"' | false
-  /** The character before the fraction of a number. Default `.`. */
+  /** The decimal separator. Default `.`. */
   decimal?: '.' | ','
-  /** The values that a category may have, by column; others are refused. Default: every value, numbered as it first appears. */
+  /** The allowed values of a category, by column; others are rejected. Default: all values, in the order of their first appearance. */
   categories?: Partial<Record<keyof C & string, readonly string[]>>
-  /** Rows of a batch, for `streamCsv`. Default 1024. */
+  /** The number of rows per batch, for `streamCsv`. Default 1024. */
   batchRows?: number
 }
 
 const KINDS = ['number', 'integer', 'category', 'text', 'skip'] as const
 const KEYS = ['columns', 'header', 'delimiter', 'quote', 'decimal', 'categories', 'batchRows']
 
-/** How the text of a file is cut and read; checked. */
+/** The checked format of a file. */
 export interface Dialect {
   delimiter: string
   quotes: boolean
@@ -50,7 +50,7 @@ export function dialectOf({ delimiter: given, quote, decimal: point }: { [key in
   const delimiter = given === undefined ? ',' : characterOf('delimiter', given, '"\r\n')
   if (quote !== undefined && quote !== '"' && quote !== false) refuse('quote', '\'"\' or false', quote)
   const decimal = point === undefined ? '.' : point === '.' || point === ',' ? point : refuse('decimal', "'.' or ','", point)
-  if (decimal === delimiter) refuse('decimal', 'another character than the delimiter: give delimiter, such as ;', decimal)
+  if (decimal === delimiter) refuse('decimal', 'a character other than the delimiter: set delimiter, for example to ;', decimal)
   return { delimiter, quotes: quote === undefined ? delimiter !== '\t' : quote !== false, decimal }
 }
 
@@ -84,7 +84,7 @@ export async function* streamCsv<const C extends Record<string, CsvKind>>(
   if (file.rows > 0) yield file.take()
 }
 
-/** Whether these are numbers of a row and no names: names may be counted, as in `0,1,2` of pixels. */
+/** Whether a first line contains numbers of a row and not names. Consecutive numbers, such as `0,1,2` for pixels, are names. */
 export function areNumbers(header: readonly string[]): boolean {
   const numbers = header.map(field => numberOf(field))
   if (numbers.includes(undefined)) return false
@@ -100,7 +100,7 @@ class CsvFile<C extends Record<string, CsvKind>> {
   private readonly decimal: '.' | ','
   private readonly at: At
   private header: readonly string[] | undefined
-  /** For each wanted column the fields that it is made of. */
+  /** The positions of the fields of each wanted column. */
   private fields: number[][] = []
 
   constructor(source: Source, options: unknown) {
@@ -121,7 +121,7 @@ class CsvFile<C extends Record<string, CsvKind>> {
   end(): void {
     this.records.end()
     if (this.header === undefined) {
-      throw new LimbeckError('ERR_LIMBECK_INVALID_DATA', this.at.file, 'expected a line with the names of the columns, got nothing')
+      throw new LimbeckError('ERR_LIMBECK_INVALID_DATA', this.at.file, 'expected a header line with the names of the columns, got nothing')
     }
   }
 
@@ -133,7 +133,7 @@ class CsvFile<C extends Record<string, CsvKind>> {
 
   private begin(header: readonly string[], line: number): void {
     this.header = header
-    const hint = areNumbers(header) ? ': the first line holds numbers; where a file has no line of names, give header' : ''
+    const hint = areNumbers(header) ? ': the first line contains numbers; if the file has no header line, set header' : ''
     const place = (name: string): number => {
       const at = header.indexOf(name)
       if (at >= 0 && header.indexOf(name, at + 1) < 0) return at

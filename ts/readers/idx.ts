@@ -1,5 +1,5 @@
 /**
- * IDX, the format of MNIST and Fashion-MNIST: a magic number, the sides of the
+ * IDX, the format of MNIST and Fashion-MNIST: a magic number, the shape of the
  * array, then its numbers, all big-endian.
  *
  * Source: Y. LeCun, C. Cortes, C. Burges, "The MNIST database", file formats.
@@ -10,9 +10,9 @@ import { bytesOf, nameOf } from './source.js'
 
 type Numbers = Uint8Array | Int8Array | Int16Array | Int32Array | Float32Array | Float64Array
 
-/** An array of any number of sides, its numbers row after row. */
+/** An array of any number of dimensions, row after row. */
 export interface IdxArray {
-  /** The sides, as in `[60000, 28, 28]`. */
+  /** The size of each dimension, such as `[60000, 28, 28]`. */
   shape: number[]
   values: Numbers
 }
@@ -29,8 +29,8 @@ const KINDS: Record<number, { size: 1 | 2 | 4 | 8; view: (bytes: ArrayBuffer) =>
 /**
  * Reads an IDX file, packed with gzip or not, from its path or its bytes.
  *
- * The file is believed only as far as its bytes go: sides that ask for more or
- * fewer numbers than there are are refused, and nothing is allocated for them.
+ * A file whose shape does not match its number of bytes is rejected; nothing is
+ * allocated for the shape alone.
  */
 export async function readIdx(source: string | URL | Uint8Array): Promise<IdxArray> {
   const name = nameOf(source)
@@ -55,7 +55,7 @@ export async function readIdx(source: string | URL | Uint8Array): Promise<IdxArr
     if (got > head.bytes) refuse(`expected ${described(head)}, got more`)
   }
   if (head === undefined) return refuse(`expected an IDX header, got ${start.length} bytes`)
-  if (got < head.bytes) return refuse(`expected ${described(head)}, got ${got}: the file is cut or lies about its size`)
+  if (got < head.bytes) return refuse(`expected ${described(head)}, got ${got}: the file is truncated or its header is wrong`)
   const bytes = new Uint8Array(got)
   let at = 0
   for (const piece of pieces) {
@@ -71,15 +71,15 @@ export async function readIdx(source: string | URL | Uint8Array): Promise<IdxArr
 
 interface Header {
   shape: number[]
-  /** Bytes of the header. */
+  /** The number of bytes of the header. */
   length: number
-  /** Bytes of the numbers. */
+  /** The number of bytes of the numbers. */
   bytes: number
   size: 1 | 2 | 4 | 8
   view: (bytes: ArrayBuffer) => Numbers
 }
 
-/** The header, as soon as it is there whole. */
+/** The header; undefined while bytes of it are missing. */
 function header(bytes: Uint8Array, refuse: (message: string) => never): Header | undefined {
   if (bytes.length < 4) return undefined
   const kind = KINDS[bytes[2]!]
@@ -98,5 +98,5 @@ function header(bytes: Uint8Array, refuse: (message: string) => never): Header |
 }
 
 function described(head: Header): string {
-  return `${head.bytes} bytes of numbers (sides [${head.shape.join(', ')}])`
+  return `${head.bytes} bytes of numbers (shape [${head.shape.join(', ')}])`
 }

@@ -1,7 +1,7 @@
 /**
- * JSON lines with typed fields, strict and streaming: one JSON object a line.
+ * JSON lines with typed fields, strict and streaming: one JSON object per line.
  *
- * Source: jsonlines.org. Where we differ: empty lines are passed over.
+ * Source: jsonlines.org. Where we differ: empty lines are skipped.
  */
 import { plain } from '../read.js'
 import { LimbeckError } from '../errors.js'
@@ -11,17 +11,17 @@ import { nameOf, textOf } from './source.js'
 import type { Source } from './source.js'
 
 /**
- * The kind of a field: those of a CSV column, arrays of numbers (as many in every row) or of ids, or the fields that are
- * together the numbers of a row.
+ * The kind of a field: a kind of a CSV column; `numbers`, an array of numbers with the same length in every row; `ids`, an
+ * array of ids; or the fields whose numbers form one array per row.
  */
 export type JsonKind = Kind | 'numbers' | 'ids' | { numbers: readonly string[] }
 
 export interface JsonLinesOptions<C extends Record<string, JsonKind>> {
   /** The kind of each field, by name; other fields are skipped. */
   fields: C
-  /** The values that a category may have, by field; others are refused. Default: every value, numbered as it first appears. */
+  /** The allowed values of a category, by field; others are rejected. Default: all values, in the order of their first appearance. */
   categories?: Partial<Record<keyof C & string, readonly string[]>>
-  /** Rows of a batch, for `streamJsonLines`. Default 1024. */
+  /** The number of rows per batch, for `streamJsonLines`. Default 1024. */
   batchRows?: number
 }
 
@@ -96,7 +96,7 @@ class JsonFile<C extends Record<string, JsonKind>> {
   }
 }
 
-/** The lines that hold something, with their numbers from 1. */
+/** The lines that are not empty, with their line numbers from 1. */
 async function* linesOf(source: Source): AsyncGenerator<{ text: string; line: number }, void, undefined> {
   let parts: string[] = []
   let line = 0

@@ -1,5 +1,5 @@
 /**
- * The bytes that a reader reads: of a file or of memory, unpacked when they are gzip. Only the current piece is held.
+ * Reads the bytes of a file or of memory, and unpacks gzip. Only the current piece is in memory.
  */
 import { createReadStream } from 'node:fs'
 import { Readable, pipeline } from 'node:stream'
@@ -11,7 +11,7 @@ import { plain, refuse } from '../read.js'
 /** A path, bytes, or text; gzip is unpacked. */
 export type Source = string | URL | Uint8Array | { text: string }
 
-/** The name that errors call the source by. */
+/** The name of the source in errors. */
 export function nameOf(source: Source): string {
   const expected = 'the path or file URL of a file, bytes, or { text }'
   if (typeof source === 'string' && source !== '') return source
@@ -22,7 +22,7 @@ export function nameOf(source: Source): string {
   return typeof text === 'string' ? 'text' : refuse('source', expected, source)
 }
 
-/** The bytes of the source, piece by piece. Leaving early closes the file. */
+/** The bytes of the source, piece by piece. Leaving the loop early closes the file. */
 export async function* bytesOf(source: Source): AsyncGenerator<Uint8Array, void, undefined> {
   const name = nameOf(source)
   const pieces = rawPieces(source, name)
@@ -32,7 +32,7 @@ export async function* bytesOf(source: Source): AsyncGenerator<Uint8Array, void,
   const all = before(first.value, pieces)
   if (!packed) return yield* all
   const unpacked = createGunzip()
-  // The error, if there is one, comes out of the loop below.
+  // The loop below throws the error, if there is one.
   pipeline(Readable.from(all, { objectMode: false }), unpacked, () => {})
   try {
     for await (const piece of unpacked) yield piece as Uint8Array

@@ -20,13 +20,13 @@ import type { AnyTeacher } from '../teachers.js'
 import { begun, readableAgain, score, sharedOf, stagePlace, stageRun, type RegimeOptions } from './options.js'
 import { Sequence, type Plan } from './sequence.js'
 
-/** The most assistants of a search: there are 2ᵐ paths. */
+/** The largest number of assistants in a search: m assistants have 2ᵐ paths. */
 const MOST = 12
 
-/** Every path through some of the assistants, as lists of their numbers in order; the empty path has no assistant. */
+/** Every path through some of the assistants, as a list of their indices in ascending order; the empty path has no assistant. */
 export function assistantPaths(assistants: number): number[][] {
   const count = whole('assistants', assistants, 0)
-  if (count > MOST) refuse('assistants', `at most ${MOST}, since each doubles the paths`, assistants)
+  if (count > MOST) refuse('assistants', `at most ${MOST}, since each one doubles the number of paths`, assistants)
   const from = (first: number): number[][] => {
     const paths: number[][] = [[]]
     for (let next = first; next < count; next++) paths.push(...from(next + 1).map(rest => [next, ...rest]))
@@ -36,7 +36,7 @@ export function assistantPaths(assistants: number): number[][] {
 }
 
 /**
- * The number of the assistant whose accuracy, trained from scratch, is nearest to the mean of teacher's and student's.
+ * The index of the assistant whose accuracy, trained from scratch, is nearest to the mean of teacher and student.
  *
  * ```ts
  * nearestAssistant({ teacher: 0.98, student: 0.9, assistants: [0.975, 0.95, 0.92] }) // 1: the mean is 0.94
@@ -52,7 +52,7 @@ export function nearestAssistant(accuracies: { teacher: number; student: number;
 
 export interface PathOptions extends RegimeOptions {
   teacher?: AnyTeacher
-  /** Assistants from big to small. Each path trains copies of them from the same start values. */
+  /** Assistants from large to small. Each path trains copies of them from the same start values. */
   assistants: readonly Model[]
   /** At the end it has the parameters of the best path. */
   student: Model
@@ -83,8 +83,8 @@ function plan(given: unknown): Plan<PathLabel, PathOutcome> {
   modelOf('student', student)
   const assistants = list('assistants', own.assistants) as Model[]
   assistants.forEach((assistant, at) => modelOf(`assistants[${at}]`, assistant))
-  if (validation === undefined) refuse('validation', 'rows that the best path is chosen on', validation)
-  // A path needs its assistant before its student: shorter beginnings come first.
+  if (validation === undefined) refuse('validation', 'rows on which the best path is chosen', validation)
+  // The last assistant of a path is trained before its student, and shorter paths are trained first.
   const paths = assistantPaths(assistants.length)
   const stages = paths.flatMap(path => [...(path.length > 0 ? [{ path, learns: 'assistant' as const }] : []), { path, learns: 'student' as const }])
   readableAgain(shared, stages.length)

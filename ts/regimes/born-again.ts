@@ -1,17 +1,17 @@
 /**
- * Born-again networks: a student of its teacher's own shape, which then teaches the next one.
+ * Born-again networks: a student has the shape of its teacher, and then teaches the next student.
  *
  * ```text
  * generation k learns from generation k − 1, frozen, at temperature 1:
  *   ban    KL(p ‖ q)                       p: the teacher's probabilities, q: the student's
  *   banL   KL(p ‖ q) + CE(y, q)
- *   cwtm   CE, rows weighted by max p      no dark knowledge, only how sure the teacher is
- *   dkpp   KL(permuted p ‖ q)              every probability but the largest at random among the other classes
+ *   cwtm   CE, rows weighted by max p      only the teacher's confidence, no dark knowledge
+ *   dkpp   KL(permuted p ‖ q)              all probabilities except the largest are permuted
  * ```
  *
  * Source: Furlanello, Lipton, Tschannen, Itti, Anandkumar, "Born-Again Neural Networks", 2018, arXiv:1805.04770. Where we
- * differ: the permutation of dkpp is drawn anew for every row in each epoch; which generation is best, and whether there
- * is another, is decided on validation rows.
+ * differ: the permutation of dkpp is drawn anew for every row in each epoch; which generation is best, and whether
+ * another one follows, is decided on validation rows.
  */
 import { plain, refuse, text, whole, type Plain } from '../read.js'
 import { Ensemble } from '../ensemble.js'
@@ -22,7 +22,7 @@ import type { LossesOptions } from '../native/options.js'
 import { begun, readableAgain, score, sharedOf, stageRun, type RegimeOptions } from './options.js'
 import { Sequence, type Plan, type StageOutcome } from './sequence.js'
 
-/** What a generation learns from the one before. */
+/** The losses with which a generation learns from the one before. */
 export type BornAgainVariant = 'ban' | 'banL' | 'cwtm' | 'dkpp'
 
 const variants: Record<BornAgainVariant, { losses: LossesOptions; [option: string]: unknown }> = {
@@ -37,15 +37,15 @@ export interface BornAgainOptions extends Omit<RegimeOptions, 'losses'> {
   teacher: Model
   /** The largest number of generations; 1 or more. Default 3. */
   generations?: number
-  /** What a generation learns from. Default `'ban'`, the teacher alone; language models need `'banL'`. */
+  /** The losses of a generation. Default `'ban'`, only the teacher; language models need `'banL'`, which adds the labels. */
   variant?: BornAgainVariant
-  /** Replaces the variant's losses, such as the same ones with another temperature or other weights. */
+  /** Replaces the losses of the variant, for example by the same losses with another temperature or other weights. */
   losses?: LossesOptions
-  /** Stops when so many generations in a row are no better than the best one before them. Default: all are made. */
+  /** Stops after this many consecutive generations that are not better than the best one before. Default: never. */
   patience?: number
 }
 
-/** Which generation a report is of, counted from 1. */
+/** The generation of a report, counted from 1. */
 export interface GenerationLabel {
   generation: number
   generations: number
@@ -55,13 +55,13 @@ export interface BornAgainOutcome {
   generations: StageOutcome[]
   /** The number of the best generation on the validation rows, counted from 1; without validation rows, the last one. */
   best: number
-  /** Why no more generations were made. */
+  /** Why no further generation was made. */
   ended: 'finished' | 'earlyStop'
 }
 
 /** The reports of `bornAgain`, and the models that it makes. */
 export class BornAgain extends Sequence<GenerationLabel, BornAgainOutcome> {
-  /** All generations so far, in their order; each is a new model. */
+  /** All generations so far, in order; each is a new model. */
   readonly students: readonly Model[]
 
   /** @internal */
@@ -76,7 +76,7 @@ export class BornAgain extends Sequence<GenerationLabel, BornAgainOutcome> {
     return this.outcome === undefined ? undefined : this.students[this.outcome.best - 1]
   }
 
-  /** All generations so far as one model: the mean of their probabilities. */
+  /** All generations so far as an ensemble: the mean of their probabilities. */
   ensemble(): Ensemble {
     return Ensemble.of(this.students)
   }
@@ -103,7 +103,7 @@ function plan(given: unknown, students: Model[]): Plan<GenerationLabel, BornAgai
   modelOf('teacher', teacher)
   const generations = own.generations === undefined ? 3 : whole('generations', own.generations, 1)
   const patience = own.patience === undefined ? Infinity : whole('patience', own.patience, 1)
-  if (own.patience !== undefined && validation === undefined) refuse('validation', 'rows that tell whether a generation is better', validation)
+  if (own.patience !== undefined && validation === undefined) refuse('validation', 'rows on which generations are compared', validation)
   const variant = own.variant === undefined ? 'ban' : text('variant', own.variant)
   if (!Object.hasOwn(variants, variant)) refuse('variant', `one of ${Object.keys(variants).join(', ')}`, variant)
   const losses = own.losses === undefined ? {} : { losses: plain('losses', own.losses) }
@@ -146,7 +146,7 @@ function plan(given: unknown, students: Model[]): Plan<GenerationLabel, BornAgai
   }
 }
 
-/** The number of the best generation, counted from 1: the first among equals; the last where there was no validation. */
+/** The number of the best generation, counted from 1: the first among equals; the last one without validation rows. */
 function bestOf(done: readonly StageOutcome[]): number {
   const scores = done.map(score)
   const best = Math.max(...scores)

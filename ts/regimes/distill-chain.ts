@@ -1,5 +1,5 @@
 /**
- * Teacher assistants: if a teacher is much bigger than the student, it teaches a model of a size in between, which then
+ * Teacher assistants: if a teacher is much larger than the student, it teaches a model of a size in between, which then
  * teaches the student.
  *
  * ```text
@@ -22,15 +22,15 @@ export interface ChainOptions extends RegimeOptions {
   /** The teacher of the first student: a model or a function. Default: the column `teacherLogits` of the data. */
   teacher?: AnyTeacher
   /**
-   * The models to train, each from the one before: assistants from big to small, then the student itself. With a single one
-   * this is `distill`. Each gets its new parameters when its hop is done.
+   * The models to train, each from the one before: assistants from large to small, then the student itself. With a single
+   * model this is `distill`. Each gets its new parameters when its hop is done.
    */
   students: readonly Model[]
   /** For each student, options that replace the shared ones. */
   hops?: readonly StageOptions[]
 }
 
-/** Which hop a report is of, counted from 0. */
+/** The hop of a report, counted from 0. */
 export interface HopLabel {
   hop: number
   hops: number
@@ -59,10 +59,10 @@ function plan(given: unknown): Plan<HopLabel, ChainOutcome> {
   const shared = sharedOf(given, ['teacher', 'students', 'hops'])
   const { own, validation, checkpoint, signal } = shared
   const students = list('students', own.students) as Model[]
-  if (students.length === 0) refuse('students', 'one student or more, assistants before it', words('an empty list'))
+  if (students.length === 0) refuse('students', 'one student or more, with the assistants first', words('an empty list'))
   students.forEach((student, at) => {
     modelOf(`students[${at}]`, student)
-    if (student === own.teacher || students.indexOf(student) !== at) refuse(`students[${at}]`, 'a model of its own', words('one that stands in the chain already'))
+    if (student === own.teacher || students.indexOf(student) !== at) refuse(`students[${at}]`, 'a different model for each hop', words('one that is already in the chain'))
   })
   const hops = eachStage('hops', own.hops, students.length)
   readableAgain(shared, students.length)

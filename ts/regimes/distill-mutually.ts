@@ -6,8 +6,8 @@
  * ```
  *
  * Source: Zhang, Xiang, Hospedales, Lu, "Deep Mutual Learning", 2018, arXiv:1706.00384. Where we differ: peers are in
- * training mode in both roles, and their sum is divided by M − 1. One native run; the formula's other half, and how the
- * learners wait for each other, is in `crates/core/src/run/mutual.rs`.
+ * training mode in both roles, and their sum is divided by M − 1. One native run trains all learners:
+ * `crates/core/src/run/mutual.rs` has the other half of the formula and describes how they wait for each other.
  */
 import { watch } from '../unstarted.js'
 import type { Model } from '../model/model.js'
@@ -38,11 +38,11 @@ export type LearnerOptions = Partial<
 export interface MutualRunOptions extends Omit<RunOptions, 'student' | 'losses' | 'control' | 'generator'>, Partial<MutualOptions> {
   /** Two or more models of any shape, with different start values. Each gets its new parameters at the end. */
   students: readonly Model[]
-  /** What each learner minimises. In losses that compare with a teacher, the other learners are the teachers. */
+  /** The losses of each learner. In losses that compare with a teacher, the other learners are the teachers. */
   losses: LossesOptions
   /** For each student, options that replace the shared ones. */
   learners?: readonly LearnerOptions[]
-  /** A frozen teacher in addition. */
+  /** A frozen teacher in addition to the other learners. */
   teacher?: AnyTeacher
 }
 
@@ -58,7 +58,7 @@ export type MutualReport = Omit<StepReport, 'terms' | 'gradientNorms' | 'gradien
  * Trains several students that teach each other.
  *
  * With `combine: 'probabilities'`, the mean of the peers is one teacher. Learners with the same start values would never
- * differ: create each with another seed.
+ * differ, so create each with another seed.
  *
  * ```ts
  * const run = distillMutually({ students: [small, other], data, validation, losses: { crossEntropy: {}, kl: {} }, epochs: 5 })

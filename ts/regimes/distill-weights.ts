@@ -1,15 +1,15 @@
 /**
- * Weight Distillation: the student's parameters are made from the teacher's by a generator that is trained (phase 1),
- * then they are plain numbers and trained as usual (phase 2).
+ * Weight Distillation: a generator makes the student's parameters from the teacher's and is trained (phase 1); then the
+ * parameters are plain numbers and are trained as usual (phase 2).
  *
  * ```text
  * phase 1: student = generator(teacher), the generator learns     →  bake  →     phase 2: the student learns
  * ```
  *
- * Each phase has losses, optimizer, schedule and length of its own: distilling where a loss compares with the teacher,
- * training where none does. Source: Lin, Li, Wang, Li, Du, Xiao, Zhu, "Weight Distillation: Transferring the Knowledge
+ * Each phase has its own losses, optimizer, schedule and length. Phase 1 always has the teacher; phase 2 has it only if a
+ * loss compares with it. Source: Lin, Li, Wang, Li, Du, Xiao, Zhu, "Weight Distillation: Transferring the Knowledge
  * in Neural Network Parameters", ACL 2021, arXiv:2009.09152. Where we differ: any list of layers, any losses; with
- * validation rows phase 1 hands on its best student, not the average of its last checkpoints.
+ * validation rows phase 1 passes on its best student, not the average of its last checkpoints.
  */
 import { json, plain, refuse, words, type Plain } from '../read.js'
 import { calling } from '../errors.js'
@@ -24,21 +24,24 @@ import { begun, readableAgain, sharedOf, stageOptions, stageRun, type RegimeOpti
 import { Sequence, type Plan, type StageOutcome } from './sequence.js'
 
 export interface WeightsOptions extends Omit<RegimeOptions, 'losses' | 'generator'> {
-  /** The model from whose parameters the student's are made; it does not change. */
+  /** The model whose parameters the student's are made from; it does not change. */
   teacher: Model
   /** The model to make; at the end it has the parameters that phase 2 trained. */
   student: Model
-  /** Which parameter is made from which. Default: layers are matched by kind and place. `student.generatorPlan(teacher)` shows it. */
+  /**
+   * Which parameter is made from which. Default: layers are matched by kind and position. `student.generatorPlan(teacher)`
+   * shows the result.
+   */
   generator?: GeneratorOptions
-  /** What a phase minimises if it has no losses of its own. */
+  /** The losses of a phase that has no losses of its own. */
   losses?: LossesOptions
-  /** Options of phase 1, which replace the shared ones: `freeze`, `average` and `optimizer` mean the generator. */
+  /** Options of phase 1, which replace the shared ones: `freeze`, `average` and `optimizer` apply to the generator. */
   phase1?: Omit<StageOptions, 'generator'>
   /** Options of phase 2, which replace the shared ones. */
   phase2?: Omit<StageOptions, 'generator'>
 }
 
-/** Which phase a report is of. */
+/** The phase of a report. */
 export interface PhaseLabel {
   phase: 1 | 2
 }
@@ -69,7 +72,7 @@ function plan(given: unknown): Plan<PhaseLabel, WeightsOutcome> {
   const [teacher, student] = [own.teacher as Model, own.student as Model]
   modelOf('teacher', teacher)
   modelOf('student', student)
-  if (teacher === student) refuse('student', 'a model of its own', words('the teacher'))
+  if (teacher === student) refuse('student', 'another model than the teacher', words('the teacher'))
   const generator = own.generator === undefined ? {} : plain('generator', own.generator)
   const keys = trainOptionKeys.filter(key => key !== 'checkpoint' && key !== 'generator')
   const ofPhase = (path: string) => (own[path] === undefined ? {} : plain(path, own[path], keys))

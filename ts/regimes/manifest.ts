@@ -1,15 +1,15 @@
 /**
- * The run folder of a regime: which of its stages (hops, generations, phases) are done, and what each of them made.
+ * The run folder of a regime: the finished stages (hops, generations, phases) and the model of each.
  *
  * ```text
- * runs/chain/regime.json           what the regime was begun with, and a record a finished stage
+ * runs/chain/regime.json           what the regime was begun with, and one record per finished stage
  * runs/chain/hop-0/                checkpoints of the stage's steps
  * runs/chain/hop-0.safetensors     the model that the stage made
  * ```
  *
- * A stage is done when its record stands in `regime.json`, which is written anew as a whole: to a sibling, synced,
- * renamed, and the folder synced. The model is durable before that, and its digest stands in the record. A process that
- * is killed at any moment therefore leaves either the stage's last checkpoint or its model, never a mix of both.
+ * A stage is done when its record is in `regime.json`. This file is always replaced as a whole: a temporary file is written,
+ * synced and renamed, and the folder is synced. The model is durable before that, and its digest is in the record. A process
+ * that is killed at any moment therefore leaves either the stage's last checkpoint or its model, never a mix of both.
  */
 import { createHash, randomUUID } from 'node:crypto'
 import { constants } from 'node:fs'
@@ -22,13 +22,13 @@ import type { CheckpointOptions } from '../native/options.js'
 
 const NAME = 'regime.json'
 const FORMAT = 1
-/** A manifest is a few kilobytes; a file that is longer is none. */
+/** A manifest has a few kilobytes; a longer file is rejected. */
 const LONGEST = 16 << 20
 
-/** What is known of a finished stage. */
+/** The record of a finished stage. */
 export interface StageRecord {
   stage: string
-  /** SHA-256 of the file of its model; version 0.1 did not write it. */
+  /** SHA-256 of its model file; version 0.1 did not write it. */
   digest?: string
   /** Plain numbers and texts, read by the regime that wrote them. */
   record: unknown
@@ -48,8 +48,8 @@ export class Manifest {
   ) {}
 
   /**
-   * Begins a folder, or with `resume` takes up the one that is there. `begun` is what decides the bits of the regime, as
-   * plain JSON: a folder that was begun with something else is refused by the path of the first difference.
+   * Begins a folder, or with `resume` continues an existing one. `begun` is everything that determines the bits of the regime,
+   * as plain JSON: a folder that was begun with other values is rejected with the path of the first difference.
    */
   static async open(folder: string, regime: string, begun: unknown, resume: boolean): Promise<Manifest> {
     const place = path.resolve(folder)
@@ -71,18 +71,18 @@ export class Manifest {
     return manifest
   }
 
-  /** The file that says which stages are done. */
+  /** The file that lists the finished stages. */
   get path(): string {
     return path.join(this.folder, NAME)
   }
 
-  /** What was recorded of a stage, once it is done; `read` looks at it and refuses what is damaged, by path. */
+  /** The record of a stage, if it is finished. `read` checks it and rejects a damaged record with its path. */
   record<T>(stage: string, read: (path: string, record: unknown) => T): T | undefined {
     const at = this.content.stages.findIndex(done => done.stage === stage)
     return at < 0 ? undefined : trusted(this.path, () => read(`stages[${at}].record`, this.content.stages[at]!.record))
   }
 
-  /** Where the steps of a stage are kept: a stage that was begun goes on. */
+  /** The checkpoint options of a stage: a stage that was begun is resumed. */
   checkpoint(stage: string, options: Partial<CheckpointOptions> = {}): CheckpointOptions {
     return { ...options, folder: path.join(this.folder, stage), resume: true }
   }
@@ -92,7 +92,7 @@ export class Manifest {
     return path.join(this.folder, `${stage}.safetensors`)
   }
 
-  /** The model that a finished stage made; refused if its file is not the one that was written then. */
+  /** The model that a finished stage made; rejected if its file has changed since. */
   async model(stage: string): Promise<Model> {
     const file = this.file(stage)
     const { digest } = this.content.stages.find(done => done.stage === stage)!
@@ -129,7 +129,7 @@ export class Manifest {
         await rm(sibling, { force: true })
         throw error
       }
-      // Windows knows no such thing as a folder that is synced.
+      // Windows cannot sync a folder.
       if (process.platform === 'win32') return
       const folder = await open(this.folder, 'r')
       try {
@@ -141,7 +141,7 @@ export class Manifest {
   }
 }
 
-/** Removes what a killed process left half written. */
+/** Removes temporary files of a killed process. */
 async function sweep(folder: string): Promise<void> {
   for (const name of await readdir(folder)) {
     if (name.startsWith(`${NAME}.`) && name.endsWith('.tmp')) await rm(path.join(folder, name), { force: true })
@@ -157,17 +157,17 @@ async function disk<T>(place: string, work: () => Promise<T>): Promise<T> {
   }
 }
 
-/** Over the whole content, as it stands in the file. */
+/** The digest of the whole content, as it is in the file. */
 function ownDigest({ format, regime, begun, stages }: Content): string {
   return createHash('sha256').update(JSON.stringify({ format, regime, begun, stages })).digest('hex')
 }
 
-/** Opens a regular file and nothing else: a pipe would never end. */
+/** Opens a file only if it is a regular file: a pipe would never end. */
 async function regular<T>(file: string, work: (handle: FileHandle) => Promise<T>): Promise<T> {
   let handle: FileHandle | undefined
   try {
     handle = await open(file, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0))
-    if (!(await handle.stat()).isFile()) throw new Error('something else than a regular file')
+    if (!(await handle.stat()).isFile()) throw new Error('not a regular file')
     return await work(handle)
   } catch (cause) {
     if (cause instanceof LimbeckError) throw cause
@@ -185,7 +185,7 @@ function digestOf(file: string): Promise<string> {
   })
 }
 
-/** Errors of options become errors of this file. */
+/** Converts errors of options to errors of this file. */
 function trusted<T>(file: string, look: () => T): T {
   try {
     return look()
@@ -195,7 +195,7 @@ function trusted<T>(file: string, look: () => T): T {
   }
 }
 
-/** Reads a manifest that anyone may have written. */
+/** Reads a manifest, which is untrusted. */
 async function read(file: string): Promise<Content | undefined> {
   let found: string
   try {
@@ -216,7 +216,7 @@ async function read(file: string): Promise<Content | undefined> {
   try {
     json = JSON.parse(found)
   } catch (cause) {
-    return damaged('no JSON', cause)
+    return damaged('text that is not JSON', cause)
   }
   return trusted(file, () => {
     const { format, regime, begun, stages, digest } = plain('', json, ['format', 'regime', 'begun', 'stages', 'digest'])
@@ -233,7 +233,7 @@ function stageOf(value: unknown, at: number): StageRecord {
   return { stage, ...(own.digest !== undefined && { digest: text(`stages[${at}].digest`, own.digest) }), record: own.record }
 }
 
-/** A value of a file in few words. */
+/** A short text for a value of a file. */
 function brief(value: unknown): string {
   if (typeof value === 'object' && value !== null) return Array.isArray(value) ? 'a list' : 'an object'
   return (JSON.stringify(value) ?? 'nothing').slice(0, 100)
@@ -244,7 +244,7 @@ function mismatch(at: string, then: unknown, now: unknown): never {
   throw new LimbeckError('ERR_LIMBECK_CHECKPOINT_MISMATCH', at, message)
 }
 
-/** Refuses the first difference by its path. */
+/** Throws for the first difference, with its path. */
 function differs(at: string, then: unknown, now: unknown): void {
   const inner = (value: unknown) => typeof value === 'object' && value !== null
   if (!inner(then) || !inner(now)) {

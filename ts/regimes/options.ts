@@ -20,11 +20,11 @@ export type RegimeOptions = Omit<RunOptions, 'student'>
 /** Options of one stage; they replace those that all stages share. */
 export type StageOptions = Partial<Omit<TrainOptions, 'checkpoint'>>
 
-/** What was read. */
+/** The checked options. */
 export interface Shared {
-  /** The keys that are the regime's own. */
+  /** The regime's own options. */
   own: Plain
-  /** The options of the training, for every stage. */
+  /** The training options of every stage. */
   options: Plain
   data: unknown
   validation: Dataset | undefined
@@ -68,13 +68,13 @@ function checkpointOf(checkpoint: unknown, resume: unknown): Partial<CheckpointO
   const own = checkpoint === undefined ? {} : plain('checkpoint', checkpoint, ['folder', 'every', 'keep', 'resume'])
   if (resume !== undefined) {
     const folder = text('resume', resume)
-    if (own.folder !== undefined && own.folder !== folder) refuse('resume', 'the folder of checkpoint, or checkpoint without one', folder)
+    if (own.folder !== undefined && own.folder !== folder) refuse('resume', 'the same folder as checkpoint.folder, or no checkpoint.folder', folder)
     return { ...own, folder, resume: true }
   }
   return { ...own, folder: text('checkpoint.folder', own.folder) }
 }
 
-/** The options of one stage: its own replace the shared ones. */
+/** The options of one stage: its own options replace the shared ones. */
 export function stageOptions(shared: Plain, own: StageOptions | Plain = {}): Plain {
   const merged: Plain = { ...shared, ...own }
   if (own.steps !== undefined && own.epochs === undefined) delete merged.epochs
@@ -111,11 +111,11 @@ export function stageRun(
   })
 }
 
-/** Refuses data that only one stage can read. */
+/** Rejects data that only one stage could read. */
 export function readableAgain({ data }: Shared, stages: number): void {
   const source = data instanceof BatchStream ? data.source : data
   if (stages > 1 && isSource(source) && typeof source !== 'function') {
-    refuse('data', `a Dataset, or a function that makes the batches anew for each of ${stages} stages`, source)
+    refuse('data', `a Dataset, or a function that creates the batches again for each of ${stages} stages`, source)
   }
 }
 
@@ -126,20 +126,20 @@ export async function begun(shared: Shared, own: unknown, teacher: unknown, stud
     const handle = datasets.get(value as object)
     return handle === undefined ? null : awaiting(() => handle.fingerprint())
   }
-  const who = async (one: unknown): Promise<unknown> => {
+  const identityOf = async (one: unknown): Promise<unknown> => {
     const model = typeof one === 'object' && one !== null ? models.get(one) : undefined
     if (model !== undefined) return awaiting(() => model.fingerprint())
-    if (Array.isArray(one)) return Promise.all(one.map(who))
+    if (Array.isArray(one)) return Promise.all(one.map(identityOf))
     if (one instanceof Teacher || typeof one === 'function') return 'function'
     if (typeof one !== 'object' || one === null) return one ?? 'column'
-    return Object.fromEntries(await Promise.all(Object.entries(one).map(async ([key, value]) => [key, await who(value)])))
+    return Object.fromEntries(await Promise.all(Object.entries(one).map(async ([key, value]) => [key, await identityOf(value)])))
   }
   return {
     options: JSON.parse(json('', options)) as unknown,
     own,
     data: await dataOf(shared.data),
     validation: shared.validation === undefined ? null : await dataOf(shared.validation),
-    teacher: await who(teacher),
+    teacher: await identityOf(teacher),
     students: students.map(student => student.architecture),
   }
 }

@@ -1,6 +1,6 @@
 /**
- * A regime of several stages: each stage is a run, it begins with what the stage before made, and all reports come from one
- * iterable. The regime describes its stages in a `Plan`; this file runs, records and resumes them.
+ * A regime of several stages: each stage is a run that starts from the result of the stage before, and one iterable returns
+ * all reports. The regime describes its stages in a `Plan`; this file runs, records and resumes them.
  */
 import { orAbort } from '../abort.js'
 import { list, number, plain, reading, refuse, text, whole, words } from '../read.js'
@@ -19,7 +19,7 @@ import { Manifest } from './manifest.js'
 export interface Stage<Label> {
   /** Its name in the run folder: `hop-0`. */
   name: string
-  /** What is added to each of its reports. */
+  /** The fields that are added to each of its reports. */
   label: Label
   /** The model that it trains. */
   student: Model
@@ -38,10 +38,10 @@ export interface StageOutcome {
 /** The stages of a regime. */
 export interface Plan<Label, Outcome> {
   regime: string
-  /** The stage after those that are done; undefined at the end. Called once for each stage in order, also when resumed. */
+  /** The stage after those that are done; undefined at the end. Called once for each stage, in order; also when a regime is resumed. */
   stage(done: readonly StageOutcome[]): Stage<Label> | undefined
   outcome(done: readonly StageOutcome[]): Outcome
-  /** Runs that are checked before the first step, and what the paths of their errors become. */
+  /** Runs that are checked before the first step; `place` translates the paths of their errors. */
   checks(): { run: Run; place: (path: string) => string }[]
   /** Everything that determines the result bit by bit, as plain JSON. */
   begun(): Promise<unknown>
@@ -56,7 +56,7 @@ export interface Plan<Label, Outcome> {
 export type RegimeReport<Label, Outcome> = StepReport & Label & { outcome?: Outcome }
 
 /**
- * Reports of a regime: `for await (const report of regime)`, or `await regime.finish()` for its outcome alone.
+ * Reports of a regime: `for await (const report of regime)`, or `await regime.finish()` if you need only the outcome.
  *
  * The last report of each stage has `summary`; the last report of all has `outcome` too.
  */
@@ -100,11 +100,11 @@ export class Sequence<Label extends object, Outcome> extends Iterable<RegimeRepo
     })
   }
 
-  /** Stops after a whole step; the student of the current stage gets the parameters of that step. */
+  /** Stops after the current step; the student of the current stage gets the parameters of that step. */
   async return(): Promise<IteratorResult<RegimeReport<Label, Outcome>, void>> {
     started(this)
     this.#leaving = true
-    // Not in turn: this call ends the turn that waits for a report.
+    // Not through `inTurn`: this call ends the pending call of `next`.
     await this.#run?.return()
     return this.inTurn(async () => {
       await this.#run?.return()
@@ -115,7 +115,7 @@ export class Sequence<Label extends object, Outcome> extends Iterable<RegimeRepo
 
   protected ended(): Outcome {
     if (this.#outcome !== undefined) return this.#outcome
-    throw new LimbeckError('ERR_LIMBECK_DISPOSED', '', 'the regime was left before its end: there is no outcome')
+    throw new LimbeckError('ERR_LIMBECK_DISPOSED', '', 'the regime was stopped before its end, so it has no outcome')
   }
 
   /** The outcome of the regime; undefined before its last report. */
@@ -128,13 +128,13 @@ export class Sequence<Label extends object, Outcome> extends Iterable<RegimeRepo
     return this.inTurn(async () => {
       if (this.#ended) throw new LimbeckError('ERR_LIMBECK_DISPOSED', 'checkpoint', 'the regime has ended')
       if (this.#run !== undefined) return this.#run.checkpoint()
-      // Between two stages, everything is already on the disk.
+      // Between two stages, everything is already saved.
       if (this.#manifest !== undefined) return this.#manifest.path
-      throw new LimbeckError('ERR_LIMBECK_BUSY', 'checkpoint', 'no stage is under way: ask for a report first')
+      throw new LimbeckError('ERR_LIMBECK_BUSY', 'checkpoint', 'no stage is running: request a report first')
     })
   }
 
-  /** Ends the regime at once and gives its native memory back; the students keep what they had. */
+  /** Ends the regime at once and frees its native memory; the students keep their old parameters. */
   dispose(): void {
     started(this)
     this.#end()
@@ -158,7 +158,7 @@ export class Sequence<Label extends object, Outcome> extends Iterable<RegimeRepo
     return { ...report, ...stage.label, ...(this.#outcome !== undefined && { outcome: this.#outcome }) }
   }
 
-  /** Checks every stage, then goes to the first that is not done. */
+  /** Checks every stage, then goes to the first unfinished one. */
   async #begin(plan: Plan<Label, Outcome>): Promise<void> {
     for (const { run, place } of plan.checks()) {
       try {
@@ -196,7 +196,7 @@ export class Sequence<Label extends object, Outcome> extends Iterable<RegimeRepo
     this.#go(plan)
   }
 
-  /** Goes to the stage after those that are done. */
+  /** Sets the stage after the finished ones. */
   #go(plan: Plan<Label, Outcome>): void {
     this.#stage = plan.stage(this.#done)
     if (this.#stage === undefined) this.#outcome = plan.outcome(this.#done)

@@ -12,13 +12,13 @@ import { BatchStream, isSource, type BatchSource } from '../stream.js'
 import { noTeaching, teachingOf, type Teaching } from '../teachers.js'
 import { peerPath, peersOf } from './peers.js'
 
-/** The options of `train` and `distill`: those of the training itself, and models, data, validation, checkpoints, a signal. */
+/** The options of `train` and `distill`: training options, models, data, validation, checkpoints, a signal. */
 export interface RunOptions extends Omit<TrainOptions, 'checkpoint'> {
   /** The model to train. It gets its new parameters at the end of the run; until then, and after an abort, it keeps the old ones. */
   student: Model
   /**
    * Training rows: a data set, `Dataset.stream(…)`, an iterable of batches, or a function that returns one. Batches of a
-   * stream are used as they are, so `batchSize`, `shuffle` and `dropLast` are refused for streams.
+   * stream are used as they are, so `batchSize`, `shuffle` and `dropLast` are rejected for streams.
    */
   data: Dataset | BatchStream | BatchSource
   /** Validation rows: the student is evaluated on them but not trained. */
@@ -28,14 +28,14 @@ export interface RunOptions extends Omit<TrainOptions, 'checkpoint'> {
     /** The run folder; created if it does not exist. Not needed together with `resume`. */
     folder?: string
   }
-  /** Short for `checkpoint: { folder, resume: true }`: continues from the newest checkpoint of a run folder, or begins a run there. */
+  /** Short for `checkpoint: { folder, resume: true }`: continues from the newest checkpoint of a run folder, or starts a run there. */
   resume?: string
   /** When it aborts, the run ends and rejects with the signal's reason, and the student stays as it was. */
   signal?: AbortSignal | undefined
 }
 
 /**
- * Options that several runs share, without models and data: `const recipe = { epochs: 5, optimizer } satisfies Recipe`, then
+ * Options that several runs can share, without models and data: `const recipe = { epochs: 5, optimizer } satisfies Recipe`, then
  * `train({ ...recipe, student, data, losses })`.
  */
 export type Recipe = Partial<Omit<RunOptions, 'student' | 'data' | 'validation' | 'signal'>>
@@ -47,7 +47,7 @@ export interface Setup {
   students: NativeModel[]
   /** JSON: the options of all learners but the first. */
   mutual: string | undefined
-  /** What paths of the native side become. */
+  /** Translates paths of the native side into the caller's paths. */
   place: (path: string) => string
   teaching: Teaching
   data: NativeDataset | BatchStream
@@ -79,7 +79,7 @@ export function setup(method: Method, options: unknown): Setup {
     const folder = text('resume', own.resume)
     const checkpoint = rest.checkpoint === undefined ? {} : plain('checkpoint', rest.checkpoint)
     if (checkpoint.folder !== undefined && checkpoint.folder !== folder) {
-      refuse('resume', 'the folder of checkpoint, or checkpoint without one', folder)
+      refuse('resume', 'the same folder as checkpoint.folder, or no checkpoint.folder', folder)
     }
     rest.checkpoint = { ...checkpoint, folder, resume: true }
   }
@@ -89,7 +89,7 @@ export function setup(method: Method, options: unknown): Setup {
   const teaching = taught ? teachingOf(own.teacher) : noTeaching
   if (teaching.asked !== undefined && rest.augment !== undefined) {
     const message =
-      'expected no augmentation beside a teacher that is a function: its answers belong to the inputs as they are'
+      'expected no augmentation with a teacher that is a function: its logits belong to the inputs without augmentation'
     throw new LimbeckError('ERR_LIMBECK_INVALID_CONFIG', 'augment', message)
   }
   const stream = streamOf(own.data, students[0]!)
@@ -98,7 +98,7 @@ export function setup(method: Method, options: unknown): Setup {
   }
   if (stream !== undefined) {
     for (const key of ['batchSize', 'shuffle', 'dropLast']) {
-      if (rest[key] !== undefined) refuse(key, 'nothing beside a stream, whose batches are trained on as they come', rest[key])
+      if (rest[key] !== undefined) refuse(key, 'nothing for a stream, whose batches are used as they are', rest[key])
     }
   }
   const epochs = stream === undefined ? 1 : streamEpochs(rest, stream)
@@ -115,7 +115,7 @@ export function setup(method: Method, options: unknown): Setup {
   }
 }
 
-/** A stream whose batches do not say what they are is read as the student reads rows. */
+/** The stream of batches in `data`, if there is one. The student defines how columns are read if the stream does not. */
 function streamOf(data: unknown, student: NativeModel): BatchStream | undefined {
   if (!(data instanceof BatchStream) && !isSource(data)) return undefined
   const known = meaningFor(describe(student))
@@ -129,13 +129,13 @@ export function signatureOf({ meaning: { inputNames, labelNames, scale, offset }
   return JSON.stringify({ inputNames, labelNames, bytes })
 }
 
-/** How often a stream is read; the native side sees one stream, so this option stays here. */
+/** How often a stream is read. The native side sees a single stream, so the option `epochs` is removed here. */
 function streamEpochs(rest: Plain, { source }: BatchStream): number {
   const { epochs, steps } = rest
   if (epochs === undefined) return steps !== undefined && typeof source === 'function' ? Infinity : 1
   const count = whole('epochs', epochs, 1)
   if (count > 1 && typeof source !== 'function') {
-    refuse('epochs', '1 for an iterable, which can be read once; a function that makes one can be read again', epochs)
+    refuse('epochs', '1 for an iterable, which can be read only once; pass a function that returns one', epochs)
   }
   delete rest.epochs
   return count

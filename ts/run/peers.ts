@@ -1,9 +1,9 @@
-/** The options of learners that teach each other: which of them each learner has for itself, and the paths of their errors. */
+/** The options of mutual learning: those that each learner may set for itself, and the paths of their errors. */
 import { json, list, plain, refuse, words, type Plain } from '../read.js'
 import { LimbeckError } from '../errors.js'
 import type { NativeModel } from '../native/contract.js'
 
-/** Options that each learner may have for itself. */
+/** The options that each learner may set for itself. */
 const learnerKeys: readonly string[] = [
   'losses',
   'optimizer',
@@ -18,14 +18,14 @@ const learnerKeys: readonly string[] = [
   'permuteTeacher',
 ]
 
-/** Reads the options that each learner has for itself; those of the first are put into `rest`. */
+/** Reads the options that each learner sets for itself; those of the first learner are put into `rest`. */
 export function peersOf({ updates, teacherWeight, learners }: Plain, rest: Plain, students: readonly NativeModel[]): { json: string; own: Plain[] } {
   if (students.length < 2) {
     const message = `expected two learners or more, which teach each other, got ${students.length}: use distill or train`
     throw new LimbeckError('ERR_LIMBECK_INVALID_CONFIG', 'students', message)
   }
   students.forEach((student, at) => {
-    if (students.indexOf(student) !== at) refuse(`students[${at}]`, 'a model of its own', words('one that stands there already'))
+    if (students.indexOf(student) !== at) refuse(`students[${at}]`, 'a different model for each learner', words('one that is already in the list'))
   })
   const given = learners === undefined ? students.map(() => ({})) : list('learners', learners)
   const own = given.map((one, at) => plain(`learners[${at}]`, one, learnerKeys))
@@ -36,7 +36,7 @@ export function peersOf({ updates, teacherWeight, learners }: Plain, rest: Plain
   return { json: json('', { options, others: each.slice(1) }), own }
 }
 
-/** `students[1].losses.kl` becomes `learners[1].losses.kl` if the learner has losses of its own, else `losses.kl`. */
+/** `students[1].losses.kl` becomes `learners[1].losses.kl` if the learner has its own losses, and `losses.kl` otherwise. */
 export function peerPath(own: readonly Plain[], shared: readonly string[]): (path: string) => string {
   return path => {
     if (path.startsWith('options.')) return path.slice('options.'.length)

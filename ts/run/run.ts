@@ -1,6 +1,6 @@
 /**
- * A run: an async iterable of reports. It is lazy: it starts with the first report that is requested, and if the loop is
- * left, it stops after a whole step.
+ * A run: an async iterable of reports. It is lazy: it starts when the first report is requested. Leaving the loop stops it
+ * after the current step.
  */
 import { withAbort } from '../abort.js'
 import { reading } from '../read.js'
@@ -14,14 +14,14 @@ import { BatchStream, Pump } from '../stream.js'
 import { started } from '../unstarted.js'
 import { setup, signatureOf, type Method, type Setup } from './options.js'
 
-/** What all kinds of reports have. */
+/** The fields that all kinds of reports have. */
 type CommonReport = Pick<StepReport, 'step' | 'findings' | 'summary'>
 
-/** The reason of a run that was left before its first step. */
-const left = new Error('the run was left')
+/** The abort reason of a run that was stopped before its first step. */
+const left = new Error('the run was stopped')
 
 /**
- * Reports of a run: `for await (const report of run)`, or `await run.finish()` for the summary alone.
+ * Reports of a run: `for await (const report of run)`, or `await run.finish()` if you need only the summary.
  *
  * A run keeps the process alive only while a report or its summary is awaited.
  */
@@ -32,11 +32,11 @@ export class Run<Report extends CommonReport = StepReport> extends Iterable<Repo
   #state: 'created' | 'running' | 'ended' = 'created'
   #summary: RunSummary | undefined
   #control: Model | undefined
-  /** Aborts when the run is left or disposed of: a teacher that is a function is then no longer awaited. */
+  /** Aborts when the run is stopped or disposed of: a teacher that is a function is then no longer awaited. */
   readonly #leaving = new AbortController()
   readonly #warned = new Set<string>()
-  /** The cause of errors that come later: its stack shows where the run was made. */
-  readonly #made = new Error('the run was made here')
+  /** The cause of later errors: its stack shows where the run was created. */
+  readonly #made = new Error('the run was created here')
 
   /** @internal */
   constructor(method: Method, options: unknown) {
@@ -70,7 +70,7 @@ export class Run<Report extends CommonReport = StepReport> extends Iterable<Repo
     })
   }
 
-  /** Stops after a whole step; the student gets the parameters of that step. `break` in a loop calls it. */
+  /** Stops after the current step; the student gets the parameters of that step. `break` in a loop calls it. */
   return(): Promise<IteratorResult<Report, void>> {
     started(this)
     this.#leaving.abort(left)
@@ -92,7 +92,7 @@ export class Run<Report extends CommonReport = StepReport> extends Iterable<Repo
 
   protected ended(): RunSummary {
     if (this.#summary !== undefined) return this.#summary
-    throw new LimbeckError('ERR_LIMBECK_DISPOSED', '', 'the run was left before its end: there is no summary')
+    throw new LimbeckError('ERR_LIMBECK_DISPOSED', '', 'the run was stopped before its end, so it has no summary')
   }
 
   /** The summary of the run; undefined before its last report. */
@@ -100,7 +100,7 @@ export class Run<Report extends CommonReport = StepReport> extends Iterable<Repo
     return this.#summary
   }
 
-  /** Rejects if an option is invalid; nothing is trained. A teacher that is a function is not called. */
+  /** Checks all options and rejects if one is invalid. Nothing is trained, and a teacher that is a function is not called. */
   async check(): Promise<void> {
     started(this)
     const setup = this.#setup
@@ -121,17 +121,17 @@ export class Run<Report extends CommonReport = StepReport> extends Iterable<Repo
     return this.inTurn(async () => {
       const job = this.#job
       if (this.#state === 'ended') throw new LimbeckError('ERR_LIMBECK_DISPOSED', 'checkpoint', 'the run has ended')
-      if (job === undefined) throw new LimbeckError('ERR_LIMBECK_BUSY', 'checkpoint', 'the run has not begun: ask for a report first')
+      if (job === undefined) throw new LimbeckError('ERR_LIMBECK_BUSY', 'checkpoint', 'the run has not started: request a report first')
       return awaiting(() => job.checkpoint())
     })
   }
 
-  /** After a run with `control: true`: the same student trained without teacher. */
+  /** After a run with `control: true`: the same student trained without a teacher. */
   get control(): Model | undefined {
     return this.#control
   }
 
-  /** Ends the run at once and gives its native memory back; the student keeps what it had. */
+  /** Ends the run at once and frees its native memory; the student keeps its old parameters. */
   dispose(): void {
     started(this)
     this.#state = 'ended'
@@ -146,7 +146,7 @@ export class Run<Report extends CommonReport = StepReport> extends Iterable<Repo
     const { signal } = setup
     signal?.throwIfAborted()
     const job = (this.#job ??= await this.#begin(setup))
-    // The run was left or disposed of while it began: it must not train.
+    // The run was stopped or disposed of while it started, so it must not train.
     if (this.#state !== 'running') this.#leaving.signal.throwIfAborted()
     this.#state = 'running'
     this.#pump?.asked()
@@ -158,7 +158,7 @@ export class Run<Report extends CommonReport = StepReport> extends Iterable<Repo
     } finally {
       this.#pump?.answered()
     }
-    // The run was disposed of while it made this report.
+    // The run was disposed of before this report arrived.
     const { aborted, reason } = this.#leaving.signal
     if (aborted && reason !== left) throw reason
     if (said === null) {

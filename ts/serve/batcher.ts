@@ -1,8 +1,8 @@
 /**
  * Decides when the next batch is sent. Calls that arrive while a batch runs wait for the next one.
  *
- * If the service is idle, a call is sent at the end of this turn of the event loop, together with all calls of the same
- * turn: a single caller never waits. If calls wait when a batch has been answered, the next batch is sent as soon as it
+ * If the service is idle, a call is sent at the end of this turn of the event loop, together with all other calls of the
+ * turn, so a single caller never waits. If calls wait when a batch has been answered, the next batch is sent as soon as it
  * has as many rows as the last one had, or is full, or its oldest call has waited for `maxWaitMs`. A full batch is queued
  * behind the running one, so that the model is never idle between two batches.
  *
@@ -17,17 +17,17 @@ const TIMER_MS = 2
 
 export class Batcher {
   readonly line = new Line()
-  /** Rows of the last batch: the next one waits for as many. */
-  #company = 0
-  /** Running batches: one, or a full one behind it. */
-  #under = 0
-  /** They resolve when the results have been handed out. */
+  /** Rows of the last batch: the next batch waits for as many. */
+  #lastRows = 0
+  /** The number of running batches: 0, 1, or 2 if a full batch is queued behind the first. */
+  #running = 0
+  /** One promise per running batch, which resolves when its results have been handed out. */
   readonly #works = new Set<Promise<void>>()
   #going: NodeJS.Immediate | undefined
   #timer: NodeJS.Timeout | undefined
   #timerDue = Infinity
   #hurried = false
-  /** How long a batch takes, in milliseconds: the last ones count most. */
+  /** A moving average of the duration of a batch, in milliseconds. */
   #takes = 0
 
   constructor(
@@ -47,7 +47,7 @@ export class Batcher {
     this.line.remove(call)
     if (this.line.calls > 0) return
     // The next call finds an idle service.
-    this.#company = 0
+    this.#lastRows = 0
     this.#forget()
   }
 
@@ -64,7 +64,7 @@ export class Batcher {
 
   #plan(added?: Call): void {
     if (this.#going !== undefined || this.line.calls === 0) return
-    if (this.#under > 0) {
+    if (this.#running > 0) {
       if (this.#fits()) this.#going = setImmediate(() => this.#go())
       return
     }
@@ -85,15 +85,15 @@ export class Batcher {
 
   /** Whether a full batch may be queued behind the running one. */
   #fits(): boolean {
-    return this.#under === 1 && this.line.rows >= this.limits.maxBatch
+    return this.#running === 1 && this.line.rows >= this.limits.maxBatch
   }
 
   /** Whether enough rows have arrived. */
   #ready(): boolean {
-    return this.#hurried || this.line.rows >= Math.min(this.#company, this.limits.maxBatch, this.limits.queue)
+    return this.#hurried || this.line.rows >= Math.min(this.#lastRows, this.limits.maxBatch, this.limits.queue)
   }
 
-  /** Until when a call waits for others: at most half of the time to its deadline, and less if batches take long. */
+  /** The time until which a call waits for others: at most half of the time to its deadline, and less if batches take long. */
   #due({ arrived, deadline }: Call): number {
     return Math.min(arrived + this.limits.maxWaitMs, arrived + (deadline - arrived) / 2, deadline - 2 * this.#takes - TIMER_MS)
   }
@@ -116,18 +116,18 @@ export class Batcher {
     const began = performance.now()
     for (const call of this.line) if (call.deadline <= began) this.expire(call)
     // Calls may have left meanwhile.
-    if (this.#under > 0 && !this.#fits()) return
+    if (this.#running > 0 && !this.#fits()) return
     const batch = this.line.take(this.limits.maxBatch)
     if (batch.length === 0) return
     const rows = batch.reduce((sum, call) => sum + call.rows.rows, 0)
-    this.#under++
+    this.#running++
     const work = this.answer(batch).then(handOut => {
-      this.#under--
+      this.#running--
       this.#works.delete(work)
       const took = performance.now() - began
       this.#takes += (took - this.#takes) / (this.#takes === 0 ? 1 : 4)
-      this.#company = this.line.calls > 0 ? rows : 0
-      if (this.#under === 0 && this.line.calls > 0 && this.#ready()) this.#go()
+      this.#lastRows = this.line.calls > 0 ? rows : 0
+      if (this.#running === 0 && this.line.calls > 0 && this.#ready()) this.#go()
       handOut()
       this.#plan()
     })

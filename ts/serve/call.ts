@@ -5,9 +5,9 @@ import type { Rows } from './rows.js'
 
 /** What a service returns for some rows. */
 export interface ServedPrediction extends Prediction {
-  /** Which model answered each row. */
+  /** The model that answered each row. */
   answeredBy: ('model' | 'fallback')[]
-  /** Which model served: 0 the first one, one more with each swap. */
+  /** The number of swaps before the model that served: 0 for the first model. */
   generation: number
 }
 
@@ -16,15 +16,15 @@ export interface Known {
   made: NativePrediction
   answeredBy: ('model' | 'fallback')[]
   generation: number
-  /** Rows that the fallback predicts. */
+  /** The number of rows that the fallback predicts. */
   asking: number
 }
 
 export interface Call {
   rows: Rows
-  /** When it arrived, on the clock of `performance.now()`. */
+  /** The time of arrival, on the clock of `performance.now()`. */
   arrived: number
-  /** Until when the caller wants the result. */
+  /** The time until which the caller needs the result, on the same clock; infinite without a deadline. */
   deadline: number
   known: Known | undefined
   /** Answered, refused or aborted: the caller no longer waits. */

@@ -7,7 +7,7 @@ import type { ServiceStats } from './stats.js'
 
 interface Unsure {
   call: Call
-  /** Which of its rows. */
+  /** The positions of its unsure rows. */
   places: number[]
   rows: Rows
 }
@@ -15,7 +15,7 @@ interface Unsure {
 export class Fallback {
   readonly #waiting = new Map<Call, Unsure>()
   #waitingRows = 0
-  /** Rows that it predicts now. */
+  /** The number of rows that the second model predicts now. */
   #askedRows = 0
   #busy = false
   #rows = 0
@@ -28,11 +28,11 @@ export class Fallback {
     readonly below: number,
     readonly limits: { maxBatch: number; queue: number },
     readonly signal: AbortSignal,
-    /** Called with each call all of whose rows have a result. */
+    /** Called with each call once all of its rows have a result. */
     readonly done: (call: Call) => void,
   ) {}
 
-  /** Which rows the model is unsure of. */
+  /** The positions of the rows whose largest probability is smaller than `below`. */
   unsure({ rows, classes, probabilities }: NativePrediction): number[] {
     const places: number[] = []
     for (let row = 0; row < rows; row++) {

@@ -8,10 +8,10 @@ import { secondOf, type Second } from './second.js'
 /** A second model for a service's shadow or fallback: a model, an ensemble, or a function, such as a call to an HTTP API. */
 export type SecondModel = ModelLike | EnsembleLike | Teacher | Answer
 
-/** Sends a part of the calls to a second model too. It neither delays nor changes a result. */
+/** Sends a share of the calls also to a second model, which neither delays nor changes a result. */
 export interface ShadowOptions {
   model: SecondModel
-  /** The share of the calls, above 0, at most 1. Default 0.1. */
+  /** The share of the calls: above 0, at most 1. Default 0.1. */
   fraction?: number | undefined
 }
 
@@ -23,16 +23,16 @@ export interface FallbackOptions {
 }
 
 export interface ServeOptions {
-  /** Rows of one batch; a call of more is a batch of its own. Default 64. */
+  /** The largest number of rows of a batch; a call with more rows is a batch by itself. Default 64. */
   maxBatch?: number | undefined
   /**
-   * How long a call may wait for other calls, in milliseconds. A batch waits for as many rows as the batch before had; if
+   * How long a call may wait for other calls, in milliseconds. A batch waits for as many rows as the last batch had. If
    * the service is idle, a single call is predicted at once. Default 2.
    */
   maxWaitMs?: number | undefined
-  /** Rows that may wait; further calls are refused with `ERR_LIMBECK_BUSY`. Default 1024. */
+  /** The largest number of waiting rows; further calls are rejected with `ERR_LIMBECK_BUSY`. Default 1024. */
   queue?: number | undefined
-  /** A second model that predicts a part of the calls too; `stats().shadow` counts how often both agree. Default share: a tenth. */
+  /** A second model that also predicts a share of the calls, by default a tenth; `stats().shadow` counts how often both agree. */
   shadow?: ShadowOptions | SecondModel | undefined
   /** A second model that predicts the rows that this one is unsure of. */
   fallback?: FallbackOptions | undefined
@@ -42,13 +42,14 @@ export interface PredictOptions {
   /** When it aborts, the call rejects with its reason and leaves the queue. */
   signal?: AbortSignal | undefined
   /**
-   * How long the call may take, in milliseconds; then it rejects with `ERR_LIMBECK_DEADLINE`. If only the fallback is
-   * missing, the model's own result is used instead. A call with a deadline waits for others less long if necessary.
+   * How long the call may take, in milliseconds, above 0; after that it rejects with `ERR_LIMBECK_DEADLINE`. If only the
+   * result of the fallback is missing, the model's own result is used. A call waits for others only as long as its deadline
+   * allows. Default: no deadline.
    */
   deadlineMs?: number | undefined
   /**
-   * Anything about the call, such as the request it came with: a `fallback` or `shadow` that is a function gets it in
-   * `contexts`. The service itself does not look at it.
+   * Any value that describes the call, such as its request: a `fallback` or `shadow` that is a function gets it in
+   * `contexts`. The service does not use it.
    */
   context?: unknown
 }
@@ -58,7 +59,7 @@ export interface DrainOptions {
   deadlineMs?: number | undefined
 }
 
-/** The same, checked. */
+/** The checked options of a service. */
 export interface Serving {
   maxBatch: number
   maxWaitMs: number
@@ -92,15 +93,15 @@ function shadowOf(given: unknown, own: Description): Serving['shadow'] {
   const alone = secondOf('shadow', given, own)
   if (alone !== undefined) return { model: alone, fraction: 0.1 }
   const { model, fraction = 0.1 } = plain('shadow', given, ['model', 'fraction'])
-  return { fraction: share('shadow.fraction', fraction), model: someone('shadow.model', model, own) }
+  return { fraction: share('shadow.fraction', fraction), model: required('shadow.model', model, own) }
 }
 
 function fallbackOf(given: unknown, own: Description): Serving['fallback'] {
   const { below, to } = plain('fallback', given, ['below', 'to'])
-  return { below: share('fallback.below', below), model: someone('fallback.to', to, own) }
+  return { below: share('fallback.below', below), model: required('fallback.to', to, own) }
 }
 
-function someone(path: string, given: unknown, own: Description): Second {
+function required(path: string, given: unknown, own: Description): Second {
   return secondOf(path, given, own) ?? refuse(path, 'a Model, an Ensemble, a Teacher or a function', given)
 }
 

@@ -1,4 +1,4 @@
-/** A large call as several native ones: between two of them, other services and models get their turn. */
+/** Splits a large call into several native calls, so that other services and models can run between two of them. */
 import { LimbeckError } from '../errors.js'
 import type { NativeModel, NativePrediction } from '../native/contract.js'
 import { range, type Rows } from './rows.js'
@@ -9,7 +9,7 @@ export const LARGE = 256
 const WORK = 2 ** 28
 const known = new WeakMap<NativeModel, number>()
 
-/** A call of more rows than this is large: many for a small model, `LARGE` for one whose rows take long. */
+/** The largest number of rows of a call that is not split: more for a small model, `LARGE` for a slow one. */
 export function largeOf(model: NativeModel): number {
   let most = known.get(model)
   if (most === undefined) {
@@ -34,7 +34,7 @@ export async function inPieces(
     try {
       part = await predict(range(all, first, Math.min(first + most, all.rows)))
     } catch {
-      // The error of the whole call counts the rows from its own beginning.
+      // The error of the whole call has the row numbers of the caller.
       return predict(all)
     }
     const { classes } = part
@@ -46,7 +46,7 @@ export async function inPieces(
   return joined!
 }
 
-/** Room for `classes` numbers per row. */
+/** Memory for `classes` numbers per row. */
 function floats(rows: number, classes: number): Float32Array {
   try {
     return new Float32Array(rows * classes)

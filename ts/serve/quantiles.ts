@@ -1,16 +1,16 @@
 /**
- * Quantiles of what happened lately, in memory of fixed size.
+ * Quantiles of recent numbers, in memory of fixed size.
  *
  * Whole numbers fall into buckets whose width is 1 below 64 and at most 1/32 of the number above; a quantile is the
- * upper end of its bucket, so that it is never said too small. Two halves of a window take turns: numbers are at least
- * half a window and at most a whole one old.
+ * upper end of its bucket, so it is never too small. The window has two halves that alternate: it covers at least the last half
+ * window and at most the last whole one.
  *
  * Source: Gil Tene, HdrHistogram, hdrhistogram.org. Where we differ: the window, and 5 bits of precision.
  */
 
-/** Of the last minute, `null` where nothing happened in it. */
+/** Quantiles of the last minute; `null` if there are no numbers in it. */
 export interface Quantiles {
-  /** How many numbers there are. */
+  /** The count of numbers. */
   count: number
   p50: number | null
   p95: number | null
@@ -23,7 +23,7 @@ const BITS = 5
 const LARGEST = 2 ** 31 - 1
 const BUCKETS = (31 - BITS) * 2 ** BITS + 2 ** (BITS + 1)
 
-/** In which bucket a whole number of 0 … 2³¹ − 1 is. */
+/** The bucket of a whole number from 0 to 2³¹ − 1. */
 function bucketOf(value: number): number {
   const shift = Math.max(0, 31 - Math.clz32(value) - BITS)
   return (shift << BITS) + (value >>> shift)
@@ -46,7 +46,7 @@ export class Recent {
   #now = new Half()
   #before = new Half()
 
-  /** `unit` is what one step of the finest bucket is worth; `windowMs` how far back it looks. */
+  /** `unit` is the width of the finest bucket; `windowMs` is the length of the window in milliseconds. */
   constructor(
     readonly unit: number,
     readonly windowMs = 60_000,
@@ -73,13 +73,13 @@ export class Recent {
       seen += now.counts[bucket]! + before.counts[bucket]!
       while (found.length < wanted.length && seen >= wanted[found.length]!) found.push(Math.min(max, endOf(bucket)))
     }
-    // Without the noise of a product with a thousandth.
+    // Rounds away the error of the product with the unit.
     const shown = (whole: number) => Math.round(whole * this.unit * 1e6) / 1e6
     const [p50, p95, p99] = found.map(shown) as [number, number, number]
     return { count, p50, p95, p99, max: shown(max) }
   }
 
-  /** Begins a new half when the present one is full of time; forgets what is older. */
+  /** Begins a new half when the current one is half a window old, and discards older numbers. */
   #turn(at: number): void {
     const half = this.windowMs / 2
     if (at - this.#now.began < half) return

@@ -1,7 +1,7 @@
 /** The errors with which a service refuses a call, each with its remedy. */
 import { LimbeckError } from '../errors.js'
 
-/** `what` says why the service takes no calls. */
+/** `what` is the reason why the service takes no calls. */
 export function gone(what: string): LimbeckError {
   return new LimbeckError('ERR_LIMBECK_DISPOSED', 'service', `expected a service that takes calls, got one that ${what}`)
 }

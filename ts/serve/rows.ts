@@ -1,18 +1,18 @@
-/** Inputs of a service's calls: counted and copied at the door, put together to a batch, picked out of one. */
+/** The inputs of a service's calls: they are counted, copied, joined to batches, and selected from batches. */
 import { packInputs } from '../columns.js'
 import type { Meaning } from '../meaning.js'
 import type { Buffers, ColumnsJson } from '../native/contract.js'
 
-/** Inputs as they cross, in memory of their own. Those of equal `json` can be put together. */
+/** Packed inputs. Inputs with equal `json` can be joined. */
 export interface Rows {
   json: string
   buffers: Buffers
   rows: number
-  /** The `context` of each row's call, where a call has one. */
+  /** For each row, the `context` of its call, if a call has one. */
   contexts?: readonly unknown[] | undefined
 }
 
-/** Rows that a caller passed, counted. Undefined if they are not a whole number of finite rows: the native side then names what is wrong. */
+/** Rows that a caller passed, counted. Undefined if they are not a whole number of finite rows: the native side then reports the error. */
 export function rowsOf(json: string, buffers: Buffers): Rows | undefined {
   const rows = countOf(json, buffers)
   const { f32, ids, idWeights } = buffers
@@ -21,7 +21,7 @@ export function rowsOf(json: string, buffers: Buffers): Rows | undefined {
   return good ? { json, buffers, rows } : undefined
 }
 
-/** How many rows there are; not a whole number if the buffers do not fit. */
+/** The number of rows; not a whole number if the buffers do not fit. */
 export function countOf(json: string, { f32, u8, ids, offsets }: Buffers): number {
   const values = f32 ?? u8 ?? ids
   return offsets === undefined ? (values?.length ?? 0) / numbersOf(json) : raggedRows(offsets, ids!)
@@ -43,13 +43,13 @@ export function copied({ json, buffers, rows, contexts }: Rows): Rows {
   return { json, buffers: own, rows, contexts }
 }
 
-/** Copies of single rows that nobody needs any more: a copy into old memory is cheaper than new memory and its collection. */
+/** Reuses copies of single rows that are no longer needed: this is cheaper than new memory and its collection. */
 export class Spares {
   readonly #spares = new Map<string, Rows[]>()
 
   constructor(readonly most: number) {}
 
-  /** A copy. */
+  /** Copies rows, into reused memory if there is some. */
   copy(given: Rows): Rows {
     const spare = given.rows === 1 ? this.#spares.get(given.json)?.pop() : undefined
     if (spare === undefined) return copied(given)
@@ -57,12 +57,12 @@ export class Spares {
     return spare
   }
 
-  /** Takes back what nobody holds any more. */
+  /** Takes back a copy that is no longer used. */
   give(rows: Rows): void {
     if (rows.rows !== 1 || rows.buffers.offsets !== undefined) return
     let spares = this.#spares.get(rows.json)
     if (spares === undefined) {
-      // Kinds of inputs, not their values: there are a few.
+      // The keys are kinds of inputs, not values, so there are few.
       if (this.#spares.size >= 8) return
       this.#spares.set(rows.json, (spares = []))
     }
@@ -72,7 +72,7 @@ export class Spares {
 
 const counts = new Map<string, number>()
 
-/** Numbers of one row of equal length. */
+/** The count of numbers of one row, for rows of equal length. */
 function numbersOf(json: string): number {
   const known = counts.get(json)
   if (known !== undefined) return known
@@ -81,7 +81,7 @@ function numbersOf(json: string): number {
     'ids' in inputs
       ? inputs.ids.length
       : ('f32' in inputs ? inputs.f32.shape : 'u8' in inputs ? inputs.u8.shape : []).reduce((product, side) => product * side, 1)
-  // There are as many as there are kinds of inputs of models that serve.
+  // There is one entry per kind of inputs of the serving models.
   if (counts.size > 100) counts.clear()
   counts.set(json, size)
   return size
@@ -92,12 +92,12 @@ function raggedRows(offsets: Uint32Array, ids: Uint32Array): number {
   return rising && offsets[0] === 0 && offsets.at(-1) === ids.length ? offsets.length - 1 : NaN
 }
 
-/** Memory that batches are put together in, one after the other: fresh pages cost more than the copy. */
-const benches = { f32: new Float32Array(0), u8: new Uint8Array(0), ids: new Uint32Array(0), idWeights: new Float32Array(0) }
-/** Bytes of it that are kept. */
+/** Memory that is reused to join batches: fresh pages cost more than the copy. */
+const scratch = { f32: new Float32Array(0), u8: new Uint8Array(0), ids: new Uint32Array(0), idWeights: new Float32Array(0) }
+/** The largest number of bytes that is kept per kind. */
 const KEPT = 4 << 20
 
-/** All rows, in order. They are of one kind. With `borrowed` they hold until the next such call: they must cross at once. */
+/** Joins rows of one kind, in order. With `borrowed`, the result is valid only until the next such call. */
 export function joined(parts: readonly Rows[], borrowed = false): Rows {
   const first = parts[0]!
   if (parts.length === 1) return first
@@ -107,7 +107,7 @@ export function joined(parts: readonly Rows[], borrowed = false): Rows {
     if (first.buffers[kind] === undefined) continue
     const all = parts.map(part => part.buffers[kind]!)
     const length = all.reduce((sum, part) => sum + part.length, 0)
-    const room = borrowed ? bench(kind, length) : new makers[kind](length)
+    const room = borrowed ? scratchOf(kind, length) : new makers[kind](length)
     ;(buffers as Record<string, Numbers>)[kind] = fill(room, all)
   }
   if (first.buffers.offsets !== undefined) {
@@ -127,11 +127,11 @@ type Numbers = Float32Array | Uint8Array | Uint32Array
 
 const makers = { f32: Float32Array, u8: Uint8Array, ids: Uint32Array, idWeights: Float32Array } as const
 
-function bench(kind: keyof typeof makers, length: number): Numbers {
+function scratchOf(kind: keyof typeof makers, length: number): Numbers {
   const Maker = makers[kind]
   if (length * Maker.BYTES_PER_ELEMENT > KEPT) return new Maker(length)
-  if (benches[kind].length < length) (benches as Record<string, Numbers>)[kind] = new Maker(length)
-  return benches[kind].subarray(0, length)
+  if (scratch[kind].length < length) (scratch as Record<string, Numbers>)[kind] = new Maker(length)
+  return scratch[kind].subarray(0, length)
 }
 
 function fill(all: Numbers, parts: readonly Numbers[]): Numbers {
@@ -158,7 +158,7 @@ export function range({ json, buffers: { f32, u8, ids, offsets, idWeights }, row
   return { json, buffers, rows: end - first, contexts: contexts?.slice(first, end) }
 }
 
-/** Some of them, in this order. */
+/** The rows at these positions, in this order. */
 export function picked(all: Rows, places: readonly number[]): Rows {
   return joined(places.map(at => range(all, at, at + 1)))
 }

@@ -10,11 +10,11 @@ import { copied, range, type Rows } from './rows.js'
 
 export interface Second {
   ask(rows: Rows, lane: Lane, signal: AbortSignal): Promise<NativePrediction>
-  /** Gives its memory back. */
+  /** Frees its memory. */
   release(): void
 }
 
-/** Wraps what was given; undefined if it is none of these kinds. */
+/** Wraps a model, an ensemble or a function; undefined for any other value. */
 export function secondOf(path: string, given: unknown, own: Description): Second | undefined {
   if (typeof given === 'function') return teacher(Teacher.fromFunction(given as Answer), own)
   if (typeof given !== 'object' || given === null) return undefined
@@ -56,7 +56,7 @@ function teacher(asked: Teacher, own: Description): Second {
   }
 }
 
-/** Rows as a function hears them; who they are is counted. */
+/** The rows as a batch for a function. Their ids count the rows since the start, from 0. */
 function batchOf({ json, buffers, rows, contexts }: Rows, seen: number, signal: AbortSignal): TeacherBatch {
   const { inputs } = JSON.parse(json) as ColumnsJson
   const ids = Float64Array.from({ length: rows }, (_, row) => seen + row)
@@ -70,7 +70,7 @@ function batchOf({ json, buffers, rows, contexts }: Rows, seen: number, signal: 
   return { ...all, inputs: buffers.ids!, offsets: buffers.offsets!, ...(buffers.idWeights && { weights: buffers.idWeights }), shape: undefined }
 }
 
-/** What logits say; their softmax, or of several labels a row their sigmoids, are taken in double precision. */
+/** The prediction for these logits. The softmax, or the sigmoids of a multi-label model, are computed in double precision. */
 function predictionOf(logits: Float32Array, rows: number, classes: number, several: boolean): NativePrediction {
   const probabilities = new Float32Array(rows * classes)
   const labels = new Uint32Array(rows)

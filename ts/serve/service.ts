@@ -24,7 +24,7 @@ const none: number[] = []
 
 /**
  * Predicts concurrent calls in batches, with the same bits as `model.predict`. It keeps the process alive only while calls are
- * pending.
+ * pending. Created by `model.serve`.
  *
  * ```ts
  * const service = student.serve({ maxBatch: 64, maxWaitMs: 2, queue: 1024 })
@@ -46,13 +46,13 @@ export class Service {
   readonly #inside = new Set<Call>()
   /** Memory of inputs is reused if only the batch reads them. */
   readonly #spares: Spares | undefined
-  /** When the last batch was answered. */
+  /** The time when the last batch was answered. */
   #batched = 0
   readonly #leaving = new AbortController()
   #state: 'open' | 'draining' | 'disposed' = 'open'
   #drained: Promise<void> | undefined
   #empty: (() => void) | undefined
-  /** Swaps take turns. */
+  /** Resolves when the last swap has ended: swaps run one after the other. */
   #swapped: Promise<void> = Promise.resolve()
 
   /** @internal */
@@ -70,7 +70,7 @@ export class Service {
     this.#batcher = new Batcher(this.#options, call => this.#expire(call), batch => this.#answer(batch))
   }
 
-  /** The same as `model.predict`, in a batch with other calls. */
+  /** Does the same as `model.predict`, in a batch with other calls. */
   predict(columns: InputColumns, options: PredictOptions = {}): Promise<ServedPrediction> {
     return new Promise((resolve, reject) => {
       try {
@@ -84,8 +84,8 @@ export class Service {
 
   /**
    * Replaces the model between two batches, without downtime: waiting calls are predicted by the new model, which must have
-   * the same inputs and classes. Resolves when all batches use the new model and the old one's memory has been given back;
-   * the model that was passed may then be trained further or disposed of. If it rejects, the old model goes on serving.
+   * the same inputs and classes. Resolves when all batches use the new model and the old one's memory has been freed;
+   * then you may train the passed model further or dispose of it. If it rejects, the old model continues to serve.
    */
   swap(model: ModelLike): Promise<void> {
     const swapping = this.#swap(model, this.#swapped)
@@ -95,7 +95,7 @@ export class Service {
     return swapping.then(nothing)
   }
 
-  /** Counts, quantiles of the last minute, and what waits now. */
+  /** Counts, quantiles of the last minute, and the calls that wait now. */
   stats(): ServiceStats {
     const { rows, calls } = this.#batcher.line
     const stats = this.#counters.stats(performance.now(), this.#inside.size, { calls, rows })
@@ -105,8 +105,8 @@ export class Service {
   }
 
   /**
-   * Refuses new calls, answers pending ones without waiting for more, and gives the memory back. After `deadlineMs`, calls
-   * that are still pending reject with `ERR_LIMBECK_DISPOSED`.
+   * Rejects new calls, answers pending ones without waiting for more, and frees the memory. After `deadlineMs`, calls that are
+   * still pending reject with `ERR_LIMBECK_DISPOSED`.
    */
   drain(options: DrainOptions = {}): Promise<void> {
     const { deadlineMs = Infinity } = plain('options', options, ['deadlineMs'])
@@ -123,7 +123,7 @@ export class Service {
     return this.#drained
   }
 
-  /** Refuses new calls and gives the memory back at once; pending calls reject with `ERR_LIMBECK_DISPOSED`. */
+  /** Rejects new calls and frees the memory at once; pending calls reject with `ERR_LIMBECK_DISPOSED`. */
   dispose(): void {
     if (this.#state === 'disposed') return
     this.#state = 'disposed'
@@ -197,14 +197,14 @@ export class Service {
       const made = await inPieces(rows, Math.max(largeOf(handle), this.#options.maxBatch), ({ json, buffers }) => predicted(() => handle.predict(json, buffers)))
       const now = performance.now()
       this.#counters.batches++
-      // A batch that was queued behind another began when that one was done.
+      // A batch that was queued behind another began when the other one ended.
       this.#counters.batchMs.record(now - Math.max(began, this.#batched), now)
       this.#batched = now
       this.#counters.batchRows.record(rows.rows, now)
       return () => this.#handOut(batch, made, generation)
     } catch (error) {
       if (batch.length === 1) return () => this.#fail(batch[0]!, error)
-      // Some row is invalid: halves are predicted until only the call that it belongs to fails.
+      // A row is invalid: the batch is halved until only the call with this row fails.
       const calls = batch.filter(call => !call.settled)
       const middle = calls.length >> 1
       for (const half of [calls.slice(0, middle), calls.slice(middle)]) if (half.length > 0) (await this.#answer(half))()
@@ -273,7 +273,7 @@ export class Service {
     call.reject(error)
   }
 
-  /** Takes a call out; whether it was still inside. */
+  /** Removes a call; returns whether it was still pending. */
   #settle(call: Call): boolean {
     if (call.settled) return false
     call.settled = true
@@ -303,7 +303,7 @@ export class Service {
     }
     const old = this.#model
     this.#model = { handle, generation: old.generation + 1 }
-    // The kind of labels is known only of a model that was trained.
+    // Only a model that was trained has a kind of labels.
     this.#description.provenance = describe(handle).provenance
     this.#counters.swaps++
     this.#shadow?.restart(this.#model.generation)
@@ -312,7 +312,7 @@ export class Service {
   }
 }
 
-/** The rows of one call, in memory of their own. */
+/** A copy of the rows of one call. */
 function part({ classes, logits, probabilities, labels }: NativePrediction, from: number, rows: number): NativePrediction {
   const first = from * classes
   const last = first + rows * classes

@@ -6,15 +6,15 @@ import type { ServiceStats } from './stats.js'
 interface Heard {
   rows: Rows
   labels: Uint32Array
-  /** Which model of the service answered. */
+  /** The generation of the model that answered. */
   generation: number
 }
 
 export class Shadow {
-  /** What it predicts next. */
+  /** The calls that the second model predicts next. */
   #next: Heard[] = []
   #nextRows = 0
-  /** Rows that it predicts now. */
+  /** The number of rows that it predicts now. */
   #askedRows = 0
   #busy = false
   #generation = 0
@@ -59,7 +59,7 @@ export class Shadow {
     return { rows, agreement, skipped, waiting: this.#nextRows + this.#askedRows, failed, ...(this.#lastError !== undefined && { lastError: this.#lastError }) }
   }
 
-  /** Multiples of the golden ratio are spread evenly and follow no rhythm of the callers. */
+  /** Draws by multiples of the golden ratio, which are spread evenly and independent of patterns in the calls. */
   #chosen(): boolean {
     this.#drawn = (this.#drawn + 0.6180339887498949) % 1
     return this.#drawn < this.fraction

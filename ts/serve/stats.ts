@@ -1,12 +1,12 @@
-/** What a service counts, and what `stats()` returns. */
+/** The counters of a service, and the result of `stats()`. */
 import { Recent, type Quantiles } from './quantiles.js'
 
-/** A service in numbers: counts since it began, quantiles of the last minute. */
+/** The numbers of a service: counts since its start, quantiles of the last minute. */
 export interface ServiceStats {
   /** Calls that were answered, and their rows. */
   served: number
   servedRows: number
-  /** Calls that were refused because the queue was full. */
+  /** Calls that were rejected because the queue was full. */
   refused: number
   /** Calls whose signal aborted. */
   aborted: number
@@ -18,45 +18,45 @@ export interface ServiceStats {
   waiting: { calls: number; rows: number }
   /** Pending calls, including waiting ones and those of the fallback. */
   inside: number
-  /** From the call to its result, in milliseconds. */
+  /** The time from a call to its result, in milliseconds. */
   latencyMs: Quantiles
   batches: {
     count: number
-    /** How many rows they have. */
+    /** Rows per batch. */
     rows: Quantiles
-    /** How long they take, in milliseconds. */
+    /** The duration of a batch, in milliseconds. */
     ms: Quantiles
   }
-  /** How often the model was swapped. */
+  /** The number of swaps. */
   swaps: number
-  /** Counts for the current model. */
+  /** Counts for the second model; `rows` and `agreement` start from 0 with each swap. */
   shadow?: {
     /** Rows that both models predicted. */
     rows: number
     /** Share of them for which both predict the same class; `null` if there are none. */
     agreement: number | null
-    /** Rows that were drawn but skipped because it was busy and enough others waited. */
+    /** Rows that were drawn but skipped because the second model was busy and too many rows waited. */
     skipped: number
-    /** Rows that wait for it or that it predicts now. */
+    /** Rows that wait for the second model, or that it predicts now. */
     waiting: number
-    /** Rows that it failed on; `lastError` is the last reason. */
+    /** Rows for which the second model failed; `lastError` is the last reason. */
     failed: number
     lastError?: string
   }
   fallback?: {
-    /** Rows that it predicted. */
+    /** Rows that the second model predicted. */
     rows: number
-    /** Unsure rows that kept the model's own result because too many waited, or because the deadline of their call had come. */
+    /** Unsure rows that kept the model's own result because too many rows waited, or because the deadline of their call had passed. */
     skipped: number
-    /** Rows that wait for it or that it predicts now. */
+    /** Rows that wait for the second model, or that it predicts now. */
     waiting: number
-    /** Rows that it failed on, which kept the model's own result; `lastError` is the last reason. */
+    /** Rows for which the second model failed; they kept the model's own result. `lastError` is the last reason. */
     failed: number
     lastError?: string
   }
 }
 
-/** The counters behind it. */
+/** The counters of a service. */
 export class Counters {
   served = 0
   servedRows = 0

@@ -1,4 +1,4 @@
-// `npm run pack:all`: the tarballs of the root package and of platform packages, as they are published.
+// `npm run pack:all`: writes the tarballs of the root package and of platform packages, as they are published.
 
 import { spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
@@ -11,10 +11,10 @@ import { binaryOf, linux, packageOf } from './platforms.mjs'
 import { manifest, stageRoot } from './root.mjs'
 import { toolsFor } from './tools.mjs'
 
-const usage = 'usage: npm run pack:all -- [--targets linux-x64-gnu,…] [--binaries DIR] [--out DIR]; --binaries packs what is built already'
+const usage = 'usage: npm run pack:all -- [--targets linux-x64-gnu,…] [--binaries DIR] [--out DIR]; --binaries packs binaries that are already built'
 const { names = linux, out, binaries } = flags(usage, { binaries: { type: 'string' } })
 
-// All that is missing is said before the first build.
+// Everything that is missing is reported before the first build.
 if (binaries === undefined) for (const name of names) toolsFor(name)
 const given = name => path.resolve(binaries, binaryOf(name))
 const absent = binaries === undefined ? [] : names.filter(name => !existsSync(given(name)))
@@ -24,7 +24,7 @@ ready({ native: false })
 for (const place of ['stage', 'tarballs']) rmSync(path.join(out, place), { recursive: true, force: true })
 mkdirSync(path.join(out, 'tarballs'), { recursive: true })
 
-/** Packs a folder; gives the tarball's facts, as npm tells them. */
+/** Packs a folder; returns npm's description of the tarball. */
 function pack(folder) {
   const args = ['pack', '--json', '--ignore-scripts', '--pack-destination', path.join(out, 'tarballs')]
   const { stdout, stderr, status } = spawnSync('npm', args, { cwd: folder, encoding: 'utf8' })
@@ -48,7 +48,7 @@ const { facade, commandLine } = await stageRoot(folder, names)
 const { filename, files } = pack(folder)
 const { version } = manifest()
 writeFileSync(path.join(out, 'packed.json'), `${JSON.stringify({ version, root: filename, platforms: packed }, null, 2)}\n`)
-lines.push(`limbeck  facade and types ${kilobytes(facade)} kB of 300, command line ${kilobytes(commandLine)} kB of 2000, ${files.length} files`)
+lines.push(`limbeck  facade and types ${kilobytes(facade)} kB of 360, command line ${kilobytes(commandLine)} kB of 2000, ${files.length} files`)
 for (const line of lines) console.log(line)
 console.log(`${path.join(out, 'tarballs')}  ${packed.length + 1} packages of version ${version}`)
 

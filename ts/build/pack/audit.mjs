@@ -1,5 +1,6 @@
-// What must be true of a published binary of Linux, as readelf and its bytes show it: made for this processor, never unloaded, no
-// library that a system may lack, no C library newer than promised, no symbols, no path of the machine that built it.
+// Checks a published binary for Linux with readelf and by its bytes: it must be made for the right processor and never be unloaded;
+// it must need no library that a system may lack and no C library newer than promised, and contain no symbols and no path of the
+// machine that built it.
 
 import { spawnSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
@@ -7,13 +8,13 @@ import { homedir } from 'node:os'
 import { root } from '../ready.mjs'
 import { limits, platforms } from './platforms.mjs'
 
-/** What every Linux system with that C library has. */
+/** The libraries that every Linux system with this C library has. */
 const libraries = {
   glibc: /^(libc\.so\.6|libm\.so\.6|libdl\.so\.2|libpthread\.so\.0|librt\.so\.1|libgcc_s\.so\.1|ld-linux-[\w-]+\.so\.\d)$/,
   musl: /^libc\.so$/,
 }
 
-/** One line of what was found; an error that names all that is wrong. */
+/** Returns one line with the facts; throws an error that names all problems. */
 export function audit(file, name) {
   const { libc, glibc = '0.0', machine } = platforms[name]
   const bytes = readFileSync(file)
@@ -26,11 +27,11 @@ export function audit(file, name) {
 
   const wrong = [
     bytes.readUInt16LE(18) !== machine && `it is made for processor ${bytes.readUInt16LE(18)}, expected ${machine}`,
-    !/NODELETE/.test(dynamic) && 'the flag NODELETE is missing: a worker that ends would unload it under its threads',
+    !/NODELETE/.test(dynamic) && 'the flag NODELETE is missing: a worker that ends would unload it while its threads run',
     strange.length > 0 && `it needs ${strange.join(', ')}, which a system may lack`,
     newer(highest, glibc) && `it needs GLIBC_${highest}, and ${glibc} is promised`,
     /\.symtab\b/.test(readelf('-S', file)) && 'it is not stripped',
-    places.length > 0 && `it holds paths of the machine that built it: ${places.join(', ')}`,
+    places.length > 0 && `it contains paths of the machine that built it: ${places.join(', ')}`,
     bytes.length > limits.platform && `it has ${bytes.length} bytes, more than ${limits.platform}`,
   ].filter(Boolean)
   if (wrong.length > 0) throw new Error(`audit: ${wrong.join('; ')}`)

@@ -1,6 +1,6 @@
-// The code as it is published: the facade is one file, since forty cost four times the import, and the command line another,
-// with what it uses of npm inside, so the published root depends on nothing. Comments and indentation stay behind: the types carry the
-// documentation. Lines stay: Node prints the one that threw before an error that nobody caught.
+// Bundles the code for publishing. The facade is one file, since importing forty files takes four times as long. The command line
+// is another file, which contains the npm packages that it uses, so that the published root has no dependency. Comments and
+// indentation are removed: the types contain the documentation. Lines are kept: Node prints the line that threw an uncaught error.
 
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
@@ -12,8 +12,8 @@ const commands = path.join(dist, 'cli')
 const isFacade = module => module.startsWith(dist) && !module.startsWith(commands)
 
 /**
- * Fills `folder`, the package's `dist`; gives the packages whose code is inside. The facade lies two folders deep, as the
- * file does that reads the version from package.json.
+ * Fills `folder`, the package's `dist`; returns the packages whose code is in it. The facade is two folders deep, like the file
+ * that reads the version from package.json.
  */
 export async function bundle(folder) {
   const input = { index: path.join(dist, 'index.js'), 'cli/main': path.join(commands, 'main.js') }
@@ -22,7 +22,7 @@ export async function bundle(folder) {
     dir: folder,
     format: 'es',
     comments: false,
-    // Names stay: they stand in the stacks that users send.
+    // Names are kept, because they are in the stacks that users send.
     minify: false,
     chunkFileNames: 'native/[name].js',
     codeSplitting: { groups: [{ name: 'limbeck', test: isFacade }] },
@@ -44,10 +44,10 @@ function packageFolder(module) {
   return /^.*\/node_modules\/(?:@[^/]+\/)?[^/]+/.exec(module)?.[0]
 }
 
-/** Name, version, the licence's name and its text. */
+/** The name and version of a package, and the name and text of its licence. */
 function licenceOf(folder) {
   const { name, version, license } = JSON.parse(readFileSync(path.join(folder, 'package.json'), 'utf8'))
   const file = readdirSync(folder).find(entry => /^licen[cs]e/i.test(entry))
-  if (!license || file === undefined) stop(`${name}: expected a licence and its text in the package that the command line takes along, got none.`)
+  if (!license || file === undefined) stop(`${name}: expected a licence and its text, since the command line bundles the package, got none.`)
   return { name, version, license, text: readFileSync(path.join(folder, file), 'utf8').trim() }
 }

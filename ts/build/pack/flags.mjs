@@ -5,7 +5,7 @@ import { parseArgs } from 'node:util'
 import { root, stop } from '../ready.mjs'
 import { host, platforms } from './platforms.mjs'
 
-/** Flags of the command line, with `--targets` and `--out` read; `more` are the command's own. */
+/** Reads the command line flags `--targets`, `--out` and the command's own flags, `more`. */
 export function flags(usage, more = {}) {
   const options = { targets: { type: 'string' }, out: { type: 'string', default: 'packages' }, ...more }
   let values

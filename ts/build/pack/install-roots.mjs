@@ -1,6 +1,6 @@
-// A folder for each platform that is not this machine's, which holds a C library and a Node, and nothing else: what
-// `verify:pack` changes its root to. musl: Node from PyPI's wheel and Debian 13's library, since that of Debian 12 is too
-// old for the wheel. arm64 of glibc: Node from npm.
+// Makes a root folder for `verify:pack` for each platform other than this machine's; it contains only a C library and a Node.
+// For musl, Node comes from PyPI's wheel and the library from Debian 13, since that of Debian 12 is too old for the wheel. For
+// arm64 with glibc, Node comes from npm.
 
 import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -22,7 +22,7 @@ export const rootOf = name => path.join(folder, 'roots', name)
 export function installRoots(python) {
   const missing = Object.keys(roots).filter(name => !existsSync(rootOf(name)))
   if (missing.length === 0) return
-  if (!existsSync(key)) return console.error(`${key} is not there: the roots are made on Debian only, and ${missing.join(', ')} cannot be tried here`)
+  if (!existsSync(key)) return console.error(`${key} is missing: roots can be made only on Debian, so ${missing.join(', ')} cannot be tested here`)
   const work = mkdtempSync(path.join(tmpdir(), 'limbeck-roots-'))
   try {
     const apt = debian(work)
@@ -44,7 +44,7 @@ export function installRoots(python) {
   }
 }
 
-/** Debian 13, for both processors, beside what this machine has: the machine's own lists stay as they are. */
+/** Options of apt-get for Debian 13 and both processors; the package lists of this machine do not change. */
 function debian(work) {
   writeFileSync(path.join(work, 'sources.list'), `deb [arch=amd64,arm64 signed-by=${key}] http://deb.debian.org/debian trixie main\n`)
   mkdirSync(path.join(work, 'lists/partial'), { recursive: true })

@@ -1,5 +1,5 @@
-// `npm run pack:tools`: what the four Linux platforms are built and tried with, into .tools, by the ordinary clients of
-// PyPI, crates.io, npm and Debian. Each step is skipped when what it makes is there.
+// `npm run pack:tools`: installs the tools that build and test the four Linux platforms into .tools, with the ordinary clients of
+// PyPI, crates.io, npm and Debian. A step is skipped if its result exists.
 
 import { chmodSync, existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
@@ -21,11 +21,11 @@ if (find('zig') === undefined) {
 if (find('cargo-zigbuild') === undefined) {
   run('cargo', ['install', '--quiet', '--locked', '--root', folder, `cargo-zigbuild@${versions.zigbuild}`])
 }
-// Where rustup cannot fetch the libraries of other targets, Debian's compiler has their source.
+// If rustup cannot fetch the libraries of other targets, they are built from the source in Debian's compiler.
 const debian = ['rustc-web', 'rust-web-src', 'qemu-user-static']
 if (existsSync('/usr/bin/apt-get') && process.getuid() === 0 && !existsSync('/usr/bin/qemu-aarch64-static')) {
   run('apt-get', ['update', '-qq'])
   run('apt-get', ['install', '-y', '-qq', '--no-install-recommends', ...debian])
 }
 installRoots(python)
-console.log(`${folder}  zig and cargo-zigbuild to build with, roots to try the platforms in`)
+console.log(`${folder}  zig and cargo-zigbuild for builds, roots for tests of the platforms`)

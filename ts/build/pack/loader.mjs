@@ -1,5 +1,5 @@
-// The loader as it is published: napi's, without the platforms that have no package and without the places beside itself,
-// where a binary that was left behind would win over the right one.
+// Makes the published loader from napi's: without the platforms that have no package, and without binaries in its own folder, where
+// an old binary would be loaded instead of the right one.
 
 import { stop } from '../ready.mjs'
 import { packageOf, platforms } from './platforms.mjs'
@@ -17,7 +17,7 @@ export function publishedLoader(text) {
   const named = new Set([...made.matchAll(/require\('(@limbeck\/binding-[\w-]+)'\)/g)].map(([, name]) => name))
   named.delete('@limbeck/binding-wasm32-wasi')
   if ([...named].sort().join() !== [...wanted].sort().join()) {
-    stop(`packing: expected a loader of ${[...wanted].join(', ')}, got one of ${[...named].join(', ')}: napi writes it in another way now.`)
+    stop(`packing: expected a loader of ${[...wanted].join(', ')}, got one of ${[...named].join(', ')}: the format of napi's loader has changed.`)
   }
   return made
 }

@@ -1,4 +1,4 @@
-// A platform package as it is published: one binary, and for whom it is.
+// Stages a platform package for publishing: one binary, and a manifest with its platform.
 
 import { copyFileSync, existsSync, mkdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
@@ -6,7 +6,7 @@ import { root, stop } from '../ready.mjs'
 import { binaryOf, limits, packageOf, platforms } from './platforms.mjs'
 import { manifest } from './root.mjs'
 
-/** Fills `folder` with the package of a platform; gives the bytes of its binary. */
+/** Fills `folder` with the package of a platform; returns the size of its binary in bytes. */
 export function stagePlatform(name, binary, folder) {
   const { version, license, engines, repository } = manifest()
   const { os, cpu, libc, glibc, target } = platforms[name]
@@ -34,7 +34,7 @@ export function stagePlatform(name, binary, folder) {
       'It is an optional dependency of `limbeck`, which loads it: install `limbeck`, not this package.\n',
   )
   copyFileSync(binary, path.join(folder, main))
-  // The binary holds the crates that it is made of: their licences go where their code goes.
+  // The binary contains the code of its crates, so their licences are in the package.
   for (const text of ['LICENSE', 'THIRD-PARTY-LICENSES.txt']) {
     if (existsSync(path.join(root, text))) copyFileSync(path.join(root, text), path.join(folder, text))
   }

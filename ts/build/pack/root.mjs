@@ -1,6 +1,6 @@
-// The package `limbeck` as it is published: facade, types, loader, command line and documents; no binary, no dependency,
-// no script. Its platform packages are optional dependencies of this version exactly, named here and not in git, where they
-// would stop an install in a clone.
+// Stages the package `limbeck` for publishing: facade, types, loader, command line and documents; no binary, no dependency, no
+// script. The platform packages are optional dependencies of exactly this version. They are added here and are not in the
+// package.json in git, because there they would break an install in a clone.
 
 import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
@@ -16,7 +16,7 @@ const documents = ['README.md', 'LICENSE', 'CHANGELOG.md', 'ARCHITECTURE.md', 'S
 
 export const manifest = () => JSON.parse(readFileSync(here('package.json'), 'utf8'))
 
-/** Fills `folder`; gives the bytes of the facade and of the command line. */
+/** Fills `folder`; returns the bytes of the facade and of the command line. */
 export async function stageRoot(folder, names) {
   rmSync(folder, { recursive: true, force: true })
   mkdirSync(folder, { recursive: true })
@@ -30,13 +30,13 @@ export async function stageRoot(folder, names) {
   mkdirSync(path.join(folder, 'ts/native'), { recursive: true })
   writeFileSync(path.join(folder, 'ts/native/binding.js'), publishedLoader(readFileSync(here('ts/native/binding.js'), 'utf8')))
   const texts = inside.map(({ name, version, license, text }) => `${name} ${version} (${license})\n\n${text}\n`)
-  const intro = 'The command line, dist/cli/main.js, holds these packages.\n'
+  const intro = 'The command line, dist/cli/main.js, contains these packages.\n'
   writeFileSync(path.join(folder, 'dist/cli/LICENSES.txt'), [intro, ...texts].join(`\n${'-'.repeat(80)}\n\n`))
   const commandLine = bytes(path.join(folder, 'dist/cli'))
   const facade = bytes(folder) - commandLine
 
   for (const name of documents) if (existsSync(here(name))) cpSync(here(name), path.join(folder, name))
-  // Documents are text to read; what studies were computed from stays in the repository.
+  // Only Markdown files are published; the data of studies stay in the repository.
   cpSync(here('docs'), path.join(folder, 'docs'), { recursive: true, filter: from => statSync(from).isDirectory() || from.endsWith('.md') })
   refuse('the facade', facade, limits.facade)
   refuse('the command line', commandLine, limits.commandLine)
@@ -44,7 +44,7 @@ export async function stageRoot(folder, names) {
 }
 
 function refuse(what, size, limit) {
-  if (size > limit) stop(`${what} has ${size} bytes, and the package may have ${limit}: see what was added with npm pack --dry-run.`)
+  if (size > limit) stop(`${what} has ${size} bytes, and the limit is ${limit}: list the files with npm pack --dry-run.`)
 }
 
 /** All bytes below a folder. */

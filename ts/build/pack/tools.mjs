@@ -1,4 +1,4 @@
-// What the published binaries are built with, where it is found, and one sentence with the remedy for each that is missing.
+// Finds the tools that build the published binaries; a missing tool is reported in one sentence with its remedy.
 
 import { spawnSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
@@ -6,10 +6,10 @@ import path from 'node:path'
 import { root, stop } from '../ready.mjs'
 import { platforms } from './platforms.mjs'
 
-/** What `npm run pack:tools` installs into: not in git, or where LIMBECK_TOOLS says. */
+/** The folder that `npm run pack:tools` installs into: LIMBECK_TOOLS, or .tools, which is not in git. */
 export const folder = process.env.LIMBECK_TOOLS ?? path.join(root, '.tools')
 
-/** A program's path: that of `.tools`, else the first on the PATH. */
+/** The path of a program: in this folder, or else the first one on the PATH. */
 export function find(name) {
   const places = [path.join(folder, 'bin'), ...(process.env.PATH ?? '').split(path.delimiter)]
   return places.map(place => path.join(place, name)).find(file => existsSync(file))
@@ -27,7 +27,7 @@ export function toolsFor(name) {
   const flags = libc === 'musl' ? ['-Ctarget-feature=-crt-static'] : []
   if (installed('rustc', target)) return { env, args, flags, sysroot: sysroot('rustc') }
   const rustc = withSource(name, target)
-  // The standard library is compiled along; a stable compiler does that only when it is told to.
+  // The standard library is compiled too; a stable compiler needs RUSTC_BOOTSTRAP for that.
   return { env: { ...env, RUSTC: rustc, RUSTC_BOOTSTRAP: '1' }, args: ['-Zbuild-std=std,panic_unwind', ...args], flags, sysroot: sysroot(rustc) }
 }
 
@@ -39,7 +39,7 @@ function sysroot(rustc) {
 const installed = (rustc, target) => existsSync(path.join(sysroot(rustc), 'lib/rustlib', target, 'lib'))
 const source = rustc => existsSync(path.join(sysroot(rustc), 'lib/rustlib/src/rust/library/Cargo.lock'))
 
-/** A compiler that has its library's source beside it: the one in use, else Debian's. */
+/** A compiler that has the source of its library: the one in use, or else Debian's. */
 function withSource(name, target) {
   for (const rustc of ['rustc', '/usr/bin/rustc']) if (source(rustc)) return rustc
   const debian = 'or, on Debian, apt-get install rustc-web rust-web-src'

@@ -1,5 +1,5 @@
-// Runs in a folder where limbeck was installed from its tarballs, on the platform that is tried: a teacher is trained, a
-// student distilled from it, saved, loaded, asked; then the golden files beside this program. Prints one line of JSON.
+// Runs on the platform under test, in a folder where limbeck was installed from its tarballs: it trains a teacher, distils a
+// student from it, saves, loads and uses the student, and runs the golden files next to this program. Prints one line of JSON.
 
 import assert from 'node:assert/strict'
 import { readdirSync, readFileSync, statSync } from 'node:fs'
@@ -31,11 +31,11 @@ await student.save(file)
 const again = await Model.load(file)
 const before = await student.predict({ inputs })
 const after = await again.predict({ inputs })
-assert.deepEqual(after.logits, before.logits, 'a model that was saved and loaded predicts something else')
+assert.deepEqual(after.logits, before.logits, 'the saved and loaded model has other predictions')
 const right = after.labels.filter((label, row) => label === labels[row]).length / rows
-assert(right > 0.9, `expected more than nine in ten right, got ${right}`)
+assert(right > 0.9, `expected an accuracy above 0.9, got ${right}`)
 
-/** Golden cases know no public way in: they are run where the loader finds the native side. */
+/** Golden cases have no public API, so the binding is loaded directly. */
 const { golden } = createRequire(import.meta.url)(path.join(here, 'node_modules/limbeck/ts/native/binding.js'))
 const outcomes = { passed: 0, failed: [] }
 const folder = path.join(here, 'golden')

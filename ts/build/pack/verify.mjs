@@ -1,5 +1,5 @@
-// `npm run verify:pack`: the tarballs of `pack:all` in an empty folder each, with no compiler on the PATH, no scripts and no
-// network; there limbeck trains, saves, loads, predicts and passes its golden files. One line a platform says how it went.
+// `npm run verify:pack`: installs the tarballs of `pack:all` into an empty folder per platform, without a compiler on the PATH,
+// scripts or network; then limbeck trains, saves, loads, predicts and runs its golden files there. Prints one line per test.
 
 import { spawnSync } from 'node:child_process'
 import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs'
@@ -22,7 +22,7 @@ if (tried.length === 0) stop(`${list}: expected one of ${(names ?? Object.keys(p
 
 const npm = process.env.npm_execpath ?? realpathSync(find('npm'))
 const work = mkdtempSync(path.join(tmpdir(), 'limbeck-verify-'))
-// No compiler, no Python, no npm that was used before: nothing is on the PATH, and Node is called by its own.
+// The PATH is empty: there is no compiler, no Python and no npm; Node is called by its full path.
 const { SystemRoot } = process.env
 const env = { PATH: path.join(work, 'nothing'), HOME: work, TMPDIR: work, ...(SystemRoot && { SystemRoot }) }
 
@@ -37,15 +37,15 @@ function install(place, { platform, tarball }) {
   const { os, cpu, libc } = platforms[platform]
   writeFileSync(path.join(place, 'package.json'), '{ "name": "an-application", "private": true, "type": "module" }\n')
   const files = [packed.root, tarball].map(name => path.join(out, 'tarballs', name))
-  // npm runs here and installs for elsewhere: without force it refuses what is asked for by name.
+  // npm installs packages for another platform here, which it refuses without --force.
   const kind = platform === host ? [] : ['--force', `--os=${os}`, `--cpu=${cpu}`, `--libc=${libc}`]
   const closed = ['--offline', '--ignore-scripts', `--cache=${path.join(work, 'cache')}`, '--no-audit', '--no-fund']
   spawn([process.execPath, npm, 'install', ...closed, ...kind, ...files], { cwd: place })
   const installed = readdirSync(path.join(place, 'node_modules'), { recursive: true }).filter(name => path.basename(name) === 'package.json')
   const expected = [`@limbeck/binding-${platform}/package.json`, 'limbeck/package.json']
-  if (installed.sort().join() !== expected.join()) throw new Error(`expected ${expected.join(' and ')} alone in node_modules, got ${installed.join(', ')}`)
+  if (installed.sort().join() !== expected.join()) throw new Error(`expected only ${expected.join(' and ')} in node_modules, got ${installed.join(', ')}`)
   const binaries = readdirSync(path.join(place, 'node_modules/limbeck'), { recursive: true }).filter(name => name.endsWith('.node'))
-  if (binaries.length > 0) throw new Error(`the root package holds ${binaries.join(', ')}, and a binary belongs into a platform package`)
+  if (binaries.length > 0) throw new Error(`the root package contains ${binaries.join(', ')}, which belongs in a platform package`)
 }
 
 function tryOn({ how, node, place, inside, slow }, one) {

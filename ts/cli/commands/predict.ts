@@ -1,4 +1,4 @@
-/** `limbeck predict`: what a model says of rows, a line each. */
+/** `limbeck predict`: prints the predictions of a model, one line per row. */
 import { once } from 'node:events'
 import type { Command } from 'commander'
 import type { Columns, Prediction } from '../../index.js'
@@ -9,12 +9,12 @@ import { loadModel, modelSpec } from '../models.js'
 import type { Output } from '../output.js'
 import { perform, withConfig, withOutput } from '../perform.js'
 
-/** Rows that are answered at once: what is held beside the data stays small. */
+/** The number of rows per prediction, which bounds the memory in addition to the data. */
 const ROWS = 1024
 
 export function addPredict(program: Command): void {
   const command = program.command('predict').summary('label rows with a model')
-  withOutput(withConfig(command.description('Answers for each row: its label and the probability of every class.')))
+  withOutput(withConfig(command.description('Prints for each row its label and the probability of every class.')))
     .option('-m, --model <file>', 'the model; default: "model" or "out" of the configuration')
     .option('-d, --data <rows>', 'a CSV file whose columns are the inputs, a JSON lines file with "inputs", or a data spec as JSON')
     .addHelpText(
@@ -24,7 +24,7 @@ Examples:
   $ limbeck predict --model flowers.safetensors --data new-flowers.csv
   $ limbeck predict --model flowers.safetensors --data '{ "csv": { "path": "all.csv", "columns": ["length", "width"] } }' --json
 
-A line is: label, then the probabilities of the classes, with tabs between them. With --json:
+Each line has the label and the probabilities of the classes, separated by tabs. With --json:
   {"label":2,"name":"iris","probabilities":[0.01,0.04,0.95]}`,
     )
     .action(perform(predict))
@@ -43,12 +43,12 @@ async function predict(flags: ConfigFlags, output: Output): Promise<void> {
     : (input as { ids: { length?: number } }).ids.length
   for (const inputs of pieces(columns.inputs, width)) {
     const answer = await under(place, () => model.predict({ inputs, ...(inputNames && { inputNames }) }))
-    for (let row = 0; row < answer.rows; row++) say(answer, row, output)
+    for (let row = 0; row < answer.rows; row++) printRow(answer, row, output)
     if (process.stdout.writableNeedDrain) await once(process.stdout, 'drain')
   }
 }
 
-/** The inputs in parts of some rows; ids of different count in one. */
+/** Splits the inputs into parts of `ROWS` rows; rows with different numbers of ids stay in one part. */
 function* pieces(inputs: Columns['inputs'], width: number | undefined): Generator<Columns['inputs']> {
   if (width === undefined || !ArrayBuffer.isView(inputs)) return yield inputs
   const values = inputs as Float32Array
@@ -56,7 +56,7 @@ function* pieces(inputs: Columns['inputs'], width: number | undefined): Generato
   for (let from = 0; from < values.length; from += ROWS * width) yield values.subarray(from, from + ROWS * width)
 }
 
-function say({ classes, probabilities, labels, names }: Prediction, row: number, output: Output): void {
+function printRow({ classes, probabilities, labels, names }: Prediction, row: number, output: Output): void {
   const own = Array.from(probabilities.subarray(row * classes, (row + 1) * classes))
   const label = labels[row]!
   const name = names?.[row]

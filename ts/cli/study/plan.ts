@@ -1,10 +1,10 @@
-/** What is left to do, how long it will take, and the setting that an arm's trials choose. */
+/** The remaining runs, how long they take, and the setting that the trials of an arm choose. */
 import { train } from '../../index.js'
 import type { Arm, Setting } from './arms.js'
 import type { Line, Lines } from './lines.js'
 import { budget, freshStudent, type Task } from './tasks.js'
 
-/** Trials have a seed of their own: that of no run. */
+/** The seed of the trials, which no run uses. */
 export const trialSeed = 0
 
 export interface Piece {
@@ -23,13 +23,13 @@ export function trialsOf(arm: Arm, task: Task, lines: Lines): Piece[] {
     .filter(({ options, phase, seed }) => lines.find({ task: task.name, arm: arm.name, phase, options, seed }) === undefined)
 }
 
-/** The setting whose trial was best on the held-back part; of equal ones the first. */
+/** The setting whose trial was best on the held-back part; the first one if several are equal. */
 export function chosen(arm: Arm, task: Task, lines: Lines): number {
   const scores = arm.settings(task).map(options => lines.find({ task: task.name, arm: arm.name, phase: 'trial', options, seed: trialSeed })?.accuracy ?? -1)
   return scores.indexOf(Math.max(...scores))
 }
 
-/** The runs of an arm that are not on record, once its setting is known. */
+/** The runs of an arm that are not on record, after its setting is chosen. */
 export function runsOf(arm: Arm, task: Task, lines: Lines, seeds: readonly number[]): Piece[] {
   const setting = chosen(arm, task, lines)
   const options = arm.settings(task)[setting]!
@@ -38,7 +38,7 @@ export function runsOf(arm: Arm, task: Task, lines: Lines, seeds: readonly numbe
     .map(seed => ({ arm, phase: 'run', setting, seed }))
 }
 
-/** Hands out what is left, arm by arm in their order: first an arm's trials, and once all are there, its runs. */
+/** Returns the remaining pieces, arm by arm: first the trials of an arm and, when all of them are on record, its runs. */
 export class Queue {
   readonly #states: { arm: Arm; trials: Piece[]; open: number; runs: Piece[] | undefined }[]
   #changed: (() => void)[] = []
@@ -55,7 +55,7 @@ export class Queue {
     })
   }
 
-  /** The next piece; waits where all that is left depends on trials under way. Nothing at the end. */
+  /** The next piece; waits if all remaining pieces depend on running trials. Undefined at the end. */
   async next(): Promise<Piece | undefined> {
     for (;;) {
       for (const state of this.#states) {
@@ -75,13 +75,13 @@ export class Queue {
   }
 }
 
-/** How many runs of each arm are left, trials among them. */
+/** The number of remaining runs of an arm, including trials. */
 export function left(arm: Arm, task: Task, lines: Lines, seeds: readonly number[]): number {
   const trials = trialsOf(arm, task, lines).length
   return trials + (trials > 0 ? seeds.length : runsOf(arm, task, lines, seeds).length)
 }
 
-/** Seconds of one run of a student alone, measured by a small part of it. */
+/** Seconds of one run of a student without a teacher, estimated from a few steps. */
 export async function measured(task: Task): Promise<number> {
   const steps = 60
   const { epochs: _, ...rest } = budget(1, 99)
@@ -92,11 +92,11 @@ export async function measured(task: Task): Promise<number> {
   return (seconds / steps) * Math.ceil(task.train.rows / 64) * task.epochs
 }
 
-/** Seconds of one run of an arm: as on record, or that of the student alone times what its kind costs. */
+/** Seconds of one run of an arm: the mean on record, or an estimate from those of the student without a teacher. */
 export function secondsOf(arm: Arm, task: Task, lines: Lines, alone: number): number {
   const known = lines.all.filter(line => line.task === task.name && line.arm === arm.name).map(({ seconds }) => seconds)
   if (known.length > 0) return known.reduce((sum, seconds) => sum + seconds, 0) / known.length
-  // Judging after each epoch, and the teacher inside.
+  // 1.3 is for the evaluation after each epoch; 6 and 2 are for running the teacher.
   return alone * 1.3 * (arm.cost ?? 1) * (arm.layers ? 6 : arm.inside ? 2 : 1)
 }
 

