@@ -131,11 +131,11 @@ fn metrics_that_the_validation_cannot_give_are_refused_before_the_first_step() {
         |metrics: Value, validation| setup(Data::Dataset(data()), validation, None, json!({ "metrics": metrics }));
     assert_eq!(
         refused(asked(json!({ "teacherKl": {} }), Some(data()))),
-        "metrics.teacherKl: expected a teacher, and outputs that are classes, got none"
+        "metrics.teacherKl: expected a teacher whose outputs are classes, got none"
     );
     assert_eq!(
         refused(asked(json!({ "topKAccuracy": { "k": 3 } }), Some(data()))),
-        "metrics.topKAccuracy.k: expected a whole number from 1 to 2 (the classes), got 3"
+        "metrics.topKAccuracy.k: expected a whole number from 1 to 2 (the number of classes), got 3"
     );
     assert_eq!(
         refused(asked(json!({ "macroF1": {} }), None)),

@@ -1,4 +1,4 @@
-//! Losses under one name: mixtures as their authors released them.
+//! Presets: named mixtures of losses as their authors released them.
 //!
 //! ```text
 //! tlkd2020:   CE(s(x_a), y) + 2 · triplet(τ(x_a), s(x_a), s(x_n)),   margin 5
@@ -29,7 +29,7 @@ fn presets() -> [(&'static str, Value); 2] {
     ]
 }
 
-/// What stands in the JSON: losses, or the name of a preset.
+/// The losses of a run, or the name of a preset.
 #[derive(JsonSchema)]
 #[serde(untagged)]
 #[allow(dead_code)] // the shape of the JSON, read by its schema alone
@@ -38,8 +38,8 @@ pub(crate) enum LossesOrPreset {
     Losses(Box<LossesOptions>),
 }
 
-/// Triplet loss for knowledge distillation as its authors released it: in 2020 cross entropy and triplet loss, in 2022
-/// with the teacher's probabilities beside.
+/// Triplet loss for knowledge distillation as its authors released it: `tlkd2020` is cross entropy and triplet loss,
+/// `tlkd2022` adds `kl` to the teacher.
 #[derive(JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[allow(dead_code)] // as above
@@ -57,7 +57,7 @@ pub(crate) fn read<'de, D: Deserializer<'de>>(deserializer: D) -> Result<LossesO
 
         fn expecting(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
             let names = presets().map(|(name, _)| format!("'{name}'"));
-            write!(formatter, "an object with one key a loss, or one of the presets {}", names.join(", "))
+            write!(formatter, "an object with one key per loss, or one of the presets {}", names.join(", "))
         }
 
         fn visit_str<E: Error>(self, name: &str) -> Result<LossesOptions, E> {

@@ -30,21 +30,22 @@ use crate::teacher::{Combine, Peer, Teacher, Teachers};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum Updates {
-    /// All forwards first, then all updates.
+    /// All learners compute their outputs first; then all are updated.
     #[default]
     Simultaneous,
-    /// One after the other: each is compared with the others' outputs after their last update.
+    /// Learners are updated one after the other; each is compared with the outputs that its peers give after their last
+    /// update.
     Alternating,
 }
 
-/// What learners that teach each other have in common.
+/// Options of mutual learning that apply to all learners.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct MutualOptions {
-    /// When the learners' parameters change.
+    /// When the learners' parameters change. Default: `simultaneous`.
     #[serde(default)]
     pub updates: Updates,
-    /// How much a frozen teacher counts, where all peers together count 1; 0 or more.
+    /// Weight of a frozen teacher, relative to a weight of 1 for all peers together; must be ≥ 0. Default: 1.
     #[serde(default = "one")]
     pub teacher_weight: f64,
 }
