@@ -456,7 +456,7 @@ fn unusable_splits_are_refused() {
         assert_eq!(data.split(fractions, &SplitOptions::default()).unwrap_err().to_string(), message);
     }
     let refused = images(4).split(&[0.5, 0.5], &SplitOptions { seed: 0, stratify: true }).unwrap_err();
-    assert_eq!(refused.to_string(), "stratify: expected data with one label a row, got other labels or none");
+    assert_eq!(refused.to_string(), "stratify: expected data with one label per row, got other labels or none");
 }
 
 #[test]

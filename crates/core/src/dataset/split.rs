@@ -24,7 +24,7 @@ use crate::random::Key;
 pub struct SplitOptions {
     /// Decides which rows come into which part. Default 0.
     pub seed: u64,
-    /// Every part gets the same mixture of labels; needs one label a row. Default false.
+    /// Every part gets the same mixture of labels; needs one label per row. Default false.
     pub stratify: bool,
 }
 
@@ -35,7 +35,7 @@ impl Dataset {
         let mut order = Key::new(options.seed).with("split").permutation(self.rows());
         if options.stratify {
             if self.label_kind() != LabelKind::Single {
-                return Err(Error::config("stratify", "expected data with one label a row, got other labels or none"));
+                return Err(Error::config("stratify", "expected data with one label per row, got other labels or none"));
             }
             order.sort_by_key(|position| self.label(*position as usize)); // stable: shuffled inside a label
         }
