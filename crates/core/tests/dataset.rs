@@ -296,11 +296,11 @@ fn largest_logits_that_cannot_be_are_refused_by_name_and_row() {
     };
     assert_eq!(
         changed(|top| top.classes[2] = 4),
-        "teacherTopK.classes[1]: expected different classes below 6, got [4, 4]"
+        "teacherTopK.classes[1]: expected classes below 6 that are all different, got [4, 4]"
     );
     assert_eq!(
         changed(|top| top.classes[5] = 6),
-        "teacherTopK.classes[2]: expected different classes below 6, got [2, 6]"
+        "teacherTopK.classes[2]: expected classes below 6 that are all different, got [2, 6]"
     );
     assert_eq!(
         changed(|top| top.classes.truncate(5)),
