@@ -246,6 +246,6 @@ test('inputs and labels of another form are refused with what to write instead',
     "labels[0]: expected a whole number of 0 or more, or -1 for a row without a label (for real numbers say labels: 'real', for shares of classes give an array per row), got 0.5",
   )
   for (const teacherLogits of [points.map(() => [0, -Infinity]), Float32Array.from({ length: 320 }, () => -Infinity)]) {
-    expect((await refused(() => Dataset.from({ inputs: points, teacherLogits }))).message).toContain('a class that cannot be has a very small logit, such as -1e4')
+    expect((await refused(() => Dataset.from({ inputs: points, teacherLogits }))).message).toContain('for an impossible class use a very small logit, such as -1e4')
   }
 })

@@ -125,7 +125,7 @@ fn drop_last_leaves_out_the_smaller_batch() {
     assert_eq!(numbered(8, 3).batches(&options, 0).unwrap().count_of_epoch(), 2);
     assert_eq!(numbered(9, 3).batches(&options, 0).unwrap().count_of_epoch(), 3);
     let error = numbered(2, 2).batches(&options, 0).err().unwrap();
-    assert_eq!(error.to_string(), "batchSize: expected at most the 2 rows of the data with dropLast, got 3");
+    assert_eq!(error.to_string(), "batchSize: expected at most 2, the rows of the data, because of dropLast, got 3");
 }
 
 #[test]
@@ -227,12 +227,12 @@ fn teacher_logits_are_found_by_id_and_never_by_position() {
     assert_eq!(logits(picked), [[10.0, -1.0]]);
 
     let error = data.with_teacher_logits(teacher(vec![10, 20])).unwrap_err();
-    assert_eq!(error.to_string(), "teacherLogits.ids: expected an answer for every row, got none for id 30");
+    assert_eq!(error.to_string(), "teacherLogits.ids: expected a teacher output for every row, got none for id 30");
     let error = data.with_teacher_logits(teacher(vec![10, 20, 10])).unwrap_err();
     assert_eq!(error.to_string(), "teacherLogits.ids[2]: expected ids that are all different, got 10 as in row 0");
     let three = TeacherColumn { logits: vec![0.0; 9], width: 3, top: None, ids: None };
     let error = data.with_teacher_logits(three).unwrap_err();
-    assert_eq!(error.to_string(), "teacherLogits: expected 2 classes, as in the labels, got 3");
+    assert_eq!(error.to_string(), "teacherLogits: expected 2 classes, like the labels, got 3");
 }
 
 /// The two largest logits of each row, of ten classes.
@@ -317,7 +317,7 @@ fn largest_logits_that_cannot_be_are_refused_by_name_and_row() {
     );
     assert_eq!(
         refused(&|column| column.logits[3] = f32::NAN),
-        "teacherTopK.logits[1]: expected finite numbers, got NaN at place 1 of the row"
+        "teacherTopK.logits[1]: expected finite numbers, got NaN at position 1 of the row"
     );
     assert_eq!(
         refused(&|column| column.ids = Some(vec![0, 1, 1])),
@@ -325,7 +325,7 @@ fn largest_logits_that_cannot_be_are_refused_by_name_and_row() {
     );
     assert_eq!(
         refused(&|column| column.ids = Some(vec![0, 1, 7])),
-        "teacherTopK.ids: expected an answer for every row, got none for id 2"
+        "teacherTopK.ids: expected a teacher output for every row, got none for id 2"
     );
 }
 
@@ -344,15 +344,15 @@ fn bad_columns_are_refused_by_name() {
         ),
         (
             |c| c.inputs = Inputs::F32 { values: vec![0.0; 6], shape: vec![0, 2] },
-            "inputs: expected a row shape of sides above 0, got [0, 2]",
+            "inputs: expected a row shape with sizes above 0, got [0, 2]",
         ),
         (
             |c| c.inputs = Inputs::F32 { values: vec![0.0; 6], shape: vec![usize::MAX, 2] },
-            "inputs: expected a row shape of sides above 0, got [18446744073709551615, 2]",
+            "inputs: expected a row shape with sizes above 0, got [18446744073709551615, 2]",
         ),
         (
             |c| c.inputs = Inputs::F32 { values: vec![0.0, 0.0, 0.0, f32::NAN, 0.0, 0.0], shape: vec![2] },
-            "inputs[1]: expected finite numbers, got NaN at place 1 of the row",
+            "inputs[1]: expected finite numbers, got NaN at position 1 of the row",
         ),
         (
             |c| c.inputs = Inputs::U8 { values: vec![0; 6], shape: vec![2], scale: 0.0, offset: 0.0 },
@@ -360,7 +360,7 @@ fn bad_columns_are_refused_by_name() {
         ),
         (
             |c| c.inputs = Inputs::Ragged { values: vec![1, 2], offsets: vec![0, 2, 1, 2], weights: None },
-            "inputs.offsets: expected offsets that never fall, got 1 after 2 at row 1",
+            "inputs.offsets: expected offsets that never decrease, got 1 after 2 at row 1",
         ),
         (
             |c| c.inputs = Inputs::Ragged { values: vec![1, 2], offsets: vec![0, 1, 1, 3], weights: None },
@@ -368,7 +368,7 @@ fn bad_columns_are_refused_by_name() {
         ),
         (
             |c| c.inputs = Inputs::Ragged { values: vec![], offsets: vec![], weights: None },
-            "inputs.offsets: expected one more than there are rows, got none",
+            "inputs.offsets: expected one more offset than rows, got no offsets",
         ),
         (
             |c| c.labels = LabelColumn::Single { values: vec![0, 1], classes: Some(2) },
@@ -384,11 +384,11 @@ fn bad_columns_are_refused_by_name() {
         ),
         (
             |c| c.labels = LabelColumn::Real { values: vec![0.0, f32::INFINITY, 0.5], outputs: 1 },
-            "labels[1]: expected finite numbers, got inf at place 0 of the row",
+            "labels[1]: expected finite numbers, got inf at position 0 of the row",
         ),
         (
             |c| c.labels = LabelColumn::Real { values: vec![], outputs: 0 },
-            "labels: expected at least one number a row, got 0",
+            "labels: expected at least one number per row, got 0",
         ),
         (|c| c.ids = Some(vec![1, 2, 1]), "ids[2]: expected ids that are all different, got 1 as in row 0"),
         (|c| c.ids = Some(vec![1, 2]), "ids: expected 3 ids, one for each row, got 2"),
@@ -449,9 +449,9 @@ fn unusable_splits_are_refused() {
     for (fractions, message) in [
         (&[][..], "fractions: expected at least one fraction, got none"),
         (&[0.75, 0.5], "fractions: expected a sum of at most 1, got 1.25 or more"),
-        (&[0.5, 0.0], "fractions[1]: expected a number above 0 and up to 1, got 0"),
-        (&[0.5, f64::NAN], "fractions[1]: expected a number above 0 and up to 1, got NaN"),
-        (&[0.99, 0.01], "fractions[1]: expected a fraction that is at least one of 4 rows, got 0.01"),
+        (&[0.5, 0.0], "fractions[1]: expected a number above 0 and at most 1, got 0"),
+        (&[0.5, f64::NAN], "fractions[1]: expected a number above 0 and at most 1, got NaN"),
+        (&[0.99, 0.01], "fractions[1]: expected a fraction that gives at least one of 4 rows, got 0.01"),
     ] {
         assert_eq!(data.split(fractions, &SplitOptions::default()).unwrap_err().to_string(), message);
     }
@@ -563,7 +563,7 @@ fn one_mean_serves_all_channels_and_bad_normalisations_are_refused() {
     let refused = |mean: &[f32], std: &[f32]| of(mean, std).validate().unwrap_err().to_string();
     assert_eq!(refused(&[0.0], &[0.0]), "normalization.std[0]: expected a finite number above 0, got 0");
     assert_eq!(refused(&[f32::NAN], &[1.0]), "normalization.mean[0]: expected a finite number, got NaN");
-    assert_eq!(refused(&[0.0], &[]), "normalization.std: expected as many as means, 1, and at least 1, got 0");
+    assert_eq!(refused(&[0.0], &[]), "normalization.std: expected as many numbers as mean has, 1, and at least 1, got 0");
 }
 
 #[test]
@@ -584,6 +584,6 @@ fn rows_of_one_group_stay_together_in_parts_of_about_the_size_that_was_asked_for
     let some = data.split_groups(&[0.2], &groups, 3).unwrap();
     assert!((15..=25).contains(&some[0].rows()));
     let refused = |fractions: &[f64], groups: &[u32]| data.split_groups(fractions, groups, 0).unwrap_err().to_string();
-    assert!(refused(&[0.5, 0.5], &[1; 100]).starts_with("fractions[1]: expected more groups than the 1 there are"));
+    assert!(refused(&[0.5, 0.5], &[1; 100]).starts_with("fractions[1]: expected more groups than 1"));
     assert!(refused(&[0.5, 0.5], &[1; 99]).starts_with("groups: expected 100 groups"));
 }

@@ -136,7 +136,7 @@ impl Augment {
         let (crop, shift) = (self.crop.as_ref().map_or(0, |c| c.padding), self.shift.as_ref().map_or(0, |s| s.pixels));
         for (path, pixels) in [("crop.padding", crop), ("shift.pixels", shift)] {
             if pixels as usize >= height.min(width) {
-                let message = format!("expected less than the image, {height} × {width}, got {pixels}");
+                let message = format!("expected fewer pixels than the image has, {height} × {width}, got {pixels}");
                 return Err(Error::config(path, message));
             }
         }
@@ -248,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn a_flip_mirrors_about_as_many_images_as_asked() {
+    fn a_flip_mirrors_the_requested_share_of_images() {
         let original: Vec<f32> = (1..=16).map(|value| value as f32).collect();
         let mirror: Vec<f32> = original.chunks(4).flat_map(|line| line.iter().rev().copied()).collect();
         let over: Vec<f32> = original.chunks(4).rev().flatten().copied().collect();
@@ -261,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn a_shift_moves_the_image_and_brings_in_zeros() {
+    fn a_shift_moves_the_image_and_fills_the_gap_with_zeros() {
         let images = augmented(&shown("", r#"{"shift":{"pixels":1}}"#).1, &batch(300).unwrap(), "main");
         let mut seen = std::collections::BTreeSet::new();
         for image in images {
@@ -274,12 +274,12 @@ mod tests {
                 assert_eq!(*value, if inside { (4 * y + x + 1) as f32 } else { 0.0 });
             }
         }
-        assert_eq!(seen.len(), 9, "every move of up to one pixel comes");
+        assert_eq!(seen.len(), 9, "every shift of up to one pixel occurs");
     }
 
     #[test]
-    fn a_crop_fills_its_padding_as_asked() {
-        // The first line that enters from above, for an image moved down by one.
+    fn a_crop_fills_its_padding_as_requested() {
+        // The first line of an image that was moved down by one.
         let above = |fill: &str| {
             let augment = shown("", &format!(r#"{{"crop":{{"padding":1,"fill":"{fill}"}}}}"#)).1;
             let images = augmented(&augment, &batch(300).unwrap(), "main");
@@ -292,7 +292,7 @@ mod tests {
     }
 
     #[test]
-    fn noise_has_the_deviation_asked_for_and_differs_by_sample_and_view() {
+    fn noise_has_the_requested_deviation_and_differs_by_sample_and_view() {
         let augment = shown("", r#"{"noise":{"std":0.5}}"#).1;
         let main = augmented(&augment, &batch(500).unwrap(), "main");
         let noise = |images: &[Vec<f32>]| -> Vec<f64> {
@@ -324,7 +324,7 @@ mod tests {
             shown("flip.vertical: expected a number from 0 to 1, got 2", r#"{"flip":{"vertical":2}}"#),
             shown("flip: expected horizontal or vertical above 0, got 0 for both", r#"{"flip":{}}"#),
             shown("noise.std: expected a finite number above 0, got -1", r#"{"noise":{"std":-1}}"#),
-            shown("shift.pixels: expected less than the image, 4 × 4, got 4", r#"{"shift":{"pixels":4}}"#),
+            shown("shift.pixels: expected fewer pixels than the image has, 4 × 4, got 4", r#"{"shift":{"pixels":4}}"#),
         ] {
             let refused = augment.validate().and_then(|()| augment.fits(true, &[1, 4, 4])).unwrap_err();
             assert_eq!(refused.to_string(), path);
