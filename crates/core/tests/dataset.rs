@@ -563,7 +563,10 @@ fn one_mean_serves_all_channels_and_bad_normalisations_are_refused() {
     let refused = |mean: &[f32], std: &[f32]| of(mean, std).validate().unwrap_err().to_string();
     assert_eq!(refused(&[0.0], &[0.0]), "normalization.std[0]: expected a finite number above 0, got 0");
     assert_eq!(refused(&[f32::NAN], &[1.0]), "normalization.mean[0]: expected a finite number, got NaN");
-    assert_eq!(refused(&[0.0], &[]), "normalization.std: expected as many numbers as mean has, 1, and at least 1, got 0");
+    assert_eq!(
+        refused(&[0.0], &[]),
+        "normalization.std: expected as many numbers as mean has, 1, and at least 1, got 0"
+    );
 }
 
 #[test]

@@ -129,7 +129,10 @@ impl ClassCorrelation {
         }
         let blocks = self.blocks.unwrap_or_else(|| (classes as f64).sqrt().round() as usize);
         if blocks > classes {
-            return Err(Error::config("blocks", format!("expected at most {classes}, the number of classes, got {blocks}")));
+            return Err(Error::config(
+                "blocks",
+                format!("expected at most {classes}, the number of classes, got {blocks}"),
+            ));
         }
         let (matrix, constant) = correlations(logits, self.temperature);
         let tree = Tree::average_linkage(matrix.iter().map(|row| row.iter().map(|c| 1.0 - c).collect()).collect());

@@ -127,8 +127,9 @@ fn parse(bytes: &[u8], body: u64) -> Result<(Vec<Entry>, BTreeMap<String, String
         let got = bytes.first().map_or("nothing".to_string(), |byte| format!("byte {byte}"));
         return Err(refuse(format!("expected the header to begin with '{{', got {got}")));
     }
-    let text = std::str::from_utf8(bytes)
-        .map_err(|error| refuse(format!("expected a header in UTF-8, got an invalid byte at {}", error.valid_up_to())))?;
+    let text = std::str::from_utf8(bytes).map_err(|error| {
+        refuse(format!("expected a header in UTF-8, got an invalid byte at {}", error.valid_up_to()))
+    })?;
     let outline = json::outline(bytes);
     if outline.depth > DEEPEST {
         return Err(refuse(format!("expected a header at most {DEEPEST} levels deep, got {}", outline.depth)));
@@ -268,7 +269,8 @@ impl Claim<'_> {
         })?;
         let shape = self.shape();
         let bytes = shape.iter().try_fold(dtype.bytes() as u64, |product, &size| product.checked_mul(u64::from(size)));
-        let bytes = bytes.ok_or_else(|| refuse(format!("expected a shape whose size fits in 64 bits, got {shape:?}")))?;
+        let bytes =
+            bytes.ok_or_else(|| refuse(format!("expected a shape whose size fits in 64 bits, got {shape:?}")))?;
         if end < begin {
             return Err(refuse(format!("expected data_offsets in ascending order, got [{begin}, {end}]")));
         }

@@ -116,7 +116,10 @@ impl Checkpoint {
         let agree = |header: &Header| {
             if header.digest[..HASH_DIGITS] != name.hash {
                 let got = &header.digest[..HASH_DIGITS];
-                return Err(refuse(format!("expected a header with the hash {} of the file's name, got {got}", name.hash)));
+                return Err(refuse(format!(
+                    "expected a header with the hash {} of the file's name, got {got}",
+                    name.hash
+                )));
             }
             describe(header).map(|_| ())
         };
@@ -124,7 +127,10 @@ impl Checkpoint {
         let check = || {
             let (checkpoint, digests) = describe(&contents.header)?;
             if checkpoint.step != name.step {
-                return Err(refuse(format!("expected step {}, as in the file's name, got {}", name.step, checkpoint.step)));
+                return Err(refuse(format!(
+                    "expected step {}, as in the file's name, got {}",
+                    name.step, checkpoint.step
+                )));
             }
             for (tensor, digest) in &contents.digests {
                 let expected = digests.get(tensor).and_then(Value::as_str);
@@ -147,8 +153,10 @@ impl Checkpoint {
 type Digests = serde_json::Map<String, Value>;
 
 fn describe(header: &Header) -> Result<(Checkpoint, Digests)> {
-    let text =
-        header.metadata.get(KEY).ok_or_else(|| refuse("expected a checkpoint, got a safetensors file without metadata of limbeck"))?;
+    let text = header
+        .metadata
+        .get(KEY)
+        .ok_or_else(|| refuse("expected a checkpoint, got a safetensors file without metadata of limbeck"))?;
     let Value::Object(mut fields) = json::parse(text, DEEPEST)? else {
         return Err(refuse("expected an object in the metadata, got another value"));
     };

@@ -111,7 +111,10 @@ impl Dataset {
                 };
                 let bounds = crate::blocks::collected((0..self.rows()).map(add));
                 if sum <= 0.0 {
-                    return Err(Error::data("sampling", "expected a weight above 0 in at least one selected row, got 0 in all"));
+                    return Err(Error::data(
+                        "sampling",
+                        "expected a weight above 0 in at least one selected row, got 0 in all",
+                    ));
                 }
                 Order::Drawn { bounds, key: key.with("sampling").with(epoch) }
             }

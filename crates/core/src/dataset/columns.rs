@@ -177,7 +177,10 @@ impl LabelColumn {
     /// Rejects labels if the numbers of one of these rows are not probabilities of the classes.
     pub(super) fn check_probabilities(&self, rows: impl Iterator<Item = usize>) -> Result<()> {
         let LabelColumn::Several { values, classes } = self else {
-            return Err(Error::data("labels", "expected probabilities, one number per class in each row, got other labels"));
+            return Err(Error::data(
+                "labels",
+                "expected probabilities, one number per class in each row, got other labels",
+            ));
         };
         for row in rows {
             if let Some((_, sum)) = not_one(&values[row * classes..(row + 1) * classes], *classes) {

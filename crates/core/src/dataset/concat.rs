@@ -39,10 +39,18 @@ impl Dataset {
         let teacher = match (&self.answers, &other.answers) {
             (None, None) => None,
             (Some(a), Some(b)) => Some(answers(a, b, &rows)?),
-            _ => return Err(Error::data("teacherLogits", "expected this column in both data sets or in neither, got it in one")),
+            _ => {
+                return Err(Error::data(
+                    "teacherLogits",
+                    "expected this column in both data sets or in neither, got it in one",
+                ));
+            }
         };
         if self.probabilities != other.probabilities {
-            return Err(Error::data("labels", "expected the same kind of labels in both data sets, got several labels per row and probabilities"));
+            return Err(Error::data(
+                "labels",
+                "expected the same kind of labels in both data sets, got several labels per row and probabilities",
+            ));
         }
         if a.label_names != b.label_names {
             return Err(Error::data("labelNames", "expected the same names in both data sets, got different names"));
@@ -170,6 +178,9 @@ fn labels(a: &LabelColumn, b: &LabelColumn, rows: &[Vec<usize>; 2]) -> Result<La
         {
             Ok(LabelColumn::Real { values: join(a, b, *outputs, rows), outputs: *outputs })
         }
-        _ => Err(Error::data("labels", "expected the same kind of labels and number of classes in both data sets, got different ones")),
+        _ => Err(Error::data(
+            "labels",
+            "expected the same kind of labels and number of classes in both data sets, got different ones",
+        )),
     }
 }

@@ -36,7 +36,10 @@ impl Dataset {
         let mut order = Key::new(options.seed).with("split").permutation(self.rows());
         if options.stratify {
             if self.label_kind() != LabelKind::Single {
-                return Err(Error::config("stratify", "expected data with one label per row, got other labels or none"));
+                return Err(Error::config(
+                    "stratify",
+                    "expected data with one label per row, got other labels or none",
+                ));
             }
             order.sort_by_key(|position| self.label(*position as usize)); // stable: rows of a label stay shuffled
         }
@@ -82,8 +85,7 @@ impl Dataset {
         }
         let select = |(part, rows): (usize, &mut Vec<u32>)| {
             if rows.is_empty() {
-                let message =
-                    format!("expected more groups than {}, got no group for this part", members.len());
+                let message = format!("expected more groups than {}, got no group for this part", members.len());
                 return Err(Error::data(format!("fractions[{part}]"), message));
             }
             rows.sort_unstable();

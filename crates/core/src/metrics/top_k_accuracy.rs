@@ -35,7 +35,10 @@ impl MeanMetric for TopKAccuracy {
         if (1..=outputs).contains(&self.k) {
             return Ok(());
         }
-        Err(Error::config("k", format!("expected a whole number from 1 to {outputs} (the number of classes), got {}", self.k)))
+        Err(Error::config(
+            "k",
+            format!("expected a whole number from 1 to {outputs} (the number of classes), got {}", self.k),
+        ))
     }
 
     fn add(&self, rows: &Rows<'_>, mean: &mut Mean) {

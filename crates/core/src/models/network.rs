@@ -57,7 +57,10 @@ impl Network {
         let (mut multiply_adds, mut numbers) = (0u64, 0u128);
         let output = layers::walk(&architecture.layers, "", &input, &mut |name, options, input, output| {
             if !names.insert(name.to_string()) {
-                return Err(Error::config("name", format!("expected a different name for each layer, got {name} twice")));
+                return Err(Error::config(
+                    "name",
+                    format!("expected a different name for each layer, got {name} twice"),
+                ));
             }
             order.push(name.to_string());
             multiply_adds = multiply_adds.saturating_add(options.layer().multiply_adds(input)?);
@@ -75,7 +78,10 @@ impl Network {
         })?;
         output.dense().map_err(|error| error.at("layers"))?;
         if elements(&specs).is_none() {
-            return Err(Error::config("layers", "expected a model that fits in the address space, got too many parameters"));
+            return Err(Error::config(
+                "layers",
+                "expected a model that fits in the address space, got too many parameters",
+            ));
         }
         Ok(Network { architecture, input, output, specs, names, order, head, multiply_adds })
     }

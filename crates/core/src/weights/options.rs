@@ -59,7 +59,10 @@ impl GeneratorOptions {
         for (index, rule) in self.rules.iter().enumerate() {
             let path = |key: &str| format!("rules[{index}]{key}");
             if rule.teacher.is_none() && rule.rule.is_none() {
-                return Err(Error::config(path(""), "expected teacher, rule or both in addition to student, got neither"));
+                return Err(Error::config(
+                    path(""),
+                    "expected teacher, rule or both in addition to student, got neither",
+                ));
             }
             if rule.teacher.as_ref().is_some_and(Vec::is_empty) {
                 return Err(Error::config(

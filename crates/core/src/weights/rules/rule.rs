@@ -49,10 +49,9 @@ impl Target<'_> {
 
     /// Shape of the teacher's parameters; an error if there are none.
     pub(super) fn teacher_dims(&self) -> Result<&[usize]> {
-        self.teacher
-            .first()
-            .map(|(_, tensor)| tensor.dims())
-            .ok_or_else(|| self.refuse("expected a parameter of the teacher to generate it from, got none", "fresh: {}"))
+        self.teacher.first().map(|(_, tensor)| tensor.dims()).ok_or_else(|| {
+            self.refuse("expected a parameter of the teacher to generate it from, got none", "fresh: {}")
+        })
     }
 
     pub(super) fn stack(&self) -> Result<Stack> {

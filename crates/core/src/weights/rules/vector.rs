@@ -24,7 +24,11 @@ impl Rule for Vector {
     fn make(&self, target: &Target) -> Result<Made> {
         let (own, theirs) = (target.dims(), target.teacher_dims()?);
         let ([own], [theirs]) = (own, theirs) else {
-            let message = format!("expected vectors in both models, got {} in the student and {} in the teacher", show(own), show(theirs));
+            let message = format!(
+                "expected vectors in both models, got {} in the student and {} in the teacher",
+                show(own),
+                show(theirs)
+            );
             return Err(target.refuse(message, "full: {}"));
         };
         let mut trained = vec![target.xavier(W_OUT, *theirs, *own)?];
