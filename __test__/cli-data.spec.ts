@@ -49,7 +49,7 @@ describe('columns of a CSV file', () => {
     const foreign = predict('length,width\n-0.2,0.9\n')
     expect([foreign.status, foreign.text]).toEqual([1, 'error: n.csv, line 1: expected a column p, got length, width\n'])
     const renamed = predict('length,width\n-0.2,0.9\n', { columns: ['length', 'width'] })
-    expect(renamed.text).toContain('data.inputNames: expected the columns p, q, got length, width: missing p, q; unknown length, width')
+    expect(renamed.text).toContain('data.inputNames: expected the columns p, q, got length, width: p, q missing, length, width not known')
     const headless = predict('0.9,-0.2\n-0.9,0.2\n')
     expect(headless.text).toBe('error: n.csv, line 1: expected a column p, got 0.9, -0.2: the first line holds numbers; where a file has no line of names, give header\n')
     expect(firstWords(predict('0.9,-0.2\n-0.9,0.2\n', { header: ['p', 'q'] }))).toBe('dog,cat')

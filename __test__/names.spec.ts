@@ -92,10 +92,10 @@ describe('is refused, with the path and the remedy:', () => {
   test.each<[string, () => unknown, string]>([
     ['a teacher of another order of classes', () => distill({ ...teacherData, student: make({ labelNames: ba }) }).finish(), 'teacher.labelNames: expected the order of the student, dog, cat, got cat, dog: create one of them with the labelNames of the other'],
     ['the same found by check', () => distill({ ...teacherData, student: make({ labelNames: ba }) }).check(), 'teacher.labelNames: expected the order of the student'],
-    ['a teacher of other columns', () => distill({ ...teacherData, student: make({ inputNames: ['p', 'r'] }) }).finish(), 'teacher.inputNames: expected the columns p, r, got p, q: missing r; unknown q'],
+    ['a teacher of other columns', () => distill({ ...teacherData, student: make({ inputNames: ['p', 'r'] }) }).finish(), 'teacher.inputNames: expected the columns p, r, got p, q: r missing, q not known'],
     ['peers of other orders', () => distillMutually({ students: [make({ labelNames: ab }), make({ labelNames: ba, seed: 1 })], data: rows(), losses: { crossEntropy: {}, kl: {} }, epochs: 1 }).finish(), 'students[1].labelNames: expected the order of students[0]'],
-    ['data of other classes', () => model.evaluate(rows(['cat', 'dog', 'emu'])), 'data.labelNames: expected the classes cat, dog, got cat, dog, emu: unknown emu'],
-    ['validation rows of other columns', () => train({ student: make(), data: rows(), validation: Dataset.from({ inputs: points }, { inputNames: ['p', 'z'] }), ...how }).finish(), 'validation.inputNames: expected the columns p, q, got p, z: missing q; unknown z'],
+    ['data of other classes', () => model.evaluate(rows(['cat', 'dog', 'emu'])), 'data.labelNames: expected the classes cat, dog, got cat, dog, emu: emu not known'],
+    ['validation rows of other columns', () => train({ student: make(), data: rows(), validation: Dataset.from({ inputs: points }, { inputNames: ['p', 'z'] }), ...how }).finish(), 'validation.inputNames: expected the columns p, q, got p, z: q missing, z not known'],
     ['another order in evaluate', () => model.evaluate(rows(), { teacher: make({ labelNames: ba }) }), 'teacher.labelNames: expected the order of the model'],
     ['another order in an ensemble', () => Ensemble.of([model, make({ labelNames: ba })]), 'models[1].labelNames: expected the order of the models before it'],
     ['another order in analyse', () => analyse({ student: model, teacher: make({ labelNames: ba }), data: rows(), diagnostics: { entropy: {} } }), 'teacher.labelNames: expected the order of the models before it'],
@@ -133,7 +133,7 @@ test('rows as objects, and columns by their names, are found by the names of the
   }
   expect(await of({ inputs: [{ p: 1 }] })).toBe('inputs[0].q: expected a finite number of 32 bits, got nothing')
   expect(await of({ inputs: [{ p: 1, q: 2, z: 3 }] })).toContain('inputs[0].z: unknown key z')
-  expect(await of({ inputs: [[1, 2]], inputNames: ['p', 'z'] })).toBe('inputNames: expected the columns p, q, got p, z: missing q; unknown z')
+  expect(await of({ inputs: [[1, 2]], inputNames: ['p', 'z'] })).toBe('inputNames: expected the columns p, q, got p, z: q missing, z not known')
   expect(await of({ inputs: [{ p: 1, q: 2 }] }, make())).toContain('expected rows as arrays, since no names of columns are known')
 })
 
@@ -246,6 +246,6 @@ test('inputs and labels of another form are refused with what to write instead',
     "labels[0]: expected a whole number of 0 or more, or -1 for a row without a label (for real numbers say labels: 'real', for shares of classes give an array per row), got 0.5",
   )
   for (const teacherLogits of [points.map(() => [0, -Infinity]), Float32Array.from({ length: 320 }, () => -Infinity)]) {
-    expect((await refused(() => Dataset.from({ inputs: points, teacherLogits }))).message).toContain('for an impossible class use a very small logit, such as -1e4')
+    expect((await refused(() => Dataset.from({ inputs: points, teacherLogits }))).message).toContain('give an impossible class a very small logit, such as -1e4')
   }
 })

@@ -93,7 +93,7 @@ export function floats(path: string, value: unknown): Float32Array {
 /** What is expected of a number, with the remedy where a logit is −∞. */
 function finiteNumber(path: string, entry: unknown): string {
   const logit = entry === -Infinity && /^teacher/.test(path)
-  return `a finite number of 32 bits${logit ? ' (for an impossible class use a very small logit, such as -1e4)' : ''}`
+  return `a finite number of 32 bits${logit ? ' (a class that cannot be has a very small logit, such as -1e4)' : ''}`
 }
 
 /** As whole numbers of 0 … 2³² − 1. */

@@ -125,9 +125,9 @@ fn apart(wanted: &[String], got: &[String]) -> String {
     let only = |a: &[String], b: &[String]| listed(a.iter().filter(|name| !b.contains(name)));
     let (missing, extra) = (only(wanted, got), only(got, wanted));
     match (missing.is_empty(), extra.is_empty()) {
-        (false, false) => format!(": missing {missing}; unknown {extra}"),
-        (false, true) => format!(": missing {missing}"),
-        (true, _) => format!(": unknown {extra}"),
+        (false, false) => format!(": {missing} missing, {extra} not known"),
+        (false, true) => format!(": {missing} missing"),
+        (true, _) => format!(": {extra} not known"),
     }
 }
 
@@ -169,14 +169,14 @@ mod tests {
         assert_eq!(order("a b c", "a b c").unwrap(), None);
         assert_eq!(order("a b c", "c a b").unwrap(), Some(vec![1, 2, 0]));
         let message = order("a b", "a d e").unwrap_err().to_string();
-        assert_eq!(message, "data.inputNames: expected the columns a, b, got a, d, e: missing b; unknown d, e");
+        assert_eq!(message, "data.inputNames: expected the columns a, b, got a, d, e: b missing, d, e not known");
         assert_eq!(super::order("x", "inputNames", None, Some(&names("a"))).unwrap(), None);
     }
 
     #[test]
     fn a_part_of_the_classes_is_matched_and_unknown_classes_are_rejected() {
         assert_eq!(places("data", &names("a b c"), &names("c a")).unwrap(), [2, 0]);
-        assert!(places("data", &names("a b c"), &names("c x")).unwrap_err().message.ends_with("unknown x"));
+        assert!(places("data", &names("a b c"), &names("c x")).unwrap_err().message.ends_with("x not known"));
     }
 
     #[test]

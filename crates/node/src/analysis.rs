@@ -24,7 +24,7 @@ pub struct AnalysisParts<'env> {
     pub validation: Option<ClassInstance<'env, NativeDataset>>,
     pub teacher: Option<ClassInstance<'env, NativeModel>>,
     pub student: Option<ClassInstance<'env, NativeModel>>,
-    /// The control: the same student, trained without a teacher.
+    /// The student that learnt alone.
     pub control: Option<ClassInstance<'env, NativeModel>>,
     /// JSON; without it everything is reported that these models and data can give.
     pub diagnostics: Option<String>,

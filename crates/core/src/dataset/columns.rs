@@ -399,7 +399,7 @@ fn finite(path: &str, values: &[f32], width: usize) -> Result<()> {
     match values[whole..].iter().position(|value| !value.is_finite()).map(|at| whole + at) {
         Some(at) => {
             let logit = path.starts_with("teacher") && values[at] == f32::NEG_INFINITY;
-            let remedy = if logit { ": for an impossible class use a very small logit, such as -1e4" } else { "" };
+            let remedy = if logit { ": give an impossible class a very small logit, such as -1e4" } else { "" };
             let message =
                 format!("expected finite numbers, got {} at position {} of the row{remedy}", values[at], at % width);
             Err(Error::data(format!("{path}[{}]", at / width), message))

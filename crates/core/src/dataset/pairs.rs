@@ -4,10 +4,10 @@
 //! the partner of row a: uniform over all labelled rows of the data set whose label is not a's
 //! ```
 //!
-//! The partner depends on (seed, epoch, sample id): it is drawn anew in each epoch, is the same in every run, and does not
-//! depend on the row's position in its batch. Source: Oki, Abe, Miyao, Kurita, "Triplet Loss for Knowledge Distillation", IJCNN 2020, arXiv:2004.08116
-//! (the code draws at each access). Where we differ: a row without a label is never a partner. It has a partner, so that
-//! the view is complete, but no loss reads that partner.
+//! The partner depends on (seed, epoch, sample id): it is drawn anew in each epoch, is the same in every run, and does
+//! not depend on the row's position in its batch. Source: Oki, Abe, Miyao, Kurita, "Triplet Loss for Knowledge
+//! Distillation", IJCNN 2020, arXiv:2004.08116 (the code draws at each access). Where we differ: a row without a label
+//! is never a partner. It has a partner, so that the view is complete, but no loss reads that partner.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

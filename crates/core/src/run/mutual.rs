@@ -30,22 +30,21 @@ use crate::teacher::{Combine, Peer, Teacher, Teachers};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum Updates {
-    /// All learners compute their outputs first; then all are updated.
+    /// All forwards first, then all updates.
     #[default]
     Simultaneous,
-    /// Learners are updated one after the other; each is compared with the outputs that its peers give after their last
-    /// update.
+    /// One after the other: each is compared with the others' outputs after their last update.
     Alternating,
 }
 
-/// Options of mutual learning that apply to all learners.
+/// What learners that teach each other have in common.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct MutualOptions {
-    /// When the learners' parameters change. Default: `simultaneous`.
+    /// When the learners' parameters change.
     #[serde(default)]
     pub updates: Updates,
-    /// Weight of a frozen teacher, relative to a weight of 1 for all peers together; must be ≥ 0. Default: 1.
+    /// How much a frozen teacher counts, where all peers together count 1; 0 or more.
     #[serde(default = "one")]
     pub teacher_weight: f64,
 }

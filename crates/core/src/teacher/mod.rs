@@ -41,7 +41,7 @@ macro_rules! registry {
         $(mod $module;)*
         $(pub use $module::$type;)*
 
-        /// One teacher as JavaScript passes it: exactly one kind, and a weight.
+        /// One teacher as it crosses from JavaScript: exactly one of its kinds, and a weight.
         #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
         #[serde(deny_unknown_fields)]
         pub struct TeacherOptions {

@@ -20,11 +20,11 @@ use crate::optimizers::Average;
 use crate::targets::{self, Form};
 use crate::tensor::Tensor;
 
-/// A teacher whose parameters are the running average of the student's (mean teacher).
+/// A teacher that is the running average of the student's own parameters (mean teacher).
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct OwnAverage {
-    /// Share of the old average that is kept at each step; 0 ≤ decay < 1. Default: 0.999.
+    /// Share of the old average that is kept at each step; 0 ≤ decay < 1.
     #[serde(default = "decay")]
     pub decay: f64,
 }

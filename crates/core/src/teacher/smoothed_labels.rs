@@ -17,11 +17,11 @@ use crate::labels::{LabelKind, Labels};
 use crate::models::Network;
 use crate::targets::{self, Form, Table, Target};
 
-/// A teacher made of smoothed labels: probability 1 − share for the label, and share spread evenly over all classes.
+/// A teacher that knows the labels alone: 1 − share on the label, and share spread over all classes.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct SmoothedLabels {
-    /// Probability that is spread over all classes; 0 ≤ share < 1. Default: 0.1.
+    /// What is spread over all classes; 0 ≤ share < 1.
     #[serde(default = "tenth")]
     pub share: f64,
 }
