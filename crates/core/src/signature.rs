@@ -77,7 +77,7 @@ pub(crate) fn same_bytes(path: &str, wanted: Option<Bytes>, got: Option<Bytes>) 
     match (wanted, got) {
         (Some(wanted), Some(got)) if wanted != got => {
             let message = format!(
-                "expected bytes read as {} · byte + {}, as in the model's training, got {} · byte + {}: create the data set \
+                "expected bytes read as {} · byte + {}, as the model was trained, got {} · byte + {}: create the data set \
                  with this scale and offset",
                 wanted.scale, wanted.offset, got.scale, got.offset
             );
