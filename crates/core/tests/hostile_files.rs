@@ -1,4 +1,4 @@
-//! Files made to break a reader: each is refused by its own rule, at once, and before room is made for what it claims.
+//! Malicious files: each is rejected by a specific rule, quickly, and before memory is allocated for its claims.
 #![allow(clippy::unwrap_used, clippy::expect_used)] // helpers of tests too
 
 use std::path::Path;
@@ -9,7 +9,7 @@ use limbeck_core::allocator::{self, CachingAllocator};
 use limbeck_core::checkpoint::ModelFile;
 use limbeck_core::error::Code;
 
-/// Length, header, and a body of so many zeros.
+/// A file with the length, the header, and a body of `body` zeros.
 fn file(header: &str, body: usize) -> Vec<u8> {
     with_length(header.len() as u64, header, body)
 }
@@ -192,7 +192,7 @@ fn large() -> Vec<Case> {
     let brackets = "{\"a\":[".repeat((12 << 20) / 6);
     let list: Vec<String> =
         (0..65_536).map(|i| format!(r#""{i}":{{"dtype":"U8","shape":[0],"data_offsets":[1,1]}}"#)).collect();
-    // As much of everything as there may be, and the fault at the very end.
+    // The largest allowed number of everything, with the fault at the end.
     let full = format!("{{{}{}}}", list.join(","), " ".repeat((12 << 20) - 2 - list.join(",").len()));
     vec![
         ("65,537 tensors", many(65_537), "at most 65536 tensors"),
@@ -206,17 +206,17 @@ fn large() -> Vec<Case> {
     ]
 }
 
-/// Bytes that the hungriest file so far asked for.
+/// The largest number of bytes that a file has used so far.
 static MOST: AtomicUsize = AtomicUsize::new(0);
 
-/// The most memory that a refused file may have cost.
+/// The largest number of bytes that a rejected file may use.
 const MEMORY: usize = 16_000_000;
 
-/// Counts what the reader asks for.
+/// Counts the memory of the reader.
 #[global_allocator]
 static COUNTED: CachingAllocator = CachingAllocator;
 
-/// Gives the fastest of up to twenty: other programs may take the core for a while.
+/// Returns the fastest of up to twenty attempts, because other programs may use the core for a while.
 fn refused(path: &Path, name: &str, says: &str) -> Duration {
     let mut fastest = Duration::MAX;
     for _ in 0..20 {
@@ -241,7 +241,7 @@ fn refused(path: &Path, name: &str, says: &str) -> Duration {
 }
 
 #[test]
-fn every_hostile_file_is_refused_by_its_own_rule_at_once_and_in_little_memory() {
+fn every_malicious_file_is_rejected_by_its_rule_quickly_and_in_little_memory() {
     let folder = tempfile::tempdir().unwrap();
     let mut all = 0;
     for (group, cases) in [("small", small()), ("large", large())] {
@@ -275,7 +275,7 @@ fn a_file_above_4_gib_is_refused_by_its_size() {
 
 #[cfg(unix)]
 #[test]
-fn what_is_no_regular_file_is_refused_without_waiting() {
+fn anything_except_a_regular_file_is_rejected_without_waiting() {
     use std::os::unix::fs::symlink;
     let folder = tempfile::tempdir().unwrap();
     let pipe = folder.path().join("pipe");
