@@ -281,7 +281,8 @@ fn labels_of(data: &Dataset, path: &str) -> Result<Vec<usize>> {
 fn inner_of(model: &Model, data: &Dataset, go_on: &dyn Fn() -> Result<()>) -> Result<Inner> {
     let layers = &model.network.architecture().layers;
     let head = layers.len() - 1;
-    let unfit = || Error::config("layers", "expected a linear layer as the last one, because its rows are the class templates");
+    let unfit =
+        || Error::config("layers", "expected a linear layer as the last one, because its rows are the class templates");
     let (LayerOptions::Linear(_), Some(name)) = (&layers[head], model.network.head()) else { return Err(unfit()) };
     let (dims, weight) = model.parameters.get(&format!("{name}.weight"))?;
     let &[classes, width] = dims.as_slice() else { return Err(unfit()) };
