@@ -41,7 +41,11 @@ fn a_tiny_file_cannot_request_an_enormous_row() {
     refused(json!([1, 4, 4]), convolved(json!({ "stride": u64::MAX })), "stride: expected at most");
     refused(json!([1, 4, 4]), convolved(json!({ "dilation": 1u64 << 63 })), "dilation: expected at most");
     // The outputs are small, but the padded images are enormous: the memory of the kernel counts too.
-    refused(json!([1, 4, 4]), convolved(json!({ "padding": 1 << 20, "stride": 1 << 20 })), "numbers per row in all layers");
+    refused(
+        json!([1, 4, 4]),
+        convolved(json!({ "padding": 1 << 20, "stride": 1 << 20 })),
+        "numbers per row in all layers",
+    );
     refused(json!([1u64 << 32, 1u64 << 32]), json!([{ "flatten": {} }, { "linear": { "outputs": 3 } }]), "input");
     // 3 · 12297829382473034411 = 2^65 + 1 …: the product overflows to the expected count.
     refused(json!([1]), json!([{ "reshape": { "shape": [3, 12_297_829_382_473_034_411u64] } }]), "shape");
