@@ -197,7 +197,7 @@ test('a stream without names has the student’s names, and its batches must be 
   expect(said.filter((label, at) => label === labels[at]).length / 160).toBeGreaterThan(0.95)
   const mixed = [{ inputs: points, labels }, { inputs: points, labels: Float32Array.from(labels) }]
   expect((await refused(() => train({ student: make(), data: mixed, losses: { crossEntropy: {} } }).finish())).message).toBe(
-    'data.batch[1].labels: expected one label a row, as in the first batch, got real numbers as labels',
+    'data.batch[1].labels: expected one label per row, as in the first batch, got real numbers as labels',
   )
   const unnamed = Dataset.stream([{ inputs: objects, labels }])
   expect((await refused(() => train({ student: make(), data: unnamed, losses: { crossEntropy: {} } }).finish())).message).toContain('because no column names are known')

@@ -1,13 +1,14 @@
-//! A counting, caching wrapper around the system allocator: large blocks are reused instead of being unmapped and
-//! faulted in again (a fresh page costs more than a pass over it), and live and peak bytes are counted.
+//! A counting, caching wrapper around the system allocator. Large blocks are reused instead of being unmapped and mapped
+//! again, because a page fault costs more than a pass over the page. Bytes in use and their peak are counted.
 //!
-//! Blocks of 64 KiB and more are rounded up to one of eight sizes per octave, aligned to a cache line, and when freed
-//! kept in one list per size, up to `CACHE_LIMIT` in total. Smaller ones go straight to the system. A list that stays
-//! busy for more than a few turns, or was left locked by a fork, is skipped: no thread ever blocks.
+//! Blocks of 64 KiB and more are rounded up to one of eight sizes per octave and aligned to a cache line. When freed, they
+//! are kept in one list per size, up to `CACHE_LIMIT` in total. Requests for smaller blocks go to the system. A list that
+//! stays busy for more than `PATIENCE` attempts, or that a fork left locked, is skipped, so that no thread ever blocks.
 //!
 //! If the system refuses a block, the cached blocks are returned to it and the request is repeated. If that fails too,
-//! a request that may fail (`refusable`) is refused. Any other failure would end the process, so it gets the reserve:
-//! address space held from the start. Until the system has granted a new reserve, every `refusable` request is refused.
+//! a request that may fail (`refusable`) is refused. Any other failure would end the process, so such a request uses the
+//! reserve: address space that is held from the start. Until the system grants a new reserve, every `refusable` request
+//! is refused.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::{Cell, UnsafeCell};
@@ -15,38 +16,38 @@ use std::ptr::null_mut;
 use std::sync::atomic::Ordering::{self, Relaxed};
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize};
 
-/// Set it as `#[global_allocator]`.
+/// The allocator, to be set as `#[global_allocator]`.
 pub struct CachingAllocator;
 
 const SMALLEST: usize = 64 << 10;
-/// Sizes an octave: at most an eighth of a block is unused.
+/// Sizes per octave: at most an eighth of a block is unused.
 const STEPS: usize = 8;
 const OCTAVES: usize = 15;
-/// Larger blocks are mapped and unmapped by the system.
+/// The system maps and unmaps larger blocks.
 const LARGEST: usize = SMALLEST << OCTAVES;
 const ALIGN: usize = 64;
-/// From here on blocks begin on a huge page and ask for more of them.
+/// Blocks of this size and more request huge pages.
 const HUGE: usize = 4 << 20;
 const HUGE_PAGE: usize = 2 << 20;
-/// Freed bytes that are kept at most.
+/// Largest number of freed bytes that are kept.
 const CACHE_LIMIT: usize = 1 << 30;
-/// Turns before a busy list is passed by.
+/// Attempts to enter a busy list before it is skipped.
 const PATIENCE: usize = 100;
 
-/// Upper limit of the memory that non-refusable requests need until the call that ran out of memory has ended.
+/// The reserve; its size is an upper limit of what non-refusable requests need until a call without memory has ended.
 const RESERVE: Layout = match Layout::from_size_align(64 << 20, 4096) {
     Ok(layout) => layout,
     Err(_) => Layout::new::<u8>(),
 };
-/// A larger block does not come from the reserve.
+/// Largest block that the reserve may serve.
 const SMALL: usize = 16 << 20;
 
 static HELD: AtomicPtr<u8> = AtomicPtr::new(null_mut());
-/// Whether the reserve was given away.
+/// Whether the reserve was used.
 static SPENT: AtomicBool = AtomicBool::new(false);
 
 thread_local! {
-    /// Whether the request that runs on this thread may be refused.
+    /// Whether the current request of this thread may be refused.
     static REFUSABLE: Cell<bool> = const { Cell::new(false) };
 }
 
@@ -61,7 +62,7 @@ pub fn live_bytes() -> usize {
     LIVE.load(Relaxed)
 }
 
-/// The most bytes that were in use at once since the start or the last `reset_peak`.
+/// The largest number of bytes in use at once since the start or the last `reset_peak`.
 pub fn peak_bytes() -> usize {
     PEAK.load(Relaxed)
 }
@@ -75,12 +76,12 @@ pub fn calls() -> usize {
     CALLS.load(Relaxed)
 }
 
-/// Freed bytes that wait to be used again.
+/// Freed bytes that are kept for reuse.
 pub fn cached_bytes() -> usize {
     CACHED.load(Relaxed)
 }
 
-/// Gives the cached blocks back to the system.
+/// Returns the cached blocks to the system.
 pub fn trim() {
     for (class, list) in LISTS.iter().enumerate() {
         while let Some(block) = list.take() {
@@ -96,7 +97,8 @@ pub fn trim() {
     };
 }
 
-/// Takes the reserve from the system; whether it is held. Its pages are never touched, so they cost no memory.
+/// Allocates the reserve from the system and returns whether it is held. Its pages are never touched, so they use no
+/// memory.
 pub fn hold_reserve() -> bool {
     if !HELD.load(Ordering::Acquire).is_null() {
         return true;
@@ -112,7 +114,7 @@ pub fn hold_reserve() -> bool {
     held
 }
 
-/// Runs a request for a block that the caller can do without; returns whether the block was allocated.
+/// Runs a request for a block whose refusal the caller handles; returns whether the block was allocated.
 pub(crate) fn refusable(ask: impl FnOnce() -> bool) -> bool {
     if SPENT.load(Relaxed) && !hold_reserve() {
         return false;
@@ -144,7 +146,7 @@ fn asked_again(layout: Layout) -> *mut u8 {
     }
 }
 
-/// Freed blocks of one size; each holds the address of the next in its first bytes.
+/// A list of freed blocks of one size; the first bytes of each block hold the address of the next.
 #[repr(align(128))]
 struct List {
     busy: AtomicBool,
@@ -189,7 +191,7 @@ impl List {
         (!block.is_null()).then_some(block)
     }
 
-    /// Whether the block was taken in.
+    /// Adds a block and returns true, or returns false if the list is busy.
     fn put(&self, block: *mut u8) -> bool {
         let entered = self.enter();
         if entered {
@@ -375,7 +377,7 @@ mod tests {
     }
 
     #[test]
-    fn classes_hold_what_is_asked_and_waste_little() {
+    fn size_classes_fit_the_request_and_waste_little() {
         for size in (SMALLEST..40 << 20).step_by(4097).chain([SMALLEST, 2 * SMALLEST, 2 * SMALLEST + 1, LARGEST / 2]) {
             let class = class_of(&layout(size)).unwrap();
             let given = size_of_class(class);
@@ -388,7 +390,7 @@ mod tests {
 
     #[test]
     fn a_freed_block_comes_back_aligned_and_zeroed_until_it_is_trimmed() {
-        // A size that nothing else in the tests requests.
+        // No other test requests this size.
         let size = (37 << 20) + 12_345;
         let mut first = vec![7u8; size];
         let address = first.as_mut_ptr();
@@ -410,7 +412,7 @@ mod tests {
         for _ in 0..2 {
             assert!(Vec::<u8>::new().try_reserve_exact(refused).is_err());
         }
-        // Far more than the other tests hold, far less than was requested.
+        // The limit is far above what the other tests hold and far below the request.
         assert!(live_bytes() < 1 << 40 && peak_bytes() < 1 << 40, "{} {}", live_bytes(), peak_bytes());
     }
 
@@ -427,7 +429,7 @@ mod tests {
     }
 
     #[test]
-    fn a_locked_list_is_passed_by() {
+    fn a_locked_list_is_skipped() {
         let list = List::new();
         assert!(list.enter());
         assert!(list.take().is_none() && !list.put(null_mut()));

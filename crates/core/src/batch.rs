@@ -1,4 +1,4 @@
-//! One batch, keyed by sample id: what the models read and what the losses compare with.
+//! A batch: the inputs for the models, and the labels and teacher outputs for the losses, keyed by sample id.
 
 use crate::blocks::{collected, copied};
 use crate::error::{Candle, Result};
@@ -11,33 +11,33 @@ use crate::top_logits::TopLogits;
 pub enum Features {
     /// Numbers, `[rows, …]`, f32 (f64 in tests).
     Dense(Tensor),
-    /// Ids (tokens, categories) of equal count in every row, `[rows, length]`, u32.
+    /// The same number of ids (tokens, categories) in every row, `[rows, length]`, u32.
     Ids(Tensor),
-    /// Ids of different count: row `r` has `ids[offsets[r]..offsets[r + 1]]`, each with a weight where there are any.
+    /// A different number of ids in each row: row `r` has `ids[offsets[r]..offsets[r + 1]]`; each id may have a weight.
     Ragged { ids: Vec<u32>, offsets: Vec<u32>, weights: Option<Vec<f32>> },
 }
 
-/// A teacher's answers to the rows of a batch, as a column of the data stores them.
+/// A teacher's logits for the rows of a batch, from a column of the data.
 #[derive(Clone, Debug)]
 pub enum TeacherLogits {
-    /// Of all classes, `[rows, classes]`.
+    /// Logits of all classes, `[rows, classes]`.
     All(Tensor),
-    /// The largest of each row.
+    /// The k largest logits of each row.
     Top(TopLogits),
 }
 
 #[derive(Clone, Debug)]
 pub struct Batch {
-    /// Who each row is, wherever it stands: random numbers and teacher rows are keyed by it.
+    /// The sample id of each row, independent of its position; random numbers and teacher rows are keyed by it.
     pub ids: Vec<u64>,
     pub epoch: u64,
     pub inputs: Features,
     pub labels: Labels,
-    /// Row weights of the losses, `[rows]`; all 1 where there are none. 0 masks a row.
+    /// Row weights of the losses, `[rows]`; `None` means that all are 1. A weight of 0 masks a row.
     pub row_weights: Option<Vec<f32>>,
-    /// Teacher logits, where the data have such a column.
+    /// Teacher logits, if the data have such a column.
     pub teacher_logits: Option<TeacherLogits>,
-    /// For every row a sample of another class, where a loss wants it.
+    /// For every row a sample of another class, if a loss needs it.
     pub pair: Option<Box<Batch>>,
 }
 
@@ -47,7 +47,7 @@ impl Batch {
     }
 }
 
-/// Plain numbers of some inputs.
+/// The inputs of a batch as plain numbers.
 #[derive(Clone, Debug, Default)]
 pub struct RawFeatures {
     pub numbers: Option<Vec<f32>>,
@@ -75,7 +75,7 @@ impl Features {
         })
     }
 
-    /// A copy as plain numbers, for teachers outside.
+    /// A copy as plain numbers, for teachers outside limbeck.
     pub fn raw(&self) -> Result<RawFeatures> {
         Ok(match self {
             Features::Dense(tensor) => {

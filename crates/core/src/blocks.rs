@@ -1,10 +1,10 @@
 //! Memory blocks whose size follows from data, options or a file.
 //!
-//! The system may refuse any of them. A refusal is an error of code `Memory`: `reserve` returns it; everything else
-//! here throws it, since kernels and their tasks return only numbers. It is thrown as a panic whose payload is the
-//! `Error`, without a message on stderr, and caught together with other panics: see `caught`. Allocations inside the
-//! standard library or candle cannot be refused; before they allocate a large block, `room` requests one of that size
-//! and returns it; small ones are covered by the allocator's reserve.
+//! The system may refuse any of these blocks. A refusal is an error of code `Memory`. `reserve` returns it; all other
+//! functions here throw it, because kernels and their tasks return only numbers. They throw it as a panic whose payload
+//! is the `Error`, without a message on stderr, and `caught` converts it back. Allocations inside the standard library or
+//! candle cannot be refused: before a large one, `room` requests a block of that size and returns it to the system;
+//! small ones are covered by the allocator's reserve.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -23,7 +23,7 @@ pub fn refusal(panic: Box<dyn Any + Send>) -> Result<Error, Box<dyn Any + Send>>
     panic.downcast::<Error>().map(|error| *error)
 }
 
-/// Room for `count` more elements.
+/// Reserves memory for `count` more elements.
 pub(crate) fn reserve<T>(values: &mut Vec<T>, count: usize) -> Result<()> {
     let mut asked = || allocator::refusable(|| values.try_reserve_exact(count).is_ok());
     if refused_for_a_test() || !asked() {
@@ -31,13 +31,13 @@ pub(crate) fn reserve<T>(values: &mut Vec<T>, count: usize) -> Result<()> {
         return Err(Error::new(
             Code::Memory,
             "",
-            format!("expected {bytes} bytes of memory, got none from the system"),
+            format!("expected {bytes} bytes of memory, got none: the system does not have them"),
         ));
     }
     Ok(())
 }
 
-/// An empty list with room for `count` elements.
+/// An empty list with a capacity of `count` elements.
 pub(crate) fn empty<T>(count: usize) -> Vec<T> {
     let mut values = Vec::new();
     match reserve(&mut values, count) {
@@ -46,8 +46,8 @@ pub(crate) fn empty<T>(count: usize) -> Vec<T> {
     }
 }
 
-/// A buffer of `len` numbers whose content is unspecified: every element is written before it is read.
-/// Large blocks come from the caching allocator: this pops one from a list instead of causing page faults.
+/// A buffer of `len` numbers of unspecified content: every element must be written before it is read. Large blocks come
+/// from a list of the caching allocator, which avoids page faults.
 pub(crate) fn uninit(len: usize) -> Vec<f32> {
     let mut buffer = empty(len);
     // SAFETY: the capacity is `len`; each bit pattern is a valid f32; kernels write every element before any read.
@@ -90,19 +90,19 @@ fn refused_for_a_test() -> bool {
 #[cfg(test)]
 use failing::now as refused_for_a_test;
 
-/// Lets the n-th reservation of this thread fail.
+/// Makes the n-th reservation of this thread fail.
 #[cfg(test)]
 pub(crate) mod failing {
     use std::cell::Cell;
 
     thread_local!(static LEFT: Cell<Option<usize>> = const { Cell::new(None) });
 
-    /// The reservation after `n` successful ones fails; from then on `reached` is true.
+    /// Makes the reservation after `n` successful ones fail.
     pub(crate) fn after(n: usize) {
         LEFT.set(Some(n));
     }
 
-    /// Switches the fault off; returns whether it had occurred.
+    /// Switches the fault off and returns whether it occurred.
     pub(crate) fn off() -> bool {
         LEFT.replace(None).is_none()
     }
@@ -125,11 +125,11 @@ pub(crate) mod failing {
 mod tests {
     use super::*;
 
-    /// More than any system has.
+    /// More elements than the memory of any system can hold.
     const ENDLESS: usize = usize::MAX >> 4;
 
     #[test]
-    fn a_refused_block_is_an_error_of_memory_also_out_of_a_task() {
+    fn a_refused_block_is_a_memory_error_even_inside_a_task() {
         let refused = |work: &dyn Fn()| caught(|| Ok(work())).unwrap_err();
         for error in [
             refused(&|| drop(uninit(ENDLESS))),
@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn another_panic_passes() {
+    fn other_panics_propagate() {
         let passed = catch_unwind(|| caught::<()>(|| panic!("a defect")));
         assert_eq!(*passed.unwrap_err().downcast::<&str>().unwrap(), "a defect");
         assert_eq!(caught(|| Ok(copied(&[1, 2]))).unwrap(), collected([1, 2]));

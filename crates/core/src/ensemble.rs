@@ -1,4 +1,4 @@
-//! Several models that predict as one: the mean of their probabilities.
+//! An ensemble of models: it predicts the mean of their probabilities.
 //!
 //! ```text
 //! single-label:   p = Σ_j a_j softmax(z_j),   logits = ln p       z_j [rows, classes] of model j, Σ_j a_j = 1
@@ -17,13 +17,13 @@ use crate::metrics::Metrics;
 use crate::models::{Model, Prediction};
 use crate::signature::Signature;
 
-/// Models of one width of output, and their shares, which sum to 1.
+/// Models with the same number of outputs, and their shares, which sum to 1.
 #[derive(Clone)]
 pub struct Ensemble {
     members: Vec<(Model, f64)>,
     classes: usize,
     several: bool,
-    /// What any of the models knows of its inputs and classes.
+    /// Names of columns and classes, from the models that have them.
     signature: Signature,
 }
 
@@ -31,7 +31,7 @@ impl Ensemble {
     /// Weights are normalised to sum to 1; without them every model has the same share.
     pub fn new(models: Vec<Model>, weights: Option<Vec<f64>>) -> Result<Ensemble> {
         let Some(classes) = models.first().map(|model| model.network.classes()) else {
-            return Err(Error::config("models", "expected one model or more, got none"));
+            return Err(Error::config("models", "expected at least one model, got none"));
         };
         if let Some((at, other)) = models.iter().enumerate().find(|(_, model)| model.network.classes() != classes) {
             let message =
@@ -55,7 +55,7 @@ impl Ensemble {
         Ok(Ensemble { members, classes, several, signature })
     }
 
-    /// What the models know of their inputs and classes.
+    /// Names of columns and classes, from the models that have them.
     pub fn signature(&self) -> &Signature {
         &self.signature
     }
@@ -88,7 +88,7 @@ impl Ensemble {
 
 /// Multi-label: logits of the mean probability of each class, from each model's logits and share.
 pub(crate) fn mixed_each(answers: impl Iterator<Item = Result<(Vec<f32>, f64)>>) -> Result<Vec<f32>> {
-    // Of each class ln p and ln (1 − p): probabilities themselves would be rounded to 0.
+    // ln p and ln (1 − p) of each class, because small probabilities would be rounded to 0.
     let mut both: Vec<(f64, f64)> = Vec::new();
     for answer in answers {
         let (logits, share) = answer?;
@@ -190,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn of_multi_label_models_each_class_has_the_mean_of_its_own_probabilities() {
+    fn each_class_of_multi_label_models_has_the_mean_of_its_probabilities() {
         let several = |seed: u64| Model { provenance: json!({ "labels": "several" }), ..model(seed, 2) };
         let (models, data) = (vec![several(1), several(2)], data());
         let ensemble = Ensemble::new(models.clone(), Some(vec![3.0, 1.0])).unwrap();
@@ -201,7 +201,7 @@ mod tests {
             let expected = 0.75 * each[0][at] + 0.25 * each[1][at];
             assert!((p - expected).abs() < 1e-6, "{p} {expected}");
         }
-        // Sure models stay sure, on both sides.
+        // Probabilities near 0 and near 1 are kept.
         let sure = |logit: f32| mixed_each([Ok((vec![logit], 1.0))].into_iter()).unwrap()[0];
         assert!((sure(60.0) - 60.0).abs() < 1e-4 && (sure(-60.0) + 60.0).abs() < 1e-4);
         assert_eq!([sure(1e5), sure(-1e5)], [1e5, -1e5]);
@@ -210,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn what_sure_models_think_impossible_stays_finite() {
+    fn classes_that_certain_models_exclude_have_finite_logits() {
         let answers = [vec![0.0, 2000.0, -2000.0], vec![1000.0, 0.0, -3000.0]];
         let mixed = mixed(3, answers.into_iter().map(|logits| Ok((logits, 0.5)))).unwrap();
         let half = 0.5f32.ln();
@@ -220,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn models_of_other_widths_and_weights_that_are_none_are_refused() {
+    fn models_of_other_widths_and_invalid_weights_are_rejected() {
         let path = |models: Vec<Model>, weights| Ensemble::new(models, weights).err().unwrap().path;
         assert_eq!(path(vec![], None), "models");
         assert_eq!(path(vec![model(1, 2), model(1, 4)], None), "models[1]");
@@ -238,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn weights_whose_sum_is_infinite_are_shares_too() {
+    fn weights_whose_sum_overflows_are_normalised_too() {
         assert_eq!(shares("weights", &[1e308, 1e308]).unwrap(), [0.5, 0.5]);
         assert_eq!(shares("weights", &[1.0, 3.0]).unwrap(), [0.25, 0.75]);
         assert_eq!(shares("weights", &[0.0, 1e308, f64::MAX, 1.0]).unwrap()[0], 0.0);

@@ -1,18 +1,18 @@
-//! The one error of the core: a code from a closed list, a path into the options or data, a message.
+//! The error type of the core: a code from a closed list, a path into the options or data, and a message.
 //!
-//! Messages read `where: expected what, got what`; the path is the "where".
+//! An error prints as `path: expected …, got …`.
 
 use std::borrow::Cow;
 use std::fmt;
 
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// Closed list; Node sees each as `ERR_LIMBECK_…`.
+/// The closed list of codes; in Node each is a string `ERR_LIMBECK_…`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Code {
     /// An option is missing, unknown or out of range.
     InvalidConfig,
-    /// Data given by the caller is unusable: wrong length, not finite, label out of range.
+    /// Data from the caller are invalid: wrong length, not finite, label out of range.
     InvalidData,
     /// Shapes do not fit each other.
     ShapeMismatch,
@@ -20,25 +20,25 @@ pub enum Code {
     NotFinite,
     /// A file could not be read or written.
     Io,
-    /// A file is no model or checkpoint, or is damaged.
+    /// A file is damaged, or is not a model or checkpoint.
     InvalidFile,
-    /// A checkpoint could not be written; the older one is whole.
+    /// A checkpoint could not be written; the previous checkpoint is intact.
     CheckpointWrite,
-    /// A file was written by a version that this one does not know.
+    /// A file was written by a version that this version cannot read.
     CheckpointVersion,
-    /// The run that is resumed has another configuration.
+    /// The run to resume has another configuration.
     CheckpointMismatch,
-    /// The device or backend that was asked for is not available.
+    /// The requested device or backend is not available.
     Backend,
-    /// The call needs what is in use.
+    /// The call needs a resource that is in use; try again later.
     Busy,
-    /// The object was disposed.
+    /// The object was disposed of.
     Disposed,
-    /// The caller cancelled.
+    /// The caller cancelled the work.
     Cancelled,
-    /// The memory limit would be exceeded.
+    /// The memory limit would be exceeded, or the system refused memory.
     Memory,
-    /// A proof that every run carries has failed.
+    /// A proof failed in strict mode.
     ProofFailed,
     /// A defect of limbeck.
     Internal,
@@ -70,7 +70,7 @@ impl Code {
 #[derive(Clone, Debug)]
 pub struct Error {
     pub code: Code,
-    /// Where: `losses.kl.temperature`, `layers.2`, a file. Empty when there is no place to name.
+    /// Path of the option, layer or file: `losses.kl.temperature`, `layers.2`. Empty if none applies.
     pub path: String,
     /// `expected a number above 0, got -1`, without the path.
     pub message: String,
@@ -120,10 +120,10 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
-/// Characters of a path or message at most: both may quote what the caller passed or a file holds.
+/// Largest number of characters in a path or message: both may quote input of the caller or text of a file.
 const LONGEST: usize = 2_000;
 
-/// A text for users, its middle left out where it is too long.
+/// A text for users; if it is too long, its middle is replaced by `…`.
 pub fn shortened(text: &str) -> Cow<'_, str> {
     let at = |(at, _): (usize, char)| at;
     let start = text.char_indices().nth(LONGEST - LONGEST / 4).map(at);
@@ -134,8 +134,8 @@ pub fn shortened(text: &str) -> Cow<'_, str> {
     }
 }
 
-/// Maps candle's errors without their backtraces (they hold paths of the build machine). Not a `From`:
-/// a trait impl would put candle into our public API.
+/// Maps candle's errors to ours, without their backtraces, which contain paths of the build machine. It is not a `From`,
+/// because that would make candle a part of our public API.
 pub trait Candle<T> {
     fn ok_or_internal(self) -> Result<T>;
 }

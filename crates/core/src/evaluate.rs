@@ -19,13 +19,13 @@ use crate::tensor::{Tensor, from_vec, read};
 pub struct Evaluation {
     /// Rows with a non-zero weight. Metrics of labels use only labelled rows.
     pub rows: usize,
-    /// Share of rows whose largest logit is the label; here and below, each row is weighted.
+    /// Share of rows whose largest logit is that of the label. This and the following numbers use the rows' weights.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub accuracy: Option<f64>,
     /// Cross entropy for classes, mean squared error for real numbers.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub loss: Option<f64>,
-    /// Share of rows where the largest logit is the teacher's too.
+    /// Share of rows for which student and teacher predict the same class.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub agreement: Option<f64>,
     /// Every other requested metric, by name.
@@ -64,13 +64,13 @@ pub(crate) fn logits_until(model: &Model, data: &Dataset, cancel: &Cancel) -> Re
     Ok(all)
 }
 
-/// The model on every row; `teacher` are the teacher's logits of the same rows, in their order. Without them the data
-/// may bring their own.
+/// Evaluates the model on every row. `teacher` contains the teacher's logits for the same rows, in their order; without
+/// it, teacher logits of the data are used, if there are any.
 pub fn evaluate(model: &Model, data: &Dataset, teacher: Option<&[f32]>) -> Result<Evaluation> {
     evaluate_with(model, data, teacher, &Metrics::default(), &Cancel::default())
 }
 
-/// The same with further metrics.
+/// Like `evaluate`, with further metrics.
 pub(crate) fn evaluate_with(
     model: &Model,
     data: &Dataset,
@@ -93,7 +93,7 @@ pub(crate) fn evaluate_answers(data: &Dataset, classes: usize, logits: &[f32], m
     evaluate_beside(data, classes, logits, None, more)
 }
 
-/// The same, compared with a teacher's outputs.
+/// Like `evaluate_answers`, compared with a teacher's outputs.
 pub(crate) fn evaluate_beside(
     data: &Dataset,
     classes: usize,
@@ -138,7 +138,7 @@ fn measured(
     Ok(Evaluation { rows: evaluator.rows(), accuracy, loss, agreement, metrics })
 }
 
-/// Rejects, by name, metrics that these data do not support.
+/// Rejects metrics that do not fit the data; the error's path is the name of the metric.
 pub(crate) fn check(metrics: &Metrics, data: &Dataset, teacher: bool, classes: usize) -> Result<()> {
     Evaluator::new(metrics, data, classes, has_teacher(data, teacher, classes)).map(|_| ())
 }
@@ -148,7 +148,7 @@ fn has_teacher(data: &Dataset, given: bool, classes: usize) -> bool {
     given || data.teacher_classes() == Some(classes) || top()
 }
 
-/// Logits of all classes: if only the largest are stored, ln p of these and their tail at temperature 1.
+/// Logits of all classes. If only the largest are stored, they are ln p at temperature 1, including the tail.
 fn of_all(logits: TeacherLogits, classes: usize) -> Result<Tensor> {
     match logits {
         TeacherLogits::All(logits) => Ok(logits),
@@ -159,7 +159,7 @@ fn of_all(logits: TeacherLogits, classes: usize) -> Result<Tensor> {
     }
 }
 
-/// The same compared with a teacher that is a model, with further metrics.
+/// Like `evaluate`, compared with a teacher that is a model, and with further metrics.
 pub fn against(model: &Model, data: &Dataset, teacher: Option<&Model>, metrics: &Metrics) -> Result<Evaluation> {
     check(metrics, data, teacher.is_some(), model.network.classes()).map_err(|error| error.at("metrics"))?;
     if let Some(teacher) = teacher {

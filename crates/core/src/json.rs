@@ -1,12 +1,12 @@
-//! A strict JSON reader for bytes that nobody vouches for.
+//! A strict JSON reader for untrusted bytes.
 //!
-//! It differs from a common parser in what it refuses: a key that comes twice, nesting above a limit, names above a
-//! length, anything after the value. Numbers with a fraction are rounded correctly (Rust's own parser), so that a
-//! float survives being written and read. It pulls: the caller takes objects, lists and strings as they come, and
-//! nothing is built that was not asked for.
+//! Unlike common parsers, it rejects duplicate keys, nesting above a limit, and any text after the value. Numbers with a
+//! fraction are rounded correctly (by Rust's own parser), so that a float has the same bits after writing and reading. It
+//! is a pull parser: the caller reads objects, lists and strings one by one, and the reader builds only the values that
+//! the caller requests.
 //!
-//! Source: RFC 8259. Where we differ: duplicate keys are an error (section 4 leaves them open), as are numbers that
-//! no f64 can hold.
+//! Source: RFC 8259. Where we differ: duplicate keys are an error (section 4 permits them), and so are numbers outside
+//! the range of f64.
 
 use std::borrow::Cow;
 
@@ -17,22 +17,22 @@ use crate::error::{Code, Error, Result};
 pub(crate) struct Reader<'a> {
     text: &'a str,
     at: usize,
-    /// Where the key begins that `object` gave last.
+    /// Position of the key that `object` returned last.
     key_at: usize,
     depth: usize,
     deepest: usize,
 }
 
-/// What a look over the brackets tells, before anything is parsed.
+/// The structure of a JSON text, computed from its brackets before parsing.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(crate) struct Outline {
     /// The deepest nesting of objects and lists.
     pub(crate) depth: usize,
-    /// Objects directly inside the outermost one.
+    /// Number of objects directly inside the outermost object.
     pub(crate) second: usize,
 }
 
-/// Strings are skipped, nothing is recursive, nothing is allocated.
+/// Computes the outline without recursion or allocation; brackets inside strings do not count.
 pub(crate) fn outline(bytes: &[u8]) -> Outline {
     let (mut depth, mut deepest, mut second, mut in_string, mut escaped) = (0usize, 0, 0, false, false);
     for &byte in bytes {
@@ -56,7 +56,7 @@ pub(crate) fn depth(bytes: &[u8]) -> usize {
     outline(bytes).depth
 }
 
-/// One whole JSON text; at most `deepest` objects and lists inside each other.
+/// Parses a complete JSON text whose objects and lists are nested at most `deepest` levels deep.
 pub(crate) fn parse(text: &str, deepest: usize) -> Result<Value> {
     let mut reader = Reader::new(text, deepest);
     let value = reader.value()?;
@@ -69,7 +69,7 @@ impl<'a> Reader<'a> {
         Reader::starting(text, 0, deepest)
     }
 
-    /// Reads from a place that an earlier reader of the same text told.
+    /// Reads from a position that an earlier reader of the same text returned.
     pub(crate) fn starting(text: &'a str, at: usize, deepest: usize) -> Self {
         Reader { text, at, key_at: at, depth: 0, deepest }
     }
@@ -108,7 +108,7 @@ impl<'a> Reader<'a> {
         found
     }
 
-    /// Nothing but blanks may follow.
+    /// Rejects anything except blanks after the value.
     pub(crate) fn end(&mut self) -> Result<()> {
         if self.peek().is_none() { Ok(()) } else { self.fail("the end") }
     }
@@ -125,7 +125,7 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
-    /// Calls `each` with every key, in order; it must take the value. Whether a key came twice is for `each` to see.
+    /// Calls `each` with every key, in order; `each` must read the value. Duplicate keys are not detected here.
     pub(crate) fn object(&mut self, mut each: impl FnMut(&mut Self, Cow<'a, str>) -> Result<()>) -> Result<()> {
         self.enter(b'{', "an object")?;
         if !self.take(b'}') {
@@ -149,7 +149,7 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
-    /// Calls `each` once for every element; it must take the value.
+    /// Calls `each` once for every element; `each` must read the value.
     pub(crate) fn list(&mut self, mut each: impl FnMut(&mut Self) -> Result<()>) -> Result<()> {
         self.enter(b'[', "a list")?;
         if !self.take(b']') {
@@ -167,7 +167,7 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
-    /// Borrowed from the text where nothing is escaped.
+    /// Reads a string; it is borrowed from the text if it contains no escapes.
     pub(crate) fn string(&mut self) -> Result<Cow<'a, str>> {
         if !self.take(b'"') {
             return self.fail("a string");
@@ -176,7 +176,7 @@ impl<'a> Reader<'a> {
         loop {
             let rest = &self.text[self.at..];
             let plain = rest.find(|c: char| c == '"' || c == '\\' || c < ' ').unwrap_or(rest.len());
-            out += &rest[..plain]; // an empty one just borrows
+            out += &rest[..plain]; // if `out` is empty, this only borrows
             self.at += plain;
             match self.text.as_bytes().get(self.at) {
                 Some(b'"') => {
@@ -219,10 +219,10 @@ impl<'a> Reader<'a> {
                 }
                 return match char::from_u32(code) {
                     Some(character) => Ok(character),
-                    None => self.fail("a character before this place"),
+                    None => self.fail("the escape of a Unicode character"),
                 };
             }
-            _ => return self.fail("an escape"),
+            _ => return self.fail("an escape sequence"),
         };
         self.at += 1;
         Ok(character)
@@ -274,7 +274,7 @@ impl<'a> Reader<'a> {
         Ok((&self.text[start..at], real))
     }
 
-    /// A whole number from 0; `1.0` and `1e3` are none.
+    /// Reads a whole number of 0 or more; `1.0` and `1e3` are rejected.
     pub(crate) fn whole(&mut self) -> Result<u64> {
         self.peek();
         let start = self.at;
@@ -285,7 +285,7 @@ impl<'a> Reader<'a> {
         }
         self.at = start;
         let got: String = self.text[start..].chars().take_while(|c| !",]} \n".contains(*c)).take(24).collect();
-        let message = format!("expected a whole number from 0 at byte {start} of the JSON, got {got}");
+        let message = format!("expected a whole number of 0 or more at byte {start} of the JSON, got {got}");
         Err(Error::new(Code::InvalidFile, "", message))
     }
 
@@ -301,11 +301,11 @@ impl<'a> Reader<'a> {
         }
         match text.parse().ok().and_then(Number::from_f64) {
             Some(number) => Ok(Value::Number(number)),
-            None => self.fail("a number that 64 bits can hold before this place"),
+            None => self.fail("the end of a number within the range of 64-bit floats"),
         }
     }
 
-    /// Whatever comes, as a tree; a key that comes twice is refused by name.
+    /// Reads any value as a tree; a duplicate key is an error that names the key.
     pub(crate) fn value(&mut self) -> Result<Value> {
         match self.peek() {
             Some(b'{') => {
@@ -354,13 +354,13 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn reads_what_json_is() {
+    fn valid_json_is_read() {
         let text = r#" {"a":[1,-2,3.5,1e3,-0.0],"b":{"c":null,"d":true,"e":false},"f":"\u00e9\ud83d\ude00\n\"/","g":18446744073709551615} "#;
         assert_eq!(parse(text, 8).unwrap(), serde_json::from_str::<Value>(text).unwrap());
     }
 
     #[test]
-    fn refuses_what_json_is_not() {
+    fn invalid_json_is_rejected() {
         let bad = [
             "",
             " ",
@@ -399,13 +399,13 @@ mod tests {
             "\u{feff}{}",
         ];
         for text in bad {
-            assert!(parse(text, 8).is_err(), "{text:?} was taken");
-            assert!(serde_json::from_str::<Value>(text).is_err(), "{text:?} is JSON for others");
+            assert!(parse(text, 8).is_err(), "{text:?} was accepted");
+            assert!(serde_json::from_str::<Value>(text).is_err(), "serde_json accepts {text:?}");
         }
     }
 
     #[test]
-    fn a_key_that_comes_twice_is_refused_by_name() {
+    fn a_duplicate_key_is_rejected_by_name() {
         assert!(parse(r#"{"a":{"b":1,"b":1}}"#, 8).unwrap_err().message.contains("\"b\" twice"));
         assert!(parse(r#"{"\u0061":1,"a":1}"#, 8).is_err());
     }
@@ -420,7 +420,7 @@ mod tests {
     }
 
     #[test]
-    fn whole_numbers_are_only_those() {
+    fn only_whole_numbers_in_range_are_read_as_such() {
         for (text, number) in
             [("0", Some(0)), ("18446744073709551615", Some(u64::MAX)), ("18446744073709551616", None), ("-1", None)]
                 .into_iter()
@@ -452,15 +452,15 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(1024))]
 
         #[test]
-        fn what_is_written_is_read_to_the_same_bits(value in any_value()) {
+        fn a_written_value_is_read_with_the_same_bits(value in any_value()) {
             prop_assert_eq!(parse(&value.to_string(), 16).unwrap(), value);
         }
 
         #[test]
         fn text_of_json_letters_never_panics_and_agrees_with_another_parser(text in "[\\[\\]{}\",:0-9eE.\\\\u+ntrfalse -]{0,24}") {
-            // Duplicate keys and deep nesting are where we are stricter; texts this short seldom have them.
+            // This parser is stricter about duplicate keys and deep nesting, which texts this short seldom have.
             if let Ok(value) = parse(&text, 16) {
-                prop_assert!(serde_json::from_str::<Value>(&text).is_ok(), "{} taken as {}", text, value);
+                prop_assert!(serde_json::from_str::<Value>(&text).is_ok(), "{} was read as {}", text, value);
             }
         }
 

@@ -2,36 +2,36 @@
 
 use crate::tensor::Tensor;
 
-/// The single label of a row that has none: its class is not known, its teacher's answer may be.
+/// Marks a row without a label in single-label data: its class is not known, but a teacher may have outputs for it.
 pub const UNLABELLED: u32 = u32::MAX;
 
-/// What a row is, if that is known.
+/// The labels of the rows of a batch.
 #[derive(Clone, Debug)]
 pub enum Labels {
     None,
-    /// One class a row, or `UNLABELLED`.
+    /// One class per row, or `UNLABELLED`.
     Single(Vec<u32>),
-    /// Several classes at once: `[rows, classes]` in 0…1.
+    /// Several classes per row: `[rows, classes]` in 0…1.
     Several(Tensor),
-    /// How probable each class is: `[rows, classes]` in 0…1, each row adding up to 1.
+    /// Probabilities of the classes: `[rows, classes]` in 0…1; each row sums to 1.
     Probabilities(Tensor),
     /// Regression: `[rows, outputs]`.
     Real(Tensor),
 }
 
-/// How far the probabilities of a row may be from adding up to 1.
+/// Largest allowed difference between 1 and the sum of a row's probabilities.
 const ROUNDING: f64 = 1e-3;
 
-/// The remedy for rows that do not.
+/// The remedy for rows of probabilities that do not sum to 1.
 pub(crate) const NOT_ONE: &str = "for several labels per row use binaryCrossEntropy";
 
-/// The first row whose numbers do not add up to 1, and their sum.
+/// The first row whose numbers do not sum to 1, and their sum.
 pub(crate) fn not_one<F: Copy + Into<f64>>(values: &[F], classes: usize) -> Option<(usize, f64)> {
     let sums = values.chunks(classes.max(1)).map(|row| row.iter().map(|y| (*y).into()).sum::<f64>());
     sums.enumerate().find(|(_, sum)| (sum - 1.0).abs() > ROUNDING)
 }
 
-/// Which kind of labels a data set has.
+/// The kind of labels of a data set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LabelKind {
     None,
@@ -42,7 +42,8 @@ pub enum LabelKind {
 }
 
 impl LabelKind {
-    /// Whether each row belongs to one class, certain or not: what a softmax over the outputs predicts.
+    /// Whether each row belongs to exactly one class, which is known or given by probabilities. A softmax over the
+    /// outputs predicts such labels.
     pub(crate) fn is_one_class(self) -> bool {
         matches!(self, LabelKind::Single | LabelKind::Probabilities)
     }
@@ -57,24 +58,26 @@ impl LabelKind {
         }
     }
 
-    /// What turns labels that were given as numbers of this kind into `wanted`, for a message; empty where nothing does.
+    /// The end of a message: how to turn labels of this kind into `wanted`; empty if that is not possible.
     pub fn remedy(self, wanted: LabelKind) -> &'static str {
         match (self, wanted) {
             (LabelKind::Real, LabelKind::Single) => {
-                ": give whole numbers (a Uint32Array, an array), or say labels: 'single' where the data are made"
+                ": give whole numbers (a Uint32Array or an array), or create the data set with labels: 'single'"
             }
             (LabelKind::Several, LabelKind::Single) => {
-                ": pass one class index per row (for one-hot rows, the index of the 1), or use a loss over several labels (binaryCrossEntropy)"
+                ": pass one class index per row (for one-hot rows, the index of the 1), or use a loss for several labels (binaryCrossEntropy)"
             }
-            (LabelKind::Real, LabelKind::Several) => ": say labels: 'several' where the data are made",
+            (LabelKind::Real, LabelKind::Several) => ": create the data set with labels: 'several'",
             (LabelKind::Several | LabelKind::Probabilities | LabelKind::Single, LabelKind::Real) => {
-                ": say labels: 'real' where the data are made"
+                ": create the data set with labels: 'real'"
             }
             (LabelKind::Probabilities, LabelKind::Single) => {
                 ": give each row's most probable class, or use crossEntropy alone"
             }
-            (LabelKind::Probabilities, LabelKind::Several) => ": say labels: 'several' where the data are made",
-            (LabelKind::Single, LabelKind::Several) => ": give an array of arrays, or say labels: 'several'",
+            (LabelKind::Probabilities, LabelKind::Several) => ": create the data set with labels: 'several'",
+            (LabelKind::Single, LabelKind::Several) => {
+                ": give an array of arrays, or create the data set with labels: 'several'"
+            }
             _ => "",
         }
     }
@@ -82,8 +85,8 @@ impl LabelKind {
     pub fn words(self) -> &'static str {
         match self {
             LabelKind::None => "no labels",
-            LabelKind::Single => "one label a row",
-            LabelKind::Several => "several labels a row",
+            LabelKind::Single => "one label per row",
+            LabelKind::Several => "several labels per row",
             LabelKind::Probabilities => "probabilities of the classes",
             LabelKind::Real => "real numbers as labels",
         }
@@ -91,7 +94,7 @@ impl LabelKind {
 }
 
 impl Labels {
-    /// Whether a row has the single label that a loss over labels needs; true where rows have other labels.
+    /// Whether the label of a row is known; false only for `UNLABELLED` rows of single-label data.
     pub(crate) fn known(&self, row: usize) -> bool {
         !matches!(self, Labels::Single(labels) if labels.get(row) == Some(&UNLABELLED))
     }

@@ -1,33 +1,34 @@
-//! How the optimizer's rate changes over the steps: a factor, 1 at its peak.
+//! Learning rate schedules: a factor of the optimizer's rate at each step; it is 1 at its peak.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 
-/// Multiplies the optimizer's learning rate: an object with one key. Steps are optimizer steps, counted from 0;
-/// `cosine`, `linear` and `oneCycle` run over the whole training.
+/// The factor that multiplies the optimizer's learning rate: an object with one key. Steps are optimizer steps, counted
+/// from 0; `cosine`, `linear` and `oneCycle` extend over the whole training.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum Schedule {
     /// Always 1, after the warm-up.
     Constant(Constant),
-    /// Falls by `factor` every `every` steps.
+    /// Is multiplied by `factor` every `every` steps.
     Step(Step),
-    /// Falls in a straight line to `final`.
+    /// Falls linearly to `final`.
     Linear(Falling),
     /// Falls along half a cosine to `final`.
     Cosine(Falling),
-    /// Rises along half a cosine from 1/25 to 1, then falls along half a cosine to 1/250,000.
+    /// Rises along half a cosine from 1 / initialDivisor to 1, then falls along half a cosine to 1 / (initialDivisor ·
+    /// finalDivisor).
     OneCycle(OneCycle),
-    /// Rises in a straight line for `warmupSteps`, then √(warmupSteps / step).
+    /// Rises linearly for `warmupSteps` steps, then falls as √(warmupSteps / step).
     InverseSquareRoot(InverseSquareRoot),
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Constant {
-    /// Steps in which the factor rises in a straight line from 0 to 1.
+    /// Number of steps in which the factor rises linearly from 0 to 1. Default 0.
     #[serde(default)]
     pub warmup_steps: u64,
 }
@@ -35,12 +36,12 @@ pub struct Constant {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Step {
-    /// Steps between two falls; at least 1.
+    /// Number of steps between two multiplications; must be ≥ 1.
     pub every: u64,
-    /// What the rate is multiplied with at each fall; above 0.
+    /// Number that the rate is multiplied by every `every` steps; must be > 0. Default 0.1.
     #[serde(default = "tenth")]
     pub factor: f64,
-    /// Steps in which the factor rises in a straight line from 0 to 1.
+    /// Number of steps in which the factor rises linearly from 0 to 1. Default 0.
     #[serde(default)]
     pub warmup_steps: u64,
 }
@@ -48,10 +49,10 @@ pub struct Step {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Falling {
-    /// The factor at the last step; 0…1.
+    /// The factor at the last step, from 0 to 1. Default 0.
     #[serde(default, rename = "final")]
     pub last: f64,
-    /// Steps in which the factor rises in a straight line from 0 to 1.
+    /// Number of steps in which the factor rises linearly from 0 to 1. Default 0.
     #[serde(default)]
     pub warmup_steps: u64,
 }
@@ -59,13 +60,13 @@ pub struct Falling {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct OneCycle {
-    /// Share of the training in which the rate rises; 0 < share < 1.
+    /// Share of the training in which the factor rises; must be > 0 and < 1. Default 0.3.
     #[serde(default = "three_tenths")]
     pub rise: f64,
-    /// The first factor is 1 / this; above 0.
+    /// The factor at the first step is 1 / initialDivisor; must be > 0. Default 25.
     #[serde(default = "twenty_five")]
     pub initial_divisor: f64,
-    /// The last factor is the first divided by this; above 0.
+    /// The factor at the last step is the first factor divided by finalDivisor; must be > 0. Default 10,000.
     #[serde(default = "ten_thousand")]
     pub final_divisor: f64,
 }
@@ -73,7 +74,7 @@ pub struct OneCycle {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct InverseSquareRoot {
-    /// Steps until the peak; at least 1.
+    /// Number of steps until the factor reaches 1; must be ≥ 1.
     pub warmup_steps: u64,
 }
 
@@ -96,7 +97,7 @@ impl Default for Schedule {
     }
 }
 
-/// Half a cosine from `from` to `to` for a share of 0…1.
+/// Half a cosine wave from `from` (share 0) to `to` (share 1).
 fn anneal(from: f64, to: f64, share: f64) -> f64 {
     to + (from - to) * (1.0 + (std::f64::consts::PI * share.clamp(0.0, 1.0)).cos()) / 2.0
 }
@@ -117,7 +118,7 @@ impl Schedule {
             }
             Schedule::Linear(falling) | Schedule::Cosine(falling) => match falling.last {
                 last if (0.0..=1.0).contains(&last) => Ok(()),
-                last => Err(Error::config("final", format!("expected a number in 0…1, got {last}"))),
+                last => Err(Error::config("final", format!("expected a number from 0 to 1, got {last}"))),
             },
             Schedule::OneCycle(cycle) => {
                 if !(cycle.rise > 0.0 && cycle.rise < 1.0) {
@@ -133,12 +134,12 @@ impl Schedule {
         }
     }
 
-    /// Whether the count of all steps must be known.
+    /// Whether the schedule depends on the total number of steps.
     pub fn needs_total(&self) -> bool {
         matches!(self, Schedule::Linear(_) | Schedule::Cosine(_) | Schedule::OneCycle(_))
     }
 
-    /// Steps in which the factor rises before the run is at its full rate, where they are given as a number of steps.
+    /// Warm-up steps, if they are given as a number of steps; 0 otherwise.
     pub fn warmup_steps(&self) -> u64 {
         match self {
             Schedule::Constant(constant) => constant.warmup_steps,
@@ -149,7 +150,7 @@ impl Schedule {
         }
     }
 
-    /// The factor of optimizer step `step` of `total`, counted from 0.
+    /// The factor at optimizer step `step` of `total`; steps are counted from 0.
     pub fn factor(&self, step: u64, total: u64) -> f64 {
         let warm = |warmup: u64| if step < warmup { (step + 1) as f64 / warmup as f64 } else { 1.0 };
         let share = |warmup: u64| {
@@ -161,11 +162,12 @@ impl Schedule {
             Schedule::Step(fall) => warm(fall.warmup_steps) * fall.factor.powi((step / fall.every.max(1)) as i32),
             Schedule::Linear(f) => warm(f.warmup_steps) * (1.0 - (1.0 - f.last) * share(f.warmup_steps)),
             Schedule::Cosine(f) => warm(f.warmup_steps) * anneal(1.0, f.last, share(f.warmup_steps)),
-            // One step has no rise and no fall: it is the peak.
+            // A single step cannot rise or fall, so it gets the full rate.
             Schedule::OneCycle(_) if total <= 1 => 1.0,
             Schedule::OneCycle(cycle) => {
-                // As PyTorch's OneCycleLR: the peak is at step rise · total − 1, the end at total − 1. In a run of few
-                // steps the peak is a step before the end, where PyTorch's falls between the two and no step is near it.
+                // As in PyTorch's OneCycleLR, the peak is at step rise · total − 1 and the end at total − 1. In a short
+                // run PyTorch's peak can be so near the end that no step comes near it; here the peak is at the latest
+                // one step before the end.
                 let first = 1.0 / cycle.initial_divisor;
                 let last = first / cycle.final_divisor;
                 let end = total as f64 - 1.0;

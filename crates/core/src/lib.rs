@@ -1,4 +1,5 @@
-//! All arithmetic of limbeck. Knows candle, never Node. The rooms stand in the order of the walk.
+//! The core of limbeck: all computation, on top of candle and without any dependency on Node. The modules are listed in
+//! the order in which a reader should visit them.
 
 // Data.
 pub mod batch;
@@ -13,7 +14,7 @@ pub mod models;
 pub mod top_logits;
 pub mod weights;
 
-// What a training is made of.
+// Parts of a training run.
 pub mod learning_rate;
 pub mod losses;
 pub mod metrics;
@@ -21,14 +22,14 @@ pub mod optimizers;
 pub mod schedule;
 pub mod teacher;
 
-// Trainings, and what is asked of models afterwards.
+// Training runs, evaluation and analysis.
 pub mod analysis;
 pub mod evaluate;
 pub mod options;
 pub mod proofs;
 pub mod run;
 
-// What every room stands on.
+// Foundations that every module uses.
 pub mod allocator;
 pub mod blocks;
 pub mod error;
@@ -44,7 +45,7 @@ mod memory;
 mod names;
 mod numbers;
 
-// No part of the interface: what `crates/bench` and the tests in `tests/` need of the inside.
+// Internal modules that `crates/bench` and the tests in `tests/` need; they are no part of the interface.
 #[doc(hidden)]
 pub mod layers;
 #[doc(hidden)]
@@ -66,7 +67,7 @@ pub mod targets;
 #[doc(hidden)]
 pub mod tensor;
 
-/// Of the kernels.
+/// Internal parts of the kernels, for `crates/bench` and tests.
 #[doc(hidden)]
 pub mod internals {
     pub use crate::kernels::cpu::gemm::{Matrix, product};

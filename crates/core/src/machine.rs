@@ -1,11 +1,11 @@
-//! What this build finds on its machine.
+//! The instruction sets, threads and cores of this machine.
 
 use serde_json::{Value as Json, json};
 
 use crate::kernels::cpu::isa;
 use crate::pool::default_threads;
 
-/// Instruction set in use and what the machine has, threads and cores, as JSON.
+/// The instruction set in use, those that the machine supports, and its threads and cores, as JSON.
 pub fn report() -> Json {
     let detected = isa::detected();
     json!({

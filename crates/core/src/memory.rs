@@ -1,16 +1,16 @@
-//! How much native memory a run will need, before anything is allocated.
+//! Estimates the native memory of a run before anything is allocated.
 
 use crate::error::{Code, Error, Result};
 use crate::models::Model;
 use crate::options::TrainOptions;
 use crate::weights::ParameterGenerator;
 
-/// Bytes that a run holds at its peak for one student: parameters with gradients, optimizer state and copies, activations
-/// of one batch; data sets and the teachers' parameters are the caller's and not counted.
+/// Peak bytes of a run for one student: parameters with gradients, optimizer state and copies, and the activations of one
+/// batch. Data sets and the teachers' parameters belong to the caller and do not count.
 pub(crate) fn of_student(student: &Model, generator: Option<&ParameterGenerator>, options: &TrainOptions) -> u64 {
     let parameters = student.parameters.bytes();
     let learner = |trained: u64| {
-        // what is trained, its gradients, and what the optimizer keeps beside it
+        // The trained parameters, their gradients, and the optimizer state.
         trained * (2 + options.optimizer.state_tensors() as u64)
             + if options.accumulate > 1 { trained } else { 0 }
             + if options.average.is_some() { trained } else { 0 }
@@ -20,7 +20,7 @@ pub(crate) fn of_student(student: &Model, generator: Option<&ParameterGenerator>
     let logits = 3 * 4 * rows * classes;
     let batch = rows * student.activation_bytes() + logits;
     let first = match generator {
-        // The parameters that it makes, and their gradients.
+        // The generated parameters and their gradients.
         Some(generator) => learner(generator.parameters().bytes()) + 3 * parameters,
         None => learner(parameters),
     };
@@ -29,12 +29,12 @@ pub(crate) fn of_student(student: &Model, generator: Option<&ParameterGenerator>
     first + batch + control + kept
 }
 
-/// Bytes of the activations of teachers that are asked one after the other.
+/// Bytes of the teachers' activations; teachers run one after the other, so only the largest counts.
 pub(crate) fn of_teachers<'a>(teachers: impl Iterator<Item = &'a Model>, options: &TrainOptions) -> u64 {
     teachers.map(|teacher| options.batch_size as u64 * teacher.activation_bytes()).max().unwrap_or(0)
 }
 
-/// Refuses a run that is estimated to need more than its options allow.
+/// Rejects a run whose estimate exceeds `maxMemoryBytes`.
 pub(crate) fn within(estimate: u64, options: &TrainOptions) -> Result<()> {
     match options.max_memory_bytes.filter(|limit| estimate > *limit) {
         Some(limit) => {

@@ -1,6 +1,6 @@
-//! Names of parameters and layers, and patterns that stand for several of them.
+//! Patterns that match the names of parameters and layers.
 
-/// Whether a pattern stands for this name; `*` stands for any text.
+/// Whether a pattern matches a name; `*` matches any text.
 pub(crate) fn matches(pattern: &str, name: &str) -> bool {
     let Some((head, tail)) = pattern.split_once('*') else { return pattern == name };
     let Some(rest) = name.strip_prefix(head) else { return false };
@@ -12,7 +12,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_star_stands_for_any_text() {
+    fn a_star_matches_any_text() {
         for (pattern, name, want) in [
             ("*.bias", "head.bias", true),
             ("blocks.*.conv.*", "blocks.0.conv.weight", true),

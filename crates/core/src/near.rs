@@ -1,15 +1,15 @@
-//! Whether numbers are near enough to those of another implementation.
+//! Compares numbers with those of another implementation, within a tolerance.
 
 use crate::error::{Error, Result};
 use crate::tape::Engine;
 use crate::tensor::DType;
 
-/// In which arithmetic a case is run.
+/// The arithmetic in which a case runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Precision {
-    /// Through the plain reference.
+    /// The plain reference in f64.
     F64,
-    /// Through the kernels of the instruction set in use.
+    /// The kernels of the instruction set in use, in f32.
     F32,
 }
 
@@ -22,25 +22,25 @@ impl Precision {
         if self == Precision::F64 { DType::F64 } else { DType::F32 }
     }
 
-    /// f64: 1e-9 of the largest entry; f32: 1e-5 of the largest entry + 1e-6.
+    /// Tolerance for f64: 1e-9 of the largest entry, at least 1e-12; for f32: 1e-5 of the largest entry + 1e-6.
     pub fn tolerance(self, expected: &[f64]) -> f64 {
         let largest = expected.iter().fold(0.0f64, |largest, x| largest.max(x.abs()));
         if self == Precision::F64 { 1e-9 * largest.max(1e-3) } else { 1e-5 * largest + 1e-6 }
     }
 
-    /// Whether `got` is near enough; the error names the worst entry.
+    /// Returns an error that names the worst entry if `got` is outside the tolerance.
     pub fn compare(self, what: &str, got: &[f64], expected: &[f64]) -> Result<()> {
         compare(what, got, expected, self.tolerance(expected))
     }
 }
 
-/// Whether every entry is within `tolerance`; the error names the worst.
+/// Returns an error that names the worst entry if any entry is outside `tolerance`.
 pub fn compare(what: &str, got: &[f64], expected: &[f64], tolerance: f64) -> Result<()> {
     if got.len() != expected.len() {
         return Err(Error::data(what, format!("expected {} numbers, got {}", expected.len(), got.len())));
     }
     let distance = |i: usize| if got[i] == expected[i] { 0.0 } else { (got[i] - expected[i]).abs() };
-    // A NaN is at no distance that is near.
+    // The distance of a NaN is NaN, which is never within the tolerance.
     let near = |i: usize| distance(i) <= tolerance;
     match (0..got.len()).filter(|i| !near(*i)).max_by(|a, b| distance(*a).total_cmp(&distance(*b))) {
         None => Ok(()),

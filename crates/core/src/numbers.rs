@@ -1,4 +1,4 @@
-//! Numbers of one optimizer step, as losses, learners, proofs and reports pass them on.
+//! The numbers of one optimizer step, which losses, learners, proofs and reports share.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ pub struct StepNumbers {
     pub loss: f64,
     pub rows: usize,
     pub terms: BTreeMap<&'static str, TermReport>,
-    /// Global norm of the parameters' gradients before clipping, where it was asked for or clipping needs it.
+    /// Global norm of the parameters' gradients before clipping; only if it was requested or clipping needs it.
     pub gradient_norm: Option<f64>,
 }
 
@@ -26,17 +26,17 @@ impl StepNumbers {
     }
 }
 
-/// One loss of one micro-batch, or by `add` of all micro-batches of an optimizer step.
+/// The numbers of one loss in one micro-batch; after `add`, in all micro-batches of an optimizer step.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TermReport {
-    /// Without its weight; over the step's denominator, so that micro-batches add up.
+    /// The value without the weight, divided by the denominator of the whole step, so that micro-batches can be added.
     pub value: f64,
     pub weight: f64,
-    /// The norm of the term's weighted gradient at the student's outputs, where it was asked for.
+    /// The norm of the term's weighted gradient at the student's outputs, if it was requested.
     pub gradient_norm: Option<f64>,
-    /// All rows had the weight 0: the value and the gradient are 0.
+    /// Whether all rows had weight 0; value and gradient are then 0.
     pub no_rows: bool,
-    /// What the loss counts in addition to its value: `openHinges`, a share of the rows.
+    /// Further numbers of the loss, such as `openHinges`, a share of the rows.
     pub details: BTreeMap<&'static str, f64>,
 }
 
@@ -52,7 +52,7 @@ impl TermReport {
     }
 }
 
-/// What the losses of one optimizer step are divided by: for each loss, in the order of `Losses`, the sum of its row
+/// The denominators of the losses in one optimizer step: for each loss, in the order of `Losses`, the sum of its row
 /// weights over all micro-batches.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Denominators(pub(crate) Vec<f64>);

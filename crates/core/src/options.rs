@@ -1,6 +1,6 @@
-//! The options of a training run, as they cross from JavaScript once, as JSON.
+//! The options of a training run. JavaScript passes them once, as JSON.
 //!
-//! Unknown keys and bad values are refused by path: `losses.kl.temperature: expected a number above 0, got -1`.
+//! Unknown keys and invalid values are rejected with their path: `losses.kl.temperature: expected a number above 0, got -1`.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -19,118 +19,123 @@ use crate::weights::GeneratorOptions;
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct TrainOptions {
-    /// What is minimised: the sum over the losses of weight · value. At least one weight above 0. Or the name of a preset,
-    /// a mixture as its authors released it.
+    /// The losses to minimise: the total is the sum of weight × loss, and at least one weight must be above 0. Or the
+    /// name of a preset, which is a mixture of losses as its authors released it.
     #[serde(deserialize_with = "presets::read")]
     #[schemars(with = "presets::LossesOrPreset")]
     pub losses: LossesOptions,
-    /// Makes the student's parameters from the teacher's and trains what makes them (phase 1 of Weight Distillation); in
-    /// the end the student has them as plain numbers. `freeze`, `average` and `optimizer` then mean the generator's own
-    /// parameters, `layers.0.weight.wOut` and others. Default: the student's parameters are trained themselves.
+    /// Trains a generator that computes the student's parameters from the teacher's (phase 1 of Weight Distillation).
+    /// At the end the student gets the computed numbers. With a generator, `freeze`, `average` and `optimizer` apply to
+    /// the generator's own parameters, such as `layers.0.weight.wOut`. Default: the student's parameters are trained
+    /// directly.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub generator: Option<GeneratorOptions>,
-    /// How parameters are changed. Default: adamW with its defaults.
+    /// How gradients change the parameters. Default: adamW with its defaults.
     #[serde(default)]
     pub optimizer: OptimizerOptions,
-    /// Multiplies the optimizer's learning rate. Default: constant.
+    /// Factor of the optimizer's learning rate at each step. Default: constant.
     #[serde(default)]
     pub schedule: Schedule,
-    /// Rows of one batch; 1…2³¹. Default: 64.
+    /// Rows per batch; 1…2³¹. Default: 64.
     #[serde(default = "sixty_four")]
     pub batch_size: usize,
-    /// Batches whose gradients make one optimizer step; 1…2²⁰. Row losses without batch norm give what one big
-    /// batch gives. Default: 1.
+    /// Batches per optimizer step, whose gradients are combined; 1…2²⁰. For row losses and models without batch norm,
+    /// the result is that of one large batch. Default: 1.
     #[serde(default = "one")]
     pub accumulate: usize,
-    /// Passes over the data; 1…2³¹. Default: 1 where `steps` is not given.
+    /// Passes over the data; 1…2³¹. Default: 1 if `steps` is not given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub epochs: Option<u64>,
-    /// Optimizer steps, instead of epochs.
+    /// Number of optimizer steps, as an alternative to `epochs`; 1…2⁵³ − 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub steps: Option<u64>,
-    /// Everything random follows from it: an integer of 0…2⁵³ − 1. Default: 0.
+    /// Seed of all random numbers: an integer in 0…2⁵³ − 1. Default: 0.
     #[serde(default)]
     pub seed: u64,
-    /// Whether rows come in a new order each epoch. Default: true.
+    /// Whether each epoch takes the rows in a new random order. Default: true.
     #[serde(default = "yes")]
     pub shuffle: bool,
-    /// Whether the last batch of an epoch is left out when it is smaller. Default: false.
+    /// Whether the last batch of an epoch is left out if it is smaller than the others. Default: false.
     #[serde(default)]
     pub drop_last: bool,
-    /// Random changes of the inputs, keyed by sample and epoch.
+    /// Random changes of the inputs, drawn anew for each sample in each epoch. Default: none.
     #[serde(default, skip_serializing_if = "Augment::is_empty")]
     pub augment: Augment,
-    /// Gradients are scaled down to this global norm where it is larger; above 0. Default: they are not.
+    /// Largest global norm of the gradients: larger gradients are scaled down to it. Above 0. Default: no limit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub clip_norm: Option<f64>,
-    /// A running average of the parameters (EMA), which validation uses and the run keeps.
+    /// A running average (EMA) of the parameters. Validation uses it, and it is what the student keeps. Default: none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub average: Option<AverageOptions>,
-    /// Parameters that stay as they are: names, layer names, or patterns with `*`.
+    /// Parameters that are not trained: names of parameters or layers, or patterns with `*`. Default: none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub freeze: Vec<String>,
-    /// Optimizer steps between two validations. Default: one validation after each epoch.
+    /// Optimizer steps between two validations; at least 1. Default: one validation after each epoch.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub validate_every: Option<u64>,
-    /// Stops when validation no longer improves.
+    /// Stops the run when validation no longer improves. Default: the run does not stop early.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub early_stop: Option<EarlyStopOptions>,
-    /// Which parameters the student has in the end: those of the last step, or of the best validation. Default: `last`.
+    /// Which parameters the student keeps: those of the last step, or those of the best validation. Default: `last`.
     #[serde(default)]
     pub keep: Keep,
-    /// Metrics of the validation in addition to accuracy, loss and agreement: `{ calibrationError: { bins: 15 } }`.
+    /// Metrics to compute at each validation in addition to accuracy, loss and agreement, such as
+    /// `{ calibrationError: { bins: 15 } }`. Default: none.
     #[serde(default, skip_serializing_if = "Metrics::is_empty")]
     pub metrics: Metrics,
-    /// The metric that `keep: 'best'` and `earlyStop` compare validations by; its options are those under `metrics`.
-    /// Default: accuracy for one label per row, `loss` for other labels; without labels the agreement with the teacher,
-    /// or the distance to its outputs where no loss treats them as classes.
+    /// The metric by which `keep: 'best'` and `earlyStop` compare validations; its options are set under `metrics`.
+    /// Default: accuracy for one label per row, `loss` for other labels. Without labels: the agreement with the
+    /// teacher, or the distance to the teacher's outputs if no loss treats them as classes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub metric: Option<MetricChoice>,
-    /// Optimizer steps between two reports; at least 1. Between them nothing in JavaScript runs. Default: 50.
+    /// Optimizer steps between two reports; at least 1. The run executes no JavaScript between them. Default: 50.
     #[serde(default = "fifty")]
     pub report_every: u64,
-    /// Trains the same student from the same start with the same batches a second time, without a teacher, and reports
-    /// both. Where some rows of a data set have no label, it has batches of its own: as large, and every row has a label.
-    /// Doubles the student's cost. Default: false.
+    /// Trains the same student a second time, from the same start and with the same batches but without a teacher, and
+    /// reports both. If some rows of a data set have no label, the second training gets batches of the same size in
+    /// which every row has a label. Doubles the student's cost. Default: false.
     #[serde(default)]
     pub control: bool,
     /// How several teachers are combined. Default: `losses`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub combine: Option<Combine>,
-    /// Permutes the teacher's logits of the wrong classes, anew for every row in each epoch (DKPP): its confidence stays,
-    /// its class relations go. Default: false.
+    /// Permutes the teacher's logits of the wrong classes, anew for each row in each epoch (DKPP). This keeps the
+    /// teacher's confidence and removes its class relations. Default: false.
     #[serde(default, skip_serializing_if = "is_not")]
     pub permute_teacher: bool,
-    /// Multiplies each row's weight by the teacher's largest probability (CWTM): rows count as much as the teacher is
-    /// confident. Default: false.
+    /// Multiplies each row's weight by the teacher's largest probability (CWTM): rows count in proportion to the
+    /// teacher's confidence. Default: false.
     #[serde(default, skip_serializing_if = "is_not")]
     pub weight_rows_by_teacher: bool,
-    /// Whether the teacher is asked once about each row, before the first step, where nothing is augmented and rows come
-    /// more than once. Otherwise it is asked at every step. Default: true.
+    /// Whether the teacher's outputs for each row are computed once, before the first step, and then reused. This needs
+    /// inputs without augmentation and rows that occur more than once. Otherwise the teacher runs at every step.
+    /// Default: true.
     #[serde(default = "yes")]
     pub cache_teacher: bool,
-    /// What happens when a proof finds that the run is not what it looks like (docs/proofs.md lists the proofs): `warn`
-    /// puts it in the report and prints a warning, `strict` ends the run with `ERR_LIMBECK_PROOF_FAILED`, `off` runs no
-    /// proof. Default: `warn`.
+    /// What happens when a proof finds a mistake in the run (docs/proofs.md lists the proofs): `warn` adds a finding to
+    /// the report and prints a warning, `strict` ends the run with `ERR_LIMBECK_PROOF_FAILED`, `off` runs no proof.
+    /// Default: `warn`.
     #[serde(default)]
     pub proofs: Proofs,
-    /// Writes the whole state of the run to a folder, so that it can be resumed to the same bits.
+    /// Writes the complete state of the run to a folder. A run that is resumed from it ends with the same bits.
+    /// Default: no checkpoints.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub checkpoint: Option<CheckpointOptions>,
-    /// Threads of the arithmetic; 1…1024. Default: one less than this process may use. Any number gives the same
-    /// bits.
+    /// Threads of the computation; 1…1024. The result has the same bits for any number. Default: one less than this
+    /// process may use.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub threads: Option<usize>,
-    /// How far the run's threads stand back behind the event loop, the threads of `fs` and `dns`, and other processes:
-    /// added to the niceness of this process; 0…19, on Linux alone. Costs nothing while a core is free; beside a busy
-    /// process on the same core a run gets a tenth at 10 and half at 0. The command line, which has no event loop to
-    /// spare, begins at 0. Any number gives the same bits. Default: 10.
+    /// Niceness of the run's threads, added to that of this process; 0…19, only on Linux. At a higher niceness the
+    /// event loop, the threads of `fs` and `dns`, and other processes take precedence over the run. Niceness costs
+    /// nothing while a core is free; on a core that a busy process shares, a run gets half of the time at 0 and a tenth
+    /// at 10. The command line uses 0 by default, because it has no event loop to protect. The result has the same bits
+    /// for any value. Default: 10.
     #[serde(default = "ten")]
     pub niceness: u8,
-    /// The run is refused where it would need more native memory than this; bytes. Default: no limit.
+    /// Limit of the run's native memory in bytes; a run that needs more is refused. Default: no limit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_memory_bytes: Option<u64>,
-    /// Where the arithmetic runs. Default: `auto`.
+    /// Device of the computation. Default: `auto`.
     #[serde(default)]
     pub backend: Backend,
 }
@@ -138,12 +143,12 @@ pub struct TrainOptions {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum Backend {
-    /// The best there is.
+    /// The best available device.
     #[default]
     Auto,
-    /// The processor.
+    /// The CPU.
     Cpu,
-    /// An NVIDIA GPU: refused until this version can use one.
+    /// An NVIDIA GPU; this version rejects it.
     Cuda,
 }
 
@@ -168,9 +173,9 @@ pub struct AverageOptions {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct EarlyStopOptions {
-    /// Validations without improvement after which the run stops; at least 1.
+    /// Number of validations without improvement after which the run stops; at least 1.
     pub patience: u64,
-    /// What counts as improvement: more than this; at least 0. Default: 0.
+    /// A validation counts as an improvement if the metric improves by more than this; at least 0. Default: 0.
     #[serde(default)]
     pub min_delta: f64,
 }
@@ -178,15 +183,16 @@ pub struct EarlyStopOptions {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct CheckpointOptions {
-    /// The run folder; made if it is not there.
+    /// The run folder. It is created if it does not exist.
     pub folder: String,
-    /// Optimizer steps between two checkpoints; at least 1. Default: one after each epoch, and one at the end.
+    /// Optimizer steps between two checkpoints; at least 1. Default: one checkpoint after each epoch, and one at the
+    /// end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub every: Option<u64>,
-    /// How many are kept; at least 1. Default: 3.
+    /// Number of checkpoints to keep; at least 1. Default: 3.
     #[serde(default = "three")]
     pub keep: usize,
-    /// Whether to go on from the newest checkpoint in the folder, if there is one. Default: false.
+    /// Whether the run continues from the newest checkpoint in the folder, if there is one. Default: false.
     #[serde(default)]
     pub resume: bool,
 }
@@ -209,20 +215,20 @@ fn fifty() -> u64 {
 fn decay() -> f64 {
     0.999
 }
-fn is_not(asked: &bool) -> bool {
-    !asked
+fn is_not(flag: &bool) -> bool {
+    !flag
 }
 fn yes() -> bool {
     true
 }
 
-/// More would cost the host its memory before the machine could refuse.
+/// More threads could use up the machine's memory before the system refuses to start one.
 const MOST_THREADS: u64 = 1024;
-/// Rows of a batch, and epochs: their product with another count of rows still fits 64 bits.
+/// Limit of `batchSize` and `epochs`: their product with a number of rows still fits in 64 bits.
 const MOST_ROWS: u64 = 1 << 31;
-/// Batches of a step, and checkpoints that are kept.
+/// Limit of `accumulate` and `checkpoint.keep`.
 const MOST_BATCHES: u64 = 1 << 20;
-/// What JavaScript counts exactly.
+/// The largest integer that JavaScript represents exactly.
 const MOST_STEPS: u64 = (1 << 53) - 1;
 
 impl TrainOptions {
@@ -247,10 +253,10 @@ impl TrainOptions {
             counts("steps", steps, MOST_STEPS)?;
         }
         if self.epochs.is_some() && self.steps.is_some() {
-            return Err(Error::config("steps", "expected either steps or epochs, got both"));
+            return Err(Error::config("steps", "expected either steps or epochs, got both: remove one of them"));
         }
         if self.seed > (1 << 53) - 1 {
-            return Err(Error::config("seed", format!("expected an integer of 0…2⁵³ − 1, got {}", self.seed)));
+            return Err(Error::config("seed", format!("expected an integer from 0 to 2⁵³ − 1, got {}", self.seed)));
         }
         if let Some(every) = self.validate_every {
             counts("validateEvery", every, MOST_STEPS)?;
@@ -264,7 +270,7 @@ impl TrainOptions {
             counts("threads", threads as u64, MOST_THREADS)?;
         }
         if self.niceness > 19 {
-            return Err(Error::config("niceness", format!("expected an integer of 0…19, got {}", self.niceness)));
+            return Err(Error::config("niceness", format!("expected an integer from 0 to 19, got {}", self.niceness)));
         }
         self.augment.validate().map_err(|error| error.at("augment"))?;
         if let Some(norm) = self.clip_norm
@@ -282,7 +288,7 @@ impl TrainOptions {
             if !(stop.min_delta >= 0.0 && stop.min_delta.is_finite()) {
                 return Err(Error::config(
                     "earlyStop.minDelta",
-                    format!("expected at least 0, got {}", stop.min_delta),
+                    format!("expected a number of 0 or more, got {}", stop.min_delta),
                 ));
             }
         }
@@ -292,14 +298,14 @@ impl TrainOptions {
                 counts("checkpoint.every", every, MOST_STEPS)?;
             }
             if checkpoint.folder.is_empty() {
-                return Err(Error::config("checkpoint.folder", "expected a path, got an empty text"));
+                return Err(Error::config("checkpoint.folder", "expected a path, got an empty string"));
             }
         }
         if self.backend == Backend::Cuda {
             return Err(Error::new(
                 crate::error::Code::Backend,
                 "backend",
-                "cuda is not part of this version; use 'cpu' or 'auto'",
+                "expected 'cpu' or 'auto', got 'cuda': this version does not support GPUs",
             ));
         }
         Ok(())

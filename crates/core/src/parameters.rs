@@ -1,5 +1,5 @@
-//! Named tensors: what the optimizer, the generator and the files exchange. Sorted by name, so every
-//! walk over them has one order in every process.
+//! Named tensors, which optimizers, generators and files share. They are sorted by name, so that every loop over them
+//! has the same order in every process.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,15 +8,15 @@ use crate::error::{Code, Error, Result};
 use crate::tape::{Tape, Value};
 use crate::tensor::{self, DType, Tensor, digest, to_f64};
 
-/// The parameter values of one forward, by name: a trained student's leaves, a frozen teacher's constants,
-/// an average. No layer knows which.
+/// The parameter values of one forward pass, by name: the leaves of a trained student, the constants of a frozen teacher,
+/// or an average. Layers treat them all alike.
 pub type Bound = BTreeMap<String, Value>;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// Changed by the optimizer.
     Trainable,
-    /// Changed by the model itself (running statistics); never by the optimizer.
+    /// Running statistics, which forward passes in training change; the optimizer does not.
     Buffer,
 }
 
@@ -24,11 +24,11 @@ pub enum Kind {
 pub struct Parameter {
     pub tensor: Tensor,
     pub kind: Kind,
-    /// Whether weight decay applies: not to biases and norms.
+    /// Whether weight decay applies; it does not apply to biases and normalization layers.
     pub decay: bool,
 }
 
-/// Name → tensor. Cloning shares the numbers; `deep_copy` does not.
+/// A map from name to tensor. A clone shares the storage; a `deep_copy` does not.
 #[derive(Clone, Debug, Default)]
 pub struct Parameters(pub(crate) BTreeMap<String, Parameter>);
 
@@ -45,7 +45,7 @@ impl FromIterator<(String, Parameter)> for Parameters {
 }
 
 impl Parameters {
-    /// Values that nothing is trained through: a frozen teacher, validation, predictions.
+    /// Values without gradients, for frozen teachers, validation and predictions.
     pub(crate) fn constants(&self) -> Bound {
         self.0.iter().map(|(name, parameter)| (name.clone(), Value::constant(parameter.tensor.clone()))).collect()
     }
@@ -65,20 +65,20 @@ impl Parameters {
         self.0.values().try_fold(0u64, |sum, p| Ok(sum.rotate_left(7) ^ digest(&p.tensor)?))
     }
 
-    /// These and others, which have other names; nothing is copied.
+    /// These parameters and `others`, whose names are different; the storage is shared.
     #[must_use]
     pub(crate) fn with(mut self, others: &Parameters) -> Parameters {
         self.0.extend(others.0.iter().map(|(name, parameter)| (name.clone(), parameter.clone())));
         self
     }
 
-    /// Those that the model itself changes.
+    /// The parameters of kind `Buffer`.
     pub(crate) fn buffers(&self) -> Parameters {
         let buffers = self.0.iter().filter(|(_, parameter)| parameter.kind == Kind::Buffer);
         buffers.map(|(name, parameter)| (name.clone(), parameter.clone())).collect()
     }
 
-    /// The same numbers in storage of their own.
+    /// The same values in separate storage.
     pub fn deep_copy(&self) -> Result<Parameters> {
         let copy = |(name, parameter): (&String, &Parameter)| {
             let tensor = tensor::owned(&parameter.tensor)?;
@@ -87,7 +87,7 @@ impl Parameters {
         self.0.iter().map(copy).collect::<Result<_>>().map(Parameters)
     }
 
-    /// Refuses numbers that are infinite or none; the path is the tensor's name.
+    /// Rejects infinite values and NaN; the error's path is the name of the tensor.
     pub(crate) fn expect_finite(&self, code: Code, remedy: &str) -> Result<()> {
         for (name, parameter) in &self.0 {
             if !tensor::all_finite(&parameter.tensor)? {
@@ -119,7 +119,7 @@ impl Parameters {
         Ok((tensor.dims().to_vec(), values))
     }
 
-    /// Count of numbers.
+    /// Total number of values.
     pub fn elements(&self) -> u64 {
         self.0.values().map(|parameter| parameter.tensor.elem_count() as u64).sum()
     }

@@ -1,7 +1,7 @@
 //! The current speed of this machine: the rate of multiply-adds and the memory bandwidth.
 //!
-//! Other guests of a shared host change both within minutes, so a time means little without the probe of the same run.
-//! Each figure is the best of five: the speed of undisturbed hardware.
+//! On a shared host both change within minutes, so a measured time means little without a probe in the same run. Each
+//! figure is the best of five measurements and shows the speed of undisturbed hardware.
 
 use std::hint::black_box;
 use std::time::Instant;
@@ -9,21 +9,22 @@ use std::time::Instant;
 use crate::kernels::cpu::isa::{self, Isa, kernel};
 
 const REPEATS: usize = 5;
-/// Accumulators side by side: enough to hide the latency of a multiply-add on two pipes, few enough for the registers.
+/// Number of independent accumulators: enough to hide the latency of a multiply-add on two pipes, few enough for the
+/// registers.
 const WIDE_CHAINS: usize = 10;
 const NARROW_CHAINS: usize = 12;
 const FMA_ROUNDS: usize = 2_000_000;
 
-/// All threads together; each thread works on its own part.
+/// Rates of all threads together; each thread works on a separate part of the data.
 #[derive(Clone, Copy, Debug, serde::Serialize)]
 pub struct Probe {
     pub threads: usize,
     pub fma_gflops: f64,
-    /// GB of memory read a second.
+    /// GB read per second.
     pub read_gbs: f64,
     /// GB read and written per second, ordinary stores; cache lines fetched for writing are not counted.
     pub copy_gbs: f64,
-    /// GB read and written a second, over one array.
+    /// GB read and written per second when one array is updated in place.
     pub inplace_gbs: f64,
 }
 
@@ -32,7 +33,8 @@ pub fn instructions() -> &'static str {
     isa::current().name()
 }
 
-/// Measures with `threads` threads over arrays of `bytes` in all (far above the cache for memory itself).
+/// Measures with `threads` threads over arrays of `bytes` in total. To measure the memory, `bytes` must be far larger than
+/// the caches.
 pub fn measure(threads: usize, bytes: usize) -> Probe {
     let threads = threads.max(1);
     let part = (bytes / 4 / threads).max(BLOCK) / BLOCK * BLOCK;
@@ -58,8 +60,8 @@ pub fn measure(threads: usize, bytes: usize) -> Probe {
     }
 }
 
-/// Seconds of the best repeat, from the start of the first thread to the end of the last; the state from `make` was
-/// first touched by the thread that uses it.
+/// Seconds of the best repetition, from the start of the first thread to the end of the last. Each thread creates its
+/// state with `make`, so that the memory is near its core.
 fn best<S>(threads: usize, make: impl Fn() -> S + Sync, work: impl Fn(&mut S) -> f32 + Sync) -> f64 {
     let barrier = std::sync::Barrier::new(threads);
     let one = || {
@@ -133,7 +135,7 @@ kernel! {
     }
 }
 
-/// Numbers added side by side, so that reading and not adding is the limit.
+/// Number of independent sums: enough that the speed of reading is the limit, not that of adding.
 const BLOCK: usize = 128;
 
 kernel! {
@@ -162,7 +164,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_figure_is_a_rate_that_a_machine_can_have() {
+    fn every_figure_is_a_plausible_rate() {
         let probe = measure(1, 1 << 20);
         for rate in [probe.fma_gflops, probe.read_gbs, probe.copy_gbs, probe.inplace_gbs] {
             assert!(rate > 0.01 && rate < 1e5, "{probe:?}");

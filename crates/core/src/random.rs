@@ -1,4 +1,4 @@
-//! Random numbers with an address instead of a state: Philox4x32-10, keyed by the purpose of the number.
+//! Random numbers from addresses instead of a state: Philox4x32-10, keyed by the purpose of each number.
 //!
 //! ```text
 //! Key::new(seed).with("dropout").with("layers.3").with(epoch).with(sample).uniform(element)
@@ -6,10 +6,10 @@
 //! with(p)  : (key, stream) ← philox(counter = [p, stream], key ⊕ domain)
 //! ```
 //!
-//! Every number is a function of only its key and element: not of the calling thread, the order, or the position of a
+//! Every number depends only on its key and element, not on the calling thread, the order of calls, or the position of a
 //! row in its batch. `domain` differs for numbers, for texts and for draws, so that no child key repeats a draw of its
-//! parent; a text is absorbed in pieces of 8 bytes, little-endian, then its length. One key is for one kind of draw:
-//! `uniform`, `below` and `normal` of the same key read the same words.
+//! parent. A text is absorbed in pieces of 8 bytes, little-endian, and then its length. Use one key for only one kind of
+//! draw, because `uniform`, `below` and `normal` of the same key read the same words.
 //!
 //! Source: Salmon, Moraes, Dror, Shaw, "Parallel Random Numbers: As Easy as 1, 2, 3", SC 2011 (Philox);
 //! Box, Muller, "A Note on the Generation of Random Normal Deviates", 1958. Where we differ: nowhere in the
@@ -27,13 +27,13 @@ const ROUNDS: u32 = 10;
 const NUMBER: u64 = 0x6E75_6D62_6572_2121;
 const TEXT: u64 = 0x7465_7874_2121_2121;
 
-/// Blocks made side by side, so that the compiler may use vectors.
+/// Number of blocks that are computed together, so that the compiler can use vectors.
 const LANES: usize = 16;
 
 /// `[word of a block][lane]`.
 type Blocks<T> = [[T; LANES]; 4];
 
-/// One block: 128 random bits of a counter and a key.
+/// One block: 128 random bits from a counter and a key.
 fn philox(mut counter: [u32; 4], mut key: [u32; 2]) -> [u32; 4] {
     for _ in 0..ROUNDS {
         let left = MULTIPLIERS[0] * u64::from(counter[0]);
@@ -49,7 +49,7 @@ fn philox(mut counter: [u32; 4], mut key: [u32; 2]) -> [u32; 4] {
     counter
 }
 
-/// `LANES` consecutive blocks from `first` on.
+/// `LANES` consecutive blocks, starting at block `first`.
 #[inline(always)]
 fn philox_lanes(first: u64, stream: u64, mut key: [u32; 2]) -> Blocks<u32> {
     let mut counter = [[0u32; LANES]; 4];
@@ -83,20 +83,20 @@ fn whole(low: u32, high: u32) -> u64 {
     u64::from(low) | u64::from(high) << 32
 }
 
-/// 24 bits in [0, 1): every value is an exact f32.
+/// A number in [0, 1) from 24 bits, which f32 represents exactly.
 #[inline(always)]
 fn unit(word: u32) -> f32 {
     (word >> 8) as f32 * (1.0 / (1 << 24) as f32)
 }
 
-/// Two independent standard normals of two words: √(−2 ln u) · (cos 2πv, sin 2πv), u of (0, 1].
+/// Two independent standard normal numbers from two words: √(−2 ln u) · (cos 2πv, sin 2πv), with u in (0, 1].
 ///
-/// Uses only additions and multiplications, without libm: the same bits on every machine, and vectorised if possible.
-/// Within 1e-6 of the exact values, except for the smallest.
+/// It does not use libm, so that it gives the same bits on every machine and can be vectorised. The error is below 1e-6,
+/// except for the smallest values.
 #[inline(always)]
 fn box_muller(u: u32, v: u32) -> [f32; 2] {
     let radius = (-2.0 * ln((u as f32 + 1.0) * (1.0 / (1u64 << 32) as f32))).max(0.0).sqrt();
-    // The nearest quarter turn is taken off as an integer, so the rest is exact and within ±π/4.
+    // The nearest quarter turn is subtracted as an integer, so that the rest is exact and within ±π/4.
     let quarter = v.wrapping_add(1 << 29) >> 30;
     let rest = v.wrapping_sub(quarter << 30) as i32 as f32 * (std::f32::consts::TAU / (1u64 << 32) as f32);
     let z = rest * rest;
@@ -107,7 +107,7 @@ fn box_muller(u: u32, v: u32) -> [f32; 2] {
     [along * sign(quarter == 1 || quarter == 2), across * sign(quarter >= 2)]
 }
 
-/// The logarithm of a positive normal number: its exponent, and a polynomial on [√½, √2) (Cephes, `logf`).
+/// The logarithm of a positive normal number, from its exponent and a polynomial on [√½, √2) (Cephes, `logf`).
 #[inline(always)]
 fn ln(x: f32) -> f32 {
     let bits = x.to_bits().wrapping_sub(0x3F35_04F3); // √½
@@ -122,10 +122,10 @@ fn ln(x: f32) -> f32 {
     (m * z * p - exponent * 2.121_944_4e-4 - 0.5 * z) + m + exponent * 0.693_359_4
 }
 
-/// Numbers filled by one task.
+/// Count of numbers per task.
 const PIECE: usize = 1 << 16;
 
-/// Writes the result of `map` for the blocks of a key from `first` on, one after the other.
+/// Fills `values` with the results of `map` for the blocks of a key, starting at block `first`.
 #[inline(always)]
 fn fill(key: Key, first: usize, values: &mut [f32], map: impl Fn(Blocks<u32>) -> Blocks<f32>) {
     let mut first = first as u64;
@@ -211,7 +211,7 @@ impl From<usize> for Part<'_> {
     }
 }
 
-/// The address of an endless row of random numbers.
+/// The address of an infinite sequence of random numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Key {
     key: u64,
@@ -223,7 +223,7 @@ impl Key {
         Key { key: seed, stream: 0 }
     }
 
-    /// The key of a more precise address.
+    /// The key of the address that is extended by `part`.
     #[must_use]
     pub fn with<'a>(self, part: impl Into<Part<'a>>) -> Key {
         match part.into() {
@@ -250,31 +250,31 @@ impl Key {
         philox([i0, i1, s0, s1], halves(self.key))
     }
 
-    /// Even in [0, 1), in steps of 2⁻²⁴.
+    /// A uniform number in [0, 1), in steps of 2⁻²⁴.
     pub fn uniform(self, element: u64) -> f32 {
         unit(self.block(element >> 2)[(element & 3) as usize])
     }
 
-    /// Even in [0, 1), in steps of 2⁻⁵³.
+    /// A uniform number in [0, 1), in steps of 2⁻⁵³.
     pub fn uniform_f64(self, element: u64) -> f64 {
         (self.bits(element) >> 11) as f64 * (1.0 / (1u64 << 53) as f64)
     }
 
-    /// 64 even bits.
+    /// 64 uniform bits.
     pub fn bits(self, element: u64) -> u64 {
         let block = self.block(element >> 1);
         let at = 2 * (element & 1) as usize;
         whole(block[at], block[at + 1])
     }
 
-    /// Mean 0, variance 1.
+    /// A normal number with mean 0 and variance 1.
     pub fn normal(self, element: u64) -> f32 {
         let block = self.block(element >> 2);
         let at = (element & 2) as usize;
         box_muller(block[at], block[at + 1])[(element & 1) as usize]
     }
 
-    /// An integer in 0..n (0 for n = 0). The high half of `bits · n`: no value is preferred by more than n / 2⁶⁴.
+    /// A uniform integer in 0..n (0 for n = 0): the high half of `bits · n`. The bias of each value is below n / 2⁶⁴.
     pub fn below(self, element: u64, n: u64) -> u64 {
         ((u128::from(self.bits(element)) * u128::from(n)) >> 64) as u64
     }
@@ -329,7 +329,7 @@ mod tests {
     #[test]
     fn lanes_equal_single_blocks() {
         let key = Key { key: 0x0123_4567_89ab_cdef, stream: 0xfedc_ba98_7654_3210 };
-        let first = u64::from(u32::MAX) - 2; // the carry into the second word too
+        let first = u64::from(u32::MAX) - 2; // includes the carry into the second word
         let lanes = philox_lanes(first, key.stream, halves(key.key));
         for lane in 0..LANES {
             assert_eq!(key.block(first + lane as u64), [0, 1, 2, 3].map(|word| lanes[word][lane]));
@@ -337,7 +337,7 @@ mod tests {
     }
 
     #[test]
-    fn filling_equals_asking_one_by_one_on_every_instruction_set() {
+    fn filling_equals_single_draws_on_every_instruction_set() {
         let key = Key::new(7).with("init").with("layers.0.weight");
         on_each(|_| {
             for len in [1, 5, 64, 1_001, 2 * PIECE + 77] {
@@ -360,7 +360,7 @@ mod tests {
             let radius = (-2.0 * ((f64::from(u) + 1.0) * scale).ln()).sqrt();
             let (sin, cos) = (std::f64::consts::TAU * f64::from(v) * scale).sin_cos();
             for (got, exact) in box_muller(u, v).into_iter().zip([radius * cos, radius * sin]) {
-                // Near u = 1 the word itself is rounded to f32: the radius there is off by up to √(2 · 2⁻²⁴).
+                // Near u = 1 the word is rounded to f32, so that the error of the radius is up to √(2 · 2⁻²⁴).
                 let tolerance = if radius < 0.05 { 4e-4 } else { 1e-6 + 2e-7 / radius };
                 assert!((f64::from(got) - exact).abs() < tolerance, "{u} {v}: {got} {exact}");
             }
@@ -386,7 +386,7 @@ mod tests {
         assert_ne!(base.with(5u64).key, base.bits(10)); // a child is no draw of its parent
     }
 
-    /// Made by a second implementation of the derivation, in Python.
+    /// The expected numbers come from a second implementation of the derivation, in Python.
     #[test]
     fn an_address_keeps_its_numbers_from_version_to_version() {
         let key = Key::new(42).with("dropout").with("layers.3").with(2u64).with(17u64);
@@ -394,7 +394,7 @@ mod tests {
     }
 
     #[test]
-    fn uniform_numbers_are_even() {
+    fn uniform_numbers_have_the_uniform_mean_and_variance() {
         let mut values = vec![0.0; 100_000];
         Key::new(3).fill_uniform(&mut values, -1.0, 3.0);
         let (mean, spread) = moments(&values);
@@ -415,7 +415,7 @@ mod tests {
     }
 
     #[test]
-    fn integers_below_n_are_even_and_below_n() {
+    fn integers_below_n_are_uniform_and_below_n() {
         let key = Key::new(5);
         let mut counts = [0; 7];
         (0..70_000).for_each(|element| counts[key.below(element, 7) as usize] += 1);
@@ -434,7 +434,7 @@ mod tests {
     }
 
     #[test]
-    fn each_order_of_three_comes_equally_often() {
+    fn each_order_of_three_is_equally_frequent() {
         let mut counts = std::collections::BTreeMap::new();
         (0..6_000usize).for_each(|n| *counts.entry(Key::new(8).with(n).permutation(3)).or_insert(0) += 1);
         assert!(counts.len() == 6 && counts.values().all(|count| (880..1_120).contains(count)), "{counts:?}");

@@ -1,15 +1,15 @@
-//! Reads options from JSON: unknown keys and bad values are refused by path, in the manner of all errors here.
+//! Reads options from JSON. Unknown keys and invalid values are errors with a path, in the form of all errors here.
 
 use serde::de::DeserializeOwned;
 use serde_path_to_error::Segment;
 
 use crate::error::{Error, Result};
 
-/// How deep options may be nested: a level of blocks in an architecture takes three.
+/// Largest nesting depth of options; each level of blocks in an architecture takes three levels of JSON.
 const DEEPEST: usize = 64;
 
-/// Reads options from JSON; the error's path leads to the key that is wrong. Floats keep their bits (serde_json's own
-/// reader misses one in ten by the last bit) and a key that comes twice is refused.
+/// Reads options from JSON; the path of an error leads to the invalid key. Floats keep their bits (serde_json's own
+/// reader changes the last bit of one in ten), and duplicate keys are rejected.
 pub fn parse<T: DeserializeOwned>(json: &str) -> Result<T> {
     let value = crate::json::parse(json, DEEPEST).map_err(|error| Error::config("", error.message))?;
     serde_path_to_error::deserialize(&value).map_err(|error| {
@@ -20,7 +20,7 @@ pub fn parse<T: DeserializeOwned>(json: &str) -> Result<T> {
     })
 }
 
-/// The text that stands where the path leads.
+/// The string at the end of the path, if there is one.
 fn name_alone<'a>(value: &'a serde_json::Value, path: &serde_path_to_error::Path) -> Option<&'a str> {
     let found = path.iter().try_fold(value, |value, segment| match segment {
         Segment::Map { key } => value.get(key),
@@ -31,11 +31,12 @@ fn name_alone<'a>(value: &'a serde_json::Value, path: &serde_path_to_error::Path
     found.and_then(serde_json::Value::as_str)
 }
 
-/// serde's message in the form of ours. What the caller wrote stands before the last ", expected ", and may hold anything.
+/// Converts serde's message to the form of our errors. The part before the last ", expected " may quote any text of the
+/// caller.
 fn readable(text: &str, name: Option<&str>) -> String {
     if text.contains("expected newtype variant") {
         let name = name.unwrap_or("name");
-        return format!("expected an object with the name as its key, {{ {name}: {{}} }}, got the name alone");
+        return format!("expected an object with the name as its key, {{ {name}: {{}} }}, got only the name");
     }
     let parts = |rest: &str| {
         let (got, expected) = rest.rsplit_once(", expected ").unwrap_or((rest, "something else"));
@@ -53,7 +54,9 @@ fn readable(text: &str, name: Option<&str>) -> String {
     let invalid = text.strip_prefix("invalid type: ").or_else(|| text.strip_prefix("invalid value: "));
     let Some((got, expected)) = invalid.map(parts) else { return text.to_string() };
     let expected = match expected.as_str() {
-        "u64" | "usize" | "u32" | "u8" => "a whole number",
+        "u64" | "usize" => "a whole number of 0 or more",
+        "u32" => "a whole number from 0 to 2³² − 1",
+        "u8" => "a whole number from 0 to 255",
         "a sequence" => "a list",
         "f64" | "f32" => "a number",
         "map with a single key" => "an object with one key",
@@ -63,7 +66,10 @@ fn readable(text: &str, name: Option<&str>) -> String {
     let got = match got.as_str() {
         "map" => "an object",
         "sequence" => "a list",
-        other => other,
+        other => {
+            let kinds = ["integer ", "floating point ", "boolean ", "string "];
+            kinds.into_iter().find_map(|kind| other.strip_prefix(kind)).unwrap_or(other)
+        }
     };
     format!("expected {expected}, got {got}")
 }
@@ -84,21 +90,21 @@ mod tests {
     }
 
     #[test]
-    fn a_key_that_comes_twice_is_refused() {
+    fn a_duplicate_key_is_rejected() {
         let error = parse::<CheckpointOptions>(r#"{"folder":"a","folder":"b"}"#).unwrap_err();
         assert!(error.message.contains("\"folder\" twice"), "{error}");
         assert_eq!(parse::<CheckpointOptions>(r#"{"folder":1}"#).unwrap_err().path, "folder");
     }
 
     #[test]
-    fn what_is_refused_says_what_to_write() {
+    fn messages_contain_the_expected_form() {
         let said = |options: &str| {
             let json = format!(r#"{{"losses":{{"crossEntropy":{{}}}},{options}}}"#);
             parse::<TrainOptions>(&json).unwrap_err().to_string()
         };
         let optimizer = said(r#""optimizer":"adam""#);
         assert!(optimizer.starts_with("optimizer") && optimizer.contains("{ adam: {} }"), "{optimizer}");
-        assert_eq!(said(r#""batchSize":"32""#), "batchSize: expected a whole number, got string \"32\"");
+        assert_eq!(said(r#""batchSize":"32""#), "batchSize: expected a whole number of 0 or more, got \"32\"");
         let error = parse::<crate::models::ModelOptions>(r#"{"mlp":[784,8,10]}"#).unwrap_err();
         assert_eq!(error.to_string(), "mlp: expected an object, such as { sizes: [784, 32, 10] }, got a list");
         let error = parse::<crate::models::ModelOptions>(r#"{"mlp":{"sizes":[784,"a"]}}"#).unwrap_err();
@@ -106,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn each_of_serdes_messages_is_put_into_our_form() {
+    fn each_message_of_serde_is_converted_to_our_form() {
         let refused = |json: &str| parse::<CheckpointOptions>(json).unwrap_err().to_string();
         for (json, expected) in [
             (r#"{"folders":"a"}"#, "folders: unknown key folders; the keys are folder, every, keep, resume"),
@@ -118,10 +124,10 @@ mod tests {
             (r#"{"folder":{}}"#, "folder: expected a string, got an object"),
             (
                 r#"{"folder":"a","every":"1, expected 2"}"#,
-                "every: expected a whole number, got string \"1, expected 2\"",
+                "every: expected a whole number of 0 or more, got \"1, expected 2\"",
             ),
-            (r#"{"folder":"a","keep":-1}"#, "keep: expected a whole number, got integer -1"),
-            (r#"1"#, "expected an object, got integer 1"),
+            (r#"{"folder":"a","keep":-1}"#, "keep: expected a whole number of 0 or more, got -1"),
+            (r#"1"#, "expected an object, got 1"),
         ] {
             assert_eq!(refused(json), expected);
         }

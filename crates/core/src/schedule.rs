@@ -1,4 +1,4 @@
-//! Numbers that may change with the step: losses' weights and temperatures.
+//! Numbers that may change from step to step: the weights and temperatures of losses.
 
 use std::f64::consts::PI;
 use std::fmt;
@@ -10,22 +10,22 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::error::{Error, Result};
 
-/// A number, or how it moves from optimizer step to optimizer step.
+/// A number, or a curve that gives the number at each optimizer step.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Scheduled {
     Constant(f64),
     Curve(Curve),
 }
 
-/// How a number moves.
+/// A number that changes with the optimizer step.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub enum Curve {
-    /// In equal parts from `from` to `to` over `steps` steps, then `to`.
+    /// Changes linearly from `from` to `to` over `steps` steps, then stays at `to`.
     Linear { from: f64, to: f64, steps: u64 },
-    /// Half a cosine wave from `from` to `to` over `steps` steps, then `to`.
+    /// Follows half a cosine wave from `from` to `to` over `steps` steps, then stays at `to`.
     Cosine { from: f64, to: f64, steps: u64 },
-    /// `from`, multiplied by `factor` after every `every` steps.
+    /// Starts at `from` and is multiplied by `factor` after every `every` steps.
     Step { from: f64, factor: f64, every: u64 },
 }
 
@@ -35,7 +35,7 @@ impl Scheduled {
         Scheduled::Constant(1.0)
     }
 
-    /// The number at an optimizer step, the first being 0.
+    /// The number at an optimizer step, counted from 0.
     pub fn at(&self, step: u64) -> f64 {
         let share = |steps: u64| step.min(steps) as f64 / steps as f64;
         match *self {
@@ -59,7 +59,8 @@ impl Scheduled {
         }
     }
 
-    /// Each end must satisfy `allowed`; `range` says in words what that is, `path` whose option it is.
+    /// Rejects a constant, or an end of a curve, that `allowed` rejects. The message contains `range`, the allowed
+    /// range in words, and `path`, the path of the option.
     pub fn validate(&self, path: &str, range: &str, allowed: impl Fn(f64) -> bool) -> Result<()> {
         let check = |key: &str, value: f64| match value.is_finite() && allowed(value) {
             true => Ok(()),
@@ -135,7 +136,7 @@ impl JsonSchema for Scheduled {
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
         let curve = generator.subschema_for::<Curve>();
         json_schema!({
-            "description": "A number, or how it moves from optimizer step to optimizer step.",
+            "description": "A number, or a curve that gives the number at each optimizer step.",
             "anyOf": [{ "type": "number" }, curve]
         })
     }
@@ -175,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_out_of_range_is_named_by_path() {
+    fn values_out_of_range_are_rejected_with_their_path() {
         let error = read(r#"{"linear":{"from":1,"to":-1,"steps":3}}"#)
             .validate("temperature", "a number above 0", |t| t > 0.0)
             .unwrap_err();

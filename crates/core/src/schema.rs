@@ -1,4 +1,4 @@
-//! JSON schemas of all options: TypeScript types, the command line and the reference are made from them.
+//! JSON schemas of all options. TypeScript types, the command line and the reference pages are generated from them.
 
 use schemars::schema_for;
 use serde_json::{Value as Json, json};

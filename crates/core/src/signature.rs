@@ -1,13 +1,14 @@
-//! Names of columns and classes and the scaling of bytes, for data and models, and the comparison of two of them.
+//! Signatures of data and models: names of columns and classes, and the scaling of bytes.
 //!
-//! The same names in different orders are reordered; different names are rejected. Unknown parts are not compared.
+//! If two signatures have the same names in different orders, data are reordered; different names are rejected. Unknown
+//! parts are not compared.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 
-/// How a byte becomes a number: `scale · byte + offset`.
+/// The scaling of a byte to a number: `scale · byte + offset`.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Bytes {
@@ -42,7 +43,7 @@ impl Bytes {
 }
 
 impl Signature {
-    /// The same, with unknown parts taken from `other`.
+    /// This signature, with unknown parts taken from `other`.
     #[must_use]
     pub fn or(self, other: &Signature) -> Signature {
         Signature {
@@ -71,13 +72,13 @@ impl Signature {
     }
 }
 
-/// Refuses bytes that are read in another way than a model was trained with.
+/// Rejects bytes with another scaling than that of a model's training.
 pub(crate) fn same_bytes(path: &str, wanted: Option<Bytes>, got: Option<Bytes>) -> Result<()> {
     match (wanted, got) {
         (Some(wanted), Some(got)) if wanted != got => {
             let message = format!(
-                "expected bytes read as {} · byte + {}, as the model was trained, got {} · byte + {}: give scale and offset \
-                 where the data are made",
+                "expected bytes read as {} · byte + {}, as the model was trained, got {} · byte + {}: create the data set \
+                 with this scale and offset",
                 wanted.scale, wanted.offset, got.scale, got.offset
             );
             Err(Error::data(below(path, "scale"), message))
@@ -90,7 +91,7 @@ fn below(path: &str, key: &str) -> String {
     if path.is_empty() { key.to_string() } else { format!("{path}.{key}") }
 }
 
-/// The index in `got` of each of the `wanted` names; `None` if nothing has to move.
+/// The index in `got` of each of the `wanted` names; `None` if the order is the same.
 pub(crate) fn order(
     path: &str,
     key: &str,
@@ -130,7 +131,7 @@ fn apart(wanted: &[String], got: &[String]) -> String {
     }
 }
 
-/// Names for a message; only the first ones if there are many.
+/// Names for a message; only the first twelve if there are more.
 pub(crate) fn listed<'a>(names: impl IntoIterator<Item = &'a String>) -> String {
     const MOST: usize = 12;
     let mut names = names.into_iter().map(|name| name.chars().take(40).collect::<String>());
@@ -163,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn two_orders_of_the_same_names_are_found_in_each_other() {
+    fn two_orders_of_the_same_names_are_matched() {
         let order = |wanted: &str, got: &str| order("data", "inputNames", Some(&names(wanted)), Some(&names(got)));
         assert_eq!(order("a b c", "a b c").unwrap(), None);
         assert_eq!(order("a b c", "c a b").unwrap(), Some(vec![1, 2, 0]));
@@ -173,13 +174,13 @@ mod tests {
     }
 
     #[test]
-    fn some_classes_are_found_among_all_and_foreign_ones_are_refused() {
+    fn a_part_of_the_classes_is_matched_and_unknown_classes_are_rejected() {
         assert_eq!(places("data", &names("a b c"), &names("c a")).unwrap(), [2, 0]);
         assert!(places("data", &names("a b c"), &names("c x")).unwrap_err().message.ends_with("x not known"));
     }
 
     #[test]
-    fn a_model_of_another_order_or_other_bytes_is_refused_with_the_remedy() {
+    fn a_model_with_another_order_or_scaling_is_rejected_with_a_remedy() {
         let of = |labels: &str, scale| Signature {
             label_names: Some(names(labels)),
             bytes: Some(Bytes { scale, offset: 0.0 }),

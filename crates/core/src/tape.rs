@@ -1,8 +1,8 @@
-//! The tape: operations are recorded in the forward pass, and walked once from the end in the backward pass.
+//! The tape records operations in the forward pass and replays them once in reverse order in the backward pass.
 //!
-//! A record holds the node of its output and a closure that owns exactly what its backward needs.
-//! `backward` consumes the tape and drops each closure as it runs, so activations are freed during the
-//! walk. There is no recursion, and gradients that nothing needs are never made.
+//! A record holds the node of its output and a closure that owns exactly the values that its backward pass needs.
+//! `backward` consumes the tape and drops each closure after running it, so activations are freed during the backward
+//! pass. There is no recursion, and gradients that are not needed are never computed.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,7 +15,7 @@ use crate::tensor::{self, Tensor, is_host_f32};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct NodeId(u32);
 
-/// A tensor and, if something that it depends on is trained, its node on the tape. Cloning copies no numbers.
+/// A tensor and, if it depends on a trained value, its node on the tape. A clone shares the storage.
 #[derive(Clone, Debug)]
 pub struct Value {
     tensor: Tensor,
@@ -23,7 +23,7 @@ pub struct Value {
 }
 
 impl Value {
-    /// A value that no gradient flows into: inputs, targets, a frozen teacher's parameters.
+    /// A value without a gradient: inputs, targets, parameters of a frozen teacher.
     pub fn constant(tensor: Tensor) -> Self {
         debug_assert!(!tensor.track_op(), "candle must not build a graph in addition to ours");
         Value { tensor, node: None }
@@ -41,13 +41,13 @@ impl Value {
         self.node
     }
 
-    /// The same numbers without a node on the tape: no gradient passes.
+    /// The same numbers without a node on the tape, so that no gradient flows through them.
     pub fn detached(&self) -> Value {
         Value { tensor: self.tensor.clone(), node: None }
     }
 }
 
-/// Whether our kernels compute where they can (CPU, f32, contiguous), or the plain reference everywhere.
+/// The implementation of the operations: our kernels for contiguous f32 tensors on the CPU, or always the plain reference.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum Engine {
     #[default]
@@ -55,22 +55,22 @@ pub enum Engine {
     Reference,
 }
 
-/// Set on another thread to end a walk between two operations.
+/// A flag that another thread sets to stop a pass between two operations.
 pub(crate) type Cancel = Arc<AtomicBool>;
 
-/// The backward pass of one operation: it takes the output's gradient and adds those of the inputs.
+/// The backward pass of one operation: it takes the gradient of the output and adds the gradients of the inputs.
 pub(crate) trait Backward: FnOnce(Tensor, &mut Gradients) -> Result<()> + Send + 'static {}
 
 impl<F: FnOnce(Tensor, &mut Gradients) -> Result<()> + Send + 'static> Backward for F {}
 
-/// An operation whose inputs fit. Each method returns the output together with the backward pass.
+/// An operation with checked inputs. Each method returns the output together with the backward pass.
 pub(crate) trait Compute: Sized {
-    /// By kernels: every input is on the CPU, f32 and contiguous.
+    /// The implementation by kernels; every input must be on the CPU, f32 and contiguous.
     fn cpu(self) -> Result<(Tensor, impl Backward)> {
         self.reference()
     }
 
-    /// In candle calls: any device, any precision.
+    /// The implementation by candle calls, for any device and precision.
     fn reference(self) -> Result<(Tensor, impl Backward)>;
 }
 
@@ -93,18 +93,18 @@ impl Tape {
         Tape { engine, ..Tape::default() }
     }
 
-    /// A tape whose walk stops with `Code::Cancelled` between two operations once the flag is set.
+    /// A tape whose passes end with `Code::Cancelled` between two operations once the flag is set.
     pub fn cancellable(engine: Engine, cancel: Arc<AtomicBool>) -> Self {
         Tape { engine, cancel: Some(cancel), ..Tape::default() }
     }
 
-    /// Whether our kernels take this tensor. Otherwise the reference runs.
+    /// Whether our kernels can use this tensor. Otherwise the reference runs.
     pub(crate) fn takes(&self, tensor: &Tensor) -> bool {
         self.engine == Engine::Kernels && is_host_f32(tensor)
     }
 
-    /// Computes an operation on the device of its inputs, and records its backward pass. Nothing else chooses between
-    /// kernels and reference: a second device gets its method in `Compute` and its branch here.
+    /// Computes an operation on the device of its inputs and records its backward pass. Only this method chooses between
+    /// kernels and reference: a second device needs a method in `Compute` and a branch here.
     pub(crate) fn apply(&mut self, name: &'static str, inputs: &[&Value], operation: impl Compute) -> Result<Value> {
         let recorded = inputs.iter().any(|input| input.node.is_some());
         if inputs.iter().all(|input| self.takes(&input.tensor)) {
@@ -116,7 +116,7 @@ impl Tape {
         }
     }
 
-    /// If no input is on the tape, nothing is recorded, and the backward pass is dropped with everything that it owns.
+    /// Records an operation. If no input is on the tape, nothing is recorded and the backward pass is dropped.
     fn record(&mut self, name: &'static str, recorded: bool, output: Tensor, backward: impl Backward) -> Result<Value> {
         self.check_cancelled()?;
         if !recorded {
@@ -145,7 +145,7 @@ impl Tape {
         }
     }
 
-    /// Walks back from `seeds` (values and the gradients that arrive there) to the leaves.
+    /// Runs the backward pass from `seeds`, which are values with their gradients, to the leaves.
     pub fn backward(mut self, seeds: Vec<(Value, Tensor)>) -> Result<Gradients> {
         let mut gradients = Gradients { slots: vec![None; self.nodes as usize] };
         for (value, seed) in seeds {
@@ -164,27 +164,27 @@ impl Tape {
 #[derive(Clone)]
 struct Slot {
     tensor: Tensor,
-    /// No other handle holds the storage, so later gradients may be added in place.
+    /// Whether no other handle shares the storage; later gradients can then be added in place.
     owned: bool,
 }
 
-/// Gradients by node during the backward walk; at its end only those of the leaves are left.
+/// Gradients by node during the backward pass; at its end only those of the leaves remain.
 pub struct Gradients {
     slots: Vec<Option<Slot>>,
 }
 
 impl Gradients {
-    /// Whether this value depends on anything that is trained: an operation skips other gradients.
+    /// Whether this value depends on a trained value. Operations do not compute other gradients.
     pub(crate) fn wants(&self, value: &Value) -> bool {
         value.node.is_some()
     }
 
-    /// Adds a gradient that the caller created and to which it holds no other handle.
+    /// Adds a gradient whose storage has no other handle.
     pub(crate) fn add(&mut self, value: &Value, gradient: Tensor) -> Result<()> {
         self.put(value, gradient, true)
     }
 
-    /// Adds a gradient whose storage may have another handle (the same one passed to two inputs, a view).
+    /// Adds a gradient whose storage may have another handle, such as a view or one that two inputs share.
     pub(crate) fn add_shared(&mut self, value: &Value, gradient: Tensor) -> Result<()> {
         self.put(value, gradient, false)
     }
@@ -214,8 +214,8 @@ impl Gradients {
         Ok(())
     }
 
-    /// The buffer of a gradient that already has a first part and may be added to in place, if there is one: a matrix
-    /// product accumulates into it ("beta = 1") and returns it with `add`.
+    /// The current gradient of a value, if it can be added to in place: a matrix product accumulates into it ("beta = 1")
+    /// and returns it with `add`.
     pub(crate) fn take_owned(&mut self, value: &Value) -> Option<Tensor> {
         let slot = &mut self.slots[value.node?.0 as usize];
         if slot.as_ref().is_some_and(|slot| slot.owned) { slot.take().map(|slot| slot.tensor) } else { None }
@@ -225,8 +225,8 @@ impl Gradients {
         self.slots[id.0 as usize].take().map(|slot| slot.tensor)
     }
 
-    /// The finished gradient of a leaf, in separate storage: it may be scaled or added to in place. `None` if backward
-    /// never reached it.
+    /// The final gradient of a leaf, in separate storage that can be changed in place. `None` if the backward pass did not
+    /// reach the leaf.
     pub fn take(&mut self, leaf: &Value) -> Option<Tensor> {
         let slot = self.slots[leaf.node?.0 as usize].take()?;
         Some(if slot.owned { slot.tensor } else { tensor::owned(&slot.tensor).unwrap_or(slot.tensor) })
@@ -249,7 +249,8 @@ pub(crate) fn add_in_place(into: &Tensor, other: &Tensor) -> Result<()> {
     into.slice_set(&sum, 0, 0).ok_or_internal()
 }
 
-/// The sum in storage of its own, for shared gradients and for `ops::add`. candle's own sum keeps threads spinning.
+/// The sum in new storage, for shared gradients and for `ops::add`. It replaces candle's sum, which keeps threads
+/// spinning.
 pub(crate) fn sum(a: &Tensor, b: &Tensor) -> Result<Tensor> {
     if !is_host_f32(a) || !is_host_f32(b) {
         return a.add(b).ok_or_internal();

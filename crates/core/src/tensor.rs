@@ -1,6 +1,6 @@
-//! The only module that accesses candle's storage: slices out, buffers in, updates in place.
+//! The only module that accesses candle's storage: it reads slices, wraps buffers and updates tensors in place.
 //!
-//! Everything else uses `Tensor` (untracked: candle records nothing) and plain slices.
+//! All other modules use plain slices and `Tensor`, whose operations candle does not record.
 
 use std::cell::Cell;
 use std::marker::PhantomData;
@@ -24,24 +24,24 @@ pub(crate) fn zeros_like(tensor: &Tensor) -> Result<Tensor> {
     tensor.zeros_like().ok_or_internal()
 }
 
-/// The same numbers in storage of their own.
+/// The same numbers in separate storage.
 pub(crate) fn owned(tensor: &Tensor) -> Result<Tensor> {
     room_like(tensor);
     tensor.force_contiguous().ok_or_internal()
 }
 
-/// The same numbers in one piece; a tensor that is in one piece is shared.
+/// The same numbers as a contiguous tensor; a tensor that is already contiguous is shared.
 pub(crate) fn contiguous(tensor: &Tensor) -> Result<Tensor> {
     if tensor.is_contiguous() { Ok(tensor.clone()) } else { owned(tensor) }
 }
 
-/// Wraps the buffer, without a copy.
+/// Wraps a buffer without copying it.
 pub fn from_vec<T: WithDType>(values: Vec<T>, shape: impl Into<Shape>) -> Result<Tensor> {
     Tensor::from_vec(values, shape.into(), &Device::Cpu).ok_or_internal()
 }
 
-/// Numbers of a contiguous CPU tensor, readable during its lifetime. Drop it before the same tensor is updated in
-/// place: candle's lock would otherwise wait forever.
+/// Read access to the numbers of a contiguous CPU tensor. Drop it before the same tensor is updated in place; otherwise
+/// candle's lock waits forever.
 pub struct Read<'a, T> {
     guard: StorageRef<'a>,
     range: (usize, usize),
@@ -53,12 +53,12 @@ impl<T: WithDType> Deref for Read<'_, T> {
     fn deref(&self) -> &[T] {
         match &*self.guard {
             Storage::Cpu(storage) => storage.as_slice::<T>().map_or(&[], |all| &all[self.range.0..self.range.1]),
-            _ => &[], // `read` let only CPU storage in
+            _ => &[], // unreachable: `read` rejects other storage
         }
     }
 }
 
-/// Opens a contiguous CPU tensor of element type `T`; anything else is a defect of the caller.
+/// Opens a contiguous CPU tensor of element type `T`; any other tensor is an internal error.
 pub fn read<T: WithDType>(tensor: &Tensor) -> Result<Read<'_, T>> {
     let (guard, layout) = tensor.storage_and_layout();
     let range = layout.contiguous_offsets().ok_or_else(|| Error::internal("expected a contiguous tensor"))?;
@@ -71,18 +71,17 @@ pub fn read<T: WithDType>(tensor: &Tensor) -> Result<Read<'_, T>> {
     Ok(Read { guard, range, kind: PhantomData })
 }
 
-/// Whether the numbers can be read and changed as one slice of f32 in the memory of this machine, as CPU kernels need it.
-/// A second device is distinguished here.
+/// Whether CPU kernels can use the tensor: it is on the CPU, f32 and contiguous. Support for a second device starts here.
 pub(crate) fn is_host_f32(tensor: &Tensor) -> bool {
     tensor.device().is_cpu() && tensor.dtype() == DType::F32 && tensor.is_contiguous()
 }
 
-/// The numbers of such a tensor; none for any other.
+/// The numbers of a tensor for which `is_host_f32` is true; `None` for any other.
 pub(crate) fn host_f32(tensor: &Tensor) -> Result<Option<Read<'_, f32>>> {
     is_host_f32(tensor).then(|| read(tensor)).transpose()
 }
 
-/// The values as f64, for any element type: for reports and tests, not for hot paths.
+/// The values as f64, from any element type. It is slow; use it for reports and tests.
 pub fn to_f64(tensor: &Tensor) -> Result<Vec<f64>> {
     if tensor.dtype() == DType::F32 && tensor.device().is_cpu() {
         return Ok(blocks::collected(read::<f32>(&contiguous(tensor)?)?.iter().map(|value| f64::from(*value))));
@@ -90,7 +89,7 @@ pub fn to_f64(tensor: &Tensor) -> Result<Vec<f64>> {
     tensor.to_dtype(DType::F64).and_then(|t| t.flatten_all()).and_then(|t| t.to_vec1()).ok_or_internal()
 }
 
-/// A number that changes when any bit of the tensor does (not cryptographic).
+/// A hash of all bits of the tensor (not cryptographic).
 pub(crate) fn digest(tensor: &Tensor) -> Result<u64> {
     let mix = |sum: u64, bits: u64| (sum ^ bits).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29);
     Ok(match host_f32(tensor)? {
@@ -99,7 +98,7 @@ pub(crate) fn digest(tensor: &Tensor) -> Result<u64> {
     })
 }
 
-/// Whether every number is finite, up to the first block that has one which is not.
+/// Whether every number is finite; the check stops after the first block with an infinite number or NaN.
 pub(crate) fn finite(values: &[f32]) -> bool {
     values.chunks(1024).all(|block| block.iter().fold(true, |sound, value| sound & value.is_finite()))
 }
@@ -134,13 +133,13 @@ impl<F: FnOnce(&mut [f32])> InplaceOp1 for Update<F> {
     }
 }
 
-/// Changes a contiguous f32 CPU tensor in place; everything that shares its storage is changed too.
+/// Changes a contiguous f32 CPU tensor in place; tensors that share its storage change too.
 pub(crate) fn update(tensor: &Tensor, change: impl FnOnce(&mut [f32])) -> Result<()> {
     tensor.inplace_op1(&Update(Cell::new(Some(change)))).ok_or_internal()
 }
 
-/// Opens several contiguous f32 CPU tensors for writing at once. No two may share storage: the second would wait for
-/// the first for ever. Each costs a stack frame, so callers open tens, not thousands.
+/// Opens several contiguous f32 CPU tensors for writing at once. No two may share storage, because the second would wait
+/// for the first forever. Each tensor needs a stack frame, so callers open tens, not thousands.
 pub(crate) fn update_many(tensors: &[&Tensor], change: impl FnOnce(Vec<&mut [f32]>)) -> Result<()> {
     fn open<'a>(
         rest: &[&Tensor],

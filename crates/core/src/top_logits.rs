@@ -1,12 +1,12 @@
-//! The largest logits of a teacher, k per row, as data store them and batches hold them.
+//! The k largest logits of a teacher for each row, as data sets and batches store them.
 //!
 //! ```text
 //! without a tail:  ρ_i = e^(v_i / T) / Σ_top e^(v / T) on the k classes, 0 elsewhere
 //! with a tail:     ρ_i = e^(v_i / T − l) on the k classes, (1 − Σ_top ρ) / (classes − k) elsewhere
 //! ```
 //!
-//! v the stored logits, T the temperature, l the log-sum-exp of all classes at T. A tail is known only at the
-//! temperature it was stored for; at others the k classes are renormalised.
+//! v are the stored logits, T is the temperature, l is the log-sum-exp of all classes at T. A tail applies only to the
+//! temperature at which it was computed; at other temperatures the k classes are renormalised.
 
 use crate::blocks;
 use crate::error::{Error, Result};
@@ -14,16 +14,17 @@ use crate::error::{Error, Result};
 /// The largest logits of each row, in any order.
 #[derive(Clone, Debug)]
 pub struct TopLogits {
-    /// How many there are per row.
+    /// Number of logits per row.
     pub k: usize,
-    /// The classes that they belong to, different in each row, `[rows, k]`.
+    /// The classes of the logits, `[rows, k]`; the classes of one row are all different.
     pub classes: Vec<u32>,
     /// `[rows, k]`.
     pub logits: Vec<f32>,
     pub tail: Option<Tail>,
 }
 
-/// ln Σ over all classes of e^(logit / T), per row, at one temperature T: it says how much the other classes hold.
+/// ln Σ over all classes of e^(logit / T), per row, at one temperature T. It gives the total probability of the classes
+/// that are not stored.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Tail {
     pub temperature: f64,
@@ -35,13 +36,13 @@ impl TopLogits {
         self.classes.len() / self.k
     }
 
-    /// Refuses what cannot be the largest logits of so many classes.
+    /// Rejects values that cannot be the largest logits of this number of classes.
     pub fn check(&self, classes: usize) -> Result<()> {
         let TopLogits { k, classes: ids, logits, tail } = self;
         let k = *k;
         if k == 0 || k > classes || !ids.len().is_multiple_of(k) || ids.len() != logits.len() {
             let message = format!(
-                "expected from 1 to {classes} classes with their logits per row, got {k}, {} classes and {} logits in all",
+                "expected 1 to {classes} classes per row and as many logits, got k = {k}, {} classes and {} logits in total",
                 ids.len(),
                 logits.len()
             );
@@ -61,12 +62,12 @@ impl TopLogits {
         Ok(())
     }
 
-    /// The tail at a temperature, where it is known and other classes are left.
+    /// The tail, if it was computed at this temperature and if there are classes that are not stored.
     pub fn tail_at(&self, temperature: f64, classes: usize) -> Option<&Tail> {
         self.tail.as_ref().filter(|tail| tail.temperature == temperature && self.k < classes)
     }
 
-    /// ρ on the k classes of each row, and on each other class.
+    /// ρ of the k stored classes of each row, `[rows, k]`, and ρ of each other class, `[rows]`.
     pub fn shares(&self, temperature: f64, classes: usize) -> (Vec<f64>, Vec<f64>) {
         let (mut top, mut others) = (blocks::empty(self.logits.len()), blocks::empty(self.rows()));
         for (row, logits) in self.logits.chunks_exact(self.k).enumerate() {
@@ -94,7 +95,7 @@ impl TopLogits {
         all
     }
 
-    /// The class of the largest logit of each row; of equal ones the first.
+    /// The class of the largest logit of each row; among equal logits the first.
     pub fn choices(&self) -> Vec<u32> {
         let largest = |row: &[f32]| (1..row.len()).fold(0, |best, at| if row[at] > row[best] { at } else { best });
         let rows = self.logits.chunks_exact(self.k).zip(self.classes.chunks_exact(self.k));
@@ -102,7 +103,7 @@ impl TopLogits {
     }
 }
 
-/// Refuses a class that comes twice in a row, or is not below `below`.
+/// Rejects a class that occurs twice in one row, or is not below `below`.
 pub(crate) fn different(classes: &[u32], k: usize, below: Option<usize>) -> Result<()> {
     let mut sorted = Vec::new();
     for (row, classes) in classes.chunks_exact(k).enumerate() {
@@ -112,7 +113,7 @@ pub(crate) fn different(classes: &[u32], k: usize, below: Option<usize>) -> Resu
         let far = below.is_some_and(|below| sorted[k - 1] as usize >= below);
         if far || sorted.windows(2).any(|pair| pair[0] == pair[1]) {
             let below = below.map_or(String::new(), |below| format!(" below {below}"));
-            let message = format!("expected different classes{below}, got {classes:?}");
+            let message = format!("expected classes{below} that are all different, got {classes:?}");
             return Err(Error::data(format!("teacherTopK.classes[{row}]"), message));
         }
     }

@@ -1,5 +1,5 @@
-//! An architecture comes from a file that anybody may have written: whatever its sizes are, it is refused by its path,
-//! or it works. No size wraps, nothing panics, and no row needs more numbers than the limit.
+//! Architectures from untrusted files: an architecture with any sizes is rejected with its path, or it works. No size
+//! overflows, nothing panics, and no row needs more numbers than the limit.
 #![allow(clippy::unwrap_used)] // helpers of tests too
 
 use std::time::{Duration, Instant};
@@ -12,7 +12,7 @@ use limbeck_core::random::Key;
 use limbeck_core::reading::parse;
 use serde_json::{Value, json};
 
-/// Numbers of one row at most, as `layers` has it.
+/// The largest count of numbers per row, as in `layers`.
 const MOST: u128 = 1 << 31;
 
 fn model(input: Value, layers: Value) -> Result<Model> {
@@ -26,7 +26,7 @@ fn refused(input: Value, layers: Value, part: &str) {
 }
 
 #[test]
-fn a_tiny_file_makes_no_endless_row() {
+fn a_tiny_file_cannot_request_an_enormous_row() {
     let twice = json!({ "parallel": { "branches": [[], []], "join": "concat" } });
     let convolved = |more: Value| {
         let mut conv = json!({ "channels": 1, "kernel": 3 });
@@ -40,17 +40,21 @@ fn a_tiny_file_makes_no_endless_row() {
     refused(json!([1, 4, 4]), convolved(json!({ "padding": 1u64 << 62, "stride": 2 })), "padding: expected at most");
     refused(json!([1, 4, 4]), convolved(json!({ "stride": u64::MAX })), "stride: expected at most");
     refused(json!([1, 4, 4]), convolved(json!({ "dilation": 1u64 << 63 })), "dilation: expected at most");
-    // Small outputs of enormous padded images: what the kernel lays out counts as well.
-    refused(json!([1, 4, 4]), convolved(json!({ "padding": 1 << 20, "stride": 1 << 20 })), "numbers of one row");
+    // The outputs are small, but the padded images are enormous: the memory of the kernel counts too.
+    refused(
+        json!([1, 4, 4]),
+        convolved(json!({ "padding": 1 << 20, "stride": 1 << 20 })),
+        "numbers per row in all layers",
+    );
     refused(json!([1u64 << 32, 1u64 << 32]), json!([{ "flatten": {} }, { "linear": { "outputs": 3 } }]), "input");
-    // 3 · 12297829382473034411 = 2^65 + 1 …: products that wrap round to the count that is wanted.
+    // 3 · 12297829382473034411 = 2^65 + 1 …: the product overflows to the expected count.
     refused(json!([1]), json!([{ "reshape": { "shape": [3, 12_297_829_382_473_034_411u64] } }]), "shape");
     refused(json!([1, 4, 4]), json!([{ "maxPool": { "kernel": 2, "padding": 1u64 << 63 } }]), "padding");
     refused(json!([1, 4, 4]), json!([{ "avgPool": { "kernel": 1 << 20, "padding": 1 << 19 } }]), "kernel");
 }
 
 #[test]
-fn what_can_never_answer_is_refused_when_it_is_made() {
+fn models_that_cannot_compute_outputs_are_rejected_at_creation() {
     let head = json!({ "linear": { "outputs": 3 } });
     refused(
         json!({ "ids": { "length": 6 } }),
@@ -67,20 +71,20 @@ fn what_can_never_answer_is_refused_when_it_is_made() {
 }
 
 #[test]
-fn blocks_in_blocks_take_time_in_proportion_to_their_count() {
+fn the_time_for_nested_blocks_is_proportional_to_their_number() {
     let nested = |depth: usize| {
         (0..depth).fold(json!([]), |inner, _| json!([{ "parallel": { "branches": [inner, []], "join": "sum" } }]))
     };
     let started = Instant::now();
     model(json!([4]), nested(14)).unwrap();
     assert!(started.elapsed() < Duration::from_secs(2), "{:?}", started.elapsed());
-    // Deeper than JSON is read.
+    // The nesting exceeds the limit of the JSON reader.
     let error = model(json!([4]), nested(200)).unwrap_err();
     assert_eq!(error.code, Code::InvalidConfig, "{error}");
 }
 
 #[test]
-fn a_stride_beyond_the_image_is_cheap_and_sees_the_first_window() {
+fn a_stride_beyond_the_image_is_fast_and_uses_the_first_window() {
     let of = |stride: u64| {
         let layers = json!([{ "conv2d": { "channels": 2, "kernel": 3, "padding": 1, "stride": stride } }, { "globalAvgPool": {} }]);
         let options = parse(&json!({ "input": [1, 4, 4], "layers": layers }).to_string()).unwrap();
@@ -95,7 +99,7 @@ fn row(shape: &[usize]) -> Features {
     Features::of_columns(Columns::new(inputs, LabelColumn::None), Default::default).unwrap().0
 }
 
-/// Draws of one seed.
+/// Random numbers from one seed.
 struct Draws(Key, u64);
 
 impl Draws {
@@ -104,7 +108,7 @@ impl Draws {
         self.0.below(self.1, count)
     }
 
-    /// Mostly small, sometimes at the edge of what can be counted.
+    /// A size that is usually small and sometimes at a limit of the number range.
     fn size(&mut self) -> u64 {
         const LARGE: [u64; 12] = [
             0,
@@ -158,7 +162,7 @@ impl Draws {
     }
 }
 
-/// Counts of a network that was let in, made again in numbers that cannot wrap.
+/// Checks the counts of an accepted network with numbers that cannot overflow.
 fn holds(network: &Network) {
     let summary = network.summary().unwrap();
     let mut numbers = 0;
@@ -174,7 +178,7 @@ fn holds(network: &Network) {
 }
 
 #[test]
-fn random_architectures_are_refused_by_path_or_answer() {
+fn random_architectures_are_rejected_with_a_path_or_work() {
     let (mut refused, mut counted, mut answered) = (0, 0, 0);
     for seed in 0..30_000 {
         let mut draws = Draws(Key::new(seed), 0);

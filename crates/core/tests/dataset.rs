@@ -1,5 +1,5 @@
-//! The data set as a run sees it: nothing lost, nothing twice, the same order for the same seed, resumable,
-//! and bad columns refused by name.
+//! The data set of a run: no row is lost or repeated, the same seed gives the same order, batches can be resumed, and
+//! invalid columns are rejected by name.
 #![allow(clippy::unwrap_used, clippy::expect_used)] // helpers of tests too
 
 use std::collections::BTreeSet;
@@ -11,7 +11,7 @@ use limbeck_core::labels::{LabelKind, Labels, UNLABELLED};
 use limbeck_core::top_logits::{Tail, TopLogits};
 use proptest::prelude::*;
 
-/// `rows` rows of two numbers; row r has label r mod classes.
+/// `rows` rows of two numbers; row r has the label r mod classes.
 fn numbered(rows: usize, classes: usize) -> Dataset {
     let values = (0..2 * rows).map(|value| value as f32).collect();
     let labels = (0..rows).map(|row| (row % classes) as u32).collect();
@@ -114,7 +114,7 @@ fn the_seed_and_the_epoch_decide_the_order() {
 }
 
 #[test]
-fn evaluation_sees_the_rows_in_their_order() {
+fn evaluation_reads_the_rows_in_order() {
     let batches = ids_of(numbered(7, 3).batches(&BatchOptions::in_order(3), 0).unwrap());
     assert_eq!(batches, [vec![0, 1, 2], vec![3, 4, 5], vec![6]]);
 }
@@ -125,7 +125,7 @@ fn drop_last_leaves_out_the_smaller_batch() {
     assert_eq!(numbered(8, 3).batches(&options, 0).unwrap().count_of_epoch(), 2);
     assert_eq!(numbered(9, 3).batches(&options, 0).unwrap().count_of_epoch(), 3);
     let error = numbered(2, 2).batches(&options, 0).err().unwrap();
-    assert_eq!(error.to_string(), "batchSize: expected at most the 2 rows of the data with dropLast, got 3");
+    assert_eq!(error.to_string(), "batchSize: expected at most 2, the rows of the data, because of dropLast, got 3");
 }
 
 #[test]
@@ -161,7 +161,7 @@ fn sampling_weights_draw_rows_in_their_proportion_and_never_those_of_weight_0() 
 }
 
 #[test]
-fn a_selection_of_a_selection_finds_its_rows() {
+fn a_selection_of_a_selection_has_the_right_rows() {
     let data = numbered(10, 5).select(&[9, 3, 4, 0]).unwrap().select(&[2, 0]).unwrap();
     assert_eq!(ids(&data), [4, 9]);
     let batch = data.batch_of_all(0).unwrap();
@@ -187,7 +187,7 @@ fn bytes_become_scale_times_byte_plus_offset() {
 }
 
 #[test]
-fn ids_and_ragged_ids_come_row_by_row() {
+fn ids_and_ragged_ids_are_read_row_by_row() {
     let inputs = Inputs::Ids { values: vec![1, 2, 3, 4, 5, 6], length: 2 };
     let data = Dataset::new(Columns::new(inputs, LabelColumn::None)).unwrap();
     let batch = data.batch(&[2, 0], 0).unwrap();
@@ -206,7 +206,7 @@ fn ids_and_ragged_ids_come_row_by_row() {
 }
 
 #[test]
-fn teacher_logits_are_found_by_id_and_never_by_position() {
+fn teacher_logits_are_matched_by_id_and_never_by_position() {
     let mut columns = numbered(3, 2).columns().clone();
     columns.ids = Some(vec![30, 10, 20]);
     let data = Dataset::new(columns).unwrap();
@@ -227,15 +227,15 @@ fn teacher_logits_are_found_by_id_and_never_by_position() {
     assert_eq!(logits(picked), [[10.0, -1.0]]);
 
     let error = data.with_teacher_logits(teacher(vec![10, 20])).unwrap_err();
-    assert_eq!(error.to_string(), "teacherLogits.ids: expected an answer for every row, got none for id 30");
+    assert_eq!(error.to_string(), "teacherLogits.ids: expected a teacher output for every row, got none for id 30");
     let error = data.with_teacher_logits(teacher(vec![10, 20, 10])).unwrap_err();
     assert_eq!(error.to_string(), "teacherLogits.ids[2]: expected ids that are all different, got 10 as in row 0");
     let three = TeacherColumn { logits: vec![0.0; 9], width: 3, top: None, ids: None };
     let error = data.with_teacher_logits(three).unwrap_err();
-    assert_eq!(error.to_string(), "teacherLogits: expected 2 classes, as in the labels, got 3");
+    assert_eq!(error.to_string(), "teacherLogits: expected 2 classes, like the labels, got 3");
 }
 
-/// The two largest logits of each row, of ten classes.
+/// The two largest logits of each row, out of ten classes.
 fn largest(rows: usize, ids: Option<Vec<u64>>) -> TeacherColumn {
     let classes = (0..rows as u32).flat_map(|row| [row % 10, (row + 3) % 10]).collect();
     let logits = (0..rows).flat_map(|row| [row as f32, -1.0]).collect();
@@ -267,7 +267,7 @@ fn the_largest_logits_of_a_teacher_stay_with_their_rows() {
     let other = plain(Some((10..16).collect())).with_teacher_logits(largest(6, None)).unwrap();
     let both = part.concat(&other).unwrap();
     assert_eq!(top(&both, &[1, 3]), (vec![3, 6, 1, 4], vec![3.0, -1.0, 1.0, -1.0], vec![2.5, 1.5]));
-    // What is stored decides whose data these are, with its classes and its tail.
+    // The fingerprint includes the stored logits, their classes and the tail.
     let mut columns = [largest(6, None), largest(6, None), largest(6, None), largest(6, None)];
     columns[1].top.as_mut().unwrap().classes.swap(0, 1);
     columns[2].top.as_mut().unwrap().tail = None;
@@ -278,7 +278,7 @@ fn the_largest_logits_of_a_teacher_stay_with_their_rows() {
 }
 
 #[test]
-fn largest_logits_that_cannot_be_are_refused_by_name_and_row() {
+fn invalid_largest_logits_are_rejected_by_name_and_row() {
     let refused = |change: &dyn Fn(&mut TeacherColumn)| {
         let mut column = largest(3, None);
         change(&mut column);
@@ -296,11 +296,11 @@ fn largest_logits_that_cannot_be_are_refused_by_name_and_row() {
     };
     assert_eq!(
         changed(|top| top.classes[2] = 4),
-        "teacherTopK.classes[1]: expected different classes below 6, got [4, 4]"
+        "teacherTopK.classes[1]: expected classes below 6 that are all different, got [4, 4]"
     );
     assert_eq!(
         changed(|top| top.classes[5] = 6),
-        "teacherTopK.classes[2]: expected different classes below 6, got [2, 6]"
+        "teacherTopK.classes[2]: expected classes below 6 that are all different, got [2, 6]"
     );
     assert_eq!(
         changed(|top| top.classes.truncate(5)),
@@ -317,7 +317,7 @@ fn largest_logits_that_cannot_be_are_refused_by_name_and_row() {
     );
     assert_eq!(
         refused(&|column| column.logits[3] = f32::NAN),
-        "teacherTopK.logits[1]: expected finite numbers, got NaN at place 1 of the row"
+        "teacherTopK.logits[1]: expected finite numbers, got NaN at position 1 of the row"
     );
     assert_eq!(
         refused(&|column| column.ids = Some(vec![0, 1, 1])),
@@ -325,12 +325,12 @@ fn largest_logits_that_cannot_be_are_refused_by_name_and_row() {
     );
     assert_eq!(
         refused(&|column| column.ids = Some(vec![0, 1, 7])),
-        "teacherTopK.ids: expected an answer for every row, got none for id 2"
+        "teacherTopK.ids: expected a teacher output for every row, got none for id 2"
     );
 }
 
 #[test]
-fn bad_columns_are_refused_by_name() {
+fn invalid_columns_are_rejected_by_name() {
     let good = || numbered(3, 2).columns().clone();
     type Spoil = fn(&mut Columns);
     let cases: &[(Spoil, &str)] = &[
@@ -344,15 +344,15 @@ fn bad_columns_are_refused_by_name() {
         ),
         (
             |c| c.inputs = Inputs::F32 { values: vec![0.0; 6], shape: vec![0, 2] },
-            "inputs: expected a row shape of sides above 0, got [0, 2]",
+            "inputs: expected a row shape with sizes above 0, got [0, 2]",
         ),
         (
             |c| c.inputs = Inputs::F32 { values: vec![0.0; 6], shape: vec![usize::MAX, 2] },
-            "inputs: expected a row shape of sides above 0, got [18446744073709551615, 2]",
+            "inputs: expected a row shape with sizes above 0, got [18446744073709551615, 2]",
         ),
         (
             |c| c.inputs = Inputs::F32 { values: vec![0.0, 0.0, 0.0, f32::NAN, 0.0, 0.0], shape: vec![2] },
-            "inputs[1]: expected finite numbers, got NaN at place 1 of the row",
+            "inputs[1]: expected finite numbers, got NaN at position 1 of the row",
         ),
         (
             |c| c.inputs = Inputs::U8 { values: vec![0; 6], shape: vec![2], scale: 0.0, offset: 0.0 },
@@ -360,7 +360,7 @@ fn bad_columns_are_refused_by_name() {
         ),
         (
             |c| c.inputs = Inputs::Ragged { values: vec![1, 2], offsets: vec![0, 2, 1, 2], weights: None },
-            "inputs.offsets: expected offsets that never fall, got 1 after 2 at row 1",
+            "inputs.offsets: expected offsets that never decrease, got 1 after 2 at row 1",
         ),
         (
             |c| c.inputs = Inputs::Ragged { values: vec![1, 2], offsets: vec![0, 1, 1, 3], weights: None },
@@ -368,7 +368,7 @@ fn bad_columns_are_refused_by_name() {
         ),
         (
             |c| c.inputs = Inputs::Ragged { values: vec![], offsets: vec![], weights: None },
-            "inputs.offsets: expected one more than there are rows, got none",
+            "inputs.offsets: expected one more offset than rows, got no offsets",
         ),
         (
             |c| c.labels = LabelColumn::Single { values: vec![0, 1], classes: Some(2) },
@@ -384,11 +384,11 @@ fn bad_columns_are_refused_by_name() {
         ),
         (
             |c| c.labels = LabelColumn::Real { values: vec![0.0, f32::INFINITY, 0.5], outputs: 1 },
-            "labels[1]: expected finite numbers, got inf at place 0 of the row",
+            "labels[1]: expected finite numbers, got inf at position 0 of the row",
         ),
         (
             |c| c.labels = LabelColumn::Real { values: vec![], outputs: 0 },
-            "labels: expected at least one number a row, got 0",
+            "labels: expected at least one number per row, got 0",
         ),
         (|c| c.ids = Some(vec![1, 2, 1]), "ids[2]: expected ids that are all different, got 1 as in row 0"),
         (|c| c.ids = Some(vec![1, 2]), "ids: expected 3 ids, one for each row, got 2"),
@@ -413,7 +413,7 @@ fn bad_columns_are_refused_by_name() {
 }
 
 #[test]
-fn rows_without_a_label_are_no_class_and_keep_their_place() {
+fn rows_without_a_label_belong_to_no_class_and_keep_their_position() {
     let mut columns = numbered(6, 2).columns().clone();
     columns.labels = LabelColumn::Single { values: vec![1, UNLABELLED, 2, UNLABELLED, 1, 0], classes: None };
     let data = Dataset::new(columns).unwrap();
@@ -427,7 +427,7 @@ fn rows_without_a_label_are_no_class_and_keep_their_place() {
 }
 
 #[test]
-fn data_of_which_no_row_has_a_label_have_none() {
+fn data_without_any_label_have_no_label_kind() {
     let mut columns = numbered(3, 2).columns().clone();
     columns.labels = LabelColumn::Single { values: vec![UNLABELLED; 3], classes: None };
     let data = Dataset::new(columns).unwrap();
@@ -435,7 +435,7 @@ fn data_of_which_no_row_has_a_label_have_none() {
 }
 
 #[test]
-fn classes_come_from_the_names_or_the_largest_label() {
+fn the_number_of_classes_follows_from_the_names_or_the_largest_label() {
     let mut columns = numbered(3, 2).columns().clone();
     columns.labels = LabelColumn::Single { values: vec![0, 4, 1], classes: None };
     assert_eq!(Dataset::new(columns.clone()).unwrap().classes(), Some(5));
@@ -449,14 +449,14 @@ fn unusable_splits_are_refused() {
     for (fractions, message) in [
         (&[][..], "fractions: expected at least one fraction, got none"),
         (&[0.75, 0.5], "fractions: expected a sum of at most 1, got 1.25 or more"),
-        (&[0.5, 0.0], "fractions[1]: expected a number above 0 and up to 1, got 0"),
-        (&[0.5, f64::NAN], "fractions[1]: expected a number above 0 and up to 1, got NaN"),
-        (&[0.99, 0.01], "fractions[1]: expected a fraction that is at least one of 4 rows, got 0.01"),
+        (&[0.5, 0.0], "fractions[1]: expected a number above 0 and at most 1, got 0"),
+        (&[0.5, f64::NAN], "fractions[1]: expected a number above 0 and at most 1, got NaN"),
+        (&[0.99, 0.01], "fractions[1]: expected a fraction that gives at least one of 4 rows, got 0.01"),
     ] {
         assert_eq!(data.split(fractions, &SplitOptions::default()).unwrap_err().to_string(), message);
     }
     let refused = images(4).split(&[0.5, 0.5], &SplitOptions { seed: 0, stratify: true }).unwrap_err();
-    assert_eq!(refused.to_string(), "stratify: expected data with one label a row, got other labels or none");
+    assert_eq!(refused.to_string(), "stratify: expected data with one label per row, got other labels or none");
 }
 
 #[test]
@@ -497,7 +497,7 @@ fn joined_data_sets_keep_their_rows_and_ids() {
 }
 
 #[test]
-fn fingerprints_depend_on_the_content_alone() {
+fn fingerprints_depend_only_on_the_content() {
     let data = numbered(6, 2);
     let columns = data.columns().clone();
     assert_eq!(data.fingerprint(), Dataset::new(columns.clone()).unwrap().fingerprint());
@@ -523,7 +523,7 @@ fn fingerprints_depend_on_the_content_alone() {
 }
 
 #[test]
-fn normalisation_comes_from_the_data_by_channel() {
+fn normalisation_is_computed_from_the_data_per_channel() {
     let values = (0..4 * 2 * 3).map(|value| if value / 3 % 2 == 0 { value as f32 } else { 5.0 }).collect();
     let data = Dataset::new(Columns::new(Inputs::F32 { values, shape: vec![2, 3] }, LabelColumn::None)).unwrap();
     let normalization = Normalization::from_dataset(&data).unwrap();
@@ -547,7 +547,7 @@ fn normalisation_comes_from_the_data_by_channel() {
 }
 
 #[test]
-fn one_mean_serves_all_channels_and_bad_normalisations_are_refused() {
+fn one_mean_applies_to_all_channels_and_invalid_normalisations_are_rejected() {
     let batch = images(2).batch_of_all(0).unwrap();
     let of = |mean: &[f32], std: &[f32]| Preprocessing {
         normalization: Some(Normalization { mean: mean.to_vec(), std: std.to_vec() }),
@@ -563,11 +563,14 @@ fn one_mean_serves_all_channels_and_bad_normalisations_are_refused() {
     let refused = |mean: &[f32], std: &[f32]| of(mean, std).validate().unwrap_err().to_string();
     assert_eq!(refused(&[0.0], &[0.0]), "normalization.std[0]: expected a finite number above 0, got 0");
     assert_eq!(refused(&[f32::NAN], &[1.0]), "normalization.mean[0]: expected a finite number, got NaN");
-    assert_eq!(refused(&[0.0], &[]), "normalization.std: expected as many as means, 1, and at least 1, got 0");
+    assert_eq!(
+        refused(&[0.0], &[]),
+        "normalization.std: expected as many numbers as mean has, 1, and at least 1, got 0"
+    );
 }
 
 #[test]
-fn rows_of_one_group_stay_together_in_parts_of_about_the_size_that_was_asked_for() {
+fn rows_of_one_group_stay_together_in_parts_of_about_the_requested_size() {
     let data = images(100);
     let groups: Vec<u32> = (0..100).map(|row| row * 7 % 23).collect();
     let parts = |seed| data.split_groups(&[0.7, 0.3], &groups, seed).unwrap();
@@ -580,10 +583,10 @@ fn rows_of_one_group_stay_together_in_parts_of_about_the_size_that_was_asked_for
         assert_eq!(ids(&parts[0]), ids(&data.split_groups(&[0.7, 0.3], &groups, seed).unwrap()[0]));
     }
     assert_ne!(ids(&parts(1)[0]), ids(&parts(2)[0]));
-    // What no part asked for is left out, in whole groups.
+    // Rows that belong to no part are left out in whole groups.
     let some = data.split_groups(&[0.2], &groups, 3).unwrap();
     assert!((15..=25).contains(&some[0].rows()));
     let refused = |fractions: &[f64], groups: &[u32]| data.split_groups(fractions, groups, 0).unwrap_err().to_string();
-    assert!(refused(&[0.5, 0.5], &[1; 100]).starts_with("fractions[1]: expected more groups than the 1 there are"));
+    assert!(refused(&[0.5, 0.5], &[1; 100]).starts_with("fractions[1]: expected more groups than 1"));
     assert!(refused(&[0.5, 0.5], &[1; 99]).starts_with("groups: expected 100 groups"));
 }

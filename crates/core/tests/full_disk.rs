@@ -1,4 +1,4 @@
-//! A disk that is really full: a file system of one megabyte in memory, mounted where only this test sees it.
+//! A test on a disk that is really full: a file system of one megabyte in memory, mounted only for this test.
 #![allow(clippy::unwrap_used, clippy::expect_used)] // helpers of tests too
 
 use std::path::Path;
@@ -38,7 +38,7 @@ fn fill(folder: &Path) {
     assert_eq!(run.recover().unwrap().checkpoint.unwrap().1, checkpoint(1));
     assert_eq!(std::fs::read_dir(run.path()).unwrap().count(), 1);
     assert_eq!(std::fs::read_dir(folder).unwrap().count(), 2);
-    // Room again: the same save succeeds.
+    // With free space the same save succeeds.
     std::fs::remove_file(&path).unwrap();
     run.save(&checkpoint(2)).unwrap();
     assert_eq!(run.recover().unwrap().checkpoint.unwrap().1, checkpoint(2));
@@ -50,7 +50,7 @@ fn a_full_disk_leaves_the_older_files_whole() {
         return fill(Path::new(&folder));
     }
     let folder = tempfile::tempdir().unwrap();
-    // A mount in a namespace of its own needs no rights where the system allows such namespaces, and ends with it.
+    // A mount in a separate namespace needs no rights if the system allows such namespaces, and it ends with the process.
     let script = "mount -t tmpfs -o size=1m limbeck \"$1\" || exit 77; shift; exec \"$@\"";
     let test = std::env::current_exe().unwrap();
     let done = Command::new("unshare")

@@ -1,4 +1,4 @@
-//! Files made to break a reader: each is refused by its own rule, at once, and before room is made for what it claims.
+//! Malicious files: each is rejected by a specific rule, quickly, and before memory is allocated for its claims.
 #![allow(clippy::unwrap_used, clippy::expect_used)] // helpers of tests too
 
 use std::path::Path;
@@ -9,7 +9,7 @@ use limbeck_core::allocator::{self, CachingAllocator};
 use limbeck_core::checkpoint::ModelFile;
 use limbeck_core::error::Code;
 
-/// Length, header, and a body of so many zeros.
+/// A file with the length, the header, and a body of `body` zeros.
 fn file(header: &str, body: usize) -> Vec<u8> {
     with_length(header.len() as u64, header, body)
 }
@@ -71,8 +71,8 @@ fn small() -> Vec<Case> {
         ("header of 4 GiB", with_length(1 << 32, good, 4), "header of at most 12582912"),
         ("header of 100 MB", with_length(100_000_000, good, 4), "header of at most 12582912"),
         ("header just above the limit", with_length((12 << 20) + 1, good, 4), "header of at most 12582912"),
-        ("header past the end", with_length(1000, good, 4), "as the file holds"),
-        ("header past the end by one", with_length(good.len() as u64 + 5, good, 4), "as the file holds"),
+        ("header past the end", with_length(1000, good, 4), "the rest of the file"),
+        ("header past the end by one", with_length(good.len() as u64 + 5, good, 4), "the rest of the file"),
         ("header of length 0", with_length(0, good, 4), "begin with '{', got nothing"),
         ("header begins with a blank", file(&format!(" {good}"), 4), "begin with '{', got byte 32"),
         ("header begins with a mark", file(&format!("\u{feff}{good}"), 4), "begin with '{', got byte 239"),
@@ -116,8 +116,8 @@ fn small() -> Vec<Case> {
             "\"data_offsets\" twice",
         ),
         ("metadata no object", metadata("[]"), "expected an object"),
-        ("metadata value no string", metadata(r#"{"a":1}"#), "is a string"),
-        ("metadata value an object", metadata(r#"{"a":{}}"#), "is a string"),
+        ("metadata value no string", metadata(r#"{"a":1}"#), "must be a string"),
+        ("metadata value an object", metadata(r#"{"a":{}}"#), "must be a string"),
         ("tensor no object", file(r#"{"w":1}"#, 0), "expected an object"),
         ("tensor null", file(r#"{"w":null}"#, 0), "expected an object"),
         (
@@ -128,7 +128,7 @@ fn small() -> Vec<Case> {
         ("no dtype", file(r#"{"w":{"shape":[1],"data_offsets":[0,4]}}"#, 4), "the key \"dtype\", got none"),
         ("no shape", file(r#"{"w":{"dtype":"F32","data_offsets":[0,4]}}"#, 4), "the key \"shape\", got none"),
         ("no offsets", file(r#"{"w":{"dtype":"F32","shape":[1]}}"#, 4), "the key \"data_offsets\", got none"),
-        ("empty name", file(&format!(r#"{{"":{entry}}}"#), 4), "an empty one"),
+        ("empty name", file(&format!(r#"{{"":{entry}}}"#), 4), "an empty name"),
         ("long name", file(&format!(r#"{{"{long_name}":{entry}}}"#), 4), "at most 256 bytes"),
         ("NUL in a name", file(&format!(r#"{{"w\u0000":{entry}}}"#), 4), "control characters"),
         ("line break in a name", file(&format!(r#"{{"w\n":{entry}}}"#), 4), "control characters"),
@@ -140,26 +140,26 @@ fn small() -> Vec<Case> {
             tensor("F32", "[18446744073709551615]", "[0,4]", 4),
             "dimensions of at most 2147483648",
         ),
-        ("dimension past 64 bits", tensor("F32", "[18446744073709551616]", "[0,4]", 4), "whole number from 0"),
-        ("negative dimension", tensor("F32", "[-1]", "[0,4]", 4), "whole number from 0"),
-        ("dimension with a fraction", tensor("F32", "[1.0]", "[0,4]", 4), "whole number from 0"),
-        ("dimension with an exponent", tensor("F32", "[1e0]", "[0,4]", 4), "whole number from 0"),
-        ("NaN as dimension", tensor("F32", "[NaN]", "[0,4]", 4), "whole number from 0"),
-        ("text as dimension", tensor("F32", "[\"1\"]", "[0,4]", 4), "whole number from 0"),
+        ("dimension past 64 bits", tensor("F32", "[18446744073709551616]", "[0,4]", 4), "whole number of 0 or more"),
+        ("negative dimension", tensor("F32", "[-1]", "[0,4]", 4), "whole number of 0 or more"),
+        ("dimension with a fraction", tensor("F32", "[1.0]", "[0,4]", 4), "whole number of 0 or more"),
+        ("dimension with an exponent", tensor("F32", "[1e0]", "[0,4]", 4), "whole number of 0 or more"),
+        ("NaN as dimension", tensor("F32", "[NaN]", "[0,4]", 4), "whole number of 0 or more"),
+        ("text as dimension", tensor("F32", "[\"1\"]", "[0,4]", 4), "whole number of 0 or more"),
         ("shape no list", tensor("F32", "1", "[0,4]", 4), "expected a list"),
-        ("product past 64 bits", tensor("F32", "[2147483648,2147483648,2147483648]", "[0,4]", 4), "64 bits can count"),
-        ("product that wraps to 0", tensor("U8", "[2147483648,2147483648,4]", "[0,0]", 0), "64 bits can count"),
-        ("product in bytes past 64 bits", tensor("F64", "[2147483648,2147483648]", "[0,8]", 8), "64 bits can count"),
-        ("unknown dtype", tensor("F33", "[1]", "[0,4]", 4), "expected a dtype of"),
-        ("dtype in small letters", tensor("f32", "[1]", "[0,4]", 4), "expected a dtype of"),
-        ("dtype not taken: I8", tensor("I8", "[1]", "[0,1]", 1), "expected a dtype of"),
-        ("dtype not taken: F8", tensor("F8_E4M3", "[1]", "[0,1]", 1), "expected a dtype of"),
-        ("dtype not taken: F4", tensor("F4", "[2]", "[0,1]", 1), "expected a dtype of"),
+        ("product past 64 bits", tensor("F32", "[2147483648,2147483648,2147483648]", "[0,4]", 4), "fits in 64 bits"),
+        ("product that wraps to 0", tensor("U8", "[2147483648,2147483648,4]", "[0,0]", 0), "fits in 64 bits"),
+        ("product in bytes past 64 bits", tensor("F64", "[2147483648,2147483648]", "[0,8]", 8), "fits in 64 bits"),
+        ("unknown dtype", tensor("F33", "[1]", "[0,4]", 4), "expected one of the dtypes"),
+        ("dtype in small letters", tensor("f32", "[1]", "[0,4]", 4), "expected one of the dtypes"),
+        ("dtype not taken: I8", tensor("I8", "[1]", "[0,1]", 1), "expected one of the dtypes"),
+        ("dtype not taken: F8", tensor("F8_E4M3", "[1]", "[0,1]", 1), "expected one of the dtypes"),
+        ("dtype not taken: F4", tensor("F4", "[2]", "[0,1]", 1), "expected one of the dtypes"),
         ("dtype no string", file(r#"{"w":{"dtype":1,"shape":[1],"data_offsets":[0,4]}}"#, 4), "expected a string"),
         ("one offset", tensor("F32", "[1]", "[0]", 4), "two data_offsets, got 1"),
         ("three offsets", tensor("F32", "[1]", "[0,4,4]", 4), "two data_offsets, got more"),
-        ("offsets that fall", tensor("F32", "[1]", "[4,0]", 4), "that rise"),
-        ("offset below 0", tensor("F32", "[1]", "[-4,0]", 4), "whole number from 0"),
+        ("offsets that fall", tensor("F32", "[1]", "[4,0]", 4), "in ascending order"),
+        ("offset below 0", tensor("F32", "[1]", "[-4,0]", 4), "whole number of 0 or more"),
         (
             "offsets at the end of 64 bits",
             tensor("F32", "[1]", "[18446744073709551612,18446744073709551615]", 4),
@@ -182,7 +182,7 @@ fn small() -> Vec<Case> {
         ("our metadata deep", limbeck(&"[".repeat(10_000)), "64 levels"),
         ("our metadata with a key twice", limbeck(r#"{"format":"model","format":"model"}"#), "\"format\" twice"),
         ("our metadata with NaN", limbeck(r#"{"format":NaN}"#), "expected a value"),
-        ("our metadata past f64", limbeck(r#"{"format":1e999}"#), "64 bits can hold"),
+        ("our metadata past f64", limbeck(r#"{"format":1e999}"#), "range of 64-bit floats"),
     ]
 }
 
@@ -192,7 +192,7 @@ fn large() -> Vec<Case> {
     let brackets = "{\"a\":[".repeat((12 << 20) / 6);
     let list: Vec<String> =
         (0..65_536).map(|i| format!(r#""{i}":{{"dtype":"U8","shape":[0],"data_offsets":[1,1]}}"#)).collect();
-    // As much of everything as there may be, and the fault at the very end.
+    // The largest allowed number of everything, with the fault at the end.
     let full = format!("{{{}{}}}", list.join(","), " ".repeat((12 << 20) - 2 - list.join(",").len()));
     vec![
         ("65,537 tensors", many(65_537), "at most 65536 tensors"),
@@ -206,17 +206,17 @@ fn large() -> Vec<Case> {
     ]
 }
 
-/// Bytes that the hungriest file so far asked for.
+/// The largest number of bytes that a file has used so far.
 static MOST: AtomicUsize = AtomicUsize::new(0);
 
-/// The most memory that a refused file may have cost.
+/// The largest number of bytes that a rejected file may use.
 const MEMORY: usize = 16_000_000;
 
-/// Counts what the reader asks for.
+/// Counts the memory of the reader.
 #[global_allocator]
 static COUNTED: CachingAllocator = CachingAllocator;
 
-/// Gives the fastest of up to twenty: other programs may take the core for a while.
+/// Returns the fastest of up to twenty attempts, because other programs may use the core for a while.
 fn refused(path: &Path, name: &str, says: &str) -> Duration {
     let mut fastest = Duration::MAX;
     for _ in 0..20 {
@@ -241,7 +241,7 @@ fn refused(path: &Path, name: &str, says: &str) -> Duration {
 }
 
 #[test]
-fn every_hostile_file_is_refused_by_its_own_rule_at_once_and_in_little_memory() {
+fn every_malicious_file_is_rejected_by_its_rule_quickly_and_in_little_memory() {
     let folder = tempfile::tempdir().unwrap();
     let mut all = 0;
     for (group, cases) in [("small", small()), ("large", large())] {
@@ -275,7 +275,7 @@ fn a_file_above_4_gib_is_refused_by_its_size() {
 
 #[cfg(unix)]
 #[test]
-fn what_is_no_regular_file_is_refused_without_waiting() {
+fn anything_except_a_regular_file_is_rejected_without_waiting() {
     use std::os::unix::fs::symlink;
     let folder = tempfile::tempdir().unwrap();
     let pipe = folder.path().join("pipe");

@@ -1,7 +1,7 @@
-//! A process is killed while it saves, at fifty random instants: a whole checkpoint is always there, at most one interval
-//! old, and the next recovery leaves no half-written file.
+//! A process that saves checkpoints is killed at fifty random instants. There is always a complete checkpoint, which is at
+//! most one interval old, and the next recovery removes all incomplete files.
 //!
-//! The saving process is this test program, told by a variable where to save.
+//! The saving process is this test program; an environment variable gives the folder.
 #![allow(clippy::unwrap_used, clippy::expect_used)] // helpers of tests too
 
 use std::io::{BufRead, BufReader};
@@ -14,7 +14,7 @@ use serde_json::json;
 
 const FOLDER: &str = "LIMBECK_TEST_SAVING_FOLDER";
 
-/// 400 kB, so that most of the time is spent writing; every number depends on the step.
+/// A checkpoint of 400 kB, so that most of the time is spent writing; every number depends on the step.
 fn checkpoint(step: u64) -> Checkpoint {
     let numbers = (0..100_000).map(|i| (i as u64 * 31 + step) as f32).collect();
     Checkpoint {
@@ -31,7 +31,7 @@ fn checkpoint(step: u64) -> Checkpoint {
     }
 }
 
-/// Saves for ever after the newest, and says each step when it is on the disk.
+/// Saves checkpoints forever, starting after the newest, and prints each step when it is on the disk.
 fn save_for_ever(folder: &Path) {
     let run = RunFolder::open(folder, 3).unwrap();
     let first = run.recover().unwrap().checkpoint.map_or(1, |(_, found)| found.step + 1);
@@ -41,7 +41,8 @@ fn save_for_ever(folder: &Path) {
     }
 }
 
-/// Doubles as the process that is killed; on its own it checks that a run that saves many times keeps three.
+/// With the environment variable this test is the process that is killed; without it, it checks that three checkpoints
+/// are kept.
 #[test]
 fn a_run_that_saves_many_times_keeps_the_last_three() {
     if let Some(folder) = std::env::var_os(FOLDER) {
@@ -57,7 +58,7 @@ fn a_run_that_saves_many_times_keeps_the_last_three() {
 }
 
 #[test]
-fn a_process_killed_at_fifty_instants_loses_at_most_the_checkpoint_in_the_making() {
+fn a_process_killed_at_fifty_instants_loses_at_most_the_checkpoint_being_written() {
     let folder = tempfile::tempdir().unwrap();
     let run = RunFolder::open(folder.path(), 3).unwrap();
     let (mut last, mut halves) = (0, 0);
@@ -71,7 +72,7 @@ fn a_process_killed_at_fifty_instants_loses_at_most_the_checkpoint_in_the_making
             .unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let step_of = |line: String| line.split_once("saved ").and_then(|(_, step)| step.trim().parse::<u64>().ok());
-        // From the first checkpoint on, an instant within about three saves.
+        // A random instant within about three saves after the first checkpoint.
         let mut said = lines.by_ref().map_while(Result::ok).find_map(step_of).unwrap_or(last);
         let wait = (round * 2_654_435_761 % 1_000) * 9;
         std::thread::sleep(Duration::from_micros(wait));

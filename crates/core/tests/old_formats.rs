@@ -1,4 +1,4 @@
-//! Files of every format version that was ever written still load.
+//! Files of every earlier format version still load.
 #![allow(clippy::unwrap_used, clippy::expect_used)] // helpers of tests too
 
 use std::path::{Path, PathBuf};

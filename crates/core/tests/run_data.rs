@@ -97,8 +97,8 @@ fn a_stream_whose_labels_do_not_fit_the_losses_is_refused_at_its_first_batch() {
     let real = |outputs| LabelColumn::Real { values: vec![1.0; outputs * ROWS], outputs };
     let (kind, shape) = (Code::InvalidData, Code::ShapeMismatch);
     for (loss, labels, code, message) in [
-        ("crossEntropy", LabelColumn::None, kind, "expected one label a row for crossEntropy, got no labels"),
-        ("crossEntropy", real(2), kind, "expected one label a row for crossEntropy, got real numbers as labels"),
+        ("crossEntropy", LabelColumn::None, kind, "expected one label per row for crossEntropy, got no labels"),
+        ("crossEntropy", real(2), kind, "expected one label per row for crossEntropy, got real numbers as labels"),
         ("mse", real(4), shape, "expected 32 rows of 2 numbers, got the shape [32, 4]"),
         ("mse", real(1), shape, "expected 32 rows of 2 numbers, got the shape [32, 1]"),
     ] {
@@ -131,11 +131,11 @@ fn metrics_that_the_validation_cannot_give_are_refused_before_the_first_step() {
         |metrics: Value, validation| setup(Data::Dataset(data()), validation, None, json!({ "metrics": metrics }));
     assert_eq!(
         refused(asked(json!({ "teacherKl": {} }), Some(data()))),
-        "metrics.teacherKl: expected a teacher, and outputs that are classes, got none"
+        "metrics.teacherKl: expected a teacher whose outputs are classes, got none"
     );
     assert_eq!(
         refused(asked(json!({ "topKAccuracy": { "k": 3 } }), Some(data()))),
-        "metrics.topKAccuracy.k: expected a whole number from 1 to 2 (the classes), got 3"
+        "metrics.topKAccuracy.k: expected a whole number from 1 to 2 (the number of classes), got 3"
     );
     assert_eq!(
         refused(asked(json!({ "macroF1": {} }), None)),

@@ -189,7 +189,7 @@ fn what_cannot_do_without_labels_is_refused_with_the_remedy() {
     let none = partly(&train, |_| false);
     assert_eq!(
         refusal(with(&none, Some(teacher()), json!({}))),
-        "losses.crossEntropy: expected one label a row in the data, got no labels"
+        "losses.crossEntropy: expected one label per row in the data, got no labels"
     );
     let text = refusal(with(&none, Some(teacher()), json!({ "losses": { "kl": {} }, "control": true })));
     assert_eq!(text, "control: expected labels for a control run without teacher, got none");

@@ -1,4 +1,4 @@
-//! Weight Distillation in whole runs: phase 1 trains a generator, its student goes on as an ordinary model.
+//! Weight Distillation in complete runs: phase 1 trains a generator, and its student is then trained as an ordinary model.
 #![allow(clippy::unwrap_used, clippy::expect_used)] // helpers of tests too
 
 mod support;
@@ -15,7 +15,7 @@ fn parts() -> (Dataset, Dataset) {
     (split[0].clone(), split[1].clone())
 }
 
-/// Batch norms, so that running statistics take part.
+/// A network with batch norms, so that the tests cover running statistics.
 fn network(width: usize, blocks: usize) -> Value {
     let mut layers = Vec::new();
     for block in 0..blocks {
@@ -57,7 +57,7 @@ fn bits(model: &Model) -> Vec<(String, Vec<u32>)> {
     model.parameters.names().map(|name| (name.to_string(), of(name))).collect()
 }
 
-/// What a model says of the run that made it.
+/// A model's provenance without that of earlier runs.
 fn without_before(model: &Model) -> Value {
     let mut said = model.provenance.clone();
     said.as_object_mut().unwrap().remove("before");
@@ -65,7 +65,7 @@ fn without_before(model: &Model) -> Value {
 }
 
 #[test]
-fn a_generated_student_learns_and_goes_on_as_an_ordinary_model() {
+fn a_generated_student_learns_and_can_be_trained_further_as_an_ordinary_model() {
     let (train, test) = parts();
     let teacher = teacher(&train, &test);
     let before = bits(&teacher);
@@ -76,7 +76,7 @@ fn a_generated_student_learns_and_goes_on_as_an_ordinary_model() {
     let summary = last.summary.unwrap();
     assert!(summary.findings.is_empty() && summary.reloaded, "{:?}", summary.findings);
     let origin = summary.origin.unwrap();
-    // Running statistics alone begin anew: two of ten for each of three norms.
+    // Only the running statistics are new: two of ten values for each of three norms.
     assert_eq!(origin.numbers["fresh"], 60);
     assert!(origin.trained > 0 && origin.unused.is_empty() && origin.from_teacher > 0.8, "{origin:?}");
     assert_eq!(bits(&teacher), before);
@@ -89,7 +89,7 @@ fn a_generated_student_learns_and_goes_on_as_an_ordinary_model() {
     let mut run = Run::new(setup(baked.clone(), None, &train, &test, options.clone())).unwrap();
     let (second, last) = ran(&mut run);
     assert!(last.summary.unwrap().origin.is_none());
-    // What phase 1 made is not forgotten by phase 2, nor by any run after it, up to eight of them.
+    // The provenance of phase 1 is kept by phase 2 and by up to eight later runs.
     assert_eq!(second.provenance["before"], json!([without_before(&baked)]));
     assert_eq!(second.provenance["before"][0]["origin"]["numbers"]["fresh"], 60);
     let mut again = second;
@@ -105,7 +105,7 @@ fn a_generated_student_learns_and_goes_on_as_an_ordinary_model() {
 }
 
 #[test]
-fn a_phase_one_without_a_loss_of_the_teacher_asks_the_teacher_nothing() {
+fn a_phase_one_without_a_loss_on_the_teacher_does_not_run_the_teacher() {
     let (train, test) = parts();
     let mut options = phase1();
     options["losses"] = json!({ "crossEntropy": { "labelSmoothing": 0.1 } });
@@ -161,7 +161,7 @@ fn freezing_names_the_generators_own_parameters() {
 }
 
 #[test]
-fn what_a_generator_needs_is_asked_for_before_the_first_step() {
+fn missing_requirements_of_a_generator_are_rejected_before_the_first_step() {
     let (train, test) = parts();
     let refused = |student: Model, teacher: Option<Model>, options: Value| {
         let mut setup = setup(student, None, &train, &test, options);

@@ -1,12 +1,12 @@
-//! Calibration: confidence against accuracy in bins, before and after temperature scaling.
+//! Calibration: confidence and accuracy compared in bins, before and after temperature scaling.
 //!
 //! ```text
 //! ECE = Σ_b (n_b / n) · |accuracy_b − confidence_b|                      softmax(z / T), bins (b/B, (b+1)/B]
 //! T* = argmin_T mean over the validation rows of −log softmax(z / T)_t
 //! ```
 //!
-//! z: a model's logits, t: the label; bin b holds n_b of n rows by their largest probability. T is fitted on rows other
-//! than those evaluated; the objective is convex in 1/T, and its minimum is found by Newton's steps inside a bracket.
+//! z: a model's logits, t: the label; bin b holds n_b of n rows by their largest probability. T is fitted on the
+//! validation rows; the objective is convex in 1/T, and its minimum is found by Newton's steps inside a bracket.
 //! Accuracy does not change with T.
 //!
 //! Source: Guo, Pleiss, Sun, Weinberger, "On Calibration of Modern Neural Networks", 2017, arXiv:1706.04599, sections 2
@@ -27,7 +27,7 @@ use crate::metrics::{CalibrationError, Metric};
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 #[schemars(rename = "CalibrationDiagnostic")]
 pub struct Calibration {
-    /// Bins of equal width between 0 and 1, 1 or more. Default 15.
+    /// Number of confidence bins of equal width between 0 and 1; 1…100,000. Default 15.
     pub bins: usize,
 }
 
@@ -40,10 +40,10 @@ impl Default for Calibration {
 #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct CalibrationReport {
-    /// The model as it is.
+    /// The model without temperature scaling.
     pub before: CalibrationAt,
-    /// The model with its logits divided by the temperature that was fitted on the validation rows; left out where there
-    /// are none.
+    /// The model with its logits divided by the temperature that was fitted on the validation rows; missing without
+    /// validation rows.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub after: Option<CalibrationAt>,
 }
@@ -51,13 +51,13 @@ pub struct CalibrationReport {
 #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct CalibrationAt {
-    /// Divides the logits.
+    /// The temperature that divides the logits.
     pub temperature: f64,
-    /// Expected calibration error, 0 to 1.
+    /// Expected calibration error; 0…1.
     pub error: f64,
-    /// Mean negative log-likelihood of the labels, in nats.
+    /// Mean negative log-likelihood of the labels in nats.
     pub loss: f64,
-    /// From the lowest confidence to the highest.
+    /// The bins, from the lowest confidence to the highest.
     pub bins: Vec<CalibrationBin>,
 }
 
@@ -69,7 +69,7 @@ pub struct CalibrationBin {
     pub rows: usize,
     /// Mean of the largest probability; 0 in an empty bin.
     pub confidence: f64,
-    /// Share of the rows that are predicted right; 0 in an empty bin.
+    /// Share of the rows that are predicted correctly; 0 in an empty bin.
     pub accuracy: f64,
 }
 
@@ -105,7 +105,7 @@ pub(super) fn at(logits: &Table, labels: &[usize], temperature: f64, bins: usize
     }
 }
 
-/// The temperature at which the labels are likeliest, 0.01 to 100.
+/// The temperature that maximises the likelihood of the labels; 0.01…100.
 pub(super) fn fit(logits: &Table, labels: &[usize]) -> f64 {
     // In β = 1/T: slope = mean of E_q[z] − z_t, curvature = mean of Var_q[z], with q = softmax(β z).
     let derivatives = |beta: f64| {

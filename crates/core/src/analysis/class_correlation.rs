@@ -1,13 +1,13 @@
-//! Which classes a model finds alike: correlations of class probabilities over the rows, in hierarchical order.
+//! Which classes a model considers similar: correlations of class probabilities over the rows, in hierarchical order.
 //!
 //! ```text
 //! C[i,j] = Pearson correlation over the rows of columns i and j of softmax(v / T)
 //! score  = mean of C within the blocks − mean of C between them            i ≠ j
 //! ```
 //!
-//! v: logits; a constant column correlates with nothing (0) and with itself (1). The order puts classes that are alike
-//! side by side: leaves of the tree that average linkage makes of 1 − C. Blocks are the groups that are given (super-
-//! classes), or the tree cut into parts.
+//! v: logits; a constant column has correlation 0 with the others and 1 with itself. The order puts similar classes side
+//! by side: it is the order of the leaves of the tree that average linkage builds from the distances 1 − C. Blocks are
+//! the given groups (such as super-classes), or the parts into which the tree is cut.
 //!
 //! Source: Tang et al., "Understanding and Improving Knowledge Distillation", 2020, arXiv:2002.03532 (the picture of
 //! class correlations at several temperatures). Where we differ: correlation, order and score in detail are ours.
@@ -22,7 +22,7 @@ use super::tree::Tree;
 use crate::error::{Error, Result};
 use crate::metrics::reweighting::positive;
 
-/// Classes up to which a matrix of all pairs is made.
+/// Largest number of classes: the matrix of all pairs must fit into memory.
 const MOST: usize = 4096;
 
 /// Options of the class correlations.
@@ -30,12 +30,14 @@ const MOST: usize = 4096;
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 #[schemars(rename = "ClassCorrelationDiagnostic")]
 pub struct ClassCorrelation {
-    /// Divides the logits, above 0: relations show at a high one. Default 1.
+    /// Temperature applied to the logits; must be > 0. A high temperature shows the relations between classes more
+    /// clearly. Default 1.
     pub temperature: f64,
-    /// The group of each class, such as its super-class. Default: the tree of classes cut into `blocks`.
+    /// The group of each class, such as its super-class. Default: the tree of classes is cut into `blocks` parts.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub groups: Option<Vec<usize>>,
-    /// Into how many parts the tree is cut, 1 to the classes; not beside `groups`. Default: the root of their number.
+    /// Number of parts into which the tree is cut; 1…number of classes. Cannot be combined with `groups`. Default: the
+    /// rounded square root of the number of classes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub blocks: Option<usize>,
 }
@@ -51,13 +53,13 @@ impl Default for ClassCorrelation {
 pub struct ClassCorrelationReport {
     /// `[classes][classes]`, in the order of the labels.
     pub matrix: Vec<Vec<f64>>,
-    /// The classes with those that are alike side by side.
+    /// The classes, ordered so that similar ones are side by side.
     pub order: Vec<usize>,
     /// The block of each class, in the order of the labels.
     pub groups: Vec<usize>,
-    /// Mean correlation of two classes of one block; 0 where every block has one class.
+    /// Mean correlation of two classes of the same block; 0 if every block has one class.
     pub within: f64,
-    /// Mean correlation of two classes of different blocks; 0 where there is one block.
+    /// Mean correlation of two classes of different blocks; 0 if there is only one block.
     pub between: f64,
     /// `within − between`.
     pub score: f64,
@@ -72,7 +74,7 @@ pub(super) fn correlations(logits: &Table, temperature: f64) -> (Vec<Vec<f64>>, 
     for row in logits.rows() {
         softmax(row, temperature).iter().zip(&mut means).for_each(|(p, mean)| *mean += p / rows);
     }
-    // The sums, the matrix, and the distances that a tree is made of.
+    // Memory for the sums, the matrix, and the distances of the tree.
     crate::blocks::room(3 * size_of::<f64>() * classes * classes);
     let mut sums = vec![vec![0.0; classes]; classes];
     for row in logits.rows() {
@@ -116,18 +118,21 @@ impl ClassCorrelation {
         if classes > MOST {
             return Err(Error::config(
                 "classes",
-                format!("expected at most {MOST} classes, whose pairs fit into memory, got {classes}"),
+                format!("expected at most {MOST} classes, because all pairs must fit into memory, got {classes}"),
             ));
         }
         if let Some(groups) = self.groups.as_ref().filter(|groups| groups.len() != classes) {
             return Err(Error::config(
                 "groups",
-                format!("expected a group for each of {classes} classes, got {}", groups.len()),
+                format!("expected a group for each of {classes} classes, got {} groups", groups.len()),
             ));
         }
         let blocks = self.blocks.unwrap_or_else(|| (classes as f64).sqrt().round() as usize);
         if blocks > classes {
-            return Err(Error::config("blocks", format!("expected at most {classes}, the classes, got {blocks}")));
+            return Err(Error::config(
+                "blocks",
+                format!("expected at most {classes}, the number of classes, got {blocks}"),
+            ));
         }
         let (matrix, constant) = correlations(logits, self.temperature);
         let tree = Tree::average_linkage(matrix.iter().map(|row| row.iter().map(|c| 1.0 - c).collect()).collect());

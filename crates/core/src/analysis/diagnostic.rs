@@ -3,11 +3,11 @@
 use super::seen::Seen;
 use crate::error::Result;
 
-/// One diagnostic: its options.
+/// The options of one diagnostic.
 pub(super) trait Diagnostic {
     type Report;
 
-    /// Refuses options out of range.
+    /// Rejects options out of range.
     fn validate(&self) -> Result<()>;
 
     fn report(&self, seen: &Seen<'_>) -> Result<Self::Report>;

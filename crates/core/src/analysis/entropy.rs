@@ -17,12 +17,12 @@ use crate::error::Result;
 use crate::metrics::Spread;
 use crate::metrics::reweighting::positive;
 
-/// Options of the entropy of answers.
+/// Options of the entropy of a model's outputs.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 #[schemars(rename = "EntropyDiagnostic")]
 pub struct Entropy {
-    /// Divides the logits, above 0. Default 1.
+    /// Temperature applied to the logits; must be > 0. Default 1.
     pub temperature: f64,
 }
 
@@ -35,9 +35,9 @@ impl Default for Entropy {
 #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct EntropyReport {
-    /// In nats, one number a row.
+    /// Entropy of each row in nats.
     pub nats: Spread,
-    /// The mean as a share of ln K, the entropy of knowing nothing.
+    /// The mean entropy divided by ln K, the entropy of K equal probabilities.
     pub share: f64,
 }
 
@@ -51,7 +51,7 @@ pub fn softmax(logits: &[f64], temperature: f64) -> Vec<f64> {
 
 /// The entropy of one row.
 pub fn entropy(logits: &[f64], temperature: f64) -> f64 {
-    // A class of probability 0 adds 0 and not NaN.
+    // A class of probability 0 adds 0 instead of NaN.
     softmax(logits, temperature).into_iter().filter(|p| *p > 0.0).map(|p| -p * p.ln()).sum()
 }
 

@@ -1,7 +1,7 @@
 //! Equivalent smoothing γ of each model over the rows of a data set.
 //!
-//! Formula and source of the per-row value are in `metrics/equivalent_smoothing.rs`. Here it is computed for any model,
-//! not only the teacher: γ of a student shows how much of the teacher's smoothing it took over.
+//! Formula and source of the per-row value are in `metrics/equivalent_smoothing.rs`. Here γ is computed for any model:
+//! the γ of a student shows how much of the teacher's smoothing the student learned.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -16,7 +16,7 @@ use crate::metrics::{self, Metric};
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 #[schemars(rename = "EquivalentSmoothingDiagnostic")]
 pub struct EquivalentSmoothing {
-    /// Divides the logits, above 0. Default 1.
+    /// Temperature applied to the logits; must be > 0. Default 1.
     pub temperature: f64,
 }
 
@@ -29,7 +29,7 @@ impl Default for EquivalentSmoothing {
 #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct EquivalentSmoothingReport {
-    /// The label smoothing that the answers are worth.
+    /// The amount of label smoothing that the model's outputs are equivalent to.
     pub gamma: f64,
     /// Mean probability of the label at this temperature: 1 − γ (K − 1) / K.
     pub confidence: f64,

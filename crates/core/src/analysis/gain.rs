@@ -1,11 +1,12 @@
-//! Gain of distillation per class: the distilled student against the same student trained without a teacher.
+//! Gain of distillation per class: the distilled student compared with the same student trained without a teacher.
 //!
 //! ```text
 //! gain_k = accuracy of the distilled student on the rows of class k − accuracy of the control student on them
 //! ```
 //!
-//! `mended` rows are wrong for the control and right for the distilled student, `spoilt` rows the reverse. The gain is
-//! their difference; if both are few, it may be chance. The p-value is that of McNemar's exact two-sided test.
+//! Only the distilled student predicts `mended` rows correctly; only the control predicts `spoilt` rows correctly. The
+//! gain is the difference of their counts; if both are small, it may be chance. The p-value is that of McNemar's exact
+//! two-sided test.
 //!
 //! Source: McNemar, "Note on the sampling error of the difference between correlated proportions", Psychometrika 12,
 //! 1947, with the exact binomial distribution. Where we differ: nowhere.
@@ -17,7 +18,7 @@ use super::diagnostic::Diagnostic;
 use super::seen::{Seen, Table, Who};
 use crate::error::Result;
 
-/// Options of the gain: none.
+/// The gain has no options.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schemars(rename = "GainDiagnostic")]
@@ -28,7 +29,8 @@ pub struct Gain {}
 pub struct GainReport {
     /// All rows together.
     pub all: GainOf,
-    /// Chance of a difference as large as that between `mended` and `spoilt` rows, were both students equally good.
+    /// Probability of a difference between `mended` and `spoilt` that is at least as large, if both students were equally
+    /// good (McNemar's exact test).
     pub p_value: f64,
     /// Each class, in order; a class without rows is left out.
     pub classes: Vec<ClassGain>,
@@ -38,18 +40,18 @@ pub struct GainReport {
 #[serde(rename_all = "camelCase")]
 pub struct GainOf {
     pub rows: usize,
-    /// Accuracy of the student that learnt alone.
+    /// Accuracy of the control, which was trained without a teacher.
     pub alone: f64,
     /// Accuracy of the distilled student.
     pub distilled: f64,
     /// `distilled − alone`.
     pub gain: f64,
-    /// Accuracy of the teacher, where there is one.
+    /// Accuracy of the teacher, if there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub teacher: Option<f64>,
-    /// Rows that only the distilled student predicts right.
+    /// Number of rows that only the distilled student predicts correctly.
     pub mended: usize,
-    /// Rows that only the student alone predicts right.
+    /// Number of rows that only the control predicts correctly.
     pub spoilt: usize,
 }
 
@@ -57,14 +59,14 @@ pub struct GainOf {
 #[serde(rename_all = "camelCase")]
 pub struct ClassGain {
     pub label: usize,
-    /// Its name, where the data or the student know names.
+    /// Name of the class, if the data or the student have names.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
     #[serde(flatten)]
     pub of: GainOf,
 }
 
-/// Whether each row is predicted right; of equal logits the first counts.
+/// Whether each row is predicted correctly; among equal logits the first wins.
 pub(super) fn right(logits: &Table, labels: &[usize]) -> Vec<bool> {
     let best = |row: &[f64]| (1..row.len()).fold(0, |best, class| if row[class] > row[best] { class } else { best });
     logits.rows().zip(labels).map(|(row, label)| best(row) == *label).collect()
@@ -87,7 +89,7 @@ fn of(rows: &[usize], alone: &[bool], distilled: &[bool], teacher: Option<&[bool
 /// McNemar's exact p-value: 2 · P(X ≤ min(b, c)), X binomial of b + c throws of a fair coin; at most 1.
 fn mcnemar(mended: usize, spoilt: usize) -> f64 {
     let throws = mended + spoilt;
-    // ln of the chance of each count, from that of the one before: factorials would overflow.
+    // ln of the probability of each count, computed from the previous one, because factorials would overflow.
     let mut chance = -(throws as f64) * std::f64::consts::LN_2;
     let mut sum = 0.0;
     for count in 0..=mended.min(spoilt) {

@@ -1,5 +1,5 @@
-//! Agreement with the geometry proposition: a distilled student's activation is nearer to the templates of the classes
-//! that the teacher gives a higher probability, also among the wrong classes.
+//! Agreement with the geometry proposition: the more probability the teacher gives to a class, the nearer the distilled
+//! student's activation is to the template of that class, also among the wrong classes.
 //!
 //! ```text
 //! for wrong classes i ≠ j, i, j ≠ t:      ‖h − w_i‖² < ‖h − w_j‖²   iff   p_i > p_j
@@ -20,7 +20,7 @@ use super::diagnostic::Diagnostic;
 use super::seen::{Seen, Table, Who};
 use crate::error::{Error, Result};
 
-/// Options of the geometry: none.
+/// The geometry has no options.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schemars(rename = "GeometryDiagnostic")]
@@ -29,18 +29,19 @@ pub struct Geometry {}
 #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct GeometryReport {
-    /// The share of ordered pairs of wrong classes where distance and probability agree, 0 to 1; by chance 0.5.
+    /// Share of the pairs of wrong classes whose distances are in the order of the teacher's probabilities; 0…1. Chance is
+    /// 0.5.
     pub share: f64,
-    /// How many pairs that is, all rows together.
+    /// Number of pairs over all rows; pairs of equal probability are left out.
     pub pairs: u64,
-    /// Least and largest length of a class template: the proposition takes them for equal.
+    /// Smallest and largest length of a class template. The proposition assumes that all lengths are equal.
     pub template_lengths: [f64; 2],
 }
 
 /// Agreeing and ordered pairs of one row's wrong classes.
 pub fn pairs(squared_distances: &[f64], probabilities: &[f64], label: usize) -> (u64, u64) {
     let mut order: Vec<usize> = (0..probabilities.len()).filter(|class| *class != label).collect();
-    // From the likeliest; among equally likely ones from the nearest, so that they count as no disorder.
+    // Sorted by falling probability and, for equal probabilities, by rising distance, so that ties are no inversions.
     let (d, p) = (squared_distances, probabilities);
     order.sort_by(|a, b| p[*b].total_cmp(&p[*a]).then(d[*a].total_cmp(&d[*b])));
     let tied = |same: &dyn Fn(usize, usize) -> bool, order: &[usize]| -> u64 {
@@ -62,7 +63,7 @@ pub fn pairs(squared_distances: &[f64], probabilities: &[f64], label: usize) -> 
     (ordered - disordered - equally_far, ordered)
 }
 
-/// Sorts, and counts the pairs that stood in the wrong order.
+/// Sorts the numbers and returns how many pairs were in the wrong order.
 fn inversions(numbers: &mut [f64]) -> u64 {
     if numbers.len() < 2 {
         return 0;
@@ -96,7 +97,7 @@ pub(super) fn report(
     for ((h, logits), label) in activations.rows().zip(teacher.rows()).zip(labels) {
         let squared = |w: &[f64]| h.iter().zip(w).map(|(h, w)| (h - w) * (h - w)).sum::<f64>();
         let distances: Vec<f64> = templates.rows().map(squared).collect();
-        // Logits are ordered as their probabilities are, and not rounded to equal ones.
+        // Logits have the order of their probabilities, and different logits are never rounded to equal probabilities.
         let (agree, all) = pairs(&distances, logits, *label);
         agreeing += agree;
         ordered += all;
@@ -104,7 +105,7 @@ pub(super) fn report(
     if ordered == 0 {
         return Err(Error::data(
             "data",
-            "expected pairs of wrong classes of different probability, got none: it takes three classes",
+            "expected wrong classes of different probability, got none: the geometry needs at least three classes",
         ));
     }
     let lengths = templates.rows().map(|w| w.iter().map(|w| w * w).sum::<f64>().sqrt());

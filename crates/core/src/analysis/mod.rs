@@ -1,9 +1,9 @@
-//! What happens between a teacher and its student, in numbers: one diagnostic per file.
+//! Diagnostics measure what a teacher passes on to its student. There is one file per diagnostic.
 //!
-//! Each is a function of (teacher, student, data) that modifies none of them and returns plain numbers and rows. To add
-//! one: `analysis/<name>.rs` with formula, source, options and `Diagnostic`, and its line in the registry below, from
-//! which the TypeScript types and the command line follow. Values that a metric also computes are defined with the
-//! metric (`metrics/reweighting.rs`, `metrics/equivalent_smoothing.rs`), which reports them per epoch during a run.
+//! Each diagnostic is a function of (teacher, student, data) that modifies none of them and returns plain numbers and
+//! rows. To add one: write `analysis/<name>.rs` with formula, source, options and `Diagnostic`, and add its line to the
+//! registry below; the TypeScript types and the command line are generated from it. Values that are also a metric are
+//! defined with the metric (`metrics/reweighting.rs`, `metrics/equivalent_smoothing.rs`).
 
 mod calibration;
 mod class_correlation;
@@ -42,14 +42,14 @@ macro_rules! registry {
             $($(#[$meta])* #[serde(rename = $key, skip_serializing_if = "Option::is_none")] pub $module: Option<$module::$options>,)*
         }
 
-        /// What the diagnostics say, each under its name.
+        /// The result of each diagnostic, under its name.
         #[derive(Clone, Debug, Default, Serialize, JsonSchema)]
         #[serde(rename_all = "camelCase")]
         pub struct Analysis {
-            /// Rows that were looked at; those of weight 0 are left out.
+            /// Number of rows that were analysed; rows of weight 0 are left out.
             pub rows: usize,
             $($(#[$meta])* #[serde(rename = $key, skip_serializing_if = "Option::is_none")] pub $module: Option<$report>,)*
-            /// Where all were asked for: those that these models and data cannot give, and why.
+            /// If no diagnostics were chosen: those that the models and data do not allow, each with the reason.
             pub left_out: BTreeMap<String, String>,
         }
 
@@ -94,25 +94,25 @@ macro_rules! registry {
 registry! {
     /// How strongly the teacher re-weights each row (w_t).
     "reweighting": reweighting::Reweighting => reweighting::ReweightingReport,
-    /// The label smoothing that a model's answers are worth (γ).
+    /// The amount of label smoothing that a model's outputs are equivalent to (γ).
     "equivalentSmoothing": equivalent_smoothing::EquivalentSmoothing => Sides<equivalent_smoothing::EquivalentSmoothingReport>,
-    /// How uncertain a model's answers are.
+    /// How uncertain a model's outputs are.
     "entropy": entropy::Entropy => Sides<entropy::EntropyReport>,
-    /// Which classes a model finds alike.
+    /// Which classes a model considers similar.
     "classCorrelation": class_correlation::ClassCorrelation => Sides<class_correlation::ClassCorrelationReport>,
-    /// Penultimate activations on the plane of three class templates.
+    /// Penultimate activations, projected onto the plane of three class templates.
     "projection": projection::Projection => Sides<projection::ProjectionReport>,
-    /// Whether nearness to class templates follows the teacher's order of wrong classes.
+    /// Whether the distances to the class templates are in the teacher's order of the wrong classes.
     "geometry": geometry::Geometry => geometry::GeometryReport,
     /// Confidence against accuracy, before and after temperature scaling.
     "calibration": calibration::Calibration => Sides<calibration::CalibrationReport>,
-    /// The distilled student against the one that learnt alone, class by class.
+    /// The accuracy of the distilled student compared with the control, in total and per class.
     "gain": gain::Gain => gain::GainReport,
-    /// What a difference of two logits tells of the row, under random changes of it.
+    /// How much information a difference of two logits carries about the row, under random changes of the row.
     "mutualInformation": mutual_information::MutualInformation => Sides<mutual_information::MutualInformationReport>,
 }
 
-/// Whether an error means that an input is missing, not that something failed.
+/// Whether an error means that the models or data do not allow a diagnostic, as opposed to a failure.
 fn lacking(error: &Error) -> bool {
     matches!(error.code, Code::InvalidConfig | Code::InvalidData | Code::ShapeMismatch)
 }
@@ -122,12 +122,12 @@ pub fn analyse(given: &Given<'_>, chosen: Option<&Diagnostics>) -> Result<Analys
     analyse_until(given, chosen, &Cancel::default())
 }
 
-/// The same; ends with `Code::Cancelled` between two batches once the flag is set.
+/// Like `analyse`; once the flag `cancel` is set, it ends with `Code::Cancelled` between two batches.
 pub fn analyse_until(given: &Given<'_>, chosen: Option<&Diagnostics>, cancel: &Cancel) -> Result<Analysis> {
     let all = Diagnostics::all();
     let diagnostics = chosen.unwrap_or(&all);
     diagnostics.validate().map_err(|error| error.at("diagnostics"))?;
-    // All models must mean the same classes; the rows come to their order.
+    // All models must have the same classes; columns and classes of the data are brought to the models' order.
     let mut known = Signature::default();
     for (name, model) in [("student", given.student), ("teacher", given.teacher), ("control", given.control)] {
         let Some(own) = model.map(Model::signature) else { continue };

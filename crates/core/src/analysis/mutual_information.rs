@@ -6,7 +6,7 @@
 //! ```
 //!
 //! f: logit of class a minus logit of class b; d: a random augmentation; N rows; in nats, 0 ≤ I ≤ ln N. With label
-//! smoothing it falls towards ln 2: the model discards everything about a row except its class.
+//! smoothing I falls towards ln 2: the model discards everything about a row except its class.
 //!
 //! Source: Müller, Kornblith, Hinton, "When Does Label Smoothing Help?", NeurIPS 2019, arXiv:1906.02629, section 4.
 //! Where we differ: the inner sum runs over all rows, as we read it; the expectation over d is a mean over all copies.
@@ -28,13 +28,13 @@ use crate::tensor::to_f64;
 pub struct MutualInformation {
     /// The two classes whose logits are subtracted. Default `[0, 1]`.
     pub classes: [usize; 2],
-    /// How rows are changed. Default: images are shifted by up to 2 pixels.
+    /// The random changes of the rows. Default: images are shifted by up to 2 pixels.
     pub augment: Augment,
-    /// Changed copies of each row, 2 or more. Default 8.
+    /// Number of changed copies of each row; 2…2³¹. Default 8.
     pub copies: usize,
-    /// Rows that are looked at, evenly spaced in the data, 2 or more: the effort grows with their square. Default 500.
+    /// Number of rows to analyse, evenly spaced in the data; 2…2³¹. The time grows with its square. Default 500.
     pub rows: usize,
-    /// Decides the changes. Default 0.
+    /// Seed of the random changes. Default 0.
     pub seed: u64,
 }
 
@@ -50,13 +50,13 @@ impl Default for MutualInformation {
 pub struct MutualInformationReport {
     /// The estimate I^, in nats.
     pub nats: f64,
-    /// ln N, the most that there can be.
+    /// ln N, the upper bound of the mutual information.
     pub most: f64,
-    /// N, the rows that were looked at.
+    /// N, the number of rows that were analysed.
     pub rows: usize,
 }
 
-/// The estimate on plain numbers: row x has the values of f on its copies.
+/// The estimate on plain numbers: row x of `values` contains f for each copy of row x.
 pub(super) fn estimate(values: &Table) -> Result<f64> {
     let copies = values.width as f64;
     let means: Vec<f64> = values.rows().map(|row| row.iter().sum::<f64>() / copies).collect();
@@ -65,7 +65,7 @@ pub(super) fn estimate(values: &Table) -> Result<f64> {
     if variance <= 0.0 {
         return Err(Error::config(
             "augment",
-            "expected changes that the model answers differently, got the same answer for every copy",
+            "expected changes of the rows that change the model's outputs, got the same outputs for every copy",
         ));
     }
     let exponent = |f: f64, mean: f64| -(f - mean) * (f - mean) / (2.0 * variance);
@@ -81,7 +81,7 @@ pub(super) fn estimate(values: &Table) -> Result<f64> {
 }
 
 impl MutualInformation {
-    /// f of every copy of every row.
+    /// f for every copy of every row.
     fn differences(&self, seen: &Seen<'_>, model: &Model, data: &Dataset) -> Result<Table> {
         let [a, b] = self.classes;
         let classes = model.network.classes();

@@ -1,4 +1,5 @@
-//! Penultimate activations on the plane of three class templates: does a class form a cluster, and where?
+//! Penultimate activations, projected onto the plane of three class templates: the points show whether and where a class
+//! forms a cluster.
 //!
 //! ```text
 //! u1 = (w_b − w_a) / ‖w_b − w_a‖,      u2 = r / ‖r‖,  r = (w_c − w_a) − ((w_c − w_a)·u1) u1
@@ -36,11 +37,11 @@ impl Default for Projection {
 #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ProjectionReport {
-    /// Where the templates of the three classes lie, in the order of `classes`: the first at `[0, 0]`.
+    /// Coordinates of the templates of the three classes, in the order of `classes`; the first is at `[0, 0]`.
     pub templates: [[f64; 2]; 3],
-    /// Mean and spread of each class's points, in the order of `classes`.
+    /// Mean and spread of the points of each class, in the order of `classes`.
     pub clusters: Vec<ProjectedCluster>,
-    /// Every row of the three classes.
+    /// One point for every row of the three classes.
     pub points: Vec<ProjectedPoint>,
 }
 
@@ -58,7 +59,7 @@ pub struct ProjectedCluster {
 #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ProjectedPoint {
-    /// Place of the row in the data.
+    /// Position of the row in the data, from 0.
     pub row: usize,
     pub label: usize,
     pub x: f64,
@@ -108,7 +109,7 @@ pub(super) fn report(
         return Err(Error::config("classes", format!("expected classes below {count}, got {class}")));
     }
     let plane = Plane::through([templates.row(a), templates.row(b), templates.row(c)]).ok_or_else(|| {
-        let message = format!("expected classes whose templates span a plane, got {a}, {b} and {c}, whose templates lie on one line: choose others");
+        let message = format!("expected classes whose templates span a plane, got {a}, {b} and {c}, whose templates lie on one line: choose other classes");
         Error::config("classes", message)
     })?;
     let chosen = activations.rows().zip(labels).enumerate().filter(|(_, (_, label))| classes.contains(label));

@@ -1,9 +1,9 @@
-//! Example re-weighting w_t over the rows of a data set: its spread, and how it grows with the teacher's confidence.
+//! Example re-weighting w_t over the rows of a data set: its distribution, and its growth with the teacher's confidence.
 //!
 //! Formula and source of the per-row value are in `metrics/reweighting.rs`. The rows are divided into groups of equal
 //! count by the teacher's confidence p~_t = softmax(v / T)_t in the label; each group reports its confidence and the
-//! weights of its rows. If w_t is the same in every group, the teacher does not re-weight at all; this happens with a
-//! teacher that is confident everywhere (Tang et al., 2020, arXiv:2002.03532).
+//! weights of its rows. If w_t is the same in every group, the teacher does not re-weight rows at all. A teacher that is
+//! confident about every row has this effect (Tang et al., 2020, arXiv:2002.03532).
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -19,13 +19,13 @@ use crate::metrics::{self, Metric, Spread};
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 #[schemars(rename = "ReweightingDiagnostic")]
 pub struct Reweighting {
-    /// Weight λ of the teacher's part beside 1 − λ of cross entropy, 0 to 1. Default 0.5.
+    /// Weight λ of the teacher's part; cross entropy has weight 1 − λ. 0…1. Default 0.5.
     pub weight: f64,
-    /// Divides the logits of both in the teacher's part, above 0. Default 1.
+    /// Temperature applied to student and teacher logits in the teacher's part; must be > 0. Default 1.
     pub temperature: f64,
-    /// Into how many parts rows are cut by the teacher's confidence, 1 or more. Default 5.
+    /// Number of groups into which the rows are divided by the teacher's confidence; 1…100,000. Default 5.
     pub groups: usize,
-    /// Whether every row's number stands in the report. Default false.
+    /// Whether the report contains w_t of every row. Default false.
     pub each_row: bool,
 }
 
@@ -39,13 +39,13 @@ impl Default for Reweighting {
 #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ReweightingReport {
-    /// w_t over all rows; rows whose student is so sure that cross entropy has no gradient are skipped.
+    /// w_t over all rows. A row is skipped if the student is so certain of its label that cross entropy has no gradient.
     pub weights: Spread,
-    /// The share of the rows with w_t below 0: the teacher holds them back.
+    /// Share of the rows with w_t below 0: the teacher lowers the student's confidence in their labels.
     pub negative: f64,
-    /// From the least confident rows to the most.
+    /// The groups of rows, from the teacher's lowest confidence to the highest.
     pub by_confidence: Vec<ConfidenceGroup>,
-    /// w_t of every row, in the order of the data; null where it was skipped.
+    /// w_t of every row, in the order of the data; null for a skipped row.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub each_row: Option<Vec<Option<f64>>>,
 }
@@ -53,14 +53,14 @@ pub struct ReweightingReport {
 #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ConfidenceGroup {
-    /// The teacher's least confidence in the label.
+    /// The teacher's lowest confidence in the label within the group.
     pub from: f64,
-    /// Its largest.
+    /// The teacher's highest confidence in the label within the group.
     pub to: f64,
     pub weights: Spread,
 }
 
-/// The report on plain numbers: the teacher's confidence of each row, and w_t.
+/// The report on plain numbers: for each row, the teacher's confidence in the label, and w_t.
 pub fn report(confidence: &[f64], weights: Vec<Option<f64>>, groups: usize, each_row: bool) -> ReweightingReport {
     let mut order: Vec<usize> = (0..weights.len()).collect();
     order.sort_by(|a, b| confidence[*a].total_cmp(&confidence[*b]));

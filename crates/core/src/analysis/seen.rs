@@ -22,7 +22,7 @@ use crate::tensor::{Tensor, to_f64};
 /// The models and rows to analyse.
 pub struct Given<'a> {
     pub data: &'a Dataset,
-    /// Rows that temperatures are fitted to.
+    /// The rows on which temperatures are fitted.
     pub validation: Option<&'a Dataset>,
     /// `None`: the teacher's logits in the data are used, if there are any.
     pub teacher: Option<&'a Model>,
@@ -31,7 +31,7 @@ pub struct Given<'a> {
     pub control: Option<&'a Model>,
 }
 
-/// The same for each model that was given.
+/// One report for each model that was given.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[schemars(rename = "SidesOf{T}")]
 pub struct Sides<T> {
@@ -39,7 +39,7 @@ pub struct Sides<T> {
     pub teacher: Option<T>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub student: Option<T>,
-    /// The student that learnt alone.
+    /// The control: the same student, trained without a teacher.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub control: Option<T>,
 }
@@ -61,7 +61,7 @@ impl Who {
     }
 }
 
-/// Rows of numbers of equal count.
+/// Rows of numbers; all rows have the same length.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Table {
     pub width: usize,
@@ -142,7 +142,7 @@ impl<'a> Seen<'a> {
             match first {
                 None => first = Some((who, classes)),
                 Some((other, expected)) if expected != classes => {
-                    let message = format!("expected {expected} classes, as the {} has, got {classes}", other.name());
+                    let message = format!("expected {expected} classes, like the {}, got {classes}", other.name());
                     return Err(Error::shape(who.name(), message));
                 }
                 Some(_) => {}
@@ -153,7 +153,7 @@ impl<'a> Seen<'a> {
             let labels = data.into_iter().flat_map(|data| (0..data.rows()).filter_map(|row| data.label(row)));
             if let Some(largest) = labels.max().filter(|label| *label as usize >= classes) {
                 let message =
-                    format!("expected labels below {classes}, the classes of the {}, got {largest}", who.name());
+                    format!("expected labels below {classes}, the class count of the {}, got {largest}", who.name());
                 return Err(Error::data(path, message));
             }
         }
@@ -164,7 +164,7 @@ impl<'a> Seen<'a> {
         self.data.rows()
     }
 
-    /// An error once the analysis was cancelled.
+    /// Returns an error once the analysis is cancelled.
     pub fn go_on(&self) -> Result<()> {
         if self.cancel.load(Ordering::Relaxed) { Err(Error::cancelled()) } else { Ok(()) }
     }
@@ -198,7 +198,7 @@ impl<'a> Seen<'a> {
             let remedy = match who {
                 Who::Teacher => "a teacher, or data with teacherLogits",
                 Who::Student => "a student",
-                Who::Control => "the student that learnt alone",
+                Who::Control => "the same student trained without a teacher",
             };
             Error::config(who.name(), format!("expected {remedy}, got none"))
         })
@@ -206,17 +206,17 @@ impl<'a> Seen<'a> {
 
     pub fn model(&self, who: Who) -> Result<&'a Model> {
         self.side(who)?.model.ok_or_else(|| {
-            Error::config(who.name(), "expected a model, whose layers can be looked at, got its answers alone")
+            Error::config(who.name(), "expected a model, because its layers are read, got stored logits only")
         })
     }
 
-    /// A report of each model that was given.
+    /// A report for each model that was given.
     pub fn each<T>(&self, report: impl Fn(Who) -> Result<T>) -> Result<Sides<T>> {
         let one = |who: Who| self.has(who).then(|| report(who).map_err(|error| error.at(who.name()))).transpose();
         Ok(Sides { teacher: one(Who::Teacher)?, student: one(Who::Student)?, control: one(Who::Control)? })
     }
 
-    /// The same for sides with a model, skipping those with stored logits only.
+    /// Like `each`, but only for models, not for stored logits.
     pub fn each_model<T>(&self, report: impl Fn(&'a Model, Who) -> Result<T>) -> Result<Sides<T>> {
         let one = |who: Who| -> Result<Option<T>> {
             let Some(model) = self.sides[who as usize].as_ref().and_then(|side| side.model) else { return Ok(None) };
@@ -270,7 +270,7 @@ fn once<T>(cell: &OnceCell<T>, make: impl FnOnce() -> Result<T>) -> Result<&T> {
 
 fn labels_of(data: &Dataset, path: &str) -> Result<Vec<usize>> {
     if data.label_kind() != LabelKind::Single {
-        let message = format!("expected one label a row, got {}", data.label_kind().words());
+        let message = format!("expected one label per row, got {}", data.label_kind().words());
         return Err(Error::data(path, message));
     }
     let mut labels = empty(data.rows());
@@ -281,13 +281,14 @@ fn labels_of(data: &Dataset, path: &str) -> Result<Vec<usize>> {
 fn inner_of(model: &Model, data: &Dataset, go_on: &dyn Fn() -> Result<()>) -> Result<Inner> {
     let layers = &model.network.architecture().layers;
     let head = layers.len() - 1;
-    let unfit = || Error::config("layers", "expected a linear layer as the last one, whose rows are class templates");
+    let unfit =
+        || Error::config("layers", "expected a linear layer as the last one, because its rows are the class templates");
     let (LayerOptions::Linear(_), Some(name)) = (&layers[head], model.network.head()) else { return Err(unfit()) };
     let (dims, weight) = model.parameters.get(&format!("{name}.weight"))?;
     let &[classes, width] = dims.as_slice() else { return Err(unfit()) };
     if classes != model.network.classes() {
         let message =
-            format!("expected one vector a row before the last layer, got {}", model.network.classes() / classes);
+            format!("expected one vector per row before the last layer, got {}", model.network.classes() / classes);
         return Err(Error::shape("layers", message));
     }
     let before = head.checked_sub(1).map(|index| name_at("", index, &layers[index]));

@@ -1,4 +1,4 @@
-//! Each diagnostic on numbers that can be checked by hand, and all of them through models and data.
+//! Tests each diagnostic on numbers that can be checked by hand, and all of them on models and data.
 
 use super::seen::Table;
 use super::tree::Tree;
@@ -28,7 +28,7 @@ fn logs<const WIDTH: usize>(rows: &[[f64; WIDTH]]) -> Table {
 }
 
 #[test]
-fn re_weighting_is_cut_by_confidence_and_counts_what_it_skips() {
+fn re_weighting_is_grouped_by_confidence_and_counts_skipped_rows() {
     let confidence = [0.9, 0.1, 0.5, 0.3];
     let weights = vec![Some(3.0), Some(-1.0), None, Some(1.0)];
     let report = reweighting::report(&confidence, weights.clone(), 2, true);
@@ -41,7 +41,7 @@ fn re_weighting_is_cut_by_confidence_and_counts_what_it_skips() {
     assert_eq!(
         reweighting::report(&confidence, vec![Some(1.0); 4], 9, false).by_confidence.len(),
         4,
-        "empty groups are no lines"
+        "empty groups are left out"
     );
 }
 
@@ -86,7 +86,7 @@ fn blocks_are_scored_by_their_means() {
 }
 
 #[test]
-fn average_linkage_joins_the_nearest_and_puts_them_side_by_side() {
+fn average_linkage_joins_the_nearest_leaves_and_orders_them_side_by_side() {
     // Leaves 0 and 2 are 1 apart, 1 and 3 are 2 apart; the two pairs are (4 + 6 + 8 + 10) / 4 = 7 apart.
     let distances = [[0.0, 4.0, 1.0, 6.0], [4.0, 0.0, 8.0, 2.0], [1.0, 8.0, 0.0, 10.0], [6.0, 2.0, 10.0, 0.0]];
     let tree = Tree::average_linkage(distances.iter().map(|row| row.to_vec()).collect());
@@ -96,7 +96,7 @@ fn average_linkage_joins_the_nearest_and_puts_them_side_by_side() {
     assert_eq!(tree.cut(3), [0, 1, 0, 2]);
     assert_eq!(tree.cut(4), [0, 1, 2, 3]);
     let equal = Tree::average_linkage(vec![vec![1.0; 5]; 5]);
-    assert_eq!(equal.cut(5), [0, 1, 2, 3, 4], "equal distances end too");
+    assert_eq!(equal.cut(5), [0, 1, 2, 3, 4], "equal distances terminate too");
 }
 
 #[test]
@@ -121,7 +121,7 @@ fn templates_on_one_line_are_refused() {
     let line = table(&[[0.0, 1.0], [1.0, 2.0], [3.0, 4.0], [0.0, 1.0]]);
     for classes in [[0, 1, 2], [0, 3, 1]] {
         let error = projection::report(&line, &line, &[0, 1, 2, 3], classes).unwrap_err();
-        assert!(error.message.contains("templates lie on one line: choose others"), "{error}");
+        assert!(error.message.contains("templates lie on one line: choose other classes"), "{error}");
     }
     let error = projection::report(&line, &line, &[0, 1, 2, 3], [0, 1, 4]).unwrap_err();
     assert_eq!(error.to_string(), "classes: expected classes below 4, got 4");
@@ -134,7 +134,7 @@ fn wrong_classes_are_compared_pair_by_pair() {
     // Equal distances do not agree.
     assert_eq!(geometry::pairs(&[9.0, 1.0, 1.0, 2.0], &[0.0, 0.5, 0.3, 0.2], 0), (2, 3));
     assert_eq!(geometry::pairs(&[9.0, 1.0, 1.0, 1.0], &[0.0, 0.5, 0.5, 0.5], 0), (0, 0));
-    // Against counting every pair, with ties in both.
+    // Compares with a count of every pair; both numbers have ties.
     let key = Key::new(3).with("geometry");
     for trial in 0..50u64 {
         let draw =
@@ -191,7 +191,7 @@ fn gain_is_counted_class_by_class() {
 }
 
 #[test]
-fn mutual_information_is_what_tells_rows_apart() {
+fn mutual_information_measures_how_well_rows_can_be_told_apart() {
     near(mutual_information::estimate(&table(&[[-1.0, 1.0], [9.0, 11.0]])).unwrap(), 2f64.ln());
     near(mutual_information::estimate(&table(&[[-1.0, 1.0], [-1.0, 1.0]])).unwrap(), 0.0);
     // Means 0 and 1, s² = 1: half the copies are ½ from their own mean and 2 from the other mean, half ½ and 0.
@@ -251,7 +251,7 @@ fn activations_times_templates_are_the_logits() {
 }
 
 #[test]
-fn a_student_that_equals_its_teacher_obeys_the_proposition_where_templates_are_equally_long() {
+fn a_student_equal_to_its_teacher_satisfies_the_proposition_if_templates_have_equal_lengths() {
     let data = Dataset::new(rows(40, 2, 4)).unwrap();
     let mut same = model(json!({ "layers": [{ "linear": { "outputs": 4, "bias": false } }], "input": [2] }), 1);
     let directions: Vec<f32> = (0..4).flat_map(|k| [(1.3 * k as f32).cos(), (1.3 * k as f32).sin()]).collect();
@@ -298,7 +298,7 @@ fn one_row_gives_the_numbers_of_the_paper() {
 }
 
 #[test]
-fn of_data_with_some_labels_the_labelled_rows_are_looked_at() {
+fn only_the_labelled_rows_of_partly_labelled_data_are_analysed() {
     let (teacher, student) =
         (model(json!({ "mlp": { "sizes": [6, 5, 3] } }), 1), model(json!({ "mlp": { "sizes": [6, 3] } }), 2));
     let whole = Dataset::new(rows(30, 6, 3)).unwrap();
@@ -315,7 +315,7 @@ fn of_data_with_some_labels_the_labelled_rows_are_looked_at() {
 }
 
 #[test]
-fn without_a_choice_all_that_can_be_said_is_said_and_the_rest_has_its_reason() {
+fn without_a_choice_all_possible_diagnostics_run_and_the_others_have_a_reason() {
     let mut columns = rows(30, 6, 3);
     columns.weights = Some((0..30).map(|row| if row < 10 { 0.0 } else { 1.0 }).collect());
     let data = Dataset::new(columns).unwrap();
@@ -325,7 +325,7 @@ fn without_a_choice_all_that_can_be_said_is_said_and_the_rest_has_its_reason() {
     let found = analyse(&given, None).unwrap();
     assert_eq!(found.rows, 20, "rows of weight 0 are left out");
     assert_eq!(found.left_out.keys().collect::<Vec<_>>(), ["gain", "mutualInformation"]);
-    assert_eq!(found.left_out["gain"], "control: expected the student that learnt alone, got none");
+    assert_eq!(found.left_out["gain"], "control: expected the same student trained without a teacher, got none");
     assert!(found.calibration.unwrap().student.unwrap().after.is_none());
     // Noise suits rows of any shape; the validation rows make temperature scaling possible.
     given.control = Some(&student);
@@ -337,7 +337,7 @@ fn without_a_choice_all_that_can_be_said_is_said_and_the_rest_has_its_reason() {
     assert_eq!(found.gain.unwrap().all.gain, 0.0);
     let information = found.mutual_information.unwrap().student.unwrap();
     assert!(information.nats > 0.0 && information.nats <= information.most && information.rows == 20);
-    // Fitted and judged on the same rows, it can only win.
+    // The temperature is fitted and evaluated on the same rows, so the loss cannot grow.
     let calibration = found.calibration.unwrap().teacher.unwrap();
     assert!(calibration.after.unwrap().loss <= calibration.before.loss);
 }
@@ -357,7 +357,7 @@ fn a_teacher_may_be_a_column_of_the_data() {
 }
 
 #[test]
-fn what_cannot_be_said_is_refused_by_path() {
+fn impossible_diagnostics_are_rejected_with_their_path() {
     let data = Dataset::new(rows(12, 6, 3)).unwrap();
     let (teacher, student) =
         (model(json!({ "mlp": { "sizes": [6, 8, 3] } }), 1), model(json!({ "mlp": { "sizes": [6, 4, 3] } }), 2));
@@ -382,7 +382,7 @@ fn what_cannot_be_said_is_refused_by_path() {
         ),
         (json!({ "projection": { "classes": [0, 1, 1] } }), "diagnostics.projection.classes: expected three different"),
         (json!({ "calibration": { "bins": 0 } }), "diagnostics.calibration.bins: "),
-        (json!({ "gain": {} }), "diagnostics.gain.control: expected the student that learnt alone"),
+        (json!({ "gain": {} }), "diagnostics.gain.control: expected the same student trained without a teacher"),
         (json!({ "mutualInformation": { "augment": {} } }), "diagnostics.mutualInformation.augment: expected a change"),
         (json!({ "mutualInformation": {} }), "diagnostics.mutualInformation.teacher.augment.shift: expected images"),
     ] {
@@ -396,7 +396,7 @@ fn what_cannot_be_said_is_refused_by_path() {
     let narrow = model(json!({ "mlp": { "sizes": [6, 2] } }), 1);
     assert_eq!(
         refused(&given(&data, &teacher, &narrow), json!({ "entropy": {} })),
-        "student: expected 3 classes, as the teacher has, got 2"
+        "student: expected 3 classes, like the teacher, got 2"
     );
     let odd = model(
         json!({ "layers": [{ "linear": { "outputs": 3 } }, { "activation": { "function": "relu" } }], "input": [6] }),

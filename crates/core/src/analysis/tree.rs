@@ -4,13 +4,13 @@
 //! d(A ∪ B, C) = (|A| d(A,C) + |B| d(B,C)) / (|A| + |B|)
 //! ```
 //!
-//! A cluster is identified by its lowest leaf; of equal distances, the one to the lower leaf is used. Source: Murtagh,
+//! A cluster is identified by its lowest leaf; among equal distances, that to the lower leaf is used. Source: Murtagh,
 //! "A survey of recent advances in hierarchical clustering algorithms", The Computer Journal 26, 1983
 //! (nearest-neighbour chains give the same tree as joining the two nearest clusters). Where we differ: nowhere.
 
 pub(super) struct Tree {
     leaves: usize,
-    /// The clusters that were joined, each by its least leaf, and how far apart they were; from the nearest.
+    /// The pairs of joined clusters, each given by its lowest leaf, with their distance; sorted by distance.
     joins: Vec<(usize, usize, f64)>,
 }
 
@@ -32,7 +32,7 @@ impl Tree {
                 }
             };
             let before = chain.len().checked_sub(2).map(|at| chain[at]);
-            // The one it came from wins a draw: else the chain could go round in a circle.
+            // Among equal distances the previous cluster of the chain is used; otherwise the chain could be endless.
             let mut nearest = before;
             for other in (0..leaves).filter(|other| alive[*other] && *other != last) {
                 if nearest.is_none_or(|nearest| distances[last][other] < distances[last][nearest]) {
@@ -64,7 +64,7 @@ impl Tree {
         let mut clusters: Vec<Vec<usize>> = (0..self.leaves).map(|leaf| vec![leaf]).collect();
         let mut whose: Vec<usize> = (0..self.leaves).collect();
         for (a, b, _) in &self.joins[..joins] {
-            // After sorting, a cluster may be known by another leaf than its least: that of a join as far apart.
+            // Joins of equal distance may be sorted differently, so that a cluster no longer has its lowest leaf as name.
             let (a, b) = (whose[*a].min(whose[*b]), whose[*a].max(whose[*b]));
             let joined = std::mem::take(&mut clusters[b]);
             joined.iter().for_each(|leaf| whose[*leaf] = a);

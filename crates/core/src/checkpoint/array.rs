@@ -1,4 +1,4 @@
-//! Owned numbers with a shape, independent of any device: the content of files and snapshots.
+//! Arrays: owned numbers with a shape, independent of any device. They are the content of files and snapshots.
 
 use std::collections::BTreeMap;
 use std::io::{self, Read};
@@ -9,10 +9,10 @@ use crate::blocks::{copied, reserve};
 use crate::error::{Code, Error, Result};
 use crate::tensor::{DType, Tensor, contiguous, from_vec, read};
 
-/// Name → array, sorted: one order in every process.
+/// A map from name to array, sorted, so that the order is the same in every process.
 pub type NamedTensors = BTreeMap<String, Array>;
 
-/// Element types that files may hold, by their safetensors names.
+/// Element types that files can contain, by their safetensors names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Dtype {
     F32,
@@ -64,7 +64,7 @@ pub enum Numbers {
     BF16(Vec<bf16>),
 }
 
-/// Row-major numbers; their count is the product of the shape.
+/// Numbers in row-major order; their count is the product of the shape.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Array {
     shape: Vec<usize>,
@@ -76,7 +76,7 @@ impl Array {
         let array = Array { shape, numbers };
         let wanted = array.shape.iter().try_fold(1usize, |product, &size| product.checked_mul(size));
         if wanted != Some(array.len()) {
-            let message = format!("expected as many numbers as shape {:?} holds, got {}", array.shape, array.len());
+            let message = format!("expected as many numbers as shape {:?} has, got {}", array.shape, array.len());
             return Err(Error::new(Code::ShapeMismatch, "", message));
         }
         Ok(array)
@@ -122,7 +122,7 @@ impl Array {
         }
     }
 
-    /// Copies a tensor's numbers from any device and layout: later in-place updates do not reach the copy.
+    /// Copies a tensor's numbers from any device and layout. Later in-place updates of the tensor do not change the copy.
     pub(crate) fn copy_of(tensor: &Tensor) -> Result<Array> {
         let whole = contiguous(tensor)?;
         let numbers = match tensor.dtype() {
@@ -134,13 +134,13 @@ impl Array {
             DType::F16 => Numbers::F16(copied(&read(&whole)?)),
             DType::BF16 => Numbers::BF16(copied(&read(&whole)?)),
             other => {
-                return Err(Error::internal(format!("expected a tensor of a type that files hold, got {other:?}")));
+                return Err(Error::internal(format!("expected a tensor of a type that files support, got {other:?}")));
             }
         };
         Array::new(tensor.dims().to_vec(), numbers)
     }
 
-    /// The tensor on the CPU; the numbers move, nothing is copied.
+    /// Moves the numbers into a tensor on the CPU without copying them.
     pub(crate) fn into_tensor(self) -> Result<Tensor> {
         match self.numbers {
             Numbers::F32(v) => from_vec(v, self.shape),
@@ -153,7 +153,7 @@ impl Array {
         }
     }
 
-    /// Gives the little-endian bytes piece by piece, through a scratch buffer that callers share between arrays.
+    /// Passes the little-endian bytes to `sink` piece by piece, through a buffer that callers share between arrays.
     pub(crate) fn bytes(&self, scratch: &mut Vec<u8>, sink: &mut dyn FnMut(&[u8]) -> io::Result<()>) -> io::Result<()> {
         match &self.numbers {
             Numbers::F32(v) => encode(v, f32::to_le_bytes, scratch, sink),
@@ -166,7 +166,7 @@ impl Array {
         }
     }
 
-    /// Reads little-endian bytes; `seen` gets every piece (a digest listens there). Halves become f32 on request.
+    /// Reads little-endian bytes and passes every piece to `seen`, for digests. With `widen`, f16 and bf16 become f32.
     pub(crate) fn read(
         source: &mut dyn Read,
         dtype: Dtype,
@@ -195,7 +195,7 @@ impl Array {
     }
 }
 
-/// Bytes moved at once: fits the second-level cache and keeps the count of system calls low.
+/// Bytes per read or write: small enough for the second-level cache, large enough for few system calls.
 const PIECE: usize = 256 * 1024;
 
 fn encode<T: Copy, const N: usize>(
@@ -238,11 +238,11 @@ fn decode<T, const N: usize>(
     Ok(values)
 }
 
-/// Maps a failed read to an error when the size was checked before.
+/// Converts a failed read of a file whose size was checked before.
 pub(crate) fn shortened(error: &io::Error) -> Error {
     if error.kind() == io::ErrorKind::UnexpectedEof {
-        let message = "expected the bytes that its size promised, got the end: it was shortened while it was read";
+        let message = "expected as many bytes as the file had, got its end: the file was shortened while it was read";
         return Error::new(Code::InvalidFile, "", message);
     }
-    Error::new(Code::Io, "", format!("expected to read it, got: {error}"))
+    Error::new(Code::Io, "", format!("expected to read the file, got: {error}"))
 }

@@ -1,7 +1,7 @@
 //! Compares two configurations and finds the first key at which they differ.
 //!
-//! A run can only be resumed with its original configuration. `4` and `4.0` are equal, a missing key equals `null`, and
-//! the order of keys is ignored.
+//! A run can only be resumed with its original configuration. In the comparison `4` and `4.0` are equal, a missing key
+//! equals `null`, and the order of keys does not matter.
 
 use std::fmt::Write;
 
@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::digest;
 use crate::error::{Code, Error, Result};
 
-/// Where two configurations differ: `losses.kl.temperature`, and the value of each.
+/// A difference between two configurations: the path of the key, such as `losses.kl.temperature`, and both values.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Difference {
     pub path: String,
@@ -39,20 +39,20 @@ pub fn first_difference(saved: &Value, given: &Value) -> Option<Difference> {
     walk(saved, given, "")
 }
 
-/// Refuses to go on with another configuration, naming the key.
+/// Rejects another configuration; the error's path is the first key that differs.
 pub fn expect_same(saved: &Value, given: &Value) -> Result<()> {
     match first_difference(saved, given) {
         None => Ok(()),
         Some(Difference { path, saved, given }) => {
             let message = format!(
-                "expected {saved}, with which the run was begun, got {given}: give what it was begun with, or begin in another folder"
+                "expected {saved}, as when the run was begun, got {given}: resume with the same options, or begin in another folder"
             );
             Err(Error::new(Code::CheckpointMismatch, path, message))
         }
     }
 }
 
-/// SHA-256 of a form in which equal configurations have equal text.
+/// SHA-256 of a canonical text, which is the same for equal configurations.
 pub fn hash(config: &Value) -> String {
     let mut text = String::new();
     canonical(config, &mut text);
@@ -60,11 +60,11 @@ pub fn hash(config: &Value) -> String {
 }
 
 fn same(a: &Value, b: &Value) -> bool {
-    // Past 9e15 two integers may share a float; there only equal integers are equal.
+    // Above 9e15 different integers can have the same float, so only equal integers count as equal.
     a == b || matches!((a.as_f64(), b.as_f64()), (Some(x), Some(y)) if x == y && whole(x).is_some())
 }
 
-/// The number as an integer where floats are still exact.
+/// The number as an integer, if it is one and floats of this size are exact.
 fn whole(x: f64) -> Option<i64> {
     (x.fract() == 0.0 && x.abs() < 9e15).then_some(x as i64)
 }
@@ -113,7 +113,7 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn names_the_first_key_that_differs() {
+    fn the_first_key_that_differs_is_named() {
         let saved = json!({ "seed": 1, "losses": { "kl": { "weight": 0.9, "temperature": 4 } }, "layers": [{ "a": 1 }, { "b": 2 }] });
         for (pointer, value, path, was, is) in [
             ("/losses/kl/temperature", json!(2), "losses.kl.temperature", "4", "2"),

@@ -1,5 +1,5 @@
-//! Damage of every kind to files that were whole: bits that flip, bytes that go, files that shrink while they are read,
-//! memory that is not there. Never a panic; checkpoints notice every single bit.
+//! Tests with damaged files: flipped bits, missing bytes, files that shrink while they are read, and refused memory.
+//! Nothing panics, and checkpoints detect every flipped bit.
 
 use std::io::{Cursor, Read};
 use std::sync::LazyLock;
@@ -28,7 +28,7 @@ fn read(bytes: &[u8]) -> Result<format::Contents, Error> {
     format::read(&mut Cursor::new(bytes), bytes.len() as u64, ALL, &|_| Ok(()))
 }
 
-/// A whole checkpoint: its folder, its name, its bytes.
+/// A complete checkpoint: its folder, its path, its bytes.
 fn saved() -> (tempfile::TempDir, RunFolder, std::path::PathBuf, Vec<u8>) {
     let folder = tempfile::tempdir().unwrap();
     let run = RunFolder::open(folder.path(), 3).unwrap();
@@ -37,13 +37,13 @@ fn saved() -> (tempfile::TempDir, RunFolder, std::path::PathBuf, Vec<u8>) {
     (folder, run, path, bytes)
 }
 
-/// Overwrites in place: some file systems sync a file to the disk each time it is truncated and rewritten.
+/// Overwrites a file in place, because some file systems sync a file each time it is truncated and rewritten.
 fn overwrite(path: &std::path::Path, bytes: &[u8]) {
     std::io::Write::write_all(&mut std::fs::OpenOptions::new().write(true).open(path).unwrap(), bytes).unwrap();
 }
 
 #[test]
-fn every_flipped_byte_of_the_header_and_a_thousand_bits_of_the_body_are_noticed() {
+fn a_flipped_bit_in_any_byte_of_the_header_and_in_a_thousand_places_of_the_body_is_detected() {
     let (_folder, run, path, whole) = saved();
     let header = 8 + u64::from_le_bytes(whole[..8].try_into().unwrap()) as usize;
     let key = Key::new(4).with("bits");
@@ -72,7 +72,7 @@ fn a_file_cut_at_any_length_is_refused() {
     }
 }
 
-/// A source that ends early: the file was shortened after its size was read.
+/// The source ends early, as if the file was shortened after its size was read.
 #[test]
 fn a_file_shortened_while_it_is_read_is_an_error_and_no_signal() {
     let (_folder, _, _, whole) = saved();
@@ -94,7 +94,7 @@ fn a_real_file_shortened_after_it_was_opened_is_an_error_and_no_signal() {
 }
 
 #[test]
-fn memory_that_is_refused_at_any_place_is_a_typed_error() {
+fn refused_memory_is_a_typed_error_at_every_allocation() {
     let (_folder, run, path, _) = saved();
     run.save(&checkpoint(8)).unwrap();
     let model = path.with_file_name("model.safetensors");
@@ -122,7 +122,7 @@ fn array() -> impl Strategy<Value = Array> {
         let key = Key::new(seed);
         let bits = |i: usize| key.below(2 * i as u64, 1 << 32) << 32 | key.below(2 * i as u64 + 1, 1 << 32);
         let count = 0..shape.iter().product();
-        // Floats that are numbers: NaN is unequal to itself, and comes back in the test below.
+        // No NaN, because NaN is unequal to itself; the next test covers NaN.
         let float = |i: usize| (bits(i) as i64 as f64) * 1e-12;
         let numbers = match kind {
             0 => Numbers::F32(count.map(|i| float(i) as f32).collect()),
@@ -142,7 +142,7 @@ fn tensors() -> impl Strategy<Value = NamedTensors> {
 }
 
 #[test]
-fn not_a_number_and_infinity_come_back_to_the_same_bits() {
+fn nan_and_infinity_keep_their_bits() {
     let bits = [0x7fc0_0001u32, 0xffc0_1234, 0x7f80_0000, 0xff80_0000, 0x8000_0000, 1];
     let numbers = bits.map(f32::from_bits).to_vec();
     let tensors = [("x".to_string(), Array::f32(vec![6], numbers).unwrap())].into();
@@ -152,13 +152,13 @@ fn not_a_number_and_infinity_come_back_to_the_same_bits() {
 }
 
 #[test]
-fn a_tensor_larger_than_the_buffer_comes_back_whole() {
+fn a_tensor_larger_than_the_buffer_is_read_completely() {
     let numbers: Vec<f32> = (0..200_001).map(|i| i as f32).collect();
     let tensors: NamedTensors = [("x".to_string(), Array::f32(vec![200_001], numbers).unwrap())].into();
     assert_eq!(read(&bytes_of(&tensors, "{}")).unwrap().tensors, tensors);
 }
 
-/// Something whole, to damage: several tensors, one of each kind of name, and metadata.
+/// A complete file for damage: several tensors with different kinds of names, and metadata.
 static WHOLE: LazyLock<Vec<u8>> = LazyLock::new(|| {
     let mut tensors = checkpoint(3).tensors;
     tensors.insert("empty".into(), Array::f32(vec![0, 3], vec![]).unwrap());
@@ -172,7 +172,7 @@ enum Damage {
     Remove(usize, usize),
     Insert(usize, Vec<u8>),
     Cut(usize),
-    /// Another text in the header, with its length set right: past the first rules, into the later ones.
+    /// Replaces a part of the header and corrects its length, so that later checks are reached.
     Replace(usize, &'static str),
 }
 
@@ -220,7 +220,7 @@ fn damage() -> impl Strategy<Value = Damage> {
     ]
 }
 
-/// Where numbers, strings and brackets of a JSON text begin and end.
+/// The positions of the numbers, strings and other tokens of a JSON text.
 fn tokens(header: &str) -> Vec<std::ops::Range<usize>> {
     let (bytes, mut found, mut at) = (header.as_bytes(), Vec::new(), 0);
     while at < bytes.len() {
@@ -287,7 +287,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(1024))]
 
     #[test]
-    fn what_is_written_is_read_and_others_read_it_too(tensors in tensors(), text in any::<String>()) {
+    fn a_written_file_is_read_here_and_by_the_reference_reader(tensors in tensors(), text in any::<String>()) {
         let bytes = bytes_of(&tensors, &text);
         let wanted = Wanted { widen: false, digests: true };
         let contents = format::read(&mut Cursor::new(&bytes), bytes.len() as u64, wanted, &|_| Ok(())).unwrap();
@@ -302,7 +302,7 @@ proptest! {
     }
 
     #[test]
-    fn damaged_files_give_an_error_or_something_whole(damages in prop::collection::vec(damage(), 1..4)) {
+    fn damaged_files_give_an_error_or_a_valid_file(damages in prop::collection::vec(damage(), 1..4)) {
         let mut bytes = WHOLE.clone();
         for damage in &damages {
             apply(&mut bytes, damage);
@@ -322,7 +322,7 @@ proptest! {
 
     #[test]
     fn bytes_of_any_kind_give_a_typed_error(bytes in prop::collection::vec(any::<u8>(), 0..200), header in any::<bool>()) {
-        // Half of them with a length that fits, so that the header is looked at.
+        // Half of them have a correct length, so that the header is parsed.
         let bytes = if header {
             let text = [b"{".as_slice(), &bytes].concat();
             [&(text.len() as u64).to_le_bytes()[..], &text].concat()

@@ -4,7 +4,7 @@
 
 use sha2::{Digest, Sha256};
 
-/// A digest that is fed piece by piece.
+/// A digest that is computed piece by piece.
 #[derive(Clone, Default)]
 pub(crate) struct Digester(Sha256);
 

@@ -1,4 +1,4 @@
-//! A file system with injected faults, and the test that any failure at any operation leaves the old file intact.
+//! A file system with injected faults. The tests check that a failure of any operation leaves the old file intact.
 //!
 //! Source: SQLite, "How SQLite Is Tested", sections 3.1 and 3.2 (the n-th operation fails, for every n). Where we
 //! differ: nowhere.
@@ -27,11 +27,11 @@ pub(super) enum Operation {
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Fault {
     None,
-    /// This one operation fails with the system's error.
+    /// The n-th operation fails with this error of the system.
     Once(i32),
-    /// This one and all after it.
+    /// The n-th operation and all later ones fail.
     Always(i32),
-    /// This write (or read) moves one byte and reports it.
+    /// The n-th operation, if it is a read or write, moves only one byte.
     Short,
     /// Every write moves at most 7 bytes and every second one is interrupted.
     Crawl,
@@ -45,7 +45,7 @@ pub(super) struct Log {
     pub(super) failed: Option<(Operation, PathBuf)>,
 }
 
-/// The disk, with a fault at the n-th operation.
+/// The real disk with a fault at the n-th operation.
 #[derive(Clone, Default)]
 pub(super) struct Faulty(Arc<Mutex<Log>>);
 
@@ -58,7 +58,7 @@ impl Faulty {
         read(&self.0.lock().unwrap())
     }
 
-    /// Records the operation, or fails it; returns the number of bytes it may move.
+    /// Records the operation and returns the number of bytes it may move, or an error if it must fail.
     fn step(&self, operation: Operation, path: &Path, bytes: usize) -> io::Result<usize> {
         let mut log = self.0.lock().unwrap();
         let n = log.done.len();
@@ -160,7 +160,7 @@ mod tests {
         Disk.list(folder).unwrap().iter().filter(|name| is_temporary(name)).count()
     }
 
-    /// A failed sync was the last one on that file, and the file was not renamed into place.
+    /// Checks that a failed sync was the last one of its file, and that the file was not renamed.
     fn sync_was_not_repeated(fs: &Faulty) {
         fs.log(|log| {
             let Some((Operation::Sync | Operation::SyncFolder, path)) = &log.failed else { return };
@@ -234,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn short_and_interrupted_writes_go_on() {
+    fn short_and_interrupted_writes_are_continued() {
         let mut reached = 0;
         for n in 0..12 {
             if let Some((operation, saved)) = save_with(n, Fault::Short) {
@@ -247,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn reading_with_faults_gives_an_older_one_or_a_typed_error() {
+    fn reading_with_faults_gives_an_older_checkpoint_or_a_typed_error() {
         for fault in [Fault::Once(libc::EIO), Fault::Always(libc::EIO), Fault::Once(libc::EINTR), Fault::Short] {
             let folder = tempfile::tempdir().unwrap();
             let disk = RunFolder::open(folder.path(), 2).unwrap();

@@ -1,7 +1,8 @@
-//! Whole safetensors files: arrays and metadata in, bytes out, and back.
+//! Converts arrays and metadata to complete safetensors files and back.
 //!
-//! Written bytes depend on nothing but the content: wide elements first (so that each number lies at a multiple of its
-//! size, as readers that map files want it), then by name; one metadata key. They equal those of the reference writer.
+//! The written bytes depend only on the content. Tensors are sorted by element size, widest first, so that each number is
+//! at a multiple of its size, which readers that map files need; then by name. There is one metadata key. The bytes equal
+//! those of the reference writer.
 
 use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
@@ -13,26 +14,25 @@ use super::fs::{Fs, patient};
 use super::header::{Header, LARGEST_FILE, LARGEST_HEADER, MOST_TENSORS, check_name, refuse};
 use crate::error::{Code, Error, Result};
 
-/// The one metadata key that our files have.
+/// The only metadata key of our files.
 pub const KEY: &str = "limbeck";
 
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Wanted {
-    /// f16 and bf16 become f32.
+    /// Convert f16 and bf16 to f32.
     pub(crate) widen: bool,
-    /// SHA-256 of every tensor's bytes.
+    /// Compute the SHA-256 of every tensor's bytes.
     pub(crate) digests: bool,
 }
 
 pub(crate) struct Contents {
     pub(crate) header: Header,
     pub(crate) tensors: NamedTensors,
-    /// By name; empty when they were not wanted.
+    /// Digests by tensor name; empty if they were not requested.
     pub(crate) digests: BTreeMap<String, String>,
 }
 
-/// Reads a file of `size` bytes. Nothing is allocated for tensors before every rule on the header was met and `agree`
-/// took it.
+/// Reads a file of `size` bytes. No memory is allocated for tensors until the header has passed all checks and `agree`.
 pub(crate) fn read(
     source: &mut dyn Read,
     size: u64,
@@ -58,7 +58,7 @@ pub(crate) fn read(
     Ok(Contents { header, tensors, digests })
 }
 
-/// Opens and reads the file at `path`; errors carry it.
+/// Opens and reads the file at `path`, which is the path of every error.
 pub(crate) fn read_file(
     fs: &dyn Fs,
     path: &Path,
@@ -83,21 +83,21 @@ pub(crate) fn read_header(fs: &dyn Fs, path: &Path) -> Result<Header> {
 
 fn open(fs: &dyn Fs, path: &Path) -> Result<(Box<dyn Read>, u64)> {
     let opened =
-        fs.open(path).map_err(|error| Error::new(Code::Io, "", format!("expected to open it, got: {error}")))?;
+        fs.open(path).map_err(|error| Error::new(Code::Io, "", format!("expected to open the file, got: {error}")))?;
     match opened.other {
         None => Ok((patient(opened.source), opened.size)),
         Some(other) => Err(refuse(format!("expected a regular file, got {other}"))),
     }
 }
 
-/// The first bytes of the file: length and header, and the arrays in the order of their bytes.
+/// A file to write: its first bytes (length and header), and the arrays in the order of their bytes.
 pub(crate) struct Plan<'a> {
     pub(crate) head: Vec<u8>,
     arrays: Vec<&'a Array>,
 }
 
 impl<'a> Plan<'a> {
-    /// Anything that a reader would reject is rejected here, before a byte is written.
+    /// Rejects anything that a reader would reject, before a byte is written.
     pub(crate) fn new(tensors: &'a NamedTensors, text: &str) -> Result<Plan<'a>> {
         if tensors.len() > MOST_TENSORS {
             return Err(refuse(format!("expected at most {MOST_TENSORS} tensors, got {}", tensors.len())));
@@ -110,7 +110,7 @@ impl<'a> Plan<'a> {
             check_name(name)?;
             if *name == "__metadata__" || array.shape().len() > 8 {
                 return Err(refuse(format!(
-                    "expected a tensor that a file can hold, got {name:?} {:?}",
+                    "expected a tensor with at most 8 dimensions and a name other than \"__metadata__\", got {name:?} {:?}",
                     array.shape()
                 )));
             }
@@ -130,7 +130,8 @@ impl<'a> Plan<'a> {
         }
         if header.len() as u64 > LARGEST_HEADER || 8 + header.len() as u64 + begin > LARGEST_FILE {
             let message = format!(
-                "expected at most {LARGEST_FILE} bytes with {LARGEST_HEADER} of header, got {begin} with {}",
+                "expected a file of at most {LARGEST_FILE} bytes with a header of at most {LARGEST_HEADER}, got {begin} \
+                 bytes of tensors with a header of {}",
                 header.len()
             );
             return Err(refuse(message));

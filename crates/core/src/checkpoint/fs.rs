@@ -1,11 +1,12 @@
 //! The file system operations that we use, and the single way in which we write files.
 //!
-//! A new file appears complete or not at all: unique temporary in the same folder → write → sync → rename → sync the
-//! folder. On any error the temporary is removed and the old file stays. A failed sync is never repeated: the kernel
-//! may have dropped the pages and would report success.
+//! A new file appears completely or not at all: create a temporary file in the same folder → write → sync → rename →
+//! sync the folder. On any error the temporary file is removed and the old file stays. A failed sync is never repeated,
+//! because the kernel may have dropped the pages and would then report success.
 //!
-//! A temporary is locked while it is written. A process that dies loses its locks, so a temporary that can be locked is
-//! left over from a dead process and is removed (`sweep`). A run locks its folder in the same way (`FolderLock`).
+//! A temporary file is locked while it is written. A process that dies loses its locks, so a temporary file that can be
+//! locked is left over from a dead process and is removed (`sweep`). A run locks its folder in the same way
+//! (`FolderLock`).
 //!
 //! Source: the order of PostgreSQL's and SQLite's file writing; "fsyncgate", PostgreSQL wiki, 2018. Where we differ:
 //! nowhere.
@@ -28,18 +29,18 @@ pub struct Opened {
 
 /// A file opened for writing.
 pub trait Output: Write {
-    /// Content and size reach the disk.
+    /// Writes content and size to the disk.
     fn sync(&mut self) -> io::Result<()>;
 }
 
 /// Access permissions of a new file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Access {
-    /// Only the owner: checkpoints.
+    /// Access only for the owner, for checkpoints.
     Owner,
-    /// As set by the process's umask: a new model.
+    /// The permissions of the process's umask, for a new model.
     Umask,
-    /// These permission bits: a model that replaces another keeps the permissions that its owner chose.
+    /// These permission bits, for a model that replaces another and keeps its permissions.
     Mode(u32),
 }
 
@@ -58,22 +59,22 @@ impl Access {
 /// The file system operations that the writer and the run folder need; tests inject faults and power cuts here.
 pub trait Fs: Send + Sync {
     fn open(&self, path: &Path) -> io::Result<Opened>;
-    /// Fails when the file exists. The file is locked until it is closed.
+    /// Creates a file, which must not exist. It is locked until it is closed.
     fn create(&self, path: &Path, access: Access) -> io::Result<Box<dyn Output>>;
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
     fn remove(&self, path: &Path) -> io::Result<()>;
-    /// Removes a file that no process writes; whether it did.
+    /// Removes a file unless a process is writing it; returns whether the file was removed.
     fn remove_abandoned(&self, path: &Path) -> io::Result<bool> {
         self.remove(path).map(|()| true)
     }
-    /// New, renamed and removed names in the folder reach the disk.
+    /// Writes new, renamed and removed names of the folder to the disk.
     fn sync_folder(&self, path: &Path) -> io::Result<()>;
     /// Names in the folder, sorted.
     fn list(&self, path: &Path) -> io::Result<Vec<String>>;
     fn create_folder(&self, path: &Path) -> io::Result<()>;
 }
 
-/// The real one.
+/// The real file system.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Disk;
 
@@ -129,7 +130,7 @@ impl Fs for Disk {
             &mut options,
             match access {
                 Access::Owner | Access::Mode(_) => 0o600,
-                Access::Umask => 0o666, // the kernel takes the umask off, and knows default access lists
+                Access::Umask => 0o666, // the kernel applies the umask and default access lists
             },
         );
         let mut file = options.open(path)?;
@@ -155,7 +156,7 @@ impl Fs for Disk {
     }
 
     fn remove_abandoned(&self, path: &Path) -> io::Result<bool> {
-        // Never followed: the target of a link is not one of our files.
+        // A link is not followed, because its target is not one of our files.
         if !std::fs::symlink_metadata(path)?.is_file() {
             return Ok(false);
         }
@@ -169,7 +170,7 @@ impl Fs for Disk {
     fn sync_folder(&self, path: &Path) -> io::Result<()> {
         #[cfg(unix)]
         match File::open(path)?.sync_all() {
-            // Some network file systems have no such call; there the rename is as durable as they make it.
+            // Some network file systems do not support this call; the durability of the rename is then theirs to ensure.
             Err(error) if error.raw_os_error() == Some(libc::EINVAL) => Ok(()),
             result => result,
         }
@@ -183,7 +184,7 @@ impl Fs for Disk {
     fn list(&self, path: &Path) -> io::Result<Vec<String>> {
         let mut names = Vec::new();
         for entry in std::fs::read_dir(path)? {
-            // A name that is not UTF-8 is not one of ours.
+            // A name that is not UTF-8 is not a name of our files.
             if let Ok(name) = entry?.file_name().into_string() {
                 names.push(name);
             }
@@ -197,8 +198,8 @@ impl Fs for Disk {
     }
 }
 
-/// Locks a new file. False if a concurrent sweep has already removed it; on a file system without locks, files are
-/// never swept.
+/// Locks a new file; returns false if a concurrent sweep has already removed it. On a file system without locks, sweeps
+/// remove no files.
 fn claimed(file: &File, path: &Path) -> bool {
     file.lock().is_err() || std::fs::symlink_metadata(path).is_ok()
 }
@@ -207,12 +208,12 @@ fn claimed(file: &File, path: &Path) -> bool {
 #[derive(Debug)]
 pub struct FolderLock(#[allow(dead_code)] Option<File>);
 
-/// How long a run that is just ending may keep its folder.
+/// How long to wait for the lock, in case that another run is just ending.
 const ENDING: Duration = Duration::from_secs(1);
 
 impl FolderLock {
-    /// `None` if another run holds it. If folders cannot be locked (some network file systems, Windows), every run
-    /// succeeds.
+    /// Locks a folder; `None` if another run holds the lock. If folders cannot be locked (some network file systems,
+    /// Windows), every run succeeds.
     pub fn of(folder: &Path) -> Option<FolderLock> {
         let Ok(file) = File::open(folder) else { return Some(FolderLock(None)) };
         let begun = Instant::now();
@@ -227,14 +228,14 @@ impl FolderLock {
     }
 }
 
-/// Removes temporaries left by dead writers; returns the number of files.
+/// Removes temporary files of dead processes; returns their number.
 pub(crate) fn sweep(fs: &dyn Fs, folder: &Path) -> usize {
     let names = fs.list(folder).unwrap_or_default();
     let temporaries = names.iter().filter(|name| is_temporary(name));
     temporaries.filter(|name| fs.remove_abandoned(&folder.join(name)).is_ok_and(|removed| removed)).count()
 }
 
-/// The same, once for each folder in the life of this process: a folder may hold very many files.
+/// Like `sweep`, but only once per folder and process, because a folder may contain very many files.
 pub(crate) fn sweep_once(folder: &Path) {
     static SWEPT: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
     let mut swept = SWEPT.lock().unwrap_or_else(PoisonError::into_inner);
@@ -246,7 +247,7 @@ pub(crate) fn sweep_once(folder: &Path) {
 
 const TEMPORARY: (&str, &str) = (".limbeck-", ".tmp");
 
-/// Whether a name is one of our temporaries, as a killed process leaves them.
+/// Whether a name is that of one of our temporary files.
 pub(crate) fn is_temporary(name: &str) -> bool {
     name.starts_with(TEMPORARY.0) && name.ends_with(TEMPORARY.1)
 }
@@ -269,7 +270,7 @@ pub(crate) fn folder_of(path: &Path) -> PathBuf {
 /// Number of consecutive interruptions after which reading or writing fails.
 const INTERRUPTIONS: u32 = 1_000;
 
-/// Reads and writes through the inner value, but gives up if it is interrupted every time.
+/// Reads and writes through the inner value, but fails after too many consecutive interruptions.
 struct Patient<T>(T, u32);
 
 impl<T> Patient<T> {
@@ -281,7 +282,7 @@ impl<T> Patient<T> {
         if self.1 < INTERRUPTIONS {
             return result;
         }
-        Err(io::Error::other(format!("{INTERRUPTIONS} interruptions in a row, and nothing else")))
+        Err(io::Error::other(format!("{INTERRUPTIONS} consecutive interruptions by signals")))
     }
 }
 
@@ -303,12 +304,13 @@ impl<T: Read> Read for Patient<T> {
     }
 }
 
-/// A source that ends its reader's waiting.
+/// A source that fails after too many consecutive interruptions.
 pub(crate) fn patient(source: Box<dyn Read>) -> Box<dyn Read> {
     Box::new(Patient(source, 0))
 }
 
-/// Writes a whole new file, or leaves the old one as it was. Interrupted and short writes go on; everything else ends it.
+/// Writes a complete new file, or leaves the old one unchanged. Interrupted and short writes are continued; any other
+/// failure is an error.
 pub fn write_atomically(
     fs: &dyn Fs,
     path: &Path,
@@ -319,11 +321,11 @@ pub fn write_atomically(
     let temporary = folder.join(temporary_name());
     let mut output = Patient(fs.create(&temporary, access)?, 0);
     let written = content(&mut output).and_then(|()| output.0.sync());
-    // It is open, and so locked, until it has its name.
+    // The temporary file stays open, and therefore locked, until it is renamed.
     let renamed = written.and_then(|()| fs.rename(&temporary, path));
     drop(output);
     if let Err(error) = renamed {
-        // If even this fails, the next recovery removes it; the first error is the one to report.
+        // If this fails too, the next sweep removes the file. The first error is reported.
         let _ = fs.remove(&temporary);
         return Err(error);
     }

@@ -1,12 +1,13 @@
-//! The header of a safetensors file: all rules are checked before memory for its content is allocated.
+//! The header of a safetensors file. It is checked completely before memory for the tensors is allocated.
 //!
 //! ```text
 //! file = length of the header (u64, little endian) · header (JSON) · body (the tensors' bytes, one after the other)
 //! header = { "__metadata__": { key: text }, name: { "dtype": …, "shape": […], "data_offsets": [begin, end] } … }
 //! ```
 //!
-//! Source: the safetensors format, https://huggingface.co/docs/safetensors. Where we differ: stricter. The reference
-//! reader accepts a header that does not begin with `{`, keeps the last of two equal keys and allows 100 MB of header.
+//! Source: the safetensors format, https://huggingface.co/docs/safetensors. Where we differ: this reader is stricter. The
+//! reference reader accepts a header that does not begin with `{`, keeps the last of two equal keys and allows a header
+//! of 100 MB.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -21,7 +22,7 @@ use crate::error::{Code, Error, Result};
 use crate::json::{self, Reader};
 
 pub(crate) const LARGEST_FILE: u64 = 4 << 30;
-/// Including the data kept for 65,536 tensors during the checks, a hostile file costs less than 16 MB.
+/// With the data that the checks keep for 65,536 tensors, a malicious file uses less than 16 MB of memory.
 pub(crate) const LARGEST_HEADER: u64 = 12 << 20;
 pub(crate) const MOST_TENSORS: usize = 65_536;
 pub(crate) const LONGEST_NAME: usize = 256;
@@ -29,7 +30,7 @@ const DEEPEST: usize = 8;
 const HIGHEST_RANK: usize = 8;
 const LARGEST_DIMENSION: u64 = 1 << 31;
 
-/// Where a tensor lies: bytes `begin..end` of the body.
+/// A tensor of the file: its bytes are `begin..end` of the body.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Entry {
     pub name: String,
@@ -41,7 +42,7 @@ pub struct Entry {
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct Header {
-    /// In the order of their bytes.
+    /// The tensors in the order of their bytes.
     pub tensors: Vec<Entry>,
     pub metadata: BTreeMap<String, String>,
     /// SHA-256 of the length and the header's bytes.
@@ -52,12 +53,12 @@ pub(crate) fn refuse(message: impl Into<String>) -> Error {
     Error::new(Code::InvalidFile, "", message)
 }
 
-/// The parts of a claim that are kept after reading: its position and the values compared with others. 32 bytes; full
-/// claims would take as much memory again as the header.
+/// The parts of a claim that are kept after reading: its position and the values that are compared with other claims. It
+/// has 32 bytes; keeping complete claims would need as much memory as the header.
 struct Noted {
     begin: u64,
     end: u64,
-    /// Of the name: equal ones are neighbours once these are sorted.
+    /// Hash of the name; sorting by it makes equal names neighbours.
     hash: u64,
     name_at: u32,
     claim_at: u32,
@@ -90,7 +91,7 @@ impl Header {
         let mut length = [0; 8];
         source.read_exact(&mut length).map_err(|error| shortened(&error))?;
         let header_size = u64::from_le_bytes(length);
-        // Eight letters, or the beginning of a zip archive (a PyTorch file), are no length at all.
+        // Eight printable characters, or the start of a zip archive (a PyTorch file), are not a length.
         let readable = length.iter().all(|byte| byte.is_ascii_graphic() || byte.is_ascii_whitespace());
         if readable || length.starts_with(b"PK\x03\x04") {
             let begin = String::from_utf8_lossy(&length);
@@ -104,7 +105,7 @@ impl Header {
         if header_size > size - 8 {
             let rest = size - 8;
             return Err(refuse(format!(
-                "expected a header of at most {rest} bytes, as the file holds, got {header_size}"
+                "expected a header of at most {rest} bytes, the rest of the file, got {header_size}"
             )));
         }
         let mut bytes = Vec::new();
@@ -126,14 +127,15 @@ fn parse(bytes: &[u8], body: u64) -> Result<(Vec<Entry>, BTreeMap<String, String
         let got = bytes.first().map_or("nothing".to_string(), |byte| format!("byte {byte}"));
         return Err(refuse(format!("expected the header to begin with '{{', got {got}")));
     }
-    let text = std::str::from_utf8(bytes)
-        .map_err(|error| refuse(format!("expected a header in UTF-8, got another byte at {}", error.valid_up_to())))?;
+    let text = std::str::from_utf8(bytes).map_err(|error| {
+        refuse(format!("expected a header in UTF-8, got an invalid byte at {}", error.valid_up_to()))
+    })?;
     let outline = json::outline(bytes);
     if outline.depth > DEEPEST {
         return Err(refuse(format!("expected a header at most {DEEPEST} levels deep, got {}", outline.depth)));
     }
     if outline.second > MOST_TENSORS + 1 {
-        return Err(too_many()); // one may be the metadata
+        return Err(too_many()); // one object may be the metadata
     }
 
     let mut noted: Vec<Noted> = Vec::new();
@@ -166,11 +168,11 @@ fn parse(bytes: &[u8], body: u64) -> Result<(Vec<Entry>, BTreeMap<String, String
             return Err(json::twice(&name));
         }
     }
-    // Empty tensors have the same position as the next tensor.
+    // An empty tensor begins at the same position as the next tensor.
     noted.sort_unstable_by_key(|tensor| (tensor.begin, tensor.end, tensor.name_at));
     check_order(&noted, body, text)?;
 
-    // Read once more, now that everything is believed.
+    // The claims are valid; read them again completely.
     let mut tensors = Vec::new();
     reserve(&mut tensors, noted.len())?;
     for tensor in &noted {
@@ -188,7 +190,7 @@ fn read_metadata(reader: &mut Reader) -> Result<BTreeMap<String, String>> {
     let mut metadata = BTreeMap::new();
     reader.object(|reader, key| {
         let value = reader.string().map_err(|error| {
-            let message = format!("{} (every value under __metadata__ is a string)", error.message);
+            let message = format!("{} (every value in __metadata__ must be a string)", error.message);
             Error { message, ..error }
         })?;
         match metadata.entry(key.into_owned()) {
@@ -263,13 +265,14 @@ impl Claim<'_> {
         let dtype = Dtype::from_name(name).ok_or_else(|| {
             let known = Dtype::ALL.map(Dtype::name).join(", ");
             let short: String = name.chars().take(16).collect();
-            refuse(format!("expected a dtype of {known}, got {short:?}"))
+            refuse(format!("expected one of the dtypes {known}, got {short:?}"))
         })?;
         let shape = self.shape();
         let bytes = shape.iter().try_fold(dtype.bytes() as u64, |product, &size| product.checked_mul(u64::from(size)));
-        let bytes = bytes.ok_or_else(|| refuse(format!("expected a shape that 64 bits can count, got {shape:?}")))?;
+        let bytes =
+            bytes.ok_or_else(|| refuse(format!("expected a shape whose size fits in 64 bits, got {shape:?}")))?;
         if end < begin {
-            return Err(refuse(format!("expected data_offsets that rise, got [{begin}, {end}]")));
+            return Err(refuse(format!("expected data_offsets in ascending order, got [{begin}, {end}]")));
         }
         if end - begin != bytes {
             return Err(refuse(format!("expected {bytes} bytes for {name} {shape:?}, got {}", end - begin)));
@@ -288,7 +291,7 @@ impl Claim<'_> {
 
 pub(crate) fn check_name(name: &str) -> Result<()> {
     if name.is_empty() {
-        return Err(refuse("expected a name for every tensor, got an empty one"));
+        return Err(refuse("expected a name for every tensor, got an empty name"));
     }
     if name.len() > LONGEST_NAME {
         let short: String = name.chars().take(32).collect();
@@ -306,7 +309,7 @@ fn check_order(noted: &[Noted], body: u64, text: &str) -> Result<()> {
     for tensor in noted {
         let Noted { begin, end, .. } = *tensor;
         if begin != at {
-            let what = if begin > at { "a gap before it" } else { "an overlap with the one before" };
+            let what = if begin > at { "a gap before it" } else { "an overlap with the previous tensor" };
             let message = format!("expected to begin at byte {at} of the body, got {begin} ({what})");
             return Err(refuse(message).at_tensor(&tensor.name(text)?));
         }
@@ -320,7 +323,7 @@ fn check_order(noted: &[Noted], body: u64, text: &str) -> Result<()> {
 }
 
 trait AtTensor {
-    /// The same error, naming the tensor. Long names are cut: they are the file's, not ours.
+    /// The same error with the name of the tensor, of which at most 64 characters are quoted.
     fn at_tensor(self, name: &str) -> Self;
 }
 

@@ -1,9 +1,9 @@
 //! Files: models, checkpoints of runs, and everything that reads untrusted bytes.
 //!
-//! `format` reads and writes safetensors; `model_file` is a model on disk; `run_folder` holds the checkpoints of a run,
-//! each a `step_file`; `writer` writes them in the background. Only safetensors and strict JSON are read: no format
-//! that executes code or decompresses. To add a kind of file: one more file here that passes its tensors and one JSON
-//! text to `format`, and writes through `fs::write_atomically`.
+//! `format` reads and writes safetensors; `model_file` is a model on disk; `run_folder` manages the checkpoints of a run,
+//! each of which is a `step_file`; `writer` writes them in the background. The only formats are safetensors and strict
+//! JSON, because they never execute code or decompress. To add a kind of file: write a module that passes its tensors and
+//! one JSON text to `format`, and that writes through `fs::write_atomically`.
 
 pub mod array;
 pub mod configuration;

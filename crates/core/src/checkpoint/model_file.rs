@@ -1,4 +1,4 @@
-//! A model on disk: one safetensors file with the architecture, the preprocessing, the label names, the provenance, and
+//! A model on disk: one safetensors file with architecture, preprocessing, names of columns and classes, provenance, and
 //! the tensors by name.
 //!
 //! ```text
@@ -6,8 +6,9 @@
 //!                          "inputNames": […]?, "labelNames": […] | null, "provenance": … }
 //! ```
 //!
-//! A file without that key (Hugging Face, torchvision) is read as bare named tensors. The file does not record which
-//! tensors are trained and which are running statistics: this follows from the architecture.
+//! A file without that key (from Hugging Face or torchvision) is read as named tensors without an architecture. The file
+//! does not record which tensors are trained and which are running statistics, because this follows from the
+//! architecture.
 
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -22,12 +23,12 @@ use crate::error::{Code, Error, Result};
 use crate::json;
 
 const VERSION: u64 = 1;
-/// Blocks lie in blocks: a level of `residual` takes three of JSON.
+/// Largest nesting depth of the metadata; each level of `residual` takes three levels of JSON.
 const DEEPEST: usize = 64;
 
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ModelFile {
-    /// The list of layers; null in a file that is not ours.
+    /// The list of layers; null in a file that limbeck did not write.
     pub architecture: Value,
     /// Preprocessing of inputs before the first layer; null if there is none.
     pub preprocessing: Value,
@@ -35,27 +36,27 @@ pub struct ModelFile {
     pub input_names: Option<Vec<String>>,
     /// One name per class, if known.
     pub label_names: Option<Vec<String>>,
-    /// When, with which version and how it was trained.
+    /// When, how and with which version the model was trained.
     pub provenance: Value,
     pub tensors: NamedTensors,
 }
 
-/// A file's description of itself, without its numbers.
+/// The header of a model file: everything except the numbers.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Summary {
-    /// Everything but the tensors.
+    /// The metadata; its `tensors` are empty.
     pub file: ModelFile,
     pub tensors: Vec<Entry>,
 }
 
 impl ModelFile {
-    /// Whether the file has an architecture of ours.
+    /// Whether the file has no architecture, so that limbeck did not write it.
     pub fn is_bare(&self) -> bool {
         self.architecture.is_null()
     }
 
-    /// Writes the file whole or not at all; an older one stays until the new one is on the disk. Folders that are missing
-    /// are made.
+    /// Writes the complete file or nothing; an older file stays until the new one is on the disk. Missing folders are
+    /// created.
     pub fn save(&self, path: &Path) -> Result<()> {
         sweep_once(&folder_of(path));
         self.save_with(&Disk, path)
@@ -82,7 +83,7 @@ impl ModelFile {
         let target = target(path).map_err(|error| error.at(&place))?;
         let write = || write_atomically(fs, &target, Access::of_new(&target), &mut |sink| plan.write(sink));
         let written = match write() {
-            // Folders that are missing are made, as those of checkpoints are.
+            // Missing folders are created, as for checkpoints.
             Err(error) if error.kind() == ErrorKind::NotFound => {
                 let folder = folder_of(&target);
                 fs.create_folder(&folder).and_then(|()| fs.sync_folder(&folder_of(&folder))).and_then(|()| write())
@@ -90,17 +91,17 @@ impl ModelFile {
             written => written,
         };
         written.map_err(|error| {
-            let older = if target.exists() { "; the older file is whole" } else { "" };
-            Error::new(Code::Io, place, format!("expected to write it, got: {error}{older}"))
+            let older = if target.exists() { "; the older file is intact" } else { "" };
+            Error::new(Code::Io, place, format!("expected to write the file, got: {error}{older}"))
         })
     }
 
-    /// Reads a model file, or any safetensors file as bare named tensors. Half precision becomes f32.
+    /// Reads a model file, or any safetensors file as named tensors without an architecture. Half precision becomes f32.
     pub fn load(path: &Path) -> Result<ModelFile> {
         ModelFile::load_if(path, &|_, _| Ok(()))
     }
 
-    /// Like `load`, but `agree` may reject the file's description before memory for its numbers is allocated.
+    /// Like `load`, but `agree` can reject the metadata before memory for the numbers is allocated.
     pub fn load_if(path: &Path, agree: &dyn Fn(&ModelFile, &[Entry]) -> Result<()>) -> Result<ModelFile> {
         load_with(&Disk, path, agree)
     }
@@ -110,7 +111,7 @@ impl ModelFile {
         load_with(fs, path, &|_, _| Ok(()))
     }
 
-    /// The file's description of itself: for `inspect`, and to plan memory.
+    /// Reads only the header, for `inspect` and to plan memory.
     pub fn inspect(path: &Path) -> Result<Summary> {
         let header = format::read_header(&Disk, path)?;
         let file = describe(&header).map_err(|error| error.at(&path.display().to_string()))?;
@@ -125,13 +126,13 @@ fn load_with(fs: &dyn Fs, path: &Path, agree: &dyn Fn(&ModelFile, &[Entry]) -> R
     Ok(ModelFile { tensors, ..describe(&header)? })
 }
 
-/// Where the bytes are written: a link is resolved to its target; anything but a file is rejected.
+/// The path to write to: a link is replaced by its target, and anything except a file is rejected.
 fn target(path: &Path) -> Result<PathBuf> {
-    let unusable = |got: String| Err(Error::new(Code::Io, "", format!("expected a file's name, got {got}")));
+    let unusable = |got: String| Err(Error::new(Code::Io, "", format!("expected the path of a file, got {got}")));
     match std::fs::symlink_metadata(path) {
         Ok(found) if found.is_symlink() => match std::fs::canonicalize(path) {
             Ok(real) => target(&real),
-            Err(error) => unusable(format!("a link that leads nowhere ({error})")),
+            Err(error) => unusable(format!("a link without a target ({error})")),
         },
         Ok(found) if found.is_dir() => unusable("a folder".to_string()),
         Ok(found) if !found.is_file() => unusable("a pipe, socket or device".to_string()),
@@ -153,7 +154,7 @@ fn describe(header: &Header) -> Result<ModelFile> {
     let file = ModelFile {
         architecture: take(&mut fields, "architecture")?,
         preprocessing: take(&mut fields, "preprocessing")?,
-        // Files from before columns had names lack the key.
+        // Older files do not have this key.
         input_names: fields.shift_remove("inputNames").map_or(Ok(None), |names| names_of("inputNames", names))?,
         label_names: names_of("labelNames", take(&mut fields, "labelNames")?)?,
         provenance: take(&mut fields, "provenance")?,
@@ -172,7 +173,7 @@ pub(super) fn take(fields: &mut Map<String, Value>, key: &str) -> Result<Value> 
     fields.shift_remove(key).ok_or_else(|| refuse(format!("expected {key:?} in the metadata, got none")))
 }
 
-/// A newer version is distinguished from damage: it needs a newer library, not an older file.
+/// Rejects an unknown version. A newer version has its own code, because it needs a newer library and is not damage.
 pub(super) fn check_version(fields: &mut Map<String, Value>, known: u64) -> Result<()> {
     match take(fields, "version")?.as_u64() {
         Some(version) if version > known => {
@@ -180,7 +181,7 @@ pub(super) fn check_version(fields: &mut Map<String, Value>, known: u64) -> Resu
             Err(Error::new(Code::CheckpointVersion, "", message))
         }
         Some(version) if version > 0 => Ok(()),
-        _ => Err(refuse("expected a format version from 1, got another value")),
+        _ => Err(refuse("expected a format version of 1 or more, got another value")),
     }
 }
 
@@ -233,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn folders_that_are_missing_are_made() {
+    fn missing_folders_are_created() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("models/today/student.safetensors");
         small().save(&path).unwrap();
@@ -250,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn saving_twice_gives_the_same_bytes_and_they_are_the_reference_writers() {
+    fn saving_twice_gives_the_same_bytes_as_the_reference_writer() {
         let folder = tempfile::tempdir().unwrap();
         let [first, second] = ["a", "b"].map(|name| {
             small().save(&folder.path().join(name)).unwrap();
@@ -265,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_of_others_loads_as_bare_tensors_and_halves_are_widened() {
+    fn a_file_of_another_library_loads_as_bare_tensors_and_halves_are_widened() {
         let halves: Vec<u8> = [1.5f32, -2.0].iter().flat_map(|&x| half::f16::from_f32(x).to_le_bytes()).collect();
         let brain: Vec<u8> = [0.5f32, 4.0].iter().flat_map(|&x| half::bf16::from_f32(x).to_le_bytes()).collect();
         let view = |dtype, bytes| safetensors::tensor::TensorView::new(dtype, vec![2], bytes).unwrap();
@@ -281,7 +282,7 @@ mod tests {
         assert_eq!(file.tensors["b"], Array::f32(vec![2], vec![0.5, 4.0]).unwrap());
     }
 
-    /// The metadata of a file that claims `text`.
+    /// The error from loading a file whose metadata are `text`.
     fn load_metadata(text: &str) -> Error {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("model.safetensors");
@@ -294,14 +295,14 @@ mod tests {
     }
 
     #[test]
-    fn metadata_that_is_not_a_models_is_refused_by_name() {
+    fn metadata_of_another_kind_are_rejected_by_name() {
         let rest = r#""architecture":null,"preprocessing":null,"provenance":null"#;
         for (text, says) in [
             ("[]".to_string(), "expected an object"),
             ("{".to_string(), "expected a string"),
             (r#"{"format":"checkpoint"}"#.to_string(), "got a checkpoint"),
             (r#"{"format":"model"}"#.to_string(), "\"version\""),
-            (r#"{"format":"model","version":0}"#.to_string(), "version from 1"),
+            (r#"{"format":"model","version":0}"#.to_string(), "version of 1 or more"),
             (r#"{"format":"model","version":1}"#.to_string(), "\"architecture\""),
             (format!(r#"{{"format":"model","version":1,"labelNames":[1],{rest}}}"#), "labelNames"),
             (format!(r#"{{"format":"model","version":1,"labelNames":null,"extra":1,{rest}}}"#), "\"extra\""),
@@ -315,7 +316,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_caller_does_not_agree_to_is_refused_before_the_numbers_are_read() {
+    fn the_caller_can_reject_a_file_before_its_numbers_are_read() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("student.safetensors");
         small().save(&path).unwrap();
@@ -327,7 +328,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_read_again_is_not_written() {
+    fn models_that_could_not_be_read_are_not_written() {
         let folder = tempfile::tempdir().unwrap();
         for name in ["", "a\nb", "__metadata__", &"n".repeat(257)] {
             let mut file = ModelFile::default();
@@ -344,11 +345,11 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn a_link_is_written_through_and_what_is_no_file_is_refused() {
+    fn a_link_is_followed_and_other_kinds_of_files_are_rejected() {
         let folder = tempfile::tempdir().unwrap();
         let (real, link) = (folder.path().join("real"), folder.path().join("link"));
         std::os::unix::fs::symlink(&real, &link).unwrap();
-        assert_eq!(small().save(&link).unwrap_err().code, Code::Io); // leads nowhere yet
+        assert_eq!(small().save(&link).unwrap_err().code, Code::Io); // the link has no target yet
         std::fs::write(&real, "old").unwrap();
         small().save(&link).unwrap();
         assert!(std::fs::symlink_metadata(&link).unwrap().is_symlink());
@@ -360,7 +361,7 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn a_new_model_may_be_read_by_whom_the_umask_lets_and_a_replaced_one_as_before() {
+    fn a_new_model_has_the_permissions_of_the_umask_and_a_replaced_one_keeps_its_own() {
         use std::os::unix::fs::PermissionsExt;
         let folder = tempfile::tempdir().unwrap();
         let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;

@@ -1,7 +1,7 @@
-//! Names that came from data (a shard named by an index, an entry of a configuration) as paths below a folder.
+//! Converts untrusted names (a shard named by an index, an entry of a configuration) to paths inside a folder.
 //!
-//! A name is taken only if it means the same file on every system: no absolute path, drive letter, UNC, `..`, NUL,
-//! trailing dot or space, Windows device. Links may not lead out of the folder: real paths are compared.
+//! A name is accepted only if it means the same file on every system: no absolute path, drive letter, UNC path, `..`,
+//! NUL, trailing dot or space, or Windows device. Links must not point out of the folder: real paths are compared.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -14,11 +14,11 @@ const DEVICES: [&str; 6] = ["CON", "PRN", "AUX", "NUL", "CONIN$", "CONOUT$"];
 
 fn refuse(name: &str, message: &str) -> Error {
     let short: String = name.chars().take(64).collect();
-    Error::new(Code::InvalidFile, "", format!("expected a name below the folder, got {short:?}: {message}"))
+    Error::new(Code::InvalidFile, "", format!("expected a name inside the folder, got {short:?}: {message}"))
 }
 
-/// COM1 … LPT9, also with the superscript digits that Windows treats as equal, and the named devices, with any
-/// extension.
+/// Whether a part is a Windows device with any extension: a named device, or COM0 … LPT9, also with the superscript digits
+/// that Windows treats as equal.
 fn is_device(part: &str) -> bool {
     let stem = part.split('.').next().unwrap_or(part).trim_end().to_ascii_uppercase();
     let numbered = |kind: &str| {
@@ -28,7 +28,7 @@ fn is_device(part: &str) -> bool {
     DEVICES.contains(&stem.as_str()) || numbered("COM") || numbered("LPT")
 }
 
-/// The rules that need only the text.
+/// Checks the rules that depend only on the text.
 fn check(name: &str) -> Result<()> {
     let fail = |message| Err(refuse(name, message));
     if name.is_empty() {
@@ -38,21 +38,21 @@ fn check(name: &str) -> Result<()> {
         return fail("it is too long");
     }
     if name.starts_with('/') {
-        return fail("it is absolute");
+        return fail("it is an absolute path");
     }
     if name.chars().any(|c| c.is_control()) {
-        return fail("it has a control character");
+        return fail("it contains a control character");
     }
     // Covers UNC and `\\?\` paths, drive letters and alternate streams.
     if name.contains(['\\', ':', '<', '>', '"', '|', '?', '*']) {
-        return fail("it has a character that means something else on Windows");
+        return fail("it contains a character with a special meaning on Windows");
     }
     for part in name.split('/') {
         match part {
             "" => return fail("a part is empty"),
-            "." | ".." => return fail("a part leads elsewhere"),
+            "." | ".." => return fail("a part is . or .."),
             _ if part.len() > LONGEST_PART => return fail("a part is too long"),
-            _ if part.ends_with(['.', ' ']) => return fail("a part ends in a dot or space"),
+            _ if part.ends_with(['.', ' ']) => return fail("a part ends with a dot or space"),
             _ if is_device(part) => return fail("a part is a device on Windows"),
             _ => {}
         }
@@ -60,8 +60,8 @@ fn check(name: &str) -> Result<()> {
     Ok(())
 }
 
-/// The path of `name` below `base`, which exists. Its existing part lies inside `base` after all links are resolved;
-/// `open_inside` detects a race with a process that can write there.
+/// The path of `name` inside `base`, which must exist. After all links are resolved, the existing part of the path is
+/// inside `base`. `open_inside` also detects a race with a process that can write there.
 pub fn resolve_inside(base: &Path, name: &str) -> Result<PathBuf> {
     check(name)?;
     let unreadable = |error: std::io::Error| Error::new(Code::Io, base.display().to_string(), error.to_string());
@@ -71,9 +71,9 @@ pub fn resolve_inside(base: &Path, name: &str) -> Result<PathBuf> {
         real.push(part);
         match std::fs::symlink_metadata(&real) {
             Ok(_) => {
-                real = std::fs::canonicalize(&real).map_err(|_| refuse(name, "a link leads nowhere"))?;
+                real = std::fs::canonicalize(&real).map_err(|_| refuse(name, "a link has no target"))?;
                 if !real.starts_with(&real_base) {
-                    return Err(refuse(name, "a link leads out of the folder"));
+                    return Err(refuse(name, "a link points out of the folder"));
                 }
             }
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
@@ -83,8 +83,8 @@ pub fn resolve_inside(base: &Path, name: &str) -> Result<PathBuf> {
     Ok(real)
 }
 
-/// Opens `name` below `base` for reading, and asks the system for the real path of the opened file: a link that was
-/// inserted in between leads to an error, not outside.
+/// Opens `name` inside `base` for reading and then checks the real path of the opened file (on Linux), so that a link that
+/// was inserted in the meantime is an error.
 pub fn open_inside(base: &Path, name: &str) -> Result<File> {
     let path = resolve_inside(base, name)?;
     let unreadable = |error: std::io::Error| Error::new(Code::Io, path.display().to_string(), error.to_string());
@@ -94,14 +94,14 @@ pub fn open_inside(base: &Path, name: &str) -> Result<File> {
     std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, libc::O_NONBLOCK | libc::O_NOFOLLOW);
     let file = options.open(&path).map_err(unreadable)?;
     if !file.metadata().map_err(unreadable)?.is_file() {
-        return Err(refuse(name, "it is no regular file"));
+        return Err(refuse(name, "it is not a regular file"));
     }
     #[cfg(target_os = "linux")]
     {
         let descriptor = std::os::fd::AsRawFd::as_raw_fd(&file);
         let real = std::fs::read_link(format!("/proc/self/fd/{descriptor}")).map_err(unreadable)?;
         if !real.starts_with(std::fs::canonicalize(base).map_err(unreadable)?) {
-            return Err(refuse(name, "a link leads out of the folder"));
+            return Err(refuse(name, "a link points out of the folder"));
         }
     }
     Ok(file)
@@ -112,7 +112,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_that_lead_elsewhere_are_refused_on_every_system() {
+    fn names_outside_the_folder_are_rejected_on_every_system() {
         let base = tempfile::tempdir().unwrap();
         std::fs::create_dir(base.path().join("in")).unwrap();
         let long_part = "p".repeat(256);
@@ -191,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn plain_names_are_taken() {
+    fn plain_names_are_accepted() {
         let base = tempfile::tempdir().unwrap();
         let real = std::fs::canonicalize(base.path()).unwrap();
         let good = [
@@ -221,7 +221,7 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn links_may_lead_about_the_folder_but_not_out_of_it() {
+    fn links_may_point_inside_the_folder_but_not_out_of_it() {
         use std::os::unix::fs::symlink;
         let (base, outside) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         std::fs::write(outside.path().join("secret"), "s").unwrap();
@@ -260,10 +260,10 @@ mod tests {
         assert!(open_inside(base.path(), "out").is_err());
     }
 
-    /// Another thread exchanges the file for an outward link, over and over, while it is opened.
+    /// Another thread repeatedly replaces the folder by a link to the outside while the file is opened.
     #[cfg(target_os = "linux")]
     #[test]
-    fn a_link_that_appears_between_check_and_open_does_not_lead_out() {
+    fn a_link_that_appears_between_check_and_open_is_detected() {
         use std::io::Read;
         use std::sync::atomic::{AtomicBool, Ordering};
         let (base, outside) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
@@ -293,7 +293,7 @@ mod tests {
                 }
             }
             stop.store(true, Ordering::Relaxed);
-            assert!(opened > 0, "the race was never run");
+            assert!(opened > 0, "the file was never opened");
         });
     }
 }

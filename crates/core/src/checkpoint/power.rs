@@ -1,13 +1,13 @@
-//! A disk that loses power: unsynced changes may be there, or not, in any combination. The test: in every resulting
-//! state, the run folder finds the old checkpoint or the new one.
+//! A simulated disk that loses power: any combination of the unsynced changes may survive. The tests check that in every
+//! resulting state the run folder finds the old checkpoint or the new one.
 //!
 //! ```text
-//! names   : a change of a folder is durable after a sync of the folder, before it may be lost or kept on its own
-//! content : a write is durable after a sync of the file, before it may be kept, lost, or leave zeros in its place
+//! names   : a change of a folder is durable after a sync of the folder; before that, each change may be lost or kept
+//! content : a write is durable after a sync of the file; before that, it may be kept, lost, or replaced by zeros
 //! ```
 //!
 //! Source: Pillai et al., "All File Systems Are Not Created Equal", OSDI 2014. Where we differ: a rename is one step,
-//! as every journaling file system makes it.
+//! as in every journaling file system.
 
 use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
@@ -20,7 +20,7 @@ type Inode = usize;
 
 #[derive(Clone, Debug)]
 enum Event {
-    /// One step on the folder: names that go, and a name that comes.
+    /// One change of the folder: a name that is removed, and a name that is added.
     Names {
         gone: Option<PathBuf>,
         come: Option<(PathBuf, Inode)>,
@@ -37,11 +37,11 @@ struct State {
     events: Vec<Event>,
 }
 
-/// A disk in memory that remembers every step. One folder is enough.
+/// A disk in memory with one folder, which records every operation.
 #[derive(Clone, Default)]
 struct Memory {
     state: Arc<Mutex<State>>,
-    /// Reports a sync without syncing: proves that the test would notice.
+    /// Whether syncs are ignored, to prove that the tests detect such a disk.
     lies: bool,
 }
 
@@ -57,7 +57,7 @@ impl Memory {
         self.state.lock().unwrap().names.get(path).copied().ok_or_else(|| io::ErrorKind::NotFound.into())
     }
 
-    /// The disk after the first `count` events and a power cut; `fate` decides over each thing not synced.
+    /// The disk after the first `count` events and a power cut; `fate` decides what happens to each unsynced change.
     fn after_power_cut(&self, count: usize, fate: &mut dyn FnMut() -> u8) -> Memory {
         let state = self.state.lock().unwrap();
         let events = &state.events[..count];
@@ -106,7 +106,7 @@ struct MemoryFile {
 
 impl Write for MemoryFile {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        // In pieces, so that a cut falls into the middle of a tensor.
+        // Writes are split, so that a power cut can happen in the middle of a tensor.
         let piece = &bytes[..bytes.len().min(500)];
         let mut state = self.state.lock().unwrap();
         state.files[self.inode].extend_from_slice(piece);
@@ -174,7 +174,7 @@ mod tests {
     use super::*;
     use crate::random::Key;
 
-    /// Every fate kept, every fate lost, then drawn ones.
+    /// Four constant fates, then random ones.
     fn fates(cut: usize) -> impl Iterator<Item = Box<dyn FnMut() -> u8>> {
         let always = |fate: u8| Box::new(move || fate) as Box<dyn FnMut() -> u8>;
         let drawn = (0..48u64).map(move |round| {
@@ -184,7 +184,7 @@ mod tests {
                 key.below(at, 6) as u8
             }) as Box<dyn FnMut() -> u8>
         });
-        // 0: names kept, writes kept. 1: names lost, writes zero. 5: names lost, writes lost. 4: names kept, zeros.
+        // 0: names and writes kept. 1: names lost, writes zero. 5: names and writes lost. 4: names kept, writes zero.
         [always(0), always(1), always(5), always(4)].into_iter().chain(drawn)
     }
 
@@ -200,14 +200,14 @@ mod tests {
         }
         let (all, mut seen) = (disk.state.lock().unwrap().events.len(), 0);
         for cut in 0..=all {
-            // Every checkpoint whose save had returned is on the disk.
+            // Every checkpoint whose `save` has returned must be on the disk.
             let promised = saved_after.iter().filter(|&&events| events <= cut).count() as u64;
             for mut fate in fates(cut) {
                 let left = disk.after_power_cut(cut, &mut *fate);
                 let found = RunFolder::open_on(Arc::new(left), Path::new("run"), keep).unwrap().recover();
                 let found = match found {
                     Ok(recovered) => recovered.checkpoint.map(|(_, found)| found),
-                    // Before the first save has returned there is nothing to lose.
+                    // Before the first `save` returns, there is nothing to lose.
                     Err(_) if promised == 0 => None,
                     Err(error) => return (seen, Some(format!("cut {cut}: {error}"))),
                 };
@@ -232,13 +232,13 @@ mod tests {
     }
 
     #[test]
-    fn a_disk_that_lies_about_syncing_is_noticed_by_this_test() {
+    fn a_disk_that_ignores_syncs_is_detected() {
         assert!(cut_everywhere(true, 1).1.is_some());
     }
 
     #[test]
     fn a_power_cut_at_any_time_leaves_the_old_model_or_the_new() {
-        // A name in a folder that does not exist: whether the target is a link or a folder is read from the real disk.
+        // The folder does not exist, because the real disk is read to find out whether the path is a link or a folder.
         let path = Path::new("no such folder/student.safetensors");
         let model = |value: f32| {
             let weight = super::super::Array::f32(vec![700], vec![value; 700]).unwrap();

@@ -1,8 +1,8 @@
 //! The folder of a run: the most recent checkpoints, each complete, and recovery of the newest.
 //!
-//! Save: file and folder are synced to the disk, then older checkpoints are removed. Recover: newest first, each
-//! verified; a damaged one is skipped and reported, never deleted. Half-written files of a killed process are removed.
-//! Only one run at a time writes there: it holds a lock.
+//! Saving syncs the file and the folder to the disk and then removes older checkpoints. Recovery verifies the newest
+//! checkpoint first; it skips and reports a damaged one and never deletes it. Incomplete files of a killed process are
+//! removed. A lock ensures that only one run at a time writes to the folder.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use super::fs::{Access, Disk, FolderLock, Fs, folder_of, sweep, write_atomically
 use super::step_file::{Checkpoint, StepName};
 use crate::error::{Code, Error, Result};
 
-/// Default number of checkpoints kept.
+/// Default number of checkpoints to keep.
 pub const KEEP: usize = 3;
 
 #[derive(Clone)]
@@ -39,13 +39,13 @@ pub struct Skipped {
 pub struct Recovered {
     /// The newest complete checkpoint and its name; `None` if the folder has none.
     pub checkpoint: Option<(String, Checkpoint)>,
-    /// Newer ones that are damaged.
+    /// Newer checkpoints that are damaged.
     pub skipped: Vec<Skipped>,
     pub temporaries_removed: usize,
 }
 
 impl RunFolder {
-    /// Opens the folder, made if need be; `keep` checkpoints stay, at least one.
+    /// Opens the folder and creates it if necessary. `keep` checkpoints are kept, at least one.
     pub fn open(path: &Path, keep: usize) -> Result<RunFolder> {
         RunFolder::open_on(Arc::new(Disk), path, keep)
     }
@@ -68,31 +68,30 @@ impl RunFolder {
         &self.path
     }
 
-    /// Locks the folder for a run that will write there; removes half-written files of dead runs.
+    /// Locks the folder for a run that writes to it, and removes incomplete files of dead processes.
     pub fn lock(&self) -> Result<FolderLock> {
         let Some(lock) = FolderLock::of(&self.path) else {
-            let message = "expected a folder that no other run uses, got one in which a run of this or another process \
-                           writes; wait for its end, or give another folder";
+            let message = "expected a folder that no other run uses, got one to which another run writes; wait until that \
+                           run ends, or use another folder";
             return Err(Error::new(Code::Busy, "checkpoint.folder", message));
         };
         sweep(&*self.fs, &self.path);
         Ok(lock)
     }
 
-    /// Returns when the checkpoint is on the disk. On an error the older ones are as they were.
+    /// Returns when the checkpoint is on the disk. An error leaves the older checkpoints unchanged.
     pub fn save(&self, checkpoint: &Checkpoint) -> Result<Saved> {
         let failed = |message: String| Error::new(Code::CheckpointWrite, self.path.display().to_string(), message);
         let (name, plan) = checkpoint.plan().map_err(|error| failed(error.to_string()))?;
         let path = self.path.join(&name);
         write_atomically(&*self.fs, &path, Access::Owner, &mut |sink| plan.write(sink))
-            .map_err(|error| failed(format!("expected to write {name}, got: {error}; older checkpoints are whole")))?;
+            .map_err(|error| failed(format!("expected to write {name}, got: {error}; older checkpoints are intact")))?;
         self.prune(checkpoint.step, &name);
         Ok(Saved { path, step: checkpoint.step })
     }
 
-    /// Removes old checkpoints, and others of the same step. Newer ones (of a run that went further, then was resumed
-    /// from here) stay, and do not displace the one just written. A file that cannot be removed now is removed next
-    /// time.
+    /// Removes old checkpoints and other checkpoints of the same step. Newer ones exist if a run went further before it
+    /// was resumed from here; they are kept and do not count. A file that cannot be removed now is removed next time.
     fn prune(&self, step: u64, name: &str) {
         let older =
             self.steps().unwrap_or_default().into_iter().filter(|(other, found)| found.step <= step && other != name);
@@ -102,7 +101,7 @@ impl RunFolder {
         }
     }
 
-    /// Names of checkpoints, newest first; nothing is verified.
+    /// Names of checkpoints, newest first, without verification.
     fn steps(&self) -> Result<Vec<(String, StepName)>> {
         let names = self.fs.list(&self.path).map_err(|error| {
             Error::new(Code::Io, self.path.display().to_string(), format!("expected to list the folder, got: {error}"))
@@ -112,13 +111,13 @@ impl RunFolder {
         Ok(steps.into_iter().map(|(step, name)| (name, step)).collect())
     }
 
-    /// The path of the newest checkpoint by name, not verified: only for display.
+    /// The path of the newest checkpoint by name, without verification; use it only for display.
     pub fn latest(&self) -> Result<Option<PathBuf>> {
         Ok(self.steps()?.first().map(|(name, _)| self.path.join(name)))
     }
 
-    /// The newest complete checkpoint. An error if there are checkpoints but none is complete, or if a newer library
-    /// wrote the newest one: continuing from an older one would silently lose work.
+    /// Returns the newest complete checkpoint. It is an error if there are checkpoints but none is complete, or if a
+    /// newer library wrote the newest one, because continuing from an older one would silently lose work.
     pub fn recover(&self) -> Result<Recovered> {
         let temporaries_removed = sweep(&*self.fs, &self.path);
         let mut skipped = Vec::new();
@@ -136,7 +135,7 @@ impl RunFolder {
             Some(first) => Err(Error::new(
                 Code::InvalidFile,
                 self.path.display().to_string(),
-                format!("expected a whole checkpoint, got {} damaged; {}", skipped.len(), first.reason),
+                format!("expected a complete checkpoint, got {} damaged; {}", skipped.len(), first.reason),
             )),
         }
     }
@@ -176,7 +175,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn the_newest_comes_back_to_the_same_bits_and_the_last_three_stay() {
+    fn the_newest_is_recovered_with_the_same_bits_and_the_last_three_are_kept() {
         let folder = tempfile::tempdir().unwrap();
         let run = open(&folder, KEEP);
         assert!(run.recover().unwrap().checkpoint.is_none());
@@ -192,7 +191,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn groups_come_out_as_they_went_in() {
+    fn groups_are_returned_as_they_were_inserted() {
         let mut checkpoint = checkpoint(3);
         assert_eq!(checkpoint.take_group("parameters").into_keys().collect::<Vec<_>>(), ["0.weight"]);
         assert_eq!(checkpoint.take_group("optim").len(), 0);
@@ -201,7 +200,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn a_damaged_one_is_passed_over_and_named() {
+    fn a_damaged_checkpoint_is_skipped_and_named() {
         let folder = tempfile::tempdir().unwrap();
         let run = open(&folder, KEEP);
         let paths = [1, 2, 3].map(|step| run.save(&checkpoint(step)).unwrap().path);
@@ -221,7 +220,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn a_file_under_anothers_name_is_refused() {
+    fn a_renamed_checkpoint_is_rejected() {
         let folder = tempfile::tempdir().unwrap();
         let run = open(&folder, KEEP);
         let path = run.save(&checkpoint(1)).unwrap().path;
@@ -231,7 +230,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn what_a_newer_library_wrote_stops_the_recovery() {
+    fn a_checkpoint_of_a_newer_library_stops_the_recovery() {
         let folder = tempfile::tempdir().unwrap();
         let run = open(&folder, KEEP);
         run.save(&checkpoint(1)).unwrap();
@@ -262,7 +261,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn one_just_written_is_kept_even_below_damaged_newer_ones() {
+    fn the_last_written_checkpoint_is_kept_even_if_there_are_damaged_newer_ones() {
         let folder = tempfile::tempdir().unwrap();
         let run = open(&folder, 2);
         for step in [100, 200] {
@@ -278,7 +277,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn a_step_saved_again_replaces_itself_and_strangers_stay() {
+    fn a_step_saved_again_replaces_itself_and_other_files_are_kept() {
         let folder = tempfile::tempdir().unwrap();
         let run = open(&folder, KEEP);
         std::fs::write(run.path().join("notes.txt"), "mine").unwrap();
@@ -293,7 +292,7 @@ pub(super) mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn a_folder_is_one_runs_at_a_time_and_what_is_being_written_is_not_swept() {
+    fn only_one_run_uses_a_folder_and_files_being_written_are_not_removed() {
         use super::super::fs::Output;
         let folder = tempfile::tempdir().unwrap();
         let run = open(&folder, KEEP);
@@ -323,7 +322,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn another_configuration_is_refused_by_key() {
+    fn another_configuration_is_rejected_by_key() {
         let error =
             checkpoint(1).expect_config(&json!({ "losses": { "kl": { "temperature": 2 } }, "seed": 7 })).unwrap_err();
         assert_eq!((error.code, error.path.as_str()), (Code::CheckpointMismatch, "losses.kl.temperature"));
@@ -331,7 +330,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn a_folder_that_cannot_be_made_is_an_error_of_its_own() {
+    fn a_folder_that_cannot_be_created_is_an_io_error() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("file");
         std::fs::write(&file, "x").unwrap();

@@ -1,6 +1,6 @@
-//! Converts between a model's parameters and the arrays stored in files.
+//! Converts between a model's parameters and the arrays of files.
 //!
-//! A snapshot is a copy: the optimizer changes tensors in place, and a file that is being written must not see it.
+//! A snapshot is a copy, because the optimizer changes tensors in place while a file is being written.
 
 use super::array::{Array, NamedTensors};
 use crate::error::{Candle, Error, Result};
@@ -16,14 +16,14 @@ impl Parameters {
         self.0.iter().map(copy).collect()
     }
 
-    /// Takes the numbers of every tensor from a file: exactly these names and shapes, or nothing is changed. Element
-    /// type and device stay those of the model.
+    /// Replaces the numbers of every tensor by those of a file. Names and shapes must be equal; otherwise nothing is
+    /// changed. The element type and device of the model are kept.
     pub fn assign(&mut self, arrays: NamedTensors) -> Result<()> {
         for (name, parameter) in &self.0 {
             expect_shape(name, parameter.tensor.dims(), arrays.get(name))?;
         }
         if let Some(name) = arrays.keys().find(|name| !self.0.contains_key(*name)) {
-            return Err(Error::shape(name, "expected only tensors of this architecture, got one that it has not"));
+            return Err(Error::shape(name, "expected only tensors of this architecture, got another tensor"));
         }
         let mut tensors = Vec::new();
         for ((name, array), parameter) in arrays.into_iter().zip(self.0.values()) {
@@ -66,7 +66,7 @@ mod tests {
     }
 
     #[test]
-    fn a_snapshot_does_not_see_later_steps_and_comes_back() {
+    fn later_steps_do_not_change_a_snapshot_and_it_can_be_restored() {
         let mut model = parameters([1.0, 2.0, 3.0]);
         let snapshot = model.snapshot().unwrap();
         update(&model.0["a"].tensor, |numbers| numbers.fill(9.0)).unwrap();
@@ -76,7 +76,7 @@ mod tests {
     }
 
     #[test]
-    fn arrays_that_do_not_fit_change_nothing_and_are_named() {
+    fn arrays_that_do_not_fit_are_named_and_change_nothing() {
         let mut model = parameters([1.0, 2.0, 3.0]);
         let good = parameters([4.0, 5.0, 6.0]).snapshot().unwrap();
         let (mut missing, mut more, mut other) = (good.clone(), good.clone(), good);
@@ -90,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn element_type_stays_the_models() {
+    fn the_element_type_of_the_model_is_kept() {
         let mut model = parameters([1.0, 2.0, 3.0]);
         let mut arrays = model.snapshot().unwrap();
         arrays.insert("b".into(), Array::new(vec![1], super::super::array::Numbers::F64(vec![7.0])).unwrap());

@@ -1,4 +1,4 @@
-//! A checkpoint: everything that a run needs to go on to the same bits, in one file that proves itself whole.
+//! A checkpoint: one file with everything that a run needs to continue with the same bits. The file can be verified.
 //!
 //! ```text
 //! step-00001200-<hash>.kd.safetensors      hash: first 16 digits of SHA-256 over the file's length field and header
@@ -6,7 +6,8 @@
 //!                          "seed", "threads", "isa", "versions", "state", "digests": { tensor: SHA-256 } }
 //! ```
 //!
-//! The format allows no trailer: so the name vouches for the header, and the header for every tensor.
+//! The format has no place for a checksum at the end. Therefore the name contains the hash of the header, and the header
+//! contains the digest of every tensor.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -29,7 +30,7 @@ const HASH_DIGITS: usize = 16;
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct Checkpoint {
-    /// Optimizer steps done.
+    /// Number of completed optimizer steps.
     pub step: u64,
     pub epoch: u64,
     /// Position in the data.
@@ -37,15 +38,16 @@ pub struct Checkpoint {
     /// The configuration of the run; `resume` rejects a different one and names the key.
     pub config: Value,
     pub seed: u64,
-    /// Results do not depend on it; kept for debugging when they seem to.
+    /// Number of threads. Results do not depend on it; it is stored only for debugging.
     pub threads: usize,
-    /// Results do depend on the instruction set.
+    /// Instruction set, on which results depend.
     pub isa: String,
     /// Versions of the library and its dependencies.
     pub versions: Value,
-    /// All else: schedule, best so far, early stop. Floats come back to the same bits; JSON has no NaN or infinity.
+    /// The other state: schedule, best validation, early stop. Floats keep their bits; NaN and infinity are not possible
+    /// in JSON.
     pub state: Value,
-    /// Parameters, optimizer state, averages, parameters of losses: in groups, see `insert_group`.
+    /// Parameters, optimizer state, averages and parameters of losses, in groups (see `insert_group`).
     pub tensors: NamedTensors,
 }
 
@@ -55,7 +57,7 @@ impl Checkpoint {
         self.tensors.extend(tensors.into_iter().map(|(name, array)| (format!("{group}/{name}"), array)));
     }
 
-    /// Takes out the tensors `group/…`, under their own names.
+    /// Removes the tensors `group/…` and returns them without the prefix.
     pub fn take_group(&mut self, group: &str) -> NamedTensors {
         let prefix = format!("{group}/");
         let (taken, kept) =
@@ -72,17 +74,17 @@ impl Checkpoint {
         Ok(())
     }
 
-    /// Takes out the tensors `group/…`, ready for use.
+    /// Like `take_group`, but returns tensors that are ready for use.
     pub(crate) fn take_tensors(&mut self, group: &str) -> Result<BTreeMap<String, Tensor>> {
         self.take_group(group).into_iter().map(|(name, array)| Ok((name, array.into_tensor()?))).collect()
     }
 
-    /// Refuses to go on with another configuration, naming the first key that differs.
+    /// Rejects another configuration; the error's path is the first key that differs.
     pub fn expect_config(&self, given: &Value) -> Result<()> {
         configuration::expect_same(&self.config, given)
     }
 
-    /// Name and content of the file.
+    /// The name and content of the file.
     pub(super) fn plan(&self) -> Result<(String, Plan<'_>)> {
         let described = json!({
             "format": "checkpoint",
@@ -108,13 +110,16 @@ impl Checkpoint {
         Ok((format!("step-{:08}-{hash}{SUFFIX}", self.step), plan))
     }
 
-    /// Reads the file and believes nothing: name against header, header against tensors.
+    /// Reads the file and verifies the header against the name, and the tensors against the header.
     pub(super) fn read(fs: &dyn Fs, path: &Path, name: &StepName) -> Result<Checkpoint> {
         let wanted = Wanted { widen: false, digests: true };
         let agree = |header: &Header| {
             if header.digest[..HASH_DIGITS] != name.hash {
                 let got = &header.digest[..HASH_DIGITS];
-                return Err(refuse(format!("expected a header of hash {}, as the name says, got {got}", name.hash)));
+                return Err(refuse(format!(
+                    "expected a header with the hash {} of the file's name, got {got}",
+                    name.hash
+                )));
             }
             describe(header).map(|_| ())
         };
@@ -122,7 +127,10 @@ impl Checkpoint {
         let check = || {
             let (checkpoint, digests) = describe(&contents.header)?;
             if checkpoint.step != name.step {
-                return Err(refuse(format!("expected step {}, as the name says, got {}", name.step, checkpoint.step)));
+                return Err(refuse(format!(
+                    "expected step {}, as in the file's name, got {}",
+                    name.step, checkpoint.step
+                )));
             }
             for (tensor, digest) in &contents.digests {
                 let expected = digests.get(tensor).and_then(Value::as_str);
@@ -132,7 +140,7 @@ impl Checkpoint {
                 }
             }
             if let Some(tensor) = digests.keys().find(|tensor| !contents.digests.contains_key(*tensor)) {
-                return Err(refuse(format!("expected tensor {tensor:?}, for which there is a digest, got none")));
+                return Err(refuse(format!("expected tensor {tensor:?}, because the header has its digest, got none")));
             }
             Ok(checkpoint)
         };
@@ -145,8 +153,10 @@ impl Checkpoint {
 type Digests = serde_json::Map<String, Value>;
 
 fn describe(header: &Header) -> Result<(Checkpoint, Digests)> {
-    let text =
-        header.metadata.get(KEY).ok_or_else(|| refuse("expected a checkpoint, got a file without our metadata"))?;
+    let text = header
+        .metadata
+        .get(KEY)
+        .ok_or_else(|| refuse("expected a checkpoint, got a safetensors file without metadata of limbeck"))?;
     let Value::Object(mut fields) = json::parse(text, DEEPEST)? else {
         return Err(refuse("expected an object in the metadata, got another value"));
     };
@@ -180,7 +190,7 @@ fn describe(header: &Header) -> Result<(Checkpoint, Digests)> {
         tensors: NamedTensors::new(),
     };
     if take(&mut fields, "configHash")? != configuration::hash(&checkpoint.config) {
-        return Err(refuse("expected the hash of the configuration as \"configHash\", got another"));
+        return Err(refuse("expected the hash of the configuration as \"configHash\", got another hash"));
     }
     no_more(&fields)?;
     Ok((checkpoint, digests))
@@ -188,7 +198,7 @@ fn describe(header: &Header) -> Result<(Checkpoint, Digests)> {
 
 const SUFFIX: &str = ".kd.safetensors";
 
-/// The parts of a checkpoint's name.
+/// The parts of a checkpoint's file name.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct StepName {
     pub(super) step: u64,
@@ -196,7 +206,7 @@ pub(super) struct StepName {
 }
 
 impl StepName {
-    /// `None` for every name that the library would not have created.
+    /// `None` for a name that limbeck does not create.
     pub(super) fn parse(name: &str) -> Option<StepName> {
         let (step, hash) = name.strip_prefix("step-")?.strip_suffix(SUFFIX)?.split_once('-')?;
         let digits = |text: &str, known: fn(u8) -> bool| text.bytes().all(known);
@@ -214,7 +224,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_read_only_in_the_form_in_which_they_are_written() {
+    fn only_names_in_the_written_form_are_read() {
         let good = "step-00001200-0123456789abcdef.kd.safetensors";
         assert_eq!(StepName::parse(good), Some(StepName { step: 1200, hash: "0123456789abcdef".into() }));
         assert_eq!(

@@ -1,8 +1,8 @@
-//! Writes checkpoints on a separate thread, so that a step does not wait for the disk.
+//! Writes checkpoints on a separate thread, so that steps do not wait for the disk.
 //!
-//! At most one checkpoint is being written and one is queued: a run that saves faster than the disk can write has to
-//! wait, and memory holds two snapshots at most. The next call returns an error of the writer; `flush` returns after
-//! all writes.
+//! At most one checkpoint is being written while one more waits. A run that saves faster than the disk can write therefore
+//! waits, and memory holds at most two snapshots. An error of the thread is returned by the next call; `flush` returns
+//! after all writes.
 
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -42,13 +42,14 @@ impl Writer {
         Ok(Writer { jobs: Some(jobs), thread: Some(thread), state })
     }
 
-    /// Hands the snapshot over. Fails with the error of an earlier one, once; this one is then not written.
+    /// Passes a checkpoint to the thread. If an earlier write failed, this call returns its error once and does not write
+    /// the checkpoint.
     pub fn save(&self, checkpoint: Checkpoint) -> Result<()> {
         self.earlier_error()?;
         self.send(Job::Save(Box::new(checkpoint)))
     }
 
-    /// Waits until all submitted checkpoints are on the disk; returns the last one saved.
+    /// Waits until all checkpoints are on the disk and returns the last one.
     pub fn flush(&self) -> Result<Option<Saved>> {
         let (done, wait) = channel();
         self.send(Job::Flush(done))?;
@@ -57,7 +58,7 @@ impl Writer {
         Ok(self.state.lock().unwrap_or_else(PoisonError::into_inner).saved.clone())
     }
 
-    /// Flushes and ends the thread.
+    /// Flushes, then ends the thread.
     pub fn close(mut self) -> Result<Option<Saved>> {
         let result = self.flush();
         self.end();
@@ -78,20 +79,20 @@ impl Writer {
     fn end(&mut self) {
         self.jobs = None; // the thread's loop ends
         if let Some(thread) = self.thread.take() {
-            let _ = thread.join(); // a panic there was seen by the call that waited
+            let _ = thread.join(); // the call that waited for the thread has reported its panic
         }
     }
 }
 
 impl Drop for Writer {
-    /// Waits for the one that is being written.
+    /// Waits for the checkpoint that is being written.
     fn drop(&mut self) {
         self.end();
     }
 }
 
 fn gone() -> Error {
-    Error::internal("expected the checkpoint thread to be alive, got none")
+    Error::internal("expected a running checkpoint thread, got none")
 }
 
 fn work(folder: &RunFolder, inbox: &Receiver<Job>, state: &Mutex<State>) {
@@ -99,7 +100,7 @@ fn work(folder: &RunFolder, inbox: &Receiver<Job>, state: &Mutex<State>) {
         match job {
             Job::Save(checkpoint) => {
                 let result = folder.save(&checkpoint);
-                drop(checkpoint); // memory back before the next is taken
+                drop(checkpoint); // frees the memory before the next checkpoint is accepted
                 let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
                 match result {
                     Ok(saved) => state.saved = Some(saved),
@@ -107,7 +108,7 @@ fn work(folder: &RunFolder, inbox: &Receiver<Job>, state: &Mutex<State>) {
                 }
             }
             Job::Flush(done) => {
-                let _ = done.send(()); // who asked may have gone
+                let _ = done.send(()); // the caller may have stopped waiting
             }
         }
     }
@@ -120,7 +121,7 @@ mod tests {
     use crate::error::Code;
 
     #[test]
-    fn everything_handed_over_is_on_the_disk_after_flush() {
+    fn all_checkpoints_are_on_the_disk_after_flush() {
         let folder = tempfile::tempdir().unwrap();
         let run = RunFolder::open(folder.path(), 3).unwrap();
         let writer = Writer::start(run.clone()).unwrap();
@@ -135,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn an_error_is_told_once_and_the_writer_goes_on() {
+    fn an_error_is_returned_once_and_the_writer_stays_usable() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("run");
         let writer = Writer::start(RunFolder::open(&path, 3).unwrap()).unwrap();
@@ -148,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn dropping_waits_for_what_is_being_written() {
+    fn dropping_waits_for_the_checkpoint_being_written() {
         let folder = tempfile::tempdir().unwrap();
         let run = RunFolder::open(folder.path(), 3).unwrap();
         let writer = Writer::start(run.clone()).unwrap();

@@ -4,8 +4,8 @@
 //! out[c, y, x] = in[c, rows(y), columns(x)] + noise,    0 where the map points outside
 //! ```
 //!
-//! The maps of crop, shift and flip (in this order) are composed, so that an image is moved once. It works on the
-//! raw inputs, before any model's normalisation. Off in evaluation.
+//! Crop, shift and flip (in this order) are composed into one map, so that each image is copied once. Augmentation
+//! changes the raw inputs, before any model normalises them. Evaluation does not augment.
 //!
 //! Source: crop and flip as in He, Zhang, Ren, Sun, "Deep Residual Learning for Image Recognition", 2015,
 //! arXiv:1512.03385, section 4.2. Where we differ: nowhere.
@@ -23,16 +23,16 @@ use crate::tensor::{self, DType};
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Augment {
-    /// Cut the image out of a padded copy, at a random place.
+    /// Pads the image and cuts out a part of the original size at a random position.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub crop: Option<Crop>,
-    /// Move the image by whole pixels; what comes in is 0.
+    /// Moves the image by a random number of whole pixels and fills the gap with zeros.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub shift: Option<Shift>,
-    /// Mirror the image.
+    /// Mirrors the image at random.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub flip: Option<Flip>,
-    /// Add normal noise to every number; works on rows of any shape.
+    /// Adds normally distributed noise to every number; rows may have any shape.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub noise: Option<Noise>,
 }
@@ -40,16 +40,16 @@ pub struct Augment {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Shift {
-    /// Farthest move in each direction, in pixels, 1 or more.
+    /// Largest shift in each direction, in pixels; at least 1.
     pub pixels: u32,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Crop {
-    /// Pixels added on each side before the cut, 1 or more.
+    /// Pixels added on each side before the cut; at least 1.
     pub padding: u32,
-    /// What the padding shows. Default `zeros`.
+    /// How the padding is filled. Default: `zeros`.
     #[serde(default)]
     pub fill: CropFill,
 }
@@ -68,10 +68,10 @@ pub enum CropFill {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Flip {
-    /// Chance to swap left and right, 0 to 1. Default 0.
+    /// Probability that left and right are swapped; 0…1. Default: 0.
     #[serde(default)]
     pub horizontal: f32,
-    /// Chance to swap top and bottom, 0 to 1. Default 0.
+    /// Probability that top and bottom are swapped; 0…1. Default: 0.
     #[serde(default)]
     pub vertical: f32,
 }
@@ -79,7 +79,7 @@ pub struct Flip {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Noise {
-    /// Standard deviation, above 0, in the units of the inputs.
+    /// Standard deviation in the units of the inputs; above 0.
     pub std: f32,
 }
 
@@ -102,7 +102,7 @@ impl Augment {
                 }
             }
             if horizontal == 0.0 && vertical == 0.0 {
-                return Err(Error::config("flip", "expected horizontal or vertical above 0, got neither"));
+                return Err(Error::config("flip", "expected horizontal or vertical above 0, got 0 for both"));
             }
         }
         match self.noise {
@@ -113,7 +113,7 @@ impl Augment {
         }
     }
 
-    /// Refuses options that are out of range or do not fit these inputs.
+    /// Rejects options that are out of range or do not fit the inputs of `dataset`.
     pub fn check(&self, dataset: &Dataset) -> Result<()> {
         self.validate()?;
         if self.is_empty() {
@@ -136,7 +136,7 @@ impl Augment {
         let (crop, shift) = (self.crop.as_ref().map_or(0, |c| c.padding), self.shift.as_ref().map_or(0, |s| s.pixels));
         for (path, pixels) in [("crop.padding", crop), ("shift.pixels", shift)] {
             if pixels as usize >= height.min(width) {
-                let message = format!("expected less than the image, {height} × {width}, got {pixels}");
+                let message = format!("expected fewer pixels than the image has, {height} × {width}, got {pixels}");
                 return Err(Error::config(path, message));
             }
         }
@@ -201,7 +201,7 @@ impl Augment {
         let shift = self.shift.as_ref().map_or(0, |shift| amount(1, shift.pixels));
         let flipped = key.with("flip").uniform(0) < flip;
         let read = |place: i64| {
-            // Backwards, from the image that comes out: flip, then shift, then crop.
+            // The map goes from a position in the result back to the source: it undoes flip, then shift, then crop.
             let place = if flipped { end - 1 - place } else { place };
             let place = within(place - shift)? as i64;
             match crop {
@@ -248,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn a_flip_mirrors_about_as_many_images_as_asked() {
+    fn a_flip_mirrors_the_requested_share_of_images() {
         let original: Vec<f32> = (1..=16).map(|value| value as f32).collect();
         let mirror: Vec<f32> = original.chunks(4).flat_map(|line| line.iter().rev().copied()).collect();
         let over: Vec<f32> = original.chunks(4).rev().flatten().copied().collect();
@@ -261,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn a_shift_moves_the_image_and_brings_in_zeros() {
+    fn a_shift_moves_the_image_and_fills_the_gap_with_zeros() {
         let images = augmented(&shown("", r#"{"shift":{"pixels":1}}"#).1, &batch(300).unwrap(), "main");
         let mut seen = std::collections::BTreeSet::new();
         for image in images {
@@ -274,12 +274,12 @@ mod tests {
                 assert_eq!(*value, if inside { (4 * y + x + 1) as f32 } else { 0.0 });
             }
         }
-        assert_eq!(seen.len(), 9, "every move of up to one pixel comes");
+        assert_eq!(seen.len(), 9, "every shift of up to one pixel occurs");
     }
 
     #[test]
-    fn a_crop_fills_its_padding_as_asked() {
-        // The first line that enters from above, for an image moved down by one.
+    fn a_crop_fills_its_padding_as_requested() {
+        // The first line of an image that was moved down by one.
         let above = |fill: &str| {
             let augment = shown("", &format!(r#"{{"crop":{{"padding":1,"fill":"{fill}"}}}}"#)).1;
             let images = augmented(&augment, &batch(300).unwrap(), "main");
@@ -292,7 +292,7 @@ mod tests {
     }
 
     #[test]
-    fn noise_has_the_deviation_asked_for_and_differs_by_sample_and_view() {
+    fn noise_has_the_requested_deviation_and_differs_by_sample_and_view() {
         let augment = shown("", r#"{"noise":{"std":0.5}}"#).1;
         let main = augmented(&augment, &batch(500).unwrap(), "main");
         let noise = |images: &[Vec<f32>]| -> Vec<f64> {
@@ -322,9 +322,9 @@ mod tests {
             shown("shift.pixels: expected a whole number of 1 or more, got 0", r#"{"shift":{"pixels":0}}"#),
             shown("crop.padding: expected a whole number of 1 or more, got 0", r#"{"crop":{"padding":0}}"#),
             shown("flip.vertical: expected a number from 0 to 1, got 2", r#"{"flip":{"vertical":2}}"#),
-            shown("flip: expected horizontal or vertical above 0, got neither", r#"{"flip":{}}"#),
+            shown("flip: expected horizontal or vertical above 0, got 0 for both", r#"{"flip":{}}"#),
             shown("noise.std: expected a finite number above 0, got -1", r#"{"noise":{"std":-1}}"#),
-            shown("shift.pixels: expected less than the image, 4 × 4, got 4", r#"{"shift":{"pixels":4}}"#),
+            shown("shift.pixels: expected fewer pixels than the image has, 4 × 4, got 4", r#"{"shift":{"pixels":4}}"#),
         ] {
             let refused = augment.validate().and_then(|()| augment.fits(true, &[1, 4, 4])).unwrap_err();
             assert_eq!(refused.to_string(), path);

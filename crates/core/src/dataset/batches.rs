@@ -1,8 +1,8 @@
-//! One epoch of batches: shuffled by (seed, epoch), resumable at any of them.
+//! The batches of one epoch, shuffled by (seed, epoch). An epoch can be resumed at any batch.
 //!
-//! Batch `k` is a function of (data, options, epoch, k): an epoch that starts at batch `k` gives the same batches as
-//! one that started at 0. With sampling weights `w`, each position of the epoch draws a row with replacement, row `r`
-//! with chance w_r / Σ w; a row that is drawn twice in an epoch gets the same augmentation.
+//! Batch `k` depends only on (data, options, epoch, k): an epoch that starts at batch `k` has the same batches as one that
+//! starts at 0. With sampling weights `w`, each position of the epoch draws a row with replacement, and row `r` has the
+//! probability w_r / Σ w. A row that is drawn twice in an epoch gets the same augmentation.
 
 use std::sync::Arc;
 
@@ -18,17 +18,17 @@ use crate::random::Key;
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct BatchOptions {
-    /// Rows a batch, 1 or more. Default 64.
+    /// Rows per batch; at least 1. Default 64.
     pub batch_size: usize,
-    /// A new order every epoch. Default true.
+    /// Whether each epoch takes the rows in a new random order. Default true.
     pub shuffle: bool,
-    /// Leave out the last batch of an epoch when it is smaller than the others. Default false.
+    /// Whether the last batch of an epoch is left out if it is smaller than the others. Default false.
     pub drop_last: bool,
-    /// Decides the order, the draws and the augmentation. Default 0.
+    /// Seed of the order, the draws and the augmentation. Default 0.
     pub seed: u64,
-    /// Random changes of images, new in every epoch. Default none.
+    /// Random changes of images, drawn anew in each epoch. Default none.
     pub augment: Augment,
-    /// Whether every row comes with one of another class.
+    /// Whether each row is paired with a row of another class.
     #[serde(skip)]
     #[schemars(skip)]
     pub pairs: bool,
@@ -48,7 +48,7 @@ impl Default for BatchOptions {
 }
 
 impl BatchOptions {
-    /// In order, each row once, unchanged: for evaluation.
+    /// Options for evaluation: each row once, in order, without augmentation.
     pub fn in_order(batch_size: usize) -> BatchOptions {
         BatchOptions { batch_size, shuffle: false, ..BatchOptions::default() }
     }
@@ -61,14 +61,14 @@ impl BatchOptions {
         Ok(())
     }
 
-    /// Batches of one epoch over `rows` rows.
+    /// The number of batches in one epoch over `rows` rows.
     pub fn count(&self, rows: usize) -> Result<usize> {
         if self.batch_size == 0 {
             return Err(Error::config("batchSize", "expected a whole number of 1 or more, got 0"));
         }
         if self.drop_last && rows < self.batch_size {
             let message =
-                format!("expected at most the {rows} rows of the data with dropLast, got {}", self.batch_size);
+                format!("expected at most {rows}, the rows of the data, because of dropLast, got {}", self.batch_size);
             return Err(Error::config("batchSize", message));
         }
         Ok(if self.drop_last { rows / self.batch_size } else { rows.div_ceil(self.batch_size) })
@@ -97,7 +97,7 @@ pub struct Batches {
 }
 
 impl Dataset {
-    /// The batches of an epoch; those of the evaluation are `BatchOptions::in_order`.
+    /// The batches of an epoch. For evaluation use `BatchOptions::in_order`.
     pub fn batches(&self, options: &BatchOptions, epoch: u64) -> Result<Batches> {
         let count = options.count(self.rows())?;
         options.augment.check(self).map_err(|error| error.at("augment"))?;
@@ -111,7 +111,10 @@ impl Dataset {
                 };
                 let bounds = crate::blocks::collected((0..self.rows()).map(add));
                 if sum <= 0.0 {
-                    return Err(Error::data("sampling", "expected a weight above 0 in the rows chosen, got 0 in all"));
+                    return Err(Error::data(
+                        "sampling",
+                        "expected a weight above 0 in at least one selected row, got 0 in all",
+                    ));
                 }
                 Order::Drawn { bounds, key: key.with("sampling").with(epoch) }
             }
@@ -124,19 +127,19 @@ impl Dataset {
 }
 
 impl Batches {
-    /// The same epoch from batch `index` on.
+    /// The same epoch, starting at batch `index`.
     #[must_use]
     pub fn starting_at(mut self, index: usize) -> Batches {
         self.next = index.min(self.count);
         self
     }
 
-    /// How many batches the whole epoch has.
+    /// The number of batches in the complete epoch.
     pub fn count_of_epoch(&self) -> usize {
         self.count
     }
 
-    /// The index of the batch that comes next.
+    /// The index of the next batch.
     pub fn position(&self) -> usize {
         self.next
     }
@@ -163,7 +166,7 @@ impl Batches {
     }
 }
 
-/// The row whose interval contains a random point; a row with share 0 is never drawn.
+/// The position of the row whose interval contains a random point; a row of weight 0 is never drawn.
 fn draw(bounds: &[f64], key: Key, place: usize) -> u32 {
     let total = bounds.last().copied().unwrap_or_default();
     let point = key.uniform_f64(place as u64) * total;

@@ -1,6 +1,6 @@
-//! The columns passed by the caller, checked completely before any use.
+//! The columns of a data set, which are checked completely before use.
 //!
-//! Every column holds one entry per row. Errors name the column, the row and the value found there.
+//! Every column has one entry per row. Errors name the column, the row and the invalid value.
 
 use crate::blocks::collected;
 use crate::error::{Error, Result};
@@ -11,14 +11,14 @@ use crate::top_logits::{self, Tail};
 /// The inputs of the models.
 #[derive(Clone, Debug)]
 pub enum Inputs {
-    /// Numbers, row after row; each row has `shape`, as in `[1, 28, 28]`.
+    /// Numbers, row after row; each row has the shape `shape`, such as `[1, 28, 28]`.
     F32 { values: Vec<f32>, shape: Vec<usize> },
-    /// Bytes, kept as bytes; a batch reads `scale · byte + offset`.
+    /// Bytes; a batch contains `scale · byte + offset`.
     U8 { values: Vec<u8>, shape: Vec<usize>, scale: f32, offset: f32 },
-    /// Ids (tokens, categories), `length` in every row.
+    /// Ids (tokens, categories): `length` ids in every row.
     Ids { values: Vec<u32>, length: usize },
-    /// Ids of varying count: row `r` has `values[offsets[r]..offsets[r + 1]]`. `weights` holds one finite number ≥ 0
-    /// per id; without it all are 1.
+    /// A different number of ids in each row: row `r` has `values[offsets[r]..offsets[r + 1]]`. `weights` has one finite
+    /// number ≥ 0 per id; without it all weights are 1.
     Ragged { values: Vec<u32>, offsets: Vec<u64>, weights: Option<Vec<f32>> },
 }
 
@@ -32,7 +32,7 @@ impl Inputs {
         }
     }
 
-    /// How bytes are scaled; `None` if the inputs are not bytes.
+    /// The scaling of bytes; `None` if the inputs are not bytes.
     pub fn bytes(&self) -> Option<Bytes> {
         match self {
             Inputs::U8 { scale, offset, .. } => Some(Bytes { scale: *scale, offset: *offset }),
@@ -40,7 +40,7 @@ impl Inputs {
         }
     }
 
-    /// Describes the number type, for messages.
+    /// The kind of inputs in words, for messages.
     pub fn kind(&self) -> &'static str {
         match self {
             Inputs::F32 { .. } => "floating point numbers",
@@ -55,7 +55,7 @@ impl Inputs {
             let Some(size) =
                 shape.iter().try_fold(1usize, |size, side| size.checked_mul(*side)).filter(|size| *size > 0)
             else {
-                return Err(Error::data("inputs", format!("expected a row shape of sides above 0, got {shape:?}")));
+                return Err(Error::data("inputs", format!("expected a row shape with sizes above 0, got {shape:?}")));
             };
             if !count.is_multiple_of(size) {
                 let message = format!("expected a multiple of {size} numbers (rows of shape {shape:?}), got {count}");
@@ -69,7 +69,7 @@ impl Inputs {
             Inputs::Ids { values, length } => dense(values.len(), &[*length]),
             Inputs::Ragged { values, offsets, .. } => {
                 let (Some(first), Some(last)) = (offsets.first(), offsets.last()) else {
-                    return Err(Error::data("inputs.offsets", "expected one more than there are rows, got none"));
+                    return Err(Error::data("inputs.offsets", "expected one more offset than rows, got no offsets"));
                 };
                 if *first != 0 || *last != values.len() as u64 {
                     let count = values.len();
@@ -79,7 +79,7 @@ impl Inputs {
                 }
                 if let Some(row) = offsets.windows(2).position(|pair| pair[0] > pair[1]) {
                     let message = format!(
-                        "expected offsets that never fall, got {} after {} at row {row}",
+                        "expected offsets that never decrease, got {} after {} at row {row}",
                         offsets[row + 1],
                         offsets[row]
                     );
@@ -119,9 +119,9 @@ impl Inputs {
 pub enum LabelColumn {
     #[default]
     None,
-    /// One class per row, below `classes`, or `UNLABELLED`; without `classes`, their number is the largest label + 1.
+    /// One class per row, below `classes`, or `UNLABELLED`. Default of `classes`: the largest label + 1.
     Single { values: Vec<u32>, classes: Option<usize> },
-    /// Several classes at once, `[rows, classes]`, each in 0…1.
+    /// Several classes per row, `[rows, classes]`, each number in 0…1.
     Several { values: Vec<f32>, classes: usize },
     /// Regression, `[rows, outputs]`.
     Real { values: Vec<f32>, outputs: usize },
@@ -174,10 +174,13 @@ impl LabelColumn {
 }
 
 impl LabelColumn {
-    /// Refuses labels that are no probabilities of the classes in one of these rows.
+    /// Rejects labels if the numbers of one of these rows are not probabilities of the classes.
     pub(super) fn check_probabilities(&self, rows: impl Iterator<Item = usize>) -> Result<()> {
         let LabelColumn::Several { values, classes } = self else {
-            return Err(Error::data("labels", "expected probabilities, one number per class in each row, got others"));
+            return Err(Error::data(
+                "labels",
+                "expected probabilities, one number per class in each row, got other labels",
+            ));
         };
         for row in rows {
             if let Some((_, sum)) = not_one(&values[row * classes..(row + 1) * classes], *classes) {
@@ -189,23 +192,23 @@ impl LabelColumn {
     }
 }
 
-/// A teacher's outputs, matched by sample id and never by position.
+/// A teacher's outputs, which are matched with the rows by sample id.
 #[derive(Clone, Debug)]
 pub struct TeacherColumn {
-    /// `[answers, width]`.
+    /// `[answers, width]`; an answer is the output for one sample.
     pub logits: Vec<f32>,
-    /// Numbers per answer: the classes, where the column holds the logits of one teacher; k of the largest logits.
+    /// Numbers per answer: the number of classes, or k if only the k largest logits are stored.
     pub width: usize,
-    /// For outputs that hold only the largest logits: the classes that these belong to.
+    /// The classes of the largest logits; `None` if the logits of all classes are stored.
     pub top: Option<TopColumn>,
-    /// The sample id of each output; `None`: the rows of the data set, in order.
+    /// The sample id of each answer; `None`: answers are in the order of the rows.
     pub ids: Option<Vec<u64>>,
 }
 
 /// The classes of a column of largest logits.
 #[derive(Clone, Debug)]
 pub struct TopColumn {
-    /// `[answers, width]`, distinct within each output.
+    /// `[answers, width]`; the classes of one answer are all different.
     pub classes: Vec<u32>,
     pub tail: Option<Tail>,
 }
@@ -216,7 +219,7 @@ impl TeacherColumn {
         if self.top.is_some() { "teacherTopK" } else { "teacherLogits" }
     }
 
-    /// `classes` are those of the labels, where the labels are classes.
+    /// Checks the column. `classes` is the number of classes of the labels, if the labels are classes.
     pub(super) fn check(&self, rows: usize, classes: Option<usize>) -> Result<()> {
         let TeacherColumn { logits, width, top, ids } = self;
         let answers = ids.as_ref().map_or(rows, Vec::len);
@@ -229,7 +232,7 @@ impl TeacherColumn {
         match (top, classes) {
             (Some(top), classes) => top.check(logits, *width, classes),
             (None, Some(own)) if own != *width => {
-                let message = format!("expected {own} classes, as in the labels, got {width}");
+                let message = format!("expected {own} classes, like the labels, got {width}");
                 Err(Error::data("teacherLogits", message))
             }
             (None, _) => Ok(()),
@@ -253,10 +256,11 @@ impl TopColumn {
             let scaled = || row.iter().map(|logit| f64::from(*logit) / temperature);
             let max = scaled().fold(f64::NEG_INFINITY, f64::max);
             let own = max + scaled().map(|logit| (logit - max).exp()).sum::<f64>().ln();
-            // Over all classes it is not below that over some; both were rounded to 24 bits.
+            // The sum over all classes is not below that over some of them; both were rounded to 24 bits.
             if f64::from(*all) < own - 1e-5 * own.abs().max(max.abs()).max(1.0) {
                 let message = format!(
-                    "expected ln Σ e^(logit / {temperature}) over all classes, at least {own:.4} as over these, got {all}"
+                    "expected ln Σ e^(logit / {temperature}) over all classes, at least {own:.4} (the value of the stored \
+                     classes), got {all}"
                 );
                 return Err(Error::data(format!("teacherTopK.logSumExp[{answer}]"), message));
             }
@@ -265,23 +269,23 @@ impl TopColumn {
     }
 }
 
-/// All that a data set, or one batch of a stream, is made of.
+/// All columns of a data set, or of one batch of a stream.
 #[derive(Clone, Debug)]
 pub struct Columns {
     pub inputs: Inputs,
     pub labels: LabelColumn,
-    /// The sample ids, all distinct; by default the row index.
+    /// The sample ids, all different. Default: the row index.
     pub ids: Option<Vec<u64>>,
     /// Weights of the rows in the losses, ≥ 0; 0 masks a row.
     pub weights: Option<Vec<f32>>,
-    /// Chances of the rows to be drawn (with replacement), 0 or more; without them every row comes once an epoch.
+    /// Weights for sampling rows with replacement, ≥ 0; without them every row occurs once per epoch.
     pub sampling: Option<Vec<f32>>,
     pub teacher: Option<TeacherColumn>,
     /// One name per input column.
     pub input_names: Option<Vec<String>>,
     /// The names of the classes, in the order of the labels.
     pub label_names: Option<Vec<String>>,
-    /// Whether several labels per row are the probabilities of its classes, which add up to 1.
+    /// Whether the labels of a row are the probabilities of its classes, which sum to 1.
     pub probabilities: bool,
 }
 
@@ -300,7 +304,7 @@ impl Columns {
         }
     }
 
-    /// Rejects unusable columns by name; returns the number of rows, and fills in the number of classes.
+    /// Rejects invalid columns by name, sets the number of classes, and returns the number of rows.
     pub(super) fn check(&mut self) -> Result<usize> {
         let rows = self.inputs.check()?;
         if let (LabelColumn::Single { values, classes: classes @ None }, names) = (&mut self.labels, &self.label_names)
@@ -308,7 +312,7 @@ impl Columns {
             let seen = largest_label(values).map(|largest| largest as usize + 1);
             match names.as_ref().map(Vec::len).or(seen) {
                 Some(count) => *classes = Some(count),
-                // Nothing is known of any row.
+                // No row has a label.
                 None => self.labels = LabelColumn::None,
             }
         }
@@ -362,21 +366,21 @@ impl Columns {
         match &self.labels {
             LabelColumn::Single { classes, .. } => *classes,
             LabelColumn::Several { classes, .. } => Some(*classes),
-            // Rows without labels may still know which classes there are.
+            // Data without labels may still have names of classes.
             LabelColumn::None => self.label_names.as_ref().map(Vec::len),
             LabelColumn::Real { .. } => None,
         }
     }
 }
 
-/// The largest of the labels that are known.
+/// The largest known label.
 pub fn largest_label(labels: &[u32]) -> Option<u32> {
     labels.iter().copied().filter(|label| *label != UNLABELLED).max()
 }
 
 fn length(path: &str, got: usize, rows: usize, each: usize, what: &str) -> Result<()> {
     if each == 0 {
-        return Err(Error::data(path, format!("expected at least one {what} a row, got 0")));
+        return Err(Error::data(path, format!("expected at least one {what} per row, got 0")));
     }
     if rows.checked_mul(each) == Some(got) {
         return Ok(());
@@ -389,7 +393,7 @@ fn length(path: &str, got: usize, rows: usize, each: usize, what: &str) -> Resul
 }
 
 fn finite(path: &str, values: &[f32], width: usize) -> Result<()> {
-    // Block by block without a branch a number: as fast as memory is read.
+    // Checking whole blocks needs no branch per number, so it is as fast as reading the memory.
     let sound = |block: &&[f32]| block.iter().fold(true, |sound, value| sound & value.is_finite());
     let whole = values.chunks(4096).take_while(sound).map(<[f32]>::len).sum::<usize>();
     match values[whole..].iter().position(|value| !value.is_finite()).map(|at| whole + at) {
@@ -397,7 +401,7 @@ fn finite(path: &str, values: &[f32], width: usize) -> Result<()> {
             let logit = path.starts_with("teacher") && values[at] == f32::NEG_INFINITY;
             let remedy = if logit { ": give an impossible class a very small logit, such as -1e4" } else { "" };
             let message =
-                format!("expected finite numbers, got {} at place {} of the row{remedy}", values[at], at % width);
+                format!("expected finite numbers, got {} at position {} of the row{remedy}", values[at], at % width);
             Err(Error::data(format!("{path}[{}]", at / width), message))
         }
         None => Ok(()),
@@ -424,14 +428,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_first_number_that_is_not_finite_is_named_wherever_it_stands() {
+    fn the_first_number_that_is_not_finite_is_named_at_any_position() {
         for at in [0, 4095, 4096, 9_999, 10_000] {
             let mut values = vec![1.0; 10_001];
             values[at] = f32::INFINITY;
             values[10_000] = f32::NAN;
             let message = finite("inputs", &values, 10).unwrap_err().to_string();
             assert!(message.starts_with(&format!("inputs[{}]", at / 10)), "{message}");
-            assert!(message.ends_with(&format!("at place {} of the row", at % 10)), "{message}");
+            assert!(message.ends_with(&format!("at position {} of the row", at % 10)), "{message}");
         }
         assert!(finite("inputs", &[f32::MAX; 5000], 10).is_ok());
     }

@@ -1,7 +1,7 @@
 //! Concatenates the rows of two data sets; this copies the columns.
 //!
 //! Columns and classes of the second data set are reordered by name to match the first. Ids are kept if all are
-//! distinct. If both tables identify rows only by index, the rows are renumbered; a duplicate row is rejected.
+//! different. If both tables identify rows only by index, the rows are renumbered; a duplicate row is rejected.
 
 use std::sync::Arc;
 
@@ -34,18 +34,26 @@ impl Dataset {
         let per_row = |path, a: &Option<Vec<f32>>, b: &Option<Vec<f32>>| match (a, b) {
             (None, None) => Ok(None),
             (Some(a), Some(b)) => Ok(Some(join(a, b, 1, &rows))),
-            _ => Err(Error::data(path, "expected it in both data sets or in neither, got it in one")),
+            _ => Err(Error::data(path, "expected this column in both data sets or in neither, got it in one")),
         };
         let teacher = match (&self.answers, &other.answers) {
             (None, None) => None,
             (Some(a), Some(b)) => Some(answers(a, b, &rows)?),
-            _ => return Err(Error::data("teacherLogits", "expected them in both data sets or in neither")),
+            _ => {
+                return Err(Error::data(
+                    "teacherLogits",
+                    "expected this column in both data sets or in neither, got it in one",
+                ));
+            }
         };
         if self.probabilities != other.probabilities {
-            return Err(Error::data("labels", "expected labels of one meaning, got several labels and probabilities"));
+            return Err(Error::data(
+                "labels",
+                "expected the same kind of labels in both data sets, got several labels per row and probabilities",
+            ));
         }
         if a.label_names != b.label_names {
-            return Err(Error::data("labelNames", "expected the same names in both data sets, got others"));
+            return Err(Error::data("labelNames", "expected the same names in both data sets, got different names"));
         }
         Ok(Columns {
             inputs: inputs(&a.inputs, &b.inputs, &rows)?,
@@ -75,7 +83,7 @@ fn answers(a: &Answers, b: &Answers, rows: &[Vec<usize>; 2]) -> Result<TeacherCo
                     Some(Tail { temperature: a.temperature, log_sum_exp })
                 }
                 _ => {
-                    let message = "expected the same temperature in both data sets, or it in neither";
+                    let message = "expected the same temperature in both data sets, or logSumExp in neither";
                     return Err(Error::data("teacherTopK.logSumExp", message));
                 }
             };
@@ -87,7 +95,7 @@ fn answers(a: &Answers, b: &Answers, rows: &[Vec<usize>; 2]) -> Result<TeacherCo
                 Some(_) => format!("the largest {} logits", answers.width),
             };
             let (a, b) = (kind(a), kind(b));
-            let message = format!("expected the same kind of answers in both data sets, got {a} and {b}");
+            let message = format!("expected the same kind of teacher outputs in both data sets, got {a} and {b}");
             return Err(Error::data("teacherLogits", message));
         }
     };
@@ -170,6 +178,9 @@ fn labels(a: &LabelColumn, b: &LabelColumn, rows: &[Vec<usize>; 2]) -> Result<La
         {
             Ok(LabelColumn::Real { values: join(a, b, *outputs, rows), outputs: *outputs })
         }
-        _ => Err(Error::data("labels", "expected labels of the same kind and number of classes, got others")),
+        _ => Err(Error::data(
+            "labels",
+            "expected the same kind of labels and number of classes in both data sets, got different ones",
+        )),
     }
 }

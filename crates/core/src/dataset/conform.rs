@@ -1,4 +1,4 @@
-//! Data in the order of a model: columns and classes are reordered by name, and the scaling of bytes must agree.
+//! Brings data to the order of a model: columns and classes are reordered by name, and the scaling of bytes must agree.
 
 use std::sync::{Arc, OnceLock};
 
@@ -16,8 +16,8 @@ impl Dataset {
         Signature { input_names: input_names.clone(), label_names: label_names.clone(), bytes: inputs.bytes() }
     }
 
-    /// The same rows in the order that a model of this signature expects; `path` locates the data in messages. Copies
-    /// only if columns or classes must move.
+    /// The same rows in the order that a model of this signature expects; `path` is the path of the data in messages. The
+    /// data are copied only if columns or classes must be reordered.
     pub fn seen_by(&self, wanted: &Signature, path: &str) -> Result<Dataset> {
         let columns = self.columns();
         same_bytes(path, wanted.bytes, columns.inputs.bytes())?;
@@ -71,7 +71,7 @@ impl Dataset {
         })
     }
 
-    /// Maps each class of the data to the model's; `None` if they are the same.
+    /// The model's class for each class of the data; `None` if they are the same.
     fn classes_of(&self, wanted: &Signature, path: &str) -> Result<Option<Vec<u32>>> {
         let (Some(wanted), Some(own)) = (&wanted.label_names, &self.columns().label_names) else { return Ok(None) };
         if wanted == own {
@@ -81,7 +81,7 @@ impl Dataset {
         let by_number = matches!(self.columns().labels, LabelColumn::Single { .. } | LabelColumn::None);
         if own.len() < wanted.len() && !(by_number && self.teacher_classes().is_none()) {
             let message = format!(
-                "expected all {} classes of the model where a row has a number for each class, got {}",
+                "expected all {} classes of the model, because each row has one number per class, got {}",
                 wanted.len(),
                 own.len()
             );
@@ -90,7 +90,7 @@ impl Dataset {
         Ok(Some(places))
     }
 
-    /// Refuses labels −1 and +1, where −1 would be taken for a row without a label.
+    /// Rejects data with the classes −1 and +1, because −1 marks a row without a label.
     pub(crate) fn expect_classes_from_zero(&self, path: &str) -> Result<()> {
         let LabelColumn::Single { classes: Some(2), .. } = self.columns().labels else { return Ok(()) };
         let (mut known, mut rows) = (0, 0);
@@ -138,7 +138,7 @@ impl LabelColumn {
     }
 }
 
-/// Row by row the values at these places.
+/// The values of each row in the given order.
 fn gathered<T: Copy>(values: &[T], order: &[usize]) -> Vec<T> {
     values.chunks_exact(order.len()).flat_map(|row| order.iter().map(|at| row[*at])).collect()
 }
@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn columns_classes_and_teacher_logits_come_to_the_order_of_the_model() {
+    fn columns_classes_and_teacher_logits_are_brought_to_the_order_of_the_model() {
         let mut columns = rows(LabelColumn::Single { values: vec![0, 1], classes: None });
         columns.teacher = Some(TeacherColumn { logits: vec![0.1, 0.2, 0.3, 0.4], width: 2, top: None, ids: None });
         let data = Dataset::new(columns).unwrap();
@@ -201,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn a_selection_stays_the_same_rows_and_several_labels_move_with_their_classes() {
+    fn a_selection_keeps_its_rows_and_several_labels_move_with_their_classes() {
         let labels = LabelColumn::Several { values: vec![1.0, 0.0, 0.0, 0.5], classes: 2 };
         let data = Dataset::new(rows(labels)).unwrap().select(&[1]).unwrap();
         let seen = data.seen_by(&wanted("a b c", "y x"), "data").unwrap();
@@ -210,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn a_model_of_more_classes_takes_rows_of_some_and_rows_without_labels_keep_their_names() {
+    fn data_may_have_fewer_classes_than_the_model_and_rows_without_labels_keep_their_names() {
         let data = Dataset::new(rows(LabelColumn::Single { values: vec![1, UNLABELLED], classes: None })).unwrap();
         let seen = data.seen_by(&wanted("a b c", "w x y"), "validation").unwrap();
         assert_eq!((seen.label(0), seen.label(1), seen.classes()), (Some(2), None, Some(3)));
@@ -235,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn minus_one_and_one_are_no_classes() {
+    fn minus_one_and_one_are_rejected_as_classes() {
         let of = |values: Vec<u32>, classes| {
             let rows = values.len();
             Dataset::new(Columns::new(

@@ -1,6 +1,6 @@
-//! Fingerprint of a data set: SHA-256 over the rows of all columns, so that a run is not resumed on other data.
+//! The fingerprint of a data set: SHA-256 over the rows of all columns. It prevents that a run is resumed on other data.
 //!
-//! The digest of a selection covers its rows, not how it was made. Computed at first use, then kept.
+//! The fingerprint of a selection depends only on its rows. It is computed at the first use and then stored.
 
 use sha2::{Digest, Sha256};
 
@@ -9,7 +9,7 @@ use super::view::{Dataset, MISSING};
 use crate::top_logits::Tail;
 
 impl Dataset {
-    /// 64 hexadecimal digits; the same for the same rows in the same order, however they came here.
+    /// 64 hexadecimal digits, which are equal for equal rows in the same order.
     pub fn fingerprint(&self) -> String {
         self.fingerprint.get_or_init(|| self.digest()).iter().map(|byte| format!("{byte:02x}")).collect()
     }
@@ -100,7 +100,7 @@ fn row_of<T>(values: &[T], row: usize, width: usize) -> &[T] {
     &values[row * width..][..width]
 }
 
-/// Bytes that are collected before hashing: the hasher is slow on single numbers.
+/// Number of bytes that are collected before hashing, because the hasher is slow on single numbers.
 const SIZE: usize = 1 << 16;
 
 struct Sum {
@@ -124,7 +124,7 @@ impl Sum {
         self.spill();
     }
 
-    /// Starts a column; lengths are included, so that no two tables give the same bytes.
+    /// Starts a column; lengths are included, so that different tables never give the same bytes.
     fn name(&mut self, name: &str, numbers: &[usize]) {
         self.bytes(&(name.len() as u64).to_le_bytes());
         self.bytes(name.as_bytes());

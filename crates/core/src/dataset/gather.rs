@@ -1,4 +1,4 @@
-//! Puts the rows of a batch together: from columns to tensors, on all threads of the pool.
+//! Builds the tensors of a batch from the columns, on all threads of the pool.
 
 use super::columns::{Columns, Inputs, LabelColumn, TopColumn};
 use super::view::{Answers, Dataset, MISSING};
@@ -11,11 +11,11 @@ use crate::signature::Signature;
 use crate::tensor::{self, Tensor};
 use crate::top_logits::{Tail, TopLogits};
 
-/// Numbers that one task moves: less is not worth a thread.
+/// Count of numbers per task; less work is not worth a thread.
 const TASK: usize = 1 << 15;
 
 impl Dataset {
-    /// The rows at these positions, with the columns' values.
+    /// The rows at these positions as a batch.
     pub fn batch(&self, positions: &[u32], epoch: u64) -> Result<Batch> {
         let rows = collected(positions.iter().map(|position| self.row(*position as usize) as u32));
         let columns = &self.table.columns;
@@ -40,7 +40,7 @@ impl Dataset {
 }
 
 impl Batch {
-    /// A batch of a stream, checked as a data set is. Rows without ids of their own are numbered from `first_id` on.
+    /// A batch of a stream, with the same checks as a data set. Rows without ids are numbered from `first_id`.
     pub fn from_columns(mut columns: Columns, epoch: u64, first_id: u64) -> Result<Batch> {
         if columns.ids.is_none() {
             let rows = columns.check()?;
@@ -51,7 +51,7 @@ impl Batch {
 }
 
 impl Features {
-    /// The inputs of all rows of some columns in the order of `reader`, and how many rows there are.
+    /// The inputs of all rows, with columns in the order of `reader`, and the number of rows.
     pub fn of_columns(columns: Columns, reader: impl FnOnce() -> Signature) -> Result<(Features, usize)> {
         let named = columns.input_names.is_some();
         let mut rows = Dataset::new(columns)?;
@@ -121,7 +121,7 @@ fn labels(column: &LabelColumn, rows: &[u32], probabilities: bool) -> Result<Lab
 fn teacher_logits(answers: &Answers, rows: &[u32]) -> Result<TeacherLogits> {
     let found = collected(rows.iter().map(|row| answers.of_row[*row as usize]));
     if found.contains(&MISSING) {
-        return Err(Error::internal("a row of the batch has no answer of the teacher"));
+        return Err(Error::internal("a row of the batch has no teacher output"));
     }
     let Answers { logits, width, top, .. } = answers;
     let Some(TopColumn { classes, tail }) = top else {
@@ -135,14 +135,14 @@ fn teacher_logits(answers: &Answers, rows: &[u32]) -> Result<TeacherLogits> {
     Ok(TeacherLogits::Top(TopLogits { k: *width, classes, logits, tail }))
 }
 
-/// A few numbers of each of these rows.
+/// The `width` numbers of each of these rows.
 fn picked<T: Copy>(values: &[T], width: usize, rows: &[u32]) -> Vec<T> {
     let mut all = blocks::empty(rows.len() * width);
     rows.iter().for_each(|row| all.extend_from_slice(&values[*row as usize * width..][..width]));
     all
 }
 
-/// The given rows of `values`, concatenated.
+/// The given rows of `values` as one tensor.
 fn dense(values: &[f32], shape: &[usize], rows: &[u32]) -> Result<Tensor> {
     let width = shape[1..].iter().product::<usize>();
     let mut buffer = tensor::uninit(rows.len() * width);

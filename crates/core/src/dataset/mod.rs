@@ -1,7 +1,7 @@
-//! The data of a run, in native memory: columns, split, shuffle, batches.
+//! The data of a run in native memory: columns, splits, shuffling, batches.
 //!
-//! A `Dataset` is a view: the columns exist once in memory (bytes stay bytes), and a selection is a list of row
-//! numbers. Augmentation and preprocessing read batches, never the columns.
+//! A `Dataset` is a view: all views share the columns (bytes are stored as bytes), and a selection is a list of row
+//! numbers. Augmentation and preprocessing work on batches and never change the columns.
 
 mod augmentation;
 mod batches;

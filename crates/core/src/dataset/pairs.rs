@@ -1,13 +1,13 @@
-//! The pair view of a batch: for every row, one of a different class.
+//! The pair view of a batch: for every row, a partner row of another class.
 //!
 //! ```text
 //! the partner of row a: uniform over all labelled rows of the data set whose label is not a's
 //! ```
 //!
-//! Keyed by (seed, epoch, sample id): drawn anew each epoch, the same in every run, independent of a row's position in
-//! its batch. Source: Oki, Abe, Miyao, Kurita, "Triplet Loss for Knowledge Distillation", IJCNN 2020, arXiv:2004.08116
-//! (the code draws at each access). Where we differ: a row without a label is never drawn as a partner; it gets one
-//! itself, so that the view is complete, but no loss reads it.
+//! The partner depends on (seed, epoch, sample id): it is drawn anew in each epoch, is the same in every run, and does
+//! not depend on the row's position in its batch. Source: Oki, Abe, Miyao, Kurita, "Triplet Loss for Knowledge
+//! Distillation", IJCNN 2020, arXiv:2004.08116 (the code draws at each access). Where we differ: a row without a label
+//! is never a partner. It has a partner, so that the view is complete, but no loss reads that partner.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -32,7 +32,7 @@ impl Dataset {
         labels.next().is_some_and(|first| labels.any(|label| label != first))
     }
 
-    /// The rows by class, made once.
+    /// The rows sorted by class, computed once.
     pub(super) fn sorted_by_class(&self) -> Result<Arc<Pairs>> {
         if let Some(pairs) = self.pairs.get() {
             return Ok(pairs.clone());
@@ -45,7 +45,7 @@ impl Dataset {
 impl Pairs {
     pub fn new(dataset: &Dataset) -> Result<Pairs> {
         if !dataset.pairs() {
-            return Err(Error::data("labels", "expected rows of two or more classes, got fewer"));
+            return Err(Error::data("labels", "expected rows of at least two classes, got fewer"));
         }
         crate::blocks::room(dataset.rows() * size_of::<u32>());
         let mut sorted: Vec<u32> = dataset.labelled().collect();

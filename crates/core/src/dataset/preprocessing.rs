@@ -1,10 +1,10 @@
-//! Transforms the raw inputs before a model's first layer; stored in the model, so that `predict` applies it too.
+//! Transforms the raw inputs before a model's first layer. It is stored in the model, so that `predict` also applies it.
 //!
 //! ```text
 //! out[c, …] = (in[c, …] − mean[c]) / std[c]        c: channel, or feature of a flat row
 //! ```
 //!
-//! A batch keeps the raw inputs: teacher and student each apply their own preprocessing.
+//! A batch contains raw inputs; teacher and student each apply their own preprocessing.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -16,27 +16,27 @@ use crate::pool;
 use crate::signature::Bytes;
 use crate::tensor::{self, Tensor};
 
-/// Rows summed by one task: fixed, so that the sums do not depend on the number of threads.
+/// Rows per task when summing; fixed, so that the sums do not depend on the number of threads.
 const BLOCK: usize = 512;
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Preprocessing {
-    /// Mean and standard deviation that the inputs are normalised with. Default none: inputs as they come.
+    /// Mean and standard deviation for normalizing the inputs. Default: inputs are not normalized.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub normalization: Option<Normalization>,
-    /// How the bytes were read that the model was trained on; others are read in the same way. Default `byte / 255`.
+    /// Scaling of bytes in the model's training, which also applies to other bytes. Default: `byte / 255`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bytes: Option<Bytes>,
 }
 
-/// Mean and standard deviation by channel (the first axis of a row), or one of each for all.
+/// Mean and standard deviation per channel (the first axis of a row), or one of each for all channels.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Normalization {
-    /// Subtracted; one number a channel, or one for all.
+    /// The mean, which is subtracted: one number per channel, or one for all channels.
     pub mean: Vec<f32>,
-    /// Divides; above 0, as many as means.
+    /// The standard deviation, by which the difference is divided: above 0, and as many numbers as in `mean`.
     pub std: Vec<f32>,
 }
 
@@ -61,7 +61,8 @@ impl Normalization {
     pub fn validate(&self) -> Result<()> {
         let Normalization { mean, std } = self;
         if mean.is_empty() || mean.len() != std.len() {
-            let message = format!("expected as many as means, {}, and at least 1, got {}", mean.len(), std.len());
+            let message =
+                format!("expected as many numbers as mean has, {}, and at least 1, got {}", mean.len(), std.len());
             return Err(Error::config("std", message));
         }
         if let Some(at) = mean.iter().position(|value| !value.is_finite()) {
@@ -75,8 +76,8 @@ impl Normalization {
         }
     }
 
-    /// Mean and population standard deviation of the data, per channel. A constant channel gets 1, so that it becomes
-    /// 0.
+    /// Mean and population standard deviation of the data per channel. The standard deviation of a constant channel is
+    /// set to 1, so that its normalized values are 0.
     pub fn from_dataset(dataset: &Dataset) -> Result<Normalization> {
         let shape = match &dataset.columns().inputs {
             Inputs::F32 { shape, .. } | Inputs::U8 { shape, .. } => shape,
@@ -85,7 +86,7 @@ impl Normalization {
         let channels = shape[0];
         let size = shape[1..].iter().product::<usize>();
         let rows = dataset.rows();
-        // Two passes: the spread is summed around the mean, so that nothing cancels.
+        // The second pass sums the squared distances from the mean, which avoids cancellation.
         let sums = |around: &[f64], power: i32| -> Vec<f64> {
             let mut blocks = vec![vec![0.0f64; channels]; rows.div_ceil(BLOCK)];
             pool::pieces(&mut blocks, 1, |index, block| {
@@ -148,7 +149,7 @@ impl Normalization {
     }
 }
 
-/// Σ (x − around)^power for a power of 1 or 2, on eight sums side by side.
+/// Σ (x − around)^power for a power of 1 or 2, in eight independent sums.
 fn sum_of<T>(values: &[T], number: impl Fn(&T) -> f32, around: f64, power: i32) -> f64 {
     let term = |value: &T| {
         let distance = f64::from(number(value)) - around;

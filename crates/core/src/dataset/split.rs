@@ -1,13 +1,14 @@
-//! Cuts a data set into parts, each row in at most one.
+//! Splits a data set into parts; each row is in at most one part.
 //!
 //! ```text
-//! part p of n rows gets round(n · c_p) − round(n · c_{p−1}) rows,   c_p = f_0 + … + f_p, and c = 1 at the end when they sum to 1
+//! part p of n rows gets round(n · c_p) − round(n · c_{p−1}) rows,   c_p = f_0 + … + f_p      f: the fractions
 //! ```
 //!
-//! so that every part is within one row of its fraction and no row is lost. The rows are drawn by seed; inside
-//! a part they keep their order. Stratified: the shuffled rows are lined up label by label and each part takes
-//! its rows at even distances along the line, so a label's share of the first part is within one row of exact
-//! (each further part adds at most one row to that); rows without a label are lined up as one more. The counts are the same as without.
+//! Every part is within one row of its fraction, and no row is lost if the fractions sum to 1. The seed decides which
+//! rows a part gets; inside a part they keep their order. A stratified split sorts the shuffled rows by label, and each
+//! part takes its rows at even distances, so that the number of rows of a label in the first part is within one row of
+//! exact (each further part adds at most one row to the error). Rows without a label count as one more label. The sizes of
+//! the parts are the same as without stratification.
 
 use std::collections::BTreeMap;
 
@@ -22,22 +23,25 @@ use crate::random::Key;
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct SplitOptions {
-    /// Decides which rows come into which part. Default 0.
+    /// Seed that decides which rows each part gets. Default 0.
     pub seed: u64,
-    /// Every part gets the same mixture of labels; needs one label a row. Default false.
+    /// Whether every part has the same mixture of labels; needs one label per row. Default false.
     pub stratify: bool,
 }
 
 impl Dataset {
-    /// One data set a fraction; fractions that sum to less than 1 leave rows out.
+    /// Returns one data set per fraction; fractions that sum to less than 1 leave rows out.
     pub fn split(&self, fractions: &[f64], options: &SplitOptions) -> Result<Vec<Dataset>> {
         let counts = counts(self.rows(), fractions)?;
         let mut order = Key::new(options.seed).with("split").permutation(self.rows());
         if options.stratify {
             if self.label_kind() != LabelKind::Single {
-                return Err(Error::config("stratify", "expected data with one label a row, got other labels or none"));
+                return Err(Error::config(
+                    "stratify",
+                    "expected data with one label per row, got other labels or none",
+                ));
             }
-            order.sort_by_key(|position| self.label(*position as usize)); // stable: shuffled inside a label
+            order.sort_by_key(|position| self.label(*position as usize)); // stable: rows of a label stay shuffled
         }
         let mut parts = Vec::with_capacity(counts.len());
         for count in counts {
@@ -55,8 +59,8 @@ impl Dataset {
 }
 
 impl Dataset {
-    /// Parts that keep the rows of a group together: the groups are ordered by the seed, and each is assigned to the
-    /// part that lacks most of its rows. `groups` has one number per row.
+    /// A split that keeps the rows of a group together: the groups are shuffled by the seed, and each is assigned to the
+    /// part that has the most rows missing. `groups` has one number per row.
     pub fn split_groups(&self, fractions: &[f64], groups: &[u32], seed: u64) -> Result<Vec<Dataset>> {
         let rows = self.rows();
         if groups.len() != rows {
@@ -81,8 +85,7 @@ impl Dataset {
         }
         let select = |(part, rows): (usize, &mut Vec<u32>)| {
             if rows.is_empty() {
-                let message =
-                    format!("expected more groups than the {} there are, got no group for this part", members.len());
+                let message = format!("expected more groups than {}, got no group for this part", members.len());
                 return Err(Error::data(format!("fractions[{part}]"), message));
             }
             rows.sort_unstable();
@@ -101,7 +104,7 @@ fn counts(rows: usize, fractions: &[f64]) -> Result<Vec<usize>> {
     for (index, fraction) in fractions.iter().enumerate() {
         let path = format!("fractions[{index}]");
         if !(*fraction > 0.0 && *fraction <= 1.0) {
-            return Err(Error::config(path, format!("expected a number above 0 and up to 1, got {fraction}")));
+            return Err(Error::config(path, format!("expected a number above 0 and at most 1, got {fraction}")));
         }
         sum += fraction;
         if sum > 1.0 + 1e-9 {
@@ -109,7 +112,7 @@ fn counts(rows: usize, fractions: &[f64]) -> Result<Vec<usize>> {
         }
         let next = ((rows as f64 * sum).round() as usize).min(rows);
         if next == bound {
-            let message = format!("expected a fraction that is at least one of {rows} rows, got {fraction}");
+            let message = format!("expected a fraction that gives at least one of {rows} rows, got {fraction}");
             return Err(Error::config(path, message));
         }
         counts.push(next - bound);
@@ -118,7 +121,7 @@ fn counts(rows: usize, fractions: &[f64]) -> Result<Vec<usize>> {
     Ok(counts)
 }
 
-/// `count` items at even distances, and the rest.
+/// Returns `count` items at even distances, and the remaining items.
 fn take_evenly(items: &[u32], count: usize) -> (Vec<u32>, Vec<u32>) {
     let (total, count) = (items.len() as u64, count as u64);
     let steps = |at: u64| at * count / total;

@@ -1,4 +1,4 @@
-//! A view of a table of columns: which rows, in which order, with which answers of a teacher.
+//! A view of a table of columns: a selection of rows in an order, and the teacher's outputs for them.
 
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
@@ -9,7 +9,7 @@ use crate::blocks;
 use crate::error::{Error, Result};
 use crate::labels::{LabelKind, UNLABELLED};
 
-/// No answer of the teacher is known for this row.
+/// Marks a row for which there is no output of the teacher.
 pub(super) const MISSING: u32 = u32::MAX;
 
 #[derive(Debug)]
@@ -18,7 +18,7 @@ pub(super) struct Table {
     pub(super) rows: usize,
 }
 
-/// The teacher's answers and, for each row of the table, which of them is its own.
+/// The teacher's outputs (answers) and, for each row of the table, the index of its answer.
 #[derive(Debug)]
 pub(super) struct Answers {
     pub(super) logits: Vec<f32>,
@@ -27,22 +27,22 @@ pub(super) struct Answers {
     pub(super) of_row: Vec<u32>,
 }
 
-/// Rows of a table, in an order. Cheap to clone and to select from.
+/// Rows of a table in an order. Clones and selections are cheap.
 #[derive(Clone, Debug)]
 pub struct Dataset {
     pub(super) table: Arc<Table>,
-    /// Row numbers of the table; none: all of them, in order.
+    /// Row numbers of the table; `None`: all rows, in order.
     pub(super) selection: Option<Arc<[u32]>>,
     pub(super) answers: Option<Arc<Answers>>,
-    /// Whether several labels per row are read as the probabilities of its classes.
+    /// Whether the labels of a row are used as the probabilities of its classes.
     pub(super) probabilities: bool,
     pub(super) fingerprint: Arc<OnceLock<[u8; 32]>>,
-    /// Made when pairs are asked for.
+    /// Computed at the first use.
     pub(super) pairs: Arc<OnceLock<Arc<Pairs>>>,
 }
 
 impl Dataset {
-    /// Checks the columns whole and takes them over.
+    /// Checks all columns and takes ownership of them.
     pub fn new(mut columns: Columns) -> Result<Dataset> {
         let rows = columns.check()?;
         let teacher = columns.teacher.take();
@@ -64,17 +64,17 @@ impl Dataset {
         self.selection.as_ref().map_or(self.table.rows, |rows| rows.len())
     }
 
-    /// The shape of one row of the inputs; none for ragged ids.
+    /// The shape of one row of the inputs; `None` for ragged ids.
     pub fn shape(&self) -> Option<Vec<usize>> {
         self.table.columns.inputs.shape()
     }
 
-    /// The number of classes, where the labels are classes.
+    /// The number of classes, if the labels are classes.
     pub fn classes(&self) -> Option<usize> {
         self.table.columns.classes()
     }
 
-    /// None too where not one row has a label.
+    /// The kind of labels; also `None` if no row has a label.
     pub fn label_kind(&self) -> LabelKind {
         match &self.table.columns.labels {
             LabelColumn::Single { .. } if (0..self.rows()).all(|at| self.label(at).is_none()) => LabelKind::None,
@@ -83,13 +83,13 @@ impl Dataset {
         }
     }
 
-    /// The same with several labels per row read as the probabilities of its classes.
+    /// The same data, with the labels of a row used as the probabilities of its classes.
     pub fn with_probabilities(&self) -> Result<Dataset> {
         self.table.columns.labels.check_probabilities((0..self.rows()).map(|position| self.row(position)))?;
         Ok(Dataset { probabilities: true, ..self.clone() })
     }
 
-    /// How many rows have each class; rows that weigh nothing are not counted. Empty where labels are no classes.
+    /// The number of rows of each class, without rows of weight 0; empty if labels are not classes.
     pub fn label_counts(&self) -> Vec<u64> {
         let mut counts = vec![0; self.classes().unwrap_or(0)];
         let weighs = |row: usize| self.table.columns.weights.as_ref().is_none_or(|weights| weights[row] > 0.0);
@@ -99,7 +99,7 @@ impl Dataset {
         counts
     }
 
-    /// Numbers a row of labels, where a row has several.
+    /// The number of label values per row; `None` for single labels or none.
     pub fn label_width(&self) -> Option<usize> {
         match &self.table.columns.labels {
             LabelColumn::Several { classes, .. } => Some(*classes),
@@ -108,13 +108,13 @@ impl Dataset {
         }
     }
 
-    /// The number of classes in the column of teacher logits, where there is one that holds all of them.
+    /// The number of classes in the column of teacher logits, if the column has the logits of all classes.
     pub fn teacher_classes(&self) -> Option<usize> {
         self.answers.as_ref().filter(|answers| answers.top.is_none()).map(|answers| answers.width)
     }
 
-    /// How many of the teacher's largest logits each row has, where the data have such a column, and one more than the
-    /// largest class among them.
+    /// If the data have a column of the teacher's largest logits: the number of logits per row, and one more than the
+    /// largest class.
     pub fn teacher_top(&self) -> Option<(usize, usize)> {
         let answers = self.answers.as_ref()?;
         let largest = answers.top.as_ref()?.classes.iter().max();
@@ -129,7 +129,7 @@ impl Dataset {
         self.table.columns.label_names.as_deref()
     }
 
-    /// All columns, of the whole table.
+    /// All columns of the complete table.
     pub fn columns(&self) -> &Columns {
         &self.table.columns
     }
@@ -138,7 +138,7 @@ impl Dataset {
         self.teacher_classes().is_some()
     }
 
-    /// Ids are tokens or categories: the largest one decides how large an embedding must be.
+    /// The largest id of the inputs (a token or category), which decides the size of an embedding.
     pub fn largest_id(&self) -> Option<u32> {
         match &self.table.columns.inputs {
             Inputs::Ids { values, .. } | Inputs::Ragged { values, .. } => values.iter().max().copied(),
@@ -146,12 +146,12 @@ impl Dataset {
         }
     }
 
-    /// The row of the table that stands at `position` of this view.
+    /// The row of the table at `position` of this view.
     pub(crate) fn row(&self, position: usize) -> usize {
         self.selection.as_ref().map_or(position, |rows| rows[position] as usize)
     }
 
-    /// Who the row at `position` is.
+    /// The sample id of the row at `position`.
     pub fn id(&self, position: usize) -> u64 {
         self.id_of_row(self.row(position))
     }
@@ -160,12 +160,12 @@ impl Dataset {
         self.table.columns.ids.as_ref().map_or(row as u64, |ids| ids[row])
     }
 
-    /// How much the row counts in losses and metrics: 1 where rows have no weights.
+    /// The weight of the row in losses and metrics; 1 if the data have no weights.
     pub fn weight(&self, position: usize) -> f64 {
         self.table.columns.weights.as_ref().map_or(1.0, |weights| f64::from(weights[self.row(position)]))
     }
 
-    /// The single label at `position`, where there is one.
+    /// The single label of the row at `position`, if there is one.
     pub fn label(&self, position: usize) -> Option<u32> {
         match &self.table.columns.labels {
             LabelColumn::Single { values, .. } => Some(values[self.row(position)]).filter(|label| *label != UNLABELLED),
@@ -173,7 +173,7 @@ impl Dataset {
         }
     }
 
-    /// Positions of the rows that have a label of whatever kind.
+    /// Positions of the rows that have a label of any kind.
     pub fn labelled(&self) -> impl Iterator<Item = u32> + '_ {
         let known = |position: &u32| match &self.table.columns.labels {
             LabelColumn::None => false,
@@ -183,7 +183,7 @@ impl Dataset {
         (0..self.rows() as u32).filter(known)
     }
 
-    /// The rows at these positions, in this order; nothing is copied but the numbers of the rows.
+    /// The rows at these positions, in this order. Only row numbers are copied.
     pub fn select(&self, positions: &[u32]) -> Result<Dataset> {
         let rows = self.rows();
         if positions.is_empty() {
@@ -210,13 +210,14 @@ impl Dataset {
         }
     }
 
-    /// The same rows with the teacher's answers beside them: each is found by the id of its row.
+    /// The same rows with a column of the teacher's outputs, which are matched by sample id.
     pub fn with_teacher_logits(&self, teacher: TeacherColumn) -> Result<Dataset> {
         teacher.check(self.rows(), self.classes())?;
         self.with_answers(teacher)
     }
 
-    /// The same with as many numbers per row as several teachers, or one of other classes, give.
+    /// Like `with_teacher_logits`, for outputs whose width differs from the number of classes: outputs of several teachers,
+    /// or of one with other classes.
     pub(crate) fn with_wide_teacher_logits(&self, teacher: TeacherColumn) -> Result<Dataset> {
         teacher.check(self.rows(), None)?;
         self.with_answers(teacher)
@@ -235,7 +236,7 @@ impl Dataset {
                     of_row[self.row(position)] = *answer_of.get(&id).ok_or_else(|| {
                         Error::data(
                             format!("{path}.ids"),
-                            format!("expected an answer for every row, got none for id {id}"),
+                            format!("expected a teacher output for every row, got none for id {id}"),
                         )
                     })?;
                 }
@@ -246,7 +247,7 @@ impl Dataset {
         Ok(Dataset { answers: Some(Arc::new(answers)), fingerprint: Arc::default(), ..self.clone() })
     }
 
-    /// The memory that the columns hold, in bytes; views of one table share it.
+    /// The memory of the columns in bytes; all views of a table share it.
     pub fn bytes(&self) -> usize {
         let Columns { inputs, labels, ids, weights, sampling, .. } = &self.table.columns;
         let inputs = match inputs {

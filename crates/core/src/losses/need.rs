@@ -67,7 +67,7 @@ impl Need {
         match self {
             Need::Labels => "labels",
             Need::Distribution => "labels or probabilities of the classes",
-            Need::SeveralLabels => "several labels a row",
+            Need::SeveralLabels => "several labels per row",
             Need::RealLabels => "real numbers as labels",
             Need::Teacher => "teacher",
             Need::TeacherLogits => "teacher's logits",

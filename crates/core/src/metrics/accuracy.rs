@@ -1,7 +1,7 @@
 //! The share of rows whose largest logit is that of the label.
 //!
 //! ```text
-//! accuracy = (rows with argmax_k z_k = label) / rows        z: logits; of equal ones the first counts
+//! accuracy = (rows with argmax_k z_k = label) / rows        z: logits; among equal logits the first wins
 //! ```
 //!
 //! Source: the definition. Where we differ: nowhere.
@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::metric::{Better, Mean, MeanMetric, Needs};
 use super::rows::Rows;
 
-/// The share of rows that are predicted right, 0 to 1.
+/// The share of rows that are predicted correctly; 0…1.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Accuracy {}

@@ -1,4 +1,4 @@
-//! The share of rows where student and teacher predict the same class, whatever the label.
+//! The share of rows for which student and teacher predict the same class, independent of the label.
 //!
 //! ```text
 //! agreement = (rows with argmax_k z_k = argmax_k t_k) / rows        z: student's logits, t: teacher's
@@ -14,7 +14,7 @@ use super::metric::{Better, Mean, MeanMetric, Needs};
 use super::rows::Rows;
 use super::rows::largest;
 
-/// The share of rows where student and teacher predict the same class, 0 to 1.
+/// The share of rows for which student and teacher predict the same class; 0…1.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Agreement {}

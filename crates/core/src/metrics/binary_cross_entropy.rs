@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::metric::{Better, Mean, MeanMetric, Needs};
 use super::rows::Rows;
 
-/// Mean negative log-likelihood of several labels a row, in nats a class, 0 or more.
+/// For several labels per row: the mean negative log-likelihood in nats per class; 0 or more.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct BinaryCrossEntropy {}

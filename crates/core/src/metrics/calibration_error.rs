@@ -1,4 +1,4 @@
-//! Expected calibration error: how far confidence is from accuracy.
+//! Expected calibration error: the distance between confidence and accuracy.
 //!
 //! ```text
 //! ECE = Σ_b (n_b / n) · |accuracy_b − confidence_b|
@@ -17,11 +17,11 @@ use super::metric::{Accumulator, Better, Measure, Metric, Needs};
 use super::rows::Rows;
 use crate::error::{Error, Result};
 
-/// Expected calibration error, 0 to 1: the mean distance between confidence and accuracy.
+/// Expected calibration error: the mean distance between confidence and accuracy; 0…1.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct CalibrationError {
-    /// Bins of equal width between 0 and 1, 1 or more. Default 15.
+    /// Number of confidence bins of equal width between 0 and 1; 1…100,000. Default 15.
     pub bins: usize,
 }
 
@@ -61,7 +61,7 @@ pub(crate) struct Bin {
     pub right: f64,
 }
 
-/// The bins, and the rows fed to them.
+/// The sums of all bins.
 pub(crate) struct Bins(pub Vec<Bin>);
 
 impl Bins {

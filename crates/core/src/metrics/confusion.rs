@@ -1,8 +1,8 @@
-//! Per class: the weight of the rows in which it is true, predicted, and both.
+//! For each class, the sum of the weights of the rows in which it is true, predicted, and both.
 
 use super::rows::{Rows, Truth};
 
-/// The logit of probability ½: above it a class of several is predicted.
+/// The logit of probability ½: a class of a multi-label row is predicted if its logit is above this.
 const EVEN: f64 = 0.0;
 
 #[derive(Clone, Debug)]
@@ -18,7 +18,8 @@ impl Confusion {
         Confusion { both: zeros(), predicted: zeros(), true_: zeros() }
     }
 
-    /// A single label is predicted by the largest logit, each of several by a probability above ½.
+    /// Single-label rows: the class with the largest logit is predicted. Multi-label rows: every class with a
+    /// probability above ½ is predicted.
     pub fn add(&mut self, rows: &Rows<'_>) {
         match rows.truth() {
             Truth::Single(_) | Truth::Probabilities(_) => {

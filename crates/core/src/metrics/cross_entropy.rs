@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::metric::{Better, Mean, MeanMetric, Needs};
 use super::rows::{Rows, Truth};
 
-/// Mean negative log-likelihood of the labels, in nats, 0 or more.
+/// Mean negative log-likelihood of the labels in nats; 0 or more.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct CrossEntropy {}

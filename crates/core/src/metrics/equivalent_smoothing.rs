@@ -1,4 +1,4 @@
-//! Equivalent smoothing: which label smoothing leaves as much to the wrong classes as the teacher does.
+//! Equivalent smoothing: the label smoothing that gives the wrong classes as much probability as the teacher does.
 //!
 //! ```text
 //! γ = mean over rows of (1 − p~_t) · K / (K − 1)          p~ = softmax(v / T)
@@ -17,11 +17,11 @@ use super::reweighting::{masses, positive};
 use super::rows::Rows;
 use crate::error::Result;
 
-/// The label smoothing that a teacher at this temperature is worth, 0 or more.
+/// The label smoothing that gives the wrong classes as much probability as the teacher does; 0 or more.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct EquivalentSmoothing {
-    /// Divides the teacher's logits, above 0. Default 1.
+    /// Temperature applied to the teacher's logits; must be > 0. Default 1.
     pub temperature: f64,
 }
 
@@ -32,7 +32,7 @@ impl Default for EquivalentSmoothing {
 }
 
 impl EquivalentSmoothing {
-    /// One row's part of the mean.
+    /// The γ of one row.
     pub fn row(&self, teacher: &[f64], label: usize) -> f64 {
         let classes = teacher.len() as f64;
         masses(teacher, label, self.temperature).1 * classes / (classes - 1.0)

@@ -1,4 +1,4 @@
-//! All chosen metrics over a data set, batch by batch: no logits are kept.
+//! All chosen metrics over a data set, computed batch by batch without storing logits.
 
 use std::collections::BTreeMap;
 
@@ -32,7 +32,7 @@ impl Metrics {
         self
     }
 
-    /// The metrics that need no teacher: for evaluating the teacher itself.
+    /// The metrics that need no teacher; they evaluate the teacher itself.
     pub fn without_teacher(&self) -> Metrics {
         Metrics {
             agreement: None,
@@ -44,7 +44,7 @@ impl Metrics {
         }
     }
 
-    /// Whatever is worth knowing about labels of this kind, without a table.
+    /// All metrics that are useful for labels of this kind, except the table per class.
     pub fn fitting(labels: LabelKind, teacher: bool) -> Metrics {
         let mut metrics = Metrics::default().with_basics(labels, teacher);
         match labels {
@@ -66,7 +66,8 @@ impl Metrics {
 }
 
 impl Evaluator {
-    /// Rejects, by name, a metric that these data or this model (`outputs` numbers per row) do not support.
+    /// Rejects a metric that does not fit the data or the model, which has `outputs` numbers per row. The error's path
+    /// is the name of the metric.
     pub fn new(metrics: &Metrics, data: &Dataset, outputs: usize, teacher: bool) -> Result<Evaluator> {
         let (mut running, labels) = (Vec::new(), data.label_kind());
         for (name, metric) in metrics.chosen() {
@@ -107,7 +108,7 @@ impl Evaluator {
         Ok(())
     }
 
-    /// Adds these rows of a batch to the metrics selected by `meant`.
+    /// Adds these rows of a batch to the metrics that `meant` selects by their needs.
     fn see(
         &mut self,
         logits: &Tensor,

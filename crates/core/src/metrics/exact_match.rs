@@ -13,11 +13,11 @@ use super::metric::{Better, Mean, MeanMetric, Needs};
 use super::rows::Rows;
 use crate::error::{Error, Result};
 
-/// The share of rows of which every label is predicted right, 0 to 1, for several labels a row.
+/// For several labels per row: the share of rows in which every label is predicted correctly; 0…1.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct ExactMatch {
-    /// Probability above which a class is predicted, between 0 and 1. Default 0.5.
+    /// A class is predicted if its probability is above this; 0 < threshold < 1. Default 0.5.
     pub threshold: f64,
 }
 
@@ -51,7 +51,7 @@ pub(super) fn validate_threshold(threshold: f64) -> Result<()> {
     Err(Error::config("threshold", format!("expected a number between 0 and 1, got {threshold}")))
 }
 
-/// sigmoid(z) > p is z > log(p / (1 − p)).
+/// The logit of a probability p: sigmoid(z) > p is equivalent to z > log(p / (1 − p)).
 pub(super) fn logit_of(probability: f64) -> f64 {
     (probability / (1.0 - probability)).ln()
 }

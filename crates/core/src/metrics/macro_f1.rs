@@ -1,4 +1,4 @@
-//! The mean over the classes of their F1.
+//! The mean of the F1 scores of all classes.
 //!
 //! ```text
 //! F1_k = 2 · (true and predicted k) / (true k + predicted k);   mean over the classes that are true or predicted at all
@@ -13,7 +13,7 @@ use super::confusion::{Confusion, f1};
 use super::metric::{Accumulator, Better, Mean, Measure, Metric, Needs};
 use super::rows::Rows;
 
-/// The mean over the classes of their F1, 0 to 1: a rare class counts as much as a frequent one.
+/// The mean of the F1 scores of all classes; 0…1. A rare class counts as much as a frequent one.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct MacroF1 {}

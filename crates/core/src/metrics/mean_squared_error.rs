@@ -1,4 +1,4 @@
-//! Mean squared distance between outputs and labels that are real numbers.
+//! Mean squared difference between outputs and labels that are real numbers.
 //!
 //! ```text
 //! L = mean over rows and outputs of (z − y)²        z: output, y: label
@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::metric::{Better, Mean, MeanMetric, Needs};
 use super::rows::Rows;
 
-/// Mean squared distance between outputs and labels, 0 or more.
+/// Mean squared difference between outputs and labels that are real numbers; 0 or more.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct MeanSquaredError {}

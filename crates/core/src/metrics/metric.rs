@@ -42,7 +42,7 @@ impl Needs {
             Needs::Classes => "labels that are classes",
             Needs::Real => "labels that are real numbers",
             Needs::Teacher => "a teacher",
-            Needs::TeacherClasses => "a teacher, and outputs that are classes",
+            Needs::TeacherClasses => "a teacher whose outputs are classes",
             Needs::TeacherAndLabels => "a teacher and one label per row",
         }
     }
@@ -61,7 +61,7 @@ pub enum Better {
 pub trait Metric {
     fn needs(&self) -> Needs;
 
-    /// Nothing where the metric does not rank models, such as a table.
+    /// Whether higher or lower values are better; `None` if the metric does not rank models, as for a table.
     fn better(&self) -> Option<Better> {
         None
     }
@@ -78,7 +78,7 @@ pub trait Metric {
 pub trait Accumulator: Send {
     fn add(&mut self, rows: &Rows<'_>);
     fn measure(&self) -> Measure;
-    /// Its values as plain numbers: for a golden file, whose value is a number or a list of them.
+    /// The values as plain numbers, for comparison with a golden file.
     fn numbers(&self) -> Vec<f64> {
         self.measure().number().into_iter().collect()
     }
@@ -91,7 +91,7 @@ pub enum Measure {
     Number(f64),
     /// One number per row, summarised over all rows.
     Spread(Spread),
-    /// One line a class.
+    /// One entry per class.
     Classes(Vec<ClassMeasure>),
 }
 
@@ -109,18 +109,18 @@ impl Measure {
 #[serde(rename_all = "camelCase")]
 pub struct ClassMeasure {
     pub label: usize,
-    /// Rows that have this label; a row counts by its weight.
+    /// Sum of the weights of the rows with this label; a row's default weight is 1.
     pub count: f64,
-    /// Rows that were predicted to have it.
+    /// Sum of the weights of the rows for which this label was predicted.
     pub predicted: f64,
-    /// The share of the predicted rows that have it.
+    /// Share of the predicted rows that have this label.
     pub precision: f64,
-    /// The share of the rows that have it that were predicted.
+    /// Share of the rows with this label for which it was predicted.
     pub recall: f64,
     pub f1: f64,
 }
 
-/// A weighted mean, computed value by value.
+/// A weighted mean of values that are added one at a time.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Mean {
     sum: f64,
@@ -133,7 +133,7 @@ impl Mean {
         self.weight += weight;
     }
 
-    /// Not a number when there was nothing.
+    /// NaN if no value was added.
     pub fn measure(self) -> Measure {
         Measure::Number(self.sum / self.weight)
     }

@@ -15,11 +15,11 @@ use super::metric::{Accumulator, Better, Measure, Metric, Needs};
 use super::rows::Rows;
 use crate::error::Result;
 
-/// F1 over all classes of all rows together, 0 to 1, for several labels a row.
+/// For several labels per row: the F1 score over all classes of all rows together; 0…1.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct MicroF1 {
-    /// Probability above which a class is predicted, between 0 and 1. Default 0.5.
+    /// A class is predicted if its probability is above this; 0 < threshold < 1. Default 0.5.
     pub threshold: f64,
 }
 

@@ -1,7 +1,7 @@
-//! How good a model is, in numbers: one metric one file, all of them fed batch by batch.
+//! Metrics measure how good a model is. There is one file per metric, and each metric reads its rows batch by batch.
 //!
 //! To add one: write `metrics/<name>.rs` with an options struct that implements `Metric`, add its module and its
-//! line to the registry below, put its golden file under `__test__/golden/metrics`. Numbers are f64 throughout.
+//! line to the registry below, put its golden file under `__test__/golden/metrics`. All numbers are f64.
 
 mod accuracy;
 mod agreement;
@@ -61,7 +61,7 @@ macro_rules! registry {
                 chosen
             }
 
-            /// These and `choice`, with default options where it is not among them.
+            /// These metrics and `choice`, which gets default options if it was not among them.
             pub fn with(mut self, choice: MetricChoice) -> Metrics {
                 match choice {
                     $(MetricChoice::$options => drop(self.$module.get_or_insert_default()),)*
@@ -83,7 +83,7 @@ macro_rules! registry {
                 }
             }
 
-            /// Which of two models is better by it; nothing where it does not rank models.
+            /// Whether higher or lower values are better; `None` if the metric does not rank models.
             pub fn better(self) -> Option<Better> {
                 match self {
                     $(MetricChoice::$options => $module::$options::default().better(),)*
@@ -112,7 +112,7 @@ registry! {
     "reweighting": reweighting::Reweighting,
 }
 
-/// One case of a golden file by the name of its metric; `None`: no such metric.
+/// Computes one case of a golden file; `None` if there is no metric of that name.
 pub fn golden(name: &str, options: &serde_json::Value, inputs: &serde_json::Value) -> Option<Result<Vec<f64>>> {
     NAMES.contains(&name).then(|| {
         let options = if options.is_null() { serde_json::json!({}) } else { options.clone() };
@@ -123,7 +123,7 @@ pub fn golden(name: &str, options: &serde_json::Value, inputs: &serde_json::Valu
             serde_json::from_value(value.clone()).map(Some).map_err(|error| Error::data(key, error.to_string()))
         };
         let teacher = table("teacher")?;
-        // A metric of only the teacher reads no logits of a student.
+        // A metric of the teacher alone has no student logits; it gets the teacher's in their place.
         let logits = table("logits")?.or(table("student")?).or_else(|| teacher.clone());
         let logits = logits.ok_or_else(|| Error::data("logits", "expected an input, got none"))?;
         let teacher = teacher.map(|rows| rows.concat());

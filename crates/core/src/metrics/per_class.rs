@@ -1,7 +1,7 @@
 //! One line per class: its number of rows, and the quality of its predictions.
 //!
 //! ```text
-//! precision = both / predicted,   recall = both / true,   F1 = 2 · both / (predicted + true);   0 where there is nothing to divide by
+//! precision = both / predicted,   recall = both / true,   F1 = 2 · both / (predicted + true);   0 if the denominator is 0
 //! ```
 //!
 //! Source: scikit-learn, `precision_recall_fscore_support`. Where we differ: nowhere.
@@ -13,7 +13,7 @@ use super::confusion::{Confusion, f1, ratio};
 use super::metric::{Accumulator, ClassMeasure, Measure, Metric, Needs};
 use super::rows::Rows;
 
-/// A table with one line a class: count, precision, recall, F1.
+/// A table with one line per class: count, precision, recall, F1.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct PerClass {}

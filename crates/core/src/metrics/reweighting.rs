@@ -1,12 +1,12 @@
-//! Example re-weighting: how a teacher changes the weight of a row, compared with only its label.
+//! Example re-weighting: how a teacher changes the weight of a row, compared with training on its label alone.
 //!
 //! ```text
 //! w_t = (∂KD/∂z_t) / (∂CE/∂z_t) = (1−λ) + λ·T·(p~_t − q~_t) / (1 − q_t),      KD = (1−λ)·CE + λ·T²·KL(p~ ‖ q~)
 //! ```
 //!
 //! t: the label; z, v: logits of student and teacher; q = softmax(z), q~ = softmax(z/T), p~ = softmax(v/T). At λ = 1 and
-//! T = 1: (p_t − q_t)/(1 − q_t). It grows with the teacher's confidence, is negative if the teacher gives the label less
-//! probability than the student does, and huge if the student is nearly certain: use median and quantiles.
+//! T = 1: (p_t − q_t)/(1 − q_t). w_t grows with the teacher's confidence and is negative if the teacher gives the label
+//! less probability than the student does. It is huge if the student is nearly certain, so use median and quantiles.
 //!
 //! Source: Tang, Shivanna, Zhao, Lin, Singh, Chi, Jain, "Understanding and Improving Knowledge Distillation", 2020,
 //! arXiv:2002.03532. Where we differ: the ratio is evaluated exactly, not in expectation; rows with 1 − q_t < 1e-12
@@ -20,14 +20,15 @@ use super::rows::Rows;
 use super::spread::Spread;
 use crate::error::{Error, Result};
 
-/// How strongly the teacher re-weights each row: the gradient of distilling at the label's logit over that of cross
-/// entropy alone; median and quantiles. In a run: by epoch, over the validation rows.
+/// How strongly the teacher re-weights each row: at the label's logit, the gradient of distillation divided by the
+/// gradient of cross entropy alone. The result is a summary with median and quantiles over the rows; in a run, over the
+/// rows of each validation.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Reweighting {
-    /// Weight λ of the teacher's part beside 1 − λ of cross entropy, 0 to 1. Default 0.5.
+    /// Weight λ of the teacher's part; cross entropy has weight 1 − λ. 0…1. Default 0.5.
     pub weight: f64,
-    /// Divides the logits of both in the teacher's part, above 0. Default 1.
+    /// Temperature applied to student and teacher logits in the teacher's part; must be > 0. Default 1.
     pub temperature: f64,
 }
 
@@ -37,8 +38,8 @@ impl Default for Reweighting {
     }
 }
 
-/// The probability of a row's label, and that of all other classes together: each from a separate sum, so that a small
-/// one is not rounded away next to 1.
+/// The probability of a row's label and the total probability of all other classes. The two are computed separately,
+/// because 1 − p would round a small probability away.
 pub fn masses(logits: &[f64], label: usize, temperature: f64) -> (f64, f64) {
     let scaled = |class: usize| logits[class] / temperature;
     let others = || (0..logits.len()).filter(|class| *class != label).map(scaled);
@@ -89,7 +90,7 @@ impl Metric for Reweighting {
     }
 }
 
-/// One number per row: quantiles need all of them.
+/// Stores one number per row, because quantiles need all of them.
 struct State {
     options: Reweighting,
     weights: Vec<Option<f64>>,

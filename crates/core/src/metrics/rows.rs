@@ -12,7 +12,7 @@ pub enum Truth<'a> {
     Single(&'a [u32]),
     /// `[rows, outputs]`, each in 0…1.
     Several(&'a [f64]),
-    /// The same, how probable each class is: each row adds up to 1.
+    /// `[rows, outputs]`: the probability of each class; each row sums to 1.
     Probabilities(&'a [f64]),
     /// `[rows, outputs]`.
     Real(&'a [f64]),
@@ -46,7 +46,7 @@ impl<'a> Rows<'a> {
             }
         };
         if got != expected {
-            return Err(Error::shape("labels", format!("expected {expected} for {rows} rows, got {got}")));
+            return Err(Error::shape("labels", format!("expected {expected} numbers for {rows} rows, got {got}")));
         }
         if let Truth::Single(labels) = truth
             && let Some(row) = labels.iter().position(|label| *label as usize >= outputs)
@@ -110,7 +110,7 @@ impl<'a> Rows<'a> {
         })
     }
 
-    /// Row by row with its class.
+    /// Each row's logits with its class.
     pub fn labelled(&self) -> impl Iterator<Item = (&'a [f64], usize)> {
         self.logits().zip(self.labels().iter().copied())
     }
@@ -124,18 +124,18 @@ impl<'a> Rows<'a> {
         self.logits().zip(numbers.chunks_exact(self.outputs))
     }
 
-    /// The class of the largest logit, row by row; of equal ones the first.
+    /// For each row the class with the largest logit; among equal logits the first.
     pub fn best(&self) -> &[usize] {
         self.best.get_or_init(|| self.logits().map(largest).collect())
     }
 
-    /// log Σ exp of the logits, row by row.
+    /// log Σ exp of each row's logits.
     pub fn log_sums(&self) -> &[f64] {
         self.log_sums.get_or_init(|| self.logits().map(log_sum_exp).collect())
     }
 }
 
-/// The index of the largest number; of equal ones the first.
+/// The index of the largest number; among equal numbers the first.
 pub(super) fn largest(row: &[f64]) -> usize {
     (1..row.len()).fold(0, |best, at| if row[at] > row[best] { at } else { best })
 }

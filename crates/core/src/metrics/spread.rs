@@ -1,4 +1,4 @@
-//! How numbers are spread: mean, extremes and quantiles.
+//! A summary of many numbers: mean, extremes and quantiles.
 //!
 //! ```text
 //! quantile(a) = x_i + (a·(n−1) − i)·(x_{i+1} − x_i),    i = floor(a·(n−1)),  x sorted, counted from 0
@@ -10,30 +10,30 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// Mean, extremes and quantiles of numbers, one a row.
+/// Mean, extremes and quantiles of one number per row.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Spread {
-    /// How many numbers there were. Without any the others are 0.
+    /// Count of the rows with a number; if it is 0, all statistics are 0.
     pub rows: usize,
-    /// Rows that have no such number and were left out.
+    /// Count of the rows without a number, which are left out.
     pub skipped: usize,
     pub mean: f64,
     pub lowest: f64,
-    /// A twentieth of the numbers is below.
+    /// 5 % of the numbers are below.
     pub q5: f64,
-    /// A quarter of the numbers is below.
+    /// 25 % of the numbers are below.
     pub q25: f64,
     pub median: f64,
-    /// A quarter of the numbers is above.
+    /// 25 % of the numbers are above.
     pub q75: f64,
-    /// A twentieth of the numbers is above.
+    /// 5 % of the numbers are above.
     pub q95: f64,
     pub highest: f64,
 }
 
 impl Spread {
-    /// Summarises one number per row; `None`: a row without such a number.
+    /// Summarises one number per row; `None` stands for a row without a number.
     pub fn of(of_rows: impl IntoIterator<Item = Option<f64>>) -> Spread {
         let mut skipped = 0;
         let mut numbers = Vec::new();

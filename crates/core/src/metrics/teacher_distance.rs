@@ -1,4 +1,4 @@
-//! Mean squared distance between the student's outputs and the teacher's.
+//! Mean squared difference between the student's outputs and the teacher's.
 //!
 //! ```text
 //! D = mean over rows and outputs of (z − t)²        z: student's output, t: teacher's
@@ -12,7 +12,8 @@ use serde::{Deserialize, Serialize};
 use super::metric::{Better, Mean, MeanMetric, Needs};
 use super::rows::Rows;
 
-/// Mean squared distance between the student's outputs and the teacher's, 0 or more: for outputs that are vectors.
+/// The mean squared difference between the student's and the teacher's outputs; 0 or more. Use it for outputs that are
+/// vectors rather than classes.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct TeacherDistance {}

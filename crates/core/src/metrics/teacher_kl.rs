@@ -16,11 +16,11 @@ use super::rows::Rows;
 use super::rows::log_sum_exp;
 use crate::error::Result;
 
-/// Mean KL(teacher‖student) in nats, 0 or more.
+/// Mean divergence KL(teacher ‖ student) in nats; 0 or more.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct TeacherKl {
-    /// Divides the logits of both, above 0. Default 1.
+    /// Temperature applied to student and teacher logits; must be > 0. Default 1.
     pub temperature: f64,
 }
 
@@ -46,7 +46,7 @@ impl MeanMetric for TeacherKl {
                 row.iter().map(|logit| logit - sum).collect()
             };
             let (log_q, log_p) = (softened(student), softened(teacher));
-            // A class of probability 0 adds 0 and not NaN.
+            // A class of probability 0 adds 0 instead of NaN.
             let add = |(p, q): (&f64, &f64)| if *p == f64::NEG_INFINITY { 0.0 } else { p.exp() * (p - q) };
             mean.add(log_p.iter().zip(&log_q).map(add).sum(), rows.weight(row));
         }

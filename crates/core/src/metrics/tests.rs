@@ -1,4 +1,4 @@
-//! Each metric on rows that can be checked by hand, against its golden file, and fed in pieces.
+//! Tests each metric on rows that can be checked by hand, against its golden file, and batch by batch.
 
 use super::*;
 use crate::batch::Batch;
@@ -32,7 +32,7 @@ fn near(measure: Measure, expected: f64) {
 fn accuracy_counts_the_largest_logit_and_top_k_the_k_largest() {
     near(of("accuracy", json!({}), &[single()]), 0.5);
     near(of("topKAccuracy", json!({ "k": 1 }), &[single()]), 0.5);
-    near(of("topKAccuracy", json!({ "k": 2 }), &[single()]), 0.75); // row 3: class 0 stands before its equal, 1
+    near(of("topKAccuracy", json!({ "k": 2 }), &[single()]), 0.75); // row 3: class 0 comes before class 1, whose logit is equal
     near(of("topKAccuracy", json!({ "k": 3 }), &[single()]), 1.0);
 }
 
@@ -72,7 +72,7 @@ fn cross_entropy_is_the_mean_negative_log_likelihood() {
 }
 
 #[test]
-fn several_labels_are_right_all_together_or_one_by_one() {
+fn metrics_of_several_labels_count_whole_rows_or_single_labels() {
     let truth = [1.0, 0.0, 1.0, 0.0, 1.0, 0.0];
     let logits = [2.0, -1.0, 0.3, 0.3, 1.0, -3.0];
     let rows = || [Rows::new(&logits, 3, Truth::Several(&truth), None).unwrap()];
@@ -170,7 +170,7 @@ fn the_numbers_of_the_paper_s_diagnostics_and_their_edges() {
     // 1 − q_t below 1e-12: skipped and counted; just above: exact, though 1 − q_t is rounded in f64.
     let sure = spread(json!({}), &[40.0, 0.0], &[1.0, 0.0]);
     assert_eq!((sure.rows, sure.skipped), (0, 1));
-    // Both nearly sure: 1 − q = e^-25/(1 + e^-25), 1 − p = e^-26/(1 + e^-26); w = ((1 − q) − (1 − p))/(1 − q).
+    // Both models are nearly certain: 1 − q = e^-25/(1 + e^-25), 1 − p = e^-26/(1 + e^-26); w = ((1 − q) − (1 − p))/(1 − q).
     let nearly = spread(json!({ "weight": 1.0 }), &[25.0, 0.0], &[26.0, 0.0]);
     let wrong = |distance: f64| (-distance).exp() / (1.0 + (-distance).exp());
     assert!((nearly.median - (wrong(25.0) - wrong(26.0)) / wrong(25.0)).abs() < 1e-9);
@@ -209,7 +209,7 @@ fn evaluation_streams_over_batches_and_leaves_out_masked_rows() {
 }
 
 #[test]
-fn rows_without_a_label_count_where_the_teacher_is_compared_with_alone() {
+fn rows_without_a_label_count_only_in_comparisons_with_the_teacher() {
     let mut labels = LABELS.to_vec();
     labels[0] = UNLABELLED;
     let data = data(LabelColumn::Single { values: labels, classes: Some(3) });
@@ -223,7 +223,7 @@ fn rows_without_a_label_count_where_the_teacher_is_compared_with_alone() {
     let measures = evaluation.measures();
     assert_eq!(measures["accuracy"], Measure::Number(1.0 / 3.0));
     assert_eq!((evaluation.rows(), &measures["agreement"]), (3, &Measure::Number(0.75)));
-    // A view without any label has nothing to be right about.
+    // Accuracy is rejected for a view without any label.
     let none = data.select(&[0]).unwrap();
     let metrics: Metrics = serde_json::from_value(json!({ "accuracy": {} })).unwrap();
     let error = Evaluator::new(&metrics, &none, 3, false).err().unwrap();
@@ -231,7 +231,7 @@ fn rows_without_a_label_count_where_the_teacher_is_compared_with_alone() {
 }
 
 #[test]
-fn metrics_that_the_data_cannot_give_are_refused_by_name() {
+fn metrics_that_do_not_fit_the_data_are_rejected_by_name() {
     let classes = data(LabelColumn::Single { values: LABELS.to_vec(), classes: Some(3) });
     let refused = |options: serde_json::Value| {
         let metrics: Metrics = serde_json::from_value(options).unwrap();
@@ -239,12 +239,12 @@ fn metrics_that_the_data_cannot_give_are_refused_by_name() {
     };
     assert_eq!(
         refused(json!({ "agreement": {} })),
-        "agreement: expected a teacher, and outputs that are classes, got none"
+        "agreement: expected a teacher whose outputs are classes, got none"
     );
     assert_eq!(refused(json!({ "microF1": {} })), "microF1: expected several labels per row, got none");
     assert_eq!(
         refused(json!({ "topKAccuracy": { "k": 4 } })),
-        "topKAccuracy.k: expected a whole number from 1 to 3 (the classes), got 4"
+        "topKAccuracy.k: expected a whole number from 1 to 3 (the number of classes), got 4"
     );
     assert_eq!(
         refused(json!({ "calibrationError": { "bins": 0 } })),

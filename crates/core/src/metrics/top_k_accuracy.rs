@@ -4,7 +4,7 @@
 //! right when the number of classes with z_j > z_label, or z_j = z_label and j < label, is below k
 //! ```
 //!
-//! Source: the definition. Where we differ: of equal logits the first is treated as larger, as in `accuracy`.
+//! Source: the definition. Where we differ: among equal logits the first counts as larger, as in `accuracy`.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -13,11 +13,11 @@ use super::metric::{Better, Mean, MeanMetric, Needs};
 use super::rows::Rows;
 use crate::error::{Error, Result};
 
-/// The share of rows whose label is among the `k` most probable classes, 0 to 1.
+/// The share of rows whose label is among the `k` most probable classes; 0…1.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct TopKAccuracy {
-    /// How many classes may be named, from 1 to the number of classes. Default 5.
+    /// Number of most probable classes that may contain the label; 1…number of classes. Default 5.
     pub k: usize,
 }
 
@@ -35,7 +35,10 @@ impl MeanMetric for TopKAccuracy {
         if (1..=outputs).contains(&self.k) {
             return Ok(());
         }
-        Err(Error::config("k", format!("expected a whole number from 1 to {outputs} (the classes), got {}", self.k)))
+        Err(Error::config(
+            "k",
+            format!("expected a whole number from 1 to {outputs} (the number of classes), got {}", self.k),
+        ))
     }
 
     fn add(&self, rows: &Rows<'_>, mean: &mut Mean) {

@@ -1,21 +1,22 @@
-//! A model's architecture as stored in its file: the shape of one sample, and the layers.
+//! A model's architecture as stored in its file: the form of one sample, and the layers.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::layers::{LayerOptions, Shape};
 
-/// What one sample is.
+/// The form of one sample.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged)]
 pub enum Input {
-    /// Numbers of these sizes: `[784]`, `[1, 28, 28]`.
+    /// The sizes of one sample of numbers: `[784]`, `[1, 28, 28]`.
     Numbers(Vec<usize>),
     /// Ids.
     Ids(IdsInput),
 }
 
-/// `{ ids: {} }`: ids, of different count in each row; `{ ids: { length: 128 } }`: always 128.
+/// Inputs that are ids. With `{ ids: {} }` each row may have a different number of ids; with `{ ids: { length: 128 } }`
+/// every row has 128.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct IdsInput {
@@ -25,7 +26,7 @@ pub struct IdsInput {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct IdsLength {
-    /// Count of ids in every row. Default: rows differ.
+    /// Number of ids in every row. Default: the number may differ from row to row.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub length: Option<usize>,
 }
@@ -39,11 +40,11 @@ impl Input {
     }
 }
 
-/// A model's architecture in full: what a model file holds.
+/// A model's complete architecture, as a model file contains it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Architecture {
-    /// What one sample is.
+    /// The form of one sample.
     pub input: Input,
     /// The layers, from the input to the logits.
     pub layers: Vec<LayerOptions>,

@@ -1,10 +1,10 @@
-//! How many bytes a forward of a model takes, and how many rows of it are computed at once.
+//! The memory of a forward pass, and the number of rows that are computed at once.
 
 use super::Model;
 use crate::layers::{self, Shape};
 
 impl Model {
-    /// Bytes of the activations of one sample: every layer's output, once going forward and once coming back.
+    /// Bytes of the activations of one sample: every layer's output, once in the forward and once in the backward pass.
     pub(crate) fn activation_bytes(&self) -> u64 {
         let mut elements = 0;
         let network = &self.network;
@@ -12,7 +12,7 @@ impl Model {
             elements += output.elements() as u64;
             Ok(())
         });
-        debug_assert!(visited.is_ok(), "the network was checked when it was made");
+        debug_assert!(visited.is_ok(), "the shapes were checked when the network was created");
         let input = match network.input() {
             Shape::Dense(_) => network.input().elements() as u64,
             Shape::Ids(_) => 0,
@@ -20,7 +20,7 @@ impl Model {
         4 * (input + 2 * elements)
     }
 
-    /// Rows per forward outside training: as many as keep the activations below 64 MB, at most 256.
+    /// Rows per forward pass outside training: as many as fit in 64 MiB of activations, at most 256, at least 1.
     pub(crate) fn rows_at_once(&self) -> usize {
         ((64 << 20) / self.activation_bytes().max(1)).clamp(1, 256) as usize
     }

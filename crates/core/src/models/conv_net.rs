@@ -8,17 +8,17 @@ use crate::error::{Error, Result};
 use crate::layers::{BatchNorm, Conv2d, Flatten, LayerOptions, Linear, MaxPool, Pair};
 use crate::ops::activation::Activation;
 
-/// Small convolutional network. Per channel count a block `blocks.0`, `blocks.1`, … of 3×3 convolution (with bias),
-/// batch norm, relu and max pooling by 2; then the linear layer `head`. With channels `[4, 8]` on 28 × 28 it has
-/// 4,290 weights.
+/// Small convolutional network. It has one block `blocks.0`, `blocks.1`, … per channel count, with a 3×3 convolution
+/// (with bias), batch norm, relu and max pooling by 2; then follows the linear layer `head`. With channels `[4, 8]` on
+/// 28 × 28 pixels it has 4,290 weights.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ConvNet {
     /// Sizes of one image: `[channels, height, width]`.
     pub input: [usize; 3],
-    /// Channels of each block; at least one block.
+    /// Number of channels of each block; at least one block.
     pub channels: Vec<usize>,
-    /// Count of outputs.
+    /// Number of outputs.
     pub classes: usize,
 }
 

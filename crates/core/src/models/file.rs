@@ -1,4 +1,4 @@
-//! A model to and from its file.
+//! Converts a model to its file and back.
 
 use std::path::Path;
 
@@ -34,7 +34,7 @@ impl Model {
             return Err(Error::new(
                 Code::InvalidFile,
                 "architecture",
-                "expected an architecture in the file, got bare tensors; give the architecture: Model.load(path, { layers, input })",
+                "expected an architecture in the file, got only tensors; pass the architecture: Model.load(path, { layers, input })",
             ));
         }
         let architecture: Architecture = crate::reading::parse(&file.architecture.to_string())
@@ -42,11 +42,12 @@ impl Model {
         Model::from_tensors(architecture, file)
     }
 
-    /// The model of a file under an architecture that is given: for bare tensors of Hugging Face or torchvision.
+    /// The model of a file with the given architecture, for files from Hugging Face or torchvision, which contain only
+    /// tensors.
     pub fn from_tensors(architecture: Architecture, file: ModelFile) -> Result<Model> {
         let network = Network::new(architecture)?;
         let unfit = |error: Error| Error::new(Code::InvalidFile, error.path, error.message);
-        // Before room is made for start values: a small file may claim a large architecture.
+        // Checked before memory is allocated, because a small file may claim a large architecture.
         for spec in network.specs() {
             expect_shape(&spec.name, &spec.shape, file.tensors.get(&spec.name)).map_err(unfit)?;
         }
@@ -76,8 +77,8 @@ impl Model {
     }
 }
 
-/// Parameters from a file's tensors with matching shapes; the numbers are moved, so that a model takes only the memory
-/// of its file.
+/// Parameters from a file's tensors with matching shapes. The numbers are moved, so that loading a model needs only as
+/// much memory as its file.
 fn adopted(network: &Network, mut tensors: NamedTensors) -> Result<Parameters> {
     let mut parameters = Parameters::default();
     for spec in network.specs() {
@@ -86,9 +87,9 @@ fn adopted(network: &Network, mut tensors: NamedTensors) -> Result<Parameters> {
         let parameter = Parameter::new(tensor.map_err(|error| error.at(&spec.name))?, spec.kind, spec.decay);
         parameters.0.insert(spec.name.clone(), parameter);
     }
-    // Counters that PyTorch keeps with its batch norms carry no meaning here.
+    // The counters of PyTorch's batch norms are not needed.
     match tensors.keys().find(|name| !name.ends_with("num_batches_tracked")) {
-        Some(name) => Err(Error::shape(name, "expected only tensors of this architecture, got one that it has not")),
+        Some(name) => Err(Error::shape(name, "expected only tensors of this architecture, got another tensor")),
         None => Ok(parameters),
     }
 }

@@ -12,12 +12,12 @@ use crate::ops::activation::Activation;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Mlp {
-    /// Inputs, hidden widths, outputs: `[784, 32, 10]`. At least two, each above 0.
+    /// Number of inputs, hidden widths, number of outputs: `[784, 32, 10]`. At least two sizes, each above 0.
     pub sizes: Vec<usize>,
-    /// Between the layers.
+    /// Activation after each hidden layer. Default: `relu`.
     #[serde(default = "relu")]
     pub activation: Activation,
-    /// Dropout after each hidden layer; 0 ≤ rate < 1.
+    /// Dropout rate after each hidden layer; 0 ≤ rate < 1. Default: 0.
     #[serde(default)]
     pub dropout: f64,
 }
@@ -31,7 +31,7 @@ impl Mlp {
         let [inputs, hidden @ .., outputs] = self.sizes.as_slice() else {
             return Err(Error::config(
                 "sizes",
-                format!("expected at least inputs and outputs, got {} sizes", self.sizes.len()),
+                format!("expected at least the number of inputs and of outputs, got {} sizes", self.sizes.len()),
             ));
         };
         if self.sizes.contains(&0) {

@@ -1,4 +1,4 @@
-//! Models are functions: a network is a list of layers, its parameters are separate data.
+//! Models: a network is a list of layers and has no state; its parameters are separate data.
 //!
 //! Presets (`mlp`, `convNet`) expand to such a list. To add one: `models/<name>.rs` with its options and `expand`, and
 //! its line in `presets!`.
@@ -46,7 +46,7 @@ impl Example for ConvNet {
     const EXAMPLE: &'static str = "{ input: [1, 28, 28], channels: [8, 16], classes: 10 }";
 }
 
-/// Reads a preset only from an object: serde would accept a list as the values of its keys, in their order.
+/// Reads a preset only from an object, because serde would also accept a list of the values in the order of the keys.
 fn by_name<'de, D: Deserializer<'de>, T: Deserialize<'de> + Example>(from: D) -> Result<Option<T>, D::Error> {
     struct ByName<T>(PhantomData<T>);
     impl<'de, T: Deserialize<'de> + Example> Visitor<'de> for ByName<T> {
@@ -69,7 +69,7 @@ fn by_name<'de, D: Deserializer<'de>, T: Deserialize<'de> + Example>(from: D) ->
 
 macro_rules! presets {
     ($($(#[$meta:meta])* $field:ident $key:literal: $preset:ident,)*) => {
-        /// How to make a model: a preset, or `layers` with `input`. Exactly one of them.
+        /// The architecture of a model: either one preset, or `layers` together with `input`.
         #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
         #[serde(rename_all = "camelCase", deny_unknown_fields)]
         pub struct ModelOptions {
@@ -78,7 +78,7 @@ macro_rules! presets {
             /// The layers, from the input to the logits.
             #[serde(default, skip_serializing_if = "Option::is_none")]
             pub layers: Option<Vec<LayerOptions>>,
-            /// What one sample is; needed with `layers`.
+            /// The form of one sample; required with `layers`, not allowed with a preset.
             #[serde(default, skip_serializing_if = "Option::is_none")]
             pub input: Option<Input>,
         }
@@ -87,19 +87,19 @@ macro_rules! presets {
             /// Names of the presets.
             pub const PRESETS: &'static [&'static str] = &[$($key),*];
 
-            /// The list of layers that is meant.
+            /// Converts the options to an architecture.
             pub fn expand(self) -> Result<Architecture> {
                 let mut made: Vec<(&str, Architecture)> = Vec::new();
                 $(if let Some(preset) = self.$field {
                     made.push(($key, preset.expand().map_err(|error| error.at($key))?));
                 })*
                 if !made.is_empty() && self.input.is_some() {
-                    return Err(Error::config("input", "belongs to layers; a preset has its own"));
+                    return Err(Error::config("input", "expected input only together with layers, got it with a preset"));
                 }
                 match (self.layers, self.input) {
                     (Some(layers), Some(input)) => made.push(("layers", Architecture { input, layers })),
                     (Some(_), None) => {
-                        return Err(Error::config("input", "expected the sizes of one sample with layers, got nothing"));
+                        return Err(Error::config("input", "expected the sizes of one sample together with layers, got nothing"));
                     }
                     (None, _) => {}
                 }
@@ -118,6 +118,6 @@ macro_rules! presets {
 presets! {
     /// Fully connected layers with an activation between them.
     mlp "mlp": Mlp,
-    /// Blocks of convolution, batch norm, relu, max pooling; then a linear layer.
+    /// Blocks of convolution, batch norm, relu and max pooling, followed by a linear layer.
     conv_net "convNet": ConvNet,
 }

@@ -1,4 +1,4 @@
-//! A network with its parameters and everything it needs for raw input: preprocessing, names of columns and classes.
+//! A model: a network with its parameters, preprocessing, and names of columns and classes.
 
 use std::sync::Arc;
 
@@ -18,7 +18,7 @@ use crate::signature::{self, Signature};
 use crate::tape::{Cancel, Engine, Tape};
 use crate::tensor::{Tensor, finite, from_vec, read};
 
-/// Cheap to clone: clones share everything until one is trained.
+/// A model. Clones are cheap, because they share all data until one of them is trained.
 #[derive(Clone, Debug)]
 pub struct Model {
     pub network: Arc<Network>,
@@ -28,7 +28,7 @@ pub struct Model {
     pub input_names: Option<Vec<String>>,
     /// One name per class, if known.
     pub label_names: Option<Vec<String>>,
-    /// How this model came to be: written by training, kept in files.
+    /// How the model was trained; written by training and stored in its file.
     pub provenance: Json,
 }
 
@@ -39,7 +39,7 @@ pub struct Prediction {
     pub classes: usize,
     /// `[rows, classes]`, row after row.
     pub logits: Vec<f32>,
-    /// Each class has an independent probability, since a row may have several labels.
+    /// Whether a row may have several labels, so that each class has an independent probability.
     pub several: bool,
 }
 
@@ -59,7 +59,7 @@ impl Prediction {
         out
     }
 
-    /// The largest class of each row; ties go to the lower one.
+    /// The class with the largest logit in each row; among equal logits the first.
     pub fn classes(&self) -> Vec<u32> {
         let largest = |row: &[f32]| {
             let mut best = 0;
@@ -74,24 +74,24 @@ impl Prediction {
     }
 }
 
-/// Refuses logits of which no probability can be made; the rows before these are counted by `start`.
+/// Rejects logits that are not finite. `start` is the number of rows before these, for the error's path.
 pub(crate) fn expect_finite(logits: &[f32], classes: usize, start: usize) -> Result<()> {
     if finite(logits) {
         return Ok(());
     }
     let at = logits.iter().position(|logit| !logit.is_finite()).unwrap_or_default();
     let message =
-        format!("expected finite logits, got {}: the numbers of this row are too large for the model", logits[at]);
+        format!("expected finite logits, got {}: the inputs of this row are too large for the model", logits[at]);
     Err(Error::new(Code::NotFinite, format!("inputs[{}]", start + at / classes.max(1)), message))
 }
 
 impl Model {
-    /// A fresh model with seeded start values.
+    /// A new model with initial values from the seed.
     pub fn create(options: ModelOptions, seed: u64) -> Result<Model> {
         Model::from_architecture(options.expand()?, seed)
     }
 
-    /// A fresh model that is whole but for its parameters: `network.initialize` draws them.
+    /// A new model without parameters; `network.initialize` draws them.
     pub fn undrawn(options: ModelOptions) -> Result<Model> {
         Ok(Model::of(Network::new(options.expand()?)?, Parameters::default()))
     }
@@ -113,7 +113,7 @@ impl Model {
         }
     }
 
-    /// Names of the classes, one each.
+    /// Sets the names of the classes, one per class.
     pub fn set_label_names(&mut self, names: Vec<String>) -> Result<()> {
         let classes = self.network.classes();
         if names.len() != classes {
@@ -138,7 +138,7 @@ impl Model {
         Ok(())
     }
 
-    /// Numbers per row of inputs; `None` for ids of varying count.
+    /// Count of numbers per input row; `None` for ids whose number differs from row to row.
     fn row_width(&self) -> Option<usize> {
         match &self.network.architecture().input {
             Input::Numbers(sizes) => Some(sizes.iter().product()),
@@ -158,7 +158,7 @@ impl Model {
             && ![1, channels].contains(&normalization.mean.len())
         {
             let message = format!(
-                "expected one number or {channels}, one per channel or number of a flat row, got {}",
+                "expected one number for all channels or {channels}, one per channel (or per number of a flat row), got {}",
                 normalization.mean.len()
             );
             return Err(Error::config("normalization.mean", message));
@@ -176,12 +176,12 @@ impl Model {
         }
     }
 
-    /// How the model reads inputs, without the names of its classes.
+    /// The signature without the names of classes, for reading inputs.
     pub(crate) fn reader(&self) -> Signature {
         Signature { label_names: None, ..self.signature() }
     }
 
-    /// Takes over names and byte scaling if it has none; names of another number are skipped.
+    /// Adopts names and byte scaling that the model does not have; a list of names of another length is ignored.
     pub(crate) fn learn_names(&mut self, known: &Signature) {
         let fits = |names: &&Vec<String>, count: Option<usize>| Some(names.len()) == count;
         if self.input_names.is_none() {
@@ -194,12 +194,12 @@ impl Model {
         self.preprocessing.bytes = self.preprocessing.bytes.or(known.bytes);
     }
 
-    /// Logits of some rows in evaluation mode, `[rows, classes]`. Nothing is recorded.
+    /// Logits of some rows in evaluation mode, `[rows, classes]`, without recording on a tape.
     pub(crate) fn logits(&self, inputs: &Features, ids: &[u64]) -> Result<Tensor> {
         self.logits_until(inputs, ids, &Cancel::default())
     }
 
-    /// The same; ends with `Code::Cancelled` between two operations once the flag is set.
+    /// Like `logits`; once the flag `cancel` is set, it ends with `Code::Cancelled` between two operations.
     pub(crate) fn logits_until(&self, inputs: &Features, ids: &[u64], cancel: &Cancel) -> Result<Tensor> {
         Ok(self.outputs_until(inputs, ids, &Request::default(), cancel)?.logits.tensor().clone())
     }
@@ -210,7 +210,7 @@ impl Model {
         self.parameters.0.get(&format!("{head}.weight")).map(|parameter| &parameter.tensor)
     }
 
-    /// All requested outputs, in evaluation mode.
+    /// All requested outputs in evaluation mode.
     pub(crate) fn outputs_until(
         &self,
         inputs: &Features,
@@ -224,7 +224,7 @@ impl Model {
         self.network.forward(&mut tape, &bound, &inputs, ids, request, Mode::Evaluate, Key::new(0))
     }
 
-    /// 16 hexadecimal digits over the parameters, in the order of their names.
+    /// A hash of all parameters as 16 hexadecimal digits.
     pub fn fingerprint(&self) -> Result<String> {
         Ok(format!("{:016x}", self.parameters.digest()?))
     }
@@ -246,12 +246,12 @@ impl Model {
         Ok(Prediction { rows, classes: self.network.classes(), logits, several: self.has_several_labels() })
     }
 
-    /// Whether it was trained on multi-label data, with an independent probability per class.
+    /// Whether the model was trained on multi-label data, so that each class has an independent probability.
     pub fn has_several_labels(&self) -> bool {
         self.provenance.get("labels").and_then(Json::as_str) == Some(LabelKind::Several.name())
     }
 
-    /// Replaces one tensor by these numbers, row after row.
+    /// Replaces the numbers of one tensor, given in row-major order.
     pub fn set_parameter(&mut self, name: &str, values: Vec<f32>) -> Result<()> {
         let Some(parameter) = self.parameters.0.get_mut(name) else {
             let known: Vec<&str> = self.network.specs().iter().map(|spec| spec.name.as_str()).take(12).collect();
@@ -295,7 +295,7 @@ impl Model {
                 rest.starts_with('.').then(|| format!("{theirs}{rest}"))
             })
         };
-        // Storage is shared: training starts with its own copy.
+        // The storage is shared, because training starts with a copy.
         let mut parameters = self.parameters.clone();
         let theirs = &other.parameters;
         let mut copied = Vec::new();

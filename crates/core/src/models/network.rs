@@ -1,4 +1,4 @@
-//! An architecture with matching shapes: initial values, and the forward.
+//! A network: an architecture whose shapes match, its initial values, and its forward pass.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -16,16 +16,16 @@ use crate::tape::{Tape, Value};
 
 pub use crate::layers::EMBEDDING;
 
-/// Outputs requested from a forward in addition to the logits.
+/// Outputs that a forward pass returns in addition to the logits.
 #[derive(Clone, Debug, Default)]
 pub struct Request {
     /// Names of the layers whose outputs are needed, and `EMBEDDING`.
     pub hidden: BTreeSet<String>,
-    /// Names of tensors that are not trained: a batch norm with frozen statistics uses the stored ones.
+    /// Names of tensors that are not trained. A batch norm with frozen statistics uses the stored statistics.
     pub frozen: Arc<BTreeSet<String>>,
 }
 
-/// Count of numbers; `None` if their bytes exceed the address space.
+/// Total number of values; `None` if their bytes exceed the address space.
 fn elements(specs: &[Spec]) -> Option<u64> {
     let one = |spec: &Spec| spec.shape.iter().try_fold(1u64, |count, side| count.checked_mul(*side as u64));
     let all = specs.iter().try_fold(0u64, |sum, spec| sum.checked_add(one(spec)?));
@@ -39,15 +39,15 @@ pub struct Network {
     output: Shape,
     specs: Vec<Spec>,
     names: BTreeSet<String>,
-    /// Layer names in the order of the walk.
+    /// Layer names in the order of `layers::walk`.
     order: Vec<String>,
-    /// Name of the last layer that is linear: its weight holds the class templates.
+    /// Name of the last linear layer, whose weight contains the class templates.
     head: Option<String>,
     multiply_adds: u64,
 }
 
 impl Network {
-    /// Checks that the shapes fit, layer by layer.
+    /// Checks the shapes layer by layer.
     pub fn new(architecture: Architecture) -> Result<Network> {
         if architecture.layers.is_empty() {
             return Err(Error::config("layers", "expected at least one layer, got none"));
@@ -57,14 +57,17 @@ impl Network {
         let (mut multiply_adds, mut numbers) = (0u64, 0u128);
         let output = layers::walk(&architecture.layers, "", &input, &mut |name, options, input, output| {
             if !names.insert(name.to_string()) {
-                return Err(Error::config("name", format!("expected a name of its own, got {name} twice")));
+                return Err(Error::config(
+                    "name",
+                    format!("expected a different name for each layer, got {name} twice"),
+                ));
             }
             order.push(name.to_string());
             multiply_adds = multiply_adds.saturating_add(options.layer().multiply_adds(input)?);
             numbers += output.elements() as u128 + options.layer().scratch(input)?;
             if numbers > MOST as u128 {
                 let message =
-                    format!("expected layers that make at most {MOST} numbers of one row, got {numbers} up to here");
+                    format!("expected at most {MOST} numbers per row in all layers, got {numbers} up to this layer");
                 return Err(Error::shape("", message));
             }
             specs.extend(options.specs(input)?.into_iter().map(|spec| spec.below(name)));
@@ -75,7 +78,10 @@ impl Network {
         })?;
         output.dense().map_err(|error| error.at("layers"))?;
         if elements(&specs).is_none() {
-            return Err(Error::config("layers", "expected a model that 64 bits can count, got more parameters"));
+            return Err(Error::config(
+                "layers",
+                "expected a model that fits in the address space, got too many parameters",
+            ));
         }
         Ok(Network { architecture, input, output, specs, names, order, head, multiply_adds })
     }
@@ -93,7 +99,7 @@ impl Network {
         &self.output
     }
 
-    /// Count of outputs of one sample.
+    /// Number of outputs of one sample.
     pub fn classes(&self) -> usize {
         self.output.elements()
     }
@@ -107,7 +113,7 @@ impl Network {
         &self.specs
     }
 
-    /// Count of numbers in all its tensors.
+    /// Total number of values in all tensors.
     pub fn elements(&self) -> u64 {
         elements(&self.specs).unwrap_or(u64::MAX)
     }
@@ -138,8 +144,8 @@ impl Network {
         Ok(found)
     }
 
-    /// Names of the residual blocks, and of the linear and convolutional layers before the head; only the outermost
-    /// ones.
+    /// Names of the residual blocks, and names of the linear and convolutional layers before the head. Layers inside blocks
+    /// are not included.
     pub(crate) fn depth(&self) -> (Vec<String>, Vec<String>) {
         let (mut blocks, mut plain) = (Vec::new(), Vec::new());
         for (index, options) in self.architecture.layers.iter().enumerate() {
@@ -168,7 +174,7 @@ impl Network {
         layers::initialize(&self.specs, Key::new(seed).with("init"))
     }
 
-    /// The signal that a batch's inputs are for this network: dense inputs of equal count take its shape.
+    /// Converts the inputs of a batch to the signal of the first layer; dense inputs are reshaped if their size is right.
     fn signal(&self, inputs: &Features) -> Result<Signal> {
         match (inputs, &self.input) {
             (Features::Dense(tensor), Shape::Dense(sizes)) => {
@@ -186,7 +192,7 @@ impl Network {
                 let got = ids.dims()[1];
                 match length {
                     Some(length) if *length == got => Ok(Signal::Ids(ids.clone())),
-                    _ => Err(Error::shape("inputs", format!("expected {} a row, got {got} ids", self.input))),
+                    _ => Err(Error::shape("inputs", format!("expected {} per row, got {got} ids", self.input))),
                 }
             }
             (Features::Ragged { ids, offsets, weights }, Shape::Ids(None)) => Ok(Signal::Ragged(Bag {
@@ -197,15 +203,15 @@ impl Network {
             (_, wanted) => {
                 let got = match inputs {
                     Features::Dense(tensor) => format!("numbers of shape {}", show(&tensor.dims()[1..])),
-                    Features::Ids(ids) => format!("{} ids a row", ids.dims()[1]),
-                    Features::Ragged { .. } => "ids, ragged".into(),
+                    Features::Ids(ids) => format!("{} ids per row", ids.dims()[1]),
+                    Features::Ragged { .. } => "rows with different numbers of ids".into(),
                 };
                 Err(Error::shape("inputs", format!("expected {wanted}, got {got}")))
             }
         }
     }
 
-    /// The function itself. `bound` are the parameter values of this forward, independent of their owner.
+    /// The forward pass. `bound` contains the parameter values, whatever their source.
     pub(crate) fn forward(
         &self,
         tape: &mut Tape,

@@ -1,4 +1,4 @@
-//! The parts of a model: one line per layer.
+//! The summary of a model, with one line per layer.
 
 use serde::Serialize;
 
@@ -14,7 +14,7 @@ pub struct LayerSummary {
     pub kind: &'static str,
     /// Shape of one sample's output.
     pub output: String,
-    /// Trainable numbers.
+    /// Number of trainable values.
     pub parameters: u64,
     pub multiply_adds: u64,
 }
@@ -24,9 +24,9 @@ pub struct LayerSummary {
 pub struct Summary {
     pub input: String,
     pub layers: Vec<LayerSummary>,
-    /// Trainable numbers of all layers.
+    /// Number of trainable values in all layers.
     pub parameters: u64,
-    /// Numbers that are kept but not trained: running statistics.
+    /// Number of values that are stored but not trained: running statistics.
     pub buffers: u64,
     /// Multiply-adds of one sample's forward.
     pub multiply_adds: u64,
@@ -78,7 +78,7 @@ impl std::fmt::Display for Summary {
         }
         write!(f, "{:width$}  {:14} {:18} {:>12} {:>14}", "total", "", "", self.parameters, self.multiply_adds)?;
         if self.buffers > 0 {
-            write!(f, "\n{} numbers besides that are kept, not trained", self.buffers)?;
+            write!(f, "\nplus {} values that are stored but not trained", self.buffers)?;
         }
         Ok(())
     }

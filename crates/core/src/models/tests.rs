@@ -1,4 +1,4 @@
-//! Networks of every kind of layer: shapes, names, counts, gradients, refusals.
+//! Tests of networks with every kind of layer: shapes, names, counts, gradients, rejections.
 
 use std::collections::BTreeMap;
 
@@ -62,8 +62,8 @@ fn in_f64(parameters: &Parameters) -> Parameters {
     wide
 }
 
-/// Every entry of up to five of each tensor against a central difference, in f64 through the references; then the
-/// kernels against the references.
+/// Compares up to five entries of each tensor's gradient with central differences, in f64 by the references; then compares
+/// the kernels with the references.
 fn check_gradients(json: serde_json::Value, inputs: Features, rows: usize, mode: Mode) {
     let network = network(json).unwrap();
     let parameters = network.initialize(3).unwrap();
@@ -193,7 +193,7 @@ fn shapes_that_do_not_fit_name_the_layer() {
 }
 
 #[test]
-fn a_file_that_claims_more_tensors_than_it_holds_is_refused_before_room_is_made_for_them() {
+fn a_file_with_fewer_tensors_than_it_claims_is_rejected_before_memory_is_allocated() {
     let layers = json!([{ "linear": { "name": "a", "outputs": 1_000_000_000 } }]);
     let architecture = json!({ "input": [1_000_000_000], "layers": layers });
     let error = Model::from_file(ModelFile { architecture, ..ModelFile::default() }).err().unwrap();
@@ -201,7 +201,7 @@ fn a_file_that_claims_more_tensors_than_it_holds_is_refused_before_room_is_made_
 }
 
 #[test]
-fn hidden_layers_are_given_by_name_and_the_heads_weight_with_them() {
+fn hidden_layers_are_returned_by_name_together_with_the_weight_of_the_head() {
     let net = network(json!({ "mlp": { "sizes": [6, 5, 3] } })).unwrap();
     let parameters = net.initialize(1).unwrap();
     let request = Request { hidden: ["layers.0".to_string()].into(), ..Request::default() };
@@ -214,7 +214,7 @@ fn hidden_layers_are_given_by_name_and_the_heads_weight_with_them() {
 }
 
 #[test]
-fn copying_takes_equal_names_and_shapes_or_the_layers_that_a_map_names() {
+fn copying_uses_equal_names_and_shapes_or_a_map_of_layers() {
     let make = |sizes: [usize; 4], seed| {
         Model::create(crate::reading::parse(&json!({ "mlp": { "sizes": sizes } }).to_string()).unwrap(), seed).unwrap()
     };

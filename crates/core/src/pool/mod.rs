@@ -1,7 +1,7 @@
-//! The threads that kernels run on: a private team, entered once a step.
+//! The thread pool of the kernels: a private team of threads, which a run enters once per step.
 //!
-//! Work is split by shape into tasks, never by thread, and every reduction has a fixed order: the bits
-//! are the same for any number of threads.
+//! Work is divided into tasks by the shapes of tensors, never by the number of threads, and every reduction has a fixed
+//! order. The result therefore has the same bits for any number of threads.
 
 mod team;
 
@@ -11,17 +11,17 @@ use std::sync::Arc;
 use crate::error::{Code, Error, Result};
 use team::Team;
 
-/// Address space, not memory: walks and deep drops may recurse.
+/// Stack size of a thread; it reserves address space, not memory. Deeply nested models may recurse.
 const STACK: usize = 64 << 20;
 
 pub struct Pool(Arc<Team>);
 
 thread_local! {
-    /// The team that this thread has entered and is not already running a task of.
+    /// The team that this thread has entered; `None` while the thread runs a task of a team.
     static ENTERED: RefCell<Option<Arc<Team>>> = const { RefCell::new(None) };
 }
 
-/// Restores the previous value, also when a panic passes through.
+/// Restores the previous team when it is dropped, also during a panic.
 struct Restore(Option<Arc<Team>>);
 
 impl Restore {
@@ -37,18 +37,18 @@ impl Drop for Restore {
 }
 
 impl Pool {
-    /// `threads` in all, the one that enters among them; by default one less than this process may use, at least one,
-    /// so that the host's own thread stays free.
+    /// A pool of `threads` threads, including the one that enters it. Default: one less than this process may use, so that
+    /// the thread of the event loop stays free, but at least one.
     pub fn new(threads: Option<usize>) -> Result<Pool> {
         let threads = threads.unwrap_or_else(default_threads).max(1);
         let team = Team::new(threads, STACK);
         team.map(|team| Pool(Arc::new(team))).map_err(|error| {
-            let message = format!("expected the system to start {threads} threads, got: {error}; ask for fewer");
+            let message = format!("expected the system to start {threads} threads, got: {error}; lower threads");
             Error::new(Code::Busy, "threads", message)
         })
     }
 
-    /// Only the entering thread.
+    /// A pool of only the entering thread.
     pub fn alone() -> Pool {
         Pool(Arc::new(Team::alone()))
     }
@@ -64,12 +64,12 @@ impl Pool {
     }
 }
 
-/// Threads that this process may run at once: honours affinity and cgroup quota.
+/// Number of threads that this process may run at once, within its affinity and cgroup quota.
 pub fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
 
-/// One less than there are cores, at least one.
+/// One less than `cores()`, but at least one.
 pub fn default_threads() -> usize {
     cores().saturating_sub(1).max(1)
 }
@@ -78,7 +78,7 @@ fn run(count: usize, task: &(dyn Fn(usize) + Sync)) {
     match if count < 2 { None } else { ENTERED.take() } {
         None => (0..count).for_each(task),
         Some(team) => {
-            // A task that starts tasks runs them on its own thread.
+            // If a task starts tasks, they run on the same thread.
             let _restore = Restore(Some(team.clone()));
             team.run(count, task);
         }
@@ -95,7 +95,7 @@ pub(crate) fn pieces<T: Send>(data: &mut [T], size: usize, task: impl Fn(usize, 
     team::pieces(data, size.max(1), task, run)
 }
 
-/// The same for two slices of one length that are filled together.
+/// Like `pieces`, for two slices of equal length that are filled together.
 pub(crate) fn pairs<T: Send, U: Send>(
     first: &mut [T],
     second: &mut [U],
@@ -106,7 +106,7 @@ pub(crate) fn pairs<T: Send, U: Send>(
     each(first.chunks_mut(size).zip(second.chunks_mut(size)).collect(), |index, (a, b)| task(index, a, b))
 }
 
-/// Runs `task(index, item)` on each item: for work with outputs in several buffers, zipped in pieces.
+/// Runs `task(index, item)` on each item; an item can combine pieces of several output buffers.
 pub(crate) fn each<T: Send>(items: Vec<T>, task: impl Fn(usize, T) + Sync + Send) {
     let mut items: Vec<Option<T>> = items.into_iter().map(Some).collect();
     pieces(&mut items, 1, |index, item| item.iter_mut().filter_map(Option::take).for_each(|item| task(index, item)))
@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn pieces_cover_the_slice_and_items_are_given_once() {
+    fn pieces_cover_the_slice_and_each_item_is_passed_once() {
         let pool = Pool::new(Some(3)).unwrap();
         pool.enter(|| {
             let mut data = vec![0usize; 1001];
@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn a_panic_in_a_task_comes_back_and_the_pool_goes_on() {
+    fn a_panic_in_a_task_reaches_the_caller_and_the_pool_stays_usable() {
         let pool = Pool::new(Some(2)).unwrap();
         for bad in [0, 5, 63] {
             let caught = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {

@@ -1,8 +1,8 @@
-//! A team of threads that runs numbered tasks: the caller works too; helpers spin for a moment and then sleep.
+//! A team of threads that runs numbered tasks: the calling thread and its helpers.
 //!
-//! A region publishes a function and a count. Each thread takes the next number until none is left; the caller returns
-//! when all tasks are finished, on any thread. Between the regions of a step helpers spin (waking one costs as much as
-//! a small region); after `PATIENCE` without work they sleep, so that an idle team costs nothing.
+//! A region is one parallel loop: it publishes a function and a number of tasks. Each thread takes the next task number
+//! until none is left; the caller returns when all tasks are finished. Between regions helpers spin, because waking one
+//! takes as long as a small region; after `PATIENCE` without work they sleep, so that an idle team uses no CPU time.
 
 use std::any::Any;
 use std::hint::spin_loop;
@@ -12,25 +12,25 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-/// How long an idle helper spins before it sleeps. Longer than the gap between two steps: on a virtual machine other
-/// guests get the core of a sleeping thread, and it returns only after a step that the caller then computed by itself.
+/// How long an idle helper spins before it sleeps. This is longer than the gap between two steps: on a virtual machine,
+/// other guests get the core of a sleeping helper, which then wakes only after the caller has computed the step alone.
 const PATIENCE: Duration = Duration::from_millis(1);
-/// Turns between two checks of the clock.
+/// Spin iterations between two readings of the clock.
 const TURNS: u32 = 64;
-/// Turns that the caller waits for unfinished tasks before it yields to other threads.
+/// Spin iterations of the caller, waiting for unfinished tasks, before it yields to other threads.
 const CALLER_TURNS: u32 = 2_000;
 
 type Task<'a> = &'a (dyn Fn(usize) + Sync);
 
-/// On a separate cache line: helpers write to it all the time.
+/// A value on a separate cache line, because all threads write to it often.
 #[repr(align(128))]
 struct Line<T>(T);
 
 struct Shared {
-    /// Region in the upper half, next number in the lower.
+    /// Number of the region in the upper half, next task number in the lower half.
     next: Line<AtomicU64>,
     finished: Line<AtomicUsize>,
-    /// Tasks of the region; 0 while one is being set up.
+    /// Number of tasks of the region; 0 while a region is being set up.
     count: AtomicU64,
     /// The region's function, on the caller's stack.
     task: AtomicPtr<Task<'static>>,
@@ -50,7 +50,7 @@ impl Shared {
         self.next.0.load(SeqCst) >> 32
     }
 
-    /// Runs tasks until none is left; returns whether there was any.
+    /// Runs tasks until none is left; returns whether it ran any.
     fn work(&self) -> bool {
         let mut any = false;
         loop {
@@ -60,13 +60,13 @@ impl Shared {
             if index >= self.count.load(SeqCst) {
                 return any;
             }
-            // Succeeds only if the region is still the one that `task` and `count` were read for.
+            // This succeeds only if `task` and `count` belong to the current region.
             if self.next.0.compare_exchange_weak(next, next + 1, SeqCst, SeqCst).is_err() {
                 continue;
             }
             any = true;
-            // SAFETY: the caller of `run` keeps the function alive until all tasks of its region are finished, and this
-            // one is not.
+            // SAFETY: the caller of `run` keeps the function alive until all tasks of its region are finished; this task
+            // is not finished yet.
             let task = unsafe { &*task };
             if let Err(panic) = catch_unwind(AssertUnwindSafe(|| task(index as usize))) {
                 lock(&self.panic).get_or_insert(panic);
@@ -107,12 +107,12 @@ impl Shared {
 pub struct Team {
     shared: Arc<Shared>,
     helpers: Vec<JoinHandle<()>>,
-    /// One region at a time; a caller that finds it taken works on its own thread.
+    /// Allows one region at a time; if it is locked, another caller runs its tasks on its own thread.
     turn: Mutex<()>,
 }
 
 impl Team {
-    /// The caller, without helpers.
+    /// A team of only the caller, without helpers.
     pub fn alone() -> Team {
         let shared = Arc::new(Shared {
             next: Line(AtomicU64::new(0)),
@@ -128,7 +128,7 @@ impl Team {
         Team { shared, helpers: Vec::new(), turn: Mutex::new(()) }
     }
 
-    /// `threads` in all, the caller among them.
+    /// A team of `threads` threads, including the caller.
     pub fn new(threads: usize, stack: usize) -> std::io::Result<Team> {
         let mut team = Team::alone();
         for index in 1..threads {
@@ -150,7 +150,7 @@ impl Team {
         } else {
             match self.turn.try_lock() {
                 Ok(turn) => Some(turn),
-                // A task panicked in an earlier region, which nevertheless ended whole.
+                // A task of an earlier region panicked, but that region ended completely.
                 Err(TryLockError::Poisoned(turn)) => Some(turn.into_inner()),
                 Err(TryLockError::WouldBlock) => None,
             }
@@ -191,7 +191,7 @@ impl Drop for Team {
     }
 }
 
-/// Splits `data` into pieces of `size` (the last may be shorter) for `run`, which calls its task once an index.
+/// Splits `data` into pieces of `size` (the last may be shorter) and calls `run`, which runs the task once per index.
 pub fn pieces<T: Send>(
     data: &mut [T],
     size: usize,
@@ -238,13 +238,13 @@ mod tests {
     }
 
     #[test]
-    fn a_team_shares_its_work_after_a_panic_too() {
+    fn a_team_still_shares_its_work_after_a_panic() {
         let team = Team::new(2, 1 << 20).unwrap();
         let region = catch_unwind(AssertUnwindSafe(|| team.run(4, &|index| assert!(index != 2, "a task fails"))));
         assert!(region.is_err());
         let (here, met) = (AtomicUsize::new(0), AtomicUsize::new(0));
         team.run(2, &|_| {
-            // Both tasks are here at once only if two threads run them.
+            // Both tasks reach this line at the same time only if two threads run them.
             here.fetch_add(1, SeqCst);
             let start = Instant::now();
             while here.load(SeqCst) < 2 && start.elapsed() < Duration::from_secs(20) {

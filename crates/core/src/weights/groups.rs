@@ -1,7 +1,7 @@
 //! Groups of teacher layers, one for each student layer that is generated from them.
 //!
 //! Layers of one role form a sequence in each model. The student's i-th is generated from the teacher's `l·i … l·(i+1)
-//! − 1`, `l = floor(Lt / Ls)`. If both sequences change their shapes equally often, each stretch of one shape is a
+//! − 1`, `l = floor(Lt / Ls)`. If both sequences change their shapes equally often, each run of one shape is a
 //! separate sequence. The first layer comes from the first, the head from the head, and a norm from the norms that
 //! follow the source layers of its preceding layer.
 //!
@@ -37,12 +37,12 @@ pub(super) fn groups(
         for layer in groups.get(before).into_iter().flatten() {
             let behind = Some((layer.clone(), place.clone()));
             let Some(found) = teacher.iter().find(|slot| slot.anchor == behind) else {
-                return Err(missing(&slot, &format!("behind {layer}")));
+                return Err(missing(&slot, &format!("after {layer}")));
             };
             run.push(found.layer.clone());
         }
         if run.is_empty() {
-            return Err(missing(&slot, &format!("behind what {before} is made from")));
+            return Err(missing(&slot, &format!("after the layers that {before} is generated from")));
         }
         groups.insert(slot.layer, run);
     }
@@ -51,8 +51,8 @@ pub(super) fn groups(
 
 fn missing(slot: &Slot, place: &str) -> Error {
     let message = format!(
-        "expected a {} layer of the teacher {place} to make it from, got none; name one by teacher: [...] in a rule, \
-         or start it anew by rules: [{{ student: '{}', rule: {{ fresh: {{}} }} }}]",
+        "expected a {} layer in the teacher {place} to generate it from, got none; name one with teacher: [...] in a \
+         rule, or initialise it anew with rules: [{{ student: '{}', rule: {{ fresh: {{}} }} }}]",
         slot.kind, slot.layer
     );
     Error::config(&slot.layer, message)
@@ -99,7 +99,7 @@ fn by_role<'a>(slots: &[&'a Slot], role: impl Fn(&Slot) -> String) -> BTreeMap<S
     roles
 }
 
-/// Stretches of layers of one shape.
+/// Runs of adjacent layers with equal shapes.
 fn stages<'a>(slots: &[&'a Slot]) -> Vec<Vec<&'a Slot>> {
     let mut stages: Vec<Vec<&Slot>> = Vec::new();
     for slot in slots {
@@ -111,20 +111,20 @@ fn stages<'a>(slots: &[&'a Slot]) -> Vec<Vec<&'a Slot>> {
     stages
 }
 
-/// Cuts the teacher's sequence into one run for each of the student's.
+/// Splits the teacher's sequence into one run per student layer.
 fn runs(own: &[&Slot], theirs: &[&Slot], remainder: Remainder, groups: &mut Groups) -> Result<()> {
     let names = |slots: &[&Slot]| slots.iter().map(|slot| slot.layer.as_str()).collect::<Vec<_>>().join(", ");
     let Some(last) = own.last() else { return Ok(()) };
     let fresh = format!("rules: [{{ student: '{}', rule: {{ fresh: {{}} }} }}]", last.layer);
     if theirs.is_empty() {
-        return Err(missing(last, "in its place"));
+        return Err(missing(last, "at the same position"));
     }
     if theirs.len() < own.len() {
         return Err(Error::config(
             &last.layer,
             format!(
-                "expected at most {} layers where the teacher has {}, got {} ({}): the student is deeper; \
-                 start one anew by {fresh}",
+                "expected at most {} layers, because the teacher has {}, got {} ({}): the student is deeper; \
+                 initialise one anew with {fresh}",
                 theirs.len(),
                 names(theirs),
                 own.len(),
@@ -137,8 +137,8 @@ fn runs(own: &[&Slot], theirs: &[&Slot], remainder: Remainder, groups: &mut Grou
         return Err(Error::config(
             "remainder",
             format!(
-                "expected a count of layers that divides the teacher's {} ({}), got {} ({}); \
-                 remainder: 'spread' gives the first ones one teacher layer more",
+                "expected a number of layers that divides the teacher's {} ({}), got {} ({}); \
+                 with remainder: 'spread' the first ones use one more teacher layer each",
                 theirs.len(),
                 names(theirs),
                 own.len(),

@@ -42,14 +42,14 @@ use slots::{End, Slot};
 #[derive(Clone, Debug)]
 pub struct ParameterGenerator {
     plan: Plan,
-    /// By parameter of the student; buffers are the student's own.
+    /// How each trainable parameter of the student is made; buffers are the student's own.
     making: BTreeMap<String, Making>,
     /// The trained parameters: `<student's parameter>.wOut`, …; a parameter that is trained directly keeps its name.
     parameters: Parameters,
 }
 
 impl ParameterGenerator {
-    /// With start values that follow from the seed. The teacher's parameters are read, never written.
+    /// A generator whose initial values follow from the seed. The teacher's parameters are read, never written.
     pub fn new(teacher: &Model, student: &Model, options: &GeneratorOptions, seed: u64) -> Result<ParameterGenerator> {
         let planned = Planned::new(teacher, student, options)?;
         let key = Key::new(seed).with("generator");
@@ -139,7 +139,7 @@ impl ParameterGenerator {
         self.bake_from(&self.parameters, student)
     }
 
-    /// The same from other values of the trained parameters: an average.
+    /// Like `bake`, from other values of the trained parameters, such as an average.
     pub(crate) fn bake_from(&self, trained: &Parameters, student: &Parameters) -> Result<Parameters> {
         let bound = self.generate(&mut Tape::default(), &trained.constants(), student)?;
         let bake = |(name, parameter): (&String, &Parameter)| {
@@ -155,7 +155,8 @@ impl ParameterGenerator {
 }
 
 impl Model {
-    /// Starts from a larger teacher: parameters made by the rules, as a generator of this seed begins. Gives the plan.
+    /// Initialises the parameters from a larger teacher, as a generator with this seed generates them at its start.
+    /// Returns the plan.
     pub fn start_from(&mut self, teacher: &Model, options: &GeneratorOptions, seed: u64) -> Result<Plan> {
         let generator = ParameterGenerator::new(teacher, self, options, seed)?;
         self.parameters = generator.bake(&self.parameters)?;
@@ -181,7 +182,8 @@ impl<'a> Planned<'a> {
         let (own, theirs) = (slots::slots(&student.network)?, slots::slots(&teacher.network)?);
         let planned = Planned { options, student: own, teacher: theirs, groups: BTreeMap::new() };
         planned.every_rule_names_something()?;
-        // Layers that the exceptions settle take no part in the matching, nor do the teacher's that they name.
+        // The matching leaves out student layers that exceptions settle completely, and the teacher layers that these
+        // exceptions name.
         let (mut open, mut given, mut taken) = (Vec::new(), groups::Groups::new(), BTreeSet::new());
         for slot in &planned.student {
             let (mut settled, mut named) = (true, Vec::new());
@@ -255,7 +257,7 @@ impl<'a> Planned<'a> {
                 None => {
                     let known: Vec<&str> = self.teacher.iter().map(|slot| slot.layer.as_str()).collect();
                     let message = format!(
-                        "expected a layer or parameter of the teacher to make {name} from, got {from:?}; \
+                        "expected a layer or parameter of the teacher to generate {name} from, got {from:?}; \
                          its layers are {}",
                         known.join(", ")
                     );
@@ -283,8 +285,8 @@ impl<'a> Planned<'a> {
         for from in names {
             let Some(parameter) = teacher.parameters.0.get(&from) else {
                 let message = format!(
-                    "expected {from} in the teacher to make it from, got none; \
-                     start it anew by rules: [{{ student: '{name}', rule: {{ fresh: {{}} }} }}]"
+                    "expected {from} in the teacher to generate it from, got none; \
+                     initialise it anew with rules: [{{ student: '{name}', rule: {{ fresh: {{}} }} }}]"
                 );
                 return Err(Error::config(name, message));
             };
@@ -293,7 +295,7 @@ impl<'a> Planned<'a> {
             {
                 let message = format!(
                     "expected teacher layers of one shape, got {first} of {} and {from} of {}; \
-                     name those to use by rules: [{{ student: '{name}', teacher: ['{from}'] }}]",
+                     name the layers to use with rules: [{{ student: '{name}', teacher: ['{from}'] }}]",
                     show(tensor.dims()),
                     show(parameter.tensor.dims())
                 );
@@ -322,13 +324,13 @@ impl<'a> Planned<'a> {
                 let got = spec.shape.first().copied().unwrap_or(0);
                 let message = format!(
                     "expected as many classes as the teacher, {}, got {got}; \
-                     start it anew by rules: [{{ student: '{}', rule: {{ fresh: {{}} }} }}]",
+                     initialise the layer anew with rules: [{{ student: '{}', rule: {{ fresh: {{}} }} }}]",
                     theirs.first().copied().unwrap_or(0),
                     slot.layer
                 );
                 return Err(Error::shape(name, message));
             }
-            // The published output matrix has no bias; one that is there is trained on from the teacher's.
+            // The published output matrix has no bias. A bias starts at the teacher's values and is trained.
             Some(End::Head) if equal => RuleOptions::Copy(Copy { frozen: !vector }),
             Some(End::Head) => RuleOptions::Project(Project {}),
             _ if vector => RuleOptions::Vector(Vector {}),
@@ -340,7 +342,8 @@ impl<'a> Planned<'a> {
     }
 }
 
-/// Whether a pattern of the options means this parameter: its name, that of a layer or block around it, or with `*`.
+/// Whether a pattern of the options covers this parameter: by its name, by the name of an enclosing layer or block, or
+/// with `*`.
 fn covers(pattern: &str, name: &str) -> bool {
     matches(pattern, name) || name.strip_prefix(pattern).is_some_and(|rest| rest.starts_with('.'))
 }

@@ -18,9 +18,9 @@ pub struct PlanRow {
     pub teacher_shape: Vec<usize>,
     /// `full`, `vector`, `scaleShift`, `project`, `copy`, `truncate` or `fresh`.
     pub rule: &'static str,
-    /// Numbers of the student that are made.
+    /// Count of the student's values in this parameter.
     pub numbers: u64,
-    /// Numbers that are trained for it in phase 1.
+    /// Count of the values that phase 1 trains for it.
     pub trained: u64,
 }
 
@@ -28,26 +28,26 @@ pub struct PlanRow {
 #[serde(rename_all = "camelCase")]
 pub struct Plan {
     pub rows: Vec<PlanRow>,
-    /// Layers of the teacher that nothing is made from.
+    /// Layers of the teacher that no student layer is generated from.
     pub unused: Vec<String>,
 }
 
-/// How much of a student came from where.
+/// How many of a student's values each rule made, and how many came from the teacher.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Origin {
-    /// Numbers of the student by rule.
+    /// Count of the student's values per rule.
     pub numbers: BTreeMap<String, u64>,
-    /// Share of the student's numbers that were made from the teacher's; 0…1.
+    /// Share of the student's values that were generated from the teacher's; 0…1.
     pub from_teacher: f64,
-    /// Numbers that were trained for it in phase 1.
+    /// Count of the values that phase 1 trained.
     pub trained: u64,
-    /// Layers of the teacher that nothing was made from.
+    /// Layers of the teacher that no student layer was generated from.
     pub unused: Vec<String>,
 }
 
 impl Plan {
-    /// Rows, unused layers and sums as plain values, and all of it as a table to print.
+    /// Rows and sums as plain values, and a printable table under `text`.
     pub fn to_json(&self) -> serde_json::Value {
         serde_json::json!({ "rows": self.rows, "origin": self.origin(), "text": self.to_string() })
     }

@@ -14,7 +14,7 @@ pub(super) struct Slot {
     pub kind: &'static str,
     /// Kind, enclosing blocks, and the position inside them.
     pub role: String,
-    /// Its tensors, by their names below the layer's.
+    /// Its tensors, with their names inside the layer.
     pub specs: Vec<Spec>,
     /// Whether it is a special layer that a model has only once.
     pub end: Option<End>,
@@ -23,7 +23,7 @@ pub(super) struct Slot {
     pub anchor: Option<(String, String)>,
 }
 
-/// The ends of a network: their widths are the data's.
+/// The ends of a network: their widths follow from the data.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum End {
     /// The first layer with a matrix.
@@ -33,7 +33,7 @@ pub(super) enum End {
 }
 
 impl Slot {
-    /// The role together with the name, its numbers left out: `blocks.*.conv`.
+    /// The role together with the name, in which `*` replaces numbers: `blocks.*.conv`.
     pub fn named_role(&self) -> String {
         let anonymous =
             |part: &str| if part.bytes().all(|byte| byte.is_ascii_digit()) { "*" } else { part }.to_string();
@@ -41,13 +41,13 @@ impl Slot {
         format!("{} {}", self.role, name.join("."))
     }
 
-    /// Shapes of all its tensors: layers of one group agree in them.
+    /// Shapes of all its tensors; they are equal for all layers of one group.
     pub fn shapes(&self) -> Vec<(&str, &[usize])> {
         self.specs.iter().map(|spec| (spec.name.as_str(), spec.shape.as_slice())).collect()
     }
 }
 
-/// In the order of the walk.
+/// All layers with parameters, in the order of `layers::walk`.
 pub(super) fn slots(network: &Network) -> Result<Vec<Slot>> {
     let mut specs: BTreeMap<String, Vec<Spec>> = BTreeMap::new();
     let architecture = network.architecture();

@@ -102,7 +102,7 @@ fn blocks_of_residual_networks_are_matched_place_by_place() {
 }
 
 #[test]
-fn a_norm_comes_from_the_norms_behind_the_layers_that_its_convolution_comes_from() {
+fn a_norm_comes_from_the_norms_after_the_layers_that_its_convolution_comes_from() {
     let made = generator(&conv_net(&[6, 6, 6]), &conv_net(&[4, 4]), json!({})).unwrap();
     let rows = rows(&made);
     assert!(rows.contains(&"blocks.0.norm.weight <- blocks.0.norm.weight: vector".into()), "{rows:?}");
@@ -185,7 +185,7 @@ fn a_remainder_is_refused_or_spread() {
 }
 
 #[test]
-fn what_cannot_be_made_is_refused_by_path_with_a_remedy() {
+fn impossible_requests_are_rejected_with_path_and_remedy() {
     let teacher = mlp(&[6, 8, 8, 3]);
     let cases = [
         // A student that is deeper than the plan allows, and one with layers that have no counterpart.
@@ -207,14 +207,14 @@ fn what_cannot_be_made_is_refused_by_path_with_a_remedy() {
             mlp(&[6, 9, 9, 3]),
             json!({ "rules": [{ "student": "*", "rule": { "truncate": {} } }] }),
             "layers.0.weight",
-            "expected at most the teacher's",
+            "expected a shape of at most the teacher's",
         ),
         (
             teacher.clone(),
             mlp(&[6, 5, 5, 3]),
             json!({ "rules": [{ "student": "layers.0.weight", "rule": { "copy": {} } }] }),
             "layers.0.weight",
-            "expected the shape of the teacher",
+            "expected the teacher's shape",
         ),
         (
             teacher.clone(),
@@ -360,7 +360,7 @@ fn gradients_through_a_residual_network_equal_finite_differences_for_every_gener
 }
 
 #[test]
-fn a_baked_student_says_what_the_generated_one_says_and_the_teacher_keeps_its_bytes() {
+fn a_baked_student_has_the_outputs_of_the_generated_one_and_the_teacher_keeps_its_bytes() {
     for (teacher, student) in [
         (mlp(&[6, 8, 8, 8, 8, 8, 3]), mlp(&[6, 5, 5, 5, 3])),
         (mlp(&[6, 5, 5, 5, 3]), mlp(&[6, 5, 5, 3])),

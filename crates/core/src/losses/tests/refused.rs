@@ -63,7 +63,7 @@ fn a_run_that_cannot_give_what_a_loss_needs_is_refused_by_its_name() {
     assert!(both.check(&given()).is_ok());
     let message = |losses: &Losses, given: Given| losses.check(&given).unwrap_err().to_string();
     let text = message(&both, Given { labels: LabelKind::None, ..given() });
-    assert_eq!(text, "crossEntropy: expected one label a row in the data, got no labels");
+    assert_eq!(text, "crossEntropy: expected one label per row in the data, got no labels");
     assert!(message(&both, Given { teacher_classes: None, ..given() }).starts_with("kl: expected a teacher"));
     let text = message(&both, Given { teacher_classes: Some(6), ..given() });
     assert_eq!(text, "kl: expected a teacher of the student's 5 classes, got one of 6");
@@ -163,21 +163,21 @@ fn a_batch_without_the_labels_that_a_loss_needs_is_refused() {
     };
     let numbers = |width: usize| from_vec(vec![1.0f32; 4 * width], (4, width)).unwrap();
     let wrong_kind = [
-        ("crossEntropy", Labels::None, "labels: expected one label a row for crossEntropy, got no labels"),
+        ("crossEntropy", Labels::None, "labels: expected one label per row for crossEntropy, got no labels"),
         (
             "crossEntropy",
             Labels::Real(numbers(5)),
-            "labels: expected one label a row for crossEntropy, got real numbers as labels",
+            "labels: expected one label per row for crossEntropy, got real numbers as labels",
         ),
         (
             "mse",
             Labels::Several(numbers(5)),
-            "labels: expected real numbers as labels for mse, got several labels a row",
+            "labels: expected real numbers as labels for mse, got several labels per row",
         ),
         (
             "binaryCrossEntropy",
             Labels::Single(vec![0; 4]),
-            "labels: expected several labels a row for binaryCrossEntropy, got one label a row",
+            "labels: expected several labels per row for binaryCrossEntropy, got one label per row",
         ),
     ];
     let wrong_shape = [

@@ -1,4 +1,4 @@
-//! The teacher's numbers, from the first layer of the group: trained further, or frozen.
+//! The values of the first teacher layer in the group: trained further, or frozen.
 //!
 //! Source: Lin and others, "Weight Distillation", 2021, arXiv:2009.09152, its code (the last norm is copied and
 //! trained, an output matrix of equal width is copied and frozen). Where we differ: nowhere.
@@ -9,11 +9,11 @@ use serde::{Deserialize, Serialize};
 use super::rule::{Made, Making, Rule, Target};
 use crate::error::Result;
 
-/// Equal shapes: the numbers of the teacher's (first) layer.
+/// For equal shapes: the values of the teacher's first layer in the group.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Copy {
-    /// Whether they stay as they are while the generator is trained.
+    /// Whether the values stay fixed while the generator is trained. Default: false.
     #[serde(default)]
     pub frozen: bool,
 }

@@ -1,4 +1,4 @@
-//! The student's own start values: nothing comes from the teacher.
+//! The student's own initial values: the teacher is not used.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::rule::{Made, Rule, Target};
 use crate::error::Result;
 
-/// The student's own start values, trained as usual.
+/// The student's own initial values, trained as usual.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Fresh {}

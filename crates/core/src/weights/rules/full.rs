@@ -15,13 +15,13 @@ use super::Vector;
 use super::rule::{Made, Rule, Target, W_IN, W_OUT};
 use crate::error::Result;
 
-/// A matrix or kernel: outputs, inputs and layers of the teacher are mixed, then `scale ⊙ tanh(·) + shift`. A vector
-/// that the rule meets is made by `vector`.
+/// For a matrix or kernel: mixes outputs, inputs and layers of the teacher, then applies `scale ⊙ tanh(·) + shift`.
+/// Vectors use the rule `vector` instead.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Full {
-    /// A side that is not mixed, because its places mean the same in both models: the inputs of the first layer, the
-    /// rows of an embedding. It must be as wide as the teacher's.
+    /// A side that is not mixed because its positions mean the same in both models, such as the inputs of the first
+    /// layer or the rows of an embedding. Its size must equal the teacher's. Default: both sides are mixed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub keep: Option<Side>,
 }
@@ -48,7 +48,7 @@ impl Rule for Full {
                 trained.push(target.xavier(part, theirs[axis], own[axis])?);
             } else if theirs[axis] != own[axis] {
                 let what = if axis == 0 { "outputs" } else { "inputs" };
-                let message = format!("expected {} {what} as the teacher has, got {}", theirs[axis], own[axis]);
+                let message = format!("expected {} {what}, like the teacher, got {}", theirs[axis], own[axis]);
                 return Err(target.refuse(message, "full: {}"));
             }
         }

@@ -1,4 +1,4 @@
-//! How one student parameter is made: one rule one file.
+//! How one student parameter is generated: one file per rule.
 //!
 //! To add one: write `rules/<name>.rs` and add its line to the registry below.
 
@@ -26,7 +26,7 @@ use serde::{Deserialize, Serialize};
 
 macro_rules! rules {
     ($($(#[$meta:meta])* $key:ident: $rule:ident,)*) => {
-        /// How a parameter of the student is made: an object with one key.
+        /// How a parameter of the student is generated: an object with one key.
         #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
         #[serde(rename_all = "camelCase")]
         pub enum RuleOptions {
@@ -38,7 +38,7 @@ macro_rules! rules {
                 match self { $(RuleOptions::$rule(rule) => rule,)* }
             }
 
-            /// As it is written in a configuration.
+            /// The rule's key in the options.
             pub fn key(&self) -> &'static str {
                 match self { $(RuleOptions::$rule(_) => stringify!($key),)* }
             }

@@ -1,4 +1,4 @@
-//! Only a matrix for each width that differs: the output matrix of the published method.
+//! A projection matrix for each width that differs, and nothing else: the output matrix of the published method.
 //!
 //! ```text
 //! S = wOutᵀ · T · wIn,   each of the two only for a side that differs
@@ -13,7 +13,8 @@ use serde::{Deserialize, Serialize};
 use super::rule::{Made, Rule, Target, W_IN, W_OUT};
 use crate::error::Result;
 
-/// A matrix on each side whose width differs from the teacher's; no tanh, scale or shift. Equal shapes are `copy`.
+/// Multiplies by a matrix on each side whose width differs from the teacher's; no tanh, scale or shift. For equal
+/// shapes use `copy`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Project {}

@@ -7,14 +7,14 @@ use crate::parameters::{Kind, Parameter};
 use crate::random::Key;
 use crate::tensor::{Tensor, from_vec};
 
-/// The parameter that is to be made.
+/// The parameter to generate.
 pub(crate) struct Target<'a> {
     pub name: &'a str,
-    /// Start values of the student's own, shape, and whether it decays.
+    /// The student's parameter: its initial values, its shape, and whether it decays.
     pub student: &'a Parameter,
     /// The teacher's parameters, in order; all of one shape.
     pub teacher: &'a [(String, Tensor)],
-    /// Random start values.
+    /// Key of the random initial values.
     pub key: Key,
 }
 
@@ -23,7 +23,7 @@ pub(crate) struct Target<'a> {
 pub(crate) enum Making {
     /// Computed from the teacher's, through the trained parameters below its name.
     Generated(Stack),
-    /// Trained itself, from a start.
+    /// Trained directly, from initial values.
     Own,
     /// Not trained.
     Constant(Tensor),
@@ -47,12 +47,11 @@ impl Target<'_> {
         self.student.tensor.dims()
     }
 
-    /// Shape of the teacher's parameters; without one there is nothing to make it from.
+    /// Shape of the teacher's parameters; an error if there are none.
     pub(super) fn teacher_dims(&self) -> Result<&[usize]> {
-        self.teacher
-            .first()
-            .map(|(_, tensor)| tensor.dims())
-            .ok_or_else(|| self.refuse("expected a parameter of the teacher to make it from, got none", "fresh: {}"))
+        self.teacher.first().map(|(_, tensor)| tensor.dims()).ok_or_else(|| {
+            self.refuse("expected a parameter of the teacher to generate it from, got none", "fresh: {}")
+        })
     }
 
     pub(super) fn stack(&self) -> Result<Stack> {
@@ -62,7 +61,7 @@ impl Target<'_> {
     /// Rejects this target and names a rule that would work.
     pub(super) fn refuse(&self, message: impl std::fmt::Display, instead: &str) -> Error {
         let rule = format!("rules: [{{ student: '{}', rule: {{ {instead} }} }}]", self.name);
-        Error::shape(self.name, format!("{message}; change it by {rule}"))
+        Error::shape(self.name, format!("{message}; use {rule}"))
     }
 
     /// Kernel sizes are not channels: the dimensions after outputs and inputs must be equal.
@@ -71,14 +70,14 @@ impl Target<'_> {
         let positions = |dims: &[usize]| dims.iter().skip(2).copied().collect::<Vec<usize>>();
         if own.len() != theirs.len() {
             return Err(self.refuse(
-                format!("expected a shape like the teacher's {}, got {}", show(theirs), show(own)),
+                format!("expected as many dimensions as the teacher's {}, got {}", show(theirs), show(own)),
                 "fresh: {}",
             ));
         }
         if positions(own) != positions(theirs) {
             return Err(self.refuse(
                 format!(
-                    "expected the kernel positions of the teacher, {}, got {}",
+                    "expected the teacher's kernel size {}, got {}",
                     show(&positions(theirs)),
                     show(&positions(own))
                 ),
@@ -91,7 +90,7 @@ impl Target<'_> {
     pub(super) fn equal_shapes(&self, instead: &str) -> Result<()> {
         let theirs = self.teacher_dims()?;
         if theirs != self.dims() {
-            let message = format!("expected the shape of the teacher, {}, got {}", show(theirs), show(self.dims()));
+            let message = format!("expected the teacher's shape {}, got {}", show(theirs), show(self.dims()));
             return Err(self.refuse(message, instead));
         }
         Ok(())
@@ -113,7 +112,7 @@ impl Target<'_> {
         Ok([(W_LAYER, Parameter { decay: false, ..layer }), (W_REDUCE, Parameter::new(reduce, Kind::Trainable, false))])
     }
 
-    /// scale of ones and shift of zeros.
+    /// `scale` of ones and `shift` of zeros.
     pub(super) fn affine(&self) -> Result<[(&'static str, Parameter); 2]> {
         let filled = |value: f32| {
             let values = vec![value; self.dims().iter().product()];

@@ -1,10 +1,10 @@
-//! Scale and shift of the teacher's numbers, without a projection: layer to layer where shapes are equal.
+//! Scale and shift of the teacher's values, without a projection: element by element, for equal shapes.
 //!
 //! ```text
 //! S = scale ⊙ tanh(T) + shift
 //! ```
 //!
-//! Of several teacher layers T is the sum `Σ_k r_k T_k` as in `full`. Source: Lin and others, "Weight Distillation",
+//! With several teacher layers, T is the sum `Σ_k r_k T_k` as in `full`. Source: Lin and others, "Weight Distillation",
 //! 2021, arXiv:2009.09152, its code (the encoder of its release). Where we differ: nowhere.
 
 use schemars::JsonSchema;
@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::rule::{Made, Rule, Target};
 use crate::error::Result;
 
-/// Equal shapes, nothing is mixed: `scale ⊙ tanh(teacher) + shift`.
+/// For equal shapes: `scale ⊙ tanh(teacher) + shift`, without mixing.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ScaleShift {}

@@ -1,4 +1,4 @@
-//! A sub-block of the teacher's numbers: the first outputs and inputs of the first layer of the group.
+//! A block of the teacher's values: the first outputs and inputs of the first layer in the group.
 //!
 //! Source: Lin and others, "Weight Distillation", 2021, arXiv:2009.09152, introduction (even this start helps).
 //! Where we differ: nowhere.
@@ -10,7 +10,7 @@ use super::rule::{Made, Rule, Target};
 use crate::error::{Candle, Result};
 use crate::layers::show;
 
-/// The first outputs and inputs of the teacher's (first) layer, trained from there on.
+/// The first outputs and inputs of the teacher's first layer in the group, as trainable initial values.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Truncate {}
@@ -20,7 +20,7 @@ impl Rule for Truncate {
         target.equal_positions()?;
         let (own, theirs) = (target.dims(), target.teacher_dims()?);
         if own.iter().zip(theirs).any(|(own, theirs)| own > theirs) {
-            let message = format!("expected at most the teacher's {}, got {}", show(theirs), show(own));
+            let message = format!("expected a shape of at most the teacher's {}, got {}", show(theirs), show(own));
             return Err(target.refuse(message, "full: {}"));
         }
         let mut block = target.teacher[0].1.clone();

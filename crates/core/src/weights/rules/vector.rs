@@ -4,7 +4,7 @@
 //! s = scale ⊙ tanh(wOutᵀ · (Σ_k r_k t_k)) + shift,   r = wLayer · wReduce
 //! ```
 //!
-//! t_k `[Ot]` of the teacher's k-th layer, s `[Os]`. Source: Lin and others, "Weight Distillation", 2021,
+//! t_k `[Ot]` is the vector of the teacher's k-th layer, s is `[Os]`. Source: Lin and others, "Weight Distillation", 2021,
 //! arXiv:2009.09152, and its code. Where we differ: nowhere.
 
 use schemars::JsonSchema;
@@ -14,7 +14,8 @@ use super::rule::{Made, Rule, Target, W_OUT};
 use crate::error::Result;
 use crate::layers::show;
 
-/// A vector (bias, gain of a norm): the teacher's numbers and layers are mixed, then `scale ⊙ tanh(·) + shift`.
+/// For a vector (a bias, the gain of a norm): mixes elements and layers of the teacher, then applies
+/// `scale ⊙ tanh(·) + shift`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Vector {}
@@ -23,7 +24,11 @@ impl Rule for Vector {
     fn make(&self, target: &Target) -> Result<Made> {
         let (own, theirs) = (target.dims(), target.teacher_dims()?);
         let ([own], [theirs]) = (own, theirs) else {
-            let message = format!("expected vectors, got {} from the teacher's {}", show(own), show(theirs));
+            let message = format!(
+                "expected vectors in both models, got {} in the student and {} in the teacher",
+                show(own),
+                show(theirs)
+            );
             return Err(target.refuse(message, "full: {}"));
         };
         let mut trained = vec![target.xavier(W_OUT, *theirs, *own)?];
