@@ -99,13 +99,19 @@ impl Learner {
     /// After the last batch: changes the parameters by the gradients, and the averages of the parameters with them.
     pub(crate) fn update(&mut self, gathered: Gathered, at: &At) -> Result<StepNumbers> {
         let Gathered { mut gradients, mut numbers, .. } = gathered;
-        if at.norms || self.clip_norm.is_some() {
+        let clipped = self.clip_norm.is_some();
+        if clipped {
             numbers.gradient_norm = Some(self.clip(&mut gradients, at)?);
         }
         self.watch.gradients(&gradients)?;
-        match self.loss_parameters.0.is_empty() {
-            true => self.optimizer.step(self.weights.trained(&self.model), &gradients, at.rate)?,
-            false => self.optimizer.step(&self.trained(), &gradients, at.rate)?,
+        let all = (!self.loss_parameters.0.is_empty()).then(|| self.trained());
+        let trained = all.as_ref().unwrap_or(self.weights.trained(&self.model));
+        match at.norms && !clipped {
+            false => self.optimizer.step(trained, &gradients, at.rate)?,
+            true => {
+                let norm = self.optimizer.step_with_norm(trained, &gradients, at.rate)?;
+                numbers.gradient_norm = Some(check_norm(norm, &gradients, at)?);
+            }
         }
         if let Some(average) = &mut self.average {
             average.update(self.weights.trained(&self.model))?;
@@ -116,15 +122,20 @@ impl Learner {
 
     /// The global norm of the gradients, before they are scaled down to `clipNorm` if it is larger.
     fn clip(&self, gradients: &mut BTreeMap<String, Tensor>, at: &At) -> Result<f64> {
-        let norm = optimizers::global_norm(gradients)?;
-        if !norm.is_finite() {
-            let bad = gradients.iter().find(|(_, gradient)| !all_finite(gradient).unwrap_or(false));
-            let message = format!("the gradient is not finite at step {}{REMEDY}", at.step + 1);
-            return Err(Error::new(Code::NotFinite, bad.map_or("", |(name, _)| name), message));
-        }
+        let norm = check_norm(optimizers::global_norm(gradients)?, gradients, at)?;
         if let Some(limit) = self.clip_norm.filter(|limit| norm > *limit) {
             optimizers::scale_gradients(gradients, limit / norm)?;
         }
         Ok(norm)
     }
+}
+
+/// Returns the norm, or an error that names a gradient that is not finite.
+fn check_norm(norm: f64, gradients: &BTreeMap<String, Tensor>, at: &At) -> Result<f64> {
+    if norm.is_finite() {
+        return Ok(norm);
+    }
+    let bad = gradients.iter().find(|(_, gradient)| !all_finite(gradient).unwrap_or(false));
+    let message = format!("the gradient is not finite at step {}{REMEDY}", at.step + 1);
+    Err(Error::new(Code::NotFinite, bad.map_or("", |(name, _)| name), message))
 }

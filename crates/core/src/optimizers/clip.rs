@@ -19,21 +19,22 @@ const PIECE: usize = 64 << 10;
 
 /// The norm of all gradients together; not finite where one of them is not.
 pub fn global_norm(gradients: &BTreeMap<String, Tensor>) -> Result<f64> {
-    let mut sum = 0.0;
-    for gradient in gradients.values() {
-        if let Some(values) = host_f32(gradient)? {
-            let values: &[f32] = &values;
-            let mut partial = vec![0.0f64; values.len().div_ceil(PIECE)];
-            pool::pieces(&mut partial, 1, |i, partial| {
-                let block = &values[i * PIECE..((i + 1) * PIECE).min(values.len())];
-                partial.iter_mut().for_each(|partial| *partial = optimizer::sum_of_squares(block));
-            });
-            sum += partial.iter().sum::<f64>();
-        } else {
-            sum += to_f64(gradient)?.iter().map(|x| x * x).sum::<f64>();
-        }
-    }
-    Ok(sum.sqrt())
+    let squares = gradients.values().map(sum_of_squares).sum::<Result<f64>>()?;
+    Ok(squares.sqrt())
+}
+
+/// The sum of the squares of a tensor.
+pub(super) fn sum_of_squares(gradient: &Tensor) -> Result<f64> {
+    let Some(values) = host_f32(gradient)? else {
+        return Ok(to_f64(gradient)?.iter().map(|x| x * x).sum());
+    };
+    let values: &[f32] = &values;
+    let mut partial = vec![0.0f64; values.len().div_ceil(PIECE)];
+    pool::pieces(&mut partial, 1, |i, partial| {
+        let block = &values[i * PIECE..((i + 1) * PIECE).min(values.len())];
+        partial.iter_mut().for_each(|partial| *partial = optimizer::sum_of_squares(block));
+    });
+    Ok(partial.iter().sum())
 }
 
 /// Multiplies every gradient by `factor`, in place if possible.
