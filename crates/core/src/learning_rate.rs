@@ -5,29 +5,30 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 
-/// Multiplies the optimizer's learning rate: an object with one key. Steps are optimizer steps, counted from 0;
-/// `cosine`, `linear` and `oneCycle` run over the whole training.
+/// The factor that multiplies the optimizer's learning rate: an object with one key. Steps are optimizer steps, counted
+/// from 0; `cosine`, `linear` and `oneCycle` extend over the whole training.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum Schedule {
     /// Always 1, after the warm-up.
     Constant(Constant),
-    /// Falls by `factor` every `every` steps.
+    /// Is multiplied by `factor` every `every` steps.
     Step(Step),
-    /// Falls in a straight line to `final`.
+    /// Falls linearly to `final`.
     Linear(Falling),
     /// Falls along half a cosine to `final`.
     Cosine(Falling),
-    /// Rises along half a cosine from 1/25 to 1, then falls along half a cosine to 1/250,000.
+    /// Rises along half a cosine from 1 / initialDivisor to 1, then falls along half a cosine to 1 / (initialDivisor ·
+    /// finalDivisor).
     OneCycle(OneCycle),
-    /// Rises in a straight line for `warmupSteps`, then √(warmupSteps / step).
+    /// Rises linearly for `warmupSteps` steps, then falls as √(warmupSteps / step).
     InverseSquareRoot(InverseSquareRoot),
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Constant {
-    /// Steps in which the factor rises in a straight line from 0 to 1.
+    /// Number of steps in which the factor rises linearly from 0 to 1. Default 0.
     #[serde(default)]
     pub warmup_steps: u64,
 }
@@ -35,12 +36,12 @@ pub struct Constant {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Step {
-    /// Steps between two falls; at least 1.
+    /// Number of steps between two multiplications; must be ≥ 1.
     pub every: u64,
-    /// What the rate is multiplied with at each fall; above 0.
+    /// Number that the rate is multiplied by every `every` steps; must be > 0. Default 0.1.
     #[serde(default = "tenth")]
     pub factor: f64,
-    /// Steps in which the factor rises in a straight line from 0 to 1.
+    /// Number of steps in which the factor rises linearly from 0 to 1. Default 0.
     #[serde(default)]
     pub warmup_steps: u64,
 }
@@ -48,10 +49,10 @@ pub struct Step {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Falling {
-    /// The factor at the last step; 0…1.
+    /// The factor at the last step, from 0 to 1. Default 0.
     #[serde(default, rename = "final")]
     pub last: f64,
-    /// Steps in which the factor rises in a straight line from 0 to 1.
+    /// Number of steps in which the factor rises linearly from 0 to 1. Default 0.
     #[serde(default)]
     pub warmup_steps: u64,
 }
@@ -59,13 +60,13 @@ pub struct Falling {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct OneCycle {
-    /// Share of the training in which the rate rises; 0 < share < 1.
+    /// Share of the training in which the factor rises; must be > 0 and < 1. Default 0.3.
     #[serde(default = "three_tenths")]
     pub rise: f64,
-    /// The first factor is 1 / this; above 0.
+    /// The factor at the first step is 1 / initialDivisor; must be > 0. Default 25.
     #[serde(default = "twenty_five")]
     pub initial_divisor: f64,
-    /// The last factor is the first divided by this; above 0.
+    /// The factor at the last step is the first factor divided by finalDivisor; must be > 0. Default 10,000.
     #[serde(default = "ten_thousand")]
     pub final_divisor: f64,
 }
@@ -73,7 +74,7 @@ pub struct OneCycle {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct InverseSquareRoot {
-    /// Steps until the peak; at least 1.
+    /// Number of steps until the factor reaches 1; must be ≥ 1.
     pub warmup_steps: u64,
 }
 

@@ -58,7 +58,7 @@ use crate::error::{Error, Result};
 
 macro_rules! layers {
     ($($(#[$meta:meta])* $key:ident: $layer:ident,)*) => {
-        /// One layer of a model: an object with one key, the kind of layer, and its options.
+        /// One layer of a model: an object with one key. The key is the kind of layer; the value holds its options.
         #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
         #[serde(rename_all = "camelCase")]
         pub enum LayerOptions {

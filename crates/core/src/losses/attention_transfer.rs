@@ -16,8 +16,8 @@ use super::features::{Array, Compare, Compared, Comparison, Float, Layers, Units
 use crate::error::Result;
 use crate::schedule::Scheduled;
 
-/// Mean squared error between attention maps: squares of feature maps, averaged over the channels (attention
-/// transfer).
+/// Mean squared error between attention maps (attention transfer). An attention map is the square of a feature map,
+/// averaged over the channels.
 ///
 /// Choose it for convolutional networks that differ in their number of channels.
 ///
@@ -32,8 +32,8 @@ pub struct AttentionTransfer {
     /// Weight of this loss in the total; must be ≥ 0. Default 1.
     #[serde(default = "Scheduled::one")]
     pub weight: Scheduled,
-    /// Which feature maps are compared: layers whose output is `[channels, height, width]`. Losses of several are added.
-    /// Default: `'skip'`.
+    /// Which feature maps are compared: layers whose output is `[channels, height, width]`. The losses of several
+    /// layers are added. Default `'skip'`.
     #[serde(default = "Layers::skip")]
     pub layers: Layers,
 }

@@ -21,8 +21,8 @@ use crate::schedule::Scheduled;
 use crate::targets::{Signal, Source};
 
 tempered! {
-    /// Kullback–Leibler divergence between teacher and student, each class on its own (sigmoid), times temperature²:
-    /// for several labels per row.
+    /// Kullback–Leibler divergence between teacher and student, computed for each class separately (sigmoid), times
+    /// temperature²: for multi-label data.
     ///
     /// Choose it to distil a teacher that was trained with `binaryCrossEntropy`.
     ///

@@ -30,9 +30,10 @@ use crate::labels::{LabelKind, Labels, NOT_ONE, not_one};
 use crate::schedule::Scheduled;
 use crate::tensor;
 
-/// Cross-entropy between the labels, classes or probabilities of classes, and the student's probabilities.
+/// Cross-entropy between the labels and the student's probabilities. A label is one class, or one probability per
+/// class.
 ///
-/// Choose it whenever rows have class labels, alone or together with a loss on a teacher.
+/// Choose it whenever rows have class labels: as the only loss, or together with a loss that compares with a teacher.
 ///
 /// ```js
 /// train({ student, data, losses: { crossEntropy: { labelSmoothing: 0.1 } } })
@@ -45,11 +46,12 @@ pub struct CrossEntropy {
     /// Weight of this loss in the total; must be ≥ 0. Default 1.
     #[serde(default = "Scheduled::one")]
     pub weight: Scheduled,
-    /// Share of the label that is spread over all classes; at least 0, below 1. Default 0.
+    /// Share of the label that is spread evenly over all classes; must be ≥ 0 and < 1. Default 0.
     #[serde(default)]
     pub label_smoothing: f64,
-    /// Weight of each row by its label: a list of one number ≥ 0 per class, or `'balanced'`, which weighs each class by
-    /// labelled rows ÷ (classes × rows of the class) of the training data. Default: all 1.
+    /// Weight of each row, chosen by its label: a list with one number ≥ 0 per class, or `'balanced'`. With
+    /// `'balanced'` the weight of a class is labelled rows ÷ (classes that occur × rows of the class), counted in the
+    /// training data. Default: all weights are 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub label_weights: Option<LabelWeights>,
 }

@@ -36,7 +36,7 @@ tempered! {
     /// Pearson correlation of the softened distributions, per row over the classes and per class over the batch
     /// (DIST), times temperature².
     ///
-    /// Choose it when the teacher is much larger than the student, which cannot match its exact probabilities.
+    /// Choose it when the teacher is so much larger that the student cannot match its exact probabilities.
     ///
     /// ```js
     /// distill({ teacher, student, data, losses: { dist: { inter: 1, intra: 1 }, crossEntropy: {} } })
@@ -47,8 +47,8 @@ tempered! {
         /// Weight of the correlation of each row over the classes; must be ≥ 0. Default 1.
         #[serde(default = "one")]
         pub inter: f64,
-        /// Weight of the correlation of each class over the rows of the batch; must be ≥ 0, and > 0 where inter is 0.
-        /// Needs batches of two rows or more. Default 1.
+        /// Weight of the correlation of each class over the rows of the batch; must be ≥ 0, and > 0 if inter is 0.
+        /// Needs batches of at least two rows. Default 1.
         #[serde(default = "one")]
         pub intra: f64,
     }

@@ -41,10 +41,10 @@ fn default_temperature() -> Scheduled {
     Scheduled::Constant(4.0)
 }
 
-/// Decoupled knowledge distillation (DKD): the divergence of the label's probability and that of the ranking of the
-/// other classes, each with its own weight, times temperature².
+/// Decoupled knowledge distillation (DKD): one divergence for the probability of the label and one for the ranking of
+/// the other classes, each with its own weight, times temperature².
 ///
-/// Choose it when the teacher is so confident that `kl` hardly transfers how it ranks the other classes.
+/// Choose it when the teacher is so confident that `kl` hardly transfers its ranking of the other classes.
 ///
 /// ```js
 /// distill({ teacher, student, data, losses: { dkd: { alpha: 1, beta: 8 }, crossEntropy: {} } })
@@ -60,7 +60,7 @@ pub struct Dkd {
     /// Weight of the part about the label; must be ≥ 0. Default 1.
     #[serde(default = "default_alpha")]
     pub alpha: f64,
-    /// Weight of the part about the other classes; must be ≥ 0, and > 0 where alpha is 0. Default 8.
+    /// Weight of the part about the other classes; must be ≥ 0, and > 0 if alpha is 0. Default 8.
     #[serde(default = "default_beta")]
     pub beta: f64,
     /// Temperature applied to student and teacher logits before the softmax; must be > 0. Default 4.

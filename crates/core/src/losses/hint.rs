@@ -17,7 +17,7 @@ use crate::schedule::Scheduled;
 
 /// Mean squared error between a layer of the student and one of the teacher (FitNets).
 ///
-/// Choose it when a layer of the student is to compute what a layer of the teacher computes.
+/// Choose it when a layer of the student should compute the same as a layer of the teacher.
 ///
 /// ```js
 /// distill({ teacher, student, data, losses: { hint: { projection: true }, kl: {} } })
@@ -33,8 +33,8 @@ pub struct Hint {
     /// Which layers are compared. Default: the embedding (the input of the last linear layer).
     #[serde(default = "Layers::embedding")]
     pub layers: Layers,
-    /// Trains a linear map (on feature maps a 1 × 1 convolution) from the student's width to the teacher's. Default:
-    /// widths must be equal.
+    /// Trains a linear map (on feature maps a 1 × 1 convolution) from the student's width to the teacher's. Default
+    /// false: widths must be equal.
     #[serde(default)]
     pub projection: bool,
 }

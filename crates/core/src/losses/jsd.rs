@@ -31,8 +31,8 @@ fn default_beta() -> f64 {
 }
 
 tempered! {
-    /// Generalised Jensen–Shannon divergence of the softened distributions, times temperature²: between `kl` (beta 0)
-    /// and `reverseKl` (beta 1).
+    /// Generalised Jensen–Shannon divergence of the softened distributions, times temperature². It equals `kl` at beta
+    /// 0 and `reverseKl` at beta 1.
     ///
     /// Choose it when teacher and student disagree so strongly that `kl` makes training unstable: its value is
     /// bounded.
@@ -43,8 +43,8 @@ tempered! {
     ///
     /// See also: `kl`, `reverseKl`, `tvd`.
     pub struct Jsd {
-        /// The teacher's share of the mixture that both sides are compared with, from 0 (`kl`) to 1 (`reverseKl`).
-        /// Default 0.5.
+        /// The teacher's share of the mixture that both distributions are compared with, from 0 (`kl`) to 1
+        /// (`reverseKl`). Default 0.5.
         #[serde(default = "default_beta")]
         pub beta: f64,
     }

@@ -21,10 +21,10 @@ use crate::schedule::Scheduled;
 use crate::targets::{Signal, Source};
 
 tempered! {
-    /// Divergence from the teacher's confidence in the label, with the rest spread evenly over the other classes
-    /// (KD-pt), times temperature².
+    /// Divergence from a target that gives the label the teacher's probability and spreads the rest evenly over the
+    /// other classes (KD-pt), times temperature².
     ///
-    /// Choose it when the teacher's ranking of the wrong classes is unreliable, or to measure what its confidence
+    /// Choose it when the teacher's ranking of the wrong classes is unreliable, or to measure what its confidence alone
     /// contributes.
     ///
     /// ```js

@@ -33,7 +33,8 @@ fn default_mix() -> f64 {
 tempered! {
     /// Divergence from a mixture of the targets of `kdPt` and `kdSim` (KD-pt+sim), times temperature².
     ///
-    /// Choose it to transfer the teacher's confidence and its class relations without its ranking of each single row.
+    /// Choose it to transfer the teacher's confidence and its class relations, but not its ranking of the classes in
+    /// each row.
     ///
     /// ```js
     /// distill({ teacher, student, data, losses: { kdPtSim: { mix: 0.5 }, crossEntropy: {} } })
@@ -41,13 +42,13 @@ tempered! {
     ///
     /// See also: `kdPt`, `kdSim`, `kl`.
     pub struct KdPtSim {
-        /// The share of the confidence (`kdPt`), from 0 to 1; the rest is class relations (`kdSim`). Default 0.5.
+        /// Share of the target of `kdPt` in the mixture, from 0 to 1; the rest is the target of `kdSim`. Default 0.5.
         #[serde(default = "default_mix")]
         pub mix: f64,
-        /// Exponent of the size of each cosine; must be > 0. Default 1.
+        /// Exponent of the absolute value of each cosine, which keeps its sign; must be > 0. Default 1.
         #[serde(default = "one")]
         pub power: f64,
-        /// Divisor of the powers before the softmax: smaller is sharper; must be > 0. Default 1.
+        /// Divisor of the powers before the softmax; a smaller one makes the target sharper; must be > 0. Default 1.
         #[serde(default = "one")]
         pub sharpness: f64,
         #[serde(skip)]

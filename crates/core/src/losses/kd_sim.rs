@@ -28,10 +28,10 @@ use crate::kernels::cpu::rows;
 use crate::schedule::Scheduled;
 use crate::targets::{Signal, Similar, SimilarRows, Source};
 
-/// Divergence from the similarity of the teacher's classes, computed from the weight of its last layer (KD-sim),
-/// times temperature²; the teacher's outputs are not used.
+/// Divergence from the similarities between the label and all classes (KD-sim), times temperature². They are computed
+/// from the weight of the teacher's last layer; the teacher's outputs are not used.
 ///
-/// Choose it when the relations between the classes are to be learned and the teacher's outputs are unreliable.
+/// Choose it when the student should learn how the classes relate and the teacher's outputs are unreliable.
 ///
 /// ```js
 /// distill({ teacher, student, data, losses: { kdSim: { power: 1, sharpness: 0.3 }, crossEntropy: {} } })
@@ -44,10 +44,10 @@ pub struct KdSim {
     /// Weight of this loss in the total; must be ≥ 0. Default 1.
     #[serde(default = "Scheduled::one")]
     pub weight: Scheduled,
-    /// Exponent of the size of each cosine; must be > 0. Default 1.
+    /// Exponent of the absolute value of each cosine, which keeps its sign; must be > 0. Default 1.
     #[serde(default = "one")]
     pub power: f64,
-    /// Divisor of the powers before the softmax: smaller is sharper; must be > 0. Default 1.
+    /// Divisor of the powers before the softmax; a smaller one makes the target sharper; must be > 0. Default 1.
     #[serde(default = "one")]
     pub sharpness: f64,
     /// Temperature applied to the student's logits before the softmax; must be > 0. Default 1.

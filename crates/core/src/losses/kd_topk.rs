@@ -47,14 +47,14 @@ const FEW_BITS: f64 = 1e-30;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum Missing {
-    /// The k classes are made to add up to 1.
+    /// The probabilities of the k classes are divided by their sum.
     #[default]
     Renormalize,
-    /// It is left out on the teacher's side.
+    /// It is left out of the target, which then sums to less than 1.
     Zero,
     /// It is spread evenly over the other classes.
     Uniform,
-    /// The other classes are one, on both sides.
+    /// The other classes count as one class, for the teacher and for the student.
     Bucket,
 }
 
@@ -71,11 +71,12 @@ tempered! {
     pub struct KdTopk {
         /// How many classes of each row are kept, from 1 to the number of classes. Required.
         pub k: usize,
-        /// What happens to the probability outside the k classes; a `teacherTopK` column serves 'renormalize' alone. Default
-        /// 'renormalize'.
+        /// What happens to the probability outside the k classes; a `teacherTopK` column supports only 'renormalize'.
+        /// Default 'renormalize'.
         #[serde(default)]
         pub missing: Missing,
-        /// Keeps the label's class in any case, in place of the least likely of the k; needs labels. Default false.
+        /// Always keeps the label's class: if it is not among the k classes, it replaces the least likely of them.
+        /// Needs labels. Default false.
         #[serde(default)]
         pub include_target: bool,
     }
@@ -279,7 +280,7 @@ impl Term<'_> {
             }
     }
 
-    /// The other classes are one, on both sides.
+    /// The other classes count as one class, for the teacher and for the student.
     fn bucket(&self, row: &mut Row, kept: &Kept, q: &mut [f32]) -> f64 {
         let (t, each_p, rest) = (self.temperature, kept.share(), others::sigmoid(-kept.odds));
         let [own_sum, _] = rows::exponentials(kept.z, kept.z_max, (LOG2_E / t) as f32, q, &[], 1);

@@ -35,7 +35,7 @@ use crate::tensor::Tensor;
 
 /// Forward Kullback–Leibler divergence KL(teacher ‖ student) of the softened distributions, times temperature².
 ///
-/// Choose it first: it is the usual loss of distillation, and a temperature of 2 to 8 shows how the teacher ranks the
+/// Choose it first: it is the usual loss for distillation. A temperature of 2 to 8 reveals how the teacher ranks the
 /// wrong classes.
 ///
 /// ```js

@@ -23,8 +23,8 @@ use crate::targets::{Signal, Source};
 
 /// Mean squared error between the student's and the teacher's logits.
 ///
-/// Choose it for a teacher of regression, or instead of `kl` at a very high temperature, to which it is equivalent
-/// except for a shift of the logits.
+/// Choose it when the teacher is a regression model, or instead of `kl` with a very high temperature: the two are
+/// equivalent except for a shift of the logits.
 ///
 /// ```js
 /// distill({ teacher, student, data, losses: { logitMse: {} } })

@@ -19,7 +19,8 @@ use crate::schedule::Scheduled;
 
 /// Maximum mean discrepancy between the channels of feature maps, compared as sets (neuron selectivity transfer).
 ///
-/// Choose it for convolutional networks of equal map sizes, when the patterns matter to which channels respond.
+/// Choose it for convolutional networks with feature maps of equal height and width, when it matters which patterns the
+/// channels respond to.
 ///
 /// ```js
 /// distill({ teacher: convTeacher, student: convStudent, data: images, losses: { nst: {}, kl: {} } })
@@ -32,8 +33,8 @@ pub struct Nst {
     /// Weight of this loss in the total; must be ≥ 0. Default 1.
     #[serde(default = "Scheduled::one")]
     pub weight: Scheduled,
-    /// Which feature maps are compared: layers whose output is `[channels, height, width]`. Losses of several are added.
-    /// Default: `'skip'`.
+    /// Which feature maps are compared: layers whose output is `[channels, height, width]`. The losses of several
+    /// layers are added. Default `'skip'`.
     #[serde(default = "Layers::skip")]
     pub layers: Layers,
 }

@@ -18,9 +18,9 @@ use super::features::{Array, Compare, Compared, Comparison, Float, Layers, Units
 use crate::error::Result;
 use crate::schedule::Scheduled;
 
-/// Mean squared error between hidden states of length 1, layer by layer (patient distillation).
+/// Mean squared error between hidden states that are scaled to length 1, layer by layer (patient distillation).
 ///
-/// Choose it when student and teacher are stacks of the same kind of layer, the teacher with more of them.
+/// Choose it when student and teacher are stacks of the same kind of layer and the teacher has more layers.
 ///
 /// ```js
 /// distill({ teacher, student, data, losses: { patient: { projection: true }, kl: {} } })
@@ -34,13 +34,13 @@ pub struct Patient {
     #[serde(default = "Scheduled::one")]
     pub weight: Scheduled,
     /// Which layers are compared; the loss is the mean over them. `'skip'` spreads the student's layers over the whole
-    /// teacher, `'last'` compares them with those right below the teacher's last. Default `'skip'`.
+    /// teacher, `'last'` compares them with the layers directly below the teacher's last. Default `'skip'`.
     #[serde(default = "Layers::skip")]
     pub layers: Layers,
     /// Whether states are divided by their length. Default true.
     #[serde(default = "yes")]
     pub normalize: bool,
-    /// Which tokens of a sequence are compared. Default all.
+    /// Which tokens of a sequence are compared. Default 'all'.
     #[serde(default)]
     pub token: Token,
     /// Trains a linear map from the student's width to the teacher's. Default false: widths must be equal.
@@ -51,12 +51,12 @@ pub struct Patient {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum Token {
-    /// Each with its own.
+    /// Each token with the teacher's at the same position.
     #[default]
     All,
-    /// The first, `[CLS]` in the paper.
+    /// The first token, `[CLS]` in the paper.
     First,
-    /// Their mean.
+    /// The mean of all tokens.
     Mean,
 }
 

@@ -25,7 +25,7 @@ use crate::schedule::Scheduled;
 
 /// Divergence between the probabilities that samples of a batch are neighbours (probabilistic knowledge transfer).
 ///
-/// Choose it for retrieval: neighbourhoods are compared instead of coordinates, and widths may differ.
+/// Choose it for retrieval: it compares neighbourhoods instead of coordinates, and widths may differ.
 ///
 /// ```js
 /// distill({ teacher, student, data, losses: { pkt: {} } })
@@ -38,7 +38,7 @@ pub struct Pkt {
     /// Weight of this loss in the total; must be ≥ 0. Default 1.
     #[serde(default = "Scheduled::one")]
     pub weight: Scheduled,
-    /// Added to lengths and probabilities; must be > 0. Default 1e-7.
+    /// Number added to lengths and probabilities; must be > 0. Default 1e-7.
     #[serde(default = "tiny")]
     pub eps: f64,
     /// Which layers are compared. Default: the embedding (the input of the last linear layer).

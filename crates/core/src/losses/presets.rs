@@ -38,8 +38,8 @@ pub(crate) enum LossesOrPreset {
     Losses(Box<LossesOptions>),
 }
 
-/// Triplet loss for knowledge distillation as its authors released it: in 2020 cross entropy and triplet loss, in 2022
-/// with the teacher's probabilities beside.
+/// Triplet loss for knowledge distillation as its authors released it. `tlkd2020` is cross-entropy and triplet loss;
+/// `tlkd2022` adds `kl`.
 #[derive(JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[allow(dead_code)] // as above

@@ -19,7 +19,7 @@ use crate::error::Result;
 use crate::kernels::cpu::angles::{Points, angles};
 use crate::schedule::Scheduled;
 
-/// Huber loss between the angles that each three samples of a batch form (relational distillation).
+/// Huber loss between the angles that every three samples of a batch form (relational distillation).
 ///
 /// Choose it together with `rkdDistance` for embeddings, when shape matters more than scale.
 ///

@@ -21,7 +21,7 @@ use crate::pool;
 use crate::schedule::Scheduled;
 
 /// Huber loss between the pairwise distances within a batch (relational distillation). Distances are divided by their
-/// batch mean; with only two rows the loss is always 0: set `dropLast` where the last batch may have one or two rows.
+/// batch mean; with only two rows the loss is always 0. Set `dropLast` if the last batch may have only one or two rows.
 ///
 /// Choose it for embeddings that are compared by distance, as in retrieval.
 ///

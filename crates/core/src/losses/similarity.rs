@@ -20,9 +20,9 @@ use crate::error::Result;
 use crate::kernels::cpu::alike;
 use crate::schedule::Scheduled;
 
-/// Mean squared difference between the matrices of similarities within a batch (similarity-preserving distillation).
+/// Mean squared difference between the similarity matrices of a batch (similarity-preserving distillation).
 ///
-/// Choose it when layers differ in width and are to agree about which samples are similar.
+/// Choose it when the layers differ in width but should agree on which samples are similar.
 ///
 /// ```js
 /// distill({ teacher, student, data, losses: { similarity: {}, kl: {} } })

@@ -27,10 +27,10 @@ use crate::schedule::Scheduled;
 use crate::targets::{Signal, Source};
 
 tempered! {
-    /// Divergence KL(student ‖ mixture) of the softened distributions, times temperature²; the mixture holds the
-    /// share alpha of the student, which bounds the loss.
+    /// Divergence KL(student ‖ mixture) of the softened distributions, times temperature². The mixture is (1 − alpha) ·
+    /// teacher + alpha · student; the student's share in it bounds the loss.
     ///
-    /// Choose it instead of `reverseKl` when the teacher gives classes no probability, or masks them.
+    /// Choose it instead of `reverseKl` when the teacher masks classes or assigns them almost no probability.
     ///
     /// ```js
     /// distill({ teacher, student, data, losses: { skewReverseKl: { alpha: 0.1 } } })
@@ -38,7 +38,7 @@ tempered! {
     ///
     /// See also: `reverseKl`, `skewKl`, `jsd`.
     pub struct SkewReverseKl {
-        /// The student's share of the mixture; at least 0 (`reverseKl`), below 1. Default 0.1.
+        /// The student's share of the mixture; must be ≥ 0 and < 1. At 0 the loss is `reverseKl`. Default 0.1.
         #[serde(default = "default_alpha")]
         pub alpha: f64,
     }

@@ -19,10 +19,10 @@ use super::ranges;
 use crate::error::{Error, Result};
 use crate::schedule::Scheduled;
 
-/// Triplet loss with the teacher's output as the anchor: the positive is the student's output for the same sample,
-/// the negative its output for a sample of another class, drawn anew in each epoch.
+/// Triplet loss with the teacher's output as the anchor: the positive is the student's output for the same sample, the
+/// negative is its output for a sample of another class, which is drawn anew in each epoch.
 ///
-/// Choose it when outputs or embeddings of different classes are to be far apart.
+/// Choose it when outputs or embeddings of different classes should be far apart.
 ///
 /// ```js
 /// distill({ teacher, student, data, losses: { triplet: { margin: 5 }, crossEntropy: {} } })

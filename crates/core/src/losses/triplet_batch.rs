@@ -26,8 +26,8 @@ use crate::kernels::cpu::nearest::Search;
 use crate::pool;
 use crate::schedule::Scheduled;
 
-/// Triplet loss within the batch: the teacher's output is the anchor, the student's output for the same sample the
-/// positive, its outputs for samples of other classes the negatives.
+/// Triplet loss within the batch: the teacher's output is the anchor, the student's output for the same sample is the
+/// positive, and its outputs for samples of other classes are the negatives.
 ///
 /// Choose it instead of `triplet` for streams, or to save the second forward pass of the student.
 ///
@@ -42,10 +42,10 @@ pub struct TripletBatch {
     /// Weight of this loss in the total; must be ≥ 0. Default 1.
     #[serde(default = "Scheduled::one")]
     pub weight: Scheduled,
-    /// How much farther away negatives must be than the positive; must be ≥ 0. Default 5.
+    /// How much farther away the negatives must be than the positive; must be ≥ 0. Default 5.
     #[serde(default = "five")]
     pub margin: f64,
-    /// Which rows of another class count. Default: the nearest one.
+    /// Which rows of other classes are negatives. Default: 'hardest', only the nearest one.
     #[serde(default)]
     pub negatives: Negatives,
     /// Which layers are compared. Default: the logits.
@@ -59,10 +59,10 @@ pub struct TripletBatch {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum Negatives {
-    /// The nearest.
+    /// Only the nearest row.
     #[default]
     Hardest,
-    /// All, by the mean of their hinges.
+    /// All rows; their hinges are averaged.
     All,
 }
 

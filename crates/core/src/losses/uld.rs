@@ -27,8 +27,8 @@ use crate::targets::{Signal, Source};
 use crate::tensor::{self};
 
 tempered! {
-    /// Sum of absolute differences between the sorted softened distributions (ULD); the teacher may have another
-    /// number of classes. It is not multiplied by temperature².
+    /// Sum of absolute differences between the sorted softened distributions (ULD), not multiplied by temperature². The
+    /// teacher may have a different number of classes.
     ///
     /// Choose it when teacher and student have different classes that cannot be matched.
     ///

@@ -21,17 +21,17 @@ use crate::tensor::Tensor;
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Adam {
-    /// Learning rate; above 0. Default 0.001.
+    /// Learning rate; must be > 0. Default 0.001.
     pub learning_rate: f64,
-    /// Decay of the running mean of the gradients; 0 ≤ beta1 < 1. Default 0.9.
+    /// Decay of the running mean of the gradients; must be ≥ 0 and < 1. Default 0.9.
     pub beta1: f64,
-    /// Decay of the running mean of their squares; 0 ≤ beta2 < 1. Default 0.999.
+    /// Decay of the running mean of the squared gradients; must be ≥ 0 and < 1. Default 0.999.
     pub beta2: f64,
-    /// Added to the denominator; above 0. Default 1e-8.
+    /// Number added to the denominator; must be > 0. Default 1e-8.
     pub epsilon: f64,
-    /// Weight decay, added to the gradient; at least 0. Default 0.
+    /// Weight decay: weightDecay · parameter is added to the gradient; must be ≥ 0. Default 0.
     pub weight_decay: f64,
-    /// Whether biases and norms decay too. Default false.
+    /// Whether weight decay also applies to biases and normalization parameters. Default false.
     pub decay_all: bool,
 }
 
@@ -44,17 +44,18 @@ impl Default for Adam {
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct AdamW {
-    /// Learning rate; above 0. Default 0.001.
+    /// Learning rate; must be > 0. Default 0.001.
     pub learning_rate: f64,
-    /// Decay of the running mean of the gradients; 0 ≤ beta1 < 1. Default 0.9.
+    /// Decay of the running mean of the gradients; must be ≥ 0 and < 1. Default 0.9.
     pub beta1: f64,
-    /// Decay of the running mean of their squares; 0 ≤ beta2 < 1. Default 0.999.
+    /// Decay of the running mean of the squared gradients; must be ≥ 0 and < 1. Default 0.999.
     pub beta2: f64,
-    /// Added to the denominator; above 0. Default 1e-8.
+    /// Number added to the denominator; must be > 0. Default 1e-8.
     pub epsilon: f64,
-    /// Weight decay: each step subtracts this share of the weights, times the learning rate; at least 0. Default 0.01.
+    /// Weight decay: each step subtracts learning rate · weightDecay · parameter from the parameter; must be ≥ 0.
+    /// Default 0.01.
     pub weight_decay: f64,
-    /// Whether biases and norms decay too. Default false.
+    /// Whether weight decay also applies to biases and normalization parameters. Default false.
     pub decay_all: bool,
 }
 

@@ -29,7 +29,7 @@ pub use sgd::Sgd;
 
 macro_rules! optimizers {
     ($($(#[$meta:meta])* $key:literal: $name:ident),* $(,)?) => {
-        /// How gradients change parameters.
+        /// The optimizer: an object with one key.
         #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
         pub enum OptimizerOptions {
             $($(#[$meta])* #[serde(rename = $key)] $name($name)),*

@@ -20,15 +20,15 @@ use crate::tensor::Tensor;
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Sgd {
-    /// Learning rate; above 0. Default 0.01.
+    /// Learning rate; must be > 0. Default 0.01.
     pub learning_rate: f64,
-    /// Share of the last step that is kept; 0 ≤ momentum < 1. Default 0.
+    /// Momentum: share of the previous step that is kept; must be ≥ 0 and < 1. Default 0.
     pub momentum: f64,
-    /// Nesterov's form of momentum; needs a momentum above 0. Default false.
+    /// Uses Nesterov's form of momentum; needs a momentum > 0. Default false.
     pub nesterov: bool,
-    /// Weight decay, added to the gradient; at least 0. Default 0.
+    /// Weight decay: weightDecay · parameter is added to the gradient; must be ≥ 0. Default 0.
     pub weight_decay: f64,
-    /// Whether biases and norms decay too. Default false.
+    /// Whether weight decay also applies to biases and normalization parameters. Default false.
     pub decay_all: bool,
 }
 

@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 use crate::models::Network;
 use crate::targets::{self, Form, Target, TopK};
 
-/// The data's own column of teacher logits.
+/// The column of teacher logits in the data.
 #[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
 #[serde(try_from = "bool")]
 #[schemars(with = "bool")]

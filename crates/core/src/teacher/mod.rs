@@ -41,14 +41,14 @@ macro_rules! registry {
         $(mod $module;)*
         $(pub use $module::$type;)*
 
-        /// One teacher as it crosses from JavaScript: exactly one of its kinds, and a weight.
+        /// One teacher as JavaScript passes it: exactly one kind of teacher, and a weight.
         #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
         #[serde(deny_unknown_fields)]
         pub struct TeacherOptions {
-            /// A model, by its number among those that cross with these options.
+            /// The index of a model among the models that are passed with these options.
             #[schemars(skip)]
             pub model: Option<usize>,
-            /// How much it counts, in relation to the others.
+            /// Weight of this teacher relative to the others. Default 1.
             #[schemars(skip)]
             pub weight: Option<f64>,
             $(

@@ -24,7 +24,7 @@ use crate::tensor::Tensor;
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct OwnAverage {
-    /// Share of the old average that is kept at each step; 0 ≤ decay < 1.
+    /// Share of the old average that is kept at each step; must be ≥ 0 and < 1. Default 0.999.
     #[serde(default = "decay")]
     pub decay: f64,
 }

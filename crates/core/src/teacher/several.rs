@@ -20,12 +20,12 @@ use crate::tape::Cancel;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum Combine {
-    /// Every loss is computed against each teacher; the values are added by their shares.
+    /// Every loss is computed against each teacher; the values are added, weighted by the teachers' shares.
     #[default]
     Losses,
-    /// One teacher, whose probabilities are the mean of theirs at every temperature.
+    /// The teachers are mixed into one, whose probabilities are their weighted mean at every temperature.
     Probabilities,
-    /// One teacher, whose logits are the mean of theirs.
+    /// The teachers are mixed into one, whose logits are their weighted mean.
     Logits,
 }
 

@@ -17,11 +17,12 @@ use crate::labels::{LabelKind, Labels};
 use crate::models::Network;
 use crate::targets::{self, Form, Table, Target};
 
-/// A teacher that knows the labels alone: 1 − share on the label, and share spread over all classes.
+/// A teacher made from the labels: it gives the label the probability 1 − share and spreads `share` evenly over all
+/// classes.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct SmoothedLabels {
-    /// What is spread over all classes; 0 ≤ share < 1.
+    /// Probability that is spread over all classes; must be ≥ 0 and < 1. Default 0.1.
     #[serde(default = "tenth")]
     pub share: f64,
 }

@@ -15,11 +15,12 @@ const SKIP: &str = "skip";
 /// The same, right below the teacher's last.
 const LAST: &str = "last";
 
-/// Which layers are compared: `'logits'`, `'embedding'` (what the last linear layer reads), the name of a layer that
-/// both models have, `{ student, teacher }` where the names differ, or a list of these, whose losses are added. `'skip'`
-/// and `'last'` choose by depth: each of the student's layers but its last, with layers spread over the whole teacher or
-/// with those right below the teacher's last. What counts as layers are the residual blocks of a model, or where it has
-/// none its linear and convolutional layers before the head.
+/// Which layers are compared: `'logits'`, `'embedding'` (the input of the last linear layer), the name of a layer that
+/// both models have, `{ student, teacher }` if the names differ, or a list of these, whose losses are added. `'skip'`
+/// and `'last'` choose layers by depth: they compare each of the student's layers except the last with a layer of the
+/// teacher. `'skip'` takes layers spread over the whole teacher, `'last'` the layers directly below the teacher's last.
+/// The layers that count are the residual blocks of a model or, if it has none, its linear and convolutional layers
+/// before the head.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "Json", into = "Json")]
 pub struct Layers(Vec<LayerPair>);
@@ -175,8 +176,8 @@ enum AsJson {
     Several(Vec<LayerChoice>),
 }
 
-/// `'logits'`, `'embedding'` (what the last linear layer reads), the name of a layer that both models have, or one name
-/// each.
+/// `'logits'`, `'embedding'` (the input of the last linear layer), the name of a layer that both models have, or one
+/// name for each model.
 #[derive(JsonSchema)]
 #[serde(untagged)]
 #[allow(dead_code)] // as above
