@@ -1,4 +1,4 @@
-//! Cross-entropy of several labels per row: each class is decided on its own.
+//! Cross-entropy for multi-label data: each class is a separate binary decision.
 //!
 //! ```text
 //! L = mean over rows and classes of w y ln(1 + e^-z) + (1 − y) ln(1 + e^z)      = −w y ln q − (1 − y) ln(1 − q)
@@ -118,10 +118,10 @@ impl RowTerm for Term {
     }
 }
 
-/// The same with a weight of true labels.
+/// The same with a weight of positive labels.
 struct Weighted<'a> {
     weights: &'a OneOrEach,
-    /// By class.
+    /// The weight of each class.
     each: Vec<f32>,
 }
 

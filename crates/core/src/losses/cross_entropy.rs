@@ -7,9 +7,9 @@
 //! ∂L/∂z_k = w_r ( q_k − (1 − a) y_k − a / classes ) / Σ w_r
 //! ```
 //!
-//! Logits are `[rows, classes]`, labels `[rows]`, or `[rows, classes]` where they are probabilities, which add up to 1 in
-//! each row. Source: Szegedy, Vanhoucke, Ioffe, Shlens, Wojna, "Rethinking the Inception Architecture for Computer Vision",
-//! 2015, arXiv:1512.00567, section 7; Müller, Kornblith, Hinton, "When Does Label Smoothing Help?", 2019,
+//! Logits are `[rows, classes]`; labels are `[rows]`, or `[rows, classes]` if they are probabilities, which add up to 1
+//! in each row. Source: Szegedy, Vanhoucke, Ioffe, Shlens, Wojna, "Rethinking the Inception Architecture for Computer
+//! Vision", 2015, arXiv:1512.00567, section 7; Müller, Kornblith, Hinton, "When Does Label Smoothing Help?", 2019,
 //! arXiv:1906.02629. Where we differ: nowhere.
 
 use schemars::JsonSchema;
@@ -102,7 +102,7 @@ impl RowLoss for CrossEntropy {
         if soft && self.label_weights.is_some() {
             return Err(self.refuse_weights().at("crossEntropy"));
         }
-        // Probabilities were checked where the data were made.
+        // Labels that were declared as probabilities were checked when the data set was made.
         let Labels::Several(targets) = &batch.labels else { return Ok(()) };
         let classes = targets.elem_count() / rows_of(batch).max(1);
         for (row, y) in tensor::to_f64(targets)?.chunks(classes.max(1)).enumerate() {

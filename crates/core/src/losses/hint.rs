@@ -4,9 +4,9 @@
 //! ℓ_r = mean over the numbers of a row of (f_s · P − f_t)²,   ∂ℓ_r/∂f_s·P = 2 (f_s · P − f_t) / d
 //! ```
 //!
-//! f_s and f_t the student's and the teacher's layer `[rows, …]`, d the numbers of a row, P a trained projection (one
-//! by default absent). Source: Romero et al., "FitNets: Hints for Thin Deep Nets", 2015, arXiv:1412.6550.
-//! Where we differ: several pairs of layers are added up; the projection has no bias.
+//! f_s and f_t are the student's and the teacher's layer `[rows, …]`, d is the number of numbers of a row, P is a
+//! trained projection (absent by default). Source: Romero et al., "FitNets: Hints for Thin Deep Nets", 2015,
+//! arXiv:1412.6550. Where we differ: the losses of several pairs of layers are added; the projection has no bias.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

@@ -4,9 +4,8 @@
 //! L = mean over rows and classes of (z − v)²,   ∂L/∂z = 2 (z − v) / (rows · classes)
 //! ```
 //!
-//! z the student's logits, v the teacher's, both `[rows, classes]`. Source: Ba, Caruana, "Do Deep Nets Really
-//! Need to be Deep?", 2014, arXiv:1312.6184. Where we differ: a class that the teacher masks (-∞)
-//! counts as equal.
+//! z are the student's logits, v the teacher's, both `[rows, classes]`. Source: Ba, Caruana, "Do Deep Nets Really Need
+//! to be Deep?", 2014, arXiv:1312.6184. Where we differ: for a class that the teacher masks (-∞) the difference is 0.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

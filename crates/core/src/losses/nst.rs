@@ -5,10 +5,11 @@
 //! ∂ℓ_r/∂s_c = 4/C_s² Σ_c' (s_c·s_c') s_c' − 4/(C_s C_t) Σ_c' (s_c·t_c') t_c'
 //! ```
 //!
-//! s_c and t_c the channels of the student's and the teacher's feature map `[rows, C, height, width]`, flattened and
-//! divided by their length (whose gradient follows); C may differ. It is the maximum mean discrepancy of the two sets of
-//! channels under the kernel (a·b)². Source: Huang, Wang, "Like What You Like: Knowledge Distill via Neuron Selectivity
-//! Transfer", 2017, arXiv:1707.01219. Where we differ: nothing; several stages are added up.
+//! s_c and t_c are the channels of the student's and the teacher's feature map `[rows, C, height, width]`, flattened
+//! and divided by their length (the gradient includes this division); C may differ. It is the maximum mean discrepancy
+//! of the two sets of channels under the kernel (a·b)². Source: Huang, Wang, "Like What You Like: Knowledge Distill via
+//! Neuron Selectivity Transfer", 2017, arXiv:1707.01219. Where we differ: nowhere; the losses of several stages are
+//! added.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

@@ -1,14 +1,14 @@
-//! Losses under one name: mixtures as their authors released them.
+//! Presets: combinations of losses under one name, as their authors released them.
 //!
 //! ```text
 //! tlkd2020:   CE(s(x_a), y) + 2 · triplet(τ(x_a), s(x_a), s(x_n)),   margin 5
 //! tlkd2022:   KL(τ(x_a) ‖ s(x_a)) at temperature 1 + CE(s(x_a), y) + 2 · triplet,   margin 5
 //! ```
 //!
-//! s the student's logits, τ the teacher's, x_a a row, y its label, x_n a row of another class. Source: Oki, Abe, Miyao,
-//! Kurita, "Triplet Loss for Knowledge Distillation", IJCNN 2020, arXiv:2004.08116; releases 2020 and 2022 of its code.
-//! Where we differ: nothing in the losses; the script of 2022 distils from a teacher that was never trained, which the
-//! proofs of a run find.
+//! s are the student's logits, τ the teacher's; x_a is a row, y its label, x_n a row of another class. Source: Oki,
+//! Abe, Miyao, Kurita, "Triplet Loss for Knowledge Distillation", IJCNN 2020, arXiv:2004.08116; releases 2020 and 2022
+//! of its code. Where we differ: nowhere in the losses. The script of 2022 distils from a teacher that was never
+//! trained; the proofs of a run report this.
 
 use std::fmt;
 
@@ -29,7 +29,7 @@ fn presets() -> [(&'static str, Value); 2] {
     ]
 }
 
-/// What stands in the JSON: losses, or the name of a preset.
+/// The form in JSON: losses, or the name of a preset.
 #[derive(JsonSchema)]
 #[serde(untagged)]
 #[allow(dead_code)] // the shape of the JSON, read by its schema alone
@@ -57,7 +57,7 @@ pub(crate) fn read<'de, D: Deserializer<'de>>(deserializer: D) -> Result<LossesO
 
         fn expecting(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
             let names = presets().map(|(name, _)| format!("'{name}'"));
-            write!(formatter, "an object with one key a loss, or one of the presets {}", names.join(", "))
+            write!(formatter, "an object with one key per loss, or one of the presets {}", names.join(", "))
         }
 
         fn visit_str<E: Error>(self, name: &str) -> Result<LossesOptions, E> {
@@ -93,7 +93,7 @@ mod tests {
         let error = read(json!("tlkd2021")).unwrap_err();
         assert_eq!(error.path, "losses");
         assert!(error.message.contains("'tlkd2020', 'tlkd2022'") && error.message.contains("tlkd2021"), "{error}");
-        // Paths inside an object stay.
+        // Paths inside an object are kept.
         let error = read(json!({ "kl": { "temperatur": 2 } })).unwrap_err();
         assert!(error.path.starts_with("losses.kl"), "{error}");
         // Every variant of the schema is a preset, and every preset a variant.

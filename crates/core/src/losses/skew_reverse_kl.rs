@@ -6,10 +6,10 @@
 //! ∂L/∂z_k = T q_k (g_k − Σ_j q_j g_j) / rows,  g = ln(q/m) − a q/m                z: the student's logits
 //! ```
 //!
-//! Logits are `[rows, classes]`. It is at most T² ln(1/a); a = 0 is `reverseKl`. The teacher may mask classes where a > 0.
-//! Source: Ko, Kim, Chen, Yun, "DistiLLM: Towards Streamlined Distillation for Large Language Models", 2024,
-//! arXiv:2402.03898, section 3. Where we differ: T², as in `kl`; the teacher's entropy, which the authors' code drops, stays
-//! in the value.
+//! Logits are `[rows, classes]`. It is at most T² ln(1/a); a = 0 is `reverseKl`. If a > 0, the teacher may mask
+//! classes. Source: Ko, Kim, Chen, Yun, "DistiLLM: Towards Streamlined Distillation for Large Language Models", 2024,
+//! arXiv:2402.03898, section 3. Where we differ: T², as in `kl`; the teacher's entropy, which the authors' code drops,
+//! stays in the value.
 
 use std::f64::consts::LN_2;
 

@@ -7,8 +7,8 @@
 //! ```
 //!
 //! Logits are `[rows, classes]`. Source: Wen, Li, Du, Mou, "f-Divergence Minimization for Sequence-Level Knowledge
-//! Distillation", 2023, arXiv:2307.15190, section 3. Where we differ: nowhere; there is no T², since the distance has a
-//! unit of its own.
+//! Distillation", 2023, arXiv:2307.15190, section 3. Where we differ: nowhere; there is no T², because the distance has
+//! its own fixed range.
 
 use super::loss::{OfTeacher, RowLoss};
 use super::need::{Need, Needs};
