@@ -1,4 +1,4 @@
-//! How the optimizer's rate changes over the steps: a factor, 1 at its peak.
+//! Schedules of the learning rate: a factor for each step, 1 at its peak.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -97,7 +97,7 @@ impl Default for Schedule {
     }
 }
 
-/// Half a cosine from `from` to `to` for a share of 0…1.
+/// Half a cosine from `from` to `to`, at `share` from 0 to 1.
 fn anneal(from: f64, to: f64, share: f64) -> f64 {
     to + (from - to) * (1.0 + (std::f64::consts::PI * share.clamp(0.0, 1.0)).cos()) / 2.0
 }
@@ -134,12 +134,12 @@ impl Schedule {
         }
     }
 
-    /// Whether the count of all steps must be known.
+    /// Whether the total number of steps must be known.
     pub fn needs_total(&self) -> bool {
         matches!(self, Schedule::Linear(_) | Schedule::Cosine(_) | Schedule::OneCycle(_))
     }
 
-    /// Steps in which the factor rises before the run is at its full rate, where they are given as a number of steps.
+    /// The number of warm-up steps, if the schedule has it as an option.
     pub fn warmup_steps(&self) -> u64 {
         match self {
             Schedule::Constant(constant) => constant.warmup_steps,
@@ -150,7 +150,7 @@ impl Schedule {
         }
     }
 
-    /// The factor of optimizer step `step` of `total`, counted from 0.
+    /// The factor of optimizer step `step`, counted from 0, of `total` steps.
     pub fn factor(&self, step: u64, total: u64) -> f64 {
         let warm = |warmup: u64| if step < warmup { (step + 1) as f64 / warmup as f64 } else { 1.0 };
         let share = |warmup: u64| {
@@ -162,11 +162,12 @@ impl Schedule {
             Schedule::Step(fall) => warm(fall.warmup_steps) * fall.factor.powi((step / fall.every.max(1)) as i32),
             Schedule::Linear(f) => warm(f.warmup_steps) * (1.0 - (1.0 - f.last) * share(f.warmup_steps)),
             Schedule::Cosine(f) => warm(f.warmup_steps) * anneal(1.0, f.last, share(f.warmup_steps)),
-            // One step has no rise and no fall: it is the peak.
+            // A single step is the peak.
             Schedule::OneCycle(_) if total <= 1 => 1.0,
             Schedule::OneCycle(cycle) => {
-                // As PyTorch's OneCycleLR: the peak is at step rise · total − 1, the end at total − 1. In a run of few
-                // steps the peak is a step before the end, where PyTorch's falls between the two and no step is near it.
+                // As in PyTorch's OneCycleLR, the peak is at step rise · total − 1 and the end at total − 1. In a run
+                // of few steps we place the peak one step before the end, because PyTorch's peak would lie between two
+                // steps.
                 let first = 1.0 / cycle.initial_divisor;
                 let last = first / cycle.final_divisor;
                 let end = total as f64 - 1.0;

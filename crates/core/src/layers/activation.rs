@@ -1,4 +1,4 @@
-//! A function of every element.
+//! An activation function as a separate layer.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

@@ -47,9 +47,10 @@ impl BatchNorm {
     fn channels(&self, input: &Shape) -> Result<usize> {
         match input.dense()? {
             [channels] | [channels, _] | [channels, _, _] => Ok(*channels),
-            sizes => {
-                Err(Error::shape("", format!("expected [features] or [channels, height, width], got {}", show(sizes))))
-            }
+            sizes => Err(Error::shape(
+                "",
+                format!("expected [features], [channels, length] or [channels, height, width], got {}", show(sizes)),
+            )),
         }
     }
 }

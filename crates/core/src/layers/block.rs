@@ -1,4 +1,5 @@
-//! Blocks: layers that hold lists of layers. A residual block adds its input to its output; a parallel block joins branches.
+//! Blocks: layers that contain lists of layers. A residual block adds its input to its output; a parallel block joins
+//! branches.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -96,8 +97,12 @@ impl Layer for Parallel {
         };
         let first = first.dense()?.to_vec();
         if self.join == Join::Concat && self.axis >= first.len() {
-            let message =
-                format!("expected an axis below {}, that of {}, got {}", first.len(), show(&first), self.axis);
+            let message = format!(
+                "expected an axis below {}, because the shape is {}, got {}",
+                first.len(),
+                show(&first),
+                self.axis
+            );
             return Err(Error::shape("axis", message));
         }
         others.iter().try_fold(first, |joined, end| self.join_sizes(joined, end.dense()?)).map(Shape::Dense)

@@ -73,7 +73,7 @@ fn yes() -> bool {
     true
 }
 
-/// The size along one axis after a window of `kernel` moved over it.
+/// The output size along one axis for a window of `kernel`.
 pub(crate) fn window(size: usize, kernel: usize, stride: usize, padding: usize, dilation: usize) -> Result<usize> {
     let named = [("kernel", kernel), ("stride", stride), ("dilation", dilation), ("padding", padding)];
     for (name, value) in named {
@@ -81,7 +81,7 @@ pub(crate) fn window(size: usize, kernel: usize, stride: usize, padding: usize, 
             return Err(Error::config(name, "expected an integer above 0, got 0"));
         }
     }
-    // Factors of at most 2³¹: neither sum overflows.
+    // All factors are at most 2³¹, so neither sum overflows.
     let (padded, reach) = (size + 2 * padding, dilation * (kernel - 1) + 1);
     if padded < reach {
         return Err(Error::shape("", format!("expected a size of at least {reach} for this kernel, got {padded}")));
@@ -89,11 +89,11 @@ pub(crate) fn window(size: usize, kernel: usize, stride: usize, padding: usize, 
     Ok((padded - reach) / stride + 1)
 }
 
-/// Refuses groups that do not divide both counts of channels.
+/// Rejects groups that do not divide both numbers of channels.
 pub(super) fn fits(inputs: usize, outputs: usize, groups: usize) -> Result<()> {
     if outputs == 0 || groups == 0 || !inputs.is_multiple_of(groups) || !outputs.is_multiple_of(groups) {
         let message =
-            format!("expected a count that divides {inputs} input and {outputs} output channels, got {groups}");
+            format!("expected a number that divides {inputs} input and {outputs} output channels, got {groups}");
         return Err(Error::shape("groups", message));
     }
     Ok(())

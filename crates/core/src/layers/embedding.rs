@@ -37,7 +37,7 @@ pub struct Embedding {
 }
 
 impl Embedding {
-    /// How rows of this shape are pooled, if they are.
+    /// How rows of this shape are pooled; `None` if they are not.
     fn pooled(&self, input: &Shape) -> Option<Pooling> {
         if matches!(input, Shape::Ids(None)) { Some(self.pooling.unwrap_or_default()) } else { self.pooling }
     }
@@ -63,7 +63,8 @@ impl Layer for Embedding {
     }
 
     fn parameters(&self, input: &Shape) -> Result<Vec<Spec>> {
-        // A mean of large random vectors hides what few updates of rare ids teach; fastText begins as small.
+        // With large start values, the mean of a row would hide the few updates of rare ids; fastText also starts with
+        // small values.
         let init = match self.pooled(input) {
             Some(_) => Init::Uniform(1.0 / self.width as f64),
             None => Init::Normal(1.0),
@@ -83,7 +84,7 @@ impl Layer for Embedding {
     }
 }
 
-/// Ids `[rows, length]` as bags of one length.
+/// Converts ids `[rows, length]` to bags of equal length.
 fn equal_bags(ids: &Tensor) -> Result<Bag> {
     let (rows, length) = ids.dims2().ok_or_internal()?;
     let all = ids.flatten_all().and_then(|ids| ids.to_vec1()).ok_or_internal()?;

@@ -1,4 +1,4 @@
-//! All axes of a sample become one.
+//! Flattens all axes of a sample into one.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

@@ -110,7 +110,7 @@ impl LayerInit {
 
 impl Initializer {
     fn init(self, shape: &[usize]) -> Result<Init> {
-        // Of one output and of one input; the kernel counts for both.
+        // The kernel multiplies fan_in and fan_out.
         let kernel: f64 = shape.iter().skip(2).map(|side| *side as f64).product();
         let (fan_in, fan_out) = match shape {
             [outputs, inputs, ..] => (*inputs as f64 * kernel, *outputs as f64 * kernel),
@@ -141,7 +141,10 @@ impl Initializer {
         let by_fan = key.ends_with(".gain");
         if by_fan && shape.len() < 2 {
             let kind = key.trim_end_matches(".gain");
-            return Err(Error::config(kind, "needs a matrix or a kernel; use constant, uniform or normal here"));
+            return Err(Error::config(
+                kind,
+                "expected a matrix or a kernel, got a vector; use constant, uniform or normal here",
+            ));
         }
         Ok(init)
     }
@@ -182,7 +185,7 @@ mod tests {
             (json!({ "constant": { "value": 1e39 } }), "constant.value: expected a finite number, got 1000"),
             (
                 json!({ "kaimingNormal": {} }),
-                "kaimingNormal: needs a matrix or a kernel; use constant, uniform or normal here",
+                "kaimingNormal: expected a matrix or a kernel, got a vector; use constant, uniform or normal here",
             ),
         ] {
             let error = init(initializer, &[5]).unwrap_err().to_string();

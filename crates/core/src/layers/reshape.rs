@@ -1,4 +1,4 @@
-//! The same numbers under other sizes.
+//! Changes the shape of a sample.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

@@ -34,7 +34,8 @@ fn parameters(tensors: Vec<(String, Tensor, bool)>) -> Parameters {
     Parameters(each.map(|(name, tensor, decay)| (name, Parameter { tensor, kind: Kind::Trainable, decay })).collect())
 }
 
-/// Steps over tensors of these sizes that are cut from one row of numbers; all numbers after the last step.
+/// Runs steps over tensors of these sizes, which are cut from one row of numbers; returns all numbers after the last
+/// step.
 fn run(options: &OptimizerOptions, sizes: &[usize], dtype: DType, steps: u32) -> Vec<f64> {
     let cut = |values: Vec<f32>| {
         let mut from = 0;
@@ -158,7 +159,7 @@ fn options_out_of_range_are_refused_by_path() {
     for (json, expected) in [
         (r#"{"sgd":{"learningRate":0}}"#, "sgd.learningRate: expected a number above 0, got 0"),
         (r#"{"sgd":{"momentum":1}}"#, "sgd.momentum: expected a number from 0 to below 1, got 1"),
-        (r#"{"sgd":{"nesterov":true}}"#, "sgd.nesterov: expected a momentum above 0 with it, got 0"),
+        (r#"{"sgd":{"nesterov":true}}"#, "sgd.nesterov: expected a momentum above 0 together with nesterov, got 0"),
         (r#"{"adam":{"beta2":-0.1}}"#, "adam.beta2: expected a number from 0 to below 1, got -0.1"),
         (r#"{"adamW":{"weightDecay":-1}}"#, "adamW.weightDecay: expected a number of at least 0, got -1"),
         (r#"{"adamW":{"epsilon":0}}"#, "adamW.epsilon: expected a number above 0, got 0"),

@@ -238,7 +238,8 @@ fn a_teacher_that_masks_a_whole_row_is_refused() {
         case.teachers[0].0[5..10].fill(f64::NEG_INFINITY);
         for precision in [Precision::F64, Precision::F32] {
             let error = case.try_run(&losses, precision).unwrap_err().to_string();
-            let expected = "teacher.logits: expected at least one class that is not masked, got -∞ for all classes of row 1";
+            let expected =
+                "teacher.logits: expected at least one class that is not masked, got -∞ for all classes of row 1";
             assert_eq!(error, expected, "{name}");
         }
     }
