@@ -1,4 +1,4 @@
-//! What is refused, and how it is named.
+//! Errors and their messages.
 
 use super::*;
 use crate::error::Code;
@@ -35,10 +35,7 @@ fn options_out_of_range_are_refused_by_path() {
         ),
         (json!({ "dkd": { "alpha": -1 } }), "dkd.alpha: expected a finite number of 0 or more, got -1"),
         (json!({ "dkd": { "alpha": 0, "beta": 0 } }), "dkd.beta: expected a number above 0 if alpha is 0, got 0"),
-        (
-            json!({ "dist": { "inter": 0, "intra": 0 } }),
-            "dist.intra: expected a number above 0 if inter is 0, got 0",
-        ),
+        (json!({ "dist": { "inter": 0, "intra": 0 } }), "dist.intra: expected a number above 0 if inter is 0, got 0"),
         (json!({ "dist": { "inter": -1 } }), "dist.inter: expected a finite number of 0 or more, got -1"),
         (json!({ "kdSim": { "power": 0 } }), "kdSim.power: expected a finite number above 0, got 0"),
         (json!({ "kdPtSim": { "sharpness": 0 } }), "kdPtSim.sharpness: expected a finite number above 0, got 0"),
@@ -89,7 +86,7 @@ fn a_run_that_cannot_give_what_a_loss_needs_is_refused_by_its_name() {
         let text = message(&losses(json!({ name: {} })), Given { teacher_head: false, ..given() });
         assert!(text.starts_with(&format!("{name}: expected a teacher whose last linear layer")), "{text}");
     }
-    // Sorted probabilities need no equal classes.
+    // Sorted probabilities allow different numbers of classes.
     let sorted = losses(json!({ "uld": {} }));
     assert!(sorted.check(&Given { teacher_classes: Some(9), ..given() }).is_ok());
     assert!(message(&sorted, Given { teacher_classes: None, ..given() }).starts_with("uld: expected a teacher"));
@@ -189,7 +186,7 @@ fn a_batch_without_the_labels_that_a_loss_needs_is_refused() {
         for (name, labels, message) in &wrong_kind {
             let error = apply(json!({ *name: {} }), labels.clone(), precision).unwrap_err();
             assert_eq!(error.code, Code::InvalidData);
-            // Behind it stands the remedy, where there is one.
+            // The remedy follows the message, if there is one.
             assert!(error.to_string().starts_with(message), "{error}");
         }
         for (name, labels, message) in &wrong_shape {
@@ -197,7 +194,7 @@ fn a_batch_without_the_labels_that_a_loss_needs_is_refused() {
             assert_eq!(error.code, Code::ShapeMismatch);
             assert!(error.to_string().ends_with(message), "{error}");
         }
-        // Nothing compares with these.
+        // No loss compares with these labels.
         assert!(apply(json!({ "kl": {} }), Labels::Real(numbers(2)), precision).is_ok());
     }
 }
