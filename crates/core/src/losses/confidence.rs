@@ -40,7 +40,7 @@ impl Confidence {
         if log < -0.7 {
             return (log, -log.exp_m1());
         }
-        // The rest beside a large probability has to be summed.
+        // If p_t is large, 1 − p_t would lose digits, so the other classes are summed.
         let (exponentials, share) = row.exponentials(self.softmax);
         let (before, after) = (&exponentials[..label], &exponentials[label + 1..]);
         (log, (rows::power_sum(before, 1) + rows::power_sum(after, 1)) * share)

@@ -124,7 +124,7 @@ fn correlate(a: &Tensor, b: &Tensor, weights: &Tensor) -> candle_core::Result<(T
     let (a_norm, b_norm) = (norm(&a)?, norm(&b)?);
     let moves =
         (a_norm.gt(columns::CONSTANT)?.to_dtype(a.dtype())? * b_norm.gt(columns::CONSTANT)?.to_dtype(a.dtype())?)?;
-    // Two points lie on a line, whatever their distance.
+    // Two points always have the correlation 1 or −1, so its gradient is 0.
     let counted = open.to_dtype(a.dtype())?.sum_keepdim(1)?.gt(2.0)?.to_dtype(a.dtype())?;
     let safe = |norm: &Tensor| moves.gt(0.0)?.where_cond(norm, &norm.ones_like()?);
     let (a, b) = (a.broadcast_div(&safe(&a_norm)?)?, b.broadcast_div(&safe(&b_norm)?)?);
@@ -160,7 +160,7 @@ impl RowTerm for Term<'_> {
             let both = (q_squares * p_squares).sqrt();
             correlation = slopes::covariance(q, q_mean as f32, p, p_mean as f32) / both;
             if q.len() == 2 {
-                // Two points lie on a line, whatever their distance.
+                // Two points always have the correlation 1 or −1, so its gradient is 0.
                 correlation = correlation.signum();
             } else {
                 let weight = self.options.inter / share;

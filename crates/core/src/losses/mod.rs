@@ -6,8 +6,8 @@
 //! A step, in the order of calls:
 //!
 //! ```text
-//! let losses = Losses::new(options)?;                  once; options that cannot work are refused by path
-//! losses.check(&given)?;                               once; what the run has: classes, teacher, labels
+//! let losses = Losses::new(options)?;                  once; invalid options are errors with their path
+//! losses.check(&given)?;                               once; checks what the run has: classes, teacher, labels
 //! let denominators = losses.denominators(&batches)?;   each optimizer step, over all its micro-batches
 //! let applied = losses.apply(&mut tape, &micro)?;      each micro-batch
 //! let gradients = tape.backward(applied.seeds)?;

@@ -7,7 +7,7 @@
 //! a are the student's hidden states, b the teacher's, `[rows, d]` or `[rows, length, d]` per layer; â and b̂ have
 //! length 1, or are a and b without `normalize`. The last layer is left out, because it feeds the loss on the outputs.
 //! Source: Sun, Cheng, Gan, Liu, "Patient Knowledge Distillation for BERT Model Compression", EMNLP 2019,
-//! arXiv:1908.09355, and its code (which takes the mean where the paper writes a sum; the paper's weights are tuned for
+//! arXiv:1908.09355, and its code (which takes the mean while the paper writes a sum; the paper's weights are tuned for
 //! the mean). Where we differ: all tokens are compared by default (`token`); a feature map is one vector, or with a
 //! projection one vector per place; a vector shorter than 1e-12 becomes 0 and has gradient 0.
 

@@ -8,8 +8,8 @@
 //!
 //! a is the teacher's output for the row, p the student's for the same row, n the student's for its partner of another
 //! class, `[rows, d]` each; m is the margin. The teacher does not compute an output for the partner. Source: Oki, Abe,
-//! Miyao, Kurita, "Triplet Loss for Knowledge Distillation", IJCNN 2020, arXiv:2004.08116, and its code. Where we
-//! differ: any layer may be compared, not only the logits.
+//! Miyao, Kurita, "Triplet Loss for Knowledge Distillation", IJCNN 2020, arXiv:2004.08116, and its code.
+//! Where we differ: any layer may be compared, not only the logits.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

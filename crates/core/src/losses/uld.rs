@@ -37,7 +37,7 @@ tempered! {
     /// distill({ teacher, student, data, losses: { uld: {}, crossEntropy: {} } })
     /// ```
     ///
-    /// See also: `kl` where the classes are the same, `similarity`.
+    /// See also: `kl` if the classes are the same, `similarity`.
     pub struct Uld {}
 }
 

@@ -185,5 +185,6 @@ pub(super) fn not_negative(path: &str, value: f64) -> Result<()> {
 
 pub(super) fn share(path: &str, value: f64) -> Result<()> {
     let fits = (0.0..1.0).contains(&value);
-    if fits { Ok(()) } else { Err(Error::config(path, format!("expected a number from 0 to below 1, got {value}"))) }
+    let message = || format!("expected a number of at least 0 and below 1, got {value}");
+    if fits { Ok(()) } else { Err(Error::config(path, message())) }
 }

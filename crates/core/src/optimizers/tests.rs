@@ -158,9 +158,9 @@ fn state_of_another_model_is_refused_by_name() {
 fn options_out_of_range_are_refused_by_path() {
     for (json, expected) in [
         (r#"{"sgd":{"learningRate":0}}"#, "sgd.learningRate: expected a number above 0, got 0"),
-        (r#"{"sgd":{"momentum":1}}"#, "sgd.momentum: expected a number from 0 to below 1, got 1"),
+        (r#"{"sgd":{"momentum":1}}"#, "sgd.momentum: expected a number of at least 0 and below 1, got 1"),
         (r#"{"sgd":{"nesterov":true}}"#, "sgd.nesterov: expected a momentum above 0 together with nesterov, got 0"),
-        (r#"{"adam":{"beta2":-0.1}}"#, "adam.beta2: expected a number from 0 to below 1, got -0.1"),
+        (r#"{"adam":{"beta2":-0.1}}"#, "adam.beta2: expected a number of at least 0 and below 1, got -0.1"),
         (r#"{"adamW":{"weightDecay":-1}}"#, "adamW.weightDecay: expected a number of at least 0, got -1"),
         (r#"{"adamW":{"epsilon":0}}"#, "adamW.epsilon: expected a number above 0, got 0"),
     ] {

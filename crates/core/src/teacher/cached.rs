@@ -2,7 +2,7 @@
 //! logits.
 //!
 //! ```text
-//! column, [rows, width]:   logits of model 1 | its layers that losses look at | logits of model 2 | …
+//! column, [rows, width]:   logits of model 1 | its layers that losses read | logits of model 2 | …
 //! ```
 
 use std::collections::BTreeSet;

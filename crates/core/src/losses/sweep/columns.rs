@@ -132,7 +132,7 @@ fn correlate(both: &[f32], classes: usize, first: usize, weights: &[f64], column
         let (a, b) = (a.sqrt(), b.sqrt());
         if a > CONSTANT && b > CONSTANT {
             column.correlation = both / (a * b);
-            // Two points lie on a line, whatever their distance.
+            // Two points always have the correlation 1 or −1, so its gradient is 0.
             if weights.len() > 2 {
                 column.inverses = [1.0 / a, 1.0 / b];
             }

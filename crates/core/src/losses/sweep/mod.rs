@@ -3,18 +3,18 @@
 //! What one row goes through:
 //!
 //! ```text
-//! 1 statistics   largest logit, exponentials and sums of every softmax that was asked for    statistics.rs
-//!                (of the student's, the one of the largest temperature stands in the
-//!                gradient's own row; the others have rows of their own)                      layout.rs
+//! 1 statistics   largest logit, exponentials and sums of every requested softmax             statistics.rs
+//!                (the student's softmax with the largest temperature is stored in the
+//!                gradient's own row, the others in separate rows)                            layout.rs
 //!                        │ Stats, Exponentials
 //!                        ▼
 //! 2 values       each loss reads them and returns the row's value; it leaves coefficients    term.rs, row.rs
 //!                of softmaxes, logits and single classes, or writes slopes into the scratch
-//!                row and states what they become: they are pending
+//!                row and registers how they enter the gradient: they are pending
 //!                        │ Gradient (coefficients), Slopes (one row pending, earlier ones settled in `bent`)
 //!                        ▼
 //! 3 gradient     one pass turns the exponentials in the gradient's row into the gradient,    write.rs
-//!                and takes in the pending slopes on the way                                  gradient.rs
+//!                and adds the pending slopes                                                 gradient.rs
 //!                        │
 //!                        ▼
 //! 4 dense        losses that are functions of the whole row add value and gradient           term.rs
