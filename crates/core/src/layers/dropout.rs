@@ -1,4 +1,4 @@
-//! Zeroes elements at random while training and scales the others up.
+//! Dropout: sets random elements to 0 in training and scales up the others.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

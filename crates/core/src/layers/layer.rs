@@ -17,7 +17,7 @@ pub(crate) trait Layer {
     fn joined(&self, input: &Shape, _ends: &[Shape]) -> Result<Shape> {
         self.output(input)
     }
-    /// The number of numbers that the forward pass of one sample needs in addition to its output.
+    /// The scratch memory, in numbers, that the forward pass of one sample needs in addition to its output.
     fn scratch(&self, _input: &Shape) -> Result<u128> {
         Ok(0)
     }

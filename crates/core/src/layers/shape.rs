@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Result};
 
-/// The largest number of numbers per sample (8 GiB). Without a limit a small file could describe a model with
+/// The most elements that one sample may have (8 GiB). Without a limit a small file could describe a model with
 /// activations of any size.
 pub(crate) const MOST: usize = 1 << 31;
 

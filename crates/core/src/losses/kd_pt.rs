@@ -8,7 +8,8 @@
 //!
 //! Logits are `[rows, classes]`, labels `[rows]`. With two classes it is `kl`. Source: Tang, Shivanna, Zhao, Lin,
 //! Singh, Chi, Jain, "Understanding and Improving Knowledge Distillation", 2020, arXiv:2002.03532 (KD-pt).
-//! Where we differ: T², as in `kl`; the paper's weights of this loss and cross-entropy are the `weight` of the two losses here.
+//! Where we differ: T², as in `kl`; the paper's weights of this loss and cross-entropy are the `weight` of the two
+//! losses here.
 
 use super::confidence::{Confidence, confidences, entropy};
 use super::loss::{OfTeacher, RowLoss};

@@ -6,8 +6,8 @@
 //! ∂L/∂z_k = T · (q_k − r_k) / rows                      z: the student's logits
 //! ```
 //!
-//! Logits are `[rows, classes]`, the weight of the teacher's last layer `[classes, width]`, labels `[rows]`. Source:
-//! Tang, Shivanna, Zhao, Lin, Singh, Chi, Jain, "Understanding and Improving Knowledge Distillation", 2020,
+//! Logits are `[rows, classes]`, the weight of the teacher's last layer `[classes, width]`, labels `[rows]`.
+//! Source: Tang, Shivanna, Zhao, Lin, Singh, Chi, Jain, "Understanding and Improving Knowledge Distillation", 2020,
 //! arXiv:2002.03532 (KD-pt+sim). Where we differ: we did not find the paper's shares, so `mix` is an option; otherwise
 //! as in the two losses.
 

@@ -321,8 +321,7 @@ impl Term<'_> {
         value + (rest * each.ln() - each * outside)
     }
 
-    /// Writes the exponentials of the student's other classes into the scratch row; returns their sum, and ln Σ e^(z /
-    /// T).
+    /// Writes the exponentials of the student's other classes into the scratch row; returns their sum and ln Σ e^(z/T).
     fn others(&self, row: &mut Row, without: &[u32]) -> (f64, f64) {
         let (t, student, max, next) = (self.temperature, row.student, row.max, row.next_student());
         let out = row.slopes();

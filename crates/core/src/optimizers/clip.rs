@@ -1,7 +1,7 @@
 //! Gradient clipping by the norm of all gradients together.
 //!
 //! ```text
-//! n = √ Σ g²  over every number of every gradient;   g ← g · limit / n  where n > limit
+//! n = √ Σ g²  over every number of every gradient;   g ← g · limit / n  if n > limit
 //! ```
 //!
 //! Source: Pascanu, Mikolov, Bengio, "On the difficulty of training recurrent neural networks", 2013, arXiv:1211.5063.

@@ -106,7 +106,8 @@ impl Optimizer {
         self.apply::<false>(parameters, gradients, rate).map(drop)
     }
 
-    /// The same, and returns the norm of all gradients together; its squares are summed while the gradients are in cache.
+    /// Like `step`; also returns the norm of all gradients together. The squares are summed while the gradients are in
+    /// cache.
     pub fn step_with_norm(
         &mut self,
         parameters: &Parameters,
@@ -243,7 +244,7 @@ impl Piece<'_> {
 
 /// The number of parameters that are open for writing at once; each costs a stack frame.
 const OPEN: usize = 64;
-/// The least number of numbers per task.
+/// The least number of elements per task.
 const TASK: usize = 32 << 10;
 /// The largest number of tasks. Long tasks run at the speed of memory, tasks of 32 Ki numbers a third slower; 12 tasks
 /// divide evenly among 2, 3, 4 or 6 threads.

@@ -204,7 +204,7 @@ impl<'a, F: Float> Array<'a, F> {
         Ok(Array { dims: [&[rows.len()], &dims[1..]].concat(), values })
     }
 
-    /// The number of numbers per row.
+    /// The length of a row.
     pub fn width(&self) -> usize {
         self.dims[1..].iter().product()
     }
