@@ -33,7 +33,7 @@ test('invalid initial values are rejected with their path', () => {
   const create = (layer: object) => () => Model.create({ input: [4], layers: [layer as never] })
   expect(create({ linear: { outputs: 2, init: { weight: { normal: { std: -1 } } } } })).toThrow(/init\.weight\.normal\.std: expected a finite number of 0 or more, got -1/)
   expect(create({ linear: { outputs: 2, bias: false, init: { bias: { constant: { value: 0 } } } } })).toThrow(/init\.bias: this layer has no bias; leave it out/)
-  expect(create({ layerNorm: { init: { weight: { xavierUniform: {} } } } })).toThrow(/init\.weight\.xavierUniform: needs a matrix or a kernel/)
+  expect(create({ layerNorm: { init: { weight: { xavierUniform: {} } } } })).toThrow(/init\.weight\.xavierUniform: expected a matrix or a kernel, got a vector/)
   expect(create({ linear: { outputs: 2, init: { weight: { orthogonal: {} } } } })).toThrow(/init\.weight/)
 })
 

@@ -1,4 +1,4 @@
-//! A function of every element.
+//! An activation function as a separate layer.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -9,14 +9,15 @@ use super::shape::Shape;
 use crate::error::Result;
 use crate::ops;
 
-/// A function of every element, as a layer of its own; `linear` has it built in.
+/// Applies an activation function to every element. `linear` and other layers have it built in, as their option
+/// `activation`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Activation {
     /// Name of the layer. Default: its position in the list.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    /// Which one.
+    /// The activation function.
     pub function: ops::activation::Activation,
 }
 

@@ -1,4 +1,4 @@
-//! Batch normalization over the channels of `[features]` or `[channels, height, width]`.
+//! Batch normalization over the channels of `[features]`, `[channels, length]` or `[channels, height, width]`.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -15,20 +15,20 @@ use crate::ops::batch_norm::Statistics;
 use crate::tensor::Tensor;
 
 /// Batch normalization over the first axis (features or channels), with scale and shift. Training uses the statistics
-/// of the batch and follows them in `running_mean` and `running_var`; evaluation uses those.
+/// of the batch and averages them into `running_mean` and `running_var`; evaluation uses these running statistics.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct BatchNorm {
     /// Name of the layer. Default: its position in the list.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    /// Added to the variance under the root; above 0.
+    /// Number added to the variance before the square root; must be > 0. Default 1e-5.
     #[serde(default = "epsilon")]
     pub epsilon: f64,
-    /// Share of the new statistics in the running ones; 0…1.
+    /// Share of the batch statistics in each update of the running statistics, from 0 to 1. Default 0.1.
     #[serde(default = "momentum")]
     pub momentum: f64,
-    /// Applied to the result; relu costs nothing more.
+    /// Activation applied to the result; 'relu' adds no cost. Default 'none'.
     #[serde(default)]
     pub activation: Activation,
     /// Start values of the layer's tensors. Default: weights of 1 and biases of 0.
@@ -47,9 +47,10 @@ impl BatchNorm {
     fn channels(&self, input: &Shape) -> Result<usize> {
         match input.dense()? {
             [channels] | [channels, _] | [channels, _, _] => Ok(*channels),
-            sizes => {
-                Err(Error::shape("", format!("expected [features] or [channels, height, width], got {}", show(sizes))))
-            }
+            sizes => Err(Error::shape(
+                "",
+                format!("expected [features], [channels, length] or [channels, height, width], got {}", show(sizes)),
+            )),
         }
     }
 }

@@ -1,4 +1,5 @@
-//! Blocks: layers that hold lists of layers. A residual block adds its input to its output; a parallel block joins branches.
+//! Blocks: layers that contain lists of layers. A residual block adds its input to its output; a parallel block joins
+//! branches.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -12,7 +13,7 @@ use crate::ops;
 use crate::ops::activation::Activation;
 use crate::tape::Value;
 
-/// A block: `activation(layers(x) + shortcut(x))`. Without a shortcut the input itself is added.
+/// A residual block: `activation(layers(x) + shortcut(x))`. Without a shortcut the input itself is added.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Residual {
@@ -21,10 +22,10 @@ pub struct Residual {
     pub name: Option<String>,
     /// The layers of the block.
     pub layers: Vec<LayerOptions>,
-    /// Layers applied to the input before it is added, needed where shapes differ. Default: none.
+    /// Layers applied to the input before it is added; needed if the shapes differ. Default: no layers.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub shortcut: Vec<LayerOptions>,
-    /// Applied to the sum.
+    /// Activation applied to the sum. Default 'none'.
     #[serde(default)]
     pub activation: Activation,
 }
@@ -61,18 +62,18 @@ impl Layer for Residual {
     }
 }
 
-/// How branches are joined.
+/// How the outputs of branches are joined.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum Join {
-    /// Concatenated along `axis`; the other sizes are equal.
+    /// They are concatenated along `axis`; their other sizes must be equal.
     #[default]
     Concat,
-    /// Added; all sizes are equal.
+    /// They are added; their shapes must be equal.
     Sum,
 }
 
-/// Branches that all get the same input; their outputs are joined. An empty branch returns its input.
+/// Branches that all get the same input and whose outputs are joined. An empty branch returns its input.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Parallel {
@@ -81,10 +82,10 @@ pub struct Parallel {
     pub name: Option<String>,
     /// The branches, each a list of layers; at least one.
     pub branches: Vec<Vec<LayerOptions>>,
-    /// How they are joined.
+    /// How the outputs of the branches are joined. Default 'concat'.
     #[serde(default)]
     pub join: Join,
-    /// Axis of `concat`, counted from 0 without the batch axis.
+    /// Axis of 'concat', counted from 0 without the batch axis. Default 0.
     #[serde(default)]
     pub axis: usize,
 }
@@ -96,8 +97,12 @@ impl Layer for Parallel {
         };
         let first = first.dense()?.to_vec();
         if self.join == Join::Concat && self.axis >= first.len() {
-            let message =
-                format!("expected an axis below {}, that of {}, got {}", first.len(), show(&first), self.axis);
+            let message = format!(
+                "expected an axis below {}, because the shape is {}, got {}",
+                first.len(),
+                show(&first),
+                self.axis
+            );
             return Err(Error::shape("axis", message));
         }
         others.iter().try_fold(first, |joined, end| self.join_sizes(joined, end.dense()?)).map(Shape::Dense)

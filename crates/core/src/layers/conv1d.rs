@@ -20,23 +20,24 @@ pub struct Conv1d {
     /// Name of the layer. Default: its position in the list.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    /// Count of output channels; at least 1.
+    /// Number of output channels; must be ≥ 1.
     pub channels: usize,
-    /// Kernel size; at least 1.
+    /// Kernel size; must be ≥ 1.
     pub kernel: usize,
-    /// Step between two positions; at least 1.
+    /// Distance between two positions of the kernel; must be ≥ 1. Default 1.
     #[serde(default = "one")]
     pub stride: usize,
-    /// Zeros added on each side.
+    /// Number of zeros added on each side. Default 0.
     #[serde(default)]
     pub padding: usize,
-    /// Distance between two kernel elements; at least 1.
+    /// Distance between two elements of the kernel; must be ≥ 1. Default 1.
     #[serde(default = "one")]
     pub dilation: usize,
-    /// Input and output channels are split into this many groups, each convolved separately.
+    /// Number of groups of input and output channels, each of which is convolved separately; must divide both numbers
+    /// of channels. Default 1.
     #[serde(default = "one")]
     pub groups: usize,
-    /// Whether a bias is added.
+    /// Whether a bias is added. Default true.
     #[serde(default = "yes")]
     pub bias: bool,
     /// Start values of the layer's tensors. Default: uniform in ±1/√fan_in, for weight and bias alike.

@@ -11,7 +11,7 @@ use super::spec::Spec;
 use crate::error::{Error, Result};
 use crate::ops;
 
-/// A size for both axes, or `[height, width]`.
+/// One number for both axes, or `[height, width]`.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged)]
 pub enum Pair {
@@ -35,23 +35,24 @@ pub struct Conv2d {
     /// Name of the layer; its tensors are `<name>.weight` and `<name>.bias`. Default: its position in the list.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    /// Count of output channels; at least 1.
+    /// Number of output channels; must be ≥ 1.
     pub channels: usize,
-    /// Kernel size, one number or `[height, width]`; at least 1.
+    /// Kernel size, one number or `[height, width]`; must be ≥ 1.
     pub kernel: Pair,
-    /// Step between two positions; at least 1.
+    /// Distance between two positions of the kernel; must be ≥ 1. Default 1.
     #[serde(default = "one")]
     pub stride: Pair,
-    /// Zeros added on each side.
+    /// Number of zeros added on each side. Default 0.
     #[serde(default = "zero")]
     pub padding: Pair,
-    /// Distance between two kernel elements; at least 1.
+    /// Distance between two elements of the kernel; must be ≥ 1. Default 1.
     #[serde(default = "one")]
     pub dilation: Pair,
-    /// Input and output channels are split into this many groups, each convolved separately.
+    /// Number of groups of input and output channels, each of which is convolved separately; must divide both numbers
+    /// of channels. Default 1.
     #[serde(default = "single")]
     pub groups: usize,
-    /// Whether a bias is added.
+    /// Whether a bias is added. Default true.
     #[serde(default = "yes")]
     pub bias: bool,
     /// Start values of the layer's tensors. Default: uniform in ±1/√fan_in, for weight and bias alike.
@@ -72,7 +73,7 @@ fn yes() -> bool {
     true
 }
 
-/// The size along one axis after a window of `kernel` moved over it.
+/// The output size along one axis for a window of `kernel`.
 pub(crate) fn window(size: usize, kernel: usize, stride: usize, padding: usize, dilation: usize) -> Result<usize> {
     let named = [("kernel", kernel), ("stride", stride), ("dilation", dilation), ("padding", padding)];
     for (name, value) in named {
@@ -80,7 +81,7 @@ pub(crate) fn window(size: usize, kernel: usize, stride: usize, padding: usize, 
             return Err(Error::config(name, "expected an integer above 0, got 0"));
         }
     }
-    // Factors of at most 2³¹: neither sum overflows.
+    // All factors are at most 2³¹, so neither sum overflows.
     let (padded, reach) = (size + 2 * padding, dilation * (kernel - 1) + 1);
     if padded < reach {
         return Err(Error::shape("", format!("expected a size of at least {reach} for this kernel, got {padded}")));
@@ -88,11 +89,11 @@ pub(crate) fn window(size: usize, kernel: usize, stride: usize, padding: usize, 
     Ok((padded - reach) / stride + 1)
 }
 
-/// Refuses groups that do not divide both counts of channels.
+/// Rejects groups that do not divide both numbers of channels.
 pub(super) fn fits(inputs: usize, outputs: usize, groups: usize) -> Result<()> {
     if outputs == 0 || groups == 0 || !inputs.is_multiple_of(groups) || !outputs.is_multiple_of(groups) {
         let message =
-            format!("expected a count that divides {inputs} input and {outputs} output channels, got {groups}");
+            format!("expected a number that divides {inputs} input and {outputs} output channels, got {groups}");
         return Err(Error::shape("groups", message));
     }
     Ok(())

@@ -1,4 +1,4 @@
-//! Zeroes elements at random while training and scales the others up.
+//! Dropout: sets random elements to 0 in training and scales up the others.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -9,15 +9,15 @@ use super::shape::Shape;
 use crate::error::{Error, Result};
 use crate::ops;
 
-/// While training each element is 0 with probability `rate`, the others are divided by 1 − rate. The mask depends on
-/// seed, epoch, layer name and sample id alone: splitting a batch changes nothing.
+/// In training, each element becomes 0 with probability `rate`, and the other elements are divided by 1 − rate. The
+/// mask depends only on seed, epoch, layer name and sample id, so splitting a batch does not change it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Dropout {
     /// Name of the layer. Default: its position in the list.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    /// Probability of 0; 0 ≤ rate < 1.
+    /// Probability that an element becomes 0; must be ≥ 0 and < 1.
     pub rate: f64,
 }
 

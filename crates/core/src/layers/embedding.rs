@@ -14,30 +14,30 @@ use crate::error::{Candle, Error, Result};
 use crate::ops::embedding::{Bag, Pooling, embedding, embedding_bag};
 use crate::tensor::Tensor;
 
-/// A trained vector per id. Rows of equal length `[length]` become `[length, width]`, one vector per id. Rows of
-/// different length, and all rows where `pooling` is given, become `[width]`: the vectors of a row are pooled into one
-/// (a bag of embeddings). A row without ids becomes zeros.
+/// A trained vector per id. Rows of equal length `[length]` become `[length, width]`, one vector per id. If rows differ
+/// in length, or if `pooling` is given, each row becomes `[width]`: its vectors are pooled into one (a bag of
+/// embeddings). A row without ids becomes zeros.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Embedding {
     /// Name of the layer. Default: its position in the list.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    /// Count of different ids; ids are 0…vocabulary − 1.
+    /// Number of different ids; must be ≥ 1. Ids run from 0 to vocabulary − 1.
     pub vocabulary: usize,
-    /// Count of numbers per vector; at least 1.
+    /// Length of each vector; must be ≥ 1.
     pub width: usize,
-    /// How the vectors of a row become one. Default: 'mean' where rows differ in length, no pooling otherwise.
+    /// How the vectors of a row are pooled into one. Default: 'mean' if rows differ in length, otherwise no pooling.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pooling: Option<Pooling>,
-    /// Start values of the vectors. Default: uniform in ±1/width where they are pooled, normal with a standard deviation
-    /// of 1 otherwise.
+    /// Start values of the vectors. Default: uniform in ±1/width if the vectors are pooled, otherwise normal with a
+    /// standard deviation of 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub init: Option<LayerInit>,
 }
 
 impl Embedding {
-    /// How rows of this shape are pooled, if they are.
+    /// How rows of this shape are pooled; `None` if they are not.
     fn pooled(&self, input: &Shape) -> Option<Pooling> {
         if matches!(input, Shape::Ids(None)) { Some(self.pooling.unwrap_or_default()) } else { self.pooling }
     }
@@ -63,7 +63,8 @@ impl Layer for Embedding {
     }
 
     fn parameters(&self, input: &Shape) -> Result<Vec<Spec>> {
-        // A mean of large random vectors hides what few updates of rare ids teach; fastText begins as small.
+        // With large start values, the mean of a row would hide the few updates of rare ids; fastText also starts with
+        // small values.
         let init = match self.pooled(input) {
             Some(_) => Init::Uniform(1.0 / self.width as f64),
             None => Init::Normal(1.0),
@@ -83,7 +84,7 @@ impl Layer for Embedding {
     }
 }
 
-/// Ids `[rows, length]` as bags of one length.
+/// Converts ids `[rows, length]` to bags of equal length.
 fn equal_bags(ids: &Tensor) -> Result<Bag> {
     let (rows, length) = ids.dims2().ok_or_internal()?;
     let all = ids.flatten_all().and_then(|ids| ids.to_vec1()).ok_or_internal()?;

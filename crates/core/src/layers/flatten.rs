@@ -1,4 +1,4 @@
-//! All axes of a sample become one.
+//! Flattens all axes of a sample into one.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -9,7 +9,7 @@ use super::shape::Shape;
 use crate::error::Result;
 use crate::ops;
 
-/// All axes of a sample become one, the last running fastest.
+/// Flattens all axes of a sample into one, in row-major order.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Flatten {

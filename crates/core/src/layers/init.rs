@@ -18,7 +18,8 @@ use super::spec::{Init, Spec};
 use crate::error::{Error, Result};
 use crate::parameters::Kind;
 
-/// Start values of one tensor: an object with one key. All draws follow from the model's seed and the tensor's name.
+/// Start values of one tensor: an object with one key. Random values depend only on the model's seed and the tensor's
+/// name.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum Initializer {
@@ -41,28 +42,28 @@ pub enum Initializer {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ConstantInit {
-    /// Any finite number.
+    /// Value of every number; must be finite.
     pub value: f64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct UniformInit {
-    /// A finite number of 0 or more.
+    /// Largest absolute value; must be finite and ≥ 0.
     pub bound: f64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NormalInit {
-    /// Standard deviation; a finite number of 0 or more.
+    /// Standard deviation; must be finite and ≥ 0.
     pub std: f64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct XavierInit {
-    /// A finite number of 0 or more.
+    /// Factor of the standard deviation; must be finite and ≥ 0. Default 1.
     #[serde(default = "one")]
     pub gain: f64,
 }
@@ -70,7 +71,8 @@ pub struct XavierInit {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct KaimingInit {
-    /// A finite number of 0 or more. Default √2, for layers that relu follows.
+    /// Factor of the standard deviation; must be finite and ≥ 0. Default √2, which suits layers that are followed by
+    /// relu.
     #[serde(default = "root_of_two")]
     pub gain: f64,
 }
@@ -108,7 +110,7 @@ impl LayerInit {
 
 impl Initializer {
     fn init(self, shape: &[usize]) -> Result<Init> {
-        // Of one output and of one input; the kernel counts for both.
+        // The kernel multiplies fan_in and fan_out.
         let kernel: f64 = shape.iter().skip(2).map(|side| *side as f64).product();
         let (fan_in, fan_out) = match shape {
             [outputs, inputs, ..] => (*inputs as f64 * kernel, *outputs as f64 * kernel),
@@ -139,7 +141,10 @@ impl Initializer {
         let by_fan = key.ends_with(".gain");
         if by_fan && shape.len() < 2 {
             let kind = key.trim_end_matches(".gain");
-            return Err(Error::config(kind, "needs a matrix or a kernel; use constant, uniform or normal here"));
+            return Err(Error::config(
+                kind,
+                "expected a matrix or a kernel, got a vector; use constant, uniform or normal here",
+            ));
         }
         Ok(init)
     }
@@ -180,7 +185,7 @@ mod tests {
             (json!({ "constant": { "value": 1e39 } }), "constant.value: expected a finite number, got 1000"),
             (
                 json!({ "kaimingNormal": {} }),
-                "kaimingNormal: needs a matrix or a kernel; use constant, uniform or normal here",
+                "kaimingNormal: expected a matrix or a kernel, got a vector; use constant, uniform or normal here",
             ),
         ] {
             let error = init(initializer, &[5]).unwrap_err().to_string();

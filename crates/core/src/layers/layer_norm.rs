@@ -18,7 +18,7 @@ pub struct LayerNorm {
     /// Name of the layer. Default: its position in the list.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    /// Added under the root; above 0.
+    /// Number added to the variance before the square root; must be > 0. Default 1e-5.
     #[serde(default = "epsilon")]
     pub epsilon: f64,
     /// Start values of the layer's tensors. Default: weights of 1 and biases of 0.

@@ -19,12 +19,12 @@ pub struct Linear {
     /// Name of the layer; its tensors are `<name>.weight` and `<name>.bias`. Default: its position in the list.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    /// Count of outputs; at least 1.
+    /// Number of outputs; must be ≥ 1.
     pub outputs: usize,
-    /// Whether a bias is added.
+    /// Whether a bias is added. Default true.
     #[serde(default = "yes")]
     pub bias: bool,
-    /// Applied to the result.
+    /// Activation applied to the result. Default 'none'.
     #[serde(default)]
     pub activation: Activation,
     /// Start values of the layer's tensors. Default: uniform in ±1/√fan_in, for weight and bias alike.

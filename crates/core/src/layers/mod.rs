@@ -1,8 +1,8 @@
-//! Layers: a model is a list of them. One layer per file: its options, its input and output shapes, its parameters
-//! with their start values, and a forward made of operations.
+//! Layers: a model is a list of layers. Each file has one layer: its options, its input and output shapes, its
+//! parameters with their start values, and a forward pass made of operations.
 //!
-//! To add one: write `layers/<name>.rs`, add its line to the registry below. Types, docs, `summary`,
-//! files and the generator follow from here.
+//! To add one: write `layers/<name>.rs` and add its line to the registry below. Types, docs, `summary`, files and the
+//! generator of weights follow from the line.
 
 mod activation;
 mod batch_norm;
@@ -58,7 +58,7 @@ use crate::error::{Error, Result};
 
 macro_rules! layers {
     ($($(#[$meta:meta])* $key:ident: $layer:ident,)*) => {
-        /// One layer of a model: an object with one key, the kind of layer, and its options.
+        /// One layer of a model: an object with one key. The key is the kind of layer; the value holds its options.
         #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
         #[serde(rename_all = "camelCase")]
         pub enum LayerOptions {
@@ -70,7 +70,7 @@ macro_rules! layers {
                 match self { $(LayerOptions::$layer(layer) => layer,)* }
             }
 
-            /// The layer's tensors, with the start values that its options ask for.
+            /// The layer's tensors, with the start values from its options.
             pub(crate) fn specs(&self, input: &Shape) -> Result<Vec<Spec>> {
                 let mut specs = self.layer().parameters(input)?;
                 if let Some(init) = self.layer().init() {
@@ -114,7 +114,7 @@ layers! {
 }
 
 impl LayerOptions {
-    /// The lists of layers inside a block, with their names below the block's.
+    /// The lists of layers inside a block, with their names relative to the block's.
     pub(crate) fn inner(&self) -> Vec<(String, &[LayerOptions])> {
         match self {
             LayerOptions::Residual(block) => block.inner(),
@@ -134,7 +134,7 @@ pub(crate) fn name_at(prefix: &str, index: usize, layer: &LayerOptions) -> Strin
     }
 }
 
-/// Blocks inside blocks, at most.
+/// The deepest nesting of blocks.
 const DEEPEST: usize = 32;
 
 /// Walks a list from `input` and calls `visit` with each layer's full name, input and output shape; the inner layers of a

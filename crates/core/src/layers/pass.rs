@@ -1,4 +1,4 @@
-//! One forward: the tape that records it, the parameter values that it uses, and the outputs that it keeps.
+//! One forward pass: the tape that records it, the parameter values that it uses, and the outputs that it keeps.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,16 +11,16 @@ use crate::tensor::Tensor;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
-    /// Dropout on, batch statistics.
+    /// Dropout is on, and batch norms use the statistics of the batch.
     Train,
-    /// Dropout off, running statistics: teachers, validation, predictions.
+    /// Dropout is off, and batch norms use running statistics: for teachers, validation and predictions.
     Evaluate,
 }
 
-/// The name under which a loss or an analysis asks for the input of the last linear layer: the penultimate activations.
+/// The name of the input of the last linear layer (the penultimate activations) in losses and analyses.
 pub const EMBEDDING: &str = "embedding";
 
-/// What flows from layer to layer.
+/// The value between two layers.
 #[derive(Clone, Debug)]
 pub(crate) enum Signal {
     Dense(Value),
@@ -32,7 +32,7 @@ impl Signal {
     pub(crate) fn dense(self) -> Result<Value> {
         match self {
             Signal::Dense(value) => Ok(value),
-            _ => Err(Error::shape("", "expected numbers, got ids; put an embedding layer before")),
+            _ => Err(Error::shape("", "expected numbers, got ids; put an embedding layer before this one")),
         }
     }
 }
@@ -41,40 +41,40 @@ pub struct Pass<'a> {
     pub(crate) tape: &'a mut Tape,
     pub(crate) bound: &'a Bound,
     pub(crate) mode: Mode,
-    /// Random numbers of this forward, keyed by seed, epoch and view; a layer adds its name.
+    /// The key of the random numbers of this pass: seed, epoch and view; a layer adds its name.
     pub(crate) key: Key,
-    /// Sample ids of the rows: masks are keyed by them, never by position.
+    /// Sample ids of the rows; masks depend on them, never on the position.
     pub(crate) ids: &'a [u64],
-    /// Full name of the layer that runs.
+    /// Full name of the current layer.
     pub(crate) prefix: String,
-    /// Layers whose outputs are to be kept.
+    /// Layers whose outputs are kept.
     pub(crate) wanted: &'a BTreeSet<String>,
-    /// Tensors that stay as they are.
+    /// Tensors that do not change.
     pub(crate) frozen: &'a BTreeSet<String>,
-    /// The layer whose input is to be kept as the embedding.
+    /// The layer whose input is kept as the embedding.
     pub(crate) embedding_of: Option<&'a str>,
     pub(crate) hidden: BTreeMap<String, Value>,
     pub(crate) buffer_updates: Vec<(String, Tensor)>,
 }
 
 impl Pass<'_> {
-    /// A tensor of the layer that runs.
+    /// A tensor of the current layer.
     pub(crate) fn parameter(&self, name: &str) -> Result<Value> {
         let full = format!("{}.{name}", self.prefix);
         self.bound.get(&full).cloned().ok_or_else(|| Error::internal(format!("no parameter {full}")))
     }
 
-    /// Whether a tensor of the layer that runs stays as it is.
+    /// Whether a tensor of the current layer is frozen.
     pub(crate) fn is_frozen(&self, name: &str) -> bool {
         !self.frozen.is_empty() && self.frozen.contains(&format!("{}.{name}", self.prefix))
     }
 
-    /// A new value for a buffer of the layer that runs, applied after the step.
+    /// Sets a new value for a buffer of the current layer; it is applied after the step.
     pub(crate) fn update_buffer(&mut self, name: &str, tensor: Tensor) {
         self.buffer_updates.push((format!("{}.{name}", self.prefix), tensor));
     }
 
-    /// The input of the layer that runs, where it is the embedding.
+    /// Keeps the input of the current layer if it is the embedding.
     pub(crate) fn keep_embedding(&mut self, signal: &Signal) {
         if let Signal::Dense(value) = signal
             && self.embedding_of == Some(self.prefix.as_str())

@@ -49,12 +49,12 @@ macro_rules! pool {
             /// Name of the layer. Default: its position in the list.
             #[serde(default, skip_serializing_if = "Option::is_none")]
             pub name: Option<String>,
-            /// Window size, one number or `[height, width]`; at least 1.
+            /// Window size, one number or `[height, width]`; must be ≥ 1.
             pub kernel: Pair,
-            /// Step between two windows. Default: the window size.
+            /// Distance between two windows; must be ≥ 1. Default: the window size.
             #[serde(default, skip_serializing_if = "Option::is_none")]
             pub stride: Option<Pair>,
-            /// Added on each side; at most half of the window.
+            /// Padding on each side; must be at most half of the window size. Default 0.
             #[serde(default = "zero")]
             pub padding: Pair,
         }
@@ -78,7 +78,7 @@ pool! {
 }
 
 pool! {
-    /// The mean of each window, padding counted as zeros.
+    /// The mean of each window; padding counts as zeros.
     AvgPool: ops::pool2d::avg_pool2d
 }
 

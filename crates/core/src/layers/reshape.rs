@@ -1,4 +1,4 @@
-//! The same numbers under other sizes.
+//! Changes the shape of a sample.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -9,14 +9,14 @@ use super::shape::{Shape, show};
 use crate::error::{Error, Result};
 use crate::ops;
 
-/// The same numbers of a sample under other sizes, order unchanged.
+/// Changes the shape of a sample; its numbers and their order stay the same.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Reshape {
     /// Name of the layer. Default: its position in the list.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    /// New sizes of one sample, without the batch axis; their product is unchanged.
+    /// New shape of one sample, without the batch axis; it must have as many elements as the input.
     pub shape: Vec<usize>,
 }
 

@@ -2,47 +2,48 @@
 
 use crate::error::{Error, Result};
 
-/// The most numbers of one sample: 8 GiB. A file can claim any architecture, because activations take no bytes there.
+/// The most elements that one sample may have (8 GiB). Without a limit a small file could describe a model with
+/// activations of any size.
 pub(crate) const MOST: usize = 1 << 31;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Shape {
-    /// Numbers: `[features]`, `[length, width]`, `[channels, height, width]`.
+    /// Numbers: `[features]`, `[length, width]` or `[channels, height, width]`.
     Dense(Vec<usize>),
-    /// Ids: a fixed count in every sample, or `None` where rows are ragged.
+    /// Ids: the same number in every sample, or `None` if rows are ragged.
     Ids(Option<usize>),
 }
 
 impl Shape {
-    /// The sizes of numbers; ids are refused.
+    /// The sizes of numbers; ids are an error.
     pub(crate) fn dense(&self) -> Result<&[usize]> {
         match self {
             Shape::Dense(sizes) => Ok(sizes),
-            Shape::Ids(_) => Err(Error::shape("", "expected numbers, got ids; put an embedding layer before")),
+            Shape::Ids(_) => Err(Error::shape("", "expected numbers, got ids; put an embedding layer before this one")),
         }
     }
 
-    /// Exactly `N` sizes; `wanted` says what they are.
+    /// Exactly `N` sizes; `wanted` describes them in the error.
     pub(crate) fn exactly<const N: usize>(&self, wanted: &str) -> Result<[usize; N]> {
         let sizes = self.dense()?;
         sizes.try_into().map_err(|_| Error::shape("", format!("expected {wanted}, got {}", show(sizes))))
     }
 
-    /// The last size, of rank 1 or 2: what linear layers and norms work on.
+    /// The last size of a shape of rank 1 or 2: the width of linear layers and norms.
     pub(crate) fn width(&self) -> Result<usize> {
         match self.dense()? {
             [width] | [_, width] => Ok(*width),
             sizes => Err(Error::shape(
                 "",
                 format!(
-                    "expected [features] or [length, features], got {}; put {{ flatten: {{}} }} before",
+                    "expected [features] or [length, features], got {}; put {{ flatten: {{}} }} before this layer",
                     show(sizes)
                 ),
             )),
         }
     }
 
-    /// The sizes of numbers; none of ids.
+    /// The sizes of numbers; empty for ids.
     pub fn sizes(&self) -> &[usize] {
         match self {
             Shape::Dense(sizes) => sizes,
@@ -50,7 +51,7 @@ impl Shape {
         }
     }
 
-    /// Count of numbers. It cannot overflow: the shapes of a network are `checked`.
+    /// The number of elements. It cannot overflow, because the shapes of a network are `checked`.
     pub fn elements(&self) -> usize {
         match self {
             Shape::Dense(sizes) => sizes.iter().product(),
@@ -58,7 +59,7 @@ impl Shape {
         }
     }
 
-    /// Refuses a shape without numbers and one of more than `MOST`.
+    /// Rejects a shape without numbers, or with more than `MOST`.
     pub(crate) fn checked(self) -> Result<Shape> {
         let sizes = match &self {
             Shape::Dense(sizes) => sizes.as_slice(),
@@ -82,12 +83,12 @@ impl std::fmt::Display for Shape {
     }
 }
 
-/// `[1, 28, 28]`.
+/// Formats sizes, for example `[1, 28, 28]`.
 pub fn show(sizes: &[usize]) -> String {
     format!("{sizes:?}")
 }
 
-/// A value of a layer's option as a count of numbers; refuses what is above `MOST`.
+/// The value of a layer's option; rejects a value above `MOST`.
 pub(crate) fn bounded(name: &str, value: usize) -> Result<usize> {
     if value > MOST {
         return Err(Error::config(name, format!("expected at most {MOST}, got {value}")));
@@ -95,12 +96,12 @@ pub(crate) fn bounded(name: &str, value: usize) -> Result<usize> {
     Ok(value)
 }
 
-/// Refuses an option that is not above 0.
+/// Rejects an option that is not above 0.
 pub(super) fn above_zero(name: &str, value: f64) -> Result<()> {
     if value > 0.0 { Ok(()) } else { Err(Error::config(name, format!("expected a number above 0, got {value}"))) }
 }
 
-/// The product of the factors, or the largest number where it overflows.
+/// The product of the factors, or the largest number if it overflows.
 pub(crate) fn product(factors: &[usize]) -> u64 {
     factors.iter().fold(1, |product: u64, factor| product.saturating_mul(*factor as u64))
 }

@@ -9,7 +9,7 @@ use super::shape::{Shape, show};
 use crate::error::{Error, Result};
 use crate::ops;
 
-/// A part of one axis of a sample: elements `start` to `end − 1`.
+/// Keeps a part of one axis of a sample: the elements `start` to `end − 1`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Slice {
@@ -18,9 +18,9 @@ pub struct Slice {
     pub name: Option<String>,
     /// The axis, counted from 0 without the batch axis.
     pub axis: usize,
-    /// First element.
+    /// Index of the first element, counted from 0.
     pub start: usize,
-    /// One after the last element; above `start`.
+    /// Index after the last element; must be > `start`.
     pub end: usize,
 }
 

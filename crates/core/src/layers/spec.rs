@@ -20,7 +20,7 @@ pub enum Init {
 /// One tensor that a layer owns.
 #[derive(Clone, Debug)]
 pub struct Spec {
-    /// Below the layer's name: `weight`.
+    /// Name relative to the layer's, for example `weight`.
     pub name: String,
     pub shape: Vec<usize>,
     pub init: Init,
@@ -34,7 +34,7 @@ impl Spec {
         Spec { name: "weight".into(), shape, init, kind: Kind::Trainable, decay: true }
     }
 
-    /// Biases and norms: trained, never decayed by default.
+    /// A bias or a parameter of a norm: trained, without weight decay by default.
     pub(super) fn plain(name: &str, shape: Vec<usize>, init: Init) -> Spec {
         Spec { name: name.into(), shape, init, kind: Kind::Trainable, decay: false }
     }
@@ -43,7 +43,7 @@ impl Spec {
         Spec { name: name.into(), shape, init, kind: Kind::Buffer, decay: false }
     }
 
-    /// The weight of this shape and, where there is one, the bias of as many outputs; both uniform in ±1/√fan_in, as
+    /// A weight of this shape and, if `bias`, a bias with one number per output. Both are uniform in ±1/√fan_in, as in
     /// PyTorch's kaiming_uniform with a = √5.
     pub(super) fn uniform(shape: Vec<usize>, bias: bool) -> Vec<Spec> {
         let (outputs, fan_in) = (shape[0], product(&shape[1..]).max(1));
@@ -52,14 +52,14 @@ impl Spec {
         [Spec::weight(shape, init)].into_iter().chain(bias).collect()
     }
 
-    /// The same below `prefix`.
+    /// The same with `prefix` before the name.
     pub(crate) fn below(mut self, prefix: &str) -> Spec {
         self.name = format!("{prefix}.{}", self.name);
         self
     }
 }
 
-/// Start values of these tensors, each drawn from a stream of its own, keyed by its name.
+/// Draws the start values of these tensors, each from a separate random stream that depends on its name.
 pub(crate) fn initialize(specs: &[Spec], key: Key) -> Result<Parameters> {
     let mut parameters = Parameters::default();
     for spec in specs {

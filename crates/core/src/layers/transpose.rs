@@ -1,4 +1,4 @@
-//! Two axes of a sample are swapped.
+//! Swaps two axes of a sample.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

@@ -24,9 +24,9 @@ pub struct Losses {
     pub(super) features: Vec<Feature>,
 }
 
-/// What one micro-batch gave.
+/// The result of one micro-batch.
 pub struct Applied {
-    /// Where backward starts: values and the gradients that arrive there.
+    /// Where the backward pass starts: values, and the gradient at each.
     pub seeds: Vec<(Value, Tensor)>,
     pub terms: BTreeMap<&'static str, TermReport>,
     /// Σ weight · value over the terms.
@@ -34,7 +34,7 @@ pub struct Applied {
 }
 
 impl Losses {
-    /// Refuses options that cannot work; paths start at the loss's key. `known` are all keys.
+    /// Rejects invalid options; paths start at the key of the loss. `known` lists all keys.
     pub(super) fn of(rows: Vec<Chosen<AnyRow>>, features: Vec<Feature>, known: &[&str]) -> Result<Losses> {
         let losses = Losses { rows, features };
         for (name, weight) in losses.weights() {
@@ -63,24 +63,24 @@ impl Losses {
         rows.chain(self.features.iter().map(|feature| (feature.name, &feature.weight)))
     }
 
-    /// What each loss compares with, under its name.
+    /// The needs of each loss, with its name.
     pub(super) fn all_needs(&self) -> impl Iterator<Item = (&'static str, Needs)> {
         let rows = self.rows.iter().map(|row| (row.name, row.needs));
         rows.chain(self.features.iter().map(|feature| (feature.name, feature.needs)))
     }
 
-    /// What all of them compare with.
+    /// The needs of all losses together.
     fn union(&self) -> Needs {
         self.all_needs().fold(Needs::default(), |all, (_, needs)| all.union(needs))
     }
 
-    /// What each loss compares with, one after the other, under its name.
+    /// Each need of each loss, with the name of the loss.
     pub fn needs(&self) -> Vec<(&'static str, Need)> {
         self.all_needs().flat_map(|(name, needs)| needs.iter().map(move |need| (name, need))).collect()
     }
 
-    /// Finds the layers that losses look at, and refuses those that cannot be compared. A teacher without a network
-    /// gives logits alone.
+    /// Finds the layers that the losses read, and rejects layers that cannot be compared. A teacher without a network
+    /// provides only logits.
     pub fn fit(&mut self, student: &Network, teacher: Option<&Network>) -> Result<()> {
         for feature in &mut self.features {
             feature.fit(student, teacher, student.classes()).map_err(|error| error.at(feature.name))?;
@@ -88,13 +88,14 @@ impl Losses {
         Ok(())
     }
 
-    /// Whether any of them compares more than a row with a row: layers, outputs as points.
+    /// Whether any loss compares layers, or outputs as vectors.
     pub fn has_features(&self) -> bool {
         !self.features.is_empty()
     }
 
-    /// Lets every loss over features compare a layer of this name on both sides, with these shapes of one sample: for
-    /// callers without models. Returns the names of the losses' own parameters.
+    /// Makes every loss over features compare the layer of this name in student and teacher, for callers without
+    /// models. `student` and `teacher` are the shapes of one sample at that layer. Returns the names of the losses' own
+    /// parameters.
     #[doc(hidden)]
     pub fn place(&mut self, layer: &str, student: &[usize], teacher: &[usize]) -> Result<Vec<String>> {
         let pair = features::LayerPair { student: layer.into(), teacher: layer.into() };
@@ -102,7 +103,8 @@ impl Losses {
         Ok(self.specs().into_iter().map(|spec| spec.name).collect())
     }
 
-    /// Whether a row without a label teaches nothing: every loss that weighs anything needs one.
+    /// Whether every loss with a weight above 0 needs labels, so that a row without a label does not change the
+    /// student.
     pub(crate) fn needs_labels_in_each(&self) -> bool {
         self.weights()
             .zip(self.all_needs())
@@ -119,7 +121,7 @@ impl Losses {
         self.union().has(Need::Pair)
     }
 
-    /// Layers of the student, and of the teacher, that losses look at.
+    /// The layers of the student that the losses read.
     pub(crate) fn student_layers(&self) -> BTreeSet<String> {
         features::names(&self.features, Feature::student_layers)
     }
@@ -128,7 +130,8 @@ impl Losses {
         features::names(&self.features, Feature::teacher_layers)
     }
 
-    /// The losses' own parameters (projections): trained together with the student's, never part of it.
+    /// The losses' own parameters (projections): they are trained together with the student's, but are not part of the
+    /// student.
     pub(crate) fn specs(&self) -> Vec<Spec> {
         self.features.iter().flat_map(Feature::parameters).collect()
     }
@@ -143,8 +146,8 @@ impl Losses {
         self.weights().filter(|(_, weight)| !weight.ever_positive()).map(|(name, _)| name).collect()
     }
 
-    /// The denominators of an optimizer step, from all its micro-batches: they are known before the first
-    /// gradient, so four micro-batches of 16 rows equal one batch of 64.
+    /// Computes the denominators of an optimizer step from all its micro-batches, before the first gradient. Therefore
+    /// four micro-batches of 16 rows equal one batch of 64.
     pub fn denominators(&self, batches: &[&Batch]) -> Result<Denominators> {
         let mut denominators = vec![0.0; self.rows.len() + self.features.len()];
         for batch in batches {
@@ -210,7 +213,7 @@ impl Losses {
         Ok(Applied { seeds, terms, total })
     }
 
-    /// Labels that are numbers, where a loss compares with them.
+    /// The labels as numbers, if a loss compares with them.
     pub(super) fn targets<'b>(&self, batch: &'b Batch) -> Option<&'b Tensor> {
         match &batch.labels {
             Labels::Several(targets) | Labels::Probabilities(targets) | Labels::Real(targets) => {

@@ -5,9 +5,10 @@
 //! ∂ℓ_r/∂F_s = 2 F_s ∂m / C,   ∂m = (g − A (A·g)) / ‖m‖,   g = 2 (A(F_s) − A(F_t)) / places
 //! ```
 //!
-//! F_s and F_t feature maps `[rows, C, height, width]`, C may differ. Where heights or widths differ the larger map is
-//! pooled first: place i of n out of N is the mean of ⌊iN/n⌋ … ⌈(i+1)N/n⌉ − 1. Source: Zagoruyko, Komodakis, "Paying
-//! More Attention to Attention", 2017, arXiv:1612.03928. Where we differ: nothing; several stages are added up.
+//! F_s and F_t are feature maps `[rows, C, height, width]`; C may differ. If heights or widths differ, the larger map
+//! is pooled first: place i of n is the mean of the places ⌊iN/n⌋ … ⌈(i+1)N/n⌉ − 1 of N. Source: Zagoruyko, Komodakis,
+//! "Paying More Attention to Attention", 2017, arXiv:1612.03928. Where we differ: nowhere; the losses of several stages
+//! are added.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -16,8 +17,8 @@ use super::features::{Array, Compare, Compared, Comparison, Float, Layers, Units
 use crate::error::Result;
 use crate::schedule::Scheduled;
 
-/// Mean squared error between attention maps: squares of feature maps, averaged over the channels (attention
-/// transfer).
+/// Mean squared error between attention maps (attention transfer). An attention map is the square of a feature map,
+/// averaged over the channels.
 ///
 /// Choose it for convolutional networks that differ in their number of channels.
 ///
@@ -32,8 +33,8 @@ pub struct AttentionTransfer {
     /// Weight of this loss in the total; must be ≥ 0. Default 1.
     #[serde(default = "Scheduled::one")]
     pub weight: Scheduled,
-    /// Which feature maps are compared: layers whose output is `[channels, height, width]`. Losses of several are added.
-    /// Default: `'skip'`.
+    /// Which feature maps are compared: layers whose output is `[channels, height, width]`. The losses of several
+    /// layers are added. Default `'skip'`.
     #[serde(default = "Layers::skip")]
     pub layers: Layers,
 }
@@ -63,7 +64,7 @@ impl Compare for AttentionTransfer {
     }
 }
 
-/// Maps `[rows, channels, height, width]` brought to `down` × `across` places, averages of windows.
+/// Maps `[rows, channels, height, width]`, pooled to `down` × `across` places by averages over windows.
 struct Pooled<F> {
     values: Vec<F>,
     channels: usize,
@@ -71,7 +72,7 @@ struct Pooled<F> {
     to: (usize, usize),
 }
 
-/// The places that window `at` of `to` covers, of `from`.
+/// The places, of `from`, that window number `at` of `to` covers.
 fn window(at: usize, from: usize, to: usize) -> std::ops::Range<usize> {
     at * from / to..((at + 1) * from).div_ceil(to)
 }
@@ -87,7 +88,7 @@ impl<F: Float> Pooled<F> {
         pooled
     }
 
-    /// Of each window of a map: where its mean goes, which numbers it has.
+    /// For each window of a map, the indices of its numbers.
     fn windows(&self) -> impl Iterator<Item = Vec<usize>> {
         let (from, to) = (self.from, self.to);
         (0..to.0 * to.1).map(move |at| {
@@ -115,7 +116,7 @@ impl<F: Float> Pooled<F> {
         self.values.chunks(self.channels * places).flat_map(of_row).collect()
     }
 
-    /// The gradient at the maps from that at the attention.
+    /// The gradient at the maps, from the gradient at the attention.
     fn back(&self, gradient: &[F]) -> Vec<F> {
         let places = self.to.0 * self.to.1;
         let factor = F::of(2.0 / self.channels as f64);

@@ -1,4 +1,4 @@
-//! Cross-entropy of several labels per row: each class is decided on its own.
+//! Cross-entropy for multi-label data: each class is a separate binary decision.
 //!
 //! ```text
 //! L = mean over rows and classes of w y ln(1 + e^-z) + (1 − y) ln(1 + e^z)      = −w y ln q − (1 − y) ln(1 − q)
@@ -26,7 +26,8 @@ use crate::kernels::cpu::pointwise;
 use crate::schedule::Scheduled;
 use crate::tensor::Tensor;
 
-/// Binary cross-entropy between the labels and the student, each class on its own: for several labels per row.
+/// Binary cross-entropy between the labels and the student's probabilities, computed for each class separately: for
+/// multi-label data.
 ///
 /// Choose it when a row may have several labels or none; set `posWeight` when labels are rare.
 ///
@@ -41,8 +42,8 @@ pub struct BinaryCrossEntropy {
     /// Weight of this loss in the total; must be ≥ 0. Default 1.
     #[serde(default = "Scheduled::one")]
     pub weight: Scheduled,
-    /// Weight of the labels that are true, against those that are not: one number ≥ 0 for all classes, or a list of one
-    /// per class; above 1 for rare labels. Default 1.
+    /// Weight of positive labels relative to negative ones: one number ≥ 0 for all classes, or a list with one number
+    /// per class. Use a weight above 1 for rare labels. Default 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pos_weight: Option<OneOrEach>,
 }
@@ -117,10 +118,10 @@ impl RowTerm for Term {
     }
 }
 
-/// The same with a weight of true labels.
+/// The same with a weight of positive labels.
 struct Weighted<'a> {
     weights: &'a OneOrEach,
-    /// By class.
+    /// The weight of each class.
     each: Vec<f32>,
 }
 

@@ -1,4 +1,4 @@
-//! Kullback–Leibler divergence of several labels per row: each class is decided on its own.
+//! Kullback–Leibler divergence for multi-label data: each class is a separate binary decision.
 //!
 //! ```text
 //! L = T² · mean over rows and classes of KL(p ‖ q),  KL(p ‖ q) = p ln(p / q) + (1 − p) ln((1 − p) / (1 − q))
@@ -21,8 +21,8 @@ use crate::schedule::Scheduled;
 use crate::targets::{Signal, Source};
 
 tempered! {
-    /// Kullback–Leibler divergence between teacher and student, each class on its own (sigmoid), times temperature²:
-    /// for several labels per row.
+    /// Kullback–Leibler divergence between teacher and student, computed for each class separately (sigmoid), times
+    /// temperature²: for multi-label data.
     ///
     /// Choose it to distil a teacher that was trained with `binaryCrossEntropy`.
     ///
@@ -50,7 +50,7 @@ impl OfTeacher for BinaryKl {
     }
 
     fn reads_mixtures(&self) -> bool {
-        // A mixture's logits are those of a softmax.
+        // The logits of a mixture are logits of a softmax, not of sigmoids.
         false
     }
 
@@ -60,7 +60,7 @@ impl OfTeacher for BinaryKl {
 
     fn reference(&self, temperature: f64, rows: &Reference, teacher: &Signal) -> Result<Plain> {
         let classes = rows.classes() as f64;
-        // As in the kernel: a masked class is a coin that never falls.
+        // As in the kernel, a masked class has the probability 0.
         let v = (rows.teacher(teacher)? / temperature).and_then(|v| v.maximum(-1e30)).ok_or_internal()?;
         let z = (&rows.student / temperature).ok_or_internal()?;
         let less_likely = v.abs().and_then(|v| v.neg()).ok_or_internal()?;

@@ -1,4 +1,5 @@
-//! One call of `Losses::apply`: the row engine where it takes the logits, else each loss's reference.
+//! One call of `Losses::apply`: it uses the row engine if that accepts the logits, otherwise the reference of each
+//! loss.
 
 use std::collections::BTreeMap;
 
@@ -11,10 +12,10 @@ use crate::error::{Candle, Code, Error, Result};
 use crate::targets::{Signal, Source, Target};
 use crate::tensor::{self, DType, Tensor};
 
-/// One call of `apply`, its shapes checked.
+/// One call of `apply`, with checked shapes.
 pub(super) struct Call<'c> {
     pub losses: &'c [Chosen<AnyRow>],
-    /// Labels that are numbers, where a loss compares with them.
+    /// The labels as numbers, if a loss compares with them.
     pub targets: Option<&'c Tensor>,
     pub micro: &'c Micro<'c>,
     pub rows: usize,
@@ -25,21 +26,21 @@ pub(super) struct Call<'c> {
 #[derive(Clone, Copy)]
 enum Against<'c> {
     Labels(&'c dyn OfLabels),
-    /// One of the teachers, by number, at a temperature.
+    /// One of the teachers, by its index, at a temperature.
     Teacher {
         loss: &'c dyn OfTeacher,
         at: usize,
         temperature: f64,
-        /// Whether several teachers are mixed for it to one teacher's logits.
+        /// Whether the logits of several teachers are mixed into those of one teacher for this loss.
         mixed: bool,
     },
 }
 
-/// A loss by its number, what it compares with, and the share of its value that this comparison has.
+/// The index of a loss, what it compares with, and the share of this comparison in its value.
 type Comparison<'c> = (usize, Against<'c>, f64);
 
 impl<'c> Call<'c> {
-    /// Each loss, and where it compares with a teacher each teacher.
+    /// One comparison for each loss on labels, and one per teacher for each loss on teachers.
     fn comparisons(&self) -> Result<Vec<Comparison<'c>>> {
         let mut all = Vec::new();
         for (number, chosen) in self.losses.iter().enumerate() {
@@ -75,7 +76,7 @@ impl<'c> Call<'c> {
         let plain =
             |tensor: &Tensor| tensor.to_dtype(DType::F32).and_then(|tensor| tensor.contiguous()).ok_or_internal();
         let (comparisons, teachers) = (self.comparisons()?, self.micro.teachers);
-        // Each teacher's dense logits, and the number of its first among all.
+        // The dense logits of all teachers, and the index of each teacher's first ones.
         let (mut dense, mut firsts) = (Vec::new(), Vec::new());
         for teacher in teachers {
             firsts.push(dense.len());
@@ -83,7 +84,7 @@ impl<'c> Call<'c> {
                 dense.push(plain(tensor)?);
             }
         }
-        // Of teachers whose distributions are mixed the mixture's logits at each temperature.
+        // The logits of each mixture of teachers at each temperature.
         let mut mixtures: BTreeMap<(usize, u64), usize> = BTreeMap::new();
         for (_, against, _) in &comparisons {
             if let Against::Teacher { at, temperature, mixed: true, .. } = *against
@@ -136,7 +137,7 @@ impl<'c> Call<'c> {
         Ok((tensor::from_vec(gradient, logits.dims())?, swept))
     }
 
-    /// Looks at each row that counts.
+    /// Checks each row with a weight other than 0.
     fn check_rows(&self, logits: &Tensor, check: impl Fn(&[f64], usize) -> Result<()>) -> Result<()> {
         let all = tensor::to_f64(logits)?;
         let counts = |row: usize| self.micro.batch.row_weights.as_ref().is_none_or(|weights| weights[row] != 0.0);

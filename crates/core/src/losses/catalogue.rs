@@ -1,4 +1,4 @@
-//! The list of the losses: the source of each and what it needs, read from the files of the losses.
+//! The list of the losses: the source and the needs of each, read from its file.
 
 use serde::Serialize;
 
@@ -16,7 +16,7 @@ pub struct Entry {
     pub needs: Vec<&'static str>,
 }
 
-/// Where the source that a file names on its top begins and ends; equal where it names none.
+/// Start and end of the source in the header of a file; they are equal if there is none.
 pub(super) const fn source_range(text: &[u8]) -> (usize, usize) {
     let (mut from, mut at) = (0, 0);
     while at < text.len() {
@@ -43,7 +43,7 @@ const fn begins(text: &[u8], at: usize, with: &[u8]) -> bool {
     true
 }
 
-/// A part of a text as an array: the rest of the file does not become part of the program.
+/// A part of a text as an array, so that the rest of the file does not become part of the program.
 pub(super) const fn part<const LENGTH: usize>(text: &[u8], from: usize) -> [u8; LENGTH] {
     let mut copy = [0; LENGTH];
     let mut index = 0;

@@ -1,4 +1,4 @@
-//! Options that weigh classes: one number, one per class, or a word.
+//! Options for weights of classes: one number, one per class, or a keyword.
 
 use std::borrow::Cow;
 
@@ -18,7 +18,7 @@ pub enum OneOrEach {
     Each(Vec<f64>),
 }
 
-/// One weight per class, or the word that computes them from the labels.
+/// One weight per class, or the keyword that computes them from the labels.
 #[derive(Clone, Debug, PartialEq)]
 pub enum LabelWeights {
     Each(Vec<f64>),
@@ -27,7 +27,7 @@ pub enum LabelWeights {
 }
 
 impl OneOrEach {
-    /// The weights of so many classes.
+    /// The weight of each class, for this number of classes.
     pub fn each(&self, classes: usize) -> Vec<f64> {
         match self {
             OneOrEach::One(weight) => vec![*weight; classes],
@@ -37,7 +37,8 @@ impl OneOrEach {
 }
 
 impl LabelWeights {
-    /// As scikit-learn computes them, from the number of rows of each class; a class that does not occur weighs 1.
+    /// The weights from the number of rows of each class, as scikit-learn computes them; a class that does not occur
+    /// gets the weight 1.
     pub fn balanced(counts: &[u64]) -> LabelWeights {
         let (rows, classes) = (counts.iter().sum::<u64>(), counts.iter().filter(|count| **count > 0).count());
         let weight = |count: &u64| if *count == 0 { 1.0 } else { rows as f64 / (classes as u64 * count) as f64 };
@@ -45,12 +46,12 @@ impl LabelWeights {
     }
 }
 
-/// Refuses weights that are not finite or below 0; paths start at `name`.
+/// Rejects weights that are below 0 or not finite; paths start at `name`.
 pub(super) fn check_weights(name: &str, weights: &[f64]) -> Result<()> {
     weights.iter().enumerate().try_for_each(|(class, weight)| not_negative(&format!("{name}.{class}"), *weight))
 }
 
-/// Refuses another number of weights than classes.
+/// Rejects a number of weights other than the number of classes.
 pub(super) fn check_count(name: &str, weights: &[f64], classes: usize) -> Result<()> {
     match weights.len() == classes {
         true => Ok(()),

@@ -4,10 +4,10 @@
 //! ℓ_r = mean over the vectors of a row of 1 − a·b/(‖a‖ ‖b‖),   ∂/∂a = −(b̂ − â (â·b̂)) / ‖a‖
 //! ```
 //!
-//! a the student's vectors, b the teacher's, `[rows, d]` or `[rows, length, d]`; â, b̂ of length 1. A feature map is one
-//! vector, unless it is projected: then each of its places is one. Source: Sanh, Debut, Chaumond, Wolf, "DistilBERT",
-//! 2019, arXiv:1910.01108. Where we differ: a vector shorter than 1e-12 has cosine 0 with all and gradient 0, where
-//! PyTorch divides by 1e-8.
+//! a are the student's vectors, b the teacher's, `[rows, d]` or `[rows, length, d]`; â and b̂ have length 1. A feature
+//! map is one vector; with a projection each of its places is one vector. Source: Sanh, Debut, Chaumond, Wolf,
+//! "DistilBERT", 2019, arXiv:1910.01108. Where we differ: a vector shorter than 1e-12 has cosine 0 with every vector
+//! and gradient 0, while PyTorch divides by 1e-8.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

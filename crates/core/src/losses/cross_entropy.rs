@@ -7,9 +7,9 @@
 //! ∂L/∂z_k = w_r ( q_k − (1 − a) y_k − a / classes ) / Σ w_r
 //! ```
 //!
-//! Logits are `[rows, classes]`, labels `[rows]`, or `[rows, classes]` where they are probabilities, which add up to 1 in
-//! each row. Source: Szegedy, Vanhoucke, Ioffe, Shlens, Wojna, "Rethinking the Inception Architecture for Computer Vision",
-//! 2015, arXiv:1512.00567, section 7; Müller, Kornblith, Hinton, "When Does Label Smoothing Help?", 2019,
+//! Logits are `[rows, classes]`; labels are `[rows]`, or `[rows, classes]` if they are probabilities, which add up to 1
+//! in each row. Source: Szegedy, Vanhoucke, Ioffe, Shlens, Wojna, "Rethinking the Inception Architecture for Computer
+//! Vision", 2015, arXiv:1512.00567, section 7; Müller, Kornblith, Hinton, "When Does Label Smoothing Help?", 2019,
 //! arXiv:1906.02629. Where we differ: nowhere.
 
 use schemars::JsonSchema;
@@ -30,9 +30,10 @@ use crate::labels::{LabelKind, Labels, NOT_ONE, not_one};
 use crate::schedule::Scheduled;
 use crate::tensor;
 
-/// Cross-entropy between the labels, classes or probabilities of classes, and the student's probabilities.
+/// Cross-entropy between the labels and the student's probabilities. A label is one class, or one probability per
+/// class.
 ///
-/// Choose it whenever rows have class labels, alone or together with a loss on a teacher.
+/// Choose it whenever rows have class labels: as the only loss, or together with a loss that compares with a teacher.
 ///
 /// ```js
 /// train({ student, data, losses: { crossEntropy: { labelSmoothing: 0.1 } } })
@@ -45,11 +46,12 @@ pub struct CrossEntropy {
     /// Weight of this loss in the total; must be ≥ 0. Default 1.
     #[serde(default = "Scheduled::one")]
     pub weight: Scheduled,
-    /// Share of the label that is spread over all classes; at least 0, below 1. Default 0.
+    /// Share of the label that is spread evenly over all classes; must be ≥ 0 and < 1. Default 0.
     #[serde(default)]
     pub label_smoothing: f64,
-    /// Weight of each row by its label: a list of one number ≥ 0 per class, or `'balanced'`, which weighs each class by
-    /// labelled rows ÷ (classes × rows of the class) of the training data. Default: all 1.
+    /// Weight of each row, chosen by its label: a list with one number ≥ 0 per class, or `'balanced'`. With
+    /// `'balanced'` the weight of a class is labelled rows ÷ (classes that occur × rows of the class), counted in the
+    /// training data. Default: all weights are 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub label_weights: Option<LabelWeights>,
 }
@@ -100,7 +102,7 @@ impl RowLoss for CrossEntropy {
         if soft && self.label_weights.is_some() {
             return Err(self.refuse_weights().at("crossEntropy"));
         }
-        // Probabilities were checked where the data were made.
+        // Labels that were declared as probabilities were checked when the data set was made.
         let Labels::Several(targets) = &batch.labels else { return Ok(()) };
         let classes = targets.elem_count() / rows_of(batch).max(1);
         for (row, y) in tensor::to_f64(targets)?.chunks(classes.max(1)).enumerate() {

@@ -1,4 +1,5 @@
-//! Correlation instead of equality: of each row's probabilities over the classes, and of each class's over the batch.
+//! Correlation instead of equality: the probabilities of each row are correlated over the classes, those of each class
+//! over the batch.
 //!
 //! ```text
 //! L = T² · ( inter · (1 − mean over rows of ρ(q_r, p_r)) + intra · (1 − mean over classes of ρ(q_k, p_k)) )
@@ -7,12 +8,13 @@
 //! ∂ρ/∂a = (b'/‖b'‖ − ρ a'/‖a'‖) / ‖a'‖,   a' and b' less their means,  then ∂L/∂z through the softmax
 //! ```
 //!
-//! Logits are `[rows, classes]`. Row weights weigh the mean over rows, and the means, deviations and products over a
-//! column. The second part couples the rows of a batch: with accumulation it is that of each micro-batch, so that four
-//! micro-batches of 16 do not equal a batch of 64. Source: Huang, You, Wang, Qian, Xu, "Knowledge Distillation from A
-//! Stronger Teacher", 2022, arXiv:2205.10536, section 3. Where we differ: no 1e-8 in the denominator: a constant row or
-//! column has the correlation and the gradient 0, as has a column whose probabilities differ by less than 1e-20; one row
-//! alone has no second part; T², which the authors use in some settings only.
+//! Logits are `[rows, classes]`. Row weights apply to the mean over rows, and to the means, deviations and products
+//! over a column. The second part couples the rows of a batch: with accumulation it is computed for each micro-batch,
+//! so four micro-batches of 16 rows do not equal a batch of 64. Source: Huang, You, Wang, Qian, Xu, "Knowledge
+//! Distillation from A Stronger Teacher", 2022, arXiv:2205.10536, section 3. Where we differ: there is no 1e-8 in the
+//! denominator: a constant row or column has correlation 0 and gradient 0, and so has a column whose weighted deviation
+//! is at most 1e-20; a single row has no second part; T² always applies, while the authors use it only in some
+//! settings.
 
 use super::loss::{OfTeacher, RowLoss};
 use super::need::{Need, Needs};
@@ -36,7 +38,7 @@ tempered! {
     /// Pearson correlation of the softened distributions, per row over the classes and per class over the batch
     /// (DIST), times temperature².
     ///
-    /// Choose it when the teacher is much larger than the student, which cannot match its exact probabilities.
+    /// Choose it when the teacher is so much larger that the student cannot match its exact probabilities.
     ///
     /// ```js
     /// distill({ teacher, student, data, losses: { dist: { inter: 1, intra: 1 }, crossEntropy: {} } })
@@ -47,8 +49,8 @@ tempered! {
         /// Weight of the correlation of each row over the classes; must be ≥ 0. Default 1.
         #[serde(default = "one")]
         pub inter: f64,
-        /// Weight of the correlation of each class over the rows of the batch; must be ≥ 0, and > 0 where inter is 0.
-        /// Needs batches of two rows or more. Default 1.
+        /// Weight of the correlation of each class over the rows of the batch; must be ≥ 0, and > 0 if inter is 0.
+        /// Needs batches of at least two rows. Default 1.
         #[serde(default = "one")]
         pub intra: f64,
     }
@@ -87,7 +89,7 @@ impl OfTeacher for Dist {
             slopes = (slopes * -self.inter)?;
             let mut value = ((1.0 - across)? * self.inter)?.squeeze(1)?;
             if self.intra > 0.0 && count > 1 {
-                // A row that does not count may hold anything.
+                // A row of weight 0 may contain any numbers.
                 let weights = Tensor::new(rows.weights.as_slice(), q.device())?.to_dtype(q.dtype())?;
                 let weights = weights.unsqueeze(1)?.broadcast_as(q.shape())?.contiguous()?;
                 let open = weights.gt(0.0)?;
@@ -105,12 +107,12 @@ impl OfTeacher for Dist {
     }
 }
 
-/// Of each row of `a` and `b`, weighed: ρ, and ∂ρ/∂a over the weights; both 0 where one side is constant.
+/// For each row of `a` and `b`, with weights: ρ, and ∂ρ/∂a divided by the weights; both are 0 if one side is constant.
 fn correlate(a: &Tensor, b: &Tensor, weights: &Tensor) -> candle_core::Result<(Tensor, Tensor)> {
     let open = weights.gt(0.0)?;
     let total = weights.sum_keepdim(1)?;
     let centred = |x: &Tensor| {
-        // Less a number that occurs first: a constant row becomes 0 without rounding.
+        // A number that occurs in the row is subtracted first, so that a constant row becomes 0 without rounding.
         let low = (x.zeros_like()? - 1.0)?;
         let first = open.where_cond(x, &low)?.max_keepdim(1)?;
         let x = x.broadcast_sub(&first)?;
@@ -122,7 +124,7 @@ fn correlate(a: &Tensor, b: &Tensor, weights: &Tensor) -> candle_core::Result<(T
     let (a_norm, b_norm) = (norm(&a)?, norm(&b)?);
     let moves =
         (a_norm.gt(columns::CONSTANT)?.to_dtype(a.dtype())? * b_norm.gt(columns::CONSTANT)?.to_dtype(a.dtype())?)?;
-    // Two points lie on a line, whatever their distance.
+    // Two points always have the correlation 1 or −1, so its gradient is 0.
     let counted = open.to_dtype(a.dtype())?.sum_keepdim(1)?.gt(2.0)?.to_dtype(a.dtype())?;
     let safe = |norm: &Tensor| moves.gt(0.0)?.where_cond(norm, &norm.ones_like()?);
     let (a, b) = (a.broadcast_div(&safe(&a_norm)?)?, b.broadcast_div(&safe(&b_norm)?)?);
@@ -150,7 +152,7 @@ impl RowTerm for Term<'_> {
     fn row<'t>(&'t self, row: &mut Row<'t, '_, '_>) -> f64 {
         let (t, (teacher, student)) = (self.temperature, self.pair);
         let ((q, share), (p, _)) = (row.exponentials(student), row.exponentials(teacher));
-        // Exponentials correlate as the probabilities that they are proportional to.
+        // The exponentials are proportional to the probabilities, so they have the same correlation.
         let ((_, q_mean, q_squares), (_, p_mean, p_squares)) = (rows::spread(q, q[0]), rows::spread(p, p[0]));
         let mut correlation = 0.0;
         let (mut a, mut b) = (0.0, 0.0);
@@ -158,7 +160,7 @@ impl RowTerm for Term<'_> {
             let both = (q_squares * p_squares).sqrt();
             correlation = slopes::covariance(q, q_mean as f32, p, p_mean as f32) / both;
             if q.len() == 2 {
-                // Two points lie on a line, whatever their distance.
+                // Two points always have the correlation 1 or −1, so its gradient is 0.
                 correlation = correlation.signum();
             } else {
                 let weight = self.options.inter / share;
@@ -170,7 +172,7 @@ impl RowTerm for Term<'_> {
         if let Some(columns) = &self.columns {
             let factor = self.options.intra * columns.weight / row.classes() as f64;
             let (q, p) = (row.probabilities(student), row.probabilities(teacher));
-            // Nothing is pending: these slopes are added to those above.
+            // No slopes are pending yet, so these slopes are added to those above.
             mean = slopes::columns(q, p, columns.slices(), factor as f32, row.slopes());
             value += self.options.intra * (1.0 - columns.mean);
         }

@@ -1,5 +1,5 @@
-//! The divergences between two softened distributions that `kl`, `reverseKl`, `jsd`, `skewKl` and `skewReverseKl` share:
-//! the last three are one of the first two at the end of their range.
+//! The divergences between two softened distributions that `kl`, `reverseKl`, `jsd`, `skewKl` and `skewReverseKl`
+//! share. At the ends of their ranges the last three equal one of the first two.
 
 use std::f64::consts::LN_2;
 
@@ -16,7 +16,7 @@ pub(super) fn forward<'a>(temperature: f64, source: Source<'a>, ask: &mut Ask) -
     forward_to(targets::soft(source, temperature, ask), temperature)
 }
 
-/// The same with other soft labels.
+/// The same with any soft labels.
 pub(super) fn forward_to<'a>(
     (target, student): (Box<dyn Soft + 'a>, Softmax),
     temperature: f64,
@@ -52,7 +52,7 @@ pub(super) fn reverse_reference(temperature: f64, rows: &Reference, teacher: &Si
     let log_q = plain::log_softmax(&rows.student, temperature)?;
     let inner = || {
         let q = log_q.exp()?;
-        // Where q is 0 the distance may be infinite.
+        // If q is 0, the distance may be infinite.
         let distance = q.gt(0.0)?.where_cond(&(log_q - log_p)?, &q.zeros_like()?)?;
         Ok(((&q * &distance)?.sum(1)?, q, distance))
     };
@@ -78,7 +78,7 @@ impl RowTerm for Reverse {
     }
 }
 
-/// Both sides' logarithms and their mixture's, m = a p + (1 − a) q, for the plain twins.
+/// ln p, ln q and ln m of the mixture m = a p + (1 − a) q, for the references.
 pub(super) struct Mixed {
     pub log_p: Tensor,
     pub log_q: Tensor,
@@ -86,7 +86,7 @@ pub(super) struct Mixed {
 }
 
 impl Mixed {
-    /// `share` is the teacher's.
+    /// `share` is a, the teacher's share.
     pub fn of(share: f64, temperature: f64, rows: &Reference, teacher: &Signal) -> Result<Mixed> {
         let log_p = plain::log_softmax(&rows.teacher(teacher)?, temperature)?;
         let log_q = plain::log_softmax(&rows.student, temperature)?;
@@ -95,7 +95,7 @@ impl Mixed {
     }
 }
 
-/// The share that a skewed divergence mixes in.
+/// The default share alpha of a skewed divergence.
 pub(super) fn default_alpha() -> f64 {
     0.1
 }

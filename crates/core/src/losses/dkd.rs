@@ -10,9 +10,9 @@
 //! ```
 //!
 //! Logits are `[rows, classes]`, labels `[rows]`. KL(p ‖ q) = TCKD + (1 − p_t) NCKD. Source: Zhao, Cui, Song, Qiu,
-//! Liang, "Decoupled Knowledge Distillation", 2022, arXiv:2203.08679, section 3. Where we differ: 1 − p_t is a sum over
-//! the other classes, so that a sure teacher keeps it; the paper's warm-up of the loss is a schedule of `weight`; a
-//! teacher that masks every other class has NCKD 0.
+//! Liang, "Decoupled Knowledge Distillation", 2022, arXiv:2203.08679, section 3. Where we differ: 1 − p_t is computed
+//! as a sum over the other classes, so that it keeps its digits if p_t is near 1; the paper's warm-up of the loss is a
+//! schedule of `weight`; if the teacher masks every other class, NCKD is 0.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -41,10 +41,10 @@ fn default_temperature() -> Scheduled {
     Scheduled::Constant(4.0)
 }
 
-/// Decoupled knowledge distillation (DKD): the divergence of the label's probability and that of the ranking of the
-/// other classes, each with its own weight, times temperature².
+/// Decoupled knowledge distillation (DKD): one divergence for the probability of the label and one for the ranking of
+/// the other classes, each with its own weight, times temperature².
 ///
-/// Choose it when the teacher is so confident that `kl` hardly transfers how it ranks the other classes.
+/// Choose it when the teacher is so confident that `kl` hardly transfers its ranking of the other classes.
 ///
 /// ```js
 /// distill({ teacher, student, data, losses: { dkd: { alpha: 1, beta: 8 }, crossEntropy: {} } })
@@ -60,7 +60,7 @@ pub struct Dkd {
     /// Weight of the part about the label; must be ≥ 0. Default 1.
     #[serde(default = "default_alpha")]
     pub alpha: f64,
-    /// Weight of the part about the other classes; must be ≥ 0, and > 0 where alpha is 0. Default 8.
+    /// Weight of the part about the other classes; must be ≥ 0, and > 0 if alpha is 0. Default 8.
     #[serde(default = "default_beta")]
     pub beta: f64,
     /// Temperature applied to student and teacher logits before the softmax; must be > 0. Default 4.
@@ -92,12 +92,12 @@ impl OfTeacher for Dkd {
         let (t, a, b) = (temperature, self.alpha, self.beta);
         let one = rows.one_hot()?;
         let (teacher, student) = (Split::of(&rows.teacher(teacher)?, &one, t)?, Split::of(&rows.student, &one, t)?);
-        // The two-way distributions as logits against 0, whose softmax they are.
+        // The two-way distributions are the softmax of these logits and 0.
         let both = |split: &Split| split.label.pad_with_zeros(1, 0, 1).ok_or_internal();
         let (log_p, log_q) = (plain::log_softmax(&both(&teacher)?, 1.0)?, plain::log_softmax(&both(&student)?, 1.0)?);
         let p = log_p.exp().ok_or_internal()?;
         let target = plain::divergence(&p, &log_q)?;
-        // Two classes, or a teacher without another class: nothing to rank.
+        // With two classes, or if the teacher masks every other class, there is nothing to rank.
         let ranked = (&teacher.open * if rows.classes() > 2 { b } else { 0.0 }).ok_or_internal()?;
         let others = plain::divergence(&teacher.others, &student.log_others)?;
         let inner = || {
@@ -111,21 +111,22 @@ impl OfTeacher for Dkd {
     }
 }
 
-/// One side's logits, apart: the label's against all others together, and the softmax of the others.
+/// The logits of one side in two parts: the label against all other classes together, and the softmax of the other
+/// classes.
 struct Split {
     /// ln(p_t / (1 − p_t)), `[rows, 1]`.
     label: Tensor,
     /// `[rows, classes]`, 0 at the label.
     others: Tensor,
     log_others: Tensor,
-    /// 1 where any of the others is open, `[rows, 1]`.
+    /// 1 if any of the other classes is not masked, else 0, `[rows, 1]`.
     open: Tensor,
 }
 
 impl Split {
     fn of(x: &Tensor, one: &Tensor, temperature: f64) -> Result<Split> {
         let inner = || {
-            // A masked class far below all others: -∞ would leave no difference of two.
+            // A masked class gets a logit far below all others, because the difference of two -∞ is not a number.
             let x = (x / temperature)?.maximum(plain::MASKED)?;
             let masked = one.gt(0.0)?.where_cond(&(x.zeros_like()? + plain::MASKED)?, &x)?;
             let max = masked.max_keepdim(1)?;

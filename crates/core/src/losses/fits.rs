@@ -1,4 +1,4 @@
-//! Whether a run and its batches give the losses what they need.
+//! Checks that a run and its batches provide what the losses need.
 
 use super::apply::Losses;
 use super::given::Given;
@@ -10,7 +10,7 @@ use crate::labels::{Labels, UNLABELLED};
 use crate::targets::{Form, Signal};
 
 impl Losses {
-    /// Refuses a run that cannot give a loss what it needs.
+    /// Rejects a run that cannot provide what a loss needs.
     pub fn check(&self, given: &Given) -> Result<()> {
         for (name, need) in self.needs() {
             if let Some(kind) = need.lacks(given.labels) {
@@ -26,10 +26,10 @@ impl Losses {
                     return Err(Error::config(name, message));
                 }
                 _ => match given.teacher_classes {
-                    None => return Err(Error::config(name, "expected a teacher, got none: use `distill` with one")),
+                    None => return Err(Error::config(name, "expected a teacher, got none: pass one to distill")),
                     Some(classes) if classes != given.classes && need != Need::TeacherLogitsOfAnyWidth => {
                         let message = format!(
-                            "expected a teacher of the student's {} classes, got one of {classes}",
+                            "expected a teacher with the student's {} classes, got one with {classes}",
                             given.classes
                         );
                         return Err(Error::shape(name, message));
@@ -61,7 +61,7 @@ impl Losses {
         Ok(())
     }
 
-    /// A stream may give each batch other answers of a teacher.
+    /// Checks the forms of the teachers' signals, which may change from batch to batch in a stream.
     pub(super) fn check_forms(&self, teachers: &[Signal]) -> Result<()> {
         for (name, needs) in self.all_needs().filter(|(_, needs)| needs.teacher()) {
             let mut forms = teachers.iter().map(|teacher| teacher.target.form());
@@ -72,8 +72,8 @@ impl Losses {
         Ok(())
     }
 
-    /// A stream may give each batch other labels. One out of range would read past its row; rows that no loss
-    /// looks at may have any, and losses over labels look at no row that has none.
+    /// Checks the labels of a batch, which may change from batch to batch in a stream. A label out of range would read
+    /// past its row. Rows of weight 0 may have any label, and losses on labels skip rows without a label.
     pub(super) fn check_labels(&self, batch: &Batch, classes: usize) -> Result<()> {
         let (got, rows) = (batch.labels.kind(), rows_of(batch));
         for (name, need) in self.needs() {
@@ -113,7 +113,7 @@ fn without_logits(name: &str, form: Form) -> Error {
         Form::Top(k) => {
             format!("one with the {k} largest (teacherTopK): use kl, or kdTopk with missing: 'renormalize'")
         }
-        _ => "one with probabilities alone (label smoothing, combine: 'probabilities'): use kl".into(),
+        _ => "one with only probabilities (label smoothing, combine: 'probabilities'): use kl".into(),
     };
     Error::config(name, format!("expected a teacher with the logits of all classes, got {got}"))
 }

@@ -4,9 +4,9 @@
 //! ℓ_r = mean over the numbers of a row of (f_s · P − f_t)²,   ∂ℓ_r/∂f_s·P = 2 (f_s · P − f_t) / d
 //! ```
 //!
-//! f_s and f_t the student's and the teacher's layer `[rows, …]`, d the numbers of a row, P a trained projection (one
-//! by default absent). Source: Romero et al., "FitNets: Hints for Thin Deep Nets", 2015, arXiv:1412.6550.
-//! Where we differ: several pairs of layers are added up; the projection has no bias.
+//! f_s and f_t are the student's and the teacher's layer `[rows, …]`, d is the number of numbers of a row, P is a
+//! trained projection (absent by default). Source: Romero et al., "FitNets: Hints for Thin Deep Nets", 2015,
+//! arXiv:1412.6550. Where we differ: the losses of several pairs of layers are added; the projection has no bias.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -17,7 +17,7 @@ use crate::schedule::Scheduled;
 
 /// Mean squared error between a layer of the student and one of the teacher (FitNets).
 ///
-/// Choose it when a layer of the student is to compute what a layer of the teacher computes.
+/// Choose it when a layer of the student should compute the same as a layer of the teacher.
 ///
 /// ```js
 /// distill({ teacher, student, data, losses: { hint: { projection: true }, kl: {} } })
@@ -33,8 +33,8 @@ pub struct Hint {
     /// Which layers are compared. Default: the embedding (the input of the last linear layer).
     #[serde(default = "Layers::embedding")]
     pub layers: Layers,
-    /// Trains a linear map (on feature maps a 1 × 1 convolution) from the student's width to the teacher's. Default:
-    /// widths must be equal.
+    /// Trains a linear map (on feature maps a 1 × 1 convolution) from the student's width to the teacher's. Default
+    /// false: widths must be equal.
     #[serde(default)]
     pub projection: bool,
 }

@@ -1,4 +1,4 @@
-//! Generalised Jensen–Shannon divergence between softened distributions: both are compared with their mixture.
+//! Generalised Jensen–Shannon divergence between softened distributions: each is compared with their mixture.
 //!
 //! ```text
 //! L = T² · mean over rows of b KL(p ‖ m) + (1 − b) KL(q ‖ m),   m = b p + (1 − b) q
@@ -6,10 +6,10 @@
 //! ∂L/∂z_k = T (1 − b) q_k (ln(q_k / m_k) − KL(q ‖ m)) / rows                      z: the student's logits
 //! ```
 //!
-//! Logits are `[rows, classes]`. b = 0 is `kl` and b = 1 `reverseKl`: special cases, not limits, since the form tends
-//! to 0 at both ends. At b = ½ it is symmetric and at most T² ln 2. Source: Agarwal, Vieillard, Zhou, Stanczyk, Ramos,
-//! Geist, Bachem, "On-Policy Distillation of Language Models", 2023, arXiv:2306.13649, section 2. Where we differ: T²,
-//! as in `kl`.
+//! Logits are `[rows, classes]`. b = 0 is `kl` and b = 1 is `reverseKl`. These are special cases, not limits, because
+//! the formula tends to 0 at both ends. At b = ½ it is symmetric and at most T² ln 2. Source: Agarwal, Vieillard, Zhou,
+//! Stanczyk, Ramos, Geist, Bachem, "On-Policy Distillation of Language Models", 2023, arXiv:2306.13649, section 2.
+//! Where we differ: T², as in `kl`.
 
 use std::f64::consts::LN_2;
 
@@ -31,8 +31,8 @@ fn default_beta() -> f64 {
 }
 
 tempered! {
-    /// Generalised Jensen–Shannon divergence of the softened distributions, times temperature²: between `kl` (beta 0)
-    /// and `reverseKl` (beta 1).
+    /// Generalised Jensen–Shannon divergence of the softened distributions, times temperature². It equals `kl` at beta
+    /// 0 and `reverseKl` at beta 1.
     ///
     /// Choose it when teacher and student disagree so strongly that `kl` makes training unstable: its value is
     /// bounded.
@@ -43,8 +43,8 @@ tempered! {
     ///
     /// See also: `kl`, `reverseKl`, `tvd`.
     pub struct Jsd {
-        /// The teacher's share of the mixture that both sides are compared with, from 0 (`kl`) to 1 (`reverseKl`).
-        /// Default 0.5.
+        /// The teacher's share of the mixture that both distributions are compared with, from 0 (`kl`) to 1
+        /// (`reverseKl`). Default 0.5.
         #[serde(default = "default_beta")]
         pub beta: f64,
     }

@@ -6,9 +6,10 @@
 //! ∂L/∂z_k = T · (q_k − r_k) / rows                      z: the student's logits
 //! ```
 //!
-//! Logits are `[rows, classes]`, labels `[rows]`. With two classes it is `kl`. Source: Tang, Shivanna, Zhao, Lin, Singh,
-//! Chi, Jain, "Understanding and Improving Knowledge Distillation", 2020, arXiv:2002.03532 (KD-pt). Where we differ: T²,
-//! as in `kl`; the paper's weights beside cross-entropy are those of the two losses here.
+//! Logits are `[rows, classes]`, labels `[rows]`. With two classes it is `kl`. Source: Tang, Shivanna, Zhao, Lin,
+//! Singh, Chi, Jain, "Understanding and Improving Knowledge Distillation", 2020, arXiv:2002.03532 (KD-pt).
+//! Where we differ: T², as in `kl`; the paper's weights of this loss and cross-entropy are the `weight` of the two
+//! losses here.
 
 use super::confidence::{Confidence, confidences, entropy};
 use super::loss::{OfTeacher, RowLoss};
@@ -21,10 +22,10 @@ use crate::schedule::Scheduled;
 use crate::targets::{Signal, Source};
 
 tempered! {
-    /// Divergence from the teacher's confidence in the label, with the rest spread evenly over the other classes
-    /// (KD-pt), times temperature².
+    /// Divergence from a target that gives the label the teacher's probability and spreads the rest evenly over the
+    /// other classes (KD-pt), times temperature².
     ///
-    /// Choose it when the teacher's ranking of the wrong classes is unreliable, or to measure what its confidence
+    /// Choose it when the teacher's ranking of the wrong classes is unreliable, or to measure what its confidence alone
     /// contributes.
     ///
     /// ```js

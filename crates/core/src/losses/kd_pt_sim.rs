@@ -6,9 +6,10 @@
 //! ∂L/∂z_k = T · (q_k − r_k) / rows                      z: the student's logits
 //! ```
 //!
-//! Logits are `[rows, classes]`, the weight of the teacher's last layer `[classes, width]`, labels `[rows]`. Source: Tang,
-//! Shivanna, Zhao, Lin, Singh, Chi, Jain, "Understanding and Improving Knowledge Distillation", 2020, arXiv:2002.03532
-//! (KD-pt+sim). Where we differ: the paper's shares were not found, `mix` is free; the rest as in the two losses.
+//! Logits are `[rows, classes]`, the weight of the teacher's last layer `[classes, width]`, labels `[rows]`.
+//! Source: Tang, Shivanna, Zhao, Lin, Singh, Chi, Jain, "Understanding and Improving Knowledge Distillation", 2020,
+//! arXiv:2002.03532 (KD-pt+sim). Where we differ: we did not find the paper's shares, so `mix` is an option; otherwise
+//! as in the two losses.
 
 use std::f64::consts::LN_2;
 use std::sync::Arc;
@@ -33,7 +34,8 @@ fn default_mix() -> f64 {
 tempered! {
     /// Divergence from a mixture of the targets of `kdPt` and `kdSim` (KD-pt+sim), times temperature².
     ///
-    /// Choose it to transfer the teacher's confidence and its class relations without its ranking of each single row.
+    /// Choose it to transfer the teacher's confidence and its class relations, but not its ranking of the classes in
+    /// each row.
     ///
     /// ```js
     /// distill({ teacher, student, data, losses: { kdPtSim: { mix: 0.5 }, crossEntropy: {} } })
@@ -41,13 +43,13 @@ tempered! {
     ///
     /// See also: `kdPt`, `kdSim`, `kl`.
     pub struct KdPtSim {
-        /// The share of the confidence (`kdPt`), from 0 to 1; the rest is class relations (`kdSim`). Default 0.5.
+        /// Share of the target of `kdPt` in the mixture, from 0 to 1; the rest is the target of `kdSim`. Default 0.5.
         #[serde(default = "default_mix")]
         pub mix: f64,
-        /// Exponent of the size of each cosine; must be > 0. Default 1.
+        /// Exponent of the absolute value of each cosine, which keeps its sign; must be > 0. Default 1.
         #[serde(default = "one")]
         pub power: f64,
-        /// Divisor of the powers before the softmax: smaller is sharper; must be > 0. Default 1.
+        /// Divisor of the powers before the softmax; a smaller one makes the target sharper; must be > 0. Default 1.
         #[serde(default = "one")]
         pub sharpness: f64,
         #[serde(skip)]
@@ -111,11 +113,11 @@ impl Term {
 impl RowTerm for Term {
     fn row<'t>(&'t self, row: &mut Row<'t, '_, '_>) -> f64 {
         let (t, label, classes) = (self.temperature, row.label(), row.classes() as f64);
-        // Each row that counts has a label that is a class.
+        // Each row with a weight other than 0 has a valid class.
         let Some(similar) = self.rows.of(label) else { return f64::NAN };
         let (log_p, rest) = self.confidence.of(row);
         let each = rest / (classes - 1.0);
-        // Every class has a + b ρ, the label `more` beside it.
+        // Every class has the probability a + b ρ; the label has `more` in addition.
         let (a, b, more) = (self.mix * each, 1.0 - self.mix, self.mix * (log_p.exp() - each));
         row.add_softmax(self.student, t);
         row.add_everywhere(-t * a);

@@ -1,4 +1,5 @@
-//! The k classes that the teacher finds most probable; its probabilities of the others are not used one by one.
+//! Compares the k classes that the teacher finds most probable; the probabilities of the other classes are not compared
+//! one by one.
 //!
 //! ```text
 //! L = T² · mean over rows of Σ_i ρ_i ln(ρ_i / q_i),   ∂L/∂z_i = T · (q_i Σ_j ρ_j − ρ_i) / rows      z: the student's logits
@@ -12,11 +13,12 @@
 //! bucket        p_i            (1 − S) q_i / (1 − Q):  the others are one class of 1 − S against 1 − Q
 //! ```
 //!
-//! Logits are `[rows, K]`. With k = K each is `kl`; of equal logits the lower class is kept. `zero` may be negative;
-//! `bucket` makes one class of the rest on both sides. With `includeTarget` the label is kept in any case, in place of
-//! the least likely of the k. Source: Tang, Shivanna, Zhao, Lin, Singh, Chi, Jain, "Understanding and Improving Knowledge
-//! Distillation", 2020, arXiv:2002.03532 (KD-topk). Where we differ: the paper does not say what becomes of the
-//! probability that is left out, so all four ways are here; `includeTarget` is ours.
+//! Logits are `[rows, K]`. With k = K each variant is `kl`. Of equal logits the one with the lower class index is kept.
+//! The loss of `zero` may be negative; `bucket` treats the other classes as one class on both sides. With
+//! `includeTarget` the label is always kept, if necessary in place of the least likely of the k classes. Source: Tang,
+//! Shivanna, Zhao, Lin, Singh, Chi, Jain, "Understanding and Improving Knowledge Distillation", 2020, arXiv:2002.03532
+//! (KD-topk). Where we differ: the paper does not say what happens to the remaining probability, so all four variants
+//! exist here; `includeTarget` is ours.
 
 use std::cell::RefCell;
 use std::f64::consts::{LN_2, LOG2_E};
@@ -40,21 +42,21 @@ use crate::schedule::Scheduled;
 use crate::targets::{Form, Signal, Source, Target};
 use crate::tensor::{self, Tensor};
 
-/// Of exponentials whose sum is smaller, some are below every normal number.
+/// If the sum of the exponentials is smaller, some of them are subnormal or 0 in f32.
 const FEW_BITS: f64 = 1e-30;
 
 /// What happens to the probability outside the k classes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum Missing {
-    /// The k classes are made to add up to 1.
+    /// The probabilities of the k classes are divided by their sum.
     #[default]
     Renormalize,
-    /// It is left out on the teacher's side.
+    /// It is left out of the target, which then sums to less than 1.
     Zero,
     /// It is spread evenly over the other classes.
     Uniform,
-    /// The other classes are one, on both sides.
+    /// The other classes count as one class, for the teacher and for the student.
     Bucket,
 }
 
@@ -71,11 +73,12 @@ tempered! {
     pub struct KdTopk {
         /// How many classes of each row are kept, from 1 to the number of classes. Required.
         pub k: usize,
-        /// What happens to the probability outside the k classes; a `teacherTopK` column serves 'renormalize' alone. Default
-        /// 'renormalize'.
+        /// What happens to the probability outside the k classes; a `teacherTopK` column supports only 'renormalize'.
+        /// Default 'renormalize'.
         #[serde(default)]
         pub missing: Missing,
-        /// Keeps the label's class in any case, in place of the least likely of the k; needs labels. Default false.
+        /// Always keeps the label's class: if it is not among the k classes, it replaces the least likely of them.
+        /// Needs labels. Default false.
         #[serde(default)]
         pub include_target: bool,
     }
@@ -90,7 +93,7 @@ impl RowLoss for KdTopk {
     }
 
     fn needs(&self) -> Needs {
-        // The k largest say nothing of the probability that they leave out, nor of the label's.
+        // The k largest logits determine neither the remaining probability nor that of the label.
         let all = self.missing != Missing::Renormalize || self.include_target;
         let needs = Needs::of(&[if all { Need::TeacherLogits } else { Need::TeacherTop }]);
         needs.and(Need::Labels, self.include_target)
@@ -148,7 +151,7 @@ impl OfTeacher for KdTopk {
     }
 }
 
-/// softmax(x / T) over some classes alone (1 in `among`), 0 elsewhere.
+/// softmax(x / T) over only the classes with 1 in `among`; 0 elsewhere.
 fn softmax_among(x: &Tensor, among: &Tensor, temperature: f64) -> Result<Tensor> {
     let masked = || {
         let x = (x / temperature)?.maximum(plain::MASKED)?;
@@ -158,7 +161,7 @@ fn softmax_among(x: &Tensor, among: &Tensor, temperature: f64) -> Result<Tensor>
 }
 
 impl KdTopk {
-    /// 1 at the classes that are kept, `[rows, classes]`.
+    /// 1 at the classes that are kept, 0 elsewhere, `[rows, classes]`.
     fn kept(&self, teacher: &Tensor, rows: &Reference) -> Result<Tensor> {
         let classes = rows.classes();
         let logits = tensor::to_f64(teacher)?;
@@ -183,11 +186,11 @@ struct Term<'a> {
     temperature: f64,
 }
 
-/// What one row needs, reused from row to row.
+/// Buffers for one row, reused from row to row.
 #[derive(Default)]
 struct Work {
     top: Top,
-    /// The student's logits of the classes that are kept, and exponentials of the teacher's and of those.
+    /// The student's logits of the kept classes; `p` and `q` are the exponentials of the teacher's and of these.
     student: Vec<f32>,
     p: Vec<f32>,
     q: Vec<f32>,
@@ -197,7 +200,7 @@ thread_local! {
     static WORK: RefCell<Work> = RefCell::default();
 }
 
-/// ln Σ e^(x / T) of what the teacher's row holds beside `top`.
+/// ln Σ e^(x / T) over the teacher's logits that are not in `top`.
 fn log_rest(v: &[f32], top: &Top, temperature: f64) -> f64 {
     if top.next == f32::NEG_INFINITY {
         return f64::NEG_INFINITY;
@@ -205,7 +208,7 @@ fn log_rest(v: &[f32], top: &Top, temperature: f64) -> f64 {
     let scale = (LOG2_E / temperature) as f32;
     let (before, after) = top.beside.map_or((v, &[][..]), |at| (&v[..at], &v[at + 1..]));
     let below = |part: &[f32]| top::sum_below(part, top.bound, top.next, scale);
-    // Those that are equal to the bound are the largest of the rest.
+    // The logits that equal the bound are the largest of the rest.
     let sum = below(before) + below(after) + top.ties as f64;
     f64::from(top.next) / temperature + sum.ln()
 }
@@ -216,7 +219,7 @@ impl RowTerm for Term<'_> {
     }
 }
 
-/// What the k classes of one row hold, on both sides.
+/// The k classes of one row, on both sides.
 struct Kept<'w> {
     classes: &'w [u32],
     /// Exponentials of the teacher's logits, and their sum.
@@ -224,11 +227,11 @@ struct Kept<'w> {
     sum: f64,
     /// Σ of the exponentials × (exponent − the student's), in powers of two.
     across: f64,
-    /// The student's logits, the largest, and their sum.
+    /// The student's logits, the largest of them, and their sum.
     z: &'w [f32],
     z_max: f32,
     z_sum: f64,
-    /// ln(S / (1 − S)): the teacher's probability of the k classes against the rest.
+    /// ln(S / (1 − S)), where S is the teacher's probability of the k classes.
     odds: f64,
 }
 
@@ -237,12 +240,12 @@ impl Kept<'_> {
         self.classes.iter().map(|class| *class as usize)
     }
 
-    /// What makes probabilities of the exponentials.
+    /// The factor that turns the exponentials into probabilities.
     fn share(&self) -> f64 {
         others::sigmoid(self.odds) / self.sum
     }
 
-    /// Σ_top p (ln p − ln q), where the student's largest kept class has e^`log_max` of all.
+    /// Σ_top p (ln p − ln q); `log_max` is ln q of the student's largest kept logit.
     fn divergence(&self, log_max: f64) -> f64 {
         let share = others::sigmoid(self.odds);
         let apart = LN_2 * self.across / self.sum - self.sum.ln() + others::log_sigmoid(self.odds) - log_max;
@@ -256,7 +259,7 @@ impl Term<'_> {
         let (k, scale, v) = (*k, (LOG2_E / t) as f32, row.teacher(self.teacher));
         let Work { top, student: z, p, q } = work;
         top.find(v, row.next_teacher(self.teacher), k, include_target.then(|| row.label()));
-        // Numbers that are not finite may stand among those that are left out; -∞ is none of them.
+        // The dropped numbers may include NaN or +∞, which are invalid; -∞ is valid.
         let suspicious = top.sum.is_nan() || top.sum == f32::INFINITY;
         if suspicious && v.iter().any(|x| x.is_nan() || *x == f32::INFINITY) {
             return f64::NAN;
@@ -279,7 +282,7 @@ impl Term<'_> {
             }
     }
 
-    /// The other classes are one, on both sides.
+    /// The other classes count as one class, for the teacher and for the student.
     fn bucket(&self, row: &mut Row, kept: &Kept, q: &mut [f32]) -> f64 {
         let (t, each_p, rest) = (self.temperature, kept.share(), others::sigmoid(-kept.odds));
         let [own_sum, _] = rows::exponentials(kept.z, kept.z_max, (LOG2_E / t) as f32, q, &[], 1);
@@ -298,7 +301,7 @@ impl Term<'_> {
         }
     }
 
-    /// The rest is spread evenly, or left out.
+    /// The other variants: the rest is spread evenly, or left out.
     fn spread(&self, row: &mut Row, kept: &Kept, student: Softmax) -> f64 {
         let (t, k, missing) = (self.temperature, self.options.k, self.options.missing);
         let (each_p, rest) = (kept.share(), others::sigmoid(-kept.odds));
@@ -318,12 +321,12 @@ impl Term<'_> {
         value + (rest * each.ln() - each * outside)
     }
 
-    /// Exponentials of the student's other classes into the scratch row; their sum, and ln Σ e^(z / T).
+    /// Writes the exponentials of the student's other classes into the scratch row; returns their sum and ln Σ e^(z/T).
     fn others(&self, row: &mut Row, without: &[u32]) -> (f64, f64) {
         let (t, student, max, next) = (self.temperature, row.student, row.max, row.next_student());
         let out = row.slopes();
         let sum = top::exponentials_without(student, max, (LOG2_E / t) as f32, without, out, next);
-        // Far below the largest logit they have few bits, or none.
+        // Exponentials of logits far below the largest one have few significant bits, or are 0.
         if sum > FEW_BITS {
             return (sum, f64::from(max) / t + sum.ln());
         }

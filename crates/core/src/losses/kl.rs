@@ -6,18 +6,18 @@
 //! ∂L/∂z_k = T · (q_k − p_k) / rows                      z: the student's logits
 //! ```
 //!
-//! Logits are `[rows, classes]`. T² keeps the size of the gradient when T changes. A class of probability 0
-//! adds 0. With `standardize` both sides' logits are first made z-scores of their row, s = (z − μ) / (σ + 1e-7)
-//! with unbiased σ; then
+//! Logits are `[rows, classes]`. T² keeps the size of the gradient when T changes. A class of probability 0 adds 0.
+//! With `standardize` the logits of each row are first replaced by their z-scores s = (z − μ) / (σ + 1e-7) on both
+//! sides, with unbiased σ; then
 //!
 //! ```text
 //! ∂L/∂z_i = g_i / d − (z_i − μ) · Σ_j g_j (z_j − μ) / ((K − 1) σ d²),   g = T (q − p),  d = σ + 1e-7
 //! ```
 //!
-//! Source: Hinton, Vinyals, Dean, "Distilling the Knowledge in a Neural Network", 2015, arXiv:1503.02531,
-//! section 2; standardize: Sun, Ren, Li, Wang, Cao, "Logit Standardization in Knowledge Distillation", 2024,
-//! arXiv:2403.01427. Where we differ: masked classes (-∞) of a teacher do not count in its z-scores; a
-//! constant row has the score 0 and the gradient 0.
+//! Source: Hinton, Vinyals, Dean, "Distilling the Knowledge in a Neural Network", 2015, arXiv:1503.02531, section 2;
+//! standardize: Sun, Ren, Li, Wang, Cao, "Logit Standardization in Knowledge Distillation", 2024, arXiv:2403.01427.
+//! Where we differ: the z-scores of a teacher ignore its masked classes (-∞); a constant row has the scores 0 and the
+//! gradient 0.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -35,7 +35,7 @@ use crate::tensor::Tensor;
 
 /// Forward Kullback–Leibler divergence KL(teacher ‖ student) of the softened distributions, times temperature².
 ///
-/// Choose it first: it is the usual loss of distillation, and a temperature of 2 to 8 shows how the teacher ranks the
+/// Choose it first: it is the usual loss for distillation. A temperature of 2 to 8 reveals how the teacher ranks the
 /// wrong classes.
 ///
 /// ```js
@@ -69,7 +69,7 @@ impl OfTeacher for Kl {
     }
 
     fn reads_mixtures(&self) -> bool {
-        // z-scores of a mixture would be those of no teacher.
+        // The z-scores of a mixture would not be those of any teacher.
         !self.standardize
     }
 
@@ -111,7 +111,7 @@ impl Kl {
     }
 }
 
-/// z-scores by row, what is above the mean, and σ `[rows, 1]`; masked classes stay masked.
+/// For each row the z-scores, the differences from the mean, and σ `[rows, 1]`; masked classes stay masked.
 fn scores(x: &Tensor) -> Result<(Tensor, Tensor, Tensor)> {
     let inner = || {
         let zero = x.zeros_like()?;
@@ -134,7 +134,7 @@ struct Standardized {
 impl RowTerm for Standardized {
     fn row<'t>(&'t self, row: &mut Row<'t, '_, '_>) -> f64 {
         let (teacher, student) = self.pair;
-        // A softmax of z-scores is one of the logits at the temperature T · d.
+        // A softmax of z-scores is a softmax of the logits at the temperature T · d.
         if let (mean, Some(d)) = row.spread(student) {
             let g = self.temperature / d;
             row.add_softmax(student, g);

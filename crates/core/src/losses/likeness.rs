@@ -1,4 +1,4 @@
-//! How alike the teacher's classes are to a row's label: what kdSim is made of, and kdPtSim in part.
+//! The similarities of the teacher's classes to a row's label, which kdSim and kdPtSim use.
 
 use std::sync::Arc;
 
@@ -9,24 +9,24 @@ use crate::error::{Candle, Error, Result};
 use crate::targets::{self, Signal, Similar, SimilarRows, Source};
 use crate::tensor::{Tensor, from_vec};
 
-/// Without power and divisor.
+/// The default power and sharpness.
 pub(super) fn one() -> f64 {
     1.0
 }
 
-/// Refuses exponents and divisors that are not above 0.
+/// Rejects a power or sharpness that is not above 0.
 pub(super) fn check_sharpening(power: f64, sharpness: f64) -> Result<()> {
     ranges::positive("power", power)?;
     ranges::positive("sharpness", sharpness)
 }
 
-/// The teacher's class templates; a stream may bring teachers without them.
+/// The teacher's class templates; a stream may contain teachers without them.
 fn templates(head: Option<&Tensor>) -> Result<&Tensor> {
     let message = "expected the weight of the teacher's last linear layer, got none: pass the model itself";
     head.ok_or_else(|| Error::data("teacher.head", message))
 }
 
-/// The weight and the labels that rows of similar classes are made from.
+/// The rows of similar classes for the labels of the batch.
 pub(super) fn similar_rows(similar: &Similar, source: Source, power: f64, sharpness: f64) -> Result<Arc<SimilarRows>> {
     let head = templates(source.head)?;
     similar.rows(head, source.classes, source.labels.unwrap_or(&[]), power, sharpness)
@@ -36,7 +36,7 @@ pub(super) fn similar_rows(similar: &Similar, source: Source, power: f64, sharpn
 pub(super) fn similarities(rows: &Reference, teacher: &Signal, power: f64, sharpness: f64) -> Result<Tensor> {
     let head = templates(teacher.head_weight.as_ref())?;
     let classes = rows.classes() as u32;
-    // A label that is no class belongs to a row that does not count.
+    // Only rows of weight 0 have an invalid label.
     let labels: Vec<u32> = rows.labels.iter().flatten().map(|label| (*label).min(classes - 1)).collect();
     let count = labels.len();
     let labels = from_vec(labels, count)?;

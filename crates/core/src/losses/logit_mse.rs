@@ -4,9 +4,8 @@
 //! L = mean over rows and classes of (z − v)²,   ∂L/∂z = 2 (z − v) / (rows · classes)
 //! ```
 //!
-//! z the student's logits, v the teacher's, both `[rows, classes]`. Source: Ba, Caruana, "Do Deep Nets Really
-//! Need to be Deep?", 2014, arXiv:1312.6184. Where we differ: a class that the teacher masks (-∞)
-//! counts as equal.
+//! z are the student's logits, v the teacher's, both `[rows, classes]`. Source: Ba, Caruana, "Do Deep Nets Really Need
+//! to be Deep?", 2014, arXiv:1312.6184. Where we differ: for a class that the teacher masks (-∞) the difference is 0.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -23,8 +22,8 @@ use crate::targets::{Signal, Source};
 
 /// Mean squared error between the student's and the teacher's logits.
 ///
-/// Choose it for a teacher of regression, or instead of `kl` at a very high temperature, to which it is equivalent
-/// except for a shift of the logits.
+/// Choose it when the teacher is a regression model, or instead of `kl` with a very high temperature: the two are
+/// equivalent except for a shift of the logits.
 ///
 /// ```js
 /// distill({ teacher, student, data, losses: { logitMse: {} } })

@@ -1,4 +1,4 @@
-//! What a row loss is to the rest: its options, what it needs, and how it is computed.
+//! The interface of a row loss: its options, its needs, and its computation.
 
 use super::given::Given;
 use super::need::Needs;
@@ -9,31 +9,33 @@ use crate::error::Result;
 use crate::schedule::Scheduled;
 use crate::targets::{Signal, Source};
 
-/// A loss whose value is a mean over rows of something that one row decides. It is `OfLabels` or `OfTeacher` too: by its
-/// line in the registry.
+/// A loss whose value is a mean of values that each depend on one row. It also implements `OfLabels` or `OfTeacher`, as
+/// its line in the registry states.
 pub(crate) trait RowLoss: Send + Sync {
-    /// Errors name the option, not the loss. Its weight and its temperature have been checked.
+    /// Checks the options except weight and temperature, which are checked already. Paths of errors start at the
+    /// option, not at the loss.
     fn validate(&self) -> Result<()> {
         Ok(())
     }
     fn needs(&self) -> Needs;
-    /// The least number of outputs that it is defined for.
+    /// The least number of outputs for which the loss is defined.
     fn classes(&self) -> usize {
         2
     }
-    /// Checks the options against the run; what the loss needs has been checked.
+    /// Checks the options against the run; the needs are checked already.
     fn check(&self, _given: &Given) -> Result<()> {
         Ok(())
     }
-    /// Checks the labels of a batch, whose kind fits.
+    /// Checks the labels of a batch; their kind is checked already.
     fn check_batch(&self, _batch: &Batch) -> Result<()> {
         Ok(())
     }
-    /// What multiplies the row's own weight, in the sum and in its denominator.
+    /// The factor of the row's own weight, in the sum and in its denominator.
     fn row_weight(&self, _label: Option<u32>) -> f64 {
         1.0
     }
-    /// The option by which rows change each other's value: then micro-batches do not add up to the large batch.
+    /// The option that makes the value of a row depend on other rows; with it micro-batches do not add up to the large
+    /// batch.
     fn couples_rows(&self) -> Option<&'static str> {
         None
     }
@@ -41,29 +43,29 @@ pub(crate) trait RowLoss: Send + Sync {
 
 /// A row loss that compares the student with the labels of the data.
 pub(crate) trait OfLabels: RowLoss {
-    /// Asks for the softmaxes that its rows will read.
+    /// Requests the softmaxes that its rows will read.
     fn begin<'a>(&'a self, ask: &mut Ask) -> Box<dyn RowTerm + 'a>;
-    /// In plain tensor calls of any float type: what the kernels are tested against.
+    /// The loss in plain tensor calls, for any float type; the kernels are tested against it.
     fn reference(&self, rows: &Reference) -> Result<Plain>;
 }
 
 /// A row loss that compares the student with a teacher.
 pub(crate) trait OfTeacher: RowLoss {
-    /// What divides the logits, where it reads softmaxes of them.
+    /// The divisor of the logits, if the loss reads softmaxes.
     fn temperature(&self) -> Option<&Scheduled> {
         None
     }
-    /// Whether logits of a mixture of teachers, right at its temperature alone, serve it as a teacher's do.
+    /// Whether the loss can use the logits of a mixture of teachers, which are correct only at its temperature.
     fn reads_mixtures(&self) -> bool {
         self.temperature().is_some()
     }
-    /// The loss at one temperature: asks for the softmaxes that its rows will read.
+    /// The loss at one temperature; requests the softmaxes that its rows will read.
     fn begin<'a>(&'a self, temperature: f64, source: Source<'a>, ask: &mut Ask) -> Result<Box<dyn RowTerm + 'a>>;
-    /// In plain tensor calls of any float type: what the kernels are tested against.
+    /// The loss in plain tensor calls, for any float type; the kernels are tested against it.
     fn reference(&self, temperature: f64, rows: &Reference, teacher: &Signal) -> Result<Plain>;
 }
 
-/// A row loss by what it compares with.
+/// A row loss, by what it compares with.
 pub(crate) enum AnyRow {
     OfLabels(Box<dyn OfLabels>),
     OfTeacher(Box<dyn OfTeacher>),
@@ -85,7 +87,7 @@ impl AnyRow {
     }
 }
 
-/// A loss of a run, with what every loss has.
+/// A loss of a run, with the fields that every loss has.
 pub(crate) struct Chosen<L> {
     /// Its key in `losses`.
     pub name: &'static str,

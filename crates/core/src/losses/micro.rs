@@ -1,4 +1,4 @@
-//! What the losses get to see of one micro-batch.
+//! One micro-batch, as the losses see it.
 
 use crate::batch::Batch;
 use crate::numbers::Denominators;
@@ -10,10 +10,10 @@ use crate::targets::Signal;
 #[derive(Clone, Copy)]
 pub struct Micro<'a> {
     pub student: Student<'a>,
-    /// With several teachers each loss that compares with one is their weighted sum.
+    /// With several teachers, each loss on a teacher is the weighted sum over all of them.
     pub teachers: &'a [Signal],
     pub batch: &'a Batch,
-    /// Of the optimizer step that the micro-batch belongs to.
+    /// The denominators of the optimizer step that the micro-batch belongs to.
     pub denominators: &'a Denominators,
     /// The number of that step; the first is 0.
     pub step: u64,
@@ -25,14 +25,14 @@ pub struct Micro<'a> {
 #[derive(Clone, Copy)]
 pub struct Student<'a> {
     pub main: &'a Outputs,
-    /// The outputs for the pair view of the batch, where a loss needs one.
+    /// The outputs for the pair view of the batch, if a loss needs one.
     pub pair: Option<&'a Outputs>,
     /// The losses' own parameters, by name.
     pub parameters: &'a Bound,
 }
 
 impl<'a> From<&'a Outputs> for Student<'a> {
-    /// Without a pair view, for losses without parameters.
+    /// A student without a pair view, for losses without parameters.
     fn from(main: &'a Outputs) -> Student<'a> {
         static NONE: Bound = Bound::new();
         Student { main, pair: None, parameters: &NONE }

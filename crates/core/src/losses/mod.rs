@@ -1,28 +1,29 @@
 //! Losses: what the student minimises.
 //!
-//! To add one: a file with formula, source, options and `RowLoss`; a line in `registry!`; a golden file in
-//! `__test__/golden/losses`. Its option type, the checks, the golden runs and the suites follow from the line.
+//! To add one: write a file with formula, source, options and `RowLoss`, a line in `registry!`, and a golden file in
+//! `__test__/golden/losses`. The option type, the checks, the golden runs and the test suites follow from the line.
 //!
 //! A step, in the order of calls:
 //!
 //! ```text
-//! let losses = Losses::new(options)?;                  once; options that cannot work are refused by path
-//! losses.check(&given)?;                               once; what the run has: classes, teacher, labels
+//! let losses = Losses::new(options)?;                  once; invalid options are errors with their path
+//! losses.check(&given)?;                               once; checks what the run has: classes, teacher, labels
 //! let denominators = losses.denominators(&batches)?;   each optimizer step, over all its micro-batches
 //! let applied = losses.apply(&mut tape, &micro)?;      each micro-batch
 //! let gradients = tape.backward(applied.seeds)?;
 //! ```
 //!
-//! `apply.rs` is that sequence, `fits.rs` its checks, `call.rs` one call of it, `sweep/` the row engine, `loss.rs` what a row
-//! loss implements, `reference.rs` and `plain.rs` what the plain twins share, `targets/` the teacher's side of a row.
+//! `apply.rs` has this sequence, `fits.rs` its checks, `call.rs` one call of `apply`, `sweep/` the row engine,
+//! `loss.rs` the traits of a row loss, `reference.rs` and `plain.rs` the helpers of the references, `targets/` the
+//! teacher's side of a row.
 //!
-//! A row loss is `OfLabels` or `OfTeacher`, as its line in the registry says. One whose gradient is a sum of softmaxes,
-//! logits and single classes returns coefficients in `RowTerm::row` (crossEntropy, kl); one that is a function of both
-//! sides' probabilities writes slopes there (reverseKl, jsd); one that is neither sees the whole row in `RowTerm::dense`
-//! (mse); one that compares columns sees all rows first, in `RowTerm::look` (dist).
+//! A row loss is `OfLabels` or `OfTeacher`, as its line in the registry states. If its gradient is a sum of softmaxes,
+//! logits and single classes, the loss adds coefficients in `RowTerm::row` (crossEntropy, kl). If it is a function of
+//! both sides' probabilities, the loss writes slopes there (reverseKl, jsd). Otherwise the loss gets the whole row in
+//! `RowTerm::dense` (mse). A loss that compares columns gets all rows first, in `RowTerm::look` (dist).
 //!
-//! A loss that compares embeddings or hidden layers implements `features::Compare` and stands among the `features` of the
-//! registry; its gradients join `Applied::seeds` at the layers that it reads.
+//! A loss that compares embeddings or hidden layers implements `features::Compare` and is listed under `features` in
+//! the registry. Its gradients are added to `Applied::seeds` at the layers that it reads.
 
 mod apply;
 mod call;
@@ -63,7 +64,7 @@ use crate::reading;
 use features::Feature;
 use loss::{AnyRow, Chosen};
 
-/// The source that a file names on its top.
+/// The source in the header of a file.
 macro_rules! source {
     ($module:ident) => {{
         const TEXT: &[u8] = include_bytes!(concat!(stringify!($module), ".rs"));
@@ -84,7 +85,7 @@ macro_rules! registry {
         $(mod $feature_module;)*
         $(pub use $feature_module::$feature_type;)*
 
-        /// The source that each loss's file names on its top, in the order of the registry.
+        /// The source in the header of each loss's file, in the order of the registry.
         const SOURCES: &[&[u8]] = &[$(source!($module),)* $(source!($feature_module)),*];
 
         /// The losses: one key per loss. The total is the sum of weight × loss.
@@ -107,7 +108,7 @@ macro_rules! registry {
         }
 
         impl Losses {
-            /// Refuses options that cannot work; paths start at the loss's key.
+            /// Rejects invalid options; paths start at the key of the loss.
             pub fn new(options: LossesOptions) -> Result<Losses> {
                 let (mut rows, mut features) = (Vec::new(), Vec::new());
                 $(if let Some(loss) = options.$module {
@@ -159,12 +160,12 @@ registry! {
 }
 
 impl LossesOptions {
-    /// Whether the outputs are probabilities of each class by itself.
+    /// Whether the losses are for multi-label data: each output is the probability of one class.
     pub(crate) fn several_labels(&self) -> bool {
         self.binary_cross_entropy.is_some() || self.binary_kl.is_some()
     }
 
-    /// Whether rows of numbers as labels are the probabilities of the classes.
+    /// Whether labels that are rows of numbers are probabilities of the classes.
     pub(crate) fn probabilities(&self) -> bool {
         self.cross_entropy.is_some() && !self.several_labels()
     }
@@ -181,7 +182,7 @@ impl LossesOptions {
 /// Every loss, in the order of the registry.
 pub fn catalogue() -> Result<Vec<Entry>> {
     let entry = |(name, source): (&&'static str, &&[u8])| {
-        // The defaults; a loss over the k likeliest classes has none for k.
+        // The default options; `k` has no default.
         let read = |own: &&str| reading::parse::<LossesOptions>(&format!("{{\"{name}\":{own}}}")).ok();
         let parsed = ["{}", r#"{"k":1}"#].iter().find_map(read);
         let options = parsed.ok_or_else(|| Error::internal(format!("{name} has options without a default")))?;

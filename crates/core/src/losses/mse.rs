@@ -4,7 +4,7 @@
 //! L = mean over rows and outputs of (z − y)²,   ∂L/∂z = 2 (z − y) / (rows · outputs)
 //! ```
 //!
-//! z the student's outputs, y the labels, both `[rows, outputs]`. Source: Legendre, "Nouvelles méthodes pour la
+//! z are the student's outputs, y the labels, both `[rows, outputs]`. Source: Legendre, "Nouvelles méthodes pour la
 //! détermination des orbites des comètes", 1805. Where we differ: nowhere.
 
 use schemars::JsonSchema;

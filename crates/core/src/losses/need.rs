@@ -1,18 +1,18 @@
-//! What a loss compares with; a run that cannot give it is refused before its first step.
+//! What a loss needs; a run that cannot provide it is rejected before its first step.
 
 use crate::labels::LabelKind;
 use crate::targets::Form;
 
-/// One thing that a loss compares with.
+/// One thing that a loss needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Need {
     /// A teacher's side of each row, in any form (`Target`).
     Teacher,
-    /// A teacher's logits, dense.
+    /// A teacher's dense logits, for the student's classes.
     TeacherLogits,
-    /// A teacher's largest logits; those of all classes hold them.
+    /// A teacher's largest logits; dense logits contain them.
     TeacherTop,
-    /// A teacher's logits, dense, of any number of classes.
+    /// A teacher's dense logits, for any number of classes.
     TeacherLogitsOfAnyWidth,
     /// The weight of a teacher's last linear layer: its class templates.
     TeacherHead,
@@ -24,7 +24,7 @@ pub enum Need {
     SeveralLabels,
     /// Real numbers, `[rows, outputs]`.
     RealLabels,
-    /// For every row one of a different class.
+    /// For every row, another row of a different class.
     Pair,
 }
 
@@ -42,7 +42,7 @@ impl Need {
         Need::Pair,
     ];
 
-    /// The kind of labels that it is, where it is labels.
+    /// The kind of labels that is needed, if labels are.
     pub fn label_kind(self) -> Option<LabelKind> {
         match self {
             Need::Labels | Need::Distribution => Some(LabelKind::Single),
@@ -52,12 +52,12 @@ impl Need {
         }
     }
 
-    /// Whether it is something of a teacher.
+    /// Whether it needs a teacher.
     pub(crate) fn is_teacher(self) -> bool {
         Needs::of(&[self]).teacher()
     }
 
-    /// The kind of labels that it lacks where the labels are of the kind `given`.
+    /// The needed kind of labels, if labels of the kind `given` do not satisfy the need.
     pub(super) fn lacks(self, given: LabelKind) -> Option<LabelKind> {
         let soft = self == Need::Distribution && matches!(given, LabelKind::Several | LabelKind::Probabilities);
         self.label_kind().filter(|kind| *kind != given && !soft)
@@ -79,7 +79,7 @@ impl Need {
     }
 }
 
-/// All that a loss compares with, as a set.
+/// All needs of a loss, as a set.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Needs(u16);
 
@@ -93,7 +93,7 @@ impl Needs {
         Needs(bits)
     }
 
-    /// These, and one more where `wanted`.
+    /// These needs, and one more if `wanted`.
     pub const fn and(self, need: Need, wanted: bool) -> Needs {
         if wanted { Needs(self.0 | 1 << need as u8) } else { self }
     }
@@ -110,17 +110,17 @@ impl Needs {
         self.0 & Needs::of(of).0 != 0
     }
 
-    /// Whether a row without its single label has nothing to give here.
+    /// Whether a row without its single label does not contribute to the loss.
     pub const fn labelled(self) -> bool {
         self.any(&[Need::Labels, Need::Distribution, Need::Pair])
     }
 
-    /// Whether it is logits of a teacher.
+    /// Whether a teacher's logits are needed.
     pub const fn logits(self) -> bool {
         self.any(&[Need::TeacherLogits, Need::TeacherTop, Need::TeacherLogitsOfAnyWidth])
     }
 
-    /// Whether teachers of this form have what it is of them.
+    /// Whether a teacher of this form satisfies the needs.
     pub(super) fn met_by(self, form: Form) -> bool {
         match form {
             Form::Logits => true,
@@ -129,22 +129,22 @@ impl Needs {
         }
     }
 
-    /// Whether it is something of a teacher with as many classes as the student.
+    /// Whether a teacher with as many classes as the student is needed.
     pub const fn classes(self) -> bool {
         self.any(&[Need::Teacher, Need::TeacherLogits, Need::TeacherTop, Need::TeacherHead])
     }
 
-    /// Whether it is something of a teacher.
+    /// Whether it needs a teacher.
     pub const fn teacher(self) -> bool {
         self.logits() || self.any(&[Need::Teacher, Need::TeacherHead])
     }
 
-    /// Whether it may be numbers, one per output of each row.
+    /// Whether labels that are numbers, one per output of each row, can satisfy a need.
     pub const fn targets(self) -> bool {
         self.any(&[Need::Distribution, Need::SeveralLabels, Need::RealLabels])
     }
 
-    /// One after the other: what is of the teacher first.
+    /// The needs in order; those of a teacher come first.
     pub fn iter(self) -> impl Iterator<Item = Need> {
         Need::ALL.into_iter().filter(move |need| self.has(*need))
     }

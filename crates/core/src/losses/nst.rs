@@ -5,10 +5,11 @@
 //! ∂ℓ_r/∂s_c = 4/C_s² Σ_c' (s_c·s_c') s_c' − 4/(C_s C_t) Σ_c' (s_c·t_c') t_c'
 //! ```
 //!
-//! s_c and t_c the channels of the student's and the teacher's feature map `[rows, C, height, width]`, flattened and
-//! divided by their length (whose gradient follows); C may differ. It is the maximum mean discrepancy of the two sets of
-//! channels under the kernel (a·b)². Source: Huang, Wang, "Like What You Like: Knowledge Distill via Neuron Selectivity
-//! Transfer", 2017, arXiv:1707.01219. Where we differ: nothing; several stages are added up.
+//! s_c and t_c are the channels of the student's and the teacher's feature map `[rows, C, height, width]`, flattened
+//! and divided by their length (the gradient includes this division); C may differ. It is the maximum mean discrepancy
+//! of the two sets of channels under the kernel (a·b)². Source: Huang, Wang, "Like What You Like: Knowledge Distill via
+//! Neuron Selectivity Transfer", 2017, arXiv:1707.01219. Where we differ: nowhere; the losses of several stages are
+//! added.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -19,7 +20,8 @@ use crate::schedule::Scheduled;
 
 /// Maximum mean discrepancy between the channels of feature maps, compared as sets (neuron selectivity transfer).
 ///
-/// Choose it for convolutional networks of equal map sizes, when the patterns matter to which channels respond.
+/// Choose it for convolutional networks with feature maps of equal height and width, when it matters which patterns the
+/// channels respond to.
 ///
 /// ```js
 /// distill({ teacher: convTeacher, student: convStudent, data: images, losses: { nst: {}, kl: {} } })
@@ -32,8 +34,8 @@ pub struct Nst {
     /// Weight of this loss in the total; must be ≥ 0. Default 1.
     #[serde(default = "Scheduled::one")]
     pub weight: Scheduled,
-    /// Which feature maps are compared: layers whose output is `[channels, height, width]`. Losses of several are added.
-    /// Default: `'skip'`.
+    /// Which feature maps are compared: layers whose output is `[channels, height, width]`. The losses of several
+    /// layers are added. Default `'skip'`.
     #[serde(default = "Layers::skip")]
     pub layers: Layers,
 }

@@ -4,12 +4,12 @@
 //! ℓ_r = mean over layers, tokens and width of (â − b̂)²,   ∂ℓ_r/∂a = (g − â (â·g)) / ‖a‖,   g = 2 (â − b̂) / (layers · tokens · d)
 //! ```
 //!
-//! a the student's hidden states, b the teacher's, `[rows, d]` or `[rows, length, d]` a layer; â, b̂ of length 1, or as
-//! they are without `normalize`. The last layer is left out: it feeds the loss over outputs. Source: Sun, Cheng, Gan,
-//! Liu, "Patient Knowledge Distillation for BERT Model Compression", EMNLP 2019, arXiv:1908.09355, and its code (which
-//! takes the mean where the paper writes a sum; the paper's weights are tuned for the mean). Where we differ: all tokens
-//! count unless `token` says which; a feature map is one vector, or projected one a place; a vector shorter than 1e-12
-//! is 0 and has gradient 0.
+//! a are the student's hidden states, b the teacher's, `[rows, d]` or `[rows, length, d]` per layer; â and b̂ have
+//! length 1, or are a and b without `normalize`. The last layer is left out, because it feeds the loss on the outputs.
+//! Source: Sun, Cheng, Gan, Liu, "Patient Knowledge Distillation for BERT Model Compression", EMNLP 2019,
+//! arXiv:1908.09355, and its code (which takes the mean while the paper writes a sum; the paper's weights are tuned for
+//! the mean). Where we differ: all tokens are compared by default (`token`); a feature map is one vector, or with a
+//! projection one vector per place; a vector shorter than 1e-12 becomes 0 and has gradient 0.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -18,9 +18,9 @@ use super::features::{Array, Compare, Compared, Comparison, Float, Layers, Units
 use crate::error::Result;
 use crate::schedule::Scheduled;
 
-/// Mean squared error between hidden states of length 1, layer by layer (patient distillation).
+/// Mean squared error between hidden states that are scaled to length 1, layer by layer (patient distillation).
 ///
-/// Choose it when student and teacher are stacks of the same kind of layer, the teacher with more of them.
+/// Choose it when student and teacher are stacks of the same kind of layer and the teacher has more layers.
 ///
 /// ```js
 /// distill({ teacher, student, data, losses: { patient: { projection: true }, kl: {} } })
@@ -34,13 +34,13 @@ pub struct Patient {
     #[serde(default = "Scheduled::one")]
     pub weight: Scheduled,
     /// Which layers are compared; the loss is the mean over them. `'skip'` spreads the student's layers over the whole
-    /// teacher, `'last'` compares them with those right below the teacher's last. Default `'skip'`.
+    /// teacher, `'last'` compares them with the layers directly below the teacher's last. Default `'skip'`.
     #[serde(default = "Layers::skip")]
     pub layers: Layers,
     /// Whether states are divided by their length. Default true.
     #[serde(default = "yes")]
     pub normalize: bool,
-    /// Which tokens of a sequence are compared. Default all.
+    /// Which tokens of a sequence are compared. Default 'all'.
     #[serde(default)]
     pub token: Token,
     /// Trains a linear map from the student's width to the teacher's. Default false: widths must be equal.
@@ -51,12 +51,12 @@ pub struct Patient {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum Token {
-    /// Each with its own.
+    /// Each token with the teacher's at the same position.
     #[default]
     All,
-    /// The first, `[CLS]` in the paper.
+    /// The first token, `[CLS]` in the paper.
     First,
-    /// Their mean.
+    /// The mean of all tokens.
     Mean,
 }
 
@@ -65,7 +65,7 @@ fn yes() -> bool {
 }
 
 impl Token {
-    /// Of each row the states that count.
+    /// The states of each row that are compared.
     fn states<F: Float>(self, layer: &Array<F>) -> Vec<F> {
         let (width, all) = (width_of(layer), layer.width());
         let mean = |row: &[F]| {
@@ -80,7 +80,7 @@ impl Token {
         }
     }
 
-    /// The gradient at the layer from that at the states.
+    /// The gradient at the layer, from the gradient at the states.
     fn back<F: Float>(self, gradient: Vec<F>, layer: &Array<F>) -> Vec<F> {
         let (width, all) = (width_of(layer), layer.width());
         let count = all / width;

@@ -6,11 +6,11 @@
 //! ∂S_rj = (g_rj − Σ_k g_rk q_rk) / Σ_k S_rk,   g_rj = −p_rj / (N (q_rj + eps));   ∂f̂ = ½ (∂S + ∂Sᵀ) f̂
 //! ```
 //!
-//! f the rows of a layer, flattened to `[N, width]`; widths may differ; f̂ = f/(‖f‖ + eps), whose gradient is (g − f̂
-//! (f̂·g)(‖f‖ + eps)/‖f‖) / (‖f‖ + eps). Source: Passalis, Tefas, "Learning Deep Representations with Probabilistic
+//! f are the rows of a layer, flattened to `[N, width]`; widths may differ; f̂ = f/(‖f‖ + eps), with the gradient (g −
+//! f̂ (f̂·g)(‖f‖ + eps)/‖f‖) / (‖f‖ + eps). Source: Passalis, Tefas, "Learning Deep Representations with Probabilistic
 //! Knowledge Transfer", ECCV 2018, arXiv:1803.10837, and its code.
 //!
-//! Couples the rows of a batch: accumulated small batches do not equal a large one; one row alone gives 0.
+//! The loss couples the rows of a batch: accumulated small batches do not equal a large one, and a single row gives 0.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -25,7 +25,7 @@ use crate::schedule::Scheduled;
 
 /// Divergence between the probabilities that samples of a batch are neighbours (probabilistic knowledge transfer).
 ///
-/// Choose it for retrieval: neighbourhoods are compared instead of coordinates, and widths may differ.
+/// Choose it for retrieval: it compares neighbourhoods instead of coordinates, and widths may differ.
 ///
 /// ```js
 /// distill({ teacher, student, data, losses: { pkt: {} } })
@@ -38,7 +38,7 @@ pub struct Pkt {
     /// Weight of this loss in the total; must be ≥ 0. Default 1.
     #[serde(default = "Scheduled::one")]
     pub weight: Scheduled,
-    /// Added to lengths and probabilities; must be > 0. Default 1e-7.
+    /// Number added to lengths and probabilities; must be > 0. Default 1e-7.
     #[serde(default = "tiny")]
     pub eps: f64,
     /// Which layers are compared. Default: the embedding (the input of the last linear layer).
@@ -73,7 +73,7 @@ impl Compare for Pkt {
 }
 
 impl Pkt {
-    /// Adds to the values; gives the gradient at the student's layer.
+    /// Adds to the values; returns the gradient at the student's layer.
     fn one<F: Float>(&self, own: &Array<F>, other: &Array<F>, scales: &[f64], values: &mut [f64]) -> Vec<F> {
         let rows = scales.len();
         if rows < 2 {
@@ -99,10 +99,10 @@ impl Pkt {
     }
 }
 
-/// Below it two rows are opposite enough to look closely.
+/// Below this similarity two rows are almost opposite, and their cosine is computed again in f64.
 const OPPOSITE: f64 = 1e-3;
 
-/// How probable each row is as a neighbour of each.
+/// The probability of each row as a neighbour of each row.
 struct Near<F> {
     /// f̂.
     scaled: Vec<F>,
@@ -124,7 +124,7 @@ impl<F: Float> Near<F> {
             }
         });
         let products = F::gram(&scaled, width);
-        // Near −1 a cosine's rounding is all that is left of it: there the product is made again, in f64.
+        // Near −1, cosine + 1 consists mostly of rounding; then the product is computed again in f64.
         let near = |r: usize, j: usize| {
             let near = (Into::<f64>::into(products[r * rows + j]) + 1.0) / 2.0;
             if near > OPPOSITE {
@@ -143,7 +143,7 @@ impl<F: Float> Near<F> {
         Near { scaled, width, lengths, sums, probabilities }
     }
 
-    /// The gradient at the layer from that at the cosines.
+    /// The gradient at the layer, from the gradient at the cosines.
     fn back(&self, gradient: Vec<F>, eps: f64) -> Vec<F> {
         let mut back = gram_back(&gradient, &self.scaled, self.width);
         let rows = back.chunks_mut(self.width).zip(self.scaled.chunks(self.width)).zip(&self.lengths);

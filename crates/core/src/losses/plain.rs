@@ -3,10 +3,10 @@
 use crate::error::{Candle, Result};
 use crate::tensor::Tensor;
 
-/// What stands for a logit of -∞ where -∞ would leave no difference of two.
+/// Replaces a logit of -∞, because the difference of two -∞ is not a number.
 pub(crate) const MASKED: f64 = -1e30;
 
-/// ln softmax(x / T) by row.
+/// ln softmax(x / T) of each row.
 pub(crate) fn log_softmax(x: &Tensor, temperature: f64) -> Result<Tensor> {
     let inner = || {
         let x = (x / temperature)?;
@@ -16,12 +16,12 @@ pub(crate) fn log_softmax(x: &Tensor, temperature: f64) -> Result<Tensor> {
     inner().ok_or_internal()
 }
 
-/// softmax(x / T) by row.
+/// softmax(x / T) of each row.
 pub(crate) fn softmax(x: &Tensor, temperature: f64) -> Result<Tensor> {
     log_softmax(x, temperature)?.exp().ok_or_internal()
 }
 
-/// Σ p (ln p − log_q) by row; where p is 0 it adds nothing.
+/// Σ p (ln p − log_q) of each row; a class with p = 0 adds 0.
 pub(crate) fn divergence(p: &Tensor, log_q: &Tensor) -> Result<Tensor> {
     let inner = || {
         let zero = p.zeros_like()?;
@@ -31,7 +31,7 @@ pub(crate) fn divergence(p: &Tensor, log_q: &Tensor) -> Result<Tensor> {
     inner().ok_or_internal()
 }
 
-/// ln(a e^x + b e^y), number by number; x may be -∞.
+/// ln(a e^x + b e^y), elementwise; x may be -∞.
 pub(crate) fn log_mixture(x: &Tensor, a: f64, y: &Tensor, b: f64) -> Result<Tensor> {
     let inner = || {
         let (x, y) = ((x + a.ln())?, (y + b.ln())?);
@@ -41,12 +41,12 @@ pub(crate) fn log_mixture(x: &Tensor, a: f64, y: &Tensor, b: f64) -> Result<Tens
     inner().ok_or_internal()
 }
 
-/// 1, 0 or −1.
+/// The sign of each element: 1, 0 or −1.
 pub(crate) fn sign(x: &Tensor) -> candle_core::Result<Tensor> {
     x.gt(0.0)?.to_dtype(x.dtype())? - x.lt(0.0)?.to_dtype(x.dtype())?
 }
 
-/// What slopes g = ∂/∂q make of the gradient at the logits: q (g − Σ q g), times `scale`.
+/// The gradient at the logits from the slopes g = ∂/∂q: q (g − Σ q g), times `scale`.
 pub(crate) fn bend(q: &Tensor, slopes: &Tensor, scale: f64) -> Result<Tensor> {
     let inner = || {
         let mean = (q * slopes)?.sum_keepdim(1)?;
@@ -55,7 +55,7 @@ pub(crate) fn bend(q: &Tensor, slopes: &Tensor, scale: f64) -> Result<Tensor> {
     inner().ok_or_internal()
 }
 
-/// (x − y)² by row, the mean over outputs, and its gradient; where y is -∞ the difference counts as 0.
+/// The mean over outputs of (x − y)², for each row, and its gradient; if y is -∞, the difference counts as 0.
 pub(crate) fn squared_error(x: &Tensor, y: &Tensor) -> Result<(Tensor, Tensor)> {
     let outputs = x.dims()[1] as f64;
     let inner = || {

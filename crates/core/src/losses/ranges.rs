@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Result};
 
-/// Refuses what is not finite or below 0.
+/// Rejects a number that is below 0 or not finite.
 pub(super) fn not_negative(name: &str, value: f64) -> Result<()> {
     match value.is_finite() && value >= 0.0 {
         true => Ok(()),
@@ -10,7 +10,7 @@ pub(super) fn not_negative(name: &str, value: f64) -> Result<()> {
     }
 }
 
-/// Refuses what is not finite or not above 0.
+/// Rejects a number that is not above 0 or not finite.
 pub(super) fn positive(name: &str, value: f64) -> Result<()> {
     match value.is_finite() && value > 0.0 {
         true => Ok(()),
@@ -18,7 +18,7 @@ pub(super) fn positive(name: &str, value: f64) -> Result<()> {
     }
 }
 
-/// Refuses what is no share from 0 to 1.
+/// Rejects a number that is not from 0 to 1.
 pub(super) fn share(name: &str, value: f64) -> Result<()> {
     match (0.0..=1.0).contains(&value) {
         true => Ok(()),
@@ -26,7 +26,7 @@ pub(super) fn share(name: &str, value: f64) -> Result<()> {
     }
 }
 
-/// Refuses what is no share of at least 0 and below 1.
+/// Rejects a number that is not at least 0 and below 1.
 pub(super) fn share_below_one(name: &str, value: f64) -> Result<()> {
     match (0.0..1.0).contains(&value) {
         true => Ok(()),
@@ -34,12 +34,12 @@ pub(super) fn share_below_one(name: &str, value: f64) -> Result<()> {
     }
 }
 
-/// Two weights of which one has to be above 0.
+/// Checks two weights, one of which must be above 0.
 pub(super) fn weights([(first, a), (second, b)]: [(&str, f64); 2]) -> Result<()> {
     not_negative(first, a)?;
     not_negative(second, b)?;
     match a == 0.0 && b == 0.0 {
-        true => Err(Error::config(second, format!("expected a number above 0 where {first} is 0, got 0"))),
+        true => Err(Error::config(second, format!("expected a number above 0 if {first} is 0, got 0"))),
         false => Ok(()),
     }
 }

@@ -1,4 +1,4 @@
-//! What the plain twins of row losses read, and what several of them share.
+//! The inputs of the references of row losses, and helpers that several of them share.
 
 use super::plain;
 use crate::error::{Candle, Error, Result};
@@ -8,14 +8,14 @@ use crate::tensor::{DType, Tensor};
 /// The value of each row, `[rows]`, and its gradient at the student's logits, `[rows, classes]`.
 pub(crate) type Plain = (Tensor, Tensor);
 
-/// The rows of a batch as a loss's reference sees them.
+/// The rows of a batch, as a reference reads them.
 pub(crate) struct Reference {
     /// `[rows, classes]`.
     pub student: Tensor,
-    /// Labels that are numbers, `[rows, classes]`, in the student's type.
+    /// The labels, if they are numbers, `[rows, classes]`, in the student's type.
     pub targets: Option<Tensor>,
     pub labels: Option<Vec<u32>>,
-    /// The batch's row weights; all 1 where it has none.
+    /// The row weights of the batch; all 1 if it has none.
     pub weights: Vec<f64>,
 }
 
@@ -43,7 +43,7 @@ impl Reference {
         self.targets.as_ref().ok_or_else(|| Error::internal("a loss without its labels"))
     }
 
-    /// 1 at each row's label, `[rows, classes]`. A label out of range (of a masked row) has no 1.
+    /// 1 at each row's label, 0 elsewhere, `[rows, classes]`. A label out of range (of a row with weight 0) gets no 1.
     pub fn one_hot(&self) -> Result<Tensor> {
         let classes = self.classes();
         let labels = self.labels.as_deref().unwrap_or(&[]);
@@ -56,7 +56,7 @@ impl Reference {
     }
 }
 
-/// T² Σ ρ (ln ρ − ln q) by row, q = softmax(student / T), and its gradient T (q Σ ρ − ρ).
+/// T² Σ ρ (ln ρ − ln q) of each row, with q = softmax(student / T), and its gradient T (q Σ ρ − ρ).
 pub(crate) fn towards(rho: &Tensor, rows: &Reference, temperature: f64) -> Result<Plain> {
     let log_q = plain::log_softmax(&rows.student, temperature)?;
     let value = plain::divergence(rho, &log_q)?;

@@ -1,4 +1,4 @@
-//! Reverse Kullback–Leibler divergence between softened distributions: the student seeks the teacher's modes.
+//! Reverse Kullback–Leibler divergence between softened distributions: mode-seeking.
 //!
 //! ```text
 //! L = T² · mean over rows of Σ_k q_k (ln q_k − ln p_k)
@@ -6,9 +6,9 @@
 //! ∂L/∂z_k = T · q_k (ln q_k − ln p_k − Σ_j q_j (ln q_j − ln p_j)) / rows      z: the student's logits
 //! ```
 //!
-//! Logits are `[rows, classes]`. Source: Gu, Dong, Wei, Huang, "MiniLLM: Knowledge Distillation of Large
-//! Language Models", 2023, arXiv:2306.08543, section 2. Where we differ: T², as in `kl`; a class that the teacher
-//! masks makes it infinite, which is refused by row.
+//! Logits are `[rows, classes]`. Source: Gu, Dong, Wei, Huang, "MiniLLM: Knowledge Distillation of Large Language
+//! Models", 2023, arXiv:2306.08543, section 2. Where we differ: T², as in `kl`; a class that the teacher masks makes
+//! the loss infinite, which is an error that names the row.
 
 use super::divergence;
 use super::loss::{OfTeacher, RowLoss};

@@ -5,11 +5,12 @@
 //! ∂n_rj = 2 Σ_k c_jk n_rk,   c = h'/N²;   ∂e_j += (∂n_rj − n_rj (n_rj·∂n_rj))/‖e_j − e_r‖,   ∂e_r −= the same
 //! ```
 //!
-//! e the rows of a layer, flattened to `[N, width]`; widths may differ; r the sample where the angle is; h(x) = ½x²
-//! within 1 of 0, else |x| − ½. Equal samples make no angle. N × N numbers in memory, never N × N × N; in single
-//! precision the angles come from the products of the rows (`kernels/cpu/angles.rs`). Source: Park, Kim, Lu, Cho, "Relational Knowledge Distillation", CVPR 2019, arXiv:1904.05068.
+//! e are the rows of a layer, flattened to `[N, width]`; widths may differ; r is the sample at the vertex of the angle;
+//! h(x) = ½x² for |x| < 1, else |x| − ½. Equal samples form no angle. Memory holds N × N numbers, never N × N × N. In
+//! single precision the angles are computed from the products of the rows (`kernels/cpu/angles.rs`). Source: Park, Kim,
+//! Lu, Cho, "Relational Knowledge Distillation", CVPR 2019, arXiv:1904.05068.
 //!
-//! Couples the rows of a batch: accumulated small batches do not equal a large one; one row alone gives 0.
+//! The loss couples the rows of a batch: accumulated small batches do not equal a large one, and a single row gives 0.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -19,7 +20,7 @@ use crate::error::Result;
 use crate::kernels::cpu::angles::{Points, angles};
 use crate::schedule::Scheduled;
 
-/// Huber loss between the angles that each three samples of a batch form (relational distillation).
+/// Huber loss between the angles that every three samples of a batch form (relational distillation).
 ///
 /// Choose it together with `rkdDistance` for embeddings, when shape matters more than scale.
 ///
@@ -54,8 +55,8 @@ fn points<F: Float>(layer: &Array<F>) -> Option<Points> {
     F::single(&layer.values).and_then(|values| Points::of(values, layer.dims[0]))
 }
 
-/// From the differences of all rows, one row after the other. Adds to the values; gives the gradient at the student's
-/// layer.
+/// Computes the loss from the differences of all rows, one row after the other. Adds to the values; returns the
+/// gradient at the student's layer.
 fn plain<F: Float>(student: &Array<F>, teacher: &Array<F>, scales: &[f64], values: &mut [f64]) -> Vec<F> {
     let (rows, width) = (scales.len(), student.width());
     let mut gradient = crate::blocks::filled(student.values.len(), F::of(0.0));
@@ -82,7 +83,7 @@ fn plain<F: Float>(student: &Array<F>, teacher: &Array<F>, scales: &[f64], value
     gradient
 }
 
-/// The directions of all rows from row r.
+/// The directions from row r to all rows.
 fn from<F: Float>(layer: &Array<F>, r: usize) -> Units<F> {
     let start = layer.row(r);
     let width = layer.width();

@@ -5,12 +5,13 @@
 //! ∂D_rj = c_rj/μ_s − Σ c D^s / (μ_s² N (N−1)),   c_rj = h'(u_rj)/N;   ∂e_r = Σ_j (∂D_rj + ∂D_jr) (e_r − e_j)/D_rj
 //! ```
 //!
-//! e the rows of a layer, flattened to `[N, width]`; widths may differ; h(x) = ½x² within 1 of 0, else |x| − ½.
-//! Squared distances below 1e-12 count as 1e-12 and have gradient 0. Source: Park, Kim, Lu, Cho, "Relational
-//! Knowledge Distillation", CVPR 2019, arXiv:1904.05068.
+//! e are the rows of a layer, flattened to `[N, width]`; widths may differ; h(x) = ½x² for |x| < 1, else |x| − ½.
+//! Squared distances below 1e-12 count as 1e-12 and have gradient 0. Source: Park, Kim, Lu, Cho, "Relational Knowledge
+//! Distillation", CVPR 2019, arXiv:1904.05068.
 //!
-//! Couples the rows of a batch: accumulated small batches do not equal a large one; one row alone gives 0. So do two rows,
-//! value and gradient: their one distance is its own mean, 1 on both sides, as in the paper.
+//! The loss couples the rows of a batch: accumulated small batches do not equal a large one. For one row, value and
+//! gradient are 0. They are also 0 for two rows, because their only distance equals the mean, so u is 0, as in the
+//! paper.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -21,7 +22,7 @@ use crate::pool;
 use crate::schedule::Scheduled;
 
 /// Huber loss between the pairwise distances within a batch (relational distillation). Distances are divided by their
-/// batch mean; with only two rows the loss is always 0: set `dropLast` where the last batch may have one or two rows.
+/// batch mean; with only two rows the loss is always 0. Set `dropLast` if the last batch may have only one or two rows.
 ///
 /// Choose it for embeddings that are compared by distance, as in retrieval.
 ///
@@ -52,7 +53,7 @@ impl Compare for RkdDistance {
     }
 }
 
-/// Adds to the values; gives the gradient at the student's layer.
+/// Adds to the values; returns the gradient at the student's layer.
 fn one<F: Float>(student: &Array<F>, teacher: &Array<F>, scales: &[f64], values: &mut [f64]) -> Vec<F> {
     let rows = scales.len();
     let (own, other) = (Distances::of(student), Distances::of(teacher));
@@ -72,7 +73,7 @@ fn one<F: Float>(student: &Array<F>, teacher: &Array<F>, scales: &[f64], values:
             }
         }
     });
-    // What each distance does to all by the mean.
+    // The effect of each distance on all others through the mean.
     let shift = along.iter().sum::<f64>() / (own.mean * own.mean * (rows * (rows - 1)) as f64);
     let mut gradient = crate::blocks::filled(student.values.len(), F::of(0.0));
     pool::pieces(&mut gradient, ROWS * student.width(), |piece, gradient| {
@@ -89,7 +90,7 @@ fn one<F: Float>(student: &Array<F>, teacher: &Array<F>, scales: &[f64], values:
     gradient
 }
 
-/// Of all rows from all rows; 0 from themselves.
+/// The distances between all rows; the distance of a row from itself is 0.
 struct Distances {
     each: Vec<f64>,
     rows: usize,
@@ -106,7 +107,7 @@ impl Distances {
         pool::each(work, |r, ((each, squares), sum): ((&mut [f64], &[F]), &mut f64)| {
             for (distance, square) in each.iter_mut().zip(squares) {
                 let square: f64 = (*square).into();
-                // Not `max`: what is no number has to stay none.
+                // Not `max`, so that NaN stays NaN.
                 *distance = if square < SHORTEST { SHORTEST } else { square }.sqrt();
             }
             each[r] = 0.0;

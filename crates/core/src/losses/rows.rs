@@ -1,4 +1,4 @@
-//! The rows of a batch as losses count them.
+//! The rows of a batch, as the losses count them.
 
 use super::loss::RowLoss;
 use super::need::Needs;
@@ -6,7 +6,7 @@ use crate::batch::Batch;
 use crate::error::{Error, Result};
 use crate::labels::Labels;
 
-/// The rows of a batch: of a sequence model every token is one.
+/// The number of rows of a batch; every token of a sequence model is a row.
 pub(super) fn rows_of(batch: &Batch) -> usize {
     match (&batch.row_weights, &batch.labels) {
         (Some(weights), _) => weights.len(),
@@ -15,7 +15,7 @@ pub(super) fn rows_of(batch: &Batch) -> usize {
     }
 }
 
-/// The labels of a batch, where each row has one class.
+/// The labels of a batch, if each row has one class.
 pub(super) fn classes_of(batch: &Batch) -> Option<&[u32]> {
     match &batch.labels {
         Labels::Single(labels) => Some(labels),
@@ -23,7 +23,7 @@ pub(super) fn classes_of(batch: &Batch) -> Option<&[u32]> {
     }
 }
 
-/// The weight of one row of a batch for losses of these needs: 0 where they need a label that the row does not have.
+/// The weight of one row for a loss with these needs; 0 if it needs a label that the row does not have.
 fn weight(needs: Needs, batch: &Batch, row: usize) -> f64 {
     match needs.labelled() && !batch.labels.known(row) {
         true => 0.0,

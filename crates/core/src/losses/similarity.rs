@@ -5,10 +5,10 @@
 //! ∂M_r = (g − G_r (G_r·g)) / ‖M_r‖,   g = 2/N (G^s_r − G^t_r),   ∂F = (∂M + ∂Mᵀ) F
 //! ```
 //!
-//! F a layer of N rows, flattened to `[N, width]`; widths may differ. The mean over rows is ‖G^s − G^t‖²_F / N².
+//! F is a layer of N rows, flattened to `[N, width]`; widths may differ. The mean over rows is ‖G^s − G^t‖²_F / N².
 //! Source: Tung, Mori, "Similarity-Preserving Knowledge Distillation", ICCV 2019, arXiv:1907.09682.
 //!
-//! Couples the rows of a batch: accumulated small batches do not equal a large one; one row alone gives 0.
+//! The loss couples the rows of a batch: accumulated small batches do not equal a large one, and a single row gives 0.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -20,9 +20,9 @@ use crate::error::Result;
 use crate::kernels::cpu::alike;
 use crate::schedule::Scheduled;
 
-/// Mean squared difference between the matrices of similarities within a batch (similarity-preserving distillation).
+/// Mean squared difference between the similarity matrices of a batch (similarity-preserving distillation).
 ///
-/// Choose it when layers differ in width and are to agree about which samples are similar.
+/// Choose it when the layers differ in width but should agree on which samples are similar.
 ///
 /// ```js
 /// distill({ teacher, student, data, losses: { similarity: {}, kl: {} } })
@@ -59,7 +59,7 @@ impl Compare for Similarity {
     }
 }
 
-/// In plain loops. Adds to the values; gives the gradient at the student's layer.
+/// The loss in plain loops. Adds to the values; returns the gradient at the student's layer.
 fn one<F: Float>(own: &Array<F>, other: &Array<F>, scales: &[f64], values: &mut [f64]) -> Vec<F> {
     let rows = scales.len();
     if rows < 2 {

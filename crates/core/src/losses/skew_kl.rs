@@ -26,10 +26,10 @@ use crate::schedule::Scheduled;
 use crate::targets::{Signal, Source};
 
 tempered! {
-    /// Divergence KL(teacher ‖ mixture) of the softened distributions, times temperature²; the mixture holds the
-    /// share alpha of the teacher, which bounds the loss.
+    /// Divergence KL(teacher ‖ mixture) of the softened distributions, times temperature². The mixture is alpha ·
+    /// teacher + (1 − alpha) · student; the teacher's share in it bounds the loss.
     ///
-    /// Choose it instead of `kl` when the student gives almost no probability to classes that the teacher considers
+    /// Choose it instead of `kl` when the student assigns almost no probability to classes that the teacher considers
     /// possible.
     ///
     /// ```js
@@ -38,7 +38,7 @@ tempered! {
     ///
     /// See also: `kl`, `skewReverseKl`, `jsd`.
     pub struct SkewKl {
-        /// The teacher's share of the mixture; at least 0 (`kl`), below 1. Default 0.1.
+        /// The teacher's share of the mixture; must be ≥ 0 and < 1. At 0 the loss is `kl`. Default 0.1.
         #[serde(default = "default_alpha")]
         pub alpha: f64,
     }

@@ -6,10 +6,10 @@
 //! ∂L/∂z_k = T q_k (g_k − Σ_j q_j g_j) / rows,  g = ln(q/m) − a q/m                z: the student's logits
 //! ```
 //!
-//! Logits are `[rows, classes]`. It is at most T² ln(1/a); a = 0 is `reverseKl`. The teacher may mask classes where a > 0.
-//! Source: Ko, Kim, Chen, Yun, "DistiLLM: Towards Streamlined Distillation for Large Language Models", 2024,
-//! arXiv:2402.03898, section 3. Where we differ: T², as in `kl`; the teacher's entropy, which the authors' code drops, stays
-//! in the value.
+//! Logits are `[rows, classes]`. It is at most T² ln(1/a); a = 0 is `reverseKl`. If a > 0, the teacher may mask
+//! classes. Source: Ko, Kim, Chen, Yun, "DistiLLM: Towards Streamlined Distillation for Large Language Models", 2024,
+//! arXiv:2402.03898, section 3. Where we differ: T², as in `kl`; the teacher's entropy, which the authors' code drops,
+//! stays in the value.
 
 use std::f64::consts::LN_2;
 
@@ -27,10 +27,10 @@ use crate::schedule::Scheduled;
 use crate::targets::{Signal, Source};
 
 tempered! {
-    /// Divergence KL(student ‖ mixture) of the softened distributions, times temperature²; the mixture holds the
-    /// share alpha of the student, which bounds the loss.
+    /// Divergence KL(student ‖ mixture) of the softened distributions, times temperature². The mixture is (1 − alpha) ·
+    /// teacher + alpha · student; the student's share in it bounds the loss.
     ///
-    /// Choose it instead of `reverseKl` when the teacher gives classes no probability, or masks them.
+    /// Choose it instead of `reverseKl` when the teacher masks classes or assigns them almost no probability.
     ///
     /// ```js
     /// distill({ teacher, student, data, losses: { skewReverseKl: { alpha: 0.1 } } })
@@ -38,7 +38,7 @@ tempered! {
     ///
     /// See also: `reverseKl`, `skewKl`, `jsd`.
     pub struct SkewReverseKl {
-        /// The student's share of the mixture; at least 0 (`reverseKl`), below 1. Default 0.1.
+        /// The student's share of the mixture; must be ≥ 0 and < 1. At 0 the loss is `reverseKl`. Default 0.1.
         #[serde(default = "default_alpha")]
         pub alpha: f64,
     }

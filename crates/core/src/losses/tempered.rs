@@ -1,7 +1,7 @@
 //! The options that losses between softened distributions share.
 
-/// The options of a loss with a weight and a temperature, and the loss's own between them. A macro, because serde's
-/// `flatten` cannot refuse unknown keys.
+/// Declares the options of a loss: weight, the loss's own options, temperature. This is a macro because serde's
+/// `flatten` cannot reject unknown keys.
 macro_rules! tempered {
     ($(#[$about:meta])* pub struct $name:ident { $($own:tt)* }) => {
         $(#[$about])*

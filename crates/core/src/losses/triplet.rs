@@ -1,14 +1,15 @@
-//! The student's output for a sample is drawn to the teacher's, its output for a sample of another class pushed away.
+//! The student's output for a sample is pulled to the teacher's, its output for a sample of another class is pushed
+//! away from it.
 //!
 //! ```text
 //! ℓ_r = max(0, D(a, p) − D(a, n) + m),   D(x, y) = ‖x − y + 1e-6‖₂
 //! open hinge:   ∂ℓ_r/∂p = −(a − p + 1e-6) / D(a, p),   ∂ℓ_r/∂n = +(a − n + 1e-6) / D(a, n)
 //! ```
 //!
-//! a the teacher's output for the row, p the student's for the same row, n the student's for its partner of another
-//! class, `[rows, d]` each; m the margin. The teacher never sees the partner. Source: Oki, Abe, Miyao, Kurita, "Triplet
-//! Loss for Knowledge Distillation", IJCNN 2020, arXiv:2004.08116, and its code. Where we differ: any layer may be
-//! compared, not the logits alone.
+//! a is the teacher's output for the row, p the student's for the same row, n the student's for its partner of another
+//! class, `[rows, d]` each; m is the margin. The teacher does not compute an output for the partner. Source: Oki, Abe,
+//! Miyao, Kurita, "Triplet Loss for Knowledge Distillation", IJCNN 2020, arXiv:2004.08116, and its code.
+//! Where we differ: any layer may be compared, not only the logits.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -19,10 +20,10 @@ use super::ranges;
 use crate::error::{Error, Result};
 use crate::schedule::Scheduled;
 
-/// Triplet loss with the teacher's output as the anchor: the positive is the student's output for the same sample,
-/// the negative its output for a sample of another class, drawn anew in each epoch.
+/// Triplet loss with the teacher's output as the anchor: the positive is the student's output for the same sample, the
+/// negative is its output for a sample of another class, which is drawn anew in each epoch.
 ///
-/// Choose it when outputs or embeddings of different classes are to be far apart.
+/// Choose it when outputs or embeddings of different classes should be far apart.
 ///
 /// ```js
 /// distill({ teacher, student, data, losses: { triplet: { margin: 5 }, crossEntropy: {} } })

@@ -6,11 +6,12 @@
 //! D(x, y) = ‖x − y + 1e-6‖₂;   a row without any such j has ℓ_r = 0
 //! ```
 //!
-//! t and s the teacher's and the student's outputs `[rows, d]`, m the margin. Of rows equally near the first counts.
-//! No second pass of the student is needed. Source: the loss of `triplet`; negatives within the batch as in Schroff,
-//! Kalenichenko, Philbin, "FaceNet", 2015, arXiv:1503.03832, and Hermans, Beyer, Leibe, 2017, arXiv:1703.07737.
+//! t and s are the teacher's and the student's outputs `[rows, d]`, m is the margin. Of equally near rows the first
+//! counts. The student needs no second forward pass. Source: the loss of `triplet`; negatives within the batch as in
+//! Schroff, Kalenichenko, Philbin, "FaceNet", 2015, arXiv:1503.03832, and Hermans, Beyer, Leibe, 2017,
+//! arXiv:1703.07737.
 //!
-//! Couples the rows of a batch: accumulated small batches do not equal a large one.
+//! The loss couples the rows of a batch: accumulated small batches do not equal a large one.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -26,8 +27,8 @@ use crate::kernels::cpu::nearest::Search;
 use crate::pool;
 use crate::schedule::Scheduled;
 
-/// Triplet loss within the batch: the teacher's output is the anchor, the student's output for the same sample the
-/// positive, its outputs for samples of other classes the negatives.
+/// Triplet loss within the batch: the teacher's output is the anchor, the student's output for the same sample is the
+/// positive, and its outputs for samples of other classes are the negatives.
 ///
 /// Choose it instead of `triplet` for streams, or to save the second forward pass of the student.
 ///
@@ -42,10 +43,10 @@ pub struct TripletBatch {
     /// Weight of this loss in the total; must be ≥ 0. Default 1.
     #[serde(default = "Scheduled::one")]
     pub weight: Scheduled,
-    /// How much farther away negatives must be than the positive; must be ≥ 0. Default 5.
+    /// How much farther away the negatives must be than the positive; must be ≥ 0. Default 5.
     #[serde(default = "five")]
     pub margin: f64,
-    /// Which rows of another class count. Default: the nearest one.
+    /// Which rows of other classes are negatives. Default: 'hardest', only the nearest one.
     #[serde(default)]
     pub negatives: Negatives,
     /// Which layers are compared. Default: the logits.
@@ -59,10 +60,10 @@ pub struct TripletBatch {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum Negatives {
-    /// The nearest.
+    /// Only the nearest row.
     #[default]
     Hardest,
-    /// All, by the mean of their hinges.
+    /// All rows; their hinges are averaged.
     All,
 }
 
@@ -86,7 +87,7 @@ impl Compare for TripletBatch {
             let labels = compared.labels.as_slice();
             let width = place.student.width();
             let apart = Apart { anchors, others, labels, width, shift: EPSILON, distance: &distance };
-            // Pulls along few directions may leave nothing of each other.
+            // Pulls in narrow layers may almost cancel each other, so they are computed in f64.
             let (made, told) = match width < NARROW {
                 true => {
                     let (anchors, others) = (&*place.teacher.to_f64().values, &*place.student.to_f64().values);
@@ -110,12 +111,12 @@ impl Compare for TripletBatch {
 }
 
 impl TripletBatch {
-    /// The nearest rows, where they are what counts.
+    /// The nearest rows, if only these are negatives.
     fn nearest<F: Float>(&self, apart: &Apart<F>) -> Option<Vec<Option<usize>>> {
         (self.negatives == Negatives::Hardest).then(|| F::nearest(apart))
     }
 
-    /// The gradient at the student's layer, and what each anchor says.
+    /// The gradient at the student's layer, and the result for each anchor.
     fn one<F: Float>(
         &self,
         apart: &Apart<F>,
@@ -134,7 +135,7 @@ impl TripletBatch {
     }
 }
 
-/// What one anchor says, and what it pulls with: its own row, and its nearest.
+/// The result for one anchor, and the strengths with which it pulls its own row and its nearest row.
 #[derive(Clone, Default)]
 struct Pulls {
     told: Told,
@@ -142,8 +143,8 @@ struct Pulls {
     nearest: f64,
 }
 
-/// Against the nearest. First each anchor looks at its two rows, then each row is pulled by itself and by the anchors
-/// that it is nearest to, in their order.
+/// Compares with the nearest row. First each anchor is compared with its two rows; then each row is pulled by its own
+/// anchor and by the anchors whose nearest row it is, in their order.
 fn hardest<F: Float>(apart: &Apart<F>, nearest: &[Option<usize>], weights: &[f64], margin: f64) -> (Vec<F>, Vec<Told>) {
     let (rows, width) = (weights.len(), apart.width);
     let mut each = vec![Pulls::default(); rows];
@@ -156,7 +157,7 @@ fn hardest<F: Float>(apart: &Apart<F>, nearest: &[Option<usize>], weights: &[f64
             };
             let (near, far) = (apart.quick(row, row), apart.quick(row, j));
             let hinge = near - far + margin;
-            // What is no number stays none.
+            // NaN stays NaN.
             if hinge <= 0.0 {
                 continue;
             }
@@ -189,7 +190,7 @@ fn hardest<F: Float>(apart: &Apart<F>, nearest: &[Option<usize>], weights: &[f64
     (gradient, each.into_iter().map(|pulls| pulls.told).collect())
 }
 
-/// Against all negatives, pair by pair.
+/// Compares with all negatives, pair by pair.
 fn all<F: Float>(apart: &Apart<F>, weights: &[f64], margin: f64) -> (Vec<F>, Vec<Told>) {
     let Apart { others, labels, width, shift, .. } = apart;
     let mut gradient = crate::blocks::filled(others.len(), F::of(0.0));
@@ -208,7 +209,7 @@ fn all<F: Float>(apart: &Apart<F>, weights: &[f64], margin: f64) -> (Vec<F>, Vec
         for j in (0..labels.len()).filter(|j| labels[*j] != labels[row]) {
             let far = apart.quick(row, j);
             let hinge = near - far + margin;
-            // What is no number stays none.
+            // NaN stays NaN.
             if hinge <= 0.0 {
                 continue;
             }

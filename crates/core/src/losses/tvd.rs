@@ -7,8 +7,8 @@
 //! ```
 //!
 //! Logits are `[rows, classes]`. Source: Wen, Li, Du, Mou, "f-Divergence Minimization for Sequence-Level Knowledge
-//! Distillation", 2023, arXiv:2307.15190, section 3. Where we differ: nowhere; there is no T², since the distance has a
-//! unit of its own.
+//! Distillation", 2023, arXiv:2307.15190, section 3. Where we differ: nowhere; there is no T², because the distance has
+//! its own fixed range.
 
 use super::loss::{OfTeacher, RowLoss};
 use super::need::{Need, Needs};
@@ -22,9 +22,10 @@ use crate::schedule::Scheduled;
 use crate::targets::{Signal, Source};
 
 tempered! {
-    /// Total variation distance of the softened distributions, from 0 to 1; it is not multiplied by temperature².
+    /// Total variation distance of the softened distributions, from 0 to 1, not multiplied by temperature².
     ///
-    /// Choose it when a few rows on which the teacher is wrong must not dominate: each row contributes at most 1.
+    /// Choose it when a few rows on which the teacher is wrong must not dominate the loss: each row contributes at most
+    /// 1.
     ///
     /// ```js
     /// distill({ teacher, student, data, losses: { tvd: { temperature: 2 } } })

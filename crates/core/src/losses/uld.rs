@@ -1,4 +1,4 @@
-//! Universal logit distillation: sorted probabilities are compared, so that the teacher may have other classes.
+//! Universal logit distillation: sorted probabilities are compared, so the teacher may have other classes.
 //!
 //! ```text
 //! L = mean over rows of Σ_j |q_(j) − p_(j)|
@@ -7,10 +7,11 @@
 //! ∂L/∂z_k = q_k (g_k − Σ_i q_i g_i) / (T · rows),  g_k = sign(q_k − p_(rank of k))          z: the student's logits
 //! ```
 //!
-//! Logits are `[rows, classes]`, the number of classes of each side its own. It is the Wasserstein distance of two
-//! distributions whose classes cannot be matched. Of equal probabilities the lower class has the higher rank.
-//! Source: Boizard, El Haddad, Hudelot, Colombo, "Towards Cross-Tokenizer Distillation: the Universal Logit Distillation
-//! Loss for LLMs", 2024, arXiv:2402.12030, section 3. Where we differ: nowhere; there is no T².
+//! Logits are `[rows, classes]`; the two sides may have different numbers of classes. The loss is the Wasserstein
+//! distance of two distributions whose classes cannot be matched. Of equal probabilities the one with the lower class
+//! index has the higher rank. Source: Boizard, El Haddad, Hudelot, Colombo, "Towards Cross-Tokenizer Distillation: the
+//! Universal Logit Distillation Loss for LLMs", 2024, arXiv:2402.12030, section 3. Where we differ: nowhere; there is
+//! no T².
 
 use std::f64::consts::LOG2_E;
 
@@ -27,8 +28,8 @@ use crate::targets::{Signal, Source};
 use crate::tensor::{self};
 
 tempered! {
-    /// Sum of absolute differences between the sorted softened distributions (ULD); the teacher may have another
-    /// number of classes. It is not multiplied by temperature².
+    /// Sum of absolute differences between the sorted softened distributions (ULD), not multiplied by temperature². The
+    /// teacher may have a different number of classes.
     ///
     /// Choose it when teacher and student have different classes that cannot be matched.
     ///
@@ -36,7 +37,7 @@ tempered! {
     /// distill({ teacher, student, data, losses: { uld: {}, crossEntropy: {} } })
     /// ```
     ///
-    /// See also: `kl` where the classes are the same, `similarity`.
+    /// See also: `kl` if the classes are the same, `similarity`.
     pub struct Uld {}
 }
 
@@ -99,7 +100,7 @@ impl RowTerm for Term {
         let [sum, _] = rows::exponentials(v, rows::max_and_sum(v).0, scale, &mut p, &[], 1);
         p.sort_unstable_by(|a, b| b.total_cmp(a));
         let (q, share) = row.exponentials(self.student);
-        // Numbers of 0 or more are ordered as their bits are; of equal ones the lower class comes first.
+        // Numbers ≥ 0 have the same order as their bits; of equal numbers the lower class comes first.
         let key = |(class, e): (usize, &f32)| u64::from(e.to_bits()) << 32 | u64::from(!(class as u32));
         let mut order: Vec<u64> = q.iter().enumerate().map(key).collect();
         order.sort_unstable_by(|a, b| b.cmp(a));

@@ -8,7 +8,7 @@
 //!
 //! η learning rate, λ weight decay, t the step, from 1. Source: Kingma, Ba, "Adam", 2015, arXiv:1412.6980; Loshchilov,
 //! Hutter, "Decoupled Weight Decay Regularization", 2019, arXiv:1711.05101. Where we differ: biases and norms do not
-//! decay unless asked.
+//! decay by default.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -65,14 +65,14 @@ impl Default for AdamW {
     }
 }
 
-/// The same arithmetic for both; they differ only in where the decay is applied.
+/// The arithmetic of both; they differ only in where the weight decay is applied.
 struct Moments {
     beta1: f64,
     beta2: f64,
     epsilon: f64,
-    /// Added to the gradient.
+    /// Weight decay that is added to the gradient.
     coupled: f64,
-    /// Taken from the parameter.
+    /// Weight decay that is subtracted from the parameter.
     decoupled: f64,
 }
 

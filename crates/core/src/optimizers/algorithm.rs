@@ -8,7 +8,7 @@ use crate::tensor::Tensor;
 pub(super) struct At {
     /// Counts from 1.
     pub step: u64,
-    /// The learning rate, schedule included.
+    /// The learning rate, including the schedule.
     pub rate: f64,
     /// Whether weight decay applies to this tensor.
     pub decay: bool,
@@ -24,9 +24,9 @@ pub(super) trait Algorithm: Sync {
     fn decays_all(&self) -> bool;
     /// Names of the state tensors.
     fn state(&self) -> &'static [&'static str];
-    /// Changes a piece of a parameter and of its state.
+    /// Updates a piece of a parameter and of its state.
     fn kernel(&self, at: At, parameter: &mut [f32], gradient: &[f32], state: State);
-    /// New parameter and new state, in candle calls, in the precision of the parameter.
+    /// Returns the new parameter and the new state, in candle calls, in the precision of the parameter.
     fn reference(
         &self,
         at: At,

@@ -4,7 +4,7 @@
 //! a ← d·a + (1 − d)·p,   d = min(decay, (1 + t) / (10 + t)),   t updates so far
 //! ```
 //!
-//! The ramp makes the average forget the random start values. Buffers (running statistics) are copied, not averaged.
+//! The ramp reduces the influence of the random start values. Buffers (running statistics) are copied, not averaged.
 //! Source: Tarvainen, Valpola, "Mean teachers are better role models", 2017, arXiv:1703.01780; the ramp is TensorFlow's
 //! `ExponentialMovingAverage(num_updates)`. Where we differ: nowhere.
 
@@ -40,7 +40,7 @@ impl Average {
         Ok(Average { decay, updates: 0, tensors: averaged(parameters).map(copy).collect::<Result<_>>()? })
     }
 
-    /// Adds the parameters of one more step.
+    /// Updates the average with the parameters of one more step.
     pub fn update(&mut self, parameters: &Parameters) -> Result<()> {
         let ramp = (1 + self.updates) as f64 / (10 + self.updates) as f64;
         let decay = self.decay.min(ramp);
@@ -64,7 +64,7 @@ impl Average {
         Ok(())
     }
 
-    /// `parameters`, with every averaged one replaced by its average. The numbers are copies.
+    /// `parameters`, in which every averaged parameter is replaced by a copy of its average.
     pub fn parameters(&self, parameters: &Parameters) -> Result<Parameters> {
         let put = |(name, parameter): (&String, &Parameter)| {
             let tensor = self.tensors.get(name).unwrap_or(&parameter.tensor);
@@ -74,7 +74,7 @@ impl Average {
         parameters.0.iter().map(put).collect::<Result<_>>().map(Parameters)
     }
 
-    /// The same without a copy: they change with the next update.
+    /// The same without a copy: the tensors change with the next update.
     pub(crate) fn shared(&self, parameters: &Parameters) -> Parameters {
         let put = |(name, parameter): (&String, &Parameter)| {
             let tensor = self.tensors.get(name).unwrap_or(&parameter.tensor).clone();
@@ -90,7 +90,7 @@ impl Average {
         Ok(tensors)
     }
 
-    /// Goes on from exported state.
+    /// Restores the state from exported tensors.
     pub fn import(&mut self, tensors: &BTreeMap<String, Tensor>) -> Result<()> {
         let mismatch = |path: &str, message: String| Error::new(Code::CheckpointMismatch, path, message);
         let updates = tensors.get(UPDATES).ok_or_else(|| mismatch(UPDATES, "expected a tensor, got none".into()))?;

@@ -1,7 +1,7 @@
 //! Gradient clipping by the norm of all gradients together.
 //!
 //! ```text
-//! n = √ Σ g²  over every number of every gradient;   g ← g · limit / n  where n > limit
+//! n = √ Σ g²  over every number of every gradient;   g ← g · limit / n  if n > limit
 //! ```
 //!
 //! Source: Pascanu, Mikolov, Bengio, "On the difficulty of training recurrent neural networks", 2013, arXiv:1211.5063.
@@ -17,7 +17,7 @@ use crate::tensor::{Tensor, host_f32, is_host_f32, to_f64, update};
 /// Numbers per task.
 const PIECE: usize = 64 << 10;
 
-/// The norm of all gradients together; not finite where one of them is not.
+/// The norm of all gradients together; it is not finite if one of them is not.
 pub fn global_norm(gradients: &BTreeMap<String, Tensor>) -> Result<f64> {
     let squares = gradients.values().map(sum_of_squares).sum::<Result<f64>>()?;
     Ok(squares.sqrt())

@@ -1,8 +1,9 @@
-//! Optimizers: gradients in, parameters changed in place, state in named tensors that are stored in checkpoints.
+//! Optimizers: they get gradients, change parameters in place, and keep their state in named tensors that are stored in
+//! checkpoints.
 //!
-//! To add one: a file with its options, its kernel and its reference, and a line in `optimizers!` below; its golden
-//! file goes to `__test__/golden/optimizers`. Kernels run over all tensors as if they were one, divided by numbers and
-//! not by tensor, so that a thousand small tensors cost no more than one big one.
+//! To add one: write a file with its options, its kernel and its reference, a line in `optimizers!` below, and a golden
+//! file in `__test__/golden/optimizers`. Kernels run over all tensors as if they were one, and tasks are divided by
+//! numbers, not by tensors, so a thousand small tensors cost no more than one large tensor.
 
 use std::collections::BTreeMap;
 
@@ -29,7 +30,7 @@ pub use sgd::Sgd;
 
 macro_rules! optimizers {
     ($($(#[$meta:meta])* $key:literal: $name:ident),* $(,)?) => {
-        /// How gradients change parameters.
+        /// The optimizer: an object with one key.
         #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
         pub enum OptimizerOptions {
             $($(#[$meta])* #[serde(rename = $key)] $name($name)),*
@@ -82,14 +83,14 @@ impl OptimizerOptions {
 pub struct Optimizer {
     options: OptimizerOptions,
     steps: u64,
-    /// By parameter, in the order of `Algorithm::state`.
+    /// The tensors of each parameter, in the order of `Algorithm::state`.
     state: BTreeMap<String, Vec<Tensor>>,
 }
 
 const STEPS: &str = "steps";
 
 impl Optimizer {
-    /// State of zeros for each of `trained`.
+    /// Starts with zeros as the state of each parameter of `trained`.
     pub fn new(options: &OptimizerOptions, trained: &Parameters) -> Result<Optimizer> {
         options.validate()?;
         let count = options.algorithm().1.state().len();
@@ -105,7 +106,8 @@ impl Optimizer {
         self.apply::<false>(parameters, gradients, rate).map(drop)
     }
 
-    /// The same, and returns the norm of all gradients together; its squares are summed while the gradients are in cache.
+    /// Like `step`; also returns the norm of all gradients together. The squares are summed while the gradients are in
+    /// cache.
     pub fn step_with_norm(
         &mut self,
         parameters: &Parameters,
@@ -240,17 +242,19 @@ impl Piece<'_> {
     }
 }
 
-/// Parameters opened for writing at once: each costs a stack frame.
+/// The number of parameters that are open for writing at once; each costs a stack frame.
 const OPEN: usize = 64;
-/// Numbers of the smallest task.
+/// The least number of elements per task.
 const TASK: usize = 32 << 10;
-/// Long stretches run at memory's speed, 32 Ki pieces a third slower; 12 tasks share out evenly among 2, 3, 4 or 6.
+/// The largest number of tasks. Long tasks run at the speed of memory, tasks of 32 Ki numbers a third slower; 12 tasks
+/// divide evenly among 2, 3, 4 or 6 threads.
 const TASKS: usize = 12;
 
-/// Numbers of a gradient that stay in a core's first cache between the sum of their squares and the update.
+/// The number of gradient elements per block. A block stays in a core's first-level cache between the sum of its squares
+/// and the update.
 const BLOCK: usize = 4 << 10;
 
-/// One parallel region over all numbers of these tensors. Returns the sum of the squares of the gradients, or 0 without
+/// Updates all numbers of these tensors in one parallel region. Returns the sum of the gradients' squares, or 0 without
 /// `NORM`.
 fn run<const NORM: bool>(algorithm: &dyn Algorithm, updates: &[Update]) -> Result<f64> {
     let gradients = updates.iter().map(|update| tensor::read::<f32>(&update.gradient)).collect::<Result<Vec<_>>>()?;

@@ -6,8 +6,8 @@
 //! p ← p − η·v                      η learning rate; Nesterov: p − η·(g + μ·v)
 //! ```
 //!
-//! Source: Sutskever, Martens, Dahl, Hinton, "On the importance of initialization and momentum in deep learning",
-//! ICML 2013, in PyTorch's form (no dampening). Where we differ: biases and norms do not decay unless asked.
+//! Source: Sutskever, Martens, Dahl, Hinton, "On the importance of initialization and momentum in deep learning", ICML
+//! 2013, in PyTorch's form (no dampening). Where we differ: biases and norms do not decay by default.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

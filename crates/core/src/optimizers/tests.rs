@@ -34,7 +34,8 @@ fn parameters(tensors: Vec<(String, Tensor, bool)>) -> Parameters {
     Parameters(each.map(|(name, tensor, decay)| (name, Parameter { tensor, kind: Kind::Trainable, decay })).collect())
 }
 
-/// Steps over tensors of these sizes that are cut from one row of numbers; all numbers after the last step.
+/// Runs steps over tensors of these sizes, which are cut from one row of numbers; returns all numbers after the last
+/// step.
 fn run(options: &OptimizerOptions, sizes: &[usize], dtype: DType, steps: u32) -> Vec<f64> {
     let cut = |values: Vec<f32>| {
         let mut from = 0;

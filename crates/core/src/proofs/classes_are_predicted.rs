@@ -12,7 +12,7 @@ use crate::models::Model;
 
 pub(crate) struct ClassesArePredicted;
 
-/// Labelled rows that a class must have to be looked at.
+/// The least number of labelled rows that a class must have to be examined.
 const ROWS: u32 = 5;
 
 impl Proof for ClassesArePredicted {
@@ -21,8 +21,9 @@ impl Proof for ClassesArePredicted {
         validation data, else of the training data): the student never predicts a class that has 5 rows or more, although \
         the teacher, or the control run's student, is right on at least half of them. Train longer, give the labels more \
         weight (`crossEntropy.weight`, `labelWeights`), or lower the temperature.";
-    const EXAMPLE: &'static str = "student: it predicts class 2 for none of 300 labelled rows, 100 of which have it; the \
-        control run's student is right on 91 of them: train longer, give the labels more weight, or lower the temperature";
+    const EXAMPLE: &'static str = "student: it predicts class 2 for none of 300 labelled rows, although 100 of them \
+        have this class; the control run's student is right on 91 of those: train longer, give the labels more weight, \
+        or lower the temperature";
 
     fn end(ended: &Ended, findings: &mut Findings) -> Result<()> {
         let Some(rows) = ended.rows.filter(|_| ended.steps >= WINDOW) else { return Ok(()) };
@@ -48,14 +49,15 @@ impl Proof for ClassesArePredicted {
         }
         others.push(("control run's student", ended.control.map(of_model).transpose()?.flatten()));
         for (class, count) in missing {
-            let known = others.iter().filter_map(|(who, rows)| Some((who, rows.as_ref()?.right(class))));
-            let Some((who, right)) = known.max_by_key(|(_, right)| *right).filter(|(_, right)| 2 * right >= count)
+            let known = others.iter().filter_map(|(name, rows)| Some((name, rows.as_ref()?.right(class))));
+            let Some((name, right)) = known.max_by_key(|(_, right)| *right).filter(|(_, right)| 2 * right >= count)
             else {
                 continue;
             };
             let message = format!(
-                "it predicts class {class} for none of {} labelled rows, {count} of which have it; the {who} is right on \
-                 {right} of them: train longer, give the labels more weight, or lower the temperature",
+                "it predicts class {class} for none of {} labelled rows, although {count} of them have this class; the \
+                 {name} is right on {right} of those: train longer, give the labels more weight, or lower the \
+                 temperature",
                 student.rows
             );
             findings.add::<Self>(if ended.place.is_empty() { "student" } else { "" }, message)?;

@@ -11,8 +11,8 @@ pub(crate) struct ClassesFromZero;
 
 impl Proof for ClassesFromZero {
     const NAME: &'static str = "classesFromZero";
-    const MEANING: &'static str = "Before the first step: no row has class 0, although the rows have several classes and \
-        the classes have no names. Labels that are counted from 1 leave one output without a row. Subtract 1, or give \
+    const MEANING: &'static str = "Before the first step: no row has class 0, although the rows have several classes \
+        and the classes have no names. If labels are counted from 1, one output never gets a row. Subtract 1, or give \
         `labelNames`.";
     const EXAMPLE: &'static str = "data.labels: no row has class 0: the labels are 1 to 3, and classes are counted from \
         0; if the labels are counted from 1, subtract 1, or give labelNames";

@@ -1,4 +1,4 @@
-//! What the proofs look at: one type for each moment of a run.
+//! What the proofs examine: one type for each moment of a run.
 
 use std::collections::BTreeMap;
 
@@ -16,13 +16,13 @@ use crate::teacher::Teacher;
 
 /// A student before its first step.
 pub(crate) struct Student<'a> {
-    /// Its place in messages; empty where there is only one.
+    /// Its path in messages; empty if there is only one student.
     pub place: &'a str,
     pub losses: &'a Losses,
     pub learning_rate: f64,
-    /// Outputs of the model.
+    /// The number of the model's outputs.
     pub classes: usize,
-    /// None for a stream.
+    /// `None` for a stream.
     pub data: Option<&'a Dataset>,
     pub validation: Option<&'a Dataset>,
     /// Another student of the run that starts with the same parameters.
@@ -33,15 +33,15 @@ pub(crate) struct Student<'a> {
 #[derive(Default)]
 pub(crate) struct Teaching<'a> {
     pub path: &'a str,
-    /// A student starts with the teacher's parameters.
+    /// Whether a student starts with the teacher's parameters.
     pub copied: bool,
-    /// What its first layer got in its own training, and what it gets now.
+    /// The statistics of its first layer's input in its own training, and now.
     pub inputs: Option<(InputStatistics, InputStatistics)>,
-    /// Every row is 0 or more and sums to 1.
+    /// Whether every row contains only numbers ≥ 0 and sums to 1.
     pub probabilities: bool,
-    /// Its accuracy when it was trained.
+    /// Its accuracy after its own training, if known.
     pub known: Option<f64>,
-    /// Its classes and the labels, where some rows have a label.
+    /// How its predictions agree with the labels, if some rows have a label.
     pub agreement: Option<&'a Agreement>,
 }
 
@@ -49,14 +49,14 @@ pub(crate) struct Teaching<'a> {
 pub(crate) struct FirstStep<'a> {
     pub place: &'a str,
     pub numbers: &'a StepNumbers,
-    /// Outputs of the model.
+    /// The number of the model's outputs.
     pub classes: usize,
 }
 
 /// What happened to a trained tensor in the first updates.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Moved {
-    /// Backward did not arrive.
+    /// The backward pass never reached it.
     Unreached,
     /// Its gradient was exactly 0 in every update.
     NoGradient,
@@ -68,7 +68,7 @@ pub(crate) enum Moved {
 /// A student after its first updates.
 pub(crate) struct FirstUpdates<'a> {
     pub place: &'a str,
-    /// The student started as a copy of a teacher: a loss between them may well be 0.
+    /// Whether the student started as a copy of a teacher: then a loss between them may be 0.
     pub copied: bool,
     pub seen: Seen,
 }
@@ -90,7 +90,7 @@ impl Seen {
     }
 }
 
-/// The layer of a tensor, and whether the tensor is, or makes, the layer's bias.
+/// The layer of a tensor, and whether the tensor is the layer's bias or a parameter that generates it.
 pub(crate) fn layer(name: &str) -> (&str, bool) {
     let mut start = 0;
     for part in name.split('.') {
@@ -102,7 +102,7 @@ pub(crate) fn layer(name: &str) -> (&str, bool) {
     (name.rsplit_once('.').map_or("", |(layer, _)| layer), false)
 }
 
-/// One loss: its weight now, its value at first, its mean over the last steps, its value at the last step.
+/// One loss: its present weight, its first value, its mean over the last steps, and its value at the last step.
 pub(crate) struct Term {
     pub weight: f64,
     pub first: f64,
@@ -134,22 +134,23 @@ pub(crate) struct Ended<'a> {
     pub steps: u64,
     pub learning_rate: f64,
     pub terms: Vec<Term>,
-    /// With the parameters that the run keeps.
+    /// The student with the parameters that the run keeps.
     pub model: &'a Model,
-    /// The same, written to bytes and read again, has the same outputs.
+    /// Whether the student gives the same outputs after it is written to bytes and read again.
     pub reloaded: bool,
-    /// The same student without a teacher.
+    /// The student of the control run, which has no teacher.
     pub control: Option<&'a Model>,
-    /// What that one was trained on.
+    /// The rows that the control run was trained on.
     pub control_rows: Rows,
     pub teachers: Vec<&'a Teacher>,
-    /// Some rows, labelled ones if there are any: of the validation data, else of the training data; none for a stream.
+    /// Some rows of the validation data, or else of the training data; labelled rows if there are any. `None` for a
+    /// stream.
     pub rows: Option<&'a Batch>,
     pub cancel: &'a Cancel,
 }
 
 impl Ended<'_> {
-    /// The largest class of each of the rows.
+    /// The class with the largest logit of each row.
     pub fn choices(&self, model: &Model, rows: &Batch) -> Result<Vec<u32>> {
         super::sample::choices(model, rows, self.cancel)
     }

@@ -1,4 +1,4 @@
-//! What a proof finds, and what happens then.
+//! The findings of proofs, and what happens with them.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -9,7 +9,7 @@ use crate::error::{Code, Error, Result};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum Proofs {
-    /// Findings are put in the reports.
+    /// The reports contain the findings.
     #[default]
     Warn,
     /// The first finding ends the run.
@@ -18,15 +18,15 @@ pub enum Proofs {
     Off,
 }
 
-/// One sign that the run is not what it looks like.
+/// One result of a proof: a sign that something is wrong with the run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Finding {
     /// Name of the proof: `teacherBeatsChance`.
     pub proof: String,
-    /// What it is about: `teacher`, `losses.kl`, a parameter.
+    /// The part of the run that it concerns: `teacher`, `losses.kl`, the name of a parameter.
     pub path: String,
-    /// What was seen, and the remedy.
+    /// What was observed, and the remedy.
     pub message: String,
 }
 
@@ -34,7 +34,7 @@ pub struct Finding {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Findings {
     mode: Proofs,
-    /// The student that is looked at, where there are several: the beginning of each path.
+    /// The path of the student that is examined, if there are several: the beginning of each finding's path.
     place: String,
     pub list: Vec<Finding>,
 }
@@ -44,7 +44,8 @@ impl Findings {
         Findings { mode, ..Findings::default() }
     }
 
-    /// A checkpoint that could not be written after the last step. Every mode reports it, and none ends the run for it.
+    /// Adds a checkpoint that could not be written after the last step. Every mode reports it, and no mode ends the run
+    /// because of it.
     pub fn failed_write<P: Proof>(&mut self, error: &Error) {
         let message = format!("the last checkpoint was not written, but the student is trained: {}", error.message);
         self.list.push(Finding { proof: P::NAME.into(), path: error.path.clone(), message });
@@ -54,7 +55,7 @@ impl Findings {
         self.mode == Proofs::Off
     }
 
-    /// Runs proofs of the student at this place.
+    /// Runs proofs of the student with this path.
     pub fn below(&mut self, place: &str, proofs: impl FnOnce(&mut Findings) -> Result<()>) -> Result<()> {
         self.place = place.into();
         let done = proofs(self);

@@ -9,17 +9,17 @@ pub(crate) struct GradientReaches;
 
 impl Proof for GradientReaches {
     const NAME: &'static str = "gradientReaches";
-    const MEANING: &'static str = "After 50 updates or the first epoch: a tensor that is to be trained never had a \
-        gradient other than 0, so that it does not take part in the outputs. Check the architecture, or freeze the \
-        tensor. A bias is not named where the rest of its layer has a gradient: losses that only compare rows with each \
-        other, and a batch norm behind the layer, cancel a bias.";
-    const EXAMPLE: &'static str = "lost.weight: its gradient was always 0 in the first 38 updates: it does not take part \
-        in the outputs";
+    const MEANING: &'static str = "After 50 updates or the first epoch: a trainable tensor never had a gradient other \
+        than 0, so it does not affect the outputs. Check the architecture, or freeze the tensor. A bias is not \
+        reported if the rest of its layer has a gradient, because a batch norm after the layer, or a loss that only \
+        compares rows with each other, cancels a bias.";
+    const EXAMPLE: &'static str = "lost.weight: its gradient was always 0 in the first 38 updates: it does not affect \
+        the outputs";
 
     fn first_updates(FirstUpdates { seen, .. }: &FirstUpdates, findings: &mut Findings) -> Result<()> {
         for (name, moved) in &seen.tensors {
             let why = match moved {
-                Moved::Unreached => "backward never reached it",
+                Moved::Unreached => "the backward pass never reached it",
                 Moved::NoGradient => "its gradient was always 0",
                 Moved::Unchanged | Moved::Changed => continue,
             };
@@ -27,7 +27,7 @@ impl Proof for GradientReaches {
             if layer(name).1 && seen.rest_of_layer(name).any(reached) {
                 continue;
             }
-            let message = format!("{why} in the first {} updates: it does not take part in the outputs", seen.updates);
+            let message = format!("{why} in the first {} updates: it does not affect the outputs", seen.updates);
             findings.add::<Self>(name, message)?;
         }
         Ok(())

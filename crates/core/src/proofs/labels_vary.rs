@@ -9,14 +9,14 @@ use crate::labels::LabelKind;
 
 pub(crate) struct LabelsVary;
 
-/// Fewer labelled rows may well be of one class.
+/// With fewer labelled rows, all of them may have one class by chance.
 const ROWS: usize = 10;
 
 impl Proof for LabelsVary {
     const NAME: &'static str = "labelsVary";
     const MEANING: &'static str = "Before the first step: all labelled rows (10 or more) have the same class, although \
-        the model has more classes. Labels of one class teach a classifier nothing, and an accuracy on them means \
-        nothing. Check how the labels were read: −1 stands for a row without a label.";
+        the model has more classes. Labels of a single class teach a classifier nothing, and an accuracy measured on \
+        them is meaningless. Check how the labels were read: −1 stands for a row without a label.";
     const EXAMPLE: &'static str = "data.labels: all 300 labelled rows (of 600) have class 1, and the model has 3 \
         classes: check how the labels were read; -1 stands for a row without a label";
 

@@ -10,7 +10,7 @@ pub(crate) struct LearnersDiffer;
 impl Proof for LearnersDiffer {
     const NAME: &'static str = "learnersDiffer";
     const MEANING: &'static str = "Before the first step of mutual learning: two students start with the same \
-        parameters, so that they would never differ and could not teach each other. Create one of them with another seed.";
+        parameters, so they would never differ and could not teach each other. Create one of them with another seed.";
     const EXAMPLE: &'static str = "students[1]: starts with the same weights as students[0], so the two would never \
         differ; create it with another seed";
 

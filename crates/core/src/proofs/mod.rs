@@ -1,10 +1,10 @@
-//! The proofs that every run carries: that it really is what it looks like.
+//! The proofs: checks in every run for mistakes that would make its result meaningless.
 //!
-//! To add one: write `proofs/<name>.rs` with its name, meaning and example, and what it looks at; add its line to the
-//! registry below; add a run that it names to `__test__/proofs.spec.ts`. The TypeScript type of its name, `limbeck
-//! proofs` and docs/proofs.md follow from the line.
+//! To add one: write `proofs/<name>.rs` with its name, meaning, example and check; add its line to the registry below;
+//! add a run with such a finding to `__test__/proofs.spec.ts`. The TypeScript type of its name, `limbeck proofs` and
+//! docs/proofs.md follow from the line.
 //!
-//! A proof is a function from what a run knows at one of its moments (`evidence.rs`) to findings; it changes nothing:
+//! A proof is a function from the evidence at one moment of a run (`evidence.rs`) to findings; it changes nothing:
 //!
 //! ```text
 //! student         before the first step, each student: its losses, its rate, its rows

@@ -9,10 +9,10 @@ pub(crate) struct ParametersChange;
 
 impl Proof for ParametersChange {
     const NAME: &'static str = "parametersChange";
-    const MEANING: &'static str = "Before the first step, and after 50 updates or the first epoch: the learning rate is \
-        0, or no tensor of a layer has changed by a bit although they had gradients. Raise the learning rate. A single \
-        tensor is not named where the rest of its layer changes: its gradient may be 0 but for rounding, as that of a \
-        bias that a batch norm or a loss on differences between rows cancels.";
+    const MEANING: &'static str = "Before the first step, and after 50 updates or the first epoch: the learning rate \
+        is 0, or no tensor of a layer has changed in any bit although they had gradients. Raise the learning rate. A \
+        single tensor is not reported if the rest of its layer changes, because its gradient may be 0 except for \
+        rounding: a batch norm, or a loss on differences between rows, cancels a bias.";
     const EXAMPLE: &'static str = "head.weight: it had gradients but did not change in the first 38 updates";
 
     fn student(student: &Student, findings: &mut Findings) -> Result<()> {

@@ -4,12 +4,12 @@ use super::evidence::{Ended, FirstStep, FirstUpdates, Student, Teaching};
 use super::finding::Findings;
 use crate::error::Result;
 
-/// One proof; it has a function for each moment at which it looks.
+/// One proof; it implements a function for each moment at which it checks the run.
 pub(crate) trait Proof {
     const NAME: &'static str;
-    /// When it looks, what it compares, when it names something, and the remedy.
+    /// When it checks, what it compares, when it reports a finding, and the remedy.
     const MEANING: &'static str;
-    /// A finding as it is printed: path and message.
+    /// A finding as printed: path and message.
     const EXAMPLE: &'static str;
 
     fn student(_: &Student, _: &mut Findings) -> Result<()> {

@@ -13,17 +13,17 @@ pub(crate) struct Reload;
 
 impl Proof for Reload {
     const NAME: &'static str = "reload";
-    const MEANING: &'static str = "At the end: the student is written to bytes, read again, and its outputs are compared \
-        on some validation rows (without validation: its parameters). They differ only through a fault of limbeck or of \
-        the machine: please report it.";
-    const EXAMPLE: &'static str = "student: the saved student has other outputs after it was read again";
+    const MEANING: &'static str = "At the end: the student is written to bytes and read again, and both are compared \
+        by their outputs on some validation rows (without validation data: by their parameters). They differ only \
+        because of a defect in limbeck or in the machine: please report it.";
+    const EXAMPLE: &'static str = "student: the saved student gives different outputs after it is read again";
 
     fn end(ended: &Ended, findings: &mut Findings) -> Result<()> {
         if ended.reloaded {
             return Ok(());
         }
         let path = if ended.place.is_empty() { "student" } else { "" };
-        findings.add::<Self>(path, "the saved student has other outputs after it was read again")
+        findings.add::<Self>(path, "the saved student gives different outputs after it is read again")
     }
 }
 

@@ -1,4 +1,4 @@
-//! Every training row is of use for some loss.
+//! Every training row is used by at least one loss.
 
 use super::evidence::Student;
 use super::finding::Findings;
@@ -10,9 +10,9 @@ pub(crate) struct RowsAreUsed;
 
 impl Proof for RowsAreUsed {
     const NAME: &'static str = "rowsAreUsed";
-    const MEANING: &'static str = "Before the first step: some rows have no label, and every loss needs one, so that \
-        these rows do not change the student. Add a loss that only compares with the teacher (`kl`, …), or leave the \
-        rows out.";
+    const MEANING: &'static str = "Before the first step: some rows have no label, and every loss needs one, so these \
+        rows do not change the student. Add a loss that only compares with the teacher (`kl`, …), or leave the rows \
+        out.";
     const EXAMPLE: &'static str = "data: 300 of 600 rows have no label, and every loss needs one: they teach the student \
         nothing; add a loss that only compares with the teacher (kl, …) or leave them out";
 

@@ -1,4 +1,4 @@
-//! Rows that the proofs look at, and what models make of them.
+//! The rows that the proofs examine, and the models' predictions for them.
 
 use serde::{Deserialize, Serialize};
 
@@ -9,10 +9,10 @@ use crate::models::Model;
 use crate::tape::Cancel;
 use crate::tensor::{Tensor, digest, read, to_f64};
 
-/// Rows that the proofs look at.
+/// The largest number of rows that the proofs examine.
 pub(crate) const ROWS: usize = 2048;
 
-/// What the inputs look like after preprocessing; kept in the model's provenance.
+/// Statistics of the inputs after preprocessing; the model's provenance keeps them.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(crate) struct InputStatistics {
     pub mean: f64,
@@ -20,7 +20,7 @@ pub(crate) struct InputStatistics {
 }
 
 impl InputStatistics {
-    /// Of dense inputs as the first layer gets them.
+    /// The statistics of dense inputs as the first layer gets them.
     pub fn of(model: &Model, batch: &Batch) -> Result<Option<InputStatistics>> {
         let Features::Dense(tensor) = model.preprocessing.apply(&batch.inputs)? else { return Ok(None) };
         let values = to_f64(&tensor)?;
@@ -30,7 +30,7 @@ impl InputStatistics {
     }
 }
 
-/// Up to `most` rows, fewer where they are large, spread over the data: over those with a label, where some have one.
+/// Up to `most` rows, fewer if they are large, spread over the data, or over its labelled rows if there are any.
 pub(crate) fn some_rows(dataset: &Dataset, most: usize) -> Result<Batch> {
     let size = dataset.shape().map_or(1, |shape| shape.iter().product::<usize>()).max(1);
     let all = 0..dataset.rows() as u32;
@@ -58,7 +58,7 @@ fn chosen(logits: &Tensor) -> Result<Vec<u32>> {
     Ok(read::<f32>(logits)?.chunks(classes).map(|row| largest(row) as u32).collect())
 }
 
-/// The class that the model gives the largest logit, for each row.
+/// The class with the model's largest logit, for each row.
 pub(crate) fn choices(model: &Model, batch: &Batch, cancel: &Cancel) -> Result<Vec<u32>> {
     let mut choices = Vec::with_capacity(batch.rows());
     let piece = model.rows_at_once();

@@ -1,4 +1,4 @@
-//! The teacher knows more about the labels than chance.
+//! The teacher predicts the labels better than chance.
 
 use super::agreement::Agreement;
 use super::evidence::Teaching;
@@ -11,18 +11,18 @@ pub(crate) struct TeacherBeatsChance;
 impl Proof for TeacherBeatsChance {
     const NAME: &'static str = "teacherBeatsChance";
     const MEANING: &'static str = "Before the first step, or within the first 2,048 rows of a stream: the teacher's \
-        accuracy on labelled rows is not above that of the same predictions dealt out at random, by three standard \
-        deviations. Check that the teacher is trained and that its rows belong to these samples.";
-    const EXAMPLE: &'static str = "teacher: the teacher is right on 33.8 % of 600 labelled rows, where naming the same \
-        classes blindly gives 33.3 %: is it trained, and do its rows belong to these samples?";
+        accuracy on labelled rows is less than three standard deviations above that of the same predictions in random \
+        order. Check that the teacher is trained and that its rows belong to these samples.";
+    const EXAMPLE: &'static str = "teacher: the teacher is right on 33.8 % of 600 labelled rows, but the same \
+        predictions in random order are right on 33.3 %: is it trained, and do its rows belong to these samples?";
 
     fn teacher(teacher: &Teaching, findings: &mut Findings) -> Result<()> {
         let Some(rows) = teacher.agreement.filter(|rows| is_blind(rows) && rows.reordered().is_none()) else {
             return Ok(());
         };
         let message = format!(
-            "the teacher is right on {:.1} % of {} labelled rows, where naming the same classes blindly gives {:.1} %: \
-             is it trained, and do its rows belong to these samples?",
+            "the teacher is right on {:.1} % of {} labelled rows, but the same predictions in random order are right \
+             on {:.1} %: is it trained, and do its rows belong to these samples?",
             100.0 * rows.accuracy(),
             rows.rows,
             100.0 * rows.blind()
@@ -31,7 +31,7 @@ impl Proof for TeacherBeatsChance {
     }
 }
 
-/// Whether the accuracy may well be chance.
+/// Whether the accuracy can be explained by chance.
 pub(super) fn is_blind(rows: &Agreement) -> bool {
     let blind = rows.blind();
     rows.accuracy() < (blind + 3.0 * (blind * (1.0 - blind) / rows.rows as f64).sqrt()).min(1.0)

@@ -1,4 +1,4 @@
-//! The teacher's classes stand in the order of the labels.
+//! The teacher's classes have the order of the labels.
 
 use super::evidence::Teaching;
 use super::finding::Findings;
@@ -9,9 +9,9 @@ pub(crate) struct TeacherClassOrder;
 
 impl Proof for TeacherClassOrder {
     const NAME: &'static str = "teacherClassOrder";
-    const MEANING: &'static str = "Before the first step, or within the first 2,048 rows of a stream: the teacher would \
-        be right on 60 % of the labelled rows or more if its classes stood in another order, and is right on clearly \
-        fewer as they stand. Bring its classes into the order of the labels.";
+    const MEANING: &'static str = "Before the first step, or within the first 2,048 rows of a stream: with its classes \
+        in another order the teacher would be right on 60 % of the labelled rows or more; in their present order it is \
+        right on clearly fewer. Bring its classes into the order of the labels.";
     const EXAMPLE: &'static str = "teacher: the teacher is right on 0.3 % of 600 labelled rows, but on 98.2 % with its \
         classes in another order: its class 0 looks like the labels' class 2";
 

@@ -12,12 +12,12 @@ impl Proof for TeacherGivesLogits {
     const MEANING: &'static str = "Before the first step, or within the first 2,048 rows of a stream: every row of a \
         column or function of teacher logits is 0 or more and sums to 1, as probabilities do. A softmax of probabilities \
         is nearly uniform. Give the numbers before the softmax, or the logarithm of each probability.";
-    const EXAMPLE: &'static str = "teacher: the teacher's rows are 0 or more and sum to 1, as probabilities do, where \
+    const EXAMPLE: &'static str = "teacher: the teacher's rows are 0 or more and sum to 1, as probabilities do, but \
         logits are expected: give the numbers before softmax, or ln p of each probability";
 
     fn teacher(teacher: &Teaching, findings: &mut Findings) -> Result<()> {
         if teacher.probabilities {
-            let message = "the teacher's rows are 0 or more and sum to 1, as probabilities do, where logits are \
+            let message = "the teacher's rows are 0 or more and sum to 1, as probabilities do, but logits are \
                            expected: give the numbers before softmax, or ln p of each probability";
             findings.add::<Self>(teacher.path, message)?;
         }

@@ -1,4 +1,5 @@
-//! What the frozen teachers make of some rows: of a data set before the first step, of a stream as its first rows pass.
+//! The frozen teachers' outputs for some rows: of a data set before the first step, of a stream as its first rows
+//! arrive.
 
 use super::agreement::Agreement;
 use super::evidence::Teaching;
@@ -13,7 +14,7 @@ use crate::tape::Cancel;
 use crate::teacher::{Teacher, Teachers};
 use crate::tensor::read;
 
-/// Teachers and the rows that they were asked about so far.
+/// Teachers, and their outputs for the rows so far.
 pub(crate) struct TeacherRows {
     each: Vec<Asked>,
     labels: Vec<u32>,
@@ -31,7 +32,7 @@ struct Asked {
 }
 
 impl TeacherRows {
-    /// Of those teachers that `of` chooses; smoothed labels and averages have nothing to prove.
+    /// For the teachers that `of` selects; smoothed labels and averages need no proof.
     pub fn new(teachers: &Teachers, of: impl Fn(&Teacher) -> bool) -> TeacherRows {
         let asked = |(at, (teacher, _)): (usize, &(Teacher, f64))| Asked {
             teacher: teacher.clone(),
@@ -70,7 +71,7 @@ impl TeacherRows {
                         top.classes.iter().map(|class| *class as usize + 1).fold(*classes, usize::max)
                     }
                 };
-                // The numbers of a teacher of real labels may be anything.
+                // A teacher of real labels may give any numbers.
                 if !matches!(batch.labels, Labels::Real(_)) {
                     *probabilities = Some(are_probabilities(logits)? && probabilities.unwrap_or(true));
                 }
@@ -109,7 +110,8 @@ impl TeacherRows {
     }
 }
 
-/// Whether every row is 0 or more and sums to 1, as no logits do. The largest of a row hold at least half of it.
+/// Whether every row contains only numbers ≥ 0 and sums to 1, unlike logits. If only the largest numbers of a row are
+/// known, they must sum to at least one half.
 fn are_probabilities(logits: &TeacherLogits) -> Result<bool> {
     let are = |rows: &[f32], width: usize, least: f64| {
         let sum = |row: &[f32]| row.iter().map(|p| f64::from(*p)).sum::<f64>();

@@ -9,9 +9,9 @@ pub(crate) struct TermHasGradient;
 
 impl Proof for TermHasGradient {
     const NAME: &'static str = "termHasGradient";
-    const MEANING: &'static str = "After 50 updates or the first epoch: a loss with a weight and with rows had no \
-        gradient in any of them, so that it does not change the student. Check what it compares: the same numbers on \
-        both sides have no gradient.";
+    const MEANING: &'static str = "After 50 updates or the first epoch: a loss had a weight above 0 and rows, but \
+        never a gradient, so it does not change the student. Check what it compares: equal numbers on both sides give \
+        no gradient.";
     const EXAMPLE: &'static str = "losses.similarity: this loss had no gradient in the first 50 updates: it teaches the \
         student nothing";
 

@@ -1,4 +1,4 @@
-//! Every loss that was chosen counts.
+//! Every configured loss has a weight above 0.
 
 use super::evidence::Student;
 use super::finding::Findings;
@@ -9,8 +9,8 @@ pub(crate) struct TermHasWeight;
 
 impl Proof for TermHasWeight {
     const NAME: &'static str = "termHasWeight";
-    const MEANING: &'static str = "Before the first step: a loss has the weight 0 in every step, so that it does not \
-        change the student. Leave it out or give it a weight.";
+    const MEANING: &'static str = "Before the first step: a loss has the weight 0 in every step, so it does not change \
+        the student. Leave it out or give it a weight.";
     const EXAMPLE: &'static str =
         "losses.kl: the weight is 0: this loss teaches the student nothing; leave it out or give it a weight";
 

@@ -1,4 +1,4 @@
-//! Evidence that a run cannot make in a test.
+//! Tests of proofs with evidence that a run cannot produce in a test.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -43,7 +43,7 @@ fn a_bias_that_something_cancels_is_not_named_and_a_dead_layer_is() {
     let name = |proof: &str, path: &str| (proof.to_string(), path.to_string());
     let dead = updates(&[("head.bias", NoGradient), ("head.weight", NoGradient)]);
     assert_eq!(dead, [name("gradientReaches", "head.bias"), name("gradientReaches", "head.weight")]);
-    // Inputs that are all 0: the bias alone is trained.
+    // With inputs that are all 0, only the bias is trained.
     let blind = updates(&[("head.bias", Changed), ("head.weight", NoGradient)]);
     assert_eq!(blind, [name("gradientReaches", "head.weight")]);
     let slow = updates(&[("head.bias", Unchanged), ("head.weight", Unchanged), ("next.weight", Changed)]);
@@ -104,9 +104,9 @@ fn teacher_inputs_are_judged_by_the_numbers_and_by_the_accuracy() {
     let (same, other) = (statistics(0.0, 1.0), statistics(3.0, 1.0));
     assert_eq!(found(Some(same), other, &worse), ["teacherInputs"]);
     assert_eq!(found(None, same, &worse), ["teacherInputs"]);
-    // Both sides hold the same normalisation: the rows are harder, and that is all.
+    // The normalisation is the same, so the rows are only harder.
     assert!(found(Some(same), same, &worse).is_empty());
-    // A few wide columns move the numbers, and the teacher is as good as it was.
+    // A few columns of wide range change the statistics, but the teacher is as accurate as before.
     assert!(found(Some(same), other, &right).is_empty());
 }
 

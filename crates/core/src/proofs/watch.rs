@@ -1,4 +1,4 @@
-//! What is watched during the first updates: gradients and changes of every tensor, gradients of every loss.
+//! Observes the first updates: gradients and changes of every tensor, gradients of every loss.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,10 +10,10 @@ use crate::numbers::StepNumbers;
 use crate::parameters::Parameters;
 use crate::tensor::{Tensor, digest, host_f32, to_f64};
 
-/// Updates within which everything must have moved; an epoch, where that is shorter.
+/// The number of updates within which every tensor must have changed; or one epoch, if that is shorter.
 pub(crate) const WINDOW: u64 = 50;
 
-/// What is watched during the first updates.
+/// The observations of the first updates.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Watch {
     updates: u64,
@@ -37,7 +37,7 @@ impl Watch {
         Ok(watch)
     }
 
-    /// A watch that looks at nothing: a control run, or proofs that are off.
+    /// A watch that observes nothing, for a control run or if the proofs are off.
     pub fn off() -> Watch {
         Watch { closed: true, ..Watch::default() }
     }
@@ -46,7 +46,7 @@ impl Watch {
         !self.closed
     }
 
-    /// Backward did not reach this tensor in this step.
+    /// Records that the backward pass did not reach this tensor in this step.
     pub fn unreached(&mut self, name: &str) {
         if !self.closed {
             self.unreached.insert(name.to_string());
@@ -68,7 +68,7 @@ impl Watch {
         Ok(())
     }
 
-    /// After an update; gives whether the window is full.
+    /// Records an update; returns whether the window is full.
     pub fn updated(&mut self, numbers: &StepNumbers, rate: f64) -> bool {
         if self.closed {
             return false;
@@ -84,7 +84,7 @@ impl Watch {
         self.updates >= WINDOW
     }
 
-    /// Ends it, once: what happened until now. None before the first update.
+    /// Ends the observation, once, and returns what happened so far. `None` before the first update.
     pub fn close(&mut self, parameters: &Parameters) -> Result<Option<Seen>> {
         if self.closed || self.updates == 0 {
             return Ok(None);

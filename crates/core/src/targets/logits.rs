@@ -1,4 +1,4 @@
-//! One teacher's logits: ρ = softmax(v / T), v `[rows, classes]`. A masked class (-∞) has probability 0.
+//! One teacher's logits v, `[rows, classes]`: ρ = softmax(v / T). A masked class (-∞) has probability 0.
 
 use super::soft::Soft;
 use crate::error::{Candle, Result};

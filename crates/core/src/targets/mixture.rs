@@ -1,6 +1,7 @@
 //! Several teachers' distributions as one: ρ = Σ_j a_j softmax(v_j / T), v_j `[rows, classes]`, Σ_j a_j = 1.
 //!
-//! For `kl` its gradient is that of the weighted sum of losses; the value differs by a constant of the student.
+//! For `kl` the gradient equals that of the weighted sum of losses; the values differ by a number that does not depend
+//! on the student.
 
 use super::logits;
 use super::soft::Soft;
@@ -78,7 +79,7 @@ pub(super) fn dims(parts: &[(Tensor, f64)]) -> Result<(usize, usize)> {
     };
     let dims = logits::dims(first);
     if let Some((other, _)) = parts.iter().find(|(other, _)| logits::dims(other) != dims) {
-        let message = format!("expected teachers of one shape, got {:?} beside {:?}", other.dims(), first.dims());
+        let message = format!("expected teachers of one shape, got {:?} and {:?}", other.dims(), first.dims());
         return Err(Error::shape("teacher.logits", message));
     }
     Ok(dims)

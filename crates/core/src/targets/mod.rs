@@ -1,7 +1,7 @@
 //! Targets: the teacher's side of the rows that a loss compares.
 //!
-//! To add one: a file with its part of the sweep over a row (`Soft`) and the reference's probabilities, a variant of
-//! `Target`, a line in each `match` below.
+//! To add one: write a file with its part of the sweep over a row (`Soft`) and the reference's probabilities, a variant
+//! of `Target`, and a line in each `match` below.
 
 mod logits;
 mod mixture;
@@ -87,7 +87,7 @@ impl Signal {
 #[derive(Clone, Copy)]
 pub(crate) struct Source<'a> {
     pub target: &'a Target,
-    /// The number of its first dense logits among the sweep's.
+    /// The index of its first dense logits among those of the sweep.
     pub teacher: usize,
     /// The weight of its last linear layer.
     pub head: Option<&'a Tensor>,
@@ -98,7 +98,7 @@ pub(crate) struct Source<'a> {
 }
 
 impl Target {
-    /// Mixed probabilities serve a loss that reads logits at one temperature: `logits_at`.
+    /// The form of the target. A mixture counts as logits, because `logits_at` gives its logits at one temperature.
     pub(crate) fn form(&self) -> Form {
         match self {
             Target::Logits(_) | Target::Mixture(_) => Form::Logits,

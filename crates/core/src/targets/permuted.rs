@@ -1,4 +1,4 @@
-//! A teacher whose wrong classes are shuffled: dark knowledge without its class relations.
+//! A teacher whose wrong classes are shuffled: dark knowledge without class relations.
 //!
 //! ```text
 //! v'_t = v_t for the largest logit t of a row (the lowest class if several are equal),  v'_k = v_π(k) for the others

@@ -20,9 +20,9 @@ use crate::tensor::{self, DType, Tensor, from_vec};
 const KEPT: usize = 16 << 20;
 /// Teachers whose rows are cached.
 const TEACHERS: usize = 8;
-/// Numbers of a weight that one task reads.
+/// Numbers of a weight per task.
 const PIECE: usize = 16 << 10;
-/// Labels of one product.
+/// Labels per matrix product.
 const LABELS: usize = 64;
 
 /// ρ of one label, and Σ ρ ln ρ.
@@ -109,7 +109,7 @@ fn mark(x: &[f32]) -> [f64; 2] {
 }
 
 impl Similar {
-    /// ρ of all these labels; invalid classes (of rows with weight 0) are skipped.
+    /// ρ for all these labels; invalid classes (of rows with weight 0) are skipped.
     pub fn rows(
         &self,
         head: &Tensor,
@@ -119,7 +119,7 @@ impl Similar {
         sharpness: f64,
     ) -> Result<Arc<SimilarRows>> {
         if head.rank() != 2 || head.dims()[0] != classes {
-            let message = format!("expected one row a class, {classes}, got the shape {:?}", head.dims());
+            let message = format!("expected one row per class, {classes}, got the shape {:?}", head.dims());
             return Err(Error::shape("teacher.head", message));
         }
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -185,7 +185,7 @@ impl Known {
         };
         let logits = inner().ok_or_internal()?;
         let classes = logits.dims()[1];
-        // A step that is over has given its share back.
+        // The steps before this one have released their references, so this does not copy.
         let rows = Arc::make_mut(&mut self.rows);
         for (label, logits) in labels.iter().zip(tensor::to_f64(&logits)?.chunks_exact(classes)) {
             let max = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
@@ -236,6 +236,6 @@ mod tests {
     #[test]
     fn a_weight_of_other_classes_is_refused() {
         let error = Similar::default().rows(&head(&[1.0; 6]), 4, &[0], 1.0, 1.0).unwrap_err();
-        assert_eq!(error.to_string(), "teacher.head: expected one row a class, 4, got the shape [3, 2]");
+        assert_eq!(error.to_string(), "teacher.head: expected one row per class, 4, got the shape [3, 2]");
     }
 }

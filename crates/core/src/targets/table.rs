@@ -1,6 +1,7 @@
-//! A distribution that the row's label decides: ρ = table[label], the same at every temperature.
+//! A distribution that depends only on the row's label: ρ = table[label], the same at every temperature.
 //!
-//! Only the rows of the labels that occur in the batch are made: a table of all labels would be classes².
+//! The table has rows only for labels that occur in the batch, because a table of all labels would have classes²
+//! numbers.
 
 use std::collections::BTreeMap;
 
@@ -13,10 +14,10 @@ use crate::tensor::{DType, Tensor, from_vec};
 #[derive(Clone, Debug)]
 pub struct Table {
     classes: usize,
-    /// By row of the batch, its row here.
+    /// For each row of the batch, its row in this table.
     index: Vec<usize>,
     rows: Vec<f64>,
-    /// The same for the sweep, and Σ ρ ln ρ of each row.
+    /// The same rows in f32 for the sweep, and Σ ρ ln ρ of each row.
     single: Vec<f32>,
     negative_entropy: Vec<f64>,
 }

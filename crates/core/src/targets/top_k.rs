@@ -12,7 +12,7 @@ use crate::pool;
 use crate::tensor::{DType, Tensor, from_vec};
 use crate::top_logits::TopLogits;
 
-/// Rows of one task.
+/// Rows per task.
 const ROWS: usize = 16;
 
 /// The largest logits of each row of a batch, and the number of classes.
@@ -54,17 +54,17 @@ impl TopK {
         Ok(TopK { classes: self.classes, top: TopLogits { k, classes, logits, tail: None } })
     }
 
-    /// Its own soft labels.
+    /// The soft labels of this target, which they own.
     pub(crate) fn soft<'a>(self, temperature: f64, ask: &mut Ask) -> (Box<dyn Soft + 'a>, Softmax) {
         soft(Cow::Owned(self), temperature, ask)
     }
 
-    /// Its exponentials into `out`.
+    /// Writes the exponentials of a row into `out`, and returns its statistics.
     fn held(&self, row: usize, temperature: f64, out: &mut [f32]) -> Held {
         let (k, scale) = (self.top.k, (LOG2_E / temperature) as f32);
         let logits = &self.top.logits[row * k..][..k];
         let max = kernels::max_and_sum(logits).0;
-        // With scale 0 for the second row: Σ e · exponent.
+        // With scale 0 for the second row, `across` is Σ e · exponent.
         let [sum, across] = kernels::exponentials_across(logits, max, scale, logits, max, 0.0, out, &[]);
         let (log_sum, tail) = (sum.ln(), self.top.tail_at(temperature, self.classes));
         let kept = f64::from(max) / temperature + log_sum;

@@ -1,7 +1,8 @@
-//! A model's answers to all rows, asked for once before the first step and kept in the data's column.
+//! A model's outputs for all rows, computed once before the first step and stored in the data's column of teacher
+//! logits.
 //!
 //! ```text
-//! column, [rows, width]:   logits of model 1 | its layers that losses look at | logits of model 2 | …
+//! column, [rows, width]:   logits of model 1 | its layers that losses read | logits of model 2 | …
 //! ```
 
 use std::collections::BTreeSet;
@@ -19,13 +20,13 @@ use crate::tape::Cancel;
 use crate::targets;
 use crate::tensor::read;
 
-/// A model whose answers to all rows are kept.
+/// A model whose outputs for all rows are stored.
 #[derive(Clone)]
 struct Cached {
     model: Model,
-    /// Where its numbers begin in a row of the column.
+    /// The index of its first number in a row of the column.
     start: usize,
-    /// Layers behind its logits: names, and the sizes of one sample.
+    /// The layers after its logits: names, and the shape of one sample.
     layers: Vec<(String, Vec<usize>)>,
 }
 
@@ -68,7 +69,7 @@ impl Teach for Cached {
 }
 
 impl Cached {
-    /// None where the layers have another size in every batch.
+    /// `None` if the size of a layer differs from batch to batch.
     fn new(model: &Model, layers: &BTreeSet<String>, start: usize) -> Option<Cached> {
         let sizes = |name: &String| {
             let shape = model.network.shape_of(name).ok().flatten()?;
@@ -77,13 +78,13 @@ impl Cached {
         Some(Cached { model: model.clone(), start, layers: layers.iter().map(sizes).collect::<Option<_>>()? })
     }
 
-    /// Where the numbers of the next teacher begin.
+    /// The index of the next teacher's first number.
     fn end(&self) -> Option<usize> {
         let logits = self.start.checked_add(self.model.network.classes())?;
         self.layers.iter().try_fold(logits, |end, (_, sizes)| end.checked_add(sizes.iter().product()))
     }
 
-    /// Writes what the model gives for every row to its place.
+    /// Writes the model's outputs for every row to their place in `answers`.
     fn ask(&self, dataset: &Dataset, request: &Request, answers: &mut [f32], cancel: &Cancel) -> Result<()> {
         let width = answers.len() / dataset.rows().max(1);
         let mut rows = answers.chunks_mut(width);
@@ -111,8 +112,9 @@ impl Cached {
 }
 
 impl Teachers {
-    /// The data with the answers of all models in its column, and the teachers that read them there; none where that takes
-    /// more than `room` bytes, or the column is taken. `layers` are those of the teachers that losses look at.
+    /// The data with the outputs of all models in the column of teacher logits, and the teachers that read them there.
+    /// `None` if the outputs take more than `room` bytes, or if the column is already in use. `layers` are the layers
+    /// of the teachers that losses read.
     pub(crate) fn asked_once(
         &self,
         dataset: &Dataset,

@@ -1,4 +1,4 @@
-//! What all teachers together offer to losses, and whether losses can use it.
+//! Checks whether the losses can use the signals of all teachers.
 
 use super::several::{Combine, Teachers};
 use crate::dataset::Dataset;
@@ -7,19 +7,19 @@ use crate::losses::Losses;
 use crate::models::Network;
 use crate::targets::Form;
 
-/// What all teachers together offer.
+/// What all teachers together provide.
 pub(crate) struct Together {
-    /// Their classes; none without teachers.
+    /// The number of their classes; `None` without teachers.
     pub classes: Option<usize>,
-    /// What each of them gives at least.
+    /// The form that each of them provides at least.
     pub form: Form,
-    /// Whether they show the weight of their last linear layer.
+    /// Whether the weights of their last linear layers are known.
     pub head: bool,
 }
 
 impl Teachers {
-    /// What they offer; refuses, by path, what this student and these data cannot use. Without a data set the batches of a
-    /// stream show later what they hold.
+    /// What the teachers provide; rejects, with its path, what this student and these data cannot use. Without a data
+    /// set, the content of a stream is checked later, batch by batch.
     pub(crate) fn offer(&self, student: &Network, data: Option<&Dataset>, losses: &Losses) -> Result<Together> {
         let mut offers = Vec::new();
         for (at, (teacher, _)) in self.members.iter().enumerate() {
@@ -27,7 +27,7 @@ impl Teachers {
         }
         if let Some(at) = offers.iter().position(|other| other.classes != offers[0].classes) {
             let (first, own) = (offers[0].classes, offers[at].classes);
-            let message = format!("expected a teacher of {first} classes, like the first, got one of {own}");
+            let message = format!("expected a teacher with {first} classes, like the first, got one with {own}");
             return Err(Error::shape(self.path(at), message));
         }
         let sparse = offers.iter().position(|offers| offers.form != Form::Logits);
@@ -57,7 +57,7 @@ impl Teachers {
         })
     }
 
-    /// Finds the layers that losses look at; those of several teachers have to have the same widths.
+    /// Finds the layers that losses read; the layers of several teachers must have the same widths.
     pub(crate) fn fit(&self, losses: &mut Losses, student: &Network) -> Result<()> {
         let networks = self.networks(student);
         losses.fit(student, networks.first().copied().flatten()).map_err(|error| error.at("losses"))?;

@@ -1,4 +1,4 @@
-//! The data's own column of teacher logits, of all classes or the largest of each row, found by sample id.
+//! The column of teacher logits in the data, of all classes or the largest of each row, found by sample id.
 
 use schemars::JsonSchema;
 use serde::Deserialize;

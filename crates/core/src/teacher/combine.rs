@@ -1,4 +1,4 @@
-//! How several teachers become the signals that losses compare with.
+//! Combines several teachers into the signals that losses compare with.
 
 use super::several::{Combine, Teachers};
 use super::teach::Asking;
@@ -8,7 +8,7 @@ use crate::targets::{self, Target};
 use crate::tensor::Tensor;
 
 impl Teachers {
-    /// The teachers' signals about a batch: one for each teacher, or one for all of them where they are mixed.
+    /// The teachers' signals for a batch: one for each teacher, or one for all teachers if they are mixed.
     pub(crate) fn signals(&self, batch: &Batch, asking: &Asking) -> Result<Vec<targets::Signal>> {
         let mut signals = Vec::with_capacity(self.members.len());
         for (at, (teacher, share)) in self.members.iter().enumerate() {
@@ -37,7 +37,7 @@ impl Teachers {
     }
 }
 
-/// Messages about the data's column of teacher logits keep their own path.
+/// Adds the path of a teacher; errors of the data's column of teacher logits keep their own path.
 fn placed(error: Error, path: &str) -> Error {
     if error.path.starts_with("teacher") { error } else { error.at(path) }
 }

@@ -1,11 +1,11 @@
-//! Rows that count as much as the teachers are sure of them.
+//! Weights each row by the teachers' confidence.
 
 use crate::batch::Batch;
 use crate::error::Result;
 use crate::targets;
 use crate::tensor::{DType, to_f64};
 
-/// The largest of the teachers' probabilities of each row, all teachers together.
+/// For each row, the largest of the teachers' weighted mean probabilities.
 fn confidences(signals: &[targets::Signal], rows: usize) -> Result<Vec<f32>> {
     let mut mixed: Vec<f64> = Vec::new();
     for signal in signals {
@@ -19,10 +19,10 @@ fn confidences(signals: &[targets::Signal], rows: usize) -> Result<Vec<f32>> {
     Ok(mixed.chunks(classes.max(1)).map(|row| row.iter().copied().fold(0.0, f64::max) as f32).collect())
 }
 
-/// The batch with every row's weight times the teachers' confidence.
+/// The batch with each row's weight multiplied by the teachers' confidence.
 ///
-/// Source: Furlanello et al., "Born-Again Neural Networks", 2018, arXiv:1805.04770, section 3 (CWTM): a row counts
-/// m_s / Σ m, m_s the largest probability. Where we differ: nowhere.
+/// Source: Furlanello et al., "Born-Again Neural Networks", 2018, arXiv:1805.04770, section 3 (CWTM): the weight of a
+/// row is m_s / Σ m, where m_s is its largest probability. Where we differ: nowhere.
 pub(crate) fn weighted_by(batch: &Batch, signals: &[targets::Signal]) -> Result<Batch> {
     let rows = batch.row_weights.as_ref().map_or(batch.rows(), Vec::len);
     let mut weights = confidences(signals, rows)?;

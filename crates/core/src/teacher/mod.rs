@@ -1,4 +1,4 @@
-//! Where a learner's teacher signal comes from: one teacher or several, each with its share, and how they are combined.
+//! The sources of a learner's teacher signal: one teacher or several, each with a share, and how they are combined.
 //!
 //! ```text
 //! losses          Σ_j a_j L(teacher j)                             a_j shares, Σ_j a_j = 1
@@ -6,10 +6,10 @@
 //! logits          L(v),  v = Σ_j a_j v_j                           a geometric mean of their distributions
 //! ```
 //!
-//! For `kl` the first two have the same gradient and differ by a constant of the student; for every other loss all three
-//! differ. To add a kind of teacher: a file with its options and `Teach`, a line in `registry!`. Its key among the options,
-//! its TypeScript type and its checks follow from the line. Kinds without options (a model, its cached answers, a peer) are
-//! made by a run.
+//! For `kl` the first two have the same gradient, and their values differ by a number that does not depend on the
+//! student; for every other loss all three differ. To add a kind of teacher: write a file with its options and `Teach`,
+//! and a line in `registry!`. Its key among the options, its TypeScript type and its checks follow from the line. Kinds
+//! without options (a model, its cached outputs, a peer) are created by a run.
 
 mod cached;
 mod check;
@@ -41,14 +41,14 @@ macro_rules! registry {
         $(mod $module;)*
         $(pub use $module::$type;)*
 
-        /// One teacher as it crosses from JavaScript: exactly one of its kinds, and a weight.
+        /// One teacher as JavaScript passes it: exactly one kind of teacher, and a weight.
         #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
         #[serde(deny_unknown_fields)]
         pub struct TeacherOptions {
-            /// A model, by its number among those that cross with these options.
+            /// The index of a model among the models that are passed with these options.
             #[schemars(skip)]
             pub model: Option<usize>,
-            /// How much it counts, in relation to the others.
+            /// Weight of this teacher relative to the others. Default 1.
             #[schemars(skip)]
             pub weight: Option<f64>,
             $(
@@ -61,7 +61,7 @@ macro_rules! registry {
             /// Every kind, in the order of the registry.
             pub const KINDS: &'static [&'static str] = &["model", $($name),*];
 
-            /// The teachers that these options name; errors have the path of the option.
+            /// The teachers of these options; paths of errors start at the option.
             fn named(self, models: &[Model]) -> Result<Vec<Teacher>> {
                 let model = self.model.map(|number| model_of(models, number));
                 let mut teachers: Vec<Teacher> = model.transpose()?.into_iter().collect();
@@ -88,7 +88,7 @@ pub fn read(json: &str) -> Result<Vec<TeacherOptions>> {
 }
 
 impl Teachers {
-    /// Puts the models in their places.
+    /// Creates the teachers, with their models.
     pub fn from_options(options: &[TeacherOptions], models: &[Model]) -> Result<Teachers> {
         let mut members = Vec::new();
         for (at, one) in options.iter().enumerate() {

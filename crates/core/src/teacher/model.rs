@@ -1,4 +1,4 @@
-//! A frozen model, asked at every step, in evaluation mode.
+//! A frozen model as teacher: it computes its outputs at every step, in evaluation mode.
 
 use std::collections::BTreeMap;
 
@@ -34,7 +34,7 @@ impl Teach for Model {
     }
 }
 
-/// Logits, hidden layers and class templates of a model.
+/// Logits, hidden layers and class templates of a model for a batch.
 pub(super) fn signal(model: &Model, batch: &Batch, asking: &Asking) -> Result<targets::Signal> {
     let outputs = model.outputs_until(&batch.inputs, &batch.ids, asking.request, asking.cancel)?;
     let hidden: BTreeMap<String, Tensor> =

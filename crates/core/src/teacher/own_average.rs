@@ -1,8 +1,8 @@
 //! The running average of the student's own parameters (mean teacher).
 //!
-//! It is in evaluation mode and sees the batch as the student does. Source: Tarvainen, Valpola, "Mean teachers are better
-//! role models", 2017, arXiv:1703.01780. Where we differ: its answers are compared by any loss, and its inputs are not
-//! augmented apart from the student's.
+//! It is in evaluation mode and gets the same inputs as the student. Source: Tarvainen, Valpola, "Mean teachers are
+//! better role models", 2017, arXiv:1703.01780. Where we differ: any loss can compare with it, and its inputs are not
+//! augmented separately.
 
 use std::collections::BTreeMap;
 
@@ -24,7 +24,7 @@ use crate::tensor::Tensor;
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct OwnAverage {
-    /// Share of the old average that is kept at each step; 0 ≤ decay < 1.
+    /// Share of the old average that is kept at each step; must be ≥ 0 and < 1. Default 0.999.
     #[serde(default = "decay")]
     pub decay: f64,
 }
@@ -42,11 +42,11 @@ impl OwnAverage {
 
 struct Following {
     options: OwnAverage,
-    /// None until it begins.
+    /// `None` before `begin`.
     average: Option<Average>,
 }
 
-/// A copy follows another learner: it has not begun.
+/// A copy is for another learner, so it starts without an average.
 impl Clone for Following {
     fn clone(&self) -> Following {
         Following { options: self.options, average: None }

@@ -1,4 +1,4 @@
-//! Another learner of the same run, as it answers in training.
+//! Another learner of the same run, with its outputs in training mode.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 use crate::models::Network;
 use crate::targets::{self, Form};
 
-/// A learner, by its number in the run.
+/// A learner, by its index in the run.
 #[derive(Clone)]
 pub(crate) struct Peer {
     pub number: usize,

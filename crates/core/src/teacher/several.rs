@@ -20,21 +20,21 @@ use crate::tape::Cancel;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum Combine {
-    /// Every loss is computed against each teacher; the values are added by their shares.
+    /// Every loss is computed against each teacher; the values are added, weighted by the teachers' shares.
     #[default]
     Losses,
-    /// One teacher, whose probabilities are the mean of theirs at every temperature.
+    /// The teachers are mixed into one, whose probabilities are their weighted mean at every temperature.
     Probabilities,
-    /// One teacher, whose logits are the mean of theirs.
+    /// The teachers are mixed into one, whose logits are their weighted mean.
     Logits,
 }
 
-/// Teachers and their shares, which sum to 1; empty for a student that learns from labels alone.
+/// Teachers and their shares, which sum to 1; empty for a student that learns only from labels.
 #[derive(Clone, Default)]
 pub struct Teachers {
     pub(crate) members: Vec<(Teacher, f64)>,
     pub(crate) combine: Combine,
-    /// The answers are permuted among the wrong classes.
+    /// Whether the logits of the wrong classes are permuted.
     pub(crate) permute: bool,
 }
 
@@ -56,7 +56,7 @@ pub(super) fn path(count: usize, at: usize) -> String {
 }
 
 impl Teachers {
-    /// Weights say how much each counts, in relation to each other.
+    /// Creates the teachers; their weights are relative to each other.
     pub fn new(teachers: Vec<(Teacher, f64)>) -> Result<Teachers> {
         if teachers.is_empty() {
             return Ok(Teachers::default());
@@ -78,19 +78,19 @@ impl Teachers {
         self.members.iter().map(|(teacher, _)| &**teacher)
     }
 
-    /// Those that are not learners of the run.
+    /// The teachers that are not learners of the run.
     pub(crate) fn frozen(&self) -> Teachers {
         let frozen = |(teacher, _): &&(Teacher, f64)| !teacher.learns();
         Teachers { members: self.members.iter().filter(frozen).cloned().collect(), ..self.clone() }
     }
 
-    /// With the others' frozen teachers, in the same order, in place of its own; its shares stay.
+    /// Replaces the frozen teachers by those of `others`, in the same order; the shares stay.
     pub(crate) fn replace_frozen(&mut self, others: &Teachers) {
         let frozen = self.members.iter_mut().filter(|(teacher, _)| !teacher.learns());
         frozen.zip(&others.members).for_each(|((own, _), (other, _))| *own = other.clone());
     }
 
-    /// Whether there are several, mixed into one.
+    /// Whether several teachers are mixed into one.
     pub(crate) fn mixed(&self) -> bool {
         self.members.len() > 1 && self.combine != Combine::Losses
     }
@@ -100,42 +100,42 @@ impl Teachers {
         path(self.members.len(), at)
     }
 
-    /// The models among them, with their paths in messages.
+    /// The models among the teachers, with their paths in messages.
     pub(crate) fn models(&self) -> impl Iterator<Item = (String, &Model)> {
         self.each().enumerate().filter_map(|(at, teacher)| Some((self.path(at), teacher.model()?)))
     }
 
-    /// The model, where it is the only teacher.
+    /// The model, if it is the only teacher.
     pub(crate) fn only_model(&self) -> Option<&Model> {
         if self.members.len() == 1 { self.members[0].0.model() } else { None }
     }
 
-    /// Whether one of them reads the data's own column.
+    /// Whether one of the teachers reads the data's column of teacher logits.
     pub(crate) fn read_column(&self) -> bool {
         self.each().any(|teacher| teacher.reads_column())
     }
 
-    /// Whether a frozen model among them is asked this often.
+    /// Whether a frozen model among the teachers computes its outputs this often.
     pub(crate) fn asked(&self, asked: Asked) -> bool {
         self.each().any(|teacher| teacher.asked() == asked)
     }
 
-    /// The teachers' networks; none where only answers are known. `student` is the network that they teach.
+    /// The teachers' networks; `None` for a teacher with only outputs. `student` is the network that they teach.
     pub(crate) fn networks<'a>(&'a self, student: &'a Network) -> Vec<Option<&'a Network>> {
         self.members.iter().map(|(teacher, _)| teacher.network(student)).collect()
     }
 
-    /// Takes over the student's parameters as they are before the first step.
+    /// Starts the averages of the student's parameters, before the first step.
     pub(crate) fn begin(&mut self, student: &Model) -> Result<()> {
         self.members.iter_mut().try_for_each(|(teacher, _)| teacher.begin(student))
     }
 
-    /// Follows the student's parameters after each step.
+    /// Updates the averages of the student's parameters, after each step.
     pub(crate) fn after_step(&mut self, student: &Model) -> Result<()> {
         self.members.iter_mut().try_for_each(|(teacher, _)| teacher.after_step(student))
     }
 
-    /// Puts what decides their bits into a checkpoint, below the group of the learner that they teach.
+    /// Saves the teachers' state in a checkpoint, below the group of the learner that they teach.
     pub(crate) fn save(&self, checkpoint: &mut Checkpoint, group: &str) -> Result<()> {
         for teacher in self.each() {
             if let Some(name) = teacher.group() {
@@ -145,7 +145,7 @@ impl Teachers {
         Ok(())
     }
 
-    /// Goes on from there.
+    /// Restores the state from a checkpoint.
     pub(crate) fn restore(&mut self, checkpoint: &mut Checkpoint, group: &str) -> Result<()> {
         for (teacher, _) in &mut self.members {
             if let Some(name) = teacher.group() {
@@ -155,7 +155,7 @@ impl Teachers {
         Ok(())
     }
 
-    /// What identifies them in a checkpoint: a run is not resumed with other teachers.
+    /// Identifies the teachers in a checkpoint, because a run must not be resumed with other teachers.
     pub(crate) fn fingerprint(&self) -> Result<Json> {
         let mut all = Vec::new();
         for (teacher, share) in &self.members {
@@ -168,7 +168,8 @@ impl Teachers {
         })
     }
 
-    /// The combined logits of the models among them for all rows: classes, and `[rows, classes]`. None without a model.
+    /// The combined logits of the models among the teachers for all rows: the number of classes, and `[rows, classes]`.
+    /// `None` without a model.
     pub(crate) fn logits(&self, data: &Dataset, cancel: &Cancel) -> Result<Option<(usize, Vec<f32>)>> {
         let mut all = Vec::new();
         for (at, (teacher, share)) in self.members.iter().enumerate() {
@@ -177,7 +178,7 @@ impl Teachers {
             all.push((logits, *share, model.network.classes()));
         }
         let Some(classes) = all.first().map(|(.., classes)| *classes) else { return Ok(None) };
-        // Teachers of other widths have no common answer.
+        // Teachers with different numbers of classes cannot be combined; the first one is returned.
         if all.len() == 1 || all.iter().any(|(.., other)| *other != classes) {
             return Ok(Some((classes, all.remove(0).0)));
         }

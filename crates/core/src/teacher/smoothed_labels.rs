@@ -1,9 +1,9 @@
 //! Smoothed labels: ρ = (1 − share) y + share / K, the same at every temperature.
 //!
-//! `kl` to it at temperature 1 has the gradient of `crossEntropy` with that `labelSmoothing`. Source: Müller, Kornblith,
-//! Hinton, "When Does Label Smoothing Help?", 2019, arXiv:1906.02629; a teacher made of labels: Yuan, Tay, Li, Wang, Feng,
-//! "Revisiting Knowledge Distillation via Label Smoothing Regularization", 2020, arXiv:1909.11723. Where we differ: the
-//! latter's virtual teacher spreads its share over the wrong classes alone.
+//! With this teacher, `kl` at temperature 1 has the gradient of `crossEntropy` with this `labelSmoothing`. Source:
+//! Müller, Kornblith, Hinton, "When Does Label Smoothing Help?", 2019, arXiv:1906.02629; a teacher made of labels:
+//! Yuan, Tay, Li, Wang, Feng, "Revisiting Knowledge Distillation via Label Smoothing Regularization", 2020,
+//! arXiv:1909.11723. Where we differ: the virtual teacher of the latter spreads its share only over the wrong classes.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -17,11 +17,12 @@ use crate::labels::{LabelKind, Labels};
 use crate::models::Network;
 use crate::targets::{self, Form, Table, Target};
 
-/// A teacher that knows the labels alone: 1 − share on the label, and share spread over all classes.
+/// A teacher made from the labels: it gives the label the probability 1 − share and spreads `share` evenly over all
+/// classes.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct SmoothedLabels {
-    /// What is spread over all classes; 0 ≤ share < 1.
+    /// Probability that is spread over all classes; must be ≥ 0 and < 1. Default 0.1.
     #[serde(default = "tenth")]
     pub share: f64,
 }
@@ -54,7 +55,7 @@ impl Teach for SmoothedLabels {
 
     fn answer(&self, batch: &Batch, asking: &Asking) -> Result<targets::Signal> {
         let Labels::Single(labels) = &batch.labels else {
-            return Err(Error::data("labels", "expected single labels for labelSmoothing, got others"));
+            return Err(Error::data("labels", "expected single-label data for labelSmoothing, got other labels"));
         };
         let counts = |row: usize| batch.row_weights.as_ref().is_none_or(|weights| weights[row] != 0.0);
         if let Some(row) = (0..labels.len()).find(|row| !batch.labels.known(*row) && counts(*row)) {

@@ -1,4 +1,4 @@
-//! What a kind of teacher is to a run.
+//! The interface of a kind of teacher.
 
 use std::collections::BTreeMap;
 use std::ops::{Deref, DerefMut};
@@ -13,55 +13,55 @@ use crate::tape::Cancel;
 use crate::targets::{self, Form};
 use crate::tensor::Tensor;
 
-/// One kind of teacher: a source of signals about the rows of a batch.
+/// One kind of teacher: a source of signals for the rows of a batch.
 pub trait Teach: Copied + Send + Sync {
-    /// What it gives of every row to this student; refuses, by path below its own, data that it cannot use. Without a data
-    /// set the batches of a stream show later what they hold.
+    /// What the teacher provides for every row to this student. Rejects data that it cannot use, with a path below its
+    /// own. Without a data set, the content of a stream is checked later, batch by batch.
     fn offers(&self, student: &Network, data: Option<&Dataset>) -> Result<Offers>;
 
-    /// Everything that losses compare with, for every row of a batch.
+    /// The signal that losses compare with, for every row of a batch.
     fn answer(&self, batch: &Batch, asking: &Asking) -> Result<targets::Signal>;
 
-    /// What identifies it in a checkpoint: a run is not resumed with another teacher.
+    /// Identifies the teacher in a checkpoint, because a run must not be resumed with another teacher.
     fn fingerprint(&self) -> Result<Json>;
 
-    /// The frozen model that gives the answers, where there is one: it must fit the data and must not change.
+    /// The frozen model that computes the outputs, if there is one: it must fit the data and must not change.
     fn model(&self) -> Option<&Model> {
         None
     }
 
-    /// The network whose layers losses can look at; `student` is the network that it teaches.
+    /// The network whose layers losses can read; `student` is the network that the teacher teaches.
     fn network<'a>(&'a self, _student: &'a Network) -> Option<&'a Network> {
         self.model().map(|model| &*model.network)
     }
 
-    /// How often a frozen model is asked about each row.
+    /// How often a frozen model computes its outputs for each row.
     fn asked(&self) -> Asked {
         Asked::Never
     }
 
-    /// Whether its answers are stored with the rows of the data: they belong to the inputs as they are, and the proofs can
-    /// look at them.
+    /// Whether its outputs are stored with the rows of the data. They belong to inputs without augmentation, and the
+    /// proofs can examine them.
     fn reads_column(&self) -> bool {
         false
     }
 
-    /// Whether it is a learner of the same run.
+    /// Whether the teacher is a learner of the same run.
     fn learns(&self) -> bool {
         false
     }
 
-    /// Takes over the student's parameters as they are before the first step.
+    /// Called before the first step, with the student's initial parameters.
     fn begin(&mut self, _student: &Model) -> Result<()> {
         Ok(())
     }
 
-    /// Follows the student's parameters after each step.
+    /// Called after each step, with the student's new parameters.
     fn after_step(&mut self, _student: &Model) -> Result<()> {
         Ok(())
     }
 
-    /// The name of its tensors in a checkpoint, where it has any; at most one of a student's teachers may have the name.
+    /// The name of its tensors in a checkpoint, if it has any; at most one of a student's teachers may have each name.
     fn group(&self) -> Option<&'static str> {
         None
     }
@@ -71,40 +71,40 @@ pub trait Teach: Copied + Send + Sync {
         Ok(BTreeMap::new())
     }
 
-    /// Goes on from exported tensors.
+    /// Restores the state from exported tensors.
     fn import(&mut self, _tensors: &BTreeMap<String, Tensor>) -> Result<()> {
         Ok(())
     }
 }
 
-/// What a teacher gives of every row.
+/// What a teacher provides for every row.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Offers {
     pub classes: usize,
     pub form: Form,
 }
 
-/// How often a frozen model is asked about each row.
+/// How often a frozen model computes its outputs for each row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Asked {
     Never,
-    /// Before the first step; its answers are kept.
+    /// Once, before the first step; its outputs are stored.
     Once,
     EachStep,
 }
 
-/// What a batch's teachers are asked for, and by which student.
+/// The request to the teachers of a batch, and the student that makes it.
 pub struct Asking<'a> {
-    /// What a teacher's forward gives besides its logits.
+    /// The outputs of a teacher's forward pass in addition to its logits.
     pub(crate) request: &'a Request,
     pub(crate) cancel: &'a Cancel,
     pub(crate) seed: u64,
     pub(crate) student: &'a Model,
-    /// The signals of the other learners about this batch, by their number.
+    /// The signals of the other learners for this batch, by their index.
     pub(crate) peers: &'a [Option<targets::Signal>],
 }
 
-/// A copy of a boxed teacher, for each learner its own.
+/// Copies a boxed teacher, so that each learner has a separate copy.
 pub trait Copied {
     fn copied(&self) -> Box<dyn Teach>;
 }
@@ -144,10 +144,10 @@ impl<T: Teach + 'static> From<T> for Teacher {
     }
 }
 
-/// Refuses a share that is not in 0 ≤ share < 1.
+/// Rejects a share that is not in 0 ≤ share < 1.
 pub(super) fn share(path: &str, value: f64) -> Result<()> {
     if (0.0..1.0).contains(&value) {
         return Ok(());
     }
-    Err(Error::config(path, format!("expected 0 or more and below 1, got {value}")))
+    Err(Error::config(path, format!("expected a number of at least 0 and below 1, got {value}")))
 }

@@ -1,4 +1,4 @@
-//! The numbers of one tensor, of the rows that count.
+//! The numbers of one tensor, for the rows with a weight other than 0.
 
 use std::borrow::Cow;
 
@@ -10,27 +10,27 @@ use crate::kernels::cpu::nearest::{Search, nearest};
 use crate::kernels::cpu::pairs;
 use crate::tensor::{Tensor, from_vec};
 
-/// f32, and f64 in tests. Sums over many numbers are made in f64; products in the type itself.
+/// f32, or f64 in tests. Sums over many numbers are computed in f64, products in the type itself.
 pub(crate) trait Float: Copy + Send + Sync + Into<f64> + candle_core::WithDType {
     fn of(value: f64) -> Self;
-    /// The same numbers where they are f32, which kernels take.
+    /// The same numbers if they are f32, which the kernels take.
     fn single(values: &[Self]) -> Option<&[f32]>;
-    /// What a kernel gave.
+    /// Converts the result of a kernel.
     fn of_single(values: Vec<f32>) -> Vec<Self>;
-    /// a · bᵀ: a `[n, width]`, b `[m, width]`, gives `[n, m]`.
+    /// a · bᵀ for a `[n, width]` and b `[m, width]`; the result is `[n, m]`.
     fn products(a: &[Self], b: &[Self], width: usize) -> Vec<Self>;
     /// a · aᵀ.
     fn gram(a: &[Self], width: usize) -> Vec<Self> {
         Self::products(a, a, width)
     }
-    /// a · b: a `[n, inner]`, b `[inner, m]`, gives `[n, m]`.
+    /// a · b for a `[n, inner]` and b `[inner, m]`; the result is `[n, m]`.
     fn matmul(a: &[Self], b: &[Self], inner: usize, m: usize) -> Vec<Self>;
     /// Σ (a − b + shift)².
     fn square_apart(a: &[Self], b: &[Self], shift: f64) -> f64 {
         let square = |(a, b): (&Self, &Self)| (Into::<f64>::into(*a) - Into::<f64>::into(*b) + shift).powi(2);
         a.iter().zip(b).map(square).sum()
     }
-    /// Σ (a − b)² of all rows a and b.
+    /// Σ (a − b)² for all pairs of rows a and b.
     fn squares_apart(rows: &[Self], width: usize) -> Vec<Self> {
         let square = |a, b| Self::of(Self::square_apart(a, b, 0.0));
         rows.chunks(width).flat_map(|a| rows.chunks(width).map(move |b| square(a, b))).collect()
@@ -44,21 +44,21 @@ pub(crate) trait Float: Copy + Send + Sync + Into<f64> + candle_core::WithDType 
             }
         }
     }
-    /// Of each anchor the row of another label than its own with the least distance, the first of equals.
+    /// For each anchor, the nearest row with a label other than its own; the first of equally near rows.
     fn nearest(apart: &Apart<Self>) -> Vec<Option<usize>> {
         (0..apart.labels.len()).map(|row| apart.nearest_of(row)).collect()
     }
 }
 
-/// Anchors and other rows, `[rows, width]` both, one label a row, and how far they are apart.
+/// Anchors and other rows, both `[rows, width]`, with one label per row, and the distance between them.
 pub(crate) struct Apart<'a, F> {
     pub anchors: &'a [F],
     pub others: &'a [F],
     pub labels: &'a [u32],
     pub width: usize,
-    /// What the distance adds to every difference anchor − other.
+    /// The number that the distance adds to every difference anchor − other.
     pub shift: f64,
-    /// Of an anchor and another row.
+    /// The distance of an anchor and another row.
     pub distance: &'a (dyn Fn(&[F], &[F]) -> f64 + Sync),
 }
 
@@ -75,7 +75,7 @@ impl<F: Float> Apart<'_, F> {
         (self.distance)(self.anchor(anchor), self.other(other))
     }
 
-    /// The same from differences in the type itself, unless their squares overflow.
+    /// The same distance, computed in the type itself unless the squares overflow.
     pub fn quick(&self, anchor: usize, other: usize) -> f64 {
         let square = F::square_apart(self.anchor(anchor), self.other(other), self.shift);
         if square.is_finite() { square.sqrt() } else { self.of(anchor, other) }
@@ -138,7 +138,7 @@ impl Float for f32 {
     fn nearest(apart: &Apart<f32>) -> Vec<Option<usize>> {
         let &Apart { anchors, others, labels, width, shift, .. } = apart;
         let found = nearest(&Search { anchors, others, labels, width, shift }, &|r, j| apart.of(r, j));
-        // Where squares overflow the plain search still finds one.
+        // If squares overflow, the plain search still finds a row.
         found.into_iter().enumerate().map(|(row, found)| found.or_else(|| apart.nearest_of(row))).collect()
     }
 }
@@ -173,7 +173,7 @@ impl Float for f64 {
     }
 }
 
-/// As the numbers of a tensor are read: of this type, row after row.
+/// The tensor in this type and contiguous, as its numbers are read.
 pub(super) fn dense<F: Float>(tensor: &Tensor) -> Result<Tensor> {
     tensor.to_dtype(F::DTYPE).and_then(|tensor| tensor.contiguous()).ok_or_internal()
 }
@@ -186,7 +186,7 @@ pub(crate) struct Array<'a, F: Copy> {
 }
 
 impl<'a, F: Float> Array<'a, F> {
-    /// These rows of a tensor of `all`.
+    /// These rows of a tensor with `all` rows.
     pub fn of_rows(numbers: &'a [F], dims: &[usize], rows: &[usize], all: usize) -> Result<Array<'a, F>> {
         if dims.first() != Some(&all) {
             let message = format!("expected one row per sample, {all} of them, got the shape {dims:?}");
@@ -204,7 +204,7 @@ impl<'a, F: Float> Array<'a, F> {
         Ok(Array { dims: [&[rows.len()], &dims[1..]].concat(), values })
     }
 
-    /// Numbers of one row.
+    /// The length of a row.
     pub fn width(&self) -> usize {
         self.dims[1..].iter().product()
     }
@@ -219,7 +219,7 @@ impl<'a, F: Float> Array<'a, F> {
     }
 }
 
-/// A gradient of the rows that count, as one of all rows.
+/// Expands a gradient at the selected rows to a gradient at all rows.
 pub(super) fn scatter<F: Float>(gradient: Vec<F>, rows: &[usize], dims: &[usize]) -> Result<Tensor> {
     let all = dims.first().copied().unwrap_or(0);
     if rows.len() == all {

@@ -19,19 +19,19 @@ pub(super) struct Call<'c> {
     pub name: &'static str,
     pub loss: &'c dyn FeatureLoss,
     pub needs: Needs,
-    /// The layers that are compared, and what brings the student's to the teacher's width.
+    /// The layers that are compared, and the projection of the student's width to the teacher's.
     pub places: &'c [(LayerPair, Option<Projection>)],
     pub micro: &'c Micro<'c>,
     pub teacher: &'c Signal,
-    /// The rows that count, of `all`.
+    /// The rows with a weight other than 0, out of `all` rows.
     pub rows: &'c [usize],
     pub all: usize,
-    /// Of each row that counts: its share of the value.
+    /// The share of each of these rows in the value.
     pub shares: Vec<f64>,
     pub weight: f64,
 }
 
-/// Value, squares of the gradient (0 where it is not measured), and what else the loss counts.
+/// The value, the squared norm of the gradient (0 if not measured), and the further numbers that the loss reports.
 pub(super) type Sums = (f64, f64, Vec<(&'static str, f64)>);
 
 impl Call<'_> {
@@ -114,7 +114,7 @@ impl Call<'_> {
     }
 }
 
-/// The float types that a loss compares in.
+/// The float types in which a loss compares.
 pub(super) trait FloatLoss: Float {
     fn compare(loss: &dyn FeatureLoss, compared: &Compared<Self>) -> Result<Comparison<Self>>;
 }

@@ -1,4 +1,4 @@
-//! A loss over features as a run has it: where it looks, once the models are known.
+//! A loss over features in a run, with the layers that it compares once the models are known.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,7 +17,7 @@ use crate::schedule::Scheduled;
 use crate::tape::{Tape, Value};
 use crate::tensor::{DType, Tensor};
 
-/// A configured loss and, once the models are known, where it looks.
+/// A configured loss and, once the models are known, the layers that it compares.
 pub(crate) struct Feature {
     /// Its key in `losses`.
     pub name: &'static str,
@@ -32,8 +32,8 @@ impl Feature {
         Feature { name, weight, needs: loss.needs(), loss, places: Vec::new() }
     }
 
-    /// Finds the layers and refuses shapes that cannot be compared. A teacher without a network gives logits of
-    /// `classes` alone.
+    /// Finds the layers and rejects shapes that cannot be compared. A teacher without a network provides only logits of
+    /// `classes`.
     pub fn fit(&mut self, student: &Network, teacher: Option<&Network>, classes: usize) -> Result<()> {
         self.forget();
         for (number, pair) in self.loss.layers().pairs(student, teacher)?.into_iter().enumerate() {
@@ -47,12 +47,12 @@ impl Feature {
         Ok(())
     }
 
-    /// Looks at nothing again.
+    /// Forgets the layers that it compares.
     pub fn forget(&mut self) {
         self.places.clear();
     }
 
-    /// Looks at one more pair of layers, of these shapes of one sample.
+    /// Adds a pair of layers to compare; `own` and `other` are the shapes of one sample.
     pub fn place(&mut self, number: usize, pair: LayerPair, own: &[usize], other: &[usize]) -> Result<()> {
         let (projection, own, other) = match self.loss.projects() {
             true => {
@@ -70,7 +70,7 @@ impl Feature {
         Ok(())
     }
 
-    /// The tensors that this loss trains beside the student's.
+    /// The tensors that this loss trains in addition to the student's.
     pub fn parameters(&self) -> Vec<Spec> {
         self.places.iter().filter_map(|(_, projection)| projection.as_ref().map(Projection::spec)).collect()
     }
@@ -83,7 +83,7 @@ impl Feature {
         self.places.iter().map(|(pair, _)| pair.teacher.as_str()).filter(|name| *name != LOGITS)
     }
 
-    /// Value, and seeds of the backward pass, of one micro-batch.
+    /// The value of one micro-batch; adds to the seeds of the backward pass.
     pub fn apply(
         &self,
         tape: &mut Tape,
@@ -120,7 +120,7 @@ impl Feature {
     }
 }
 
-/// The names that all of some losses ask for.
+/// The names that any of these losses requests.
 pub(crate) fn names<'f, I: Iterator<Item = &'f str>>(
     features: &'f [Feature],
     of: impl Fn(&'f Feature) -> I,

@@ -1,4 +1,4 @@
-//! Where a loss looks: the logits, the embedding (what the last linear layer reads), or layers by name.
+//! The layers that a loss compares: the logits, the embedding (the input of the last linear layer), or layers by name.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -12,14 +12,15 @@ pub(crate) const LOGITS: &str = "logits";
 
 /// Layers chosen by depth, spread over the whole teacher.
 const SKIP: &str = "skip";
-/// The same, right below the teacher's last.
+/// Layers chosen by depth, directly below the teacher's last.
 const LAST: &str = "last";
 
-/// Which layers are compared: `'logits'`, `'embedding'` (what the last linear layer reads), the name of a layer that
-/// both models have, `{ student, teacher }` where the names differ, or a list of these, whose losses are added. `'skip'`
-/// and `'last'` choose by depth: each of the student's layers but its last, with layers spread over the whole teacher or
-/// with those right below the teacher's last. What counts as layers are the residual blocks of a model, or where it has
-/// none its linear and convolutional layers before the head.
+/// Which layers are compared: `'logits'`, `'embedding'` (the input of the last linear layer), the name of a layer that
+/// both models have, `{ student, teacher }` if the names differ, or a list of these, whose losses are added. `'skip'`
+/// and `'last'` choose layers by depth: they compare each of the student's layers except the last with a layer of the
+/// teacher. `'skip'` takes layers spread over the whole teacher, `'last'` the layers directly below the teacher's last.
+/// The layers that count are the residual blocks of a model or, if it has none, its linear and convolutional layers
+/// before the head.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "Json", into = "Json")]
 pub struct Layers(Vec<LayerPair>);
@@ -30,7 +31,7 @@ pub struct Layers(Vec<LayerPair>);
 pub(crate) struct LayerPair {
     /// Name of the student's layer.
     pub student: String,
-    /// Name of the teacher's.
+    /// Name of the teacher's layer.
     pub teacher: String,
 }
 
@@ -51,7 +52,7 @@ impl Layers {
         Layers(vec![LayerPair { student: name.into(), teacher: name.into() }])
     }
 
-    /// The layers; a teacher without a network shows its logits alone.
+    /// The pairs of layers; a teacher without a network provides only logits.
     pub(super) fn pairs(&self, student: &Network, teacher: Option<&Network>) -> Result<Vec<LayerPair>> {
         if let (None, Some(pair)) = (teacher, self.0.iter().find(|pair| pair.teacher != LOGITS)) {
             let message = format!(
@@ -70,26 +71,27 @@ impl Layers {
     }
 }
 
-/// Whether that is no layer but a choice by depth.
+/// Whether the name is a choice by depth and not the name of a layer.
 fn by_depth(name: &str, student: &Network, teacher: &Network) -> bool {
     let has = |network: &Network| network.layer_names().contains(name);
     [SKIP, LAST].contains(&name) && !has(student) && !has(teacher)
 }
 
-/// What counts as the layers of a network where they are chosen by depth.
+/// The layers of a network from which a choice by depth is made.
 fn depth(network: &Network) -> Vec<String> {
     let (blocks, plain) = network.depth();
     if blocks.is_empty() { plain } else { blocks }
 }
 
-/// Each of the student's layers but its last, with one of the teacher's. Counted from 1: `skip` multiples of the
-/// teacher's count ÷ the student's, below the teacher's count; `last` those right below the teacher's last.
+/// Pairs each of the student's layers except the last with a layer of the teacher. Layers are counted from 1: `skip`
+/// takes the multiples of teacher's count ÷ student's count that are below the teacher's count; `last` takes the layers
+/// directly below the teacher's last.
 fn deep_pairs(skip: bool, student: &[String], teacher: &[String]) -> Result<Vec<LayerPair>> {
     let (own, other) = (student.len(), teacher.len());
     if own < 2 || other < own {
         let message = format!(
-            "expected a student of at least 2 layers, as many as the teacher has or fewer, got {own} ({}) and {other}: \
-             name the layers, {{ student, teacher }}",
+            "expected a student of at least 2 layers and at most as many as the teacher has, got {own} ({}) and \
+             {other}: name the layers, {{ student, teacher }}",
             student.join(", ")
         );
         return Err(Error::config("layers", message));
@@ -99,7 +101,7 @@ fn deep_pairs(skip: bool, student: &[String], teacher: &[String]) -> Result<Vec<
     Ok((1..own).map(pair).collect())
 }
 
-/// The sizes of one sample at a layer.
+/// The shape of one sample at a layer.
 pub(super) fn shape(network: &Network, name: &str) -> Result<Vec<usize>> {
     let shape = match name {
         LOGITS => Some(network.output().clone()),
@@ -114,24 +116,24 @@ pub(super) fn shape(network: &Network, name: &str) -> Result<Vec<usize>> {
     shape.dense().map(<[usize]>::to_vec)
 }
 
-/// Refuses samples of different shape, with the remedy.
+/// Rejects samples of different shape; the message contains the remedy.
 pub(crate) fn same_shape(student: &[usize], teacher: &[usize], remedy: &str) -> Result<()> {
     if student == teacher {
         return Ok(());
     }
     let message =
-        format!("expected the teacher's shape {teacher:?} of a sample, got {student:?} of the student: {remedy}");
+        format!("expected the shape {teacher:?} of the teacher's layer, got {student:?} of the student's: {remedy}");
     Err(Error::shape("layers", message))
 }
 
-/// Refuses what is no feature map.
+/// Rejects layers that are not feature maps.
 pub(crate) fn feature_maps(student: &[usize], teacher: &[usize]) -> Result<()> {
     if student.len() == 3 && teacher.len() == 3 {
         return Ok(());
     }
     let message = format!(
         "expected layers that give feature maps [channels, height, width], got {student:?} and {teacher:?}: name \
-         convolutions, or what follows them"
+         convolutions, or layers that follow them"
     );
     Err(Error::shape("layers", message))
 }
@@ -175,8 +177,8 @@ enum AsJson {
     Several(Vec<LayerChoice>),
 }
 
-/// `'logits'`, `'embedding'` (what the last linear layer reads), the name of a layer that both models have, or one name
-/// each.
+/// `'logits'`, `'embedding'` (the input of the last linear layer), the name of a layer that both models have, or one
+/// name for each model.
 #[derive(JsonSchema)]
 #[serde(untagged)]
 #[allow(dead_code)] // as above

@@ -1,24 +1,24 @@
-//! What a loss over features is to the rest: its options, where it looks, how it compares.
+//! The interface of a loss over features: its options, the layers that it compares, and the comparison.
 
 use super::{Array, Float, Layers};
 use crate::error::Result;
 use crate::losses::need::{Need, Needs};
 
-/// One pair of layers, the rows that count alone.
+/// One pair of layers, with only the rows that have a weight other than 0.
 pub(crate) struct Place<'a, F: Copy> {
-    /// `[rows, …]`, after the projection where there is one.
+    /// `[rows, …]`, after the projection if there is one.
     pub student: Array<'a, F>,
     pub teacher: Array<'a, F>,
-    /// The student's own layer on the pair view: row r is a sample of another class than row r.
+    /// The student's layer on the pair view; its row r is a sample of another class than row r of the batch.
     pub pair: Option<Array<'a, F>>,
 }
 
-/// What a loss compares.
+/// The input of a comparison.
 pub(crate) struct Compared<'a, F: Copy> {
     pub places: Vec<Place<'a, F>>,
-    /// One a row; empty where there are none.
+    /// One label per row; empty if there are none.
     pub labels: Vec<u32>,
-    /// What the gradient of row r is multiplied with: weight · w_r / Σ w.
+    /// The factor of the gradient of row r: weight · w_r / Σ w.
     pub scales: Vec<f64>,
 }
 
@@ -27,8 +27,8 @@ impl<F: Copy> Compared<'_, F> {
         self.scales.len()
     }
 
-    /// The comparison of each pair of layers, where their values are added up: `compare` adds to the values, and returns
-    /// the gradient at the student's layer.
+    /// Compares each pair of layers and adds their values: `compare` adds to the values and returns the gradient at the
+    /// student's layer.
     pub fn each(&self, mut compare: impl FnMut(&Place<F>, &mut [f64]) -> Vec<F>) -> Result<Comparison<F>> {
         let mut values = vec![0.0; self.rows()];
         let student = self.places.iter().map(|place| compare(place, &mut values)).collect();
@@ -36,25 +36,26 @@ impl<F: Copy> Compared<'_, F> {
     }
 }
 
-/// What a comparison gives.
+/// The result of a comparison.
 pub(crate) struct Comparison<F> {
     /// ℓ of each row.
     pub values: Vec<f64>,
-    /// For each place the gradient of Σ scale_r · ℓ_r at the student's tensor.
+    /// For each pair of layers, the gradient of Σ scale_r · ℓ_r at the student's tensor.
     pub student: Vec<Vec<F>>,
-    /// The same at the pair view's; empty where it is not looked at.
+    /// The same gradient at the student's tensor on the pair view; empty if the loss does not read it.
     pub pair: Vec<Vec<F>>,
-    /// What is reported beside the value: a name and a number of each row, whose weighted mean is shown.
+    /// Further numbers to report: a name, and one number per row, of which the weighted mean is reported.
     pub details: Vec<(&'static str, Vec<f64>)>,
 }
 
-/// A loss over features; what it implements.
+/// The trait that a loss over features implements.
 pub(crate) trait Compare: Send + Sync {
-    /// Errors name the option, not the loss. Its weight has been checked.
+    /// Checks the options except the weight, which is checked already. Paths of errors start at the option, not at the
+    /// loss.
     fn validate(&self) -> Result<()> {
         Ok(())
     }
-    /// Besides a teacher, which all of them need.
+    /// The needs in addition to a teacher, which all of these losses need.
     fn needs(&self) -> Needs {
         Needs::default()
     }
@@ -63,15 +64,16 @@ pub(crate) trait Compare: Send + Sync {
     fn projects(&self) -> bool {
         false
     }
-    /// Refuses shapes of one sample that cannot be compared. By default none: rows are compared with rows of the same
-    /// model, whatever their width.
+    /// Rejects shapes of one sample that cannot be compared. By default it rejects none, because rows are compared with
+    /// rows of the same model, so widths may differ.
     fn check(&self, _student: &[usize], _teacher: &[usize]) -> Result<()> {
         Ok(())
     }
     fn compare<F: Float>(&self, compared: &Compared<F>) -> Result<Comparison<F>>;
 }
 
-/// What follows from a loss's options: `layers`, and `projection` where there is one, without which shapes have to be equal.
+/// Implements the methods that follow from the options `layers` and, if there is one, `projection`; without a
+/// projection shapes must be equal.
 macro_rules! of_options {
     () => {
         fn layers(&self) -> &$crate::losses::features::Layers {
@@ -92,7 +94,7 @@ macro_rules! of_options {
 }
 pub(crate) use of_options;
 
-/// The same where its type is not known.
+/// `Compare` as a trait object.
 pub(crate) trait FeatureLoss: Send + Sync {
     fn validate(&self) -> Result<()>;
     fn needs(&self) -> Needs;

@@ -1,4 +1,4 @@
-//! Distances and the margin between them: what the triplet losses have in common.
+//! Distances and the margin between them, for both triplet losses.
 
 use super::Float;
 
@@ -7,10 +7,10 @@ pub(crate) fn five() -> f64 {
     5.0
 }
 
-/// Added to every difference, as PyTorch's triplet margin loss does.
+/// Added to every difference, as in PyTorch's triplet margin loss.
 pub(crate) const EPSILON: f64 = 1e-6;
 
-/// ‖a − b + 1e-6‖₂, in f64. Eight sums, for the machine to make at once.
+/// ‖a − b + 1e-6‖₂, in f64. Eight separate sums let the compiler use vector instructions.
 pub(crate) fn distance<F: Float>(a: &[F], b: &[F]) -> f64 {
     let mut sums = [0.0; 8];
     for (a, b) in a.chunks(8).zip(b.chunks(8)) {

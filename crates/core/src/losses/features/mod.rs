@@ -4,10 +4,10 @@
 //! value = Σ_r w_r ℓ_r / Σ_r w_r        ℓ_r what row r adds, w_r its weight; rows of weight 0 take no part at all
 //! ```
 //!
-//! `loss.rs` is what such a loss implements, `layers.rs` where it looks, `projection.rs` what makes unequal widths
-//! comparable, `array.rs` the numbers that it gets, `vectors.rs` and `margin.rs` what several of them do with them.
-//! `feature.rs` is a loss of a run, `call.rs` one call of it. The gradient is made in the forward pass, by the formula in
-//! the loss's own file, and joins the backward pass at the layer that was looked at.
+//! `loss.rs` has the trait that such a loss implements, `layers.rs` the choice of layers, `projection.rs` the map
+//! between unequal widths, `array.rs` the numbers that a loss gets, `vectors.rs` and `margin.rs` shared computations.
+//! `feature.rs` is a loss of a run, `call.rs` one call of it. The gradient is computed in the forward pass, by the
+//! formula in the loss's own file, and enters the backward pass at the layer that was compared.
 
 mod array;
 mod call;

@@ -4,8 +4,8 @@
 //! r(f) = f · P,   f [..., student's width], P [student's width, teacher's width]
 //! ```
 //!
-//! Of a feature map the width is its channels: a 1 × 1 convolution, made as a product with the channels last. Source:
-//! Romero et al., "FitNets", 2015, arXiv:1412.6550. Where we differ: no bias.
+//! The width of a feature map is its number of channels: the projection is a 1 × 1 convolution, computed as a product
+//! with the channels last. Source: Romero et al., "FitNets", 2015, arXiv:1412.6550. Where we differ: no bias.
 
 use crate::error::{Candle, Error, Result};
 use crate::layers::{Init, Spec};
@@ -19,12 +19,12 @@ pub(super) struct Projection {
     name: String,
     from: usize,
     to: usize,
-    /// The channels stand first in a sample.
+    /// Whether the samples are feature maps, whose first axis is the channels.
     maps: bool,
 }
 
 impl Projection {
-    /// The map, and the shapes of one sample after it, the student's and the teacher's.
+    /// The projection, and the student's and the teacher's shapes of one sample after it.
     pub fn new(name: String, student: &[usize], teacher: &[usize]) -> Result<(Projection, Vec<usize>, Vec<usize>)> {
         match (student, teacher) {
             ([from, own @ ..], [to, other @ ..]) if own.len() == 2 && other.len() == 2 => {
@@ -76,7 +76,7 @@ impl Projection {
         reshape(tape, &projected, &dims)
     }
 
-    /// The teacher's tensor in the same order.
+    /// The teacher's tensor with the same order of axes as the projected student's.
     pub fn align(&self, teacher: &Tensor) -> Result<Tensor> {
         if !self.maps {
             return Ok(teacher.clone());

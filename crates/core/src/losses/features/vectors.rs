@@ -1,13 +1,13 @@
-//! What losses over features have in common: unit vectors, Gram matrices, distances, and the ways back through them.
+//! Shared computations of losses over features: unit vectors, Gram matrices, distances, and their gradients.
 
 use super::{Array, Float};
 use crate::pool;
 
-/// A vector of which `Units` makes a zero, for want of a direction: its gradient is 0 too.
+/// A shorter vector has no direction: `Units` replaces it by zeros, and its gradient is 0.
 pub(crate) const SHORTEST: f64 = 1e-12;
 
-/// Vectors narrower than this are often parallel or opposite to the last digit, so that gradients of their directions
-/// cancel to nothing: worth f64, and cheap.
+/// Narrower vectors are often almost parallel or opposite, so the gradients of their directions cancel; they are
+/// computed in f64, which is cheap for them.
 pub(crate) const NARROW: usize = 8;
 
 /// Vectors of one width, each divided by its length.
@@ -22,7 +22,7 @@ impl<F: Float> Units<F> {
         let (mut values, mut lengths) = (crate::blocks::empty(vectors.len()), Vec::new());
         for vector in vectors.chunks(width) {
             let length = dot(vector, vector).sqrt();
-            // Not `>=`: what is no number has to stay none.
+            // Not `>=`, so that NaN stays NaN.
             match length < SHORTEST {
                 true => values.resize(values.len() + width, F::of(0.0)),
                 false => values.extend(vector.iter().map(|x| F::of(Into::<f64>::into(*x) / length))),
@@ -32,7 +32,7 @@ impl<F: Float> Units<F> {
         Units { values, lengths, width }
     }
 
-    /// The gradient at the vectors, u their units: (g − u (u · g)) / length.
+    /// The gradient at the vectors, where u are the unit vectors: (g − u (u · g)) / length.
     pub fn back(&self, mut gradient: Vec<F>) -> Vec<F> {
         let units = self.values.chunks(self.width);
         for ((gradient, unit), length) in gradient.chunks_mut(self.width).zip(units).zip(&self.lengths) {
@@ -49,7 +49,7 @@ impl<F: Float> Units<F> {
     }
 }
 
-/// a · b, summed in f64. Eight sums, for the machine to make at once.
+/// a · b, summed in f64. Eight separate sums let the compiler use vector instructions.
 pub(crate) fn dot<F: Float>(a: &[F], b: &[F]) -> f64 {
     let mut sums = [0.0; 8];
     for (a, b) in a.chunks(8).zip(b.chunks(8)) {
@@ -60,15 +60,15 @@ pub(crate) fn dot<F: Float>(a: &[F], b: &[F]) -> f64 {
     sums.iter().sum()
 }
 
-/// Rows of one task.
+/// Rows per task.
 pub(crate) const ROWS: usize = 16;
 
-/// The gradient at X from that at X · Xᵀ: (G + Gᵀ) · X.
+/// The gradient at X from the gradient G at X · Xᵀ: (G + Gᵀ) · X.
 pub(crate) fn gram_back<F: Float>(gradient: &[F], vectors: &[F], width: usize) -> Vec<F> {
     let rows = vectors.len() / width;
     let mut symmetric = crate::blocks::copied(gradient);
     pool::pieces(&mut symmetric, ROWS * rows, |piece, symmetric| {
-        // A few columns at a time lie side by side.
+        // The entries of a few columns are adjacent in memory.
         for (j, across) in gradient.chunks(rows).enumerate() {
             for (at, row) in symmetric.chunks_mut(rows).enumerate() {
                 row[j] += across[piece * ROWS + at];
@@ -78,7 +78,7 @@ pub(crate) fn gram_back<F: Float>(gradient: &[F], vectors: &[F], width: usize) -
     F::matmul(&symmetric, vectors, rows, width)
 }
 
-/// ½ x² within 1 of 0, |x| − ½ beyond; and its slope.
+/// ½ x² for |x| < 1, else |x| − ½; and its slope.
 pub(crate) fn smooth_l1(x: f64) -> (f64, f64) {
     match x.abs() < 1.0 {
         true => (0.5 * x * x, x),
@@ -86,7 +86,7 @@ pub(crate) fn smooth_l1(x: f64) -> (f64, f64) {
     }
 }
 
-/// How long a vector of a layer is: the last size of vectors and of sequences; a feature map is one vector.
+/// The length of a vector of a layer: the last size for vectors and sequences; a feature map is one vector.
 pub(crate) fn width_of<F: Float>(layer: &Array<F>) -> usize {
     match layer.dims.as_slice() {
         [_, width] | [_, _, width] => *width,
@@ -110,7 +110,7 @@ mod tests {
     fn units_and_distances_are_those_by_hand() {
         let units = Units::of(&[3.0f64, 4.0, 0.0, 0.0], 2);
         assert_eq!(units.values, [0.6, 0.8, 0.0, 0.0]);
-        // (1, 0) − (0.6, 0.8) · 0.6, over 5; a vector without direction has no gradient.
+        // ((1, 0) − (0.6, 0.8) · 0.6) / 5; a zero vector has the gradient 0.
         let back = units.back(vec![1.0, 0.0, 1.0, 1.0]);
         assert!((back[0] - 0.128f64).abs() < 1e-15 && (back[1] + 0.096f64).abs() < 1e-15, "{back:?}");
         assert_eq!(back[2..], [0.0, 0.0]);

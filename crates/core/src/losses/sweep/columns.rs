@@ -1,8 +1,9 @@
-//! What no row decides alone: how each class's probabilities correlate over the rows of a batch.
+//! The correlations of each class's probabilities over the rows of a batch, which depend on all rows.
 //!
-//! It is computed before the sweep, from both sides' probabilities of all rows that count; the sweep then makes the same
-//! exponentials again, row by row, and reads the columns' means, deviations and correlations. Rows in tasks, then columns
-//! in tasks, each summed in row order: equal bits for any number of threads.
+//! They are computed before the sweep from both sides' probabilities, for all rows with a weight other than 0. The
+//! sweep then computes the same exponentials again, row by row, and reads the columns' means, deviations and
+//! correlations. Tasks compute rows first, then columns, and each column is summed in row order, so the bits are equal
+//! for any number of threads.
 
 use std::f64::consts::LOG2_E;
 
@@ -12,15 +13,15 @@ use crate::kernels::cpu::rows;
 use crate::kernels::cpu::slopes::ColumnSlices;
 use crate::pool;
 
-/// A column whose weighted deviation √Σ w a² is no larger counts as constant: f32 cannot hold its square.
+/// A column with a weighted deviation √Σ w a² of at most this counts as constant, because f32 cannot hold its square.
 pub(crate) const CONSTANT: f64 = 1e-20;
-/// Columns of one task.
+/// Columns per task.
 const TASK: usize = 256;
 
 #[derive(Clone, Copy, Debug, Default)]
 struct Column {
     means: [f64; 2],
-    /// 1 / √Σ w a² of the student's and of the teacher's; 0 where the column has no gradient.
+    /// 1 / √Σ w a² for the student and for the teacher; 0 if the column has no gradient.
     inverses: [f64; 2],
     correlation: f64,
 }
@@ -39,7 +40,7 @@ pub(crate) struct Columns {
 }
 
 impl Columns {
-    /// `None` where fewer than two rows count.
+    /// `None` if fewer than two rows have a weight other than 0.
     pub fn of(rows: &Rows, teacher: usize, temperature: f64, weights: Option<&[f64]>) -> Result<Option<Columns>> {
         let weight = |row: usize| weights.map_or(1.0, |weights| weights[row]);
         let open: Vec<usize> = (0..rows.count()).filter(|row| weight(*row) != 0.0).collect();
@@ -81,7 +82,7 @@ impl Columns {
     }
 }
 
-/// The student's and then the teacher's probabilities of one row.
+/// Writes the student's and then the teacher's probabilities of one row.
 fn probabilities(rows: &Rows, teacher: usize, row: usize, temperature: f64, out: &mut [f32]) -> Result<()> {
     let classes = rows.classes;
     let student = rows.student(row);
@@ -105,7 +106,7 @@ fn correlate(both: &[f32], classes: usize, first: usize, weights: &[f64], column
     let total: f64 = weights.iter().sum();
     let rows = || both.chunks_exact(2 * classes).zip(weights);
     let pair = |row: &[f32], column: usize| [f64::from(row[first + column]), f64::from(row[classes + first + column])];
-    // Less the first row's, so that a constant column is 0 without rounding.
+    // The first row is subtracted, so that a constant column is 0 without rounding.
     let start = &both[..2 * classes];
     for (row, weight) in rows() {
         for (at, column) in columns.iter_mut().enumerate() {
@@ -131,7 +132,7 @@ fn correlate(both: &[f32], classes: usize, first: usize, weights: &[f64], column
         let (a, b) = (a.sqrt(), b.sqrt());
         if a > CONSTANT && b > CONSTANT {
             column.correlation = both / (a * b);
-            // Two points lie on a line, whatever their distance.
+            // Two points always have the correlation 1 or −1, so its gradient is 0.
             if weights.len() > 2 {
                 column.inverses = [1.0 / a, 1.0 / b];
             }

@@ -24,7 +24,7 @@ impl Gradient<'_> {
     }
 }
 
-/// What slopes are to become.
+/// How pending slopes enter the gradient.
 #[derive(Clone, Copy)]
 pub(super) enum Pending {
     /// scale · q_i (g_i − mean), q one of the student's softmaxes.
@@ -35,13 +35,14 @@ pub(super) enum Pending {
 
 /// Rows of scratch memory for losses that work with slopes.
 pub(super) struct Slopes<'w> {
-    /// Slopes, or exponentials of a loss's own.
+    /// Slopes, or a loss's own exponentials.
     pub row: &'w mut [f32],
-    /// What the numbers in `row` are to become. The last pass does it, since it reads the student's exponentials anyway.
+    /// How the numbers in `row` enter the gradient. The last pass adds them, because it reads the student's
+    /// exponentials anyway.
     pub pending: Option<Pending>,
-    /// The part of the gradient that earlier slopes became.
+    /// The part of the gradient from earlier slopes.
     pub bent: &'w mut [f32],
-    /// Whether anything stands in `bent`.
+    /// Whether `bent` contains anything.
     pub filled: bool,
 }
 
@@ -54,7 +55,7 @@ impl Slopes<'_> {
         self.filled.then_some(&*self.bent)
     }
 
-    /// Makes what is pending a part of `bent`.
+    /// Adds the pending slopes to `bent`.
     pub fn settle(&mut self, exponentials: Exponentials) {
         match self.pending.take() {
             None => return,

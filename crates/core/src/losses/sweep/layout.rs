@@ -1,11 +1,12 @@
-//! Where each softmax's exponentials stand during a sweep.
+//! Where the exponentials of each softmax are stored during a sweep.
 
 use super::softmax::{Side, Spec, Stats};
 
-/// Temperatures that divide another by a whole number up to this are powers of its exponentials.
+/// If a temperature is another one divided by a whole number up to this, its exponentials are computed as powers of the
+/// other's.
 const POWERS: u32 = 8;
 
-/// A row of exponentials and the power of it that a softmax is.
+/// The row of exponentials that a softmax uses, and the power of it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Place {
     pub base: usize,
@@ -15,13 +16,13 @@ pub(super) struct Place {
 pub(super) struct Layout {
     pub specs: Vec<Spec>,
     pub places: Vec<Place>,
-    /// By base: the softmax whose exponentials it holds.
+    /// For each base, the softmax whose exponentials it holds.
     pub bases: Vec<usize>,
 }
 
 impl Layout {
     pub fn new(specs: Vec<Spec>) -> Layout {
-        // Students first, then by falling temperature.
+        // The student's softmaxes first, then by falling temperature.
         let mut order: Vec<usize> = (0..specs.len()).collect();
         let rank = |side: Side| match side {
             Side::Student => 0,
@@ -53,20 +54,20 @@ impl Layout {
         Layout { specs, places, bases }
     }
 
-    /// Rows of exponentials that stand in scratch memory: base 0 stands in the gradient's own row, which
-    /// overwrites it.
+    /// The number of rows of exponentials in scratch memory. Base 0 is not among them: it is in the gradient's own row,
+    /// which overwrites it.
     pub fn apart(&self) -> usize {
         self.bases.len().saturating_sub(1)
     }
 }
 
-/// Where a row's exponentials are written: those of base 0 into the gradient's row, the others one after the other.
+/// Where a row's exponentials are written: base 0 into the gradient's row, the other bases one after the other.
 pub(super) struct Stored<'r> {
     pub first: &'r mut [f32],
     pub others: &'r mut [f32],
 }
 
-/// A row's exponentials, to be read.
+/// A row's exponentials, for reading.
 #[derive(Clone, Copy)]
 pub(super) struct Exponentials<'r> {
     pub layout: &'r Layout,
@@ -83,12 +84,12 @@ impl<'r> Exponentials<'r> {
         }
     }
 
-    /// Of one softmax that is stored.
+    /// The exponentials of one stored softmax.
     pub fn of_softmax(&self, softmax: usize) -> &'r [f32] {
         self.base(self.layout.places[softmax].base)
     }
 
-    /// Of one softmax, and what makes them probabilities.
+    /// The exponentials of one softmax, and the factor that turns them into probabilities.
     pub fn of(&self, softmax: usize, stats: &[Stats]) -> (&'r [f32], f64) {
         (self.base(self.layout.places[softmax].base), 1.0 / stats[softmax].sum)
     }
@@ -99,7 +100,7 @@ mod tests {
     use super::*;
     use crate::losses::sweep::softmax::Ask;
 
-    /// Rows of scratch memory that cross-entropy together with kl needs.
+    /// The rows of scratch memory that cross-entropy and kl need together.
     fn rows_apart(temperature: f64) -> usize {
         let mut ask = Ask::default();
         ask.softmax(Side::Student, 1.0);

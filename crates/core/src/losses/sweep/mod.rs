@@ -3,29 +3,29 @@
 //! What one row goes through:
 //!
 //! ```text
-//! 1 statistics   largest logit, exponentials and sums of every softmax that was asked for    statistics.rs
-//!                (of the student's, the one of the largest temperature stands in the
-//!                gradient's own row; the others have rows of their own)                      layout.rs
+//! 1 statistics   largest logit, exponentials and sums of every requested softmax             statistics.rs
+//!                (the student's softmax with the largest temperature is stored in the
+//!                gradient's own row, the others in separate rows)                            layout.rs
 //!                        │ Stats, Exponentials
 //!                        ▼
 //! 2 values       each loss reads them and returns the row's value; it leaves coefficients    term.rs, row.rs
 //!                of softmaxes, logits and single classes, or writes slopes into the scratch
-//!                row and states what they become: they are pending
+//!                row and registers how they enter the gradient: they are pending
 //!                        │ Gradient (coefficients), Slopes (one row pending, earlier ones settled in `bent`)
 //!                        ▼
 //! 3 gradient     one pass turns the exponentials in the gradient's row into the gradient,    write.rs
-//!                and takes in the pending slopes on the way                                  gradient.rs
+//!                and adds the pending slopes                                                 gradient.rs
 //!                        │
 //!                        ▼
 //! 4 dense        losses that are functions of the whole row add value and gradient           term.rs
 //! ```
 //!
-//! The gradient is made in the forward pass and kept. Softmaxes whose temperature divides that of the base are its powers:
-//! e^(x/1) = (e^(x/2))². So two losses at two temperatures read and write 12 bytes a logit, and a thread needs one scratch
-//! row, whatever the number of losses.
+//! The gradient is computed in the forward pass and kept. If a temperature divides that of the base, its softmax is a
+//! power of the base: e^(x/1) = (e^(x/2))². Therefore two losses at two such temperatures read and write 12 bytes per
+//! logit, and a thread needs one scratch row for any number of losses.
 //!
-//! Rows are split into fixed blocks, values are summed in row order: equal bits for any number of threads. Norms
-//! of single losses are measured in scratch memory: asking for them changes no bit of the gradient.
+//! Rows are split into fixed blocks and values are summed in row order, so the bits are equal for any number of
+//! threads. Norms of single losses are measured in scratch memory, so measuring them changes no bit of the gradient.
 
 pub(crate) mod columns;
 mod gradient;
@@ -54,40 +54,40 @@ use rows::check_open;
 use softmax::Stats;
 use write::{Sources, write};
 
-/// Logits of one task.
+/// Logits per task.
 const TASK: usize = 16 * 1024;
 
-/// By group: Σ of the rows' weighted values over the denominator, and the square of the gradient's norm.
+/// For each group, Σ of the rows' weighted values over the denominator, and the square of the gradient's norm.
 pub(super) struct Swept {
     pub values: Vec<f64>,
     pub squares: Vec<f64>,
 }
 
-/// What a task needs while it goes through its rows, reused from row to row.
+/// The buffers of a task, reused from row to row.
 struct Work<'t, 'w> {
     stats: Vec<Stats>,
-    /// Of the group whose norm is measured, then of all terms together.
+    /// The gradient of the group whose norm is measured, then of all terms together.
     gradient: Gradient<'t>,
     slopes: Slopes<'w>,
-    /// By base.
+    /// One for each base.
     polynomials: Vec<Polynomial>,
 }
 
 thread_local! {
-    /// Rows of exponentials, except the one that stands in the gradient, and what else is asked for.
+    /// Rows of exponentials, except the one in the gradient's row, and other requested rows.
     static SCRATCH: RefCell<Vec<f32>> = const { RefCell::new(Vec::new()) };
 }
 
 struct Task<'t> {
     first_row: usize,
     gradient: &'t mut [f32],
-    /// By row and term; the squares by row and group.
+    /// For each row and term; the squares are for each row and group.
     values: &'t mut [f64],
     squares: &'t mut [f64],
     result: Result<()>,
 }
 
-/// All terms of a step, ordered by group, and the rows that they go over.
+/// All terms of a step, ordered by group, and the rows that they read.
 pub(super) struct Sweep<'s, 'a> {
     pub terms: &'s [Term<'a>],
     pub groups: usize,
@@ -97,7 +97,7 @@ pub(super) struct Sweep<'s, 'a> {
 }
 
 impl Sweep<'_, '_> {
-    /// Runs all terms over all rows; `gradient` is written, never read before.
+    /// Runs all terms over all rows; `gradient` is overwritten, so its old content does not matter.
     pub fn run(&self, ask: Ask, gradient: &mut [f32]) -> Result<Swept> {
         let Sweep { terms, rows, .. } = self;
         let layout = Layout::new(ask.specs);
@@ -137,7 +137,7 @@ impl Sweep<'_, '_> {
         Ok(swept)
     }
 
-    /// All rows of one task.
+    /// Computes all rows of one task.
     fn task(&self, layout: &Layout, with_slopes: bool, task: &mut Task, scratch: &mut Vec<f32>) -> Result<()> {
         let Sweep { terms, rows, .. } = *self;
         let (len, groups) = (rows.classes, if self.norms { self.groups } else { 0 });
@@ -173,7 +173,7 @@ impl Sweep<'_, '_> {
                 for (group, square) in task.squares[index * groups..(index + 1) * groups].iter_mut().enumerate() {
                     let exponentials = Exponentials { layout, first, others, len };
                     here.values(Some(group), exponentials, &mut work, |_, _| {});
-                    // Base 0 stands in the gradient's row, which the next group reads again.
+                    // Base 0 is in the gradient's row, which the next group reads again.
                     own.copy_from_slice(first);
                     here.write(exponentials, &mut work, own);
                     here.dense(Some(group), own, |_, _| {});
@@ -196,7 +196,7 @@ impl Sweep<'_, '_> {
     }
 }
 
-/// One row, to be asked by its losses: all of them, or those of one group.
+/// One row, for all losses or for the losses of one group.
 struct At<'t, 'a> {
     terms: &'t [Term<'a>],
     rows: &'t Rows<'a>,
@@ -212,7 +212,7 @@ impl<'t, 'a> At<'t, 'a> {
         self.terms.iter().enumerate().filter(move |(_, term)| wanted(term))
     }
 
-    /// The value of each loss; the gradient's coefficients and slopes into `work`.
+    /// Computes the value of each loss; writes the gradient's coefficients and slopes into `work`.
     fn values(
         &self,
         group: Option<usize>,
@@ -238,7 +238,7 @@ impl<'t, 'a> At<'t, 'a> {
             };
             value(number, term.loss.row(&mut row));
         }
-        // The last pass reads what stands in the gradient's row, and nothing else of the student.
+        // The last pass reads only the gradient's row of the student, so slopes for another softmax are settled now.
         if let Some(Pending::Bent { softmax, .. }) = work.slopes.pending
             && exponentials.layout.places[softmax].base != 0
         {
@@ -246,7 +246,7 @@ impl<'t, 'a> At<'t, 'a> {
         }
     }
 
-    /// The gradient, over the exponentials of base 0 in `out`.
+    /// Writes the gradient into `out`, over the exponentials of base 0.
     fn write(&self, exponentials: Exponentials, work: &mut Work, out: &mut [f32]) {
         let exponentials = Exponentials { first: &[], ..exponentials };
         let student = self.rows.student(self.at);
@@ -261,7 +261,7 @@ impl<'t, 'a> At<'t, 'a> {
         }
     }
 
-    /// Refuses values that are not finite, by what made them so.
+    /// Rejects values that are not finite; the error names the cause.
     fn finite(&self, values: &[f64]) -> Result<()> {
         let Some(number) = values.iter().position(|value| !value.is_finite()) else { return Ok(()) };
         for teacher in 0..self.rows.teachers.len() {

@@ -1,15 +1,15 @@
-//! A softmax over all classes but some, with a largest logit of its own: what is left beside classes that have nearly
-//! everything is not lost.
+//! A softmax over all classes except some, relative to its own largest logit. It keeps the digits of the remaining
+//! classes if the excluded classes have almost all probability.
 
 use std::f64::consts::LOG2_E;
 use std::ops::Range;
 
 use crate::kernels::cpu::rows;
 
-/// Exponentials of the classes that are not left out, and their sums.
+/// Sums of the exponentials of the classes that are not excluded.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Others {
-    /// Σ of the exponentials, the largest being 1; 0 where there are none.
+    /// Σ of the exponentials, the largest of which is 1; 0 if there are none.
     pub sum: f64,
     /// ln Σ e^(x / T).
     pub log_sum: f64,
@@ -17,7 +17,7 @@ pub(crate) struct Others {
     pub across: f64,
 }
 
-/// The runs of classes between those that are left out (in rising order).
+/// The runs of classes between the excluded classes, which are in rising order.
 fn runs(len: usize, without: &[usize]) -> impl Iterator<Item = Range<usize>> {
     let starts = std::iter::once(0).chain(without.iter().map(|class| class + 1));
     let ends = without.iter().copied().chain(std::iter::once(len));
@@ -29,7 +29,7 @@ fn largest(x: &[f32], without: &[usize]) -> f32 {
 }
 
 impl Others {
-    /// e^(x / T) into `out`, 0 at the classes that are left out.
+    /// Writes e^(x / T), relative to the largest, into `out`, and 0 at the excluded classes.
     pub fn of(x: &[f32], without: &[usize], temperature: f64, out: &mut [f32]) -> Others {
         let (max, scale) = (largest(x, without), (LOG2_E / temperature) as f32);
         let add = |sum: f64, run: Range<usize>| {
@@ -74,12 +74,12 @@ pub(crate) fn log_sigmoid(x: f64) -> f64 {
     x.min(0.0) - (-x.abs()).exp().ln_1p()
 }
 
-/// σ(x) − σ(y) without the difference of numbers near 1.
+/// σ(x) − σ(y), computed without subtracting two numbers near 1.
 pub(crate) fn sigmoid_difference(x: f64, y: f64) -> f64 {
     if x > 0.0 && y > 0.0 { sigmoid(-y) - sigmoid(-x) } else { sigmoid(x) - sigmoid(y) }
 }
 
-/// KL of two coins that fall with σ(x) and σ(y).
+/// KL of two Bernoulli distributions with the probabilities σ(x) and σ(y).
 pub(crate) fn coin_divergence(x: f64, y: f64) -> f64 {
     let side = |x: f64, y: f64| match sigmoid(x) {
         0.0 => 0.0,

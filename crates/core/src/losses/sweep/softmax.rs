@@ -1,15 +1,16 @@
-//! The softmaxes that the losses of a step read, asked for before the sweep, and what is known of one of them in a row.
+//! The softmaxes that the losses of a step read, which are requested before the sweep, and the statistics of one of
+//! them in a row.
 //!
-//! Losses that ask for the same softmax share it.
+//! Losses that request the same softmax share it.
 
-/// Whose logits: the student's, or those of one of the teachers.
+/// The owner of the logits: the student, or one of the teachers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Side {
     Student,
     Teacher(usize),
 }
 
-/// One softmax of every row, asked for before the sweep.
+/// One softmax of every row, requested before the sweep.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Softmax(pub(super) usize);
 
@@ -17,11 +18,11 @@ pub(crate) struct Softmax(pub(super) usize);
 pub(super) struct Spec {
     pub side: Side,
     pub temperature: f64,
-    /// Of the row's z-scores instead of its logits.
+    /// Whether it is the softmax of the row's z-scores instead of its logits.
     pub standardize: bool,
-    /// Its exponentials are kept as they are, not as a power of others.
+    /// Whether its own exponentials are stored, not only those of which they are a power.
     pub stored: bool,
-    /// The sum that makes its divergence from the student's softmax of the same kind.
+    /// Whether its divergence from the student's softmax of the same kind is computed.
     pub across: bool,
 }
 
@@ -29,7 +30,7 @@ pub(super) struct Spec {
 #[derive(Default)]
 pub(crate) struct Ask {
     pub(super) specs: Vec<Spec>,
-    /// Whether a loss works with slopes.
+    /// Whether a loss uses slopes.
     pub(super) slopes: bool,
 }
 
@@ -47,8 +48,8 @@ impl Ask {
         Softmax(self.find(side, temperature, false))
     }
 
-    /// A teacher's softmax and the student's of the same temperature, with their divergence. With
-    /// `standardize` of the rows' z-scores.
+    /// A teacher's softmax and the student's at the same temperature, with their divergence. With `standardize` they
+    /// are softmaxes of the rows' z-scores.
     pub fn pair(&mut self, teacher: usize, temperature: f64, standardize: bool) -> (Softmax, Softmax) {
         let student = self.find(Side::Student, temperature, standardize);
         let teacher = self.find(Side::Teacher(teacher), temperature, standardize);
@@ -57,13 +58,13 @@ impl Ask {
         (Softmax(teacher), Softmax(student))
     }
 
-    /// Lets the softmax's exponentials be read as numbers, by `Row::exponentials`.
+    /// Stores the exponentials of the softmax, so that `Row::exponentials` can return them.
     pub fn stored(&mut self, softmax: Softmax) -> Softmax {
         self.specs[softmax.0].stored = true;
         softmax
     }
 
-    /// A teacher's softmax and the student's of one temperature, as numbers, and a row for slopes.
+    /// A teacher's softmax and the student's at one temperature, both stored, and a row for slopes.
     pub fn slopes(&mut self, teacher: usize, temperature: f64) -> (Softmax, Softmax) {
         let student = self.softmax(Side::Student, temperature);
         let teacher = self.softmax(Side::Teacher(teacher), temperature);
@@ -71,25 +72,25 @@ impl Ask {
         (self.stored(teacher), self.stored(student))
     }
 
-    /// A row for slopes, or for a loss's own exponentials.
+    /// Requests a row for slopes, or for a loss's own exponentials.
     pub fn scratch(&mut self) {
         self.slopes = true;
     }
 }
 
-/// What the sweep knows of one softmax of the current row.
+/// The statistics of one softmax of the current row.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Stats {
     pub max: f32,
-    /// 1 / temperature, for z-scores also over the row's deviation.
+    /// 1 / temperature; for z-scores it is also divided by the row's deviation.
     pub scale: f64,
-    /// Σ of the exponentials, the largest being 1.
+    /// Σ of the exponentials, the largest of which is 1.
     pub sum: f64,
-    /// Its logarithm.
+    /// The logarithm of `sum`.
     pub log_sum: f64,
     /// Σ p (d − d_student), in powers of two, before the division by `sum`.
     pub across: f64,
-    /// Of the row's logits (without masked classes), and unbiased; only where z-scores are asked for.
+    /// Mean and unbiased deviation of the row's logits without masked classes; only if z-scores are requested.
     pub mean: f64,
     pub deviation: f64,
 }

@@ -1,4 +1,4 @@
-//! What a row's softmaxes share: largest logits, exponentials, sums.
+//! The statistics of a row's softmaxes: largest logits, exponentials, sums.
 
 use std::f64::consts::LOG2_E;
 
@@ -8,7 +8,8 @@ use super::softmax::{Side, Spec, Stats};
 use crate::error::Result;
 use crate::kernels::cpu::rows;
 
-/// The largest logits and the exponentials of every softmax; returns the student's largest logit and the mean.
+/// Computes the largest logit and the exponentials of every softmax; returns the student's largest logit and mean
+/// logit.
 pub(super) fn prepare(
     layout: &Layout,
     rows: &Rows,
@@ -23,10 +24,10 @@ pub(super) fn prepare(
     if !sum.is_finite() {
         check_finite(student, at, "student.logits", false)?;
     }
-    // The student's rows come first among the bases, and a teacher's sum across needs the student's maximum.
+    // The student's softmaxes come first among the bases, because a teacher's `across` needs the student's maximum.
     for spec in 0..layout.specs.len() {
         let Spec { side, temperature, standardize, .. } = layout.specs[spec];
-        // The largest logit serves every temperature.
+        // The largest logit is the same at every temperature.
         let known = layout.specs[..spec].iter().position(|other| other.side == side).map(|other| stats[other].max);
         let of = &mut stats[spec];
         *of = Stats { scale: 1.0 / temperature, ..Stats::default() };
@@ -44,7 +45,7 @@ pub(super) fn prepare(
         }
         if standardize {
             (of.mean, of.deviation) = spread(logits, of.max);
-            // A constant row has the score 0 everywhere, whatever it is divided by.
+            // The scores of a constant row are 0 for any divisor.
             of.scale = if of.deviation > 0.0 { 1.0 / (temperature * (of.deviation + 1e-7)) } else { 1.0 / temperature };
         }
     }

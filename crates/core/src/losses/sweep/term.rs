@@ -4,13 +4,14 @@ use super::row::{Dense, Row};
 use super::rows::Rows;
 use crate::error::Result;
 
-/// What the sweep calls, row by row.
+/// The methods that the sweep calls, row by row.
 pub(crate) trait RowTerm: Sync {
-    /// Called once before the rows, with all of them and their weights: for what no row decides alone.
+    /// Called once before the rows, with all rows and their weights, for statistics that depend on all rows.
     fn look(&mut self, _rows: &Rows, _weights: Option<&[f64]>) -> Result<()> {
         Ok(())
     }
-    /// The row's value, without weights; adds the row's gradient as far as softmaxes and slopes make it.
+    /// Returns the row's value, without weights; adds the part of the row's gradient that consists of softmaxes and
+    /// slopes.
     fn row<'t>(&'t self, _row: &mut Row<'t, '_, '_>) -> f64 {
         0.0
     }
@@ -18,8 +19,8 @@ pub(crate) trait RowTerm: Sync {
     fn is_dense(&self) -> bool {
         false
     }
-    /// The rest of both, with the whole row at hand and its gradient written so far. Adds to the gradient;
-    /// returns what it adds to the row's value.
+    /// The rest of value and gradient, computed from the whole row after its gradient is written so far. Adds to the
+    /// gradient; returns the addition to the row's value.
     fn dense(&self, _row: &mut Dense) -> f64 {
         0.0
     }
@@ -29,15 +30,15 @@ pub(crate) trait RowTerm: Sync {
 pub(crate) struct Term<'a> {
     pub loss: Box<dyn RowTerm + 'a>,
     pub name: &'static str,
-    /// The number of its loss: terms against several teachers are reported together.
+    /// The index of its loss; terms against several teachers are reported together.
     pub group: usize,
-    /// What multiplies its value in the total.
+    /// The factor of its value in the total.
     pub weight: f64,
     /// The teacher's share of the loss.
     pub share: f64,
-    /// By row; `None` where all are 1.
+    /// One weight per row; `None` if all are 1.
     pub row_weights: Option<Vec<f64>>,
-    /// The sum of the row weights over the optimizer step; 0 where there are no rows.
+    /// The sum of the row weights over the optimizer step; 0 if there are no rows.
     pub denominator: f64,
 }
 
@@ -46,12 +47,12 @@ impl Term<'_> {
         self.row_weights.as_ref().map_or(1.0, |weights| weights[row])
     }
 
-    /// The row's part of the mean.
+    /// The row's share of the mean.
     pub(super) fn part(&self, row: usize) -> f64 {
         if self.denominator == 0.0 { 0.0 } else { self.row_weight(row) / self.denominator }
     }
 
-    /// What the gradient of the row's value is multiplied by.
+    /// The factor of the gradient of the row's value.
     pub(super) fn scale(&self, row: usize) -> f64 {
         self.weight * self.share * self.part(row)
     }

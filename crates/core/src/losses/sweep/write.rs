@@ -1,11 +1,11 @@
-//! The gradient of a row, from the coefficients that the losses gave.
+//! Writes the gradient of a row from the coefficients that the losses added.
 
 use super::gradient::{Gradient, Pending, Slopes};
 use super::layout::{Exponentials, Layout};
 use crate::kernels::cpu::rows::{self, Polynomial};
 use crate::kernels::cpu::slopes;
 
-/// The powers of each base that a gradient is the sum of.
+/// The gradient as a sum of powers of each base.
 fn polynomials(layout: &Layout, gradient: &Gradient, polynomials: &mut [Polynomial]) {
     polynomials.fill(Polynomial::default());
     for (place, coefficient) in layout.places.iter().zip(&gradient.softmaxes) {
@@ -17,23 +17,24 @@ fn polynomials(layout: &Layout, gradient: &Gradient, polynomials: &mut [Polynomi
     }
 }
 
-/// What a row's gradient is written from.
+/// The inputs of a row's gradient.
 pub(super) struct Sources<'r, 'g, 'w> {
-    /// Without base 0, which stands in the row that is written.
+    /// The exponentials without base 0, which is in the row that is written.
     pub exponentials: Exponentials<'r>,
     pub student: &'r [f32],
     pub gradient: &'r Gradient<'g>,
-    /// What slopes became, and what those that are pending are to become.
+    /// The settled and the pending slopes.
     pub slopes: &'r Slopes<'w>,
 }
 
-/// Writes the gradient into `out`, where the exponentials of base 0 stand and become it.
+/// Writes the gradient into `out`, over the exponentials of base 0.
 pub(super) fn write(sources: &Sources, out: &mut [f32], powers: &mut [Polynomial]) {
     let Sources { exponentials: from, student, gradient, slopes: made } = *sources;
     polynomials(from.layout, gradient, powers);
     let (own, others) = powers.split_first().map_or((Polynomial::default(), &[][..]), |(own, others)| (*own, others));
     let constant = gradient.everywhere as f32;
-    // Rows that are added as they are: two of them in the pass that turns the exponentials into the gradient.
+    // Rows that are added with a coefficient; the pass that turns the exponentials into the gradient adds up to two of
+    // them.
     let rows = || {
         let bases = others.iter().enumerate().filter(|(_, power)| power.degree == 1);
         let bases = bases.map(|(base, power)| (from.base(base + 1), power.coefficients[0]));

@@ -1,4 +1,4 @@
-//! What holds of each loss alone.
+//! Properties of each single loss.
 
 use super::*;
 use crate::kernels::cpu::isa::on_each;
@@ -31,7 +31,7 @@ fn the_kernel_agrees_with_the_reference_on_every_size() {
             on_each(|isa| {
                 let what = format!("{name} {rows} × {classes} {}", isa.name());
                 let (single_value, single) = case.run(&losses, Precision::F32);
-                // Two classes' z-scores never move: their gradient is 0 but for rounding.
+                // With two classes the z-scores are constant, so their gradient is 0 except for rounding.
                 let rounding = 5e-7 / largest(&gradient).max(1e-7);
                 assert_near(&what, &single, &gradient, 2e-6 * (classes as f64).sqrt() + rounding);
                 Precision::F32.compare(&what, &[single_value], &[value]).unwrap();
@@ -68,7 +68,7 @@ fn is_finite_and_right_for_logits_of_ten_thousand() {
             if *loss == "kdTopk" {
                 options[loss]["k"] = json!(5);
             }
-            // Not every loss has a temperature.
+            // Some losses have no temperature.
             if let Ok(options) = serde_json::from_value(options) {
                 all.push((format!("{loss} {temperature}"), Losses::new(options).unwrap()));
             }
@@ -86,7 +86,7 @@ fn is_finite_and_right_for_logits_of_ten_thousand() {
             let what = format!("{name} {}", isa.name());
             let (single_value, single) = case.run(&losses, Precision::F32);
             assert_near(&what, &[single_value], &[value], 1e-5);
-            // Where both sides are sure, nothing but the rounding of probabilities is left.
+            // If both sides are confident, only the rounding of probabilities is left.
             assert_near(&what, &single, &gradient, 1e-4 + 1e-7 / largest(&gradient).max(1e-7));
         });
     }
@@ -111,7 +111,7 @@ fn every_number_of_threads_gives_the_same_bits() {
 
 #[test]
 fn accumulated_micro_batches_equal_the_large_batch() {
-    // But where rows change each other's value: then each micro-batch is for itself.
+    // Losses that couple rows are excluded: for them each micro-batch is separate.
     for (name, losses) in every().into_iter().filter(|(_, losses)| !couples_rows(losses)) {
         for weighted in [false, true] {
             let mut case = Case::new(64, 9, 3.0);
@@ -133,7 +133,7 @@ fn a_row_of_weight_zero_counts_for_nothing() {
     for (name, losses) in every() {
         let mut case = Case::new(4, 6, 2.0);
         case.row_weights = Some(vec![0.5, 0.0, 2.0, 0.0]);
-        // What stands there does not matter.
+        // The content of this row does not matter.
         case.student[6] = f64::NAN;
         case.labels[3] = 77;
         for precision in [Precision::F64, Precision::F32] {

@@ -1,9 +1,9 @@
-//! What is at the edge: sure teachers, other widths, constant columns, ties.
+//! Edge cases: confident teachers, different widths, constant columns, ties.
 
 use super::*;
 use crate::kernels::cpu::isa::on_each;
 
-/// The kernels against the reference.
+/// Compares the kernels with the reference.
 fn agree(what: &str, options: &Value, case: &Case) -> (f64, Vec<f64>) {
     let losses = losses(options.clone());
     let (value, gradient) = case.run(&losses, Precision::F64);
@@ -19,7 +19,7 @@ fn agree(what: &str, options: &Value, case: &Case) -> (f64, Vec<f64>) {
 
 #[test]
 fn what_is_left_beside_a_nearly_certain_class_is_not_lost() {
-    // 1 − p is 4e-9 and less, down to what no number holds.
+    // 1 − p is 4e-9 or less, down to values that underflow.
     for gap in [20.0, 60.0, 200.0, 5000.0] {
         let mut case = Case::new(3, 6, 1.0);
         case.labels = vec![0, 3, 5];
@@ -41,7 +41,7 @@ fn what_is_left_beside_a_nearly_certain_class_is_not_lost() {
             agree("sure student", &options, &turned);
         }
     }
-    // The ranking of the others is that of their logits alone, however sure both are.
+    // The ranking of the other classes depends only on their logits, however confident both sides are.
     let ranking = json!({ "dkd": { "alpha": 0, "beta": 1, "temperature": 1 } });
     let mut case = Case::new(2, 6, 1.0);
     case.labels = vec![1, 1];
@@ -67,7 +67,7 @@ fn a_teacher_that_masks_all_classes_but_the_label_or_the_label_itself_is_finite(
     for missing in ["renormalize", "zero", "uniform", "bucket"] {
         let mut case = Case::new(2, 5, 2.0);
         case.labels = vec![2, 4];
-        // Fewer open classes than are kept; and a label that is masked.
+        // Fewer unmasked classes than are kept, and a label that is masked.
         for class in [0, 1, 3, 4, 9] {
             case.teachers[0].0[class] = f64::NEG_INFINITY;
         }
@@ -83,7 +83,7 @@ fn of_equal_logits_the_lower_class_is_kept() {
     let mut case = Case::new(1, 6, 2.0);
     case.teachers[0].0 = vec![1.0, 3.0, 1.0, 1.0, 1.0, 0.0];
     let (_, gradient) = agree("ties", &json!({ "kdTopk": { "k": 3 } }), &case);
-    // Kept classes are pulled up, others pushed down.
+    // Kept classes are pulled up, the other classes are pushed down.
     let kept: Vec<bool> = gradient.iter().map(|x| *x < 0.0).collect();
     let mut lower = case.clone();
     lower.teachers[0].0 = vec![1.0, 3.0, 1.0, 0.9, 0.9, 0.0];
@@ -156,7 +156,7 @@ fn one_row_has_no_columns() {
     assert_near("gradient", &got.1, &expected.1, 1e-12);
     let (value, gradient) = agree("columns", &json!({ "dist": { "inter": 0 } }), &case);
     assert_eq!((value, largest(&gradient)), (0.0, 0.0));
-    // One row that counts is one row.
+    // One row with a weight other than 0 is a single row.
     let mut masked = Case::new(3, 7, 3.0);
     masked.row_weights = Some(vec![0.0, 2.0, 0.0]);
     let (value, gradient) = agree("one counts", &json!({ "dist": { "inter": 0 } }), &masked);
@@ -169,7 +169,7 @@ fn constant_rows_and_columns_correlate_with_nothing() {
     case.student[6..12].fill(0.25);
     let (_, gradient) = agree("row", &json!({ "dist": { "intra": 0 } }), &case);
     assert!(largest(&gradient[6..12]) == 0.0 && largest(&gradient[..6]) > 0.0);
-    // All rows alike: no column moves.
+    // All rows are equal, so every column is constant.
     let mut alike = Case::new(4, 6, 2.0);
     let first = alike.student[..6].to_vec();
     alike.student = first.repeat(4);
@@ -179,7 +179,7 @@ fn constant_rows_and_columns_correlate_with_nothing() {
 
 #[test]
 fn the_columns_are_weighed_as_their_rows_are() {
-    // A row of weight 2 is the row twice.
+    // A row of weight 2 equals the row twice.
     let columns = json!({ "dist": { "inter": 0.5, "intra": 2, "temperature": 2 } });
     let mut weighed = Case::new(4, 6, 2.0);
     weighed.row_weights = Some(vec![1.0, 2.0, 1.0, 1.0]);
@@ -191,7 +191,7 @@ fn the_columns_are_weighed_as_their_rows_are() {
     assert_near("value", &[value], &[expected], 1e-12);
     let both: Vec<f64> = (0..6).map(|at| slopes[6 + at] + slopes[12 + at]).collect();
     assert_near("gradient", &gradient[6..12], &both, 1e-12);
-    // The gradient is that of the value, weights and all.
+    // The gradient is that of the value, including the weights.
     let losses = losses(columns);
     for (at, gradient) in gradient.iter().enumerate() {
         let moved = |by: f64| {
@@ -232,7 +232,7 @@ fn rows_of_similar_classes_are_kept_by_teacher() {
     let teachers = case.teachers(Precision::F32);
     let first = case.against(&similar, &teachers, Precision::F32).unwrap();
     assert_eq!(case.against(&similar, &teachers, Precision::F32).unwrap(), first);
-    // Another teacher, and the first one changed in place.
+    // Another teacher, and then the first one, changed in place.
     let mut other = case.teachers(Precision::F32);
     other[0].head_weight =
         Some(from_vec(Numbers(5).many(27, 1.0), (9, 3)).unwrap().to_dtype(Precision::F32.dtype()).unwrap());

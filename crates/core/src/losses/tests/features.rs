@@ -1,4 +1,4 @@
-//! What holds of each loss over features, with the options of its golden file.
+//! Properties of each loss over features, with the options of its golden file.
 
 use super::*;
 use crate::error::Code;
@@ -8,10 +8,10 @@ use crate::tape::Value;
 
 const LAYER: &str = "layer";
 
-/// Everything that such a loss may look at: maps of equal size, or vectors.
+/// Everything that such a loss may read: maps of equal size, or vectors.
 #[derive(Clone)]
 struct Seen {
-    /// The student's, and its pair view's.
+    /// The shape of the student's layer, also on the pair view.
     dims: Vec<usize>,
     teacher_dims: Vec<usize>,
     student: Vec<f64>,
@@ -39,7 +39,7 @@ impl Seen {
         self.dims[0]
     }
 
-    /// These rows alone.
+    /// Only these rows.
     fn select(&self, rows: &[usize]) -> Seen {
         let of = |all: &[f64]| {
             let width = all.len() / self.rows();
@@ -107,7 +107,7 @@ impl Seen {
         Ok((applied.total, applied, at_student, at_pair))
     }
 
-    /// Holds the gradients to differences of the value.
+    /// Compares the gradients with finite differences of the value.
     fn hold(&self, what: &str, losses: &mut Losses) {
         let (_, _, student, pair) = self.run(losses, Precision::F64);
         let mut slope = |move_by: &dyn Fn(&mut Seen, f64)| {
@@ -125,7 +125,7 @@ impl Seen {
     }
 }
 
-/// Each loss, and dims that it can look at.
+/// Each loss, and dims that it can read.
 fn features() -> Vec<(String, Losses, Vec<usize>)> {
     let mut found = Vec::new();
     for (name, losses) in all() {
@@ -247,7 +247,7 @@ fn rows_of_weight_zero_take_no_part() {
             let width: usize = dims[1..].iter().product();
             let kept = seen.select(&[0, 2, 3, 5]);
             seen.row_weights = Some(vec![1.0, 0.0, 1.0, 1.0, 0.0, 1.0]);
-            // What stands there does not matter.
+            // The content of this row does not matter.
             seen.student[width] = f64::NAN;
             seen.teacher[4 * width] = f64::INFINITY;
             let (value, applied, gradient, _) = seen.run(&mut losses, precision);
@@ -334,7 +334,7 @@ fn the_norm_is_that_of_the_weighted_gradient() {
 fn open_hinges_and_rows_without_a_negative_are_counted() {
     let mut seen = Seen::new(&[4, 3], 1.0);
     let mut triplet = losses(json!({ "triplet": { "margin": 0 } }));
-    // The student is where the teacher is for the first row, and far off for the last.
+    // The student equals the teacher for the first row, and is far away for the last.
     seen.student[..3].copy_from_slice(&seen.teacher.clone()[..3]);
     (0..3).for_each(|at| seen.student[9 + at] = seen.teacher[9 + at] + 100.0);
     let (_, applied, ..) = seen.select(&[0, 3]).run(&mut triplet, Precision::F64);

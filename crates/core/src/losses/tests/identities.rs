@@ -1,9 +1,9 @@
-//! Losses that equal others at the ends of their ranges, and what holds of their values.
+//! Losses that equal others at the ends of their ranges, and properties of their values.
 
 use super::*;
 use crate::kernels::cpu::isa::on_each;
 
-/// Both give the same value and gradient, in both precisions.
+/// Asserts that both give the same value and gradient, in both precisions.
 fn equal(a: Value, b: Value, case: &Case) {
     let what = format!("{a} and {b}");
     let (a, b) = (losses(a), losses(b));
@@ -55,7 +55,7 @@ fn a_divergence_is_the_label_and_the_rest_apart() {
         let kl = of(json!({ "kl": { "temperature": temperature } }));
         assert!((kl - (target + rest * others)).abs() < 1e-12);
     }
-    // Two classes: nothing to rank.
+    // With two classes there is nothing to rank.
     let two = Case::new(4, 2, 3.0);
     equal(json!({ "dkd": { "beta": 8, "temperature": 2 } }), json!({ "kl": { "temperature": 2 } }), &two);
     assert_eq!(two.run(&losses(json!({ "dkd": { "alpha": 0 } })), Precision::F32), (0.0, vec![0.0; 8]));

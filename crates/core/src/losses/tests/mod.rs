@@ -1,4 +1,4 @@
-//! Suites that every loss of the registry goes through, with the options of its golden file.
+//! Test suites for every loss of the registry, with the options of its golden file.
 
 mod each;
 mod edges;
@@ -30,12 +30,12 @@ pub(super) fn losses(options: Value) -> Losses {
     Losses::new(serde_json::from_value(options).unwrap()).unwrap()
 }
 
-/// Each row loss alone, once with every set of options that its golden file knows.
+/// Each single row loss, once with every set of options in its golden file.
 pub(super) fn every() -> Vec<(String, Losses)> {
     all().into_iter().filter(|(_, losses)| losses.features.is_empty()).collect()
 }
 
-/// Each loss alone, row losses and losses over features.
+/// Each single loss, row losses and losses over features.
 pub(super) fn all() -> Vec<(String, Losses)> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../__test__/golden/losses");
     let mut all = BTreeMap::new();
@@ -56,7 +56,7 @@ pub(super) fn all() -> Vec<(String, Losses)> {
     all.into_iter().collect()
 }
 
-/// Those of them that a batch of so many rows and classes can have.
+/// Those of them that a batch with this number of classes can have.
 pub(super) fn every_for(classes: usize) -> Vec<(String, Losses)> {
     let given = Given { classes, ..given() };
     let fits = |losses: &Losses| losses.rows.iter().all(|row| row.loss.row().check(&given).is_ok());
@@ -68,18 +68,18 @@ pub(super) fn is_from_behind(name: &str) -> bool {
     name.starts_with("reverseKl") || name.starts_with("jsd {\"beta\":1.0")
 }
 
-/// Whether its rows change each other's value.
+/// Whether the loss couples rows.
 pub(super) fn couples_rows(losses: &Losses) -> bool {
     losses.rows.iter().any(|row| row.loss.row().couples_rows().is_some())
 }
 
-/// Whether it reads a teacher's logits.
+/// Whether the losses read a teacher's logits.
 pub(super) fn reads_logits(losses: &Losses) -> bool {
     let reads = |need: &Need| matches!(need, Need::Teacher | Need::TeacherLogits | Need::TeacherLogitsOfAnyWidth);
     losses.needs().iter().any(|(_, need)| reads(need))
 }
 
-/// A run that gives everything.
+/// A run that provides everything.
 pub(super) fn given() -> Given {
     Given {
         classes: 5,
@@ -101,13 +101,13 @@ impl Numbers {
         (self.0 >> 11) as f64 / (1u64 << 53) as f64 - 0.5
     }
 
-    /// As f32 holds them, so that f64 and f32 see the same.
+    /// Numbers that f32 represents exactly, so that f64 and f32 get the same.
     pub fn many(&mut self, count: usize, scale: f64) -> Vec<f64> {
         (0..count).map(|_| f64::from((self.next() * 2.0 * scale) as f32)).collect()
     }
 }
 
-/// Everything that a loss may ask for.
+/// Everything that a loss may need.
 #[derive(Clone)]
 pub(super) struct Case {
     pub rows: usize,
@@ -116,7 +116,7 @@ pub(super) struct Case {
     pub teachers: Vec<(Vec<f64>, f64)>,
     pub labels: Vec<u32>,
     pub targets: Vec<f64>,
-    /// Whether labels of one class per row are given as probabilities: the targets.
+    /// Whether single labels are given as probabilities, in the targets.
     pub soft: bool,
     pub row_weights: Option<Vec<f32>>,
 }
@@ -130,7 +130,7 @@ impl Case {
         Case { rows, classes, student, teachers: vec![(teacher, 1.0)], labels, targets, soft: false, row_weights: None }
     }
 
-    /// Rows `range` alone.
+    /// Only the rows of `range`.
     pub fn part(&self, range: std::ops::Range<usize>) -> Case {
         let of = |all: &[f64]| all[range.start * self.classes..range.end * self.classes].to_vec();
         Case {
@@ -145,7 +145,7 @@ impl Case {
         }
     }
 
-    /// These rows alone.
+    /// Only these rows.
     pub fn pick(&self, rows: &[usize]) -> Case {
         let parts: Vec<Case> = rows.iter().map(|row| self.part(*row..row + 1)).collect();
         let of = |values: fn(&Case) -> &[f64]| parts.iter().flat_map(|part| values(part).to_vec()).collect();
@@ -194,7 +194,7 @@ impl Case {
         self.teachers.iter().map(teacher).collect()
     }
 
-    /// What `apply` gives, and the gradient at the student's logits.
+    /// The result of `apply`, and the gradient at the student's logits.
     pub fn planned(
         &self,
         losses: &Losses,
@@ -227,7 +227,7 @@ impl Case {
         self.try_run(losses, precision).unwrap()
     }
 
-    /// The same in micro-batches of one step: the sum of their values, and their gradients one behind the other.
+    /// The same in micro-batches of one step: the sum of their values, and their gradients, concatenated.
     pub fn run_in_parts(
         &self,
         losses: &Losses,
@@ -252,7 +252,7 @@ pub(super) fn largest(values: &[f64]) -> f64 {
     values.iter().fold(0.0, |largest, value| value.abs().max(largest))
 }
 
-/// Within `tolerance` of the largest expected entry (and of 1e-7, where all are about 0).
+/// Asserts a difference of at most `tolerance` times the largest expected entry (or times 1e-7 if all are about 0).
 pub(super) fn assert_near(what: &str, got: &[f64], expected: &[f64], tolerance: f64) {
     let tolerance = tolerance * largest(expected).max(1e-7);
     compare(what, got, expected, tolerance).unwrap_or_else(|error| panic!("{error}"));

@@ -1,4 +1,4 @@
-//! What is refused, and how it is named.
+//! Errors and their messages.
 
 use super::*;
 use crate::error::Code;
@@ -34,11 +34,8 @@ fn options_out_of_range_are_refused_by_path() {
             "skewReverseKl.alpha: expected a number of at least 0 and below 1, got -0.1",
         ),
         (json!({ "dkd": { "alpha": -1 } }), "dkd.alpha: expected a finite number of 0 or more, got -1"),
-        (json!({ "dkd": { "alpha": 0, "beta": 0 } }), "dkd.beta: expected a number above 0 where alpha is 0, got 0"),
-        (
-            json!({ "dist": { "inter": 0, "intra": 0 } }),
-            "dist.intra: expected a number above 0 where inter is 0, got 0",
-        ),
+        (json!({ "dkd": { "alpha": 0, "beta": 0 } }), "dkd.beta: expected a number above 0 if alpha is 0, got 0"),
+        (json!({ "dist": { "inter": 0, "intra": 0 } }), "dist.intra: expected a number above 0 if inter is 0, got 0"),
         (json!({ "dist": { "inter": -1 } }), "dist.inter: expected a finite number of 0 or more, got -1"),
         (json!({ "kdSim": { "power": 0 } }), "kdSim.power: expected a finite number above 0, got 0"),
         (json!({ "kdPtSim": { "sharpness": 0 } }), "kdPtSim.sharpness: expected a finite number above 0, got 0"),
@@ -66,7 +63,7 @@ fn a_run_that_cannot_give_what_a_loss_needs_is_refused_by_its_name() {
     assert_eq!(text, "crossEntropy: expected one label per row in the data, got no labels");
     assert!(message(&both, Given { teacher_classes: None, ..given() }).starts_with("kl: expected a teacher"));
     let text = message(&both, Given { teacher_classes: Some(6), ..given() });
-    assert_eq!(text, "kl: expected a teacher of the student's 5 classes, got one of 6");
+    assert_eq!(text, "kl: expected a teacher with the student's 5 classes, got one with 6");
     assert!(message(&both, Given { classes: 1, teacher_classes: Some(1), ..given() }).contains("at least 2 classes"));
     let dense = losses(json!({ "logitMse": {} }));
     assert!(
@@ -89,12 +86,12 @@ fn a_run_that_cannot_give_what_a_loss_needs_is_refused_by_its_name() {
         let text = message(&losses(json!({ name: {} })), Given { teacher_head: false, ..given() });
         assert!(text.starts_with(&format!("{name}: expected a teacher whose last linear layer")), "{text}");
     }
-    // Sorted probabilities need no equal classes.
+    // Sorted probabilities allow different numbers of classes.
     let sorted = losses(json!({ "uld": {} }));
     assert!(sorted.check(&Given { teacher_classes: Some(9), ..given() }).is_ok());
     assert!(message(&sorted, Given { teacher_classes: None, ..given() }).starts_with("uld: expected a teacher"));
     let both = losses(json!({ "uld": {}, "kl": {} }));
-    assert!(message(&both, Given { teacher_classes: Some(9), ..given() }).starts_with("kl: expected a teacher of"));
+    assert!(message(&both, Given { teacher_classes: Some(9), ..given() }).starts_with("kl: expected a teacher with"));
     let weights = losses(json!({ "crossEntropy": { "labelWeights": [1, 1] } }));
     assert_eq!(message(&weights, given()), "crossEntropy.labelWeights: expected 5 numbers, one per class, got 2");
     assert!(message(&losses(json!({ "mse": {} })), given()).starts_with("mse: expected real numbers"));
@@ -189,7 +186,7 @@ fn a_batch_without_the_labels_that_a_loss_needs_is_refused() {
         for (name, labels, message) in &wrong_kind {
             let error = apply(json!({ *name: {} }), labels.clone(), precision).unwrap_err();
             assert_eq!(error.code, Code::InvalidData);
-            // Behind it stands the remedy, where there is one.
+            // The remedy follows the message, if there is one.
             assert!(error.to_string().starts_with(message), "{error}");
         }
         for (name, labels, message) in &wrong_shape {
@@ -197,7 +194,7 @@ fn a_batch_without_the_labels_that_a_loss_needs_is_refused() {
             assert_eq!(error.code, Code::ShapeMismatch);
             assert!(error.to_string().ends_with(message), "{error}");
         }
-        // Nothing compares with these.
+        // No loss compares with these labels.
         assert!(apply(json!({ "kl": {} }), Labels::Real(numbers(2)), precision).is_ok());
     }
 }

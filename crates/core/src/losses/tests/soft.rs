@@ -14,7 +14,7 @@ fn soft(rows: usize, classes: usize, scale: f64) -> Case {
     case
 }
 
-/// A loss by its options, and a case of so many rows and classes.
+/// A loss by its options, and a function that makes a case from rows, classes and scale.
 type Make = (Value, fn(usize, usize, f64) -> Case);
 
 fn all(classes: usize) -> Vec<Make> {
@@ -86,7 +86,7 @@ fn a_positive_weight_of_one_changes_nothing_and_a_larger_one_counts_true_labels_
     let (plain, one) = (run(json!({})), run(json!({ "posWeight": 1 })));
     assert_near("value", &[one.0], &[plain.0], 1e-12);
     assert_near("gradient", &one.1, &plain.1, 1e-12);
-    // Linear in the weight.
+    // The loss is linear in the weight.
     let (zero, three) = (run(json!({ "posWeight": 0 })), run(json!({ "posWeight": 3 })));
     assert_near("value", &[three.0], &[3.0 * plain.0 - 2.0 * zero.0], 1e-12);
 }
@@ -102,7 +102,7 @@ fn soft_labels_that_are_no_probabilities_are_refused_with_the_remedy() {
         let message = "expected probabilities that add up to 1, got 2.5 in row 1: for several labels per row use binaryCrossEntropy";
         assert_eq!(error.message, message);
     }
-    // A row that does not count may hold anything.
+    // A row of weight 0 may contain any numbers.
     case.row_weights = Some(vec![1.0, 0.0, 1.0]);
     assert!(case.try_run(&losses, Precision::F32).is_ok());
 }

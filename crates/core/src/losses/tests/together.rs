@@ -1,4 +1,4 @@
-//! Several losses in one sweep, several teachers, weights and temperatures that move.
+//! Several losses in one sweep, several teachers, weights and temperatures with schedules.
 
 use super::*;
 use crate::kernels::cpu::isa::on_each;
@@ -59,7 +59,7 @@ fn asking_for_norms_changes_no_bit_of_the_gradient_and_the_values() {
     options["kl"]["temperature"] = json!(2);
     options["reverseKl"] = json!({ "temperature": 3 });
     let mut sets = every();
-    // In place, apart, and with losses that read exponentials while they write.
+    // Losses that use the gradient's row, separate rows, and exponentials while they write.
     for names in [vec!["crossEntropy", "kl"], vec!["crossEntropy", "binaryKl"], vec!["crossEntropy", "kl", "reverseKl"]]
     {
         let some: serde_json::Map<_, _> = names.iter().map(|name| (name.to_string(), options[*name].clone())).collect();

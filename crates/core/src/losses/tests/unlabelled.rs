@@ -1,11 +1,11 @@
-//! Rows without a label: losses over labels pass over them, all others learn from them.
+//! Rows without a label: losses on labels skip them, all other losses learn from them.
 
 use super::*;
 use crate::labels::UNLABELLED;
 
 const KNOWN: [usize; 4] = [0, 2, 3, 6];
 
-/// Eight rows, of which four have a label.
+/// Eight rows, four of them with a label.
 fn half() -> Case {
     let mut case = Case::new(8, 5, 2.0);
     (0..8).filter(|row| !KNOWN.contains(row)).for_each(|row| case.labels[row] = UNLABELLED);
@@ -40,7 +40,7 @@ fn a_loss_over_labels_is_that_of_the_labelled_rows_and_every_other_loss_that_of_
 
 #[test]
 fn cross_entropy_beside_kl_by_hand() {
-    // Softmax of (0, ln 3) is (1/4, 3/4), of (0, 0) is (1/2, 1/2).
+    // The softmax of (0, ln 3) is (1/4, 3/4), that of (0, 0) is (1/2, 1/2).
     let three = 3.0f64.ln();
     let case = Case {
         rows: 2,
@@ -54,7 +54,8 @@ fn cross_entropy_beside_kl_by_hand() {
     };
     for precision in [Precision::F64, Precision::F32] {
         let (value, gradient) = case.run(&losses(json!({ "crossEntropy": {}, "kl": { "weight": 2 } })), precision);
-        // One row of −ln(3/4); KL of the second row alone, 1/4 ln(1/2) + 3/4 ln(3/2), over both rows.
+        // Cross-entropy has one row, −ln(3/4); kl is that of the second row, 1/4 ln(1/2) + 3/4 ln(3/2), divided by both
+        // rows.
         let kl = 0.25 * 0.5f64.ln() + 0.75 * 1.5f64.ln();
         assert_near("value", &[value], &[-(0.75f64.ln()) + 2.0 * kl / 2.0], 1e-5);
         assert_near("gradient", &gradient, &[0.25, -0.25, 0.25, -0.25], 1e-5);

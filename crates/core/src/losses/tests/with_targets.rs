@@ -13,7 +13,7 @@ fn one(target: Target) -> Vec<Signal> {
     vec![Signal::new(target, 1.0)]
 }
 
-/// The kernels against the reference, and the reference's gradient against its value.
+/// Compares the kernels with the reference, and the reference's gradient with its value.
 fn check(what: &str, losses: &Losses, case: &Case, teachers: impl Fn(Precision) -> Vec<Signal>) -> (f64, Vec<f64>) {
     let run = |case: &Case, precision| case.against(losses, &teachers(precision), precision).unwrap();
     let (value, gradient) = run(case, Precision::F64);
@@ -144,7 +144,7 @@ fn the_top_of_a_teacher_is_renormalised_or_spreads_its_tail() {
         let renormalised = check("no tail", &kl(2.0), &case, |_| one(Target::TopK(top(&case, 5, None)))).0;
         assert_eq!(value == renormalised, tail != Some(2.0), "{what}");
     }
-    // All classes: the dense loss.
+    // With all classes it is the dense loss.
     for tail in [None, Some(2.0)] {
         let whole = top(&case, 23, tail);
         let (value, gradient) = check("all", &kl(2.0), &case, |_| one(Target::TopK(whole.clone())));
@@ -180,7 +180,7 @@ fn the_largest_of_what_is_stored_are_the_largest_of_all() {
 
 #[test]
 fn classes_that_the_teacher_masks_add_nothing() {
-    // From behind, a class that the teacher holds impossible is infinitely far: see below.
+    // For reverse divergences, a class that the teacher masks makes the loss infinite: see below.
     let forward = |(name, losses): &(String, Losses)| losses.needs_teacher() && !is_from_behind(name);
     for (name, losses) in every().into_iter().filter(forward) {
         let mut case = Case::new(3, 40, 3.0);
@@ -224,7 +224,7 @@ fn a_divergence_from_a_masked_class_is_refused_by_loss_and_row() {
         let error = case.try_run(&skewed, precision).unwrap_err();
         assert_eq!(error.to_string(), "skewReverseKl: expected a finite loss, got inf in row 1");
     }
-    // A student that holds the class impossible too, to the last bit, is at no distance.
+    // If the student's probability of the class is exactly 0 too, the class adds nothing.
     case.student[7] = -1e6;
     for precision in [Precision::F64, Precision::F32] {
         assert!(case.try_run(&losses, precision).unwrap().0.is_finite());
@@ -238,7 +238,8 @@ fn a_teacher_that_masks_a_whole_row_is_refused() {
         case.teachers[0].0[5..10].fill(f64::NEG_INFINITY);
         for precision in [Precision::F64, Precision::F32] {
             let error = case.try_run(&losses, precision).unwrap_err().to_string();
-            let expected = "teacher.logits: expected one class that is not masked, got -∞ for all of row 1";
+            let expected =
+                "teacher.logits: expected at least one class that is not masked, got -∞ for all classes of row 1";
             assert_eq!(error, expected, "{name}");
         }
     }
