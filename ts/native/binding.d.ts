@@ -9,7 +9,7 @@
  */
 export declare const __napiBindingTarget: 'native' | 'wasm32-wasi' | 'wasm32-wasip1'
 
-/** Ends a call that was given it. */
+/** Cancels the call to which it was passed. */
 export declare class NativeCancel {
   constructor()
   /** The call rejects with `ERR_LIMBECK_CANCELLED` before its next batch. */
@@ -18,97 +18,103 @@ export declare class NativeCancel {
 
 export declare class NativeDataset {
   static create(json: string, buffers: Buffers): NativeDataset
-  /** The same on a thread of its own: nobody may write into the arrays any more. */
+  /** The same on another thread. The caller must not write to the arrays afterwards. */
   static take(json: string, buffers: Buffers): Promise<NativeDataset>
   rows(): number
   describe(): string
-  /** 64 hexadecimal digits over all rows. */
+  /** Digest of all rows: 64 hexadecimal digits. */
   fingerprint(): Promise<string>
   select(positions: Uint32Array): NativeDataset
   split(json: string, groups?: Uint32Array | undefined | null): Array<NativeDataset>
   /** Mean and standard deviation of each channel, computed from the data. */
   normalization(): Promise<string>
-  /** The same rows with the teacher's answers that the buffers hold. */
+  /** The same rows with the teacher outputs in `buffers`. */
   withTeacher(json: string, buffers: Buffers): NativeDataset
   batch(positions: Uint32Array): RawBatch
   dispose(): void
 }
 
-/** Memory of the parameters is shared with the models. */
+/** Shares the memory of the parameters with its models. */
 export declare class NativeEnsemble {
   constructor(models: Array<NativeModel>, weights?: Array<number> | undefined | null)
-  /** JSON of what the models know of their inputs and classes. */
+  /** JSON: the models' names of columns and classes, and their scaling of bytes. */
   describe(): string
-  /** `lane` is `fallback` or `shadow` for what a service asks beside its own model. */
+  /** `lane` is `fallback` or `shadow` for a service's second model. */
   predict(json: string, buffers: Buffers, lane?: string | undefined | null): Promise<NativePrediction>
-  /** Metrics on data whose answers are known, as JSON; `metrics` is JSON of further ones. */
+  /** Metrics on labelled data, as JSON; `metrics` is JSON of additional metrics. */
   evaluate(data: NativeDataset, metrics?: string | undefined | null): Promise<string>
-  /** Logarithms of the probabilities of all rows, in order. */
+  /** Logarithms of the probabilities of all rows, in the order of the rows. */
   logits(data: NativeDataset): Promise<Float32Array>
 }
 
 export declare class NativeJob {
-  /** Cheap: the options are read, everything else is checked and begun by the first `next`. */
+  /** Reads the options and is cheap; the first `next` checks everything else and starts the run. */
   constructor(parts: JobParts)
   /** The next report as JSON; null after the last one. */
   next(): Promise<string | null>
-  /** Refuses what cannot work, without beginning. */
+  /** Rejects a setup that cannot work; does not start the run. */
   check(): Promise<void>
-  /** Writes a checkpoint; its path, once it is durable. */
+  /** Writes a checkpoint; resolves to its path once it is durable. */
   checkpoint(): Promise<string>
-  /** Ends the run after a whole step and publishes the student as it stands. */
+  /** Ends the run after the current step and publishes the student's current parameters. */
   stop(): Promise<void>
-  /** What the batches of the stream know of themselves, as JSON; before the run begins. */
+  /** Sets the signature of the stream's batches, as JSON; to be called before the run starts. */
   describeStream(json: string): void
-  /** A batch of a stream's epoch; whether there is room for the next. */
+  /** Adds a batch of an epoch of the stream; returns whether there is a free slot for the next. */
   push(epoch: number, json: string, buffers: Buffers): boolean
-  /** True once there is room for another batch, false once nobody waits for a report: then nothing makes room. */
+  /**
+   * Resolves to true once there is a free slot for a batch, and to false once no report is awaited, because then no
+   * slot becomes free.
+   */
   room(): Promise<boolean>
-  /** The stream has ended; `shortfall` says why with fewer batches than were asked for. */
+  /** To be called when the stream has ended; `shortfall` is the reason if it had fewer batches than requested. */
   end(shortfall?: string | undefined | null): void
-  /** The stream has failed. */
+  /** To be called when the stream has failed. */
   fail(message: string): void
-  /** Stops between two operations; what is awaited rejects with `ERR_LIMBECK_CANCELLED`. */
+  /** Stops between two operations; pending promises reject with `ERR_LIMBECK_CANCELLED`. */
   cancel(): void
-  /** The control run's student once the run has ended, where there was one. */
+  /** The student of the control run, after the run has ended; null without a control run. */
   controlStudent(): NativeModel | null
-  /** What is awaited is answered after the step that the run is in, not after the next `reportEvery`. */
+  /** Pending promises resolve after the current step instead of after the next `reportEvery` steps. */
   hurry(): void
-  /** Cancels and lets go of everything; returns at once. */
+  /** Cancels the run and frees everything; returns at once. */
   dispose(): void
 }
 
 export declare class NativeModel {
-  /** Checks the options; start values are drawn when they are first needed. */
+  /** Checks the options; initial values are drawn when they are first needed. */
   static create(json: string, seed: number): NativeModel
   static load(path: string, json?: string | undefined | null): Promise<NativeModel>
   save(path: string): Promise<void>
   summary(): string
   describe(): string
-  /** The version that `describe` tells: another one means that it may say something else. */
+  /** The `version` field of `describe`. If it has changed, the other fields may have changed too. */
   version(): number
   setLabelNames(names: Array<string>): void
   setInputNames(names: Array<string>): void
   setPreprocessing(json: string): void
-  /** `lane` is `fallback` or `shadow` for what a service asks beside its own model. */
+  /** `lane` is `fallback` or `shadow` for a service's second model. */
   predict(json: string, buffers: Buffers, lane?: string | undefined | null): Promise<NativePrediction>
   predictSync(json: string, buffers: Buffers): NativePrediction
-  /** Metrics on data whose answers are known, as JSON; `metrics` is JSON of further ones. */
+  /** Metrics on labelled data, as JSON; `metrics` is JSON of additional metrics. */
   evaluate(data: NativeDataset, teacher?: NativeModel | undefined | null, metrics?: string | undefined | null): Promise<string>
-  /** Logits of all rows, in order. */
+  /** Logits of all rows, in the order of the rows. */
   logits(data: NativeDataset): Promise<Float32Array>
   parameters(): string
   parameter(name: string): Float32Array
   setParameter(name: string, values: Float32Array): void
-  /** JSON of `[[own layer, theirs], …]`; an empty list takes everything of equal name and shape. */
+  /**
+   * `json` is `[[own layer, layer of the other], …]`; an empty list copies every tensor of equal name and shape. Returns
+   * the names of the copied tensors.
+   */
   copyFrom(other: NativeModel, json: string): Array<string>
-  /** Becomes the other, which must have the same layers: parameters, preprocessing, names and provenance. */
+  /** Takes over parameters, preprocessing, names and provenance of a model with the same layers. */
   assume(other: NativeModel): void
-  /** 16 hexadecimal digits over the parameters. */
+  /** Digest of the parameters: 16 hexadecimal digits. */
   fingerprint(): Promise<string>
-  /** What a generator of these options would make this model from; JSON of a plan. */
+  /** JSON of the plan by which a generator with these options would compute this model's parameters. */
   generatorPlan(teacher: NativeModel, json: string): string
-  /** Starts from a teacher's parameters, by the rules of a generator; JSON of the plan. */
+  /** Sets initial values from a teacher's parameters by the rules of a generator. Returns JSON of the plan. */
   startFrom(teacher: NativeModel, json: string, seed: number): string
   clone(): NativeModel
   dispose(): void
@@ -117,81 +123,81 @@ export declare class NativeModel {
 /** JSON of an `Analysis`. */
 export declare function analyse(parts: AnalysisParts): Promise<string>
 
-/** What is analysed. */
+/** The models and data of an analysis. */
 export interface AnalysisParts {
   data: NativeDataset
   validation?: NativeDataset
   teacher?: NativeModel
   student?: NativeModel
-  /** The student that learnt alone. */
+  /** A student that was trained without a teacher, from a control run. */
   control?: NativeModel
-  /** JSON; without it everything is reported that these models and data can give. */
+  /** JSON of the diagnostics; by default all that these models and data allow. */
   diagnostics?: string
   cancel: NativeCancel
 }
 
-/** Which of them are given is said by the JSON beside them. They are copied before the call returns. */
+/** Arrays of one call; the call's JSON argument lists which of them are present. They are copied before the call returns. */
 export interface Buffers {
   /** Dense inputs. */
   f32?: Float32Array
   /** Dense inputs as bytes. */
   u8?: Uint8Array
-  /** Ids, in every row as many, or ragged. */
+  /** Ids, the same number in every row, or ragged. */
   ids?: Uint32Array
-  /** Ragged rows: one more than there are rows. */
+  /** Offsets of ragged rows: one more than the number of rows. */
   offsets?: Uint32Array
   /** Weights of ragged ids, one per id. */
   idWeights?: Float32Array
-  /** One class a row; 2³² − 1 where it is not known. */
+  /** One class per row; 2³² − 1 in unlabelled rows. */
   labels?: Uint32Array
-  /** Several labels at once or real numbers, `[rows, width]`. */
+  /** Multi-label or real-valued labels, `[rows, width]`. */
   targets?: Float32Array
-  /** Integers of 0…2⁵³ − 1. */
+  /** One integer per row, 0…2⁵³ − 1. */
   sampleIds?: Float64Array
   /** Loss weights of the rows. */
   weights?: Float32Array
   /** Sampling weights of the rows. */
   sampling?: Float32Array
-  /** Teacher logits, `[answers, width]`. */
+  /** Teacher logits, `[outputs, width]`. */
   teacher?: Float32Array
-  /** Where they are the largest of each answer: their classes, `[answers, width]`. */
+  /** For the k largest logits of each output: their classes, `[outputs, width]`. */
   teacherClasses?: Uint32Array
-  /** With these: ln Σ e^(logit / temperature) over all classes, one per answer. */
+  /** For the k largest logits: ln Σ e^(logit / temperature) over all classes, one per output. */
   teacherTail?: Float32Array
-  /** Whose answer each of them is. */
+  /** The sample id of each output. */
   teacherIds?: Float64Array
 }
 
 /** Instruction set, threads and memory, as JSON. */
 export declare function doctor(): string
 
-/** Runs the cases of one golden file; JSON of one result a case, precision and instruction set. */
+/** Runs the cases of one golden file. Returns JSON with one result per case, precision and instruction set. */
 export declare function golden(json: string, kind: string): Promise<string>
 
-/** What a job is made of. */
+/** The arguments of a job. */
 export interface JobParts {
-  /** One, or learners that teach each other. */
+  /** One student, or the learners of mutual learning. */
   students: Array<NativeModel>
-  /** Models among the teachers. */
+  /** The models among the teachers. */
   models: Array<NativeModel>
-  /** None for a stream, whose batches are pushed. */
+  /** None for a stream; its batches are pushed. */
   data?: NativeDataset
   validation?: NativeDataset
   /** JSON of the options of the first student. */
   options: string
-  /** JSON of the teachers; `models` stand in it by number. */
+  /** JSON of the teachers; it refers to `models` by index. */
   teachers: string
-  /** JSON of what several learners have in addition. */
+  /** JSON of the additional settings of mutual learning. */
   mutual?: string
 }
 
-/** Every loss with its source and what it needs, as JSON. */
+/** Every loss with its source and its requirements, as JSON. */
 export declare function losses(): string
 
-/** Whether a loss of these options compares with a teacher. */
+/** Whether a loss in these options needs a teacher. */
 export declare function lossesNeedTeacher(json: string): boolean
 
-/** Native memory in use, at its peak, and kept for reuse, as JSON. */
+/** Native memory as JSON: in use, at its peak, and cached for reuse. */
 export declare function memory(): string
 
 export interface NativePrediction {
@@ -199,7 +205,7 @@ export interface NativePrediction {
   classes: number
   /** `[rows, classes]` */
   logits: Float32Array
-  /** Softmax of each row, or the sigmoid of each number where a row may have several labels, `[rows, classes]` */
+  /** Softmax of each row, or for multi-label models the sigmoid of each number, `[rows, classes]` */
   probabilities: Float32Array
   /** The largest class of each row. */
   labels: Uint32Array
@@ -221,5 +227,5 @@ export interface RawBatch {
 /** JSON schemas of all options. */
 export declare function schema(): string
 
-/** Gives memory that is kept for reuse back to the system. */
+/** Returns cached memory to the system. */
 export declare function trimMemory(): void

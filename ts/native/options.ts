@@ -1,20 +1,20 @@
 /** Types of all options. Made by generate-types.mjs from the Rust structs; not written by hand. */
 
 /**
- * What stands in the JSON: losses, or the name of a preset.
+ * The form in JSON: losses, or the name of a preset.
  */
 export type LossesOrPreset = Preset | LossesOptions
 /**
- * Triplet loss for knowledge distillation as its authors released it: in 2020 cross entropy and triplet loss, in 2022
- * with the teacher's probabilities beside.
+ * Triplet loss for knowledge distillation as its authors released it. `tlkd2020` is cross-entropy and triplet loss;
+ * `tlkd2022` adds `kl`.
  */
 export type Preset = 'tlkd2020' | 'tlkd2022'
 /**
- * A number, or how it moves from optimizer step to optimizer step.
+ * A number, or a curve that gives the number at each optimizer step.
  */
 export type Scheduled = number | Curve
 /**
- * How a number moves.
+ * A number that changes with the optimizer step.
  */
 export type Curve =
   | {
@@ -49,15 +49,15 @@ export type OneOrEach = number | number[]
  */
 export type Layers = LayerChoice | LayerChoice[]
 /**
- * `'logits'`, `'embedding'` (what the last linear layer reads), the name of a layer that both models have, or one name
- * each.
+ * `'logits'`, `'embedding'` (the input of the last linear layer), the name of a layer that both models have, or one
+ * name for each model.
  */
 export type LayerChoice = string | LayerPair
 export type Negatives = 'hardest' | 'all'
 export type Token = 'all' | 'first' | 'mean'
 export type Remainder = 'refuse' | 'spread'
 /**
- * How a parameter of the student is made: an object with one key.
+ * How a parameter of the student is generated: an object with one key.
  */
 export type RuleOptions =
   | {
@@ -83,7 +83,7 @@ export type RuleOptions =
     }
 export type Side = 'inputs' | 'outputs'
 /**
- * How gradients change parameters.
+ * The optimizer: an object with one key.
  */
 export type OptimizerOptions =
   | {
@@ -96,8 +96,8 @@ export type OptimizerOptions =
       adamW: AdamW
     }
 /**
- * Multiplies the optimizer's learning rate: an object with one key. Steps are optimizer steps, counted from 0;
- * `cosine`, `linear` and `oneCycle` run over the whole training.
+ * The factor that multiplies the optimizer's learning rate: an object with one key. Steps are optimizer steps, counted
+ * from 0; `cosine`, `linear` and `oneCycle` extend over the whole training.
  */
 export type Schedule =
   | {
@@ -147,11 +147,11 @@ export type Combine = 'losses' | 'probabilities' | 'logits'
 export type Proofs = 'warn' | 'strict' | 'off'
 export type Backend = 'auto' | 'cpu' | 'cuda'
 /**
- * The curve that follows a layer.
+ * The activation function of a layer.
  */
 export type Activation = 'none' | 'relu' | 'gelu' | 'geluTanh' | 'silu' | 'tanh' | 'sigmoid'
 /**
- * One layer of a model: an object with one key, the kind of layer, and its options.
+ * One layer of a model: an object with one key. The key is the kind of layer; the value holds its options.
  */
 export type LayerOptions =
   | {
@@ -212,7 +212,8 @@ export type LayerOptions =
       parallel: Parallel
     }
 /**
- * Start values of one tensor: an object with one key. All draws follow from the model's seed and the tensor's name.
+ * Start values of one tensor: an object with one key. Random values depend only on the model's seed and the tensor's
+ * name.
  */
 export type Initializer =
   | {
@@ -237,27 +238,27 @@ export type Initializer =
       kaimingNormal: KaimingInit
     }
 /**
- * A size for both axes, or `[height, width]`.
+ * One number for both axes, or `[height, width]`.
  */
 export type Pair = number | [number, number]
 /**
- * How the rows of a bag become one.
+ * How the rows of a bag are combined into one.
  */
 export type Pooling = 'mean' | 'sum' | 'max'
 /**
- * How branches are joined.
+ * How the outputs of branches are joined.
  */
 export type Join = 'concat' | 'sum'
 /**
- * What one sample is.
+ * The form of one sample.
  */
 export type Input = number[] | IdsInput
 /**
- * When the parameters of learners that teach each other change.
+ * The order of the updates in mutual learning.
  */
 export type Updates = 'simultaneous' | 'alternating'
 /**
- * The data's own column of teacher logits.
+ * The column of teacher logits in the data.
  */
 export type Column = boolean
 /**
@@ -322,9 +323,10 @@ export interface LossesOptions {
   pkt?: Pkt
 }
 /**
- * Cross-entropy between the labels, classes or probabilities of classes, and the student's probabilities.
+ * Cross-entropy between the labels and the student's probabilities. A label is one class, or one probability per
+ * class.
  *
- * Choose it whenever rows have class labels, alone or together with a loss on a teacher.
+ * Choose it whenever rows have class labels: as the only loss, or together with a loss that compares with a teacher.
  *
  * ```js
  * train({ student, data, losses: { crossEntropy: { labelSmoothing: 0.1 } } })
@@ -338,19 +340,20 @@ export interface CrossEntropy {
    */
   weight?: Scheduled
   /**
-   * Share of the label that is spread over all classes; at least 0, below 1. Default 0.
+   * Share of the label that is spread evenly over all classes; must be ≥ 0 and < 1. Default 0.
    */
   labelSmoothing?: number
   /**
-   * Weight of each row by its label: a list of one number ≥ 0 per class, or `'balanced'`, which weighs each class by
-   * labelled rows ÷ (classes × rows of the class) of the training data. Default: all 1.
+   * Weight of each row, chosen by its label: a list with one number ≥ 0 per class, or `'balanced'`. With
+   * `'balanced'` the weight of a class is labelled rows ÷ (classes that occur × rows of the class), counted in the
+   * training data. Default: all weights are 1.
    */
   labelWeights?: LabelWeights
 }
 /**
  * Forward Kullback–Leibler divergence KL(teacher ‖ student) of the softened distributions, times temperature².
  *
- * Choose it first: it is the usual loss of distillation, and a temperature of 2 to 8 shows how the teacher ranks the
+ * Choose it first: it is the usual loss for distillation. A temperature of 2 to 8 reveals how the teacher ranks the
  * wrong classes.
  *
  * ```js
@@ -396,8 +399,8 @@ export interface ReverseKl {
   temperature?: Scheduled
 }
 /**
- * Generalised Jensen–Shannon divergence of the softened distributions, times temperature²: between `kl` (beta 0)
- * and `reverseKl` (beta 1).
+ * Generalised Jensen–Shannon divergence of the softened distributions, times temperature². It equals `kl` at beta
+ * 0 and `reverseKl` at beta 1.
  *
  * Choose it when teacher and student disagree so strongly that `kl` makes training unstable: its value is
  * bounded.
@@ -414,8 +417,8 @@ export interface Jsd {
    */
   weight?: Scheduled
   /**
-   * The teacher's share of the mixture that both sides are compared with, from 0 (`kl`) to 1 (`reverseKl`).
-   * Default 0.5.
+   * The teacher's share of the mixture that both distributions are compared with, from 0 (`kl`) to 1
+   * (`reverseKl`). Default 0.5.
    */
   beta?: number
   /**
@@ -424,9 +427,10 @@ export interface Jsd {
   temperature?: Scheduled
 }
 /**
- * Total variation distance of the softened distributions, from 0 to 1; it is not multiplied by temperature².
+ * Total variation distance of the softened distributions, from 0 to 1, not multiplied by temperature².
  *
- * Choose it when a few rows on which the teacher is wrong must not dominate: each row contributes at most 1.
+ * Choose it when a few rows on which the teacher is wrong must not dominate the loss: each row contributes at most
+ * 1.
  *
  * ```js
  * distill({ teacher, student, data, losses: { tvd: { temperature: 2 } } })
@@ -445,10 +449,10 @@ export interface Tvd {
   temperature?: Scheduled
 }
 /**
- * Divergence KL(teacher ‖ mixture) of the softened distributions, times temperature²; the mixture holds the
- * share alpha of the teacher, which bounds the loss.
+ * Divergence KL(teacher ‖ mixture) of the softened distributions, times temperature². The mixture is alpha ·
+ * teacher + (1 − alpha) · student; the teacher's share in it bounds the loss.
  *
- * Choose it instead of `kl` when the student gives almost no probability to classes that the teacher considers
+ * Choose it instead of `kl` when the student assigns almost no probability to classes that the teacher considers
  * possible.
  *
  * ```js
@@ -463,7 +467,7 @@ export interface SkewKl {
    */
   weight?: Scheduled
   /**
-   * The teacher's share of the mixture; at least 0 (`kl`), below 1. Default 0.1.
+   * The teacher's share of the mixture; must be ≥ 0 and < 1. At 0 the loss is `kl`. Default 0.1.
    */
   alpha?: number
   /**
@@ -472,10 +476,10 @@ export interface SkewKl {
   temperature?: Scheduled
 }
 /**
- * Divergence KL(student ‖ mixture) of the softened distributions, times temperature²; the mixture holds the
- * share alpha of the student, which bounds the loss.
+ * Divergence KL(student ‖ mixture) of the softened distributions, times temperature². The mixture is (1 − alpha) ·
+ * teacher + alpha · student; the student's share in it bounds the loss.
  *
- * Choose it instead of `reverseKl` when the teacher gives classes no probability, or masks them.
+ * Choose it instead of `reverseKl` when the teacher masks classes or assigns them almost no probability.
  *
  * ```js
  * distill({ teacher, student, data, losses: { skewReverseKl: { alpha: 0.1 } } })
@@ -489,7 +493,7 @@ export interface SkewReverseKl {
    */
   weight?: Scheduled
   /**
-   * The student's share of the mixture; at least 0 (`reverseKl`), below 1. Default 0.1.
+   * The student's share of the mixture; must be ≥ 0 and < 1. At 0 the loss is `reverseKl`. Default 0.1.
    */
   alpha?: number
   /**
@@ -498,10 +502,10 @@ export interface SkewReverseKl {
   temperature?: Scheduled
 }
 /**
- * Decoupled knowledge distillation (DKD): the divergence of the label's probability and that of the ranking of the
- * other classes, each with its own weight, times temperature².
+ * Decoupled knowledge distillation (DKD): one divergence for the probability of the label and one for the ranking of
+ * the other classes, each with its own weight, times temperature².
  *
- * Choose it when the teacher is so confident that `kl` hardly transfers how it ranks the other classes.
+ * Choose it when the teacher is so confident that `kl` hardly transfers its ranking of the other classes.
  *
  * ```js
  * distill({ teacher, student, data, losses: { dkd: { alpha: 1, beta: 8 }, crossEntropy: {} } })
@@ -519,7 +523,7 @@ export interface Dkd {
    */
   alpha?: number
   /**
-   * Weight of the part about the other classes; must be ≥ 0, and > 0 where alpha is 0. Default 8.
+   * Weight of the part about the other classes; must be ≥ 0, and > 0 if alpha is 0. Default 8.
    */
   beta?: number
   /**
@@ -531,7 +535,7 @@ export interface Dkd {
  * Pearson correlation of the softened distributions, per row over the classes and per class over the batch
  * (DIST), times temperature².
  *
- * Choose it when the teacher is much larger than the student, which cannot match its exact probabilities.
+ * Choose it when the teacher is so much larger that the student cannot match its exact probabilities.
  *
  * ```js
  * distill({ teacher, student, data, losses: { dist: { inter: 1, intra: 1 }, crossEntropy: {} } })
@@ -549,8 +553,8 @@ export interface Dist {
    */
   inter?: number
   /**
-   * Weight of the correlation of each class over the rows of the batch; must be ≥ 0, and > 0 where inter is 0.
-   * Needs batches of two rows or more. Default 1.
+   * Weight of the correlation of each class over the rows of the batch; must be ≥ 0, and > 0 if inter is 0.
+   * Needs batches of at least two rows. Default 1.
    */
   intra?: number
   /**
@@ -559,8 +563,8 @@ export interface Dist {
   temperature?: Scheduled
 }
 /**
- * Sum of absolute differences between the sorted softened distributions (ULD); the teacher may have another
- * number of classes. It is not multiplied by temperature².
+ * Sum of absolute differences between the sorted softened distributions (ULD), not multiplied by temperature². The
+ * teacher may have a different number of classes.
  *
  * Choose it when teacher and student have different classes that cannot be matched.
  *
@@ -568,7 +572,7 @@ export interface Dist {
  * distill({ teacher, student, data, losses: { uld: {}, crossEntropy: {} } })
  * ```
  *
- * See also: `kl` where the classes are the same, `similarity`.
+ * See also: `kl` if the classes are the same, `similarity`.
  */
 export interface Uld {
   /**
@@ -581,10 +585,10 @@ export interface Uld {
   temperature?: Scheduled
 }
 /**
- * Divergence from the teacher's confidence in the label, with the rest spread evenly over the other classes
- * (KD-pt), times temperature².
+ * Divergence from a target that gives the label the teacher's probability and spreads the rest evenly over the
+ * other classes (KD-pt), times temperature².
  *
- * Choose it when the teacher's ranking of the wrong classes is unreliable, or to measure what its confidence
+ * Choose it when the teacher's ranking of the wrong classes is unreliable, or to measure what its confidence alone
  * contributes.
  *
  * ```js
@@ -604,10 +608,10 @@ export interface KdPt {
   temperature?: Scheduled
 }
 /**
- * Divergence from the similarity of the teacher's classes, computed from the weight of its last layer (KD-sim),
- * times temperature²; the teacher's outputs are not used.
+ * Divergence from the similarities between the label and all classes (KD-sim), times temperature². They are computed
+ * from the weight of the teacher's last layer; the teacher's outputs are not used.
  *
- * Choose it when the relations between the classes are to be learned and the teacher's outputs are unreliable.
+ * Choose it when the student should learn how the classes relate and the teacher's outputs are unreliable.
  *
  * ```js
  * distill({ teacher, student, data, losses: { kdSim: { power: 1, sharpness: 0.3 }, crossEntropy: {} } })
@@ -621,11 +625,11 @@ export interface KdSim {
    */
   weight?: Scheduled
   /**
-   * Exponent of the size of each cosine; must be > 0. Default 1.
+   * Exponent of the absolute value of each cosine, which keeps its sign; must be > 0. Default 1.
    */
   power?: number
   /**
-   * Divisor of the powers before the softmax: smaller is sharper; must be > 0. Default 1.
+   * Divisor of the powers before the softmax; a smaller one makes the target sharper; must be > 0. Default 1.
    */
   sharpness?: number
   /**
@@ -636,7 +640,8 @@ export interface KdSim {
 /**
  * Divergence from a mixture of the targets of `kdPt` and `kdSim` (KD-pt+sim), times temperature².
  *
- * Choose it to transfer the teacher's confidence and its class relations without its ranking of each single row.
+ * Choose it to transfer the teacher's confidence and its class relations, but not its ranking of the classes in
+ * each row.
  *
  * ```js
  * distill({ teacher, student, data, losses: { kdPtSim: { mix: 0.5 }, crossEntropy: {} } })
@@ -650,15 +655,15 @@ export interface KdPtSim {
    */
   weight?: Scheduled
   /**
-   * The share of the confidence (`kdPt`), from 0 to 1; the rest is class relations (`kdSim`). Default 0.5.
+   * Share of the target of `kdPt` in the mixture, from 0 to 1; the rest is the target of `kdSim`. Default 0.5.
    */
   mix?: number
   /**
-   * Exponent of the size of each cosine; must be > 0. Default 1.
+   * Exponent of the absolute value of each cosine, which keeps its sign; must be > 0. Default 1.
    */
   power?: number
   /**
-   * Divisor of the powers before the softmax: smaller is sharper; must be > 0. Default 1.
+   * Divisor of the powers before the softmax; a smaller one makes the target sharper; must be > 0. Default 1.
    */
   sharpness?: number
   /**
@@ -687,12 +692,13 @@ export interface KdTopk {
    */
   k: number
   /**
-   * What happens to the probability outside the k classes; a `teacherTopK` column serves 'renormalize' alone. Default
-   * 'renormalize'.
+   * What happens to the probability outside the k classes; a `teacherTopK` column supports only 'renormalize'.
+   * Default 'renormalize'.
    */
   missing?: Missing
   /**
-   * Keeps the label's class in any case, in place of the least likely of the k; needs labels. Default false.
+   * Always keeps the label's class: if it is not among the k classes, it replaces the least likely of them.
+   * Needs labels. Default false.
    */
   includeTarget?: boolean
   /**
@@ -701,7 +707,8 @@ export interface KdTopk {
   temperature?: Scheduled
 }
 /**
- * Binary cross-entropy between the labels and the student, each class on its own: for several labels per row.
+ * Binary cross-entropy between the labels and the student's probabilities, computed for each class separately: for
+ * multi-label data.
  *
  * Choose it when a row may have several labels or none; set `posWeight` when labels are rare.
  *
@@ -717,14 +724,14 @@ export interface BinaryCrossEntropy {
    */
   weight?: Scheduled
   /**
-   * Weight of the labels that are true, against those that are not: one number ≥ 0 for all classes, or a list of one
-   * per class; above 1 for rare labels. Default 1.
+   * Weight of positive labels relative to negative ones: one number ≥ 0 for all classes, or a list with one number
+   * per class. Use a weight above 1 for rare labels. Default 1.
    */
   posWeight?: OneOrEach
 }
 /**
- * Kullback–Leibler divergence between teacher and student, each class on its own (sigmoid), times temperature²:
- * for several labels per row.
+ * Kullback–Leibler divergence between teacher and student, computed for each class separately (sigmoid), times
+ * temperature²: for multi-label data.
  *
  * Choose it to distil a teacher that was trained with `binaryCrossEntropy`.
  *
@@ -764,8 +771,8 @@ export interface Mse {
 /**
  * Mean squared error between the student's and the teacher's logits.
  *
- * Choose it for a teacher of regression, or instead of `kl` at a very high temperature, to which it is equivalent
- * except for a shift of the logits.
+ * Choose it when the teacher is a regression model, or instead of `kl` with a very high temperature: the two are
+ * equivalent except for a shift of the logits.
  *
  * ```js
  * distill({ teacher, student, data, losses: { logitMse: {} } })
@@ -782,7 +789,7 @@ export interface LogitMse {
 /**
  * Mean squared error between a layer of the student and one of the teacher (FitNets).
  *
- * Choose it when a layer of the student is to compute what a layer of the teacher computes.
+ * Choose it when a layer of the student should compute the same as a layer of the teacher.
  *
  * ```js
  * distill({ teacher, student, data, losses: { hint: { projection: true }, kl: {} } })
@@ -800,8 +807,8 @@ export interface Hint {
    */
   layers?: Layers
   /**
-   * Trains a linear map (on feature maps a 1 × 1 convolution) from the student's width to the teacher's. Default:
-   * widths must be equal.
+   * Trains a linear map (on feature maps a 1 × 1 convolution) from the student's width to the teacher's. Default
+   * false: widths must be equal.
    */
   projection?: boolean
 }
@@ -814,15 +821,15 @@ export interface LayerPair {
    */
   student: string
   /**
-   * Name of the teacher's.
+   * Name of the teacher's layer.
    */
   teacher: string
 }
 /**
- * Triplet loss with the teacher's output as the anchor: the positive is the student's output for the same sample,
- * the negative its output for a sample of another class, drawn anew in each epoch.
+ * Triplet loss with the teacher's output as the anchor: the positive is the student's output for the same sample, the
+ * negative is its output for a sample of another class, which is drawn anew in each epoch.
  *
- * Choose it when outputs or embeddings of different classes are to be far apart.
+ * Choose it when outputs or embeddings of different classes should be far apart.
  *
  * ```js
  * distill({ teacher, student, data, losses: { triplet: { margin: 5 }, crossEntropy: {} } })
@@ -849,8 +856,8 @@ export interface Triplet {
   projection?: boolean
 }
 /**
- * Triplet loss within the batch: the teacher's output is the anchor, the student's output for the same sample the
- * positive, its outputs for samples of other classes the negatives.
+ * Triplet loss within the batch: the teacher's output is the anchor, the student's output for the same sample is the
+ * positive, and its outputs for samples of other classes are the negatives.
  *
  * Choose it instead of `triplet` for streams, or to save the second forward pass of the student.
  *
@@ -866,11 +873,11 @@ export interface TripletBatch {
    */
   weight?: Scheduled
   /**
-   * How much farther away negatives must be than the positive; must be ≥ 0. Default 5.
+   * How much farther away the negatives must be than the positive; must be ≥ 0. Default 5.
    */
   margin?: number
   /**
-   * Which rows of another class count. Default: the nearest one.
+   * Which rows of other classes are negatives. Default: 'hardest', only the nearest one.
    */
   negatives?: Negatives
   /**
@@ -908,9 +915,9 @@ export interface Cosine {
   projection?: boolean
 }
 /**
- * Mean squared error between hidden states of length 1, layer by layer (patient distillation).
+ * Mean squared error between hidden states that are scaled to length 1, layer by layer (patient distillation).
  *
- * Choose it when student and teacher are stacks of the same kind of layer, the teacher with more of them.
+ * Choose it when student and teacher are stacks of the same kind of layer and the teacher has more layers.
  *
  * ```js
  * distill({ teacher, student, data, losses: { patient: { projection: true }, kl: {} } })
@@ -925,7 +932,7 @@ export interface Patient {
   weight?: Scheduled
   /**
    * Which layers are compared; the loss is the mean over them. `'skip'` spreads the student's layers over the whole
-   * teacher, `'last'` compares them with those right below the teacher's last. Default `'skip'`.
+   * teacher, `'last'` compares them with the layers directly below the teacher's last. Default `'skip'`.
    */
   layers?: Layers
   /**
@@ -933,7 +940,7 @@ export interface Patient {
    */
   normalize?: boolean
   /**
-   * Which tokens of a sequence are compared. Default all.
+   * Which tokens of a sequence are compared. Default 'all'.
    */
   token?: Token
   /**
@@ -942,8 +949,8 @@ export interface Patient {
   projection?: boolean
 }
 /**
- * Mean squared error between attention maps: squares of feature maps, averaged over the channels (attention
- * transfer).
+ * Mean squared error between attention maps (attention transfer). An attention map is the square of a feature map,
+ * averaged over the channels.
  *
  * Choose it for convolutional networks that differ in their number of channels.
  *
@@ -959,15 +966,16 @@ export interface AttentionTransfer {
    */
   weight?: Scheduled
   /**
-   * Which feature maps are compared: layers whose output is `[channels, height, width]`. Losses of several are added.
-   * Default: `'skip'`.
+   * Which feature maps are compared: layers whose output is `[channels, height, width]`. The losses of several
+   * layers are added. Default `'skip'`.
    */
   layers?: Layers
 }
 /**
  * Maximum mean discrepancy between the channels of feature maps, compared as sets (neuron selectivity transfer).
  *
- * Choose it for convolutional networks of equal map sizes, when the patterns matter to which channels respond.
+ * Choose it for convolutional networks with feature maps of equal height and width, when it matters which patterns the
+ * channels respond to.
  *
  * ```js
  * distill({ teacher: convTeacher, student: convStudent, data: images, losses: { nst: {}, kl: {} } })
@@ -981,15 +989,15 @@ export interface Nst {
    */
   weight?: Scheduled
   /**
-   * Which feature maps are compared: layers whose output is `[channels, height, width]`. Losses of several are added.
-   * Default: `'skip'`.
+   * Which feature maps are compared: layers whose output is `[channels, height, width]`. The losses of several
+   * layers are added. Default `'skip'`.
    */
   layers?: Layers
 }
 /**
- * Mean squared difference between the matrices of similarities within a batch (similarity-preserving distillation).
+ * Mean squared difference between the similarity matrices of a batch (similarity-preserving distillation).
  *
- * Choose it when layers differ in width and are to agree about which samples are similar.
+ * Choose it when the layers differ in width but should agree on which samples are similar.
  *
  * ```js
  * distill({ teacher, student, data, losses: { similarity: {}, kl: {} } })
@@ -1009,7 +1017,7 @@ export interface Similarity {
 }
 /**
  * Huber loss between the pairwise distances within a batch (relational distillation). Distances are divided by their
- * batch mean; with only two rows the loss is always 0: set `dropLast` where the last batch may have one or two rows.
+ * batch mean; with only two rows the loss is always 0. Set `dropLast` if the last batch may have only one or two rows.
  *
  * Choose it for embeddings that are compared by distance, as in retrieval.
  *
@@ -1030,7 +1038,7 @@ export interface RkdDistance {
   layers?: Layers
 }
 /**
- * Huber loss between the angles that each three samples of a batch form (relational distillation).
+ * Huber loss between the angles that every three samples of a batch form (relational distillation).
  *
  * Choose it together with `rkdDistance` for embeddings, when shape matters more than scale.
  *
@@ -1053,7 +1061,7 @@ export interface RkdAngle {
 /**
  * Divergence between the probabilities that samples of a batch are neighbours (probabilistic knowledge transfer).
  *
- * Choose it for retrieval: neighbourhoods are compared instead of coordinates, and widths may differ.
+ * Choose it for retrieval: it compares neighbourhoods instead of coordinates, and widths may differ.
  *
  * ```js
  * distill({ teacher, student, data, losses: { pkt: {} } })
@@ -1067,7 +1075,7 @@ export interface Pkt {
    */
   weight?: Scheduled
   /**
-   * Added to lengths and probabilities; must be > 0. Default 1e-7.
+   * Number added to lengths and probabilities; must be > 0. Default 1e-7.
    */
   eps?: number
   /**
@@ -1076,16 +1084,16 @@ export interface Pkt {
   layers?: Layers
 }
 /**
- * How the student's parameters are made from the teacher's (Weight Distillation). Without rules layers are matched by
- * kind and place: each student layer comes from a run of adjacent teacher layers.
+ * How the student's parameters are generated from the teacher's (Weight Distillation). Without rules, layers are
+ * matched by kind and position: each student layer is generated from a run of adjacent teacher layers.
  */
 export interface GeneratorOptions {
   /**
-   * What to do where the count of the student's layers does not divide that of the teacher's.
+   * What happens if the number of the teacher's layers is not a multiple of the student's. Default: `refuse`.
    */
   remainder?: Remainder
   /**
-   * Exceptions from the plan that the two models lead to; later ones win.
+   * Exceptions from the plan that follows from the two models; a later rule overrides an earlier one.
    */
   rules?: RuleFor[]
 }
@@ -1094,179 +1102,182 @@ export interface GeneratorOptions {
  */
 export interface RuleFor {
   /**
-   * Which parameters of the student: a parameter, a layer or block, or a pattern with `*`.
+   * The student's parameters that the rule applies to: a parameter, a layer or block, or a pattern with `*`.
    */
   student: string
   /**
-   * What they are made from, in this order: layers or parameters of the teacher. Default: what the plan says.
+   * The teacher's layers or parameters that they are generated from, in this order. Default: those of the plan.
    */
   teacher?: string[]
   /**
-   * How they are made. Default: what the plan says.
+   * How they are generated. Default: as in the plan.
    */
   rule?: RuleOptions
 }
 /**
- * A matrix or kernel: outputs, inputs and layers of the teacher are mixed, then `scale ⊙ tanh(·) + shift`. A vector
- * that the rule meets is made by `vector`.
+ * For a matrix or kernel: mixes outputs, inputs and layers of the teacher, then applies `scale ⊙ tanh(·) + shift`.
+ * Vectors use the rule `vector` instead.
  */
 export interface Full {
   /**
-   * A side that is not mixed, because its places mean the same in both models: the inputs of the first layer, the
-   * rows of an embedding. It must be as wide as the teacher's.
+   * A side that is not mixed because its positions mean the same in both models, such as the inputs of the first
+   * layer or the rows of an embedding. Its size must equal the teacher's. Default: both sides are mixed.
    */
   keep?: Side
 }
 /**
- * A vector (bias, gain of a norm): the teacher's numbers and layers are mixed, then `scale ⊙ tanh(·) + shift`.
+ * For a vector (a bias, the gain of a norm): mixes elements and layers of the teacher, then applies
+ * `scale ⊙ tanh(·) + shift`.
  */
 export interface Vector {}
 /**
- * Equal shapes, nothing is mixed: `scale ⊙ tanh(teacher) + shift`.
+ * For equal shapes: `scale ⊙ tanh(teacher) + shift`, without mixing.
  */
 export interface ScaleShift {}
 /**
- * A matrix on each side whose width differs from the teacher's; no tanh, scale or shift. Equal shapes are `copy`.
+ * Multiplies by a matrix on each side whose width differs from the teacher's; no tanh, scale or shift. For equal
+ * shapes use `copy`.
  */
 export interface Project {}
 /**
- * Equal shapes: the numbers of the teacher's (first) layer.
+ * For equal shapes: the values of the teacher's first layer in the group.
  */
 export interface Copy {
   /**
-   * Whether they stay as they are while the generator is trained.
+   * Whether the values stay fixed while the generator is trained. Default: false.
    */
   frozen?: boolean
 }
 /**
- * The first outputs and inputs of the teacher's (first) layer, trained from there on.
+ * The first outputs and inputs of the teacher's first layer in the group, as trainable initial values.
  */
 export interface Truncate {}
 /**
- * The student's own start values, trained as usual.
+ * The student's own initial values, trained as usual.
  */
 export interface Fresh {}
 export interface Sgd {
   /**
-   * Learning rate; above 0. Default 0.01.
+   * Learning rate; must be > 0. Default 0.01.
    */
   learningRate?: number
   /**
-   * Share of the last step that is kept; 0 ≤ momentum < 1. Default 0.
+   * Momentum: share of the previous step that is kept; must be ≥ 0 and < 1. Default 0.
    */
   momentum?: number
   /**
-   * Nesterov's form of momentum; needs a momentum above 0. Default false.
+   * Uses Nesterov's form of momentum; needs a momentum > 0. Default false.
    */
   nesterov?: boolean
   /**
-   * Weight decay, added to the gradient; at least 0. Default 0.
+   * Weight decay: weightDecay · parameter is added to the gradient; must be ≥ 0. Default 0.
    */
   weightDecay?: number
   /**
-   * Whether biases and norms decay too. Default false.
+   * Whether weight decay also applies to biases and normalization parameters. Default false.
    */
   decayAll?: boolean
 }
 export interface Adam {
   /**
-   * Learning rate; above 0. Default 0.001.
+   * Learning rate; must be > 0. Default 0.001.
    */
   learningRate?: number
   /**
-   * Decay of the running mean of the gradients; 0 ≤ beta1 < 1. Default 0.9.
+   * Decay of the running mean of the gradients; must be ≥ 0 and < 1. Default 0.9.
    */
   beta1?: number
   /**
-   * Decay of the running mean of their squares; 0 ≤ beta2 < 1. Default 0.999.
+   * Decay of the running mean of the squared gradients; must be ≥ 0 and < 1. Default 0.999.
    */
   beta2?: number
   /**
-   * Added to the denominator; above 0. Default 1e-8.
+   * Number added to the denominator; must be > 0. Default 1e-8.
    */
   epsilon?: number
   /**
-   * Weight decay, added to the gradient; at least 0. Default 0.
+   * Weight decay: weightDecay · parameter is added to the gradient; must be ≥ 0. Default 0.
    */
   weightDecay?: number
   /**
-   * Whether biases and norms decay too. Default false.
+   * Whether weight decay also applies to biases and normalization parameters. Default false.
    */
   decayAll?: boolean
 }
 export interface AdamW {
   /**
-   * Learning rate; above 0. Default 0.001.
+   * Learning rate; must be > 0. Default 0.001.
    */
   learningRate?: number
   /**
-   * Decay of the running mean of the gradients; 0 ≤ beta1 < 1. Default 0.9.
+   * Decay of the running mean of the gradients; must be ≥ 0 and < 1. Default 0.9.
    */
   beta1?: number
   /**
-   * Decay of the running mean of their squares; 0 ≤ beta2 < 1. Default 0.999.
+   * Decay of the running mean of the squared gradients; must be ≥ 0 and < 1. Default 0.999.
    */
   beta2?: number
   /**
-   * Added to the denominator; above 0. Default 1e-8.
+   * Number added to the denominator; must be > 0. Default 1e-8.
    */
   epsilon?: number
   /**
-   * Weight decay: each step subtracts this share of the weights, times the learning rate; at least 0. Default 0.01.
+   * Weight decay: each step subtracts learning rate · weightDecay · parameter from the parameter; must be ≥ 0.
+   * Default 0.01.
    */
   weightDecay?: number
   /**
-   * Whether biases and norms decay too. Default false.
+   * Whether weight decay also applies to biases and normalization parameters. Default false.
    */
   decayAll?: boolean
 }
 export interface Constant {
   /**
-   * Steps in which the factor rises in a straight line from 0 to 1.
+   * Number of steps in which the factor rises linearly from 0 to 1. Default 0.
    */
   warmupSteps?: number
 }
 export interface Step {
   /**
-   * Steps between two falls; at least 1.
+   * Number of steps between two multiplications; must be ≥ 1.
    */
   every: number
   /**
-   * What the rate is multiplied with at each fall; above 0.
+   * Number that the rate is multiplied by every `every` steps; must be > 0. Default 0.1.
    */
   factor?: number
   /**
-   * Steps in which the factor rises in a straight line from 0 to 1.
+   * Number of steps in which the factor rises linearly from 0 to 1. Default 0.
    */
   warmupSteps?: number
 }
 export interface Falling {
   /**
-   * The factor at the last step; 0…1.
+   * The factor at the last step, from 0 to 1. Default 0.
    */
   final?: number
   /**
-   * Steps in which the factor rises in a straight line from 0 to 1.
+   * Number of steps in which the factor rises linearly from 0 to 1. Default 0.
    */
   warmupSteps?: number
 }
 export interface OneCycle {
   /**
-   * Share of the training in which the rate rises; 0 < share < 1.
+   * Share of the training in which the factor rises; must be > 0 and < 1. Default 0.3.
    */
   rise?: number
   /**
-   * The first factor is 1 / this; above 0.
+   * The factor at the first step is 1 / initialDivisor; must be > 0. Default 25.
    */
   initialDivisor?: number
   /**
-   * The last factor is the first divided by this; above 0.
+   * The factor at the last step is the first factor divided by finalDivisor; must be > 0. Default 10,000.
    */
   finalDivisor?: number
 }
 export interface InverseSquareRoot {
   /**
-   * Steps until the peak; at least 1.
+   * Number of steps until the factor reaches 1; must be ≥ 1.
    */
   warmupSteps: number
 }
@@ -1275,51 +1286,51 @@ export interface InverseSquareRoot {
  */
 export interface Augment {
   /**
-   * Cut the image out of a padded copy, at a random place.
+   * Pads the image and cuts out a part of the original size at a random position.
    */
   crop?: Crop
   /**
-   * Move the image by whole pixels; what comes in is 0.
+   * Moves the image by a random number of whole pixels and fills the gap with zeros.
    */
   shift?: Shift
   /**
-   * Mirror the image.
+   * Mirrors the image at random.
    */
   flip?: Flip
   /**
-   * Add normal noise to every number; works on rows of any shape.
+   * Adds normally distributed noise to every number; rows may have any shape.
    */
   noise?: Noise
 }
 export interface Crop {
   /**
-   * Pixels added on each side before the cut, 1 or more.
+   * Pixels added on each side before the cut; at least 1.
    */
   padding: number
   /**
-   * What the padding shows. Default `zeros`.
+   * How the padding is filled. Default: `zeros`.
    */
   fill?: CropFill
 }
 export interface Shift {
   /**
-   * Farthest move in each direction, in pixels, 1 or more.
+   * Largest shift in each direction, in pixels; at least 1.
    */
   pixels: number
 }
 export interface Flip {
   /**
-   * Chance to swap left and right, 0 to 1. Default 0.
+   * Probability that left and right are swapped; 0…1. Default: 0.
    */
   horizontal?: number
   /**
-   * Chance to swap top and bottom, 0 to 1. Default 0.
+   * Probability that top and bottom are swapped; 0…1. Default: 0.
    */
   vertical?: number
 }
 export interface Noise {
   /**
-   * Standard deviation, above 0, in the units of the inputs.
+   * Standard deviation in the units of the inputs; above 0.
    */
   std: number
 }
@@ -1331,11 +1342,11 @@ export interface AverageOptions {
 }
 export interface EarlyStopOptions {
   /**
-   * Validations without improvement after which the run stops; at least 1.
+   * Number of validations without improvement after which the run stops; at least 1.
    */
   patience: number
   /**
-   * What counts as improvement: more than this; at least 0. Default: 0.
+   * A validation counts as an improvement if the metric improves by more than this; at least 0. Default: 0.
    */
   minDelta?: number
 }
@@ -1366,120 +1377,123 @@ export interface Metrics {
  */
 export interface Loss {}
 /**
- * The share of rows that are predicted right, 0 to 1.
+ * The share of rows that are predicted correctly; 0…1.
  */
 export interface Accuracy {}
 /**
- * The share of rows whose label is among the `k` most probable classes, 0 to 1.
+ * The share of rows whose label is among the `k` most probable classes; 0…1.
  */
 export interface TopKAccuracy {
   /**
-   * How many classes may be named, from 1 to the number of classes. Default 5.
+   * Number of most probable classes that may contain the label; 1…number of classes. Default 5.
    */
   k?: number
 }
 /**
- * Mean negative log-likelihood of the labels, in nats, 0 or more.
+ * Mean negative log-likelihood of the labels in nats; 0 or more.
  */
 export interface CrossEntropy2 {}
 /**
- * The mean over the classes of their F1, 0 to 1: a rare class counts as much as a frequent one.
+ * The mean of the F1 scores of all classes; 0…1. A rare class counts as much as a frequent one.
  */
 export interface MacroF1 {}
 /**
- * Expected calibration error, 0 to 1: the mean distance between confidence and accuracy.
+ * Expected calibration error: the mean distance between confidence and accuracy; 0…1.
  */
 export interface CalibrationError {
   /**
-   * Bins of equal width between 0 and 1, 1 or more. Default 15.
+   * Number of confidence bins of equal width between 0 and 1; 1…100,000. Default 15.
    */
   bins?: number
 }
 /**
- * A table with one line a class: count, precision, recall, F1.
+ * A table with one line per class: count, precision, recall, F1.
  */
 export interface PerClass {}
 /**
- * The share of rows of which every label is predicted right, 0 to 1, for several labels a row.
+ * For several labels per row: the share of rows in which every label is predicted correctly; 0…1.
  */
 export interface ExactMatch {
   /**
-   * Probability above which a class is predicted, between 0 and 1. Default 0.5.
+   * A class is predicted if its probability is above this; 0 < threshold < 1. Default 0.5.
    */
   threshold?: number
 }
 /**
- * F1 over all classes of all rows together, 0 to 1, for several labels a row.
+ * For several labels per row: the F1 score over all classes of all rows together; 0…1.
  */
 export interface MicroF1 {
   /**
-   * Probability above which a class is predicted, between 0 and 1. Default 0.5.
+   * A class is predicted if its probability is above this; 0 < threshold < 1. Default 0.5.
    */
   threshold?: number
 }
 /**
- * Mean negative log-likelihood of several labels a row, in nats a class, 0 or more.
+ * For several labels per row: the mean negative log-likelihood in nats per class; 0 or more.
  */
 export interface BinaryCrossEntropy2 {}
 /**
- * Mean squared distance between outputs and labels, 0 or more.
+ * Mean squared difference between outputs and labels that are real numbers; 0 or more.
  */
 export interface MeanSquaredError {}
 /**
- * The share of rows where student and teacher predict the same class, 0 to 1.
+ * The share of rows for which student and teacher predict the same class; 0…1.
  */
 export interface Agreement {}
 /**
- * Mean KL(teacher‖student) in nats, 0 or more.
+ * Mean divergence KL(teacher ‖ student) in nats; 0 or more.
  */
 export interface TeacherKl {
   /**
-   * Divides the logits of both, above 0. Default 1.
+   * Temperature applied to student and teacher logits; must be > 0. Default 1.
    */
   temperature?: number
 }
 /**
- * Mean squared distance between the student's outputs and the teacher's, 0 or more: for outputs that are vectors.
+ * The mean squared difference between the student's and the teacher's outputs; 0 or more. Use it for outputs that are
+ * vectors rather than classes.
  */
 export interface TeacherDistance {}
 /**
- * The label smoothing that a teacher at this temperature is worth, 0 or more.
+ * The label smoothing that gives the wrong classes as much probability as the teacher does; 0 or more.
  */
 export interface EquivalentSmoothing {
   /**
-   * Divides the teacher's logits, above 0. Default 1.
+   * Temperature applied to the teacher's logits; must be > 0. Default 1.
    */
   temperature?: number
 }
 /**
- * How strongly the teacher re-weights each row: the gradient of distilling at the label's logit over that of cross
- * entropy alone; median and quantiles. In a run: by epoch, over the validation rows.
+ * How strongly the teacher re-weights each row: at the label's logit, the gradient of distillation divided by the
+ * gradient of cross entropy alone. The result is a summary with median and quantiles over the rows; in a run, over the
+ * rows of each validation.
  */
 export interface Reweighting {
   /**
-   * Weight λ of the teacher's part beside 1 − λ of cross entropy, 0 to 1. Default 0.5.
+   * Weight λ of the teacher's part; cross entropy has weight 1 − λ. 0…1. Default 0.5.
    */
   weight?: number
   /**
-   * Divides the logits of both in the teacher's part, above 0. Default 1.
+   * Temperature applied to student and teacher logits in the teacher's part; must be > 0. Default 1.
    */
   temperature?: number
 }
 export interface CheckpointOptions {
   /**
-   * The run folder; made if it is not there.
+   * The run folder. It is created if it does not exist.
    */
   folder: string
   /**
-   * Optimizer steps between two checkpoints; at least 1. Default: one after each epoch, and one at the end.
+   * Optimizer steps between two checkpoints; at least 1. Default: one checkpoint after each epoch, and one at the
+   * end.
    */
   every?: number
   /**
-   * How many are kept; at least 1. Default: 3.
+   * Number of checkpoints to keep; at least 1. Default: 3.
    */
   keep?: number
   /**
-   * Whether to go on from the newest checkpoint in the folder, if there is one. Default: false.
+   * Whether the run continues from the newest checkpoint in the folder, if there is one. Default: false.
    */
   resume?: boolean
 }
@@ -1488,99 +1502,101 @@ export interface CheckpointOptions {
  */
 export interface TrainOptions {
   /**
-   * What is minimised: the sum over the losses of weight · value. At least one weight above 0. Or the name of a preset,
-   * a mixture as its authors released it.
+   * The losses to minimise: the total is the sum of weight × loss, and at least one weight must be above 0. Or the
+   * name of a preset, which is a mixture of losses as its authors released it.
    */
   losses: LossesOrPreset
   /**
-   * Makes the student's parameters from the teacher's and trains what makes them (phase 1 of Weight Distillation); in
-   * the end the student has them as plain numbers. `freeze`, `average` and `optimizer` then mean the generator's own
-   * parameters, `layers.0.weight.wOut` and others. Default: the student's parameters are trained themselves.
+   * Trains a generator that computes the student's parameters from the teacher's (phase 1 of Weight Distillation).
+   * At the end the student gets the computed numbers. With a generator, `freeze`, `average` and `optimizer` apply to
+   * the generator's own parameters, such as `layers.0.weight.wOut`. Default: the student's parameters are trained
+   * directly.
    */
   generator?: GeneratorOptions
   /**
-   * How parameters are changed. Default: adamW with its defaults.
+   * How gradients change the parameters. Default: adamW with its defaults.
    */
   optimizer?: OptimizerOptions
   /**
-   * Multiplies the optimizer's learning rate. Default: constant.
+   * Factor of the optimizer's learning rate at each step. Default: constant.
    */
   schedule?: Schedule
   /**
-   * Rows of one batch; 1…2³¹. Default: 64.
+   * Rows per batch; 1…2³¹. Default: 64.
    */
   batchSize?: number
   /**
-   * Batches whose gradients make one optimizer step; 1…2²⁰. Row losses without batch norm give what one big
-   * batch gives. Default: 1.
+   * Batches per optimizer step, whose gradients are combined; 1…2²⁰. For row losses and models without batch norm,
+   * the result is that of one large batch. Default: 1.
    */
   accumulate?: number
   /**
-   * Passes over the data; 1…2³¹. Default: 1 where `steps` is not given.
+   * Passes over the data; 1…2³¹. Default: 1 if `steps` is not given.
    */
   epochs?: number
   /**
-   * Optimizer steps, instead of epochs.
+   * Number of optimizer steps, as an alternative to `epochs`; 1…2⁵³ − 1.
    */
   steps?: number
   /**
-   * Everything random follows from it: an integer of 0…2⁵³ − 1. Default: 0.
+   * Seed of all random numbers: an integer in 0…2⁵³ − 1. Default: 0.
    */
   seed?: number
   /**
-   * Whether rows come in a new order each epoch. Default: true.
+   * Whether each epoch takes the rows in a new random order. Default: true.
    */
   shuffle?: boolean
   /**
-   * Whether the last batch of an epoch is left out when it is smaller. Default: false.
+   * Whether the last batch of an epoch is left out if it is smaller than the others. Default: false.
    */
   dropLast?: boolean
   /**
-   * Random changes of the inputs, keyed by sample and epoch.
+   * Random changes of the inputs, drawn anew for each sample in each epoch. Default: none.
    */
   augment?: Augment
   /**
-   * Gradients are scaled down to this global norm where it is larger; above 0. Default: they are not.
+   * Largest global norm of the gradients: larger gradients are scaled down to it. Above 0. Default: no limit.
    */
   clipNorm?: number
   /**
-   * A running average of the parameters (EMA), which validation uses and the run keeps.
+   * A running average (EMA) of the parameters. Validation uses it, and it is what the student keeps. Default: none.
    */
   average?: AverageOptions
   /**
-   * Parameters that stay as they are: names, layer names, or patterns with `*`.
+   * Parameters that are not trained: names of parameters or layers, or patterns with `*`. Default: none.
    */
   freeze?: string[]
   /**
-   * Optimizer steps between two validations. Default: one validation after each epoch.
+   * Optimizer steps between two validations; at least 1. Default: one validation after each epoch.
    */
   validateEvery?: number
   /**
-   * Stops when validation no longer improves.
+   * Stops the run when validation no longer improves. Default: the run does not stop early.
    */
   earlyStop?: EarlyStopOptions
   /**
-   * Which parameters the student has in the end: those of the last step, or of the best validation. Default: `last`.
+   * Which parameters the student keeps: those of the last step, or those of the best validation. Default: `last`.
    */
   keep?: Keep
   /**
-   * Metrics of the validation in addition to accuracy, loss and agreement: `{ calibrationError: { bins: 15 } }`.
+   * Metrics to compute at each validation in addition to accuracy, loss and agreement, such as
+   * `{ calibrationError: { bins: 15 } }`. Default: none.
    */
   metrics?: Metrics
   /**
-   * The metric that `keep: 'best'` and `earlyStop` compare validations by; its options are those under `metrics`.
-   * Default: accuracy for one label per row, `loss` for other labels; without labels the agreement with the teacher,
-   * or the distance to its outputs where no loss treats them as classes.
+   * The metric by which `keep: 'best'` and `earlyStop` compare validations; its options are set under `metrics`.
+   * Default: accuracy for one label per row, `loss` for other labels. Without labels: the agreement with the
+   * teacher, or the distance to the teacher's outputs if no loss treats them as classes.
    */
   metric?: MetricChoice
   /**
-   * Optimizer steps between two reports; at least 1. Between them nothing in JavaScript runs. Default: 50.
+   * Optimizer steps between two reports; at least 1. The run executes no JavaScript between them. Default: 50.
    */
   reportEvery?: number
   /**
-   * Trains the same student from the same start with the same batches a second time, without a teacher, and reports
-   * both. Where some rows of a data set have no label, it has batches of its own: as large, and every row has a label.
-   * Doubles the student's cost. Default: false.
+   * Trains the same student a second time, from the same start and with the same batches but without a teacher, and
+   * reports both. If some rows of a data set have no label, the second training gets batches of the same size in
+   * which every row has a label. Doubles the student's cost. Default: false.
    */
   control?: boolean
   /**
@@ -1588,48 +1604,51 @@ export interface TrainOptions {
    */
   combine?: Combine
   /**
-   * Permutes the teacher's logits of the wrong classes, anew for every row in each epoch (DKPP): its confidence stays,
-   * its class relations go. Default: false.
+   * Permutes the teacher's logits of the wrong classes, anew for each row in each epoch (DKPP). This keeps the
+   * teacher's confidence and removes its class relations. Default: false.
    */
   permuteTeacher?: boolean
   /**
-   * Multiplies each row's weight by the teacher's largest probability (CWTM): rows count as much as the teacher is
-   * confident. Default: false.
+   * Multiplies each row's weight by the teacher's largest probability (CWTM): rows count in proportion to the
+   * teacher's confidence. Default: false.
    */
   weightRowsByTeacher?: boolean
   /**
-   * Whether the teacher is asked once about each row, before the first step, where nothing is augmented and rows come
-   * more than once. Otherwise it is asked at every step. Default: true.
+   * Whether the teacher's outputs for each row are computed once, before the first step, and then reused. This needs
+   * inputs without augmentation and rows that occur more than once. Otherwise the teacher runs at every step.
+   * Default: true.
    */
   cacheTeacher?: boolean
   /**
-   * What happens when a proof finds that the run is not what it looks like (docs/proofs.md lists the proofs): `warn`
-   * puts it in the report and prints a warning, `strict` ends the run with `ERR_LIMBECK_PROOF_FAILED`, `off` runs no
-   * proof. Default: `warn`.
+   * What happens when a proof finds a mistake in the run (docs/proofs.md lists the proofs): `warn` adds a finding to
+   * the report and prints a warning, `strict` ends the run with `ERR_LIMBECK_PROOF_FAILED`, `off` runs no proof.
+   * Default: `warn`.
    */
   proofs?: Proofs
   /**
-   * Writes the whole state of the run to a folder, so that it can be resumed to the same bits.
+   * Writes the complete state of the run to a folder. A run that is resumed from it ends with the same bits.
+   * Default: no checkpoints.
    */
   checkpoint?: CheckpointOptions
   /**
-   * Threads of the arithmetic; 1…1024. Default: one less than this process may use. Any number gives the same
-   * bits.
+   * Threads of the computation; 1…1024. The result has the same bits for any number. Default: one less than this
+   * process may use.
    */
   threads?: number
   /**
-   * How far the run's threads stand back behind the event loop, the threads of `fs` and `dns`, and other processes:
-   * added to the niceness of this process; 0…19, on Linux alone. Costs nothing while a core is free; beside a busy
-   * process on the same core a run gets a tenth at 10 and half at 0. The command line, which has no event loop to
-   * spare, begins at 0. Any number gives the same bits. Default: 10.
+   * Niceness of the run's threads, added to that of this process; 0…19, only on Linux. At a higher niceness the
+   * event loop, the threads of `fs` and `dns`, and other processes take precedence over the run. Niceness costs
+   * nothing while a core is free; on a core that a busy process shares, a run gets half of the time at 0 and a tenth
+   * at 10. The command line uses 0 by default, because it has no event loop to protect. The result has the same bits
+   * for any value. Default: 10.
    */
   niceness?: number
   /**
-   * The run is refused where it would need more native memory than this; bytes. Default: no limit.
+   * Limit of the run's native memory in bytes; a run that needs more is refused. Default: no limit.
    */
   maxMemoryBytes?: number
   /**
-   * Where the arithmetic runs. Default: `auto`.
+   * Device of the computation. Default: `auto`.
    */
   backend?: Backend
 }
@@ -1638,22 +1657,22 @@ export interface TrainOptions {
  */
 export interface Mlp {
   /**
-   * Inputs, hidden widths, outputs: `[784, 32, 10]`. At least two, each above 0.
+   * Number of inputs, hidden widths, number of outputs: `[784, 32, 10]`. At least two sizes, each above 0.
    */
   sizes: number[]
   /**
-   * Between the layers.
+   * Activation after each hidden layer. Default: `relu`.
    */
   activation?: Activation
   /**
-   * Dropout after each hidden layer; 0 ≤ rate < 1.
+   * Dropout rate after each hidden layer; 0 ≤ rate < 1. Default: 0.
    */
   dropout?: number
 }
 /**
- * Small convolutional network. Per channel count a block `blocks.0`, `blocks.1`, … of 3×3 convolution (with bias),
- * batch norm, relu and max pooling by 2; then the linear layer `head`. With channels `[4, 8]` on 28 × 28 it has
- * 4,290 weights.
+ * Small convolutional network. It has one block `blocks.0`, `blocks.1`, … per channel count, with a 3×3 convolution
+ * (with bias), batch norm, relu and max pooling by 2; then follows the linear layer `head`. With channels `[4, 8]` on
+ * 28 × 28 pixels it has 4,290 weights.
  */
 export interface ConvNet {
   /**
@@ -1664,11 +1683,11 @@ export interface ConvNet {
    */
   input: [number, number, number]
   /**
-   * Channels of each block; at least one block.
+   * Number of channels of each block; at least one block.
    */
   channels: number[]
   /**
-   * Count of outputs.
+   * Number of outputs.
    */
   classes: number
 }
@@ -1681,15 +1700,15 @@ export interface Linear {
    */
   name?: string
   /**
-   * Count of outputs; at least 1.
+   * Number of outputs; must be ≥ 1.
    */
   outputs: number
   /**
-   * Whether a bias is added.
+   * Whether a bias is added. Default true.
    */
   bias?: boolean
   /**
-   * Applied to the result.
+   * Activation applied to the result. Default 'none'.
    */
   activation?: Activation
   /**
@@ -1706,31 +1725,32 @@ export interface LayerInit {
 }
 export interface ConstantInit {
   /**
-   * Any finite number.
+   * Value of every number; must be finite.
    */
   value: number
 }
 export interface UniformInit {
   /**
-   * A finite number of 0 or more.
+   * Largest absolute value; must be finite and ≥ 0.
    */
   bound: number
 }
 export interface NormalInit {
   /**
-   * Standard deviation; a finite number of 0 or more.
+   * Standard deviation; must be finite and ≥ 0.
    */
   std: number
 }
 export interface XavierInit {
   /**
-   * A finite number of 0 or more.
+   * Factor of the standard deviation; must be finite and ≥ 0. Default 1.
    */
   gain?: number
 }
 export interface KaimingInit {
   /**
-   * A finite number of 0 or more. Default √2, for layers that relu follows.
+   * Factor of the standard deviation; must be finite and ≥ 0. Default √2, which suits layers that are followed by
+   * relu.
    */
   gain?: number
 }
@@ -1743,31 +1763,32 @@ export interface Conv1D {
    */
   name?: string
   /**
-   * Count of output channels; at least 1.
+   * Number of output channels; must be ≥ 1.
    */
   channels: number
   /**
-   * Kernel size; at least 1.
+   * Kernel size; must be ≥ 1.
    */
   kernel: number
   /**
-   * Step between two positions; at least 1.
+   * Distance between two positions of the kernel; must be ≥ 1. Default 1.
    */
   stride?: number
   /**
-   * Zeros added on each side.
+   * Number of zeros added on each side. Default 0.
    */
   padding?: number
   /**
-   * Distance between two kernel elements; at least 1.
+   * Distance between two elements of the kernel; must be ≥ 1. Default 1.
    */
   dilation?: number
   /**
-   * Input and output channels are split into this many groups, each convolved separately.
+   * Number of groups of input and output channels, each of which is convolved separately; must divide both numbers
+   * of channels. Default 1.
    */
   groups?: number
   /**
-   * Whether a bias is added.
+   * Whether a bias is added. Default true.
    */
   bias?: boolean
   /**
@@ -1784,31 +1805,32 @@ export interface Conv2D {
    */
   name?: string
   /**
-   * Count of output channels; at least 1.
+   * Number of output channels; must be ≥ 1.
    */
   channels: number
   /**
-   * Kernel size, one number or `[height, width]`; at least 1.
+   * Kernel size, one number or `[height, width]`; must be ≥ 1.
    */
   kernel: Pair
   /**
-   * Step between two positions; at least 1.
+   * Distance between two positions of the kernel; must be ≥ 1. Default 1.
    */
   stride?: Pair
   /**
-   * Zeros added on each side.
+   * Number of zeros added on each side. Default 0.
    */
   padding?: Pair
   /**
-   * Distance between two kernel elements; at least 1.
+   * Distance between two elements of the kernel; must be ≥ 1. Default 1.
    */
   dilation?: Pair
   /**
-   * Input and output channels are split into this many groups, each convolved separately.
+   * Number of groups of input and output channels, each of which is convolved separately; must divide both numbers
+   * of channels. Default 1.
    */
   groups?: number
   /**
-   * Whether a bias is added.
+   * Whether a bias is added. Default true.
    */
   bias?: boolean
   /**
@@ -1818,7 +1840,7 @@ export interface Conv2D {
 }
 /**
  * Batch normalization over the first axis (features or channels), with scale and shift. Training uses the statistics
- * of the batch and follows them in `running_mean` and `running_var`; evaluation uses those.
+ * of the batch and averages them into `running_mean` and `running_var`; evaluation uses these running statistics.
  */
 export interface BatchNorm {
   /**
@@ -1826,15 +1848,15 @@ export interface BatchNorm {
    */
   name?: string
   /**
-   * Added to the variance under the root; above 0.
+   * Number added to the variance before the square root; must be > 0. Default 1e-5.
    */
   epsilon?: number
   /**
-   * Share of the new statistics in the running ones; 0…1.
+   * Share of the batch statistics in each update of the running statistics, from 0 to 1. Default 0.1.
    */
   momentum?: number
   /**
-   * Applied to the result; relu costs nothing more.
+   * Activation applied to the result; 'relu' adds no cost. Default 'none'.
    */
   activation?: Activation
   /**
@@ -1851,7 +1873,7 @@ export interface LayerNorm {
    */
   name?: string
   /**
-   * Added under the root; above 0.
+   * Number added to the variance before the square root; must be > 0. Default 1e-5.
    */
   epsilon?: number
   /**
@@ -1868,7 +1890,7 @@ export interface RmsNorm {
    */
   name?: string
   /**
-   * Added under the root; above 0.
+   * Number added to the mean square before the square root; must be > 0. Default 1e-6.
    */
   epsilon?: number
   /**
@@ -1877,9 +1899,9 @@ export interface RmsNorm {
   init?: LayerInit
 }
 /**
- * A trained vector per id. Rows of equal length `[length]` become `[length, width]`, one vector per id. Rows of
- * different length, and all rows where `pooling` is given, become `[width]`: the vectors of a row are pooled into one
- * (a bag of embeddings). A row without ids becomes zeros.
+ * A trained vector per id. Rows of equal length `[length]` become `[length, width]`, one vector per id. If rows differ
+ * in length, or if `pooling` is given, each row becomes `[width]`: its vectors are pooled into one (a bag of
+ * embeddings). A row without ids becomes zeros.
  */
 export interface Embedding {
   /**
@@ -1887,25 +1909,26 @@ export interface Embedding {
    */
   name?: string
   /**
-   * Count of different ids; ids are 0…vocabulary − 1.
+   * Number of different ids; must be ≥ 1. Ids run from 0 to vocabulary − 1.
    */
   vocabulary: number
   /**
-   * Count of numbers per vector; at least 1.
+   * Length of each vector; must be ≥ 1.
    */
   width: number
   /**
-   * How the vectors of a row become one. Default: 'mean' where rows differ in length, no pooling otherwise.
+   * How the vectors of a row are pooled into one. Default: 'mean' if rows differ in length, otherwise no pooling.
    */
   pooling?: Pooling
   /**
-   * Start values of the vectors. Default: uniform in ±1/width where they are pooled, normal with a standard deviation
-   * of 1 otherwise.
+   * Start values of the vectors. Default: uniform in ±1/width if the vectors are pooled, otherwise normal with a
+   * standard deviation of 1.
    */
   init?: LayerInit
 }
 /**
- * A function of every element, as a layer of its own; `linear` has it built in.
+ * Applies an activation function to every element. `linear` and other layers have it built in, as their option
+ * `activation`.
  */
 export interface Activation2 {
   /**
@@ -1913,13 +1936,13 @@ export interface Activation2 {
    */
   name?: string
   /**
-   * Which one.
+   * The activation function.
    */
   function: Activation
 }
 /**
- * While training each element is 0 with probability `rate`, the others are divided by 1 − rate. The mask depends on
- * seed, epoch, layer name and sample id alone: splitting a batch changes nothing.
+ * In training, each element becomes 0 with probability `rate`, and the other elements are divided by 1 − rate. The
+ * mask depends only on seed, epoch, layer name and sample id, so splitting a batch does not change it.
  */
 export interface Dropout {
   /**
@@ -1927,7 +1950,7 @@ export interface Dropout {
    */
   name?: string
   /**
-   * Probability of 0; 0 ≤ rate < 1.
+   * Probability that an element becomes 0; must be ≥ 0 and < 1.
    */
   rate: number
 }
@@ -1940,20 +1963,20 @@ export interface MaxPool {
    */
   name?: string
   /**
-   * Window size, one number or `[height, width]`; at least 1.
+   * Window size, one number or `[height, width]`; must be ≥ 1.
    */
   kernel: Pair
   /**
-   * Step between two windows. Default: the window size.
+   * Distance between two windows; must be ≥ 1. Default: the window size.
    */
   stride?: Pair
   /**
-   * Added on each side; at most half of the window.
+   * Padding on each side; must be at most half of the window size. Default 0.
    */
   padding?: Pair
 }
 /**
- * The mean of each window, padding counted as zeros.
+ * The mean of each window; padding counts as zeros.
  */
 export interface AvgPool {
   /**
@@ -1961,15 +1984,15 @@ export interface AvgPool {
    */
   name?: string
   /**
-   * Window size, one number or `[height, width]`; at least 1.
+   * Window size, one number or `[height, width]`; must be ≥ 1.
    */
   kernel: Pair
   /**
-   * Step between two windows. Default: the window size.
+   * Distance between two windows; must be ≥ 1. Default: the window size.
    */
   stride?: Pair
   /**
-   * Added on each side; at most half of the window.
+   * Padding on each side; must be at most half of the window size. Default 0.
    */
   padding?: Pair
 }
@@ -1992,7 +2015,7 @@ export interface TokenMean {
   name?: string
 }
 /**
- * All axes of a sample become one, the last running fastest.
+ * Flattens all axes of a sample into one, in row-major order.
  */
 export interface Flatten {
   /**
@@ -2001,7 +2024,7 @@ export interface Flatten {
   name?: string
 }
 /**
- * The same numbers of a sample under other sizes, order unchanged.
+ * Changes the shape of a sample; its numbers and their order stay the same.
  */
 export interface Reshape {
   /**
@@ -2009,7 +2032,7 @@ export interface Reshape {
    */
   name?: string
   /**
-   * New sizes of one sample, without the batch axis; their product is unchanged.
+   * New shape of one sample, without the batch axis; it must have as many elements as the input.
    */
   shape: number[]
 }
@@ -2030,7 +2053,7 @@ export interface Transpose {
   axes: [number, number]
 }
 /**
- * A part of one axis of a sample: elements `start` to `end − 1`.
+ * Keeps a part of one axis of a sample: the elements `start` to `end − 1`.
  */
 export interface Slice {
   /**
@@ -2042,16 +2065,16 @@ export interface Slice {
    */
   axis: number
   /**
-   * First element.
+   * Index of the first element, counted from 0.
    */
   start: number
   /**
-   * One after the last element; above `start`.
+   * Index after the last element; must be > `start`.
    */
   end: number
 }
 /**
- * A block: `activation(layers(x) + shortcut(x))`. Without a shortcut the input itself is added.
+ * A residual block: `activation(layers(x) + shortcut(x))`. Without a shortcut the input itself is added.
  */
 export interface Residual {
   /**
@@ -2063,16 +2086,16 @@ export interface Residual {
    */
   layers: LayerOptions[]
   /**
-   * Layers applied to the input before it is added, needed where shapes differ. Default: none.
+   * Layers applied to the input before it is added; needed if the shapes differ. Default: no layers.
    */
   shortcut?: LayerOptions[]
   /**
-   * Applied to the sum.
+   * Activation applied to the sum. Default 'none'.
    */
   activation?: Activation
 }
 /**
- * Branches that all get the same input; their outputs are joined. An empty branch returns its input.
+ * Branches that all get the same input and whose outputs are joined. An empty branch returns its input.
  */
 export interface Parallel {
   /**
@@ -2084,28 +2107,29 @@ export interface Parallel {
    */
   branches: LayerOptions[][]
   /**
-   * How they are joined.
+   * How the outputs of the branches are joined. Default 'concat'.
    */
   join?: Join
   /**
-   * Axis of `concat`, counted from 0 without the batch axis.
+   * Axis of 'concat', counted from 0 without the batch axis. Default 0.
    */
   axis?: number
 }
 /**
- * `{ ids: {} }`: ids, of different count in each row; `{ ids: { length: 128 } }`: always 128.
+ * Inputs that are ids. With `{ ids: {} }` each row may have a different number of ids; with `{ ids: { length: 128 } }`
+ * every row has 128.
  */
 export interface IdsInput {
   ids: IdsLength
 }
 export interface IdsLength {
   /**
-   * Count of ids in every row. Default: rows differ.
+   * Number of ids in every row. Default: the number may differ from row to row.
    */
   length?: number
 }
 /**
- * How to make a model: a preset, or `layers` with `input`. Exactly one of them.
+ * The architecture of a model: either one preset, or `layers` together with `input`.
  */
 export interface ModelOptions {
   /**
@@ -2113,7 +2137,7 @@ export interface ModelOptions {
    */
   mlp?: Mlp
   /**
-   * Blocks of convolution, batch norm, relu, max pooling; then a linear layer.
+   * Blocks of convolution, batch norm, relu and max pooling, followed by a linear layer.
    */
   convNet?: ConvNet
   /**
@@ -2121,25 +2145,25 @@ export interface ModelOptions {
    */
   layers?: LayerOptions[]
   /**
-   * What one sample is; needed with `layers`.
+   * The form of one sample; required with `layers`, not allowed with a preset.
    */
   input?: Input
 }
 /**
- * Mean and standard deviation by channel (the first axis of a row), or one of each for all.
+ * Mean and standard deviation per channel (the first axis of a row), or one of each for all channels.
  */
 export interface Normalization {
   /**
-   * Subtracted; one number a channel, or one for all.
+   * The mean, which is subtracted: one number per channel, or one for all channels.
    */
   mean: number[]
   /**
-   * Divides; above 0, as many as means.
+   * The standard deviation, by which the difference is divided: above 0, and as many numbers as in `mean`.
    */
   std: number[]
 }
 /**
- * What learners that teach each other have in common.
+ * Settings of mutual learning that all learners share.
  */
 export interface MutualOptions {
   /**
@@ -2147,7 +2171,7 @@ export interface MutualOptions {
    */
   updates?: Updates
   /**
-   * How much a frozen teacher counts, where all peers together count 1; 0 or more.
+   * Weight of a frozen teacher, where all peers together have the weight 1; must be ≥ 0. Default: 1.
    */
   teacherWeight?: number
 }
@@ -2156,21 +2180,22 @@ export interface MutualOptions {
  */
 export interface OwnAverage {
   /**
-   * Share of the old average that is kept at each step; 0 ≤ decay < 1.
+   * Share of the old average that is kept at each step; must be ≥ 0 and < 1. Default 0.999.
    */
   decay?: number
 }
 /**
- * A teacher that knows the labels alone: 1 − share on the label, and share spread over all classes.
+ * A teacher made from the labels: it gives the label the probability 1 − share and spreads `share` evenly over all
+ * classes.
  */
 export interface SmoothedLabels {
   /**
-   * What is spread over all classes; 0 ≤ share < 1.
+   * Probability that is spread over all classes; must be ≥ 0 and < 1. Default 0.1.
    */
   share?: number
 }
 /**
- * One teacher as it crosses from JavaScript: exactly one of its kinds, and a weight.
+ * One teacher as JavaScript passes it: exactly one kind of teacher, and a weight.
  */
 export interface TeacherKinds {
   column?: Column
@@ -2182,19 +2207,19 @@ export interface TeacherKinds {
  */
 export interface ReweightingDiagnostic {
   /**
-   * Weight λ of the teacher's part beside 1 − λ of cross entropy, 0 to 1. Default 0.5.
+   * Weight λ of the teacher's part; cross entropy has weight 1 − λ. 0…1. Default 0.5.
    */
   weight?: number
   /**
-   * Divides the logits of both in the teacher's part, above 0. Default 1.
+   * Temperature applied to student and teacher logits in the teacher's part; must be > 0. Default 1.
    */
   temperature?: number
   /**
-   * Into how many parts rows are cut by the teacher's confidence, 1 or more. Default 5.
+   * Number of groups into which the rows are divided by the teacher's confidence; 1…100,000. Default 5.
    */
   groups?: number
   /**
-   * Whether every row's number stands in the report. Default false.
+   * Whether the report contains w_t of every row. Default false.
    */
   eachRow?: boolean
 }
@@ -2203,16 +2228,16 @@ export interface ReweightingDiagnostic {
  */
 export interface EquivalentSmoothingDiagnostic {
   /**
-   * Divides the logits, above 0. Default 1.
+   * Temperature applied to the logits; must be > 0. Default 1.
    */
   temperature?: number
 }
 /**
- * Options of the entropy of answers.
+ * Options of the entropy of a model's outputs.
  */
 export interface EntropyDiagnostic {
   /**
-   * Divides the logits, above 0. Default 1.
+   * Temperature applied to the logits; must be > 0. Default 1.
    */
   temperature?: number
 }
@@ -2221,15 +2246,17 @@ export interface EntropyDiagnostic {
  */
 export interface ClassCorrelationDiagnostic {
   /**
-   * Divides the logits, above 0: relations show at a high one. Default 1.
+   * Temperature applied to the logits; must be > 0. A high temperature shows the relations between classes more
+   * clearly. Default 1.
    */
   temperature?: number
   /**
-   * The group of each class, such as its super-class. Default: the tree of classes cut into `blocks`.
+   * The group of each class, such as its super-class. Default: the tree of classes is cut into `blocks` parts.
    */
   groups?: number[]
   /**
-   * Into how many parts the tree is cut, 1 to the classes; not beside `groups`. Default: the root of their number.
+   * Number of parts into which the tree is cut; 1…number of classes. Cannot be combined with `groups`. Default: the
+   * rounded square root of the number of classes.
    */
   blocks?: number
 }
@@ -2246,7 +2273,7 @@ export interface ProjectionDiagnostic {
   classes?: [number, number, number]
 }
 /**
- * Options of the geometry: none.
+ * The geometry has no options.
  */
 export interface GeometryDiagnostic {}
 /**
@@ -2254,12 +2281,12 @@ export interface GeometryDiagnostic {}
  */
 export interface CalibrationDiagnostic {
   /**
-   * Bins of equal width between 0 and 1, 1 or more. Default 15.
+   * Number of confidence bins of equal width between 0 and 1; 1…100,000. Default 15.
    */
   bins?: number
 }
 /**
- * Options of the gain: none.
+ * The gain has no options.
  */
 export interface GainDiagnostic {}
 /**
@@ -2274,19 +2301,19 @@ export interface MutualInformationDiagnostic {
    */
   classes?: [number, number]
   /**
-   * How rows are changed. Default: images are shifted by up to 2 pixels.
+   * The random changes of the rows. Default: images are shifted by up to 2 pixels.
    */
   augment?: Augment
   /**
-   * Changed copies of each row, 2 or more. Default 8.
+   * Number of changed copies of each row; 2…2³¹. Default 8.
    */
   copies?: number
   /**
-   * Rows that are looked at, evenly spaced in the data, 2 or more: the effort grows with their square. Default 500.
+   * Number of rows to analyse, evenly spaced in the data; 2…2³¹. The time grows with its square. Default 500.
    */
   rows?: number
   /**
-   * Decides the changes. Default 0.
+   * Seed of the random changes. Default 0.
    */
   seed?: number
 }
@@ -2299,23 +2326,23 @@ export interface Diagnostics {
    */
   reweighting?: ReweightingDiagnostic
   /**
-   * The label smoothing that a model's answers are worth (γ).
+   * The amount of label smoothing that a model's outputs are equivalent to (γ).
    */
   equivalentSmoothing?: EquivalentSmoothingDiagnostic
   /**
-   * How uncertain a model's answers are.
+   * How uncertain a model's outputs are.
    */
   entropy?: EntropyDiagnostic
   /**
-   * Which classes a model finds alike.
+   * Which classes a model considers similar.
    */
   classCorrelation?: ClassCorrelationDiagnostic
   /**
-   * Penultimate activations on the plane of three class templates.
+   * Penultimate activations, projected onto the plane of three class templates.
    */
   projection?: ProjectionDiagnostic
   /**
-   * Whether nearness to class templates follows the teacher's order of wrong classes.
+   * Whether the distances to the class templates are in the teacher's order of the wrong classes.
    */
   geometry?: GeometryDiagnostic
   /**
@@ -2323,90 +2350,90 @@ export interface Diagnostics {
    */
   calibration?: CalibrationDiagnostic
   /**
-   * The distilled student against the one that learnt alone, class by class.
+   * The accuracy of the distilled student compared with the control, in total and per class.
    */
   gain?: GainDiagnostic
   /**
-   * What a difference of two logits tells of the row, under random changes of it.
+   * How much information a difference of two logits carries about the row, under random changes of the row.
    */
   mutualInformation?: MutualInformationDiagnostic
 }
 export interface ReweightingReport {
   /**
-   * w_t over all rows; rows whose student is so sure that cross entropy has no gradient are skipped.
+   * w_t over all rows. A row is skipped if the student is so certain of its label that cross entropy has no gradient.
    */
   weights: Spread
   /**
-   * The share of the rows with w_t below 0: the teacher holds them back.
+   * Share of the rows with w_t below 0: the teacher lowers the student's confidence in their labels.
    */
   negative: number
   /**
-   * From the least confident rows to the most.
+   * The groups of rows, from the teacher's lowest confidence to the highest.
    */
   byConfidence: ConfidenceGroup[]
   /**
-   * w_t of every row, in the order of the data; null where it was skipped.
+   * w_t of every row, in the order of the data; null for a skipped row.
    */
   eachRow?: number[]
 }
 /**
- * Mean, extremes and quantiles of numbers, one a row.
+ * Mean, extremes and quantiles of one number per row.
  */
 export interface Spread {
   /**
-   * How many numbers there were. Without any the others are 0.
+   * Count of the rows with a number; if it is 0, all statistics are 0.
    */
   rows: number
   /**
-   * Rows that have no such number and were left out.
+   * Count of the rows without a number, which are left out.
    */
   skipped: number
   mean: number
   lowest: number
   /**
-   * A twentieth of the numbers is below.
+   * 5 % of the numbers are below.
    */
   q5: number
   /**
-   * A quarter of the numbers is below.
+   * 25 % of the numbers are below.
    */
   q25: number
   median: number
   /**
-   * A quarter of the numbers is above.
+   * 25 % of the numbers are above.
    */
   q75: number
   /**
-   * A twentieth of the numbers is above.
+   * 5 % of the numbers are above.
    */
   q95: number
   highest: number
 }
 export interface ConfidenceGroup {
   /**
-   * The teacher's least confidence in the label.
+   * The teacher's lowest confidence in the label within the group.
    */
   from: number
   /**
-   * Its largest.
+   * The teacher's highest confidence in the label within the group.
    */
   to: number
   weights: Spread
 }
 /**
- * The same for each model that was given.
+ * One report for each model that was given.
  */
 export interface SidesOfEquivalentSmoothingReport {
   teacher?: EquivalentSmoothingReport
   student?: EquivalentSmoothingReport
   /**
-   * The student that learnt alone.
+   * The control: the same student, trained without a teacher.
    */
   control?: EquivalentSmoothingReport
 }
 export interface EquivalentSmoothingReport {
   /**
-   * The label smoothing that the answers are worth.
+   * The amount of label smoothing that the model's outputs are equivalent to.
    */
   gamma: number
   /**
@@ -2415,34 +2442,34 @@ export interface EquivalentSmoothingReport {
   confidence: number
 }
 /**
- * The same for each model that was given.
+ * One report for each model that was given.
  */
 export interface SidesOfEntropyReport {
   teacher?: EntropyReport
   student?: EntropyReport
   /**
-   * The student that learnt alone.
+   * The control: the same student, trained without a teacher.
    */
   control?: EntropyReport
 }
 export interface EntropyReport {
   /**
-   * In nats, one number a row.
+   * Entropy of each row in nats.
    */
   nats: Spread
   /**
-   * The mean as a share of ln K, the entropy of knowing nothing.
+   * The mean entropy divided by ln K, the entropy of K equal probabilities.
    */
   share: number
 }
 /**
- * The same for each model that was given.
+ * One report for each model that was given.
  */
 export interface SidesOfClassCorrelationReport {
   teacher?: ClassCorrelationReport
   student?: ClassCorrelationReport
   /**
-   * The student that learnt alone.
+   * The control: the same student, trained without a teacher.
    */
   control?: ClassCorrelationReport
 }
@@ -2452,7 +2479,7 @@ export interface ClassCorrelationReport {
    */
   matrix: number[][]
   /**
-   * The classes with those that are alike side by side.
+   * The classes, ordered so that similar ones are side by side.
    */
   order: number[]
   /**
@@ -2460,11 +2487,11 @@ export interface ClassCorrelationReport {
    */
   groups: number[]
   /**
-   * Mean correlation of two classes of one block; 0 where every block has one class.
+   * Mean correlation of two classes of the same block; 0 if every block has one class.
    */
   within: number
   /**
-   * Mean correlation of two classes of different blocks; 0 where there is one block.
+   * Mean correlation of two classes of different blocks; 0 if there is only one block.
    */
   between: number
   /**
@@ -2477,30 +2504,30 @@ export interface ClassCorrelationReport {
   constant: number[]
 }
 /**
- * The same for each model that was given.
+ * One report for each model that was given.
  */
 export interface SidesOfProjectionReport {
   teacher?: ProjectionReport
   student?: ProjectionReport
   /**
-   * The student that learnt alone.
+   * The control: the same student, trained without a teacher.
    */
   control?: ProjectionReport
 }
 export interface ProjectionReport {
   /**
-   * Where the templates of the three classes lie, in the order of `classes`: the first at `[0, 0]`.
+   * Coordinates of the templates of the three classes, in the order of `classes`; the first is at `[0, 0]`.
    *
    * @minItems 3
    * @maxItems 3
    */
   templates: [[number, number], [number, number], [number, number]]
   /**
-   * Mean and spread of each class's points, in the order of `classes`.
+   * Mean and spread of the points of each class, in the order of `classes`.
    */
   clusters: ProjectedCluster[]
   /**
-   * Every row of the three classes.
+   * One point for every row of the three classes.
    */
   points: ProjectedPoint[]
 }
@@ -2516,7 +2543,7 @@ export interface ProjectedCluster {
 }
 export interface ProjectedPoint {
   /**
-   * Place of the row in the data.
+   * Position of the row in the data, from 0.
    */
   row: number
   label: number
@@ -2525,15 +2552,16 @@ export interface ProjectedPoint {
 }
 export interface GeometryReport {
   /**
-   * The share of ordered pairs of wrong classes where distance and probability agree, 0 to 1; by chance 0.5.
+   * Share of the pairs of wrong classes whose distances are in the order of the teacher's probabilities; 0…1. Chance is
+   * 0.5.
    */
   share: number
   /**
-   * How many pairs that is, all rows together.
+   * Number of pairs over all rows; pairs of equal probability are left out.
    */
   pairs: number
   /**
-   * Least and largest length of a class template: the proposition takes them for equal.
+   * Smallest and largest length of a class template. The proposition assumes that all lengths are equal.
    *
    * @minItems 2
    * @maxItems 2
@@ -2541,42 +2569,42 @@ export interface GeometryReport {
   templateLengths: [number, number]
 }
 /**
- * The same for each model that was given.
+ * One report for each model that was given.
  */
 export interface SidesOfCalibrationReport {
   teacher?: CalibrationReport
   student?: CalibrationReport
   /**
-   * The student that learnt alone.
+   * The control: the same student, trained without a teacher.
    */
   control?: CalibrationReport
 }
 export interface CalibrationReport {
   /**
-   * The model as it is.
+   * The model without temperature scaling.
    */
   before: CalibrationAt
   /**
-   * The model with its logits divided by the temperature that was fitted on the validation rows; left out where there
-   * are none.
+   * The model with its logits divided by the temperature that was fitted on the validation rows; missing without
+   * validation rows.
    */
   after?: CalibrationAt
 }
 export interface CalibrationAt {
   /**
-   * Divides the logits.
+   * The temperature that divides the logits.
    */
   temperature: number
   /**
-   * Expected calibration error, 0 to 1.
+   * Expected calibration error; 0…1.
    */
   error: number
   /**
-   * Mean negative log-likelihood of the labels, in nats.
+   * Mean negative log-likelihood of the labels in nats.
    */
   loss: number
   /**
-   * From the lowest confidence to the highest.
+   * The bins, from the lowest confidence to the highest.
    */
   bins: CalibrationBin[]
 }
@@ -2589,7 +2617,7 @@ export interface CalibrationBin {
    */
   confidence: number
   /**
-   * Share of the rows that are predicted right; 0 in an empty bin.
+   * Share of the rows that are predicted correctly; 0 in an empty bin.
    */
   accuracy: number
 }
@@ -2599,7 +2627,8 @@ export interface GainReport {
    */
   all: GainOf
   /**
-   * Chance of a difference as large as that between `mended` and `spoilt` rows, were both students equally good.
+   * Probability of a difference between `mended` and `spoilt` that is at least as large, if both students were equally
+   * good (McNemar's exact test).
    */
   pValue: number
   /**
@@ -2610,7 +2639,7 @@ export interface GainReport {
 export interface GainOf {
   rows: number
   /**
-   * Accuracy of the student that learnt alone.
+   * Accuracy of the control, which was trained without a teacher.
    */
   alone: number
   /**
@@ -2622,27 +2651,27 @@ export interface GainOf {
    */
   gain: number
   /**
-   * Accuracy of the teacher, where there is one.
+   * Accuracy of the teacher, if there is one.
    */
   teacher?: number
   /**
-   * Rows that only the distilled student predicts right.
+   * Number of rows that only the distilled student predicts correctly.
    */
   mended: number
   /**
-   * Rows that only the student alone predicts right.
+   * Number of rows that only the control predicts correctly.
    */
   spoilt: number
 }
 export interface ClassGain {
   label: number
   /**
-   * Its name, where the data or the student know names.
+   * Name of the class, if the data or the student have names.
    */
   name?: string
   rows: number
   /**
-   * Accuracy of the student that learnt alone.
+   * Accuracy of the control, which was trained without a teacher.
    */
   alone: number
   /**
@@ -2654,26 +2683,26 @@ export interface ClassGain {
    */
   gain: number
   /**
-   * Accuracy of the teacher, where there is one.
+   * Accuracy of the teacher, if there is one.
    */
   teacher?: number
   /**
-   * Rows that only the distilled student predicts right.
+   * Number of rows that only the distilled student predicts correctly.
    */
   mended: number
   /**
-   * Rows that only the student alone predicts right.
+   * Number of rows that only the control predicts correctly.
    */
   spoilt: number
 }
 /**
- * The same for each model that was given.
+ * One report for each model that was given.
  */
 export interface SidesOfMutualInformationReport {
   teacher?: MutualInformationReport
   student?: MutualInformationReport
   /**
-   * The student that learnt alone.
+   * The control: the same student, trained without a teacher.
    */
   control?: MutualInformationReport
 }
@@ -2683,20 +2712,20 @@ export interface MutualInformationReport {
    */
   nats: number
   /**
-   * ln N, the most that there can be.
+   * ln N, the upper bound of the mutual information.
    */
   most: number
   /**
-   * N, the rows that were looked at.
+   * N, the number of rows that were analysed.
    */
   rows: number
 }
 /**
- * What the diagnostics say, each under its name.
+ * The result of each diagnostic, under its name.
  */
 export interface Analysis {
   /**
-   * Rows that were looked at; those of weight 0 are left out.
+   * Number of rows that were analysed; rows of weight 0 are left out.
    */
   rows: number
   /**
@@ -2704,23 +2733,23 @@ export interface Analysis {
    */
   reweighting?: ReweightingReport
   /**
-   * The label smoothing that a model's answers are worth (γ).
+   * The amount of label smoothing that a model's outputs are equivalent to (γ).
    */
   equivalentSmoothing?: SidesOfEquivalentSmoothingReport
   /**
-   * How uncertain a model's answers are.
+   * How uncertain a model's outputs are.
    */
   entropy?: SidesOfEntropyReport
   /**
-   * Which classes a model finds alike.
+   * Which classes a model considers similar.
    */
   classCorrelation?: SidesOfClassCorrelationReport
   /**
-   * Penultimate activations on the plane of three class templates.
+   * Penultimate activations, projected onto the plane of three class templates.
    */
   projection?: SidesOfProjectionReport
   /**
-   * Whether nearness to class templates follows the teacher's order of wrong classes.
+   * Whether the distances to the class templates are in the teacher's order of the wrong classes.
    */
   geometry?: GeometryReport
   /**
@@ -2728,15 +2757,15 @@ export interface Analysis {
    */
   calibration?: SidesOfCalibrationReport
   /**
-   * The distilled student against the one that learnt alone, class by class.
+   * The accuracy of the distilled student compared with the control, in total and per class.
    */
   gain?: GainReport
   /**
-   * What a difference of two logits tells of the row, under random changes of it.
+   * How much information a difference of two logits carries about the row, under random changes of the row.
    */
   mutualInformation?: SidesOfMutualInformationReport
   /**
-   * Where all were asked for: those that these models and data cannot give, and why.
+   * If no diagnostics were chosen: those that the models and data do not allow, each with the reason.
    */
   leftOut: {
     [k: string]: string

@@ -39,6 +39,7 @@ pub mod reading;
 pub mod schema;
 
 mod json;
+mod keyed;
 mod kernels;
 mod learner;
 mod memory;

@@ -4,6 +4,7 @@ use serde::de::DeserializeOwned;
 use serde_path_to_error::Segment;
 
 use crate::error::{Error, Result};
+use crate::keyed::Keyed;
 
 /// Largest nesting depth of options; each level of blocks in an architecture takes three levels of JSON.
 const DEEPEST: usize = 64;
@@ -12,7 +13,7 @@ const DEEPEST: usize = 64;
 /// reader changes the last bit of one in ten), and duplicate keys are rejected.
 pub fn parse<T: DeserializeOwned>(json: &str) -> Result<T> {
     let value = crate::json::parse(json, DEEPEST).map_err(|error| Error::config("", error.message))?;
-    serde_path_to_error::deserialize(&value).map_err(|error| {
+    serde_path_to_error::deserialize(Keyed(&value)).map_err(|error| {
         let path = error.path().to_string();
         let path = if path == "." { String::new() } else { path };
         let name = name_alone(&value, error.path());
@@ -94,6 +95,16 @@ mod tests {
         let error = parse::<CheckpointOptions>(r#"{"folder":"a","folder":"b"}"#).unwrap_err();
         assert!(error.message.contains("\"folder\" twice"), "{error}");
         assert_eq!(parse::<CheckpointOptions>(r#"{"folder":1}"#).unwrap_err().path, "folder");
+    }
+
+    #[test]
+    fn a_list_is_not_read_as_an_object_by_position() {
+        let said = |json: &str| parse::<TrainOptions>(json).unwrap_err().to_string();
+        assert_eq!(said("[]"), "expected an object, got a list");
+        assert_eq!(said(r#"{"losses":[]}"#), "losses: expected an object, got a list");
+        let nested = |json: &str| said(&format!(r#"{{"losses":{{"crossEntropy":{{}}}},{json}}}"#));
+        assert_eq!(nested(r#""checkpoint":["runs"]"#), "checkpoint: expected an object, got a list");
+        assert_eq!(nested(r#""optimizer":{"sgd":[0.1]}"#), "optimizer.sgd: expected an object, got a list");
     }
 
     #[test]

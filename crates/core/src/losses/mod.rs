@@ -25,6 +25,8 @@
 //! A loss that compares embeddings or hidden layers implements `features::Compare` and is listed under `features` in
 //! the registry. Its gradients are added to `Applied::seeds` at the layers that it reads.
 
+#![deny(clippy::too_many_arguments)]
+
 mod apply;
 mod call;
 mod catalogue;

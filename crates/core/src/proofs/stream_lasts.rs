@@ -9,6 +9,6 @@ impl Proof for StreamLasts {
     const NAME: &'static str = "streamLasts";
     const MEANING: &'static str = "At the end: a stream gave fewer batches than `steps` or `epochs` require, often \
         because an iterable was used up. Pass more batches, or a function that returns new batches for each epoch.";
-    const EXAMPLE: &'static str = "data: the stream ended after 5 batches, in which 5 of 100 steps were made: give more \
-        batches, or a function that makes them anew for each epoch";
+    const EXAMPLE: &'static str = "data: the stream ended after 5 batches and 5 of 100 steps: pass more batches, or a \
+        function that returns new batches for each epoch";
 }

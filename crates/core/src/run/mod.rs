@@ -10,6 +10,8 @@
 //! the reports, including the last one. `member.rs` is one learner with its records, `role.rs` its role in the run,
 //! `mutual.rs` a step of mutual learning, `prove.rs` collects the input of the proofs.
 
+#![deny(clippy::too_many_arguments)]
+
 mod agree;
 mod batches;
 mod begin;

@@ -146,7 +146,7 @@ impl ParameterGenerator {
             let value = bound.get(name).map_or(&parameter.tensor, Value::tensor);
             let tensor = match self.making.get(name) {
                 Some(Making::Generated(_)) => value.clone(),
-                _ => crate::tensor::owned(&value)?,
+                _ => crate::tensor::owned(value)?,
             };
             Ok((name.clone(), Parameter { tensor, ..parameter.clone() }))
         };
