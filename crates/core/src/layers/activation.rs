@@ -23,11 +23,10 @@ pub struct Activation {
 
 impl Layer for Activation {
     fn output(&self, input: &Shape) -> Result<Shape> {
-        input.dense().map(|_| input.clone())
+        input.numbers().map(|()| input.clone())
     }
 
     fn forward(&self, pass: &mut Pass, input: Signal) -> Result<Signal> {
-        let x = input.dense()?;
-        ops::activation::activation(pass.tape, &x, self.function).map(Signal::Dense)
+        input.each(|x| ops::activation::activation(pass.tape, x, self.function))
     }
 }

@@ -39,26 +39,28 @@ impl Residual {
 impl Layer for Residual {
     fn joined(&self, _input: &Shape, ends: &[Shape]) -> Result<Shape> {
         let [through, around] = ends else { return Err(Error::internal("a residual block without two ways")) };
-        let (through, around) = (through.dense()?, around.dense()?);
+        through.numbers().and_then(|()| around.numbers())?;
         if through != around {
             return Err(Error::shape(
                 "",
                 format!(
                     "expected equal shapes to add, got {} through the layers and {} around them; give a shortcut",
-                    show(through),
-                    show(around)
+                    through, around
                 ),
             ));
         }
-        Ok(Shape::Dense(through.to_vec()))
+        Ok(through.clone())
     }
 
     fn forward(&self, pass: &mut Pass, input: Signal) -> Result<Signal> {
         let name = pass.prefix.clone();
-        let through = forward(&self.layers, pass, &name, input.clone())?.dense()?;
-        let around = forward(&self.shortcut, pass, &format!("{name}.shortcut"), input)?.dense()?;
-        let sum = ops::add::add(pass.tape, &through, &around)?;
-        ops::activation::activation(pass.tape, &sum, self.activation).map(Signal::Dense)
+        let through = forward(&self.layers, pass, &name, input.clone())?;
+        let around = forward(&self.shortcut, pass, &format!("{name}.shortcut"), input)?;
+        let around = around.value().ok_or_else(|| Error::internal("a shortcut without numbers"))?;
+        through.each(|through| {
+            let sum = ops::add::add(pass.tape, through, around)?;
+            ops::activation::activation(pass.tape, &sum, self.activation)
+        })
     }
 }
 

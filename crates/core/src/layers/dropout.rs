@@ -1,11 +1,14 @@
 //! Dropout: sets random elements to 0 in training and scales up the others.
 
+use std::borrow::Cow;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::layer::Layer;
-use super::pass::{Mode, Pass, Signal};
+use super::pass::{Mode, Pass, Signal, Tokens};
 use super::shape::Shape;
+use crate::blocks;
 use crate::error::{Error, Result};
 use crate::ops;
 
@@ -26,15 +29,30 @@ impl Layer for Dropout {
         if !(0.0..1.0).contains(&self.rate) {
             return Err(Error::config("rate", format!("expected 0 ≤ rate < 1, got {}", self.rate)));
         }
-        input.dense().map(|_| input.clone())
+        input.numbers().map(|()| input.clone())
     }
 
     fn forward(&self, pass: &mut Pass, input: Signal) -> Result<Signal> {
-        let x = input.dense()?;
         if pass.mode == Mode::Evaluate || self.rate == 0.0 {
-            return Ok(Signal::Dense(x));
+            return Ok(input);
         }
         let key = pass.key.with("dropout").with(pass.prefix.as_str());
-        ops::dropout::dropout(pass.tape, &x, self.rate, key, pass.ids).map(Signal::Dense)
+        let ids = match &input {
+            Signal::Tokens(Tokens { offsets, .. }) => Cow::Owned(token_ids(pass.ids, offsets)),
+            _ => Cow::Borrowed(pass.ids),
+        };
+        input.each(|x| ops::dropout::dropout(pass.tape, x, self.rate, key, &ids))
     }
+}
+
+/// An id per token, from the id of its sample and its position in the sample.
+fn token_ids(samples: &[u64], offsets: &[u32]) -> Vec<u64> {
+    /// An odd number: different samples get different ids, far apart.
+    const APART: u64 = 0x9E37_79B9_7F4A_7C15;
+    let mut ids = blocks::empty(offsets.last().map_or(0, |last| *last as usize));
+    for (sample, range) in samples.iter().zip(offsets.windows(2)) {
+        let first = sample.wrapping_mul(APART);
+        ids.extend((0..u64::from(range[1] - range[0])).map(|position| first.wrapping_add(position)));
+    }
+    ids
 }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::init::LayerInit;
 use super::layer::Layer;
 use super::pass::{Pass, Signal};
-use super::shape::{Shape, show};
+use super::shape::Shape;
 use super::spec::{Init, Spec};
 use crate::error::{Candle, Error, Result};
 use crate::ops::embedding::{Bag, Pooling, embedding, embedding_bag};
@@ -58,7 +58,7 @@ impl Layer for Embedding {
         match input {
             Shape::Ids(_) if self.pooled(input).is_some() => Ok(Shape::Dense(vec![self.width])),
             Shape::Ids(length) => Ok(Shape::Dense(length.iter().copied().chain([self.width]).collect())),
-            Shape::Dense(sizes) => Err(Error::shape("", format!("expected ids, got numbers of shape {}", show(sizes)))),
+            other => Err(Error::shape("", format!("expected ids, got numbers of shape {other}"))),
         }
     }
 
@@ -78,14 +78,14 @@ impl Layer for Embedding {
             (Signal::Ids(ids), None) => embedding(pass.tape, &weight, &ids),
             (Signal::Ids(ids), Some(pooling)) => embedding_bag(pass.tape, &weight, &equal_bags(&ids)?, pooling),
             (Signal::Ragged(bag), pooling) => embedding_bag(pass.tape, &weight, &bag, pooling.unwrap_or_default()),
-            (Signal::Dense(_), _) => Err(Error::shape("", "expected ids, got numbers")),
+            (Signal::Dense(_) | Signal::Tokens(_), _) => Err(Error::shape("", "expected ids, got numbers")),
         }
         .map(Signal::Dense)
     }
 }
 
 /// Converts ids `[rows, length]` to bags of equal length.
-fn equal_bags(ids: &Tensor) -> Result<Bag> {
+pub(super) fn equal_bags(ids: &Tensor) -> Result<Bag> {
     let (rows, length) = ids.dims2().ok_or_internal()?;
     let all = ids.flatten_all().and_then(|ids| ids.to_vec1()).ok_or_internal()?;
     let offsets = (0..=rows).map(|row| (row * length) as u32).collect();

@@ -53,8 +53,7 @@ impl Layer for LayerNorm {
     }
 
     fn forward(&self, pass: &mut Pass, input: Signal) -> Result<Signal> {
-        let (x, weight) = (input.dense()?, pass.parameter("weight")?);
-        let bias = pass.parameter("bias")?;
-        ops::layer_norm::layer_norm(pass.tape, &x, &weight, &bias, self.epsilon).map(Signal::Dense)
+        let (weight, bias) = (pass.parameter("weight")?, pass.parameter("bias")?);
+        input.each(|x| ops::layer_norm::layer_norm(pass.tape, x, &weight, &bias, self.epsilon))
     }
 }

@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 use crate::ops;
 use crate::ops::activation::Activation;
 
-/// Fully connected layer over the last axis of `[features]` or `[length, features]`.
+/// Fully connected layer over the last axis of `[features]`, `[length, features]` or tokens.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Linear {
@@ -46,11 +46,7 @@ impl Layer for Linear {
         if self.outputs == 0 {
             return Err(Error::config("outputs", "expected an integer above 0, got 0"));
         }
-        let mut sizes = input.dense()?.to_vec();
-        if let Some(last) = sizes.last_mut() {
-            *last = self.outputs;
-        }
-        Ok(Shape::Dense(sizes))
+        input.with_width(self.outputs)
     }
 
     fn parameters(&self, input: &Shape) -> Result<Vec<Spec>> {
@@ -63,8 +59,8 @@ impl Layer for Linear {
     }
 
     fn forward(&self, pass: &mut Pass, input: Signal) -> Result<Signal> {
-        let (x, weight) = (input.dense()?, pass.parameter("weight")?);
+        let weight = pass.parameter("weight")?;
         let bias = if self.bias { Some(pass.parameter("bias")?) } else { None };
-        ops::linear::linear(pass.tape, &x, &weight, bias.as_ref(), self.activation).map(Signal::Dense)
+        input.each(|x| ops::linear::linear(pass.tape, x, &weight, bias.as_ref(), self.activation))
     }
 }

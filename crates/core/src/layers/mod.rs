@@ -5,6 +5,7 @@
 //! generator of weights follow from the line.
 
 mod activation;
+mod attention;
 mod batch_norm;
 mod block;
 mod conv1d;
@@ -16,6 +17,7 @@ mod init;
 mod layer;
 mod layer_norm;
 mod linear;
+mod normalize;
 mod pass;
 mod pool2d;
 mod reshape;
@@ -23,10 +25,13 @@ mod rms_norm;
 mod shape;
 mod slice;
 mod spec;
+mod token_embedding;
 mod token_mean;
+mod token_pool;
 mod transpose;
 
 pub use activation::Activation;
+pub use attention::Attention;
 pub use batch_norm::BatchNorm;
 pub use block::{Join, Parallel, Residual};
 pub use conv1d::Conv1d;
@@ -34,10 +39,11 @@ pub use conv2d::{Conv2d, Pair};
 pub use dropout::Dropout;
 pub use embedding::Embedding;
 pub use flatten::Flatten;
-pub use init::{Initializer, LayerInit};
+pub use init::{ConstantInit, Initializer, LayerInit, NormalInit};
 use layer::Layer;
 pub use layer_norm::LayerNorm;
 pub use linear::Linear;
+pub use normalize::Normalize;
 pub(crate) use pass::Signal;
 pub use pass::{EMBEDDING, Mode, Pass};
 pub use pool2d::{AvgPool, GlobalAvgPool, MaxPool};
@@ -48,7 +54,9 @@ pub use shape::{Shape, show};
 pub use slice::Slice;
 pub(crate) use spec::initialize;
 pub use spec::{Init, Spec};
+pub use token_embedding::TokenEmbedding;
 pub use token_mean::TokenMean;
+pub use token_pool::{TokenPool, TokenPooling};
 pub use transpose::Transpose;
 
 use schemars::JsonSchema;
@@ -99,12 +107,16 @@ layers! {
     layerNorm: LayerNorm,
     rmsNorm: RmsNorm,
     embedding: Embedding,
+    tokenEmbedding: TokenEmbedding,
+    attention: Attention,
     activation: Activation,
     dropout: Dropout,
     maxPool: MaxPool,
     avgPool: AvgPool,
     globalAvgPool: GlobalAvgPool,
     tokenMean: TokenMean,
+    tokenPool: TokenPool,
+    normalize: Normalize,
     flatten: Flatten,
     reshape: Reshape,
     transpose: Transpose,

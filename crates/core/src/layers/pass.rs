@@ -1,6 +1,7 @@
 //! One forward pass: the tape that records it, the parameter values that it uses, and the outputs that it keeps.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use crate::error::{Error, Result};
 use crate::ops::embedding::Bag;
@@ -26,13 +27,49 @@ pub(crate) enum Signal {
     Dense(Value),
     Ids(Tensor),
     Ragged(Bag),
+    Tokens(Tokens),
+}
+
+/// A vector per token: row `r` of the batch has the vectors `offsets[r]` to `offsets[r + 1] − 1`.
+#[derive(Clone, Debug)]
+pub(crate) struct Tokens {
+    /// `[tokens, width]`.
+    pub value: Value,
+    pub offsets: Arc<Vec<u32>>,
 }
 
 impl Signal {
     pub(crate) fn dense(self) -> Result<Value> {
         match self {
             Signal::Dense(value) => Ok(value),
-            _ => Err(Error::shape("", "expected numbers, got ids; put an embedding layer before this one")),
+            Signal::Tokens(_) => Err(Error::shape("", "expected one vector per row, got one per token")),
+            Signal::Ids(_) | Signal::Ragged(_) => {
+                Err(Error::shape("", "expected numbers, got ids; put an embedding layer before this one"))
+            }
+        }
+    }
+
+    /// A vector per token.
+    pub(crate) fn tokens(self) -> Result<Tokens> {
+        match self {
+            Signal::Tokens(tokens) => Ok(tokens),
+            _ => Err(Error::shape("", "expected one vector per token, got something else")),
+        }
+    }
+
+    /// The numbers, whether they belong to rows or to tokens.
+    pub(crate) fn value(&self) -> Option<&Value> {
+        match self {
+            Signal::Dense(value) | Signal::Tokens(Tokens { value, .. }) => Some(value),
+            Signal::Ids(_) | Signal::Ragged(_) => None,
+        }
+    }
+
+    /// Applies an operation over the last axis, to rows or to tokens.
+    pub(crate) fn each(self, change: impl FnOnce(&Value) -> Result<Value>) -> Result<Signal> {
+        match self {
+            Signal::Tokens(Tokens { value, offsets }) => Ok(Signal::Tokens(Tokens { value: change(&value)?, offsets })),
+            other => change(&other.dense()?).map(Signal::Dense),
         }
     }
 }
@@ -84,7 +121,7 @@ impl Pass<'_> {
     }
 
     pub(crate) fn keep(&mut self, signal: &Signal) {
-        if let Signal::Dense(value) = signal
+        if let Some(value) = signal.value()
             && self.wanted.contains(&self.prefix)
         {
             self.hidden.insert(self.prefix.clone(), value.clone());

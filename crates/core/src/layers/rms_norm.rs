@@ -50,7 +50,7 @@ impl Layer for RmsNorm {
     }
 
     fn forward(&self, pass: &mut Pass, input: Signal) -> Result<Signal> {
-        let (x, weight) = (input.dense()?, pass.parameter("weight")?);
-        ops::rms_norm::rms_norm(pass.tape, &x, &weight, self.epsilon).map(Signal::Dense)
+        let weight = pass.parameter("weight")?;
+        input.each(|x| ops::rms_norm::rms_norm(pass.tape, x, &weight, self.epsilon))
     }
 }

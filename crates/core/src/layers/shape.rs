@@ -12,6 +12,8 @@ pub enum Shape {
     Dense(Vec<usize>),
     /// Ids: the same number in every sample, or `None` if rows are ragged.
     Ids(Option<usize>),
+    /// A vector of this width per token; the number of tokens differs from sample to sample.
+    Tokens(usize),
 }
 
 impl Shape {
@@ -19,7 +21,36 @@ impl Shape {
     pub(crate) fn dense(&self) -> Result<&[usize]> {
         match self {
             Shape::Dense(sizes) => Ok(sizes),
-            Shape::Ids(_) => Err(Error::shape("", "expected numbers, got ids; put an embedding layer before this one")),
+            Shape::Ids(_) => Err(ids()),
+            Shape::Tokens(_) => Err(tokens()),
+        }
+    }
+
+    /// Rejects ids.
+    pub(crate) fn numbers(&self) -> Result<()> {
+        if matches!(self, Shape::Ids(_)) { Err(ids()) } else { Ok(()) }
+    }
+
+    /// The same shape with another last size.
+    pub(crate) fn with_width(&self, width: usize) -> Result<Shape> {
+        if let Shape::Tokens(_) = self {
+            return Ok(Shape::Tokens(width));
+        }
+        let mut sizes = self.dense()?.to_vec();
+        if let Some(last) = sizes.last_mut() {
+            *last = width;
+        }
+        Ok(Shape::Dense(sizes))
+    }
+
+    /// The width of one vector per token.
+    pub(crate) fn tokens(&self) -> Result<usize> {
+        match self {
+            Shape::Tokens(width) => Ok(*width),
+            other => Err(Error::shape(
+                "",
+                format!("expected one vector per token, got {other}; put a tokenEmbedding layer before this one"),
+            )),
         }
     }
 
@@ -29,8 +60,11 @@ impl Shape {
         sizes.try_into().map_err(|_| Error::shape("", format!("expected {wanted}, got {}", show(sizes))))
     }
 
-    /// The last size of a shape of rank 1 or 2: the width of linear layers and norms.
+    /// The last size of tokens or of a shape of rank 1 or 2: the width of linear layers and norms.
     pub(crate) fn width(&self) -> Result<usize> {
+        if let Shape::Tokens(width) = self {
+            return Ok(*width);
+        }
         match self.dense()? {
             [width] | [_, width] => Ok(*width),
             sizes => Err(Error::shape(
@@ -43,19 +77,20 @@ impl Shape {
         }
     }
 
-    /// The sizes of numbers; empty for ids.
+    /// The sizes of numbers; empty for ids and tokens.
     pub fn sizes(&self) -> &[usize] {
         match self {
             Shape::Dense(sizes) => sizes,
-            Shape::Ids(_) => &[],
+            Shape::Ids(_) | Shape::Tokens(_) => &[],
         }
     }
 
-    /// The number of elements. It cannot overflow, because the shapes of a network are `checked`.
+    /// The number of elements; of one token, if their number differs from sample to sample. It cannot overflow, because the shapes of a network are `checked`.
     pub fn elements(&self) -> usize {
         match self {
             Shape::Dense(sizes) => sizes.iter().product(),
             Shape::Ids(length) => length.unwrap_or(0),
+            Shape::Tokens(width) => *width,
         }
     }
 
@@ -64,6 +99,7 @@ impl Shape {
         let sizes = match &self {
             Shape::Dense(sizes) => sizes.as_slice(),
             Shape::Ids(length) => length.as_slice(),
+            Shape::Tokens(width) => std::slice::from_ref(width),
         };
         let count = sizes.iter().try_fold(1usize, |count, side| count.checked_mul(*side));
         match count {
@@ -79,8 +115,17 @@ impl std::fmt::Display for Shape {
             Shape::Dense(sizes) => f.write_str(&show(sizes)),
             Shape::Ids(Some(length)) => write!(f, "{length} ids"),
             Shape::Ids(None) => f.write_str("ids"),
+            Shape::Tokens(width) => write!(f, "[tokens, {width}]"),
         }
     }
+}
+
+fn ids() -> Error {
+    Error::shape("", "expected numbers, got ids; put an embedding layer before this one")
+}
+
+fn tokens() -> Error {
+    Error::shape("", "expected one vector per row, got one per token; put { tokenPool: {} } before this layer")
 }
 
 /// Formats sizes, for example `[1, 28, 28]`.

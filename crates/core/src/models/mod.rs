@@ -1,6 +1,6 @@
 //! Models: a network is a list of layers and has no state; its parameters are separate data.
 //!
-//! Presets (`mlp`, `convNet`) expand to such a list. To add one: `models/<name>.rs` with its options and `expand`, and
+//! Presets (`mlp`, `convNet`, `textEncoder`) expand to such a list. To add one: `models/<name>.rs` with its options and `expand`, and
 //! its line in `presets!`.
 
 mod architecture;
@@ -13,6 +13,7 @@ mod network;
 mod summary;
 #[cfg(test)]
 mod tests;
+mod text_encoder;
 
 pub use architecture::{Architecture, Input};
 pub use conv_net::ConvNet;
@@ -21,6 +22,7 @@ pub(crate) use model::expect_finite;
 pub use model::{Model, Prediction};
 pub use network::{EMBEDDING, Network, Request};
 pub use summary::{LayerSummary, Summary};
+pub use text_encoder::TextEncoder;
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -44,6 +46,10 @@ impl Example for Mlp {
 
 impl Example for ConvNet {
     const EXAMPLE: &'static str = "{ input: [1, 28, 28], channels: [8, 16], classes: 10 }";
+}
+
+impl Example for TextEncoder {
+    const EXAMPLE: &'static str = "{ vocabulary: 30_522, width: 384, layers: 6, heads: 12, classes: 3 }";
 }
 
 /// Reads a preset only from an object, because serde would also accept a list of the values in the order of the keys.
@@ -120,4 +126,6 @@ presets! {
     mlp "mlp": Mlp,
     /// Blocks of convolution, batch norm, relu and max pooling, followed by a linear layer.
     conv_net "convNet": ConvNet,
+    /// Transformer encoder for texts: token vectors, blocks of self-attention, a pooled vector, and a head.
+    text_encoder "textEncoder": TextEncoder,
 }

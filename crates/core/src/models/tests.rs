@@ -144,6 +144,74 @@ fn gradients_of_a_bag_of_ragged_ids_with_dropout() {
     check_gradients(json, inputs, 3, Mode::Train);
 }
 
+/// Three texts of 3, 1 and 5 tokens.
+fn texts() -> Features {
+    Features::Ragged { ids: vec![1, 2, 2, 5, 0, 3, 4, 4, 1], offsets: vec![0, 3, 4, 9], weights: None }
+}
+
+fn encoder(more: serde_json::Value) -> serde_json::Value {
+    let mut options = json!({
+        "vocabulary": 6, "width": 8, "layers": 2, "heads": 2, "inner": 12, "positions": 7, "types": 2, "classes": 3
+    });
+    options.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    json!({ "textEncoder": options })
+}
+
+#[test]
+fn gradients_of_a_text_encoder() {
+    for (more, mode) in [
+        (json!({}), Mode::Train),
+        (json!({ "pooling": "first", "pooler": "tanh", "firstPosition": 1 }), Mode::Evaluate),
+        (json!({ "pooling": "max", "classes": null, "normalize": true, "types": 0 }), Mode::Evaluate),
+        (json!({ "pooling": "last", "activation": "silu" }), Mode::Evaluate),
+    ] {
+        check_gradients(encoder(more), texts(), 3, mode);
+    }
+}
+
+#[test]
+fn a_text_has_the_same_logits_alone_and_among_others_to_the_bit() {
+    let network = network(encoder(json!({}))).unwrap();
+    let parameters = network.initialize(3).unwrap();
+    let logits = |inputs: &Features, ids: &[u64], mode: Mode| {
+        let mut tape = Tape::new(Engine::Kernels);
+        let bound = parameters.constants();
+        let request = Request::default();
+        let outputs = network.forward(&mut tape, &bound, inputs, ids, &request, mode, Key::new(9)).unwrap();
+        to_f64(outputs.logits.tensor()).unwrap()
+    };
+    for mode in [Mode::Evaluate, Mode::Train] {
+        let all = logits(&texts(), &[7, 8, 9], mode);
+        for row in 0..3 {
+            let alone = logits(&texts().part(row, 1).unwrap(), &[7 + row as u64], mode);
+            assert_eq!(alone, all[row * 3..][..3], "row {row}, {mode:?}");
+        }
+    }
+}
+
+#[test]
+fn texts_that_do_not_fit_a_text_encoder_are_refused_by_row() {
+    let long = Features::Ragged { ids: vec![1; 10], offsets: vec![0, 2, 10], weights: None };
+    let refused = |more: serde_json::Value, inputs: Features| {
+        let network = network(encoder(more)).unwrap();
+        let bound = network.initialize(3).unwrap().constants();
+        let forward = |inputs: &Features| {
+            let (request, ids) = (Request::default(), [0, 1]);
+            network.forward(&mut Tape::default(), &bound, inputs, &ids, &request, Mode::Evaluate, Key::new(9))
+        };
+        forward(&inputs).map(drop).unwrap_err().to_string()
+    };
+    assert!(refused(json!({}), long).contains("inputs[1]: expected at most 7 tokens, got 8; truncate the text"));
+    let empty = Features::Ragged { ids: vec![1], offsets: vec![0, 1, 1], weights: None };
+    assert!(refused(json!({ "pooling": "first" }), empty).contains("inputs[1]: expected at least one token, got none"));
+    let weighted = Features::Ragged { ids: vec![1, 2], offsets: vec![0, 1, 2], weights: Some(vec![1.0, 2.0]) };
+    assert!(refused(json!({}), weighted).contains("idWeights: expected none"));
+    let unfit = |more: serde_json::Value| network(encoder(more)).map(drop).unwrap_err().to_string();
+    assert!(unfit(json!({ "heads": 3 })).contains("heads: expected a number that divides the width 8, got 3"));
+    assert!(unfit(json!({ "normalize": true })).contains("normalize: expected false together with classes"));
+    assert!(unfit(json!({ "firstPosition": 7 })).contains("firstPosition: expected a position below 7, got 7"));
+}
+
 #[test]
 fn presets_have_the_names_and_the_counts_that_are_documented() {
     let conv = network(json!({ "convNet": { "input": [1, 28, 28], "channels": [4, 8], "classes": 10 } })).unwrap();
@@ -155,6 +223,26 @@ fn presets_have_the_names_and_the_counts_that_are_documented() {
     assert_eq!(names, ["layers.0.weight", "layers.0.bias", "head.weight", "head.bias"]);
     assert_eq!(mlp.summary().unwrap().multiply_adds, 784 * 32 + 32 * 10);
     assert_eq!(mlp.head(), Some("head"));
+    let encoder = network(encoder(json!({ "layers": 1, "pooler": "tanh" }))).unwrap();
+    let names: Vec<&str> = encoder.specs().iter().map(|spec| spec.name.as_str()).collect();
+    for name in [
+        "embeddings.token",
+        "embeddings.type",
+        "embeddingNorm.weight",
+        "blocks.0.attention.self.query.weight",
+        "blocks.0.attention.self.output.bias",
+        "blocks.0.attentionNorm.bias",
+        "blocks.0.feedForward.inner.weight",
+        "blocks.0.feedForward.outer.bias",
+        "blocks.0.feedForwardNorm.weight",
+        "pooler.weight",
+        "head.weight",
+    ] {
+        assert!(names.contains(&name), "{name} in {names:?}");
+    }
+    // Tables 6 + 7 + 2, five pairs of vectors, four projections, two feed-forward layers, pooler, head.
+    let counted = 8 * 15 + 3 * 16 + 4 * 72 + (12 * 9 + 8 * 13) + 72 + 27;
+    assert_eq!(encoder.summary().unwrap().parameters, counted);
 }
 
 #[test]
