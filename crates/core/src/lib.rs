@@ -11,6 +11,7 @@ pub mod signature;
 pub mod checkpoint;
 pub mod ensemble;
 pub mod models;
+pub mod pretrained;
 pub mod top_logits;
 pub mod weights;
 
@@ -39,8 +40,8 @@ pub mod reading;
 pub mod schema;
 
 mod json;
-mod keyed;
 mod kernels;
+mod keyed;
 mod learner;
 mod memory;
 mod names;

@@ -37,6 +37,10 @@ impl Config {
         self.0.get(key).filter(|value| !value.is_null())
     }
 
+    pub(crate) fn keys(&self) -> impl Iterator<Item = &str> {
+        self.0.keys().map(String::as_str)
+    }
+
     /// A whole number from 1 to 2³¹.
     pub(crate) fn size(&self, key: &str) -> Result<usize> {
         match self.get(key).map(Json::as_u64) {
@@ -98,9 +102,7 @@ impl Config {
     /// Rejects a field whose value is none of those that limbeck computes; `only` is one of them, and the default.
     pub(crate) fn expect(&self, key: &str, only: &Json) -> Result<()> {
         match self.get(key) {
-            Some(got) if got != only => {
-                Err(self.unfit(key, &format!("{only}, the only value that limbeck supports")))
-            }
+            Some(got) if got != only => Err(self.unfit(key, &format!("{only}, the only value that limbeck supports"))),
             _ => Ok(()),
         }
     }
@@ -128,21 +130,32 @@ mod tests {
 
     #[test]
     fn a_field_of_another_kind_is_refused_by_key() {
-        let config = Config::new(json!({ "size": 0, "big": 4294967296u64, "rate": 1.5, "text": [1], "flag": "no", "act": "xielu" }));
+        let config = Config::new(
+            json!({ "size": 0, "big": 4294967296u64, "rate": 1.5, "text": [1], "flag": "no", "act": "xielu" }),
+        );
         let config = config.unwrap();
         for (error, says) in [
             (config.size("size").unwrap_err(), "size: expected a whole number from 1 to 2³¹, got 0"),
             (config.size("none").unwrap_err(), "none: expected a whole number from 1 to 2³¹, got nothing"),
             (config.whole_or("big", 1).unwrap_err(), "big: expected a whole number from 0 to 2³¹, got 4294967296"),
-            (config.number_or("rate", 0.1, 0.0, 1.0).unwrap_err(), "rate: expected a number from 0 to below 1, got 1.5"),
+            (
+                config.number_or("rate", 0.1, 0.0, 1.0).unwrap_err(),
+                "rate: expected a number from 0 to below 1, got 1.5",
+            ),
             (config.text("text").unwrap_err(), "text: expected a string, got a list"),
             (config.flag_or("flag", true).unwrap_err(), "flag: expected true or false, got \"no\""),
-            (config.expect("flag", &json!("yes")).unwrap_err(), "flag: expected \"yes\", the only value that limbeck supports, got \"no\""),
+            (
+                config.expect("flag", &json!("yes")).unwrap_err(),
+                "flag: expected \"yes\", the only value that limbeck supports, got \"no\"",
+            ),
         ] {
             assert_eq!(error.to_string(), says);
         }
         let error = config.activation("act").unwrap_err().to_string();
-        assert!(error.starts_with("act: expected one of the activations gelu, ") && error.ends_with("got \"xielu\""), "{error}");
+        assert!(
+            error.starts_with("act: expected one of the activations gelu, ") && error.ends_with("got \"xielu\""),
+            "{error}"
+        );
         assert!(Config::new(json!([1])).is_err());
     }
 

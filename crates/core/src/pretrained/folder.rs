@@ -132,9 +132,9 @@ impl Folder {
     /// The error for a folder without safetensors. Other formats are named with their remedy: a pickle can execute code.
     fn no_weights(&self) -> Error {
         let names = Disk.list(&self.path).unwrap_or_default();
-        let other = OTHER_FORMATS.iter().find_map(|(ending, format)| {
-            names.iter().find(|name| name.ends_with(ending)).map(|name| (name, *format))
-        });
+        let other = OTHER_FORMATS
+            .iter()
+            .find_map(|(ending, format)| names.iter().find(|name| name.ends_with(ending)).map(|name| (name, *format)));
         let message = match other {
             Some((name, format)) => format!(
                 "expected {WEIGHTS}, got only {name}, {format}; convert the model to safetensors: in Python, \
@@ -174,24 +174,25 @@ fn weight_map(text: &str) -> Result<BTreeMap<String, String>> {
             return reader.value().map(drop);
         }
         let mut map = BTreeMap::new();
-        reader.object(|reader, name| {
-            let file = reader.string()?;
-            plain(&file).map_err(|error| error.at(&name))?;
-            if !file.ends_with(".safetensors") {
-                return Err(refuse(format!("expected a safetensors file, got {file:?}")).at(&name));
-            }
-            if map.len() == MOST_TENSORS {
-                return Err(refuse(format!("expected at most {MOST_TENSORS} tensors, got more")));
-            }
-            match map.entry(name.into_owned()) {
-                Entry::Occupied(place) => Err(json::twice(place.key())),
-                Entry::Vacant(place) => {
-                    place.insert(file.into_owned());
-                    Ok(())
+        reader
+            .object(|reader, name| {
+                let file = reader.string()?;
+                plain(&file).map_err(|error| error.at(&name))?;
+                if !file.ends_with(".safetensors") {
+                    return Err(refuse(format!("expected a safetensors file, got {file:?}")).at(&name));
                 }
-            }
-        })
-        .map_err(|error| error.at("weight_map"))?;
+                if map.len() == MOST_TENSORS {
+                    return Err(refuse(format!("expected at most {MOST_TENSORS} tensors, got more")));
+                }
+                match map.entry(name.into_owned()) {
+                    Entry::Occupied(place) => Err(json::twice(place.key())),
+                    Entry::Vacant(place) => {
+                        place.insert(file.into_owned());
+                        Ok(())
+                    }
+                }
+            })
+            .map_err(|error| error.at("weight_map"))?;
         match found.replace(map) {
             Some(_) => Err(json::twice("weight_map")),
             None => Ok(()),
@@ -226,7 +227,10 @@ mod tests {
             (r#"{"weight_map":{"a":"../x.safetensors"}}"#, "weight_map.a: expected the name of a file"),
             (r#"{"weight_map":{"a":"/x.safetensors"}}"#, "weight_map.a: expected the name of a file"),
             (r#"{"weight_map":{"a":"x.bin"}}"#, "weight_map.a: expected a safetensors file, got \"x.bin\""),
-            (r#"{"weight_map":{"a":"x.safetensors","a":"y.safetensors"}}"#, "weight_map: expected every key once, got \"a\""),
+            (
+                r#"{"weight_map":{"a":"x.safetensors","a":"y.safetensors"}}"#,
+                "weight_map: expected every key once, got \"a\"",
+            ),
             (r#"{"weight_map":{"a":"x.safetensors"},"weight_map":{}}"#, "got \"weight_map\" twice"),
             (r#"{"weight_map":{"a":1}}"#, "weight_map: expected a string"),
             (r#"{"weight_map":{}}"#, "expected the key \"weight_map\""),
@@ -247,7 +251,10 @@ mod tests {
         for (name, format) in [("pytorch_model.bin", "a pickle"), ("tf_model.h5", "weights of TensorFlow")] {
             std::fs::write(place.path().join(name), "x").unwrap();
             let message = folder.weights().unwrap_err().message;
-            assert!(message.contains(&format!("got only {name}, {format}; convert the model to safetensors")), "{message}");
+            assert!(
+                message.contains(&format!("got only {name}, {format}; convert the model to safetensors")),
+                "{message}"
+            );
             std::fs::remove_file(place.path().join(name)).unwrap();
         }
     }
