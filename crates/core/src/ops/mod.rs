@@ -43,8 +43,8 @@ registry! {
     pub mod weight_generator: OPERATION;
 }
 
-pub(crate) mod attention;
 mod window;
+pub(crate) mod attention;
 
 /// An operation for golden files and tests: its inputs have names, its options are JSON.
 #[cfg_attr(not(test), allow(dead_code))] // only tests read the samples
