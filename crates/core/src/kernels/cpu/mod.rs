@@ -4,6 +4,7 @@ pub mod activation;
 pub(crate) mod alike;
 pub(crate) mod angles;
 pub(crate) mod apart;
+pub(crate) mod attention;
 pub(crate) mod batch_norm;
 pub(crate) mod conv2d;
 pub(crate) mod embedding;
