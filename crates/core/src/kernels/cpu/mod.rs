@@ -22,6 +22,7 @@ pub mod pack;
 pub(crate) mod pairs;
 pub(crate) mod pointwise;
 pub(crate) mod pool2d;
+pub(crate) mod rotary;
 pub(crate) mod rows;
 pub(crate) mod scratch;
 pub(crate) mod slopes;

@@ -173,7 +173,6 @@ impl Attention {
     }
 }
 
-
 /// A case with packed inputs, or one in the form of PyTorch: `[sequences, heads, length, width]`, where `keyMask`
 /// `[sequences, length]` is 1 for the keys that may be read; the others are left out.
 fn case(tape: &mut Tape, inputs: &Inputs, options: &serde_json::Value) -> Result<Value> {
@@ -215,12 +214,13 @@ pub(crate) const OPERATION: Operation = Operation {
     name: "attention",
     case,
     samples: || {
-        let sample = |queries: &[u32], keys: &[u32], [heads, key_heads]: [usize; 2], [width, value_width]: [usize; 2]| {
-            let rows = |offsets: &[u32]| offsets[offsets.len() - 1] as usize;
-            let (n, m) = (rows(queries), rows(keys));
-            let [q, k, v] = [[n, heads * width], [m, key_heads * width], [m, key_heads * value_width]];
-            Sample::of(&[("query", &q), ("key", &k), ("value", &v)]).terms(n.max(m))
-        };
+        let sample =
+            |queries: &[u32], keys: &[u32], [heads, key_heads]: [usize; 2], [width, value_width]: [usize; 2]| {
+                let rows = |offsets: &[u32]| offsets[offsets.len() - 1] as usize;
+                let (n, m) = (rows(queries), rows(keys));
+                let [q, k, v] = [[n, heads * width], [m, key_heads * width], [m, key_heads * value_width]];
+                Sample::of(&[("query", &q), ("key", &k), ("value", &v)]).terms(n.max(m))
+            };
         let own = |offsets: &[u32], heads: [usize; 2], widths: [usize; 2], mut options: serde_json::Value| {
             (options["queries"], options["heads"], options["keyHeads"]) =
                 (json!(offsets), json!(heads[0]), json!(heads[1]));
@@ -385,7 +385,13 @@ mod tests {
         let dims: [&[usize]; 3] = [&[5, 12], &[5, 6], &[5, 4]];
         let causal = Layout { keys: Arc::new(vec![0, 1, 5]), causal: true, ..fits.clone() };
         for (dims, bias, layout, scale, message) in [
-            (dims, None, &Layout { key_heads: 3, ..fits.clone() }, 1.0, "heads: expected a multiple of keyHeads, got 4 with 3 keyHeads"),
+            (
+                dims,
+                None,
+                &Layout { key_heads: 3, ..fits.clone() },
+                1.0,
+                "heads: expected a multiple of keyHeads, got 4 with 3 keyHeads",
+            ),
             ([&[5, 10], dims[1], dims[2]], None, &fits, 1.0, "query: expected [tokens, 4 · width], got [5, 10]"),
             ([dims[0], &[5, 8], dims[2]], None, &fits, 1.0, "key: expected [tokens, 2 · 3], got [5, 8]"),
             ([dims[0], dims[1], &[4, 4]], None, &fits, 1.0, "value: expected 5 tokens, as many as keys, got 4"),
