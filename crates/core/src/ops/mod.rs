@@ -46,7 +46,6 @@ registry! {
 }
 
 mod window;
-pub(crate) mod attention;
 
 /// An operation for golden files and tests: its inputs have names, its options are JSON.
 #[cfg_attr(not(test), allow(dead_code))] // only tests read the samples
