@@ -34,6 +34,8 @@ registry! {
     pub(crate) mod layer_norm: OPERATION;
     pub(crate) mod rms_norm: OPERATION;
     pub(crate) mod embedding: OPERATION, BAG;
+    pub(crate) mod attention: OPERATION;
+    pub(crate) mod rotary: OPERATION;
     pub(crate) mod dropout: OPERATION;
     pub(crate) mod concat: OPERATION;
     pub(crate) mod reshape: OPERATION;
@@ -44,7 +46,6 @@ registry! {
 }
 
 mod window;
-pub(crate) mod attention;
 
 /// An operation for golden files and tests: its inputs have names, its options are JSON.
 #[cfg_attr(not(test), allow(dead_code))] // only tests read the samples

@@ -116,9 +116,19 @@ fn check(a: &Matrix, b: &Matrix, out: usize, out_stride: usize) {
 /// Computes the product on this thread; `out` has rows of `out_stride` numbers.
 pub fn serial(a: Matrix, b: Matrix, out: &mut [f32], out_stride: usize, accumulate: bool) {
     check(&a, &b, out.len(), out_stride);
+    // SAFETY: `check` has verified that the output is large enough.
+    unsafe { serial_at(a, b, out.as_mut_ptr(), out_stride, accumulate) }
+}
+
+/// The same where other threads use the numbers between the rows.
+///
+/// # Safety
+/// At `out` are `a.rows` rows of `b.cols` numbers, `out_stride` apart, which no other code accesses.
+pub(super) unsafe fn serial_at(a: Matrix, b: Matrix, out: *mut f32, out_stride: usize, accumulate: bool) {
+    assert_eq!(a.cols, b.rows, "inner widths of a product");
     if a.rows * b.cols > 0 {
-        // SAFETY: `check` has verified that the output is large enough.
-        unsafe { block(&a, &b, (0, 0, a.rows, b.cols), out.as_mut_ptr(), out_stride, accumulate) }
+        // SAFETY: guaranteed by the caller.
+        unsafe { block(&a, &b, (0, 0, a.rows, b.cols), out, out_stride, accumulate) }
     }
 }
 
