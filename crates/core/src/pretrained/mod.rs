@@ -27,6 +27,7 @@ mod tests;
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -39,6 +40,7 @@ use crate::labels::LabelKind;
 use crate::layers::TokenPooling;
 use crate::models::{Model, ModelOptions, Network, TextEncoder};
 use crate::signature;
+use crate::text::{LARGEST_FILE, Tokenizer};
 use assignment::{Assignment, absent};
 use config::Config;
 use family::Family;
@@ -49,8 +51,7 @@ use rename::Rename;
 use tensors::Tensors;
 
 const CONFIG: &str = "config.json";
-/// Largest size of a tokenizer; those of 250,000 tokens have 17 MB.
-const LARGEST_TOKENIZER: u64 = 128 << 20;
+const TOKENIZER: &str = "tokenizer.json";
 
 /// Options for reading a folder.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -80,11 +81,11 @@ pub struct PretrainedOptions {
 }
 
 /// A model from a folder, and what was found there.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Pretrained {
     pub model: Model,
-    /// The content of `tokenizer.json`, if the folder has it.
-    pub tokenizer: Option<Vec<u8>>,
+    /// The tokenizer of `tokenizer.json`, if the folder has it. All its ids are below the vocabulary of the model.
+    pub tokenizer: Option<Arc<Tokenizer>>,
     /// The longest text in tokens, special tokens included.
     pub max_tokens: usize,
     /// Names of the folder's tensors that are not in the model.
@@ -122,7 +123,7 @@ impl Pretrained {
         notes.extend(widen_vocabulary(&mut encoder, &assignment, &tensors));
         head.complete(&mut encoder, family, &modules, options)
             .map_err(|error| error.at(&root.shown("modules.json")))?;
-        let max_tokens = encoder.positions - encoder.first_position;
+        let (vocabulary, max_tokens) = (encoder.vocabulary, encoder.positions - encoder.first_position);
 
         let architecture = ModelOptions { text_encoder: Some(encoder), ..ModelOptions::default() }.expand();
         let network = architecture.and_then(Network::new);
@@ -132,6 +133,8 @@ impl Pretrained {
         if !refused.is_empty() && !options.allow_missing {
             return Err(absent(&refused, &rules, &blocks).at(&path.display().to_string()));
         }
+
+        let tokenizer = tokenizer_of(&folder, vocabulary)?;
 
         let converted = assignment.halves(&tensors);
         let mut file = ModelFile { tensors: tensors.read(&assignment.by_file())?, ..ModelFile::default() };
@@ -155,7 +158,7 @@ impl Pretrained {
         );
         Ok(Pretrained {
             model,
-            tokenizer: folder.bytes("tokenizer.json", LARGEST_TOKENIZER)?,
+            tokenizer,
             max_tokens: longest.map_or(max_tokens, |longest| longest.min(max_tokens)),
             unused: assignment.unused,
             missing,
@@ -184,6 +187,24 @@ fn described(folder: &Folder) -> Result<Described> {
         Ok(Described { family, encoder: family.encoder(&config)?, classes })
     };
     read().map_err(|error: Error| error.at(&folder.shown(CONFIG)))
+}
+
+/// The tokenizer of a folder. It may have fewer ids than the model has vectors, but not more.
+fn tokenizer_of(folder: &Folder, vocabulary: usize) -> Result<Option<Arc<Tokenizer>>> {
+    let Some(bytes) = folder.bytes(TOKENIZER, LARGEST_FILE as u64)? else { return Ok(None) };
+    let read = || {
+        let tokenizer = Tokenizer::from_json(&bytes)?;
+        if tokenizer.vocabulary() > vocabulary {
+            let message = format!(
+                "expected ids below {vocabulary}, the number of token vectors of the model, got {}: tokenizer.json is that \
+                 of another model",
+                tokenizer.vocabulary() - 1
+            );
+            return Err(refuse(message));
+        }
+        Ok(Some(Arc::new(tokenizer)))
+    };
+    read().map_err(|error| error.at(&folder.shown(TOKENIZER)))
 }
 
 /// What follows the encoder.

@@ -55,7 +55,7 @@ fn expect_numbers(name: &str, prefix: &str, body: &[(&str, &str)], head: &[(&str
     }
     assert_eq!(read.model.parameters.names().count(), compared, "{name}");
     assert_eq!(file.len(), compared + read.unused.len(), "{name}");
-    assert!(read.missing.is_empty() && read.converted.is_empty() && read.notes.is_empty(), "{read:?}");
+    assert!(read.missing.is_empty() && read.converted.is_empty() && read.notes.is_empty(), "{name}");
 }
 
 #[test]

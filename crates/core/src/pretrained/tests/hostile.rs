@@ -26,7 +26,7 @@ fn reading_a_valid_folder_needs_more_blocks_of_memory() {
     let folder = Changed::of("bert");
     folder.write();
     failing::after(ENOUGH);
-    assert_eq!(folder.read().unwrap_err().code, Code::Memory);
+    assert_eq!(folder.read().map(drop).unwrap_err().code, Code::Memory);
     assert!(failing::off());
 }
 
@@ -184,7 +184,7 @@ fn a_number_that_is_not_finite_is_refused_by_the_name_of_its_tensor() {
     let mut folder = Changed::of("bert");
     folder.tensors.insert("embeddings.LayerNorm.bias".into(), f32s(&[20], f32::NAN));
     folder.write();
-    let error = folder.read().unwrap_err();
+    let error = folder.read().map(drop).unwrap_err();
     assert_eq!(error.code, Code::InvalidFile);
     assert!(error.to_string().contains("embeddingNorm.bias: expected finite parameters"), "{error}");
 }
@@ -305,4 +305,20 @@ fn a_file_that_is_cut_at_any_length_is_refused() {
         folder.file("model.safetensors", &whole[..length]);
         assert!(refused(&folder).starts_with("model.safetensors: "), "{length}");
     }
+}
+
+#[test]
+fn a_tokenizer_with_ids_beyond_the_table_of_tokens_is_refused() {
+    let folder = Changed::of("bert");
+    folder.write();
+    for (count, extra) in [(48, 1), (50, 3)] {
+        folder.file("tokenizer.json", words(count).to_string());
+        let says = "tokenizer.json: expected ids below 47, the number of token vectors of the model, got";
+        let other = "tokenizer.json is that of another model";
+        assert_eq!(refused(&folder), format!("{says} {}: {other}", 46 + extra));
+    }
+    folder.file("tokenizer.json", "{}");
+    assert!(refused(&folder).starts_with("tokenizer.json: expected "));
+    folder.file("tokenizer.json", words(40).to_string());
+    assert_eq!(folder.read().unwrap().tokenizer.unwrap().vocabulary(), 40);
 }

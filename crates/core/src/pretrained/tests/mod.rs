@@ -110,6 +110,17 @@ impl Changed {
     }
 }
 
+/// A tokenizer of this many words.
+fn words(count: usize) -> Json {
+    let vocabulary: serde_json::Map<String, Json> =
+        (0..count).map(|id| (if id == 0 { "[UNK]".into() } else { format!("w{id}") }, id.into())).collect();
+    serde_json::json!({
+        "version": "1.0", "truncation": null, "padding": null, "added_tokens": [], "normalizer": null,
+        "pre_tokenizer": { "type": "Whitespace" }, "post_processor": null, "decoder": null,
+        "model": { "type": "WordLevel", "vocab": vocabulary, "unk_token": "[UNK]" }
+    })
+}
+
 fn read(name: &str) -> Pretrained {
     Pretrained::read(&golden(name), &PretrainedOptions::default()).unwrap()
 }
