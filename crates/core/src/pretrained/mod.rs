@@ -101,18 +101,18 @@ pub struct Pretrained {
 }
 
 impl Pretrained {
-    /// Reads a folder with `config.json` and safetensors files. All names and shapes are checked before memory for the
-    /// numbers is allocated.
+    /// Reads a folder with `config.json` and safetensors files. Everything is checked before memory for the numbers is
+    /// allocated.
     pub fn read(path: &Path, options: &PretrainedOptions) -> Result<Pretrained> {
         let root = Folder::open(path)?;
-        let modules = Modules::read(&root)?;
+        let (modules, prompts) = (Modules::read(&root)?, Prompts::read(&root)?);
         let folder = match modules.transformer.as_str() {
             "" => root.clone(),
             name => root.below(name)?,
         };
+        let (longest, lowercased) = modules::longest(&folder)?;
         let Described { family, mut encoder, classes } = described(&folder)?;
         let tensors = Tensors::open(&folder)?;
-        let mut notes = Vec::new();
 
         let head = Head::choose(classes, options)?;
         let rules = head.rules(family);
@@ -120,53 +120,46 @@ impl Pretrained {
         let blocks = chosen_blocks(options, encoder.layers)?;
         assignment.keep_blocks(&blocks);
         encoder.layers = blocks.len();
-        notes.extend(widen_vocabulary(&mut encoder, &assignment, &tensors));
-        head.complete(&mut encoder, family, &modules, options)
-            .map_err(|error| error.at(&root.shown("modules.json")))?;
-        let (vocabulary, max_tokens) = (encoder.vocabulary, encoder.positions - encoder.first_position);
+        let widened = widen_vocabulary(&mut encoder, &assignment, &tensors);
+        let completed = head.complete(&mut encoder, family, &modules, options);
+        completed.map_err(|error| error.at(&root.shown("modules.json")))?;
+        let max_tokens = encoder.positions - encoder.first_position;
+        let tokenizer = tokenizer_of(&folder, encoder.vocabulary)?;
 
-        let architecture = ModelOptions { text_encoder: Some(encoder), ..ModelOptions::default() }.expand();
-        let network = architecture.and_then(Network::new);
-        let network = network.map_err(|error| refuse(error.to_string()).at(&folder.shown(CONFIG)))?;
+        let network = network_of(encoder).map_err(|error| error.at(&folder.shown(CONFIG)))?;
         let missing = assignment.fit(network.specs(), &tensors, options.allow_unused)?;
         let refused: Vec<String> = missing.iter().filter(|name| !head.draws(name)).cloned().collect();
         if !refused.is_empty() && !options.allow_missing {
             return Err(absent(&refused, &rules, &blocks).at(&path.display().to_string()));
         }
 
-        let tokenizer = tokenizer_of(&folder, vocabulary)?;
-
-        let converted = assignment.halves(&tensors);
+        let (names, unnamed) = head.names();
         let mut file = ModelFile { tensors: tensors.read(&assignment.by_file())?, ..ModelFile::default() };
         file.tensors.extend(network.initialize_only(options.seed, &missing)?.snapshot()?);
-        file.label_names = head.names(&mut notes);
+        file.label_names = names;
         file.provenance = json!({
             "pretrained": { "family": family.types()[0], "layers": options.layers },
             "labels": head.several().then_some(LabelKind::Several.name()),
         });
-        let model = Model::from_tensors(network.architecture().clone(), file)
-            .map_err(|error| error.at(&path.display().to_string()))?;
-
-        let (longest, note) = modules::longest(&folder)?;
-        notes.extend(note);
-        let prompts = Prompts::read(&root)?;
-        notes.extend(
-            prompts
-                .default
-                .as_ref()
-                .map(|name| format!("the original puts the prompt {name:?} before every text, limbeck does not")),
-        );
+        let model = Model::from_tensors(network.architecture().clone(), file);
+        let notes = [widened, lowercased, unnamed, prompts.note()];
         Ok(Pretrained {
-            model,
+            model: model.map_err(|error| error.at(&path.display().to_string()))?,
             tokenizer,
             max_tokens: longest.map_or(max_tokens, |longest| longest.min(max_tokens)),
+            converted: assignment.halves(&tensors),
             unused: assignment.unused,
             missing,
-            converted,
             prompts: prompts.all,
-            notes,
+            notes: notes.into_iter().flatten().collect(),
         })
     }
+}
+
+/// The network of an encoder whose options come from a file.
+fn network_of(encoder: TextEncoder) -> Result<Network> {
+    let architecture = ModelOptions { text_encoder: Some(encoder), ..ModelOptions::default() }.expand();
+    architecture.and_then(Network::new).map_err(|error| refuse(error.to_string()))
 }
 
 /// What `config.json` describes.
@@ -291,15 +284,12 @@ impl Head {
         matches!(self, Head::Stored(classes) if classes.several)
     }
 
-    /// Names of the classes; names that are not all different are dropped with a note.
-    fn names(&self, notes: &mut Vec<String>) -> Option<Vec<String>> {
-        let Head::Stored(Classes { names: Some(names), .. }) = self else { return None };
+    /// Names of the classes. Names that are not all different are dropped, with a note.
+    fn names(&self) -> (Option<Vec<String>>, Option<String>) {
+        let Head::Stored(Classes { names: Some(names), .. }) = self else { return (None, None) };
         match signature::different("id2label", names) {
-            Ok(()) => Some(names.clone()),
-            Err(error) => {
-                notes.push(format!("the classes have no names, because id2label has equal ones: {}", error.message));
-                None
-            }
+            Ok(()) => (Some(names.clone()), None),
+            Err(error) => (None, Some(format!("the classes have no names: {error}"))),
         }
     }
 }

@@ -9,7 +9,7 @@ use serde_json::Value as Json;
 use super::config::Config;
 use super::folder::Folder;
 use crate::checkpoint::header::refuse;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::layers::TokenPooling;
 
 const MODULES: &str = "modules.json";
@@ -142,7 +142,7 @@ pub(crate) fn longest(folder: &Folder) -> Result<(Option<usize>, Option<String>)
             let length = config.get("max_seq_length").map(|_| config.size("max_seq_length")).transpose()?;
             Ok((length, note))
         };
-        let (length, note) = read().map_err(|error| crate::error::Error::at(error, &folder.shown(name)))?;
+        let (length, note) = read().map_err(|error: Error| error.at(&folder.shown(name)))?;
         if length.is_some() {
             return Ok((length, note));
         }
@@ -166,6 +166,12 @@ impl Prompts {
         let default = config.text("default_prompt_name").map_err(|error| error.at(&folder.shown(PROMPTS)))?;
         prompts.default = default.filter(|name| prompts.all.contains_key(*name)).map(String::from);
         Ok(prompts)
+    }
+
+    /// A sentence if the original puts a prompt before every text.
+    pub(crate) fn note(&self) -> Option<String> {
+        let name = self.default.as_ref()?;
+        Some(format!("the original puts the prompt {name:?} before every text, limbeck does not"))
     }
 }
 
