@@ -51,8 +51,9 @@ impl Assignment {
         Ok(sorted)
     }
 
-    /// Keeps these blocks, in this order; the tensors of others are unused.
-    pub(crate) fn keep_blocks(&mut self, blocks: &[usize]) {
+    /// Keeps these blocks, in this order, of as many as `config.json` states; the tensors of others are unused, and those
+    /// of further blocks unknown.
+    pub(crate) fn keep_blocks(&mut self, blocks: &[usize], stated: usize) {
         let all = std::mem::take(&mut self.found);
         for (ours, name) in all {
             let Some((block, rest)) = block_of(&ours) else {
@@ -61,7 +62,8 @@ impl Assignment {
             };
             match blocks.iter().position(|kept| *kept == block) {
                 Some(at) => drop(self.found.insert(format!("blocks.{at}.{rest}"), name)),
-                None => self.unused.push(name),
+                None if block < stated => self.unused.push(name),
+                None => self.unknown.push(name),
             }
         }
     }

@@ -118,7 +118,7 @@ impl Pretrained {
         let rules = head.rules(family);
         let mut assignment = Assignment::new(&tensors, &rules, family.prefix())?;
         let blocks = chosen_blocks(options, encoder.layers)?;
-        assignment.keep_blocks(&blocks);
+        assignment.keep_blocks(&blocks, encoder.layers);
         encoder.layers = blocks.len();
         let widened = widen_vocabulary(&mut encoder, &assignment, &tensors);
         let completed = head.complete(&mut encoder, family, &modules, options);

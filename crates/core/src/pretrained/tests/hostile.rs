@@ -55,7 +55,7 @@ fn a_configuration_that_limbeck_does_not_compute_is_refused_by_key() {
             "config.json.num_attention_heads: expected a number that divides the width 20, got 3",
         ),
         ("bert", "num_attention_heads", json!(0), "config.json.num_attention_heads: expected a whole number from 1"),
-        ("bert", "num_hidden_layers", json!(1 << 31), "config.json.num_hidden_layers: expected at most 1000 layers"),
+        ("bert", "num_hidden_layers", json!(1u64 << 31), "config.json.num_hidden_layers: expected at most 1000 layers"),
         ("bert", "hidden_size", json!(1u64 << 60), "config.json.hidden_size: expected a whole number from 1 to 2³¹"),
         ("bert", "intermediate_size", json!(-1), "config.json.intermediate_size: expected a whole number"),
         (
