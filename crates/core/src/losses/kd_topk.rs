@@ -87,7 +87,7 @@ tempered! {
 impl RowLoss for KdTopk {
     fn validate(&self) -> Result<()> {
         if self.k == 0 {
-            return Err(Error::config("k", "expected a whole number of 1 or more, got 0"));
+            return Err(Error::config("k", "expected an integer of at least 1, got 0"));
         }
         Ok(())
     }
