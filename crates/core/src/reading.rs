@@ -55,12 +55,12 @@ fn readable(text: &str, name: Option<&str>) -> String {
     let invalid = text.strip_prefix("invalid type: ").or_else(|| text.strip_prefix("invalid value: "));
     let Some((got, expected)) = invalid.map(parts) else { return text.to_string() };
     let expected = match expected.as_str() {
-        "u64" | "usize" => "a whole number of 0 or more",
-        "u32" => "a whole number from 0 to 2³² − 1",
-        "u8" => "a whole number from 0 to 255",
+        "u64" | "usize" => "an integer of at least 0",
+        "u32" => "an integer from 0 to 2³² − 1",
+        "u8" => "an integer from 0 to 255",
         "a sequence" => "a list",
         "f64" | "f32" => "a number",
-        "map with a single key" => "an object with one key",
+        "map with a single key" => "an object with exactly one key",
         other if other.starts_with("struct ") => "an object",
         other => other,
     };
@@ -115,7 +115,7 @@ mod tests {
         };
         let optimizer = said(r#""optimizer":"adam""#);
         assert!(optimizer.starts_with("optimizer") && optimizer.contains("{ adam: {} }"), "{optimizer}");
-        assert_eq!(said(r#""batchSize":"32""#), "batchSize: expected a whole number of 0 or more, got \"32\"");
+        assert_eq!(said(r#""batchSize":"32""#), "batchSize: expected an integer of at least 0, got \"32\"");
         let error = parse::<crate::models::ModelOptions>(r#"{"mlp":[784,8,10]}"#).unwrap_err();
         assert_eq!(error.to_string(), "mlp: expected an object, such as { sizes: [784, 32, 10] }, got a list");
         let error = parse::<crate::models::ModelOptions>(r#"{"mlp":{"sizes":[784,"a"]}}"#).unwrap_err();
@@ -135,9 +135,9 @@ mod tests {
             (r#"{"folder":{}}"#, "folder: expected a string, got an object"),
             (
                 r#"{"folder":"a","every":"1, expected 2"}"#,
-                "every: expected a whole number of 0 or more, got \"1, expected 2\"",
+                "every: expected an integer of at least 0, got \"1, expected 2\"",
             ),
-            (r#"{"folder":"a","keep":-1}"#, "keep: expected a whole number of 0 or more, got -1"),
+            (r#"{"folder":"a","keep":-1}"#, "keep: expected an integer of at least 0, got -1"),
             (r#"1"#, "expected an object, got 1"),
         ] {
             assert_eq!(refused(json), expected);

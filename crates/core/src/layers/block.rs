@@ -44,9 +44,11 @@ impl Layer for Residual {
             return Err(Error::shape(
                 "",
                 format!(
-                    "expected equal shapes to add, got {} through the layers and {} around them; give a shortcut",
+                    "expected the layers and the shortcut to have the same output shape, got {} and {}; set shortcut to \
+                     layers whose output has the shape {}",
                     show(through),
-                    show(around)
+                    show(around),
+                    show(through)
                 ),
             ));
         }
