@@ -9,6 +9,9 @@ use crate::keyed::Keyed;
 /// Largest nesting depth of options; each level of blocks in an architecture takes three levels of JSON.
 const DEEPEST: usize = 64;
 
+/// What an option that chooses one of several kinds expects.
+const ONE_KEY: &str = "an object with exactly one key";
+
 /// Reads options from JSON; the path of an error leads to the invalid key. Floats keep their bits (serde_json's own
 /// reader changes the last bit of one in ten), and duplicate keys are rejected.
 pub fn parse<T: DeserializeOwned>(json: &str) -> Result<T> {
@@ -60,11 +63,12 @@ fn readable(text: &str, name: Option<&str>) -> String {
         "u8" => "an integer from 0 to 255",
         "a sequence" => "a list",
         "f64" | "f32" => "a number",
-        "map with a single key" => "an object with exactly one key",
+        "map with a single key" => ONE_KEY,
         other if other.starts_with("struct ") => "an object",
         other => other,
     };
     let got = match got.as_str() {
+        "map" if expected == ONE_KEY => "an object with none or several",
         "map" => "an object",
         "sequence" => "a list",
         other => {
