@@ -445,7 +445,7 @@ describe('doctor, losses, demo', () => {
 
   test('layers lists every layer with its options, and its Markdown output is the page in docs', async () => {
     const { layer } = lines((await limbeck(['layers', '--json'])).stdout)[0] as { layer: { name: string; options: Record<string, string> } }
-    expect([layer.name, layer.options.outputs]).toEqual(['linear', 'Count of outputs; at least 1. Required.'])
+    expect([layer.name, layer.options.outputs]).toEqual(['linear', 'Number of outputs; must be ≥ 1. Required.'])
     expect((await limbeck(['layers', '--markdown'])).stdout).toBe(readFileSync(path.join(root, 'docs/layers.md'), 'utf8'))
   })
 

@@ -105,7 +105,7 @@ mod tests {
     fn a_list_is_not_read_as_an_object_by_position() {
         let said = |json: &str| parse::<TrainOptions>(json).unwrap_err().to_string();
         assert_eq!(said("[]"), "expected an object, got a list");
-        assert_eq!(said(r#"{"losses":[]}"#), "losses: expected an object, got a list");
+        assert!(said(r#"{"losses":[]}"#).starts_with("losses: expected an object with one key per loss"));
         let nested = |json: &str| said(&format!(r#"{{"losses":{{"crossEntropy":{{}}}},{json}}}"#));
         assert_eq!(nested(r#""checkpoint":["runs"]"#), "checkpoint: expected an object, got a list");
         assert_eq!(nested(r#""optimizer":{"sgd":[0.1]}"#), "optimizer.sgd: expected an object, got a list");
