@@ -38,7 +38,7 @@ const runs: [name: string, change: object, code: string, path: string, message: 
   ['null', { schedule: null }, CONFIG, 'schedule', /got null/],
   ['a bigint', { seed: 1n }, CONFIG, 'seed', /got the bigint 1/],
   ['two optimizers', { optimizer: { sgd: {}, adam: {} } }, CONFIG, 'optimizer', /exactly one key, got an object with none or several/],
-  ['an unknown optimizer', { optimizer: { sgdd: {} } }, CONFIG, 'optimizer', /expected one of sgd, adam, adamW, got sgdd/],
+  ['an unknown optimizer', { optimizer: { sgdd: {} } }, CONFIG, 'optimizer', /expected one of sgd, .*, got sgdd/],
   ['a rate below 0', { optimizer: { sgd: { learningRate: -1 } } }, CONFIG, 'optimizer.sgd.learningRate', /got -1/],
   ['a share above 1', { average: { decay: 1 } }, CONFIG, 'average.decay', /got 1/],
   ['patience 0', { earlyStop: { patience: 0 }, validation: clusters(9) }, CONFIG, 'earlyStop.patience', /got 0/],
