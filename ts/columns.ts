@@ -15,7 +15,7 @@ export interface Columns {
    * marks a row without a label: losses and metrics that need a label skip it, all others use it.
    */
   labels?: Numbers | readonly (number | null)[] | readonly Numbers[]
-  /** The id of each row: whole numbers of 0 or more, all different. Default: the index of the row. */
+  /** The id of each row: integers of at least 0, all different. Default: the index of the row. */
   ids?: Numbers
   /** Weights of the rows in the losses, 0 or more; 0 masks a row. */
   weights?: Numbers

@@ -12,7 +12,7 @@ export interface RaggedIds {
   values: Numbers
   /** One entry more than there are rows; the first is 0, the last is the number of ids. */
   offsets: Numbers
-  /** One number of 0 or more per id, such as tf-idf: the weight of the id when the row is pooled. Default: all 1. */
+  /** One number ≥ 0 per id, such as tf-idf: the weight of the id when the row is pooled. Default: all 1. */
   weights?: Numbers
 }
 
@@ -21,7 +21,7 @@ export interface RaggedIds {
  *
  * - `Float32Array`, `Float64Array` or an array of numbers: dense numbers; the option `inputs` gives the shape of a row.
  * - `Uint8Array`: dense bytes, kept as bytes; a batch reads `scale · byte + offset`.
- * - `Int32Array`, `Uint32Array` and other whole numbers: ids, such as tokens, with the same number in every row.
+ * - `Int32Array`, `Uint32Array` and other integer arrays: ids, such as tokens, with the same number in every row.
  * - `{ values, offsets, weights? }`, or an array of arrays under `inputs: { ids: {} }`: rows with different numbers of ids.
  * - an array of objects with a number for each column, `[{ length: 5.1, width: 3.5 }]`: dense rows, whose columns are
  *   matched by name.
@@ -138,6 +138,6 @@ function shapeOf(path: string, width: number, { shape = [width] }: Meaning): num
 
 function shapeFor(meaning: Meaning, inputs: unknown): number[] {
   if (meaning.shape !== undefined) return meaning.shape
-  if (meaning.ids !== undefined) return refuseData('inputs', 'whole numbers for ids', inputs)
+  if (meaning.ids !== undefined) return refuseData('inputs', 'integers for ids', inputs)
   return refuse('inputs', 'the shape of one row as an option, such as { inputs: [1, 28, 28] }', undefined)
 }

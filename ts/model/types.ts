@@ -3,7 +3,7 @@ import type { Normalization } from '../dataset.js'
 import type { Origin } from '../report.js'
 
 export interface CreateOptions {
-  /** The seed of the start values: a whole number of 0 or more. Default 0. */
+  /** The seed of the start values: an integer of at least 0. Default 0. */
   seed?: number
   /** One name per input column. Default: the names in the training data. */
   inputNames?: readonly string[]

@@ -345,16 +345,16 @@ export interface CrossEntropy {
   labelSmoothing?: number
   /**
    * Weight of each row, chosen by its label: a list with one number ≥ 0 per class, or `'balanced'`. With
-   * `'balanced'` the weight of a class is labelled rows ÷ (classes that occur × rows of the class), counted in the
-   * training data. Default: all weights are 1.
+   * `'balanced'` the weight of a class is the number of labelled rows ÷ (the number of classes that occur × the
+   * number of rows of the class), counted in the training data. Default: all weights are 1.
    */
   labelWeights?: LabelWeights
 }
 /**
  * Forward Kullback–Leibler divergence KL(teacher ‖ student) of the softened distributions, times temperature².
  *
- * Choose it first: it is the usual loss for distillation. A temperature of 2 to 8 reveals how the teacher ranks the
- * wrong classes.
+ * Choose it first: it is the usual loss for distillation. A temperature from 2 to 8 raises the teacher's
+ * probabilities of the wrong classes, so that the student learns how the teacher ranks them.
  *
  * ```js
  * distill({ teacher, student, data, losses: { kl: { temperature: 4 }, crossEntropy: { weight: 0.1 } } })
@@ -402,7 +402,7 @@ export interface ReverseKl {
  * Generalised Jensen–Shannon divergence of the softened distributions, times temperature². It equals `kl` at beta
  * 0 and `reverseKl` at beta 1.
  *
- * Choose it when teacher and student disagree so strongly that `kl` makes training unstable: its value is
+ * Choose it when teacher and student disagree so strongly that `kl` makes training unstable: the value of `jsd` is
  * bounded.
  *
  * ```js
@@ -519,11 +519,11 @@ export interface Dkd {
    */
   weight?: Scheduled
   /**
-   * Weight of the part about the label; must be ≥ 0. Default 1.
+   * Weight of the divergence for the label; must be ≥ 0. Default 1.
    */
   alpha?: number
   /**
-   * Weight of the part about the other classes; must be ≥ 0, and > 0 if alpha is 0. Default 8.
+   * Weight of the divergence for the other classes; must be ≥ 0, and > 0 if alpha is 0. Default 8.
    */
   beta?: number
   /**
@@ -588,8 +588,8 @@ export interface Uld {
  * Divergence from a target that gives the label the teacher's probability and spreads the rest evenly over the
  * other classes (KD-pt), times temperature².
  *
- * Choose it when the teacher's ranking of the wrong classes is unreliable, or to measure what its confidence alone
- * contributes.
+ * Choose it when the teacher's ranking of the wrong classes is unreliable, or to measure how much the teacher's
+ * confidence alone contributes.
  *
  * ```js
  * distill({ teacher, student, data, losses: { kdPt: { temperature: 2 }, crossEntropy: {} } })
@@ -789,7 +789,7 @@ export interface LogitMse {
 /**
  * Mean squared error between a layer of the student and one of the teacher (FitNets).
  *
- * Choose it when a layer of the student should compute the same as a layer of the teacher.
+ * Choose it when a layer of the student should have the same outputs as a layer of the teacher.
  *
  * ```js
  * distill({ teacher, student, data, losses: { hint: { projection: true }, kl: {} } })
@@ -843,7 +843,7 @@ export interface Triplet {
    */
   weight?: Scheduled
   /**
-   * How much farther away the negative must be than the positive; must be ≥ 0. Default 5.
+   * How much farther from the anchor the negative must be than the positive; must be ≥ 0. Default 5.
    */
   margin?: number
   /**
@@ -859,7 +859,7 @@ export interface Triplet {
  * Triplet loss within the batch: the teacher's output is the anchor, the student's output for the same sample is the
  * positive, and its outputs for samples of other classes are the negatives.
  *
- * Choose it instead of `triplet` for streams, or to save the second forward pass of the student.
+ * Choose it instead of `triplet` for streams, or to avoid the student's second forward pass.
  *
  * ```js
  * distill({ teacher, student, data, losses: { tripletBatch: { negatives: 'all' }, crossEntropy: {} } })
@@ -873,7 +873,7 @@ export interface TripletBatch {
    */
   weight?: Scheduled
   /**
-   * How much farther away the negatives must be than the positive; must be ≥ 0. Default 5.
+   * How much farther from the anchor the negatives must be than the positive; must be ≥ 0. Default 5.
    */
   margin?: number
   /**
@@ -915,7 +915,7 @@ export interface Cosine {
   projection?: boolean
 }
 /**
- * Mean squared error between hidden states that are scaled to length 1, layer by layer (patient distillation).
+ * Mean squared error between hidden states that are scaled to norm 1, layer by layer (patient distillation).
  *
  * Choose it when student and teacher are stacks of the same kind of layer and the teacher has more layers.
  *
@@ -931,12 +931,12 @@ export interface Patient {
    */
   weight?: Scheduled
   /**
-   * Which layers are compared; the loss is the mean over them. `'skip'` spreads the student's layers over the whole
-   * teacher, `'last'` compares them with the layers directly below the teacher's last. Default `'skip'`.
+   * Which layers are compared; the loss is the mean over them. `'skip'` compares the student's layers with evenly
+   * spaced layers of the teacher, `'last'` with the layers directly before the teacher's last. Default `'skip'`.
    */
   layers?: Layers
   /**
-   * Whether states are divided by their length. Default true.
+   * Whether states are divided by their Euclidean norm. Default true.
    */
   normalize?: boolean
   /**

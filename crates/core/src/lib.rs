@@ -39,8 +39,8 @@ pub mod reading;
 pub mod schema;
 
 mod json;
-mod keyed;
 mod kernels;
+mod keyed;
 mod learner;
 mod memory;
 mod names;

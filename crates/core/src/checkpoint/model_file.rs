@@ -92,7 +92,7 @@ impl ModelFile {
         };
         written.map_err(|error| {
             let older = if target.exists() { "; the older file is intact" } else { "" };
-            Error::new(Code::Io, place, format!("expected to write the file, got: {error}{older}"))
+            Error::new(Code::Io, place, format!("cannot write the file: {error}{older}"))
         })
     }
 
@@ -181,7 +181,7 @@ pub(super) fn check_version(fields: &mut Map<String, Value>, known: u64) -> Resu
             Err(Error::new(Code::CheckpointVersion, "", message))
         }
         Some(version) if version > 0 => Ok(()),
-        _ => Err(refuse("expected a format version of 1 or more, got another value")),
+        _ => Err(refuse("expected a format version of at least 1, got another value")),
     }
 }
 
@@ -302,7 +302,7 @@ mod tests {
             ("{".to_string(), "expected a string"),
             (r#"{"format":"checkpoint"}"#.to_string(), "got a checkpoint"),
             (r#"{"format":"model"}"#.to_string(), "\"version\""),
-            (r#"{"format":"model","version":0}"#.to_string(), "version of 1 or more"),
+            (r#"{"format":"model","version":0}"#.to_string(), "version of at least 1"),
             (r#"{"format":"model","version":1}"#.to_string(), "\"architecture\""),
             (format!(r#"{{"format":"model","version":1,"labelNames":[1],{rest}}}"#), "labelNames"),
             (format!(r#"{{"format":"model","version":1,"labelNames":null,"extra":1,{rest}}}"#), "\"extra\""),

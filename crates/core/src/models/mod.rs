@@ -105,7 +105,7 @@ macro_rules! presets {
                 match (self.layers, self.input) {
                     (Some(layers), Some(input)) => made.push(("layers", Architecture { input, layers })),
                     (Some(_), None) => {
-                        return Err(Error::config("input", "expected the sizes of one sample together with layers, got nothing"));
+                        return Err(Error::config("input", "expected the shape of one sample, which is required with layers, got nothing"));
                     }
                     (None, _) => {}
                 }
