@@ -1,15 +1,25 @@
 /** Packs the caller's columns for the native side: those of a data set, a batch of a stream, or the inputs of `predict`. */
 import { classLabels, floats, isFlat, holdsIntegers, kindOfArray, matrix, rowsIn, sampleIds } from './arrays.js'
-import { elsewhere, LimbeckError } from './errors.js'
+import { awaiting, calling, elsewhere, LimbeckError } from './errors.js'
 import { inputsOf, type Inputs, type Numbers } from './inputs.js'
 import type { Meaning } from './meaning.js'
 import type { Buffers, ColumnsJson } from './native/contract.js'
 import { packTeacher, teacherKeys, type TeacherLogits, type TeacherTopK } from './teacher-columns.js'
-import { plain, reading, refuse, refuseData, texts, type Plain } from './read.js'
+import { plain, reading, refuse, refuseData, texts, words, type Plain } from './read.js'
+import { textsOf, type EncodedTexts } from './texts.js'
 
 /** The columns of a data set. Each has one entry per row. */
-export interface Columns {
-  inputs: Inputs
+export type Columns = OtherColumns & InputsOrTexts
+
+type InputsOrTexts =
+  | { inputs: Inputs; texts?: undefined }
+  | {
+      /** In place of `inputs`: texts, whose tokens are the inputs. They are encoded once, by the option `tokenizer`. */
+      texts: Iterable<string>
+      inputs?: undefined
+    }
+
+interface OtherColumns {
   /**
    * Class indices from 0, several labels per row, or real numbers: see the option `labels`. −1, or `null` in an array,
    * marks a row without a label: losses and metrics that need a label skip it, all others use it.
@@ -27,7 +37,7 @@ export interface Columns {
   teacherTopK?: TeacherTopK
 }
 
-export const columnKeys = ['inputs', 'labels', 'ids', 'weights', 'samplingWeights', ...teacherKeys] as const
+export const columnKeys = ['inputs', 'texts', 'labels', 'ids', 'weights', 'samplingWeights', ...teacherKeys] as const
 export interface Packed {
   json: string
   buffers: Buffers
@@ -38,11 +48,12 @@ export function columnPath(path: string): string {
   return path.replace(/^sampling\b/, 'samplingWeights')
 }
 
-/** All columns of a data set or a batch. */
-export function packColumns(columns: unknown, meaning: Meaning): Packed {
+/** All columns of a data set or a batch. `encoded` is the column `texts`, if it is encoded already. */
+export function packColumns(columns: unknown, meaning: Meaning, encoded?: EncodedTexts): Packed {
   const own = plain('columns', columns, columnKeys)
   const buffers: Buffers = fresh()
-  const json = inputsOf(own.inputs, meaning, buffers)
+  const ofTexts = own.texts !== undefined || meaning.tokenizer !== undefined
+  const json = ofTexts ? tokensOf(encoded ?? encodedNow(own, meaning), buffers) : inputsOf(own.inputs, meaning, buffers)
   if (!('u8' in json.inputs)) {
     if (meaning.scale !== undefined) refuse('scale', 'inputs that are bytes', own.inputs)
     if (meaning.offset !== undefined) refuse('offset', 'inputs that are bytes', own.inputs)
@@ -57,6 +68,33 @@ export function packColumns(columns: unknown, meaning: Meaning): Packed {
   const teacher = packTeacher(own, rows, buffers)
   if (teacher !== undefined) json.teacher = teacher
   return { json: JSON.stringify(json), buffers }
+}
+
+/** The arguments of the native side for the column `texts`. */
+function textColumn({ texts, inputs }: Plain, { tokenizer, maxTokens, shape, ids }: Meaning) {
+  if (tokenizer === undefined) return refuse('tokenizer', 'a Tokenizer as an option, because there is a column of texts', undefined)
+  if (texts === undefined) refuse('texts', 'a column of texts for the tokenizer', undefined)
+  if (inputs !== undefined) refuse('inputs', 'either inputs or texts', words('both'))
+  if (shape !== undefined || ids?.length !== undefined) refuse('inputs', 'no option inputs together with texts', shape ?? ids)
+  return { tokenizer, given: textsOf('texts', texts), maxTokens }
+}
+
+function encodedNow(own: Plain, meaning: Meaning): EncodedTexts {
+  const { tokenizer, given, maxTokens } = textColumn(own, meaning)
+  return calling(() => tokenizer.encodeSync(given, maxTokens))
+}
+
+/** The column `texts`, encoded outside the event loop; undefined if there is none. */
+export function encodedLater(own: Plain, meaning: Meaning): Promise<EncodedTexts> | undefined {
+  if (own.texts === undefined) return undefined
+  const { tokenizer, given, maxTokens } = textColumn(own, meaning)
+  return awaiting(() => tokenizer.encode(given, maxTokens))
+}
+
+function tokensOf({ ids, offsets }: EncodedTexts, buffers: Buffers): ColumnsJson {
+  buffers.ids = ids
+  buffers.offsets = offsets
+  return { inputs: { ragged: {} } }
 }
 
 /** An object without a prototype: inherited properties must not count as buffers. */

@@ -1,7 +1,7 @@
 /** Rows in native memory: created once from typed arrays, split and selected without a copy. */
 import { kindOfArray, naturals, still, takenOver, type TypedArray } from './arrays.js'
 import { boolean, list, number, plain, reading, refuse, refuseData, whole, words } from './read.js'
-import { type Columns, columnPath, packColumns, rowText } from './columns.js'
+import { columnKeys, type Columns, columnPath, encodedLater, packColumns, rowText } from './columns.js'
 import type { Numbers } from './inputs.js'
 import { type ColumnOptions, meaningOf } from './meaning.js'
 import { awaiting, calling } from './errors.js'
@@ -61,7 +61,7 @@ export class Dataset {
 
   /**
    * Copies the columns, so later changes to the arrays have no effect. This blocks the event loop for about 2 ms per
-   * megabyte; for large data, use `take`.
+   * megabyte, and for about 1 s per megabyte of texts; for large data, use `take`.
    */
   static from(columns: Columns, options: ColumnOptions = {}): Dataset {
     const { json, buffers } = reading('columns', () => packColumns(columns, meaningOf(options)))
@@ -71,10 +71,16 @@ export class Dataset {
   /**
    * Does the same without blocking the event loop: it transfers the memory of the typed arrays, which are empty afterwards,
    * and copies it natively. `Float32Array`, `Uint8Array` and `Uint32Array` are transferred as they are; other values are
-   * first converted to one of these, which blocks.
+   * first converted to one of these, which blocks. Texts are encoded outside the event loop.
    */
   static async take(columns: Columns, options: ColumnOptions = {}): Promise<Dataset> {
-    const { json, buffers } = reading('columns', () => packColumns(columns, meaningOf(options)))
+    const { own, meaning, later } = reading('columns', () => {
+      const own = plain('columns', columns, columnKeys)
+      const meaning = meaningOf(options)
+      return { own, meaning, later: encodedLater(own, meaning) }
+    })
+    const encoded = later && (await later)
+    const { json, buffers } = reading('columns', () => packColumns(own, meaning, encoded))
     const taken = takenOver(buffers)
     return new Dataset(await awaiting(() => native().NativeDataset.take(json, taken), columnPath))
   }

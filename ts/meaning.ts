@@ -1,5 +1,7 @@
 /** The options that define what columns mean, for a data set, a stream or the inputs of a model. */
+import type { NativeTokenizer } from './native/contract.js'
 import { list, number, plain, refuse, texts, whole } from './read.js'
+import { limitOf, tokenizerOf, type Tokenizer } from './tokenizer.js'
 
 /** The conversion of bytes to numbers: `scale · byte + offset`. */
 export interface ByteReading {
@@ -29,13 +31,20 @@ export interface ColumnOptions {
   inputNames?: readonly string[]
   /** One name per class, in the order of the labels. A model keeps the names and reorders other data to match. */
   labelNames?: readonly string[]
+  /** The tokenizer of the column `texts`. */
+  tokenizer?: Tokenizer
+  /**
+   * The largest number of tokens of a text, with special tokens; the last tokens of a longer text are left out. At least the
+   * number of special tokens. Default: nothing is left out.
+   */
+  maxTokens?: number
   /** Only for bytes: the factor that a byte is multiplied with. Default 1/255. Models keep it. */
   scale?: number
   /** Only for bytes: the number that is then added. Default 0. Models keep it. */
   offset?: number
 }
 
-export const columnOptionKeys = ['inputs', 'labels', 'classes', 'inputNames', 'labelNames', 'scale', 'offset'] as const
+export const columnOptionKeys = ['inputs', 'labels', 'classes', 'inputNames', 'labelNames', 'tokenizer', 'maxTokens', 'scale', 'offset'] as const
 
 /** The checked options of the columns. */
 export interface Meaning {
@@ -45,6 +54,8 @@ export interface Meaning {
   classes: number | undefined
   inputNames: string[] | undefined
   labelNames: string[] | undefined
+  tokenizer: NativeTokenizer | undefined
+  maxTokens: number | undefined
   scale: number | undefined
   offset: number | undefined
   /** How the model reads bytes, if the options set neither `scale` nor `offset`. */
@@ -62,6 +73,8 @@ export function meaningOf(options: unknown): Meaning {
     classes: own.classes === undefined ? undefined : whole('classes', own.classes, 1),
     inputNames: own.inputNames === undefined ? undefined : texts('inputNames', own.inputNames),
     labelNames: own.labelNames === undefined ? undefined : texts('labelNames', own.labelNames),
+    tokenizer: own.tokenizer === undefined ? undefined : tokenizerOf('tokenizer', own.tokenizer),
+    maxTokens: limitOf(own.maxTokens),
     scale: own.scale === undefined ? undefined : number('scale', own.scale),
     offset: own.offset === undefined ? undefined : number('offset', own.offset),
     open: true,

@@ -32,6 +32,8 @@ export function meaningFor({ input, inputNames, preprocessing }: Pick<Descriptio
     classes: undefined,
     inputNames: inputNames ?? undefined,
     labelNames: undefined,
+    tokenizer: undefined,
+    maxTokens: undefined,
     scale: undefined,
     offset: undefined,
     bytes: preprocessing.bytes,

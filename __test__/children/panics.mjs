@@ -2,7 +2,7 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
-import { analyse, Dataset, Ensemble, Model, Teacher, distill, doctor, memory, train } from 'limbeck'
+import { analyse, Dataset, Ensemble, Model, Teacher, Tokenizer, distill, doctor, memory, train } from 'limbeck'
 import { calling } from '../../dist/errors.js'
 import { models } from '../../dist/native/handles.js'
 import { native } from '../../dist/native/load.js'
@@ -19,6 +19,8 @@ const data = make()
 const student = model()
 const options = { data, losses: { crossEntropy: {} }, steps: 3, batchSize: 16, reportEvery: 1, proofs: 'off' }
 const one = columns.inputs.subarray(0, 4)
+const file = JSON.stringify({ version: '1.0', pre_tokenizer: { type: 'Whitespace' }, model: { type: 'WordLevel', unk_token: 'a', vocab: { a: 0 } } })
+const tokenizer = Tokenizer.fromJson(file)
 const begun = async work => {
   const run = train({ student, ...options, checkpoint: { folder: mkdtempSync(path.join(folder, 'run-')) } })
   try {
@@ -43,6 +45,10 @@ const passing = {
   'model.predictSync': () => student.predictSync({ inputs: one }),
   'model.assume': () => calling(() => models.get(student).assume(models.get(model()))),
   'ensemble.new': () => Ensemble.of([student, model()]),
+  'tokenizer.from_json': () => Tokenizer.fromJson(file),
+  'tokenizer.describe': () => Tokenizer.fromJson(file),
+  'tokenizer.encode_sync': () => Dataset.from({ texts: ['a'] }, { tokenizer }),
+  'tokenizer.decode': () => tokenizer.decode([0]),
   analyse: () => analyse({ student, data, diagnostics: { entropy: {} } }),
   predictor: () => student.predict({ inputs: one }),
   'pool.enter': () => student.predict({ inputs: one }),

@@ -1,5 +1,5 @@
 /** The rows of a data spec, and the properties of rows that a model requires. */
-import { LimbeckError, type ByteReading, type ColumnOptions, type Columns } from '../index.js'
+import { LimbeckError, type ByteReading, type ColumnOptions, type Columns, type Inputs } from '../index.js'
 
 /** Properties of rows that a model or its training rows define. */
 export interface Known {
@@ -13,7 +13,7 @@ export interface Known {
 
 /** Rows that were read from a file. */
 export interface Rows {
-  columns: Columns
+  columns: Extract<Columns, { inputs: Inputs }>
   options: ColumnOptions
   /** The group of each row, where a split keeps groups together. */
   groups?: Uint32Array

@@ -14,6 +14,7 @@ export type {
   NativeJob,
   NativeModel,
   NativePrediction,
+  NativeTokenizer,
   RawBatch,
 } from '#native'
 
@@ -69,6 +70,7 @@ export const exported = Object.keys({
   NativeJob: true,
   NativeEnsemble: true,
   NativeCancel: true,
+  NativeTokenizer: true,
   analyse: true,
   nativeVersion: true,
   doctor: true,

@@ -1,5 +1,5 @@
 /** The native objects of our classes, which callers cannot reach; and types of these classes for files that must not import them. */
-import type { Description, NativeDataset, NativeEnsemble, NativeModel } from './contract.js'
+import type { Description, NativeDataset, NativeEnsemble, NativeModel, NativeTokenizer } from './contract.js'
 
 export declare const kind: unique symbol
 /** A type that only `Model` has. */
@@ -13,6 +13,7 @@ export interface EnsembleLike {
 
 export const datasets = new WeakMap<object, NativeDataset>()
 export const models = new WeakMap<object, NativeModel>()
+export const tokenizers = new WeakMap<object, NativeTokenizer>()
 /** The native object and the description of each ensemble. */
 export const ensembles = new WeakMap<object, { handle: NativeEnsemble; description: Description }>()
 

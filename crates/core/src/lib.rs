@@ -6,6 +6,7 @@ pub mod batch;
 pub mod dataset;
 pub mod labels;
 pub mod signature;
+pub mod text;
 
 // Models.
 pub mod checkpoint;

@@ -10,6 +10,7 @@ use crate::models::ModelOptions;
 use crate::options::TrainOptions;
 use crate::proofs::ProofName;
 use crate::run::MutualOptions;
+use crate::text::TokenizerOptions;
 use crate::weights::GeneratorOptions;
 
 use crate::teacher::TeacherOptions;
@@ -22,6 +23,7 @@ pub fn all() -> Json {
         "Metrics": schema_for!(Metrics),
         "GeneratorOptions": schema_for!(GeneratorOptions),
         "MutualOptions": schema_for!(MutualOptions),
+        "TokenizerOptions": schema_for!(TokenizerOptions),
         "TeacherKinds": schema_for!(TeacherOptions),
         "ProofName": schema_for!(ProofName),
         "Diagnostics": schema_for!(Diagnostics),

@@ -21,6 +21,7 @@ mod priority;
 mod queue;
 mod reply;
 mod stream;
+mod tokenizer;
 
 use limbeck_core::allocator::{self, CachingAllocator};
 

@@ -1,7 +1,7 @@
 /** `limbeck predict`: prints the predictions of a model, one line per row. */
 import { once } from 'node:events'
 import type { Command } from 'commander'
-import type { Columns, Prediction } from '../../index.js'
+import type { Inputs, Prediction } from '../../index.js'
 import { readConfig, type ConfigFlags } from '../config.js'
 import { heldSpec, readRows } from '../data.js'
 import { refuse, under } from '../exit.js'
@@ -49,7 +49,7 @@ async function predict(flags: ConfigFlags, output: Output): Promise<void> {
 }
 
 /** Splits the inputs into parts of `ROWS` rows; rows with different numbers of ids stay in one part. */
-function* pieces(inputs: Columns['inputs'], width: number | undefined): Generator<Columns['inputs']> {
+function* pieces(inputs: Inputs, width: number | undefined): Generator<Inputs> {
   if (width === undefined || !ArrayBuffer.isView(inputs)) return yield inputs
   const values = inputs as Float32Array
   if (values.length % width !== 0) return yield values
