@@ -12,6 +12,7 @@ pub mod text;
 pub mod checkpoint;
 pub mod ensemble;
 pub mod models;
+pub mod pretrained;
 pub mod top_logits;
 pub mod weights;
 

@@ -8,6 +8,7 @@ use crate::dataset::Normalization;
 use crate::metrics::Metrics;
 use crate::models::ModelOptions;
 use crate::options::TrainOptions;
+use crate::pretrained::PretrainedOptions;
 use crate::proofs::ProofName;
 use crate::run::MutualOptions;
 use crate::text::TokenizerOptions;
@@ -23,6 +24,7 @@ pub fn all() -> Json {
         "Metrics": schema_for!(Metrics),
         "GeneratorOptions": schema_for!(GeneratorOptions),
         "MutualOptions": schema_for!(MutualOptions),
+        "PretrainedOptions": schema_for!(PretrainedOptions),
         "TokenizerOptions": schema_for!(TokenizerOptions),
         "TeacherKinds": schema_for!(TeacherOptions),
         "ProofName": schema_for!(ProofName),

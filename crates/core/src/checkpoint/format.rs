@@ -8,10 +8,10 @@ use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
 use std::path::Path;
 
-use super::array::{Array, NamedTensors};
+use super::array::{Array, NamedTensors, shortened};
 use super::digest::Digester;
 use super::fs::{Fs, patient};
-use super::header::{Header, LARGEST_FILE, LARGEST_HEADER, MOST_TENSORS, check_name, refuse};
+use super::header::{Entry, Header, LARGEST_FILE, LARGEST_HEADER, MOST_TENSORS, check_name, refuse};
 use crate::error::{Code, Error, Result};
 
 /// The only metadata key of our files.
@@ -77,6 +77,36 @@ pub(crate) fn read_header(fs: &dyn Fs, path: &Path) -> Result<Header> {
     let read = || {
         let (mut source, size) = open(fs, path)?;
         Header::read(&mut source, size)
+    };
+    read().map_err(|error| error.at(&path.display().to_string()))
+}
+
+/// Reads the chosen tensors of a file whose header was read before and has this digest; half precision becomes f32.
+pub(crate) fn read_chosen(
+    fs: &dyn Fs,
+    path: &Path,
+    digest: &str,
+    chosen: &dyn Fn(&Entry) -> bool,
+) -> Result<NamedTensors> {
+    let read = || {
+        let (mut source, size) = open(fs, path)?;
+        let header = Header::read(&mut source, size)?;
+        if header.digest != digest {
+            return Err(refuse("expected the same file as before, got another one: it was replaced while it was read"));
+        }
+        let (mut tensors, mut scratch) = (NamedTensors::new(), Vec::new());
+        for entry in header.tensors {
+            if chosen(&entry) {
+                let array = Array::read(&mut source, entry.dtype, entry.shape, true, &mut scratch, &mut |_| ())?;
+                tensors.insert(entry.name, array);
+            } else {
+                let skipped = io::copy(&mut (&mut source).take(entry.end - entry.begin), &mut io::sink());
+                if skipped.map_err(|error| shortened(&error))? != entry.end - entry.begin {
+                    return Err(shortened(&io::ErrorKind::UnexpectedEof.into()));
+                }
+            }
+        }
+        Ok(tensors)
     };
     read().map_err(|error| error.at(&path.display().to_string()))
 }

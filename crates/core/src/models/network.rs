@@ -185,6 +185,12 @@ impl Network {
         Ok(names)
     }
 
+    /// Like `initialize`, but draws only the tensors of these names; their values are the same.
+    pub(crate) fn initialize_only(&self, seed: u64, names: &[String]) -> Result<Parameters> {
+        let specs: Vec<Spec> = self.specs.iter().filter(|spec| names.contains(&spec.name)).cloned().collect();
+        layers::initialize(&specs, Key::new(seed).with("init"))
+    }
+
     /// Converts the inputs of a batch to the signal of the first layer; dense inputs are reshaped if their size is right.
     fn signal(&self, inputs: &Features) -> Result<Signal> {
         match (inputs, &self.input) {
