@@ -28,7 +28,7 @@ const runs: [name: string, change: object, code: string, path: string, message: 
   ['Infinity', { optimizer: { sgd: { learningRate: Infinity } } }, CONFIG, 'optimizer.sgd.learningRate', /expected a finite number, got Infinity/],
   ['temperature 0', { losses: { kl: { temperature: 0 } } }, CONFIG, 'losses.kl.temperature', /expected a number above 0, got 0/],
   ['temperature below 0', { losses: { kl: { temperature: -1 } } }, CONFIG, 'losses.kl.temperature', /expected a number above 0, got -1/],
-  ['a weight below 0', { losses: { kl: { weight: -1 } } }, CONFIG, 'losses.kl.weight', /0 or more, got -1/],
+  ['a weight below 0', { losses: { kl: { weight: -1 } } }, CONFIG, 'losses.kl.weight', /at least 0, got -1/],
   ['batch size 0', { batchSize: 0 }, CONFIG, 'batchSize', /expected an integer above 0, got 0/],
   ['half a batch', { batchSize: 1.5 }, CONFIG, 'batchSize', /got .*1\.5/],
   ['0 epochs', { epochs: 0 }, CONFIG, 'epochs', /above 0, got 0/],
