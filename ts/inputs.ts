@@ -37,12 +37,19 @@ export interface NamedNumbers {
   names?: readonly string[]
 }
 
-/** Rows to predict. */
-export interface InputColumns {
-  inputs: Inputs
-  /** One name per input column, if their order may differ from the model's. */
-  inputNames?: readonly string[]
-}
+/** Rows to predict: inputs, or texts for a model with a tokenizer. */
+export type InputColumns =
+  | {
+      inputs: Inputs
+      /** One name per input column, if their order may differ from the model's. */
+      inputNames?: readonly string[]
+      texts?: undefined
+    }
+  | {
+      /** Texts, one per row; the model's tokenizer encodes them, and truncates those that are longer than the model takes. */
+      texts: Iterable<string>
+      inputs?: undefined
+    }
 
 export function inputsOf(inputs: unknown, meaning: Meaning, buffers: Buffers): ColumnsJson {
   const path = 'inputs'

@@ -15,6 +15,8 @@ export interface TrainTokenizerOptions extends TokenizerOptions {
   texts: Iterable<string>
 }
 
+let wrap: (handle: NativeTokenizer) => Tokenizer
+
 interface Known {
   vocabulary: number
   specialTokens: number
@@ -32,6 +34,10 @@ interface Known {
  */
 export class Tokenizer {
   readonly #known: Known
+
+  static {
+    wrap = handle => new Tokenizer(handle)
+  }
 
   private constructor(handle: NativeTokenizer) {
     if (!isHandle(handle)) refuse('Tokenizer', 'await Tokenizer.load(…) or Tokenizer.fromJson(…)', words('new Tokenizer(…)'))
@@ -115,6 +121,11 @@ export class Tokenizer {
   #handle(): NativeTokenizer {
     return tokenizers.get(this)!
   }
+}
+
+/** Wraps a native tokenizer. */
+export function tokenizerFrom(handle: NativeTokenizer): Tokenizer {
+  return wrap(handle)
 }
 
 /** The largest number of tokens of a text; undefined if there is none. */

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::Value as Json;
 
-use super::{Architecture, Input, ModelOptions, Network, Request};
+use super::{Architecture, Input, ModelOptions, Network, Request, Texts};
 use crate::batch::Features;
 use crate::blocks::{self, collected};
 use crate::dataset::Preprocessing;
@@ -28,6 +28,8 @@ pub struct Model {
     pub input_names: Option<Vec<String>>,
     /// One name per class, if known.
     pub label_names: Option<Vec<String>>,
+    /// The tokenizer, if the inputs can be texts.
+    pub texts: Option<Texts>,
     /// How the model was trained; written by training and stored in its file.
     pub provenance: Json,
 }
@@ -109,6 +111,7 @@ impl Model {
             preprocessing: Preprocessing::default(),
             input_names: None,
             label_names: None,
+            texts: None,
             provenance: Json::Null,
         }
     }
