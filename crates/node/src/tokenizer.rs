@@ -127,9 +127,7 @@ impl NativeTokenizer {
     ) -> napi::Result<Object<'env>> {
         let tokenizer = self.tokenizer.clone();
         let (reply, promise) = Reply::new(env)?;
-        call(reply, move |pool| {
-            pool.enter(|| tokenizer.encode(&texts, limit(max_tokens))).map(EncodedTexts::from)
-        });
+        call(reply, move |pool| pool.enter(|| tokenizer.encode(&texts, limit(max_tokens))).map(EncodedTexts::from));
         Ok(promise)
     }
 
