@@ -59,8 +59,10 @@ impl Model {
             return Err(Error::config("tokenizer", message));
         };
         if tokenizer.vocabulary() > vocabulary {
-            let message =
-                format!("expected ids below {vocabulary}, the vocabulary of the model, got {}", tokenizer.vocabulary() - 1);
+            let message = format!(
+                "expected ids below {vocabulary}, the vocabulary of the model, got {}",
+                tokenizer.vocabulary() - 1
+            );
             return Err(Error::config("tokenizer", message));
         }
         let least = tokenizer.special_tokens().max(1);
