@@ -13,6 +13,9 @@ export type TypedArray =
   | Float32Array
   | Float64Array
 
+/** A typed array, or an array of numbers. */
+export type Numbers = TypedArray | readonly number[]
+
 /** A getter of the prototype, which properties that a caller defined on the array do not change. */
 const intrinsic = (name: string | symbol) =>
   Object.getOwnPropertyDescriptor(Object.getPrototypeOf(Uint8Array.prototype), name)!.get!

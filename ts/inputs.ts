@@ -1,11 +1,10 @@
 /** Converts the caller's inputs to arrays for the native side: numbers, bytes, ids, rows as objects. */
-import { bytes, floats, holdsIntegers, isFlat, kindOfArray, matrix, naturals, raggedRows, type TypedArray } from './arrays.js'
+import { bytes, floats, holdsIntegers, isFlat, kindOfArray, matrix, naturals, raggedRows, type Numbers } from './arrays.js'
 import type { Meaning } from './meaning.js'
 import type { Buffers, ColumnsJson } from './native/contract.js'
 import { plain, refuse, refuseData, texts, whole, words } from './read.js'
 
-/** A typed array, or an array of numbers. */
-export type Numbers = TypedArray | readonly number[]
+export type { Numbers } from './arrays.js'
 
 /** Rows with different numbers of ids: row `r` has `values[offsets[r]] … values[offsets[r + 1] - 1]`. */
 export interface RaggedIds {

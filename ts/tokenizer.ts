@@ -1,7 +1,6 @@
 /** Tokenizers: texts to ids of tokens and back. */
-import { naturals } from './arrays.js'
+import { naturals, type Numbers } from './arrays.js'
 import { awaiting, calling } from './errors.js'
-import type { Numbers } from './inputs.js'
 import type { NativeTokenizer } from './native/contract.js'
 import { isHandle, tokenizers } from './native/handles.js'
 import { native } from './native/load.js'

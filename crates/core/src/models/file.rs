@@ -27,7 +27,9 @@ impl Model {
             texts: Json::Null,
             tensors: self.parameters.snapshot()?,
         };
-        self.write_texts(&mut file)?;
+        if let Some(texts) = &self.texts {
+            texts.write(&mut file)?;
+        }
         Ok(file)
     }
 
@@ -49,7 +51,7 @@ impl Model {
     /// tensors.
     pub fn from_tensors(architecture: Architecture, mut file: ModelFile) -> Result<Model> {
         let network = Network::new(architecture)?;
-        let texts = Model::read_texts(&mut file)?;
+        let texts = Texts::read(&network, &mut file)?;
         let unfit = |error: Error| Error::new(Code::InvalidFile, error.path, error.message);
         // Checked before memory is allocated, because a small file may claim a large architecture.
         for spec in network.specs() {
@@ -61,16 +63,13 @@ impl Model {
             Json::Null => Preprocessing::default(),
             json => crate::reading::parse(&json.to_string()).map_err(|error| error.at("preprocessing"))?,
         };
-        let mut model = Model { provenance: file.provenance, ..Model::of(network, parameters) };
+        let mut model = Model { provenance: file.provenance, texts, ..Model::of(network, parameters) };
         model.set_preprocessing(preprocessing).map_err(|error| error.at("preprocessing"))?;
         if let Some(names) = file.input_names {
             model.set_input_names(names)?;
         }
         if let Some(names) = file.label_names {
             model.set_label_names(names)?;
-        }
-        if let Some(Texts { tokenizer, max_tokens }) = texts {
-            model.set_tokenizer(tokenizer, max_tokens).map_err(unfit)?;
         }
         Ok(model)
     }

@@ -17,6 +17,7 @@ use crate::random::Key;
 use crate::signature::{self, Signature};
 use crate::tape::{Cancel, Engine, Tape};
 use crate::tensor::{Tensor, finite, from_vec, read};
+use crate::text::Tokenizer;
 
 /// A model. Clones are cheap, because they share all data until one of them is trained.
 #[derive(Clone, Debug)]
@@ -147,6 +148,13 @@ impl Model {
             Input::Numbers(sizes) => Some(sizes.iter().product()),
             Input::Ids(ids) => ids.ids.length,
         }
+    }
+
+    /// Sets the tokenizer, with which the inputs can be texts. Without `max_tokens`, texts are truncated to what the model
+    /// takes.
+    pub fn set_tokenizer(&mut self, tokenizer: Arc<Tokenizer>, max_tokens: Option<usize>) -> Result<()> {
+        self.texts = Some(Texts::new(&self.network, tokenizer, max_tokens)?);
+        Ok(())
     }
 
     /// Sets the transformation of inputs before the first layer.

@@ -5,10 +5,12 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Model, Network};
+use super::Network;
+use crate::blocks::copied;
 use crate::checkpoint::{Array, ModelFile, Numbers};
 use crate::error::{Code, Error, Result};
 use crate::layers::LayerOptions;
+use crate::reading::parse;
 use crate::text::Tokenizer;
 
 /// The tensor of the file that holds the bytes of `tokenizer.json`.
@@ -50,19 +52,16 @@ impl Network {
     }
 }
 
-impl Model {
-    /// Sets the tokenizer, with which the inputs can be texts. Without `max_tokens`, texts are truncated to what the model
-    /// takes.
-    pub fn set_tokenizer(&mut self, tokenizer: Arc<Tokenizer>, max_tokens: Option<usize>) -> Result<()> {
-        let Some((vocabulary, longest)) = self.network.reads_tokens() else {
+impl Texts {
+    /// Without `max_tokens`, texts are truncated to what the network takes.
+    pub(super) fn new(network: &Network, tokenizer: Arc<Tokenizer>, max_tokens: Option<usize>) -> Result<Texts> {
+        let Some((vocabulary, longest)) = network.reads_tokens() else {
             let message = "expected a model of ids of any number ({ ids: {} }) that begins with an embedding";
             return Err(Error::config("tokenizer", message));
         };
         if tokenizer.vocabulary() > vocabulary {
-            let message = format!(
-                "expected ids below {vocabulary}, the vocabulary of the model, got {}",
-                tokenizer.vocabulary() - 1
-            );
+            let largest = tokenizer.vocabulary() - 1;
+            let message = format!("expected ids below {vocabulary}, the vocabulary of the model, got {largest}");
             return Err(Error::config("tokenizer", message));
         }
         let least = tokenizer.special_tokens().max(1);
@@ -72,33 +71,32 @@ impl Model {
             let message = format!("expected at least {least}{limit} tokens, got {most}");
             return Err(Error::config("maxTokens", message));
         }
-        self.texts = Some(Texts { tokenizer, max_tokens });
-        Ok(())
+        Ok(Texts { tokenizer, max_tokens })
     }
 
-    /// Adds the tokenizer to the model's file.
-    pub(super) fn write_texts(&self, file: &mut ModelFile) -> Result<()> {
-        let Some(Texts { tokenizer, max_tokens }) = &self.texts else { return Ok(()) };
-        let stored = serde_json::to_value(Stored { max_tokens: *max_tokens });
+    /// Adds the tokenizer to a model's file.
+    pub(super) fn write(&self, file: &mut ModelFile) -> Result<()> {
+        let stored = serde_json::to_value(Stored { max_tokens: self.max_tokens });
         file.texts = stored.map_err(|error| Error::internal(error.to_string()))?;
-        let bytes = crate::blocks::copied(tokenizer.json().as_bytes());
+        let bytes = copied(self.tokenizer.json().as_bytes());
         file.tensors.insert(TENSOR.into(), Array::new(vec![bytes.len()], Numbers::U8(bytes))?);
         Ok(())
     }
 
-    /// Takes the tokenizer out of a file.
-    pub(super) fn read_texts(file: &mut ModelFile) -> Result<Option<Texts>> {
+    /// Takes the tokenizer out of a model's file.
+    pub(super) fn read(network: &Network, file: &mut ModelFile) -> Result<Option<Texts>> {
         if file.texts.is_null() {
             return Ok(None);
         }
         let invalid = |message: String| Error::new(Code::InvalidFile, TENSOR, message);
-        let Stored { max_tokens } = crate::reading::parse(&file.texts.to_string())
+        let Stored { max_tokens } = parse(&file.texts.to_string())
             .map_err(|error| Error::new(Code::InvalidFile, error.path, error.message).at("texts"))?;
         let array = file.tensors.remove(TENSOR).ok_or_else(|| invalid("expected the tokenizer, got none".into()))?;
         let Numbers::U8(bytes) = array.numbers() else {
             return Err(invalid(format!("expected bytes, got {}", array.dtype().name())));
         };
         let tokenizer = Tokenizer::from_json(bytes).map_err(|error| invalid(error.message))?;
-        Ok(Some(Texts { tokenizer: Arc::new(tokenizer), max_tokens }))
+        let texts = Texts::new(network, Arc::new(tokenizer), max_tokens);
+        texts.map(Some).map_err(|error| Error::new(Code::InvalidFile, error.path, error.message))
     }
 }
