@@ -113,7 +113,7 @@ describe('labels of a file', () => {
     expect(go(two(a, b))).toMatchObject({ status: 0, names: [a, b].sort().join(', ') })
   })
 
-  test('that are whole numbers are class numbers; −1 and an empty cell mean no label', () => {
+  test('that are integers are class numbers; −1 and an empty cell mean no label', () => {
     expect(go(i => (i % 3 === 0 ? '-1' : i % 3 === 1 ? '' : String(i % 2))).status).toBe(0)
     expect(go(two('1', '-1')).text).toMatch(/a\.csv, line \d+, column y: expected classes 0 and 1, got 1 in \d+ rows and -1, which stands for no label, in \d+: if -1 is a class, set "labelNames": \["-1", "1"\]/)
     expect(go(two('1', '-1'), 2, { labelNames: ['-1', '1'] })).toMatchObject({ status: 0, names: '-1, 1' })

@@ -247,7 +247,7 @@ describe('invalid usage', () => {
     expect(text).toMatchObject({ code: 2, stderr: "error: unknown option '--nonsense'\n" })
     const json = await limbeck(['train', '--json', '--seed', 'x'])
     expect(json.code).toBe(2)
-    expect(lines(json.stderr)[0]!.error.message).toMatch(/--seed.*whole number/)
+    expect(lines(json.stderr)[0]!.error.message).toMatch(/--seed.*integer/)
     expect((await limbeck(['nonsense'])).code).toBe(2)
     expect((await limbeck([])).code).toBe(2)
   })
@@ -323,7 +323,7 @@ describe('evaluate, predict and inspect', () => {
     expect(table.stdout.trim().split('\n').map(line => line.split('\t')[0])).toEqual(answers.map(({ name }) => name))
   })
 
-  test('labels that are whole numbers are class numbers', async () => {
+  test('labels that are integers are class numbers', async () => {
     write('numbers.csv', ['a,b,c,d,label', ...rows.map(({ numbers, label }) => [...numbers, label].join(','))].join('\n'))
     const named = await limbeck(['evaluate', '-c', 'train.json', '--json'])
     const data = JSON.stringify({ csv: { path: 'numbers.csv', label: 'label' } })
@@ -351,7 +351,7 @@ describe('evaluate, predict and inspect', () => {
     expect(lines(both.stdout)[1]!.data).toMatchObject({ rows: 200, shape: [4], labels: 'single', classes: 3, labelNames: species })
   })
 
-  test('an empty label, null, and -1 among whole numbers mean unlabelled rows', async () => {
+  test('an empty label, null, and -1 among integers mean unlabelled rows', async () => {
     write('some.csv', 'a,kind\n1,rose\n2,\n3,iris\n4,\n')
     write('numbers-some.csv', 'a,label\n1,1\n2,-1\n3,0\n4,\n5,2\n')
     write('some.jsonl', [0, null, 2, -1].map(y => JSON.stringify({ inputs: [1, 2], y })).join('\n'))
@@ -445,7 +445,7 @@ describe('doctor, losses, demo', () => {
 
   test('layers lists every layer with its options, and its Markdown output is the page in docs', async () => {
     const { layer } = lines((await limbeck(['layers', '--json'])).stdout)[0] as { layer: { name: string; options: Record<string, string> } }
-    expect([layer.name, layer.options.outputs]).toEqual(['linear', 'Count of outputs; at least 1. Required.'])
+    expect([layer.name, layer.options.outputs]).toEqual(['linear', 'Number of outputs; must be ≥ 1. Required.'])
     expect((await limbeck(['layers', '--markdown'])).stdout).toBe(readFileSync(path.join(root, 'docs/layers.md'), 'utf8'))
   })
 

@@ -64,12 +64,12 @@ test.each([
 })
 
 test.each([
-  ['whole numbers', Int32Array.from(labels), {}, 'single', 3],
-  ['an array of whole numbers', Array.from(labels), { classes: 5 }, 'single', 5],
+  ['integers', Int32Array.from(labels), {}, 'single', 3],
+  ['an array of integers', Array.from(labels), { classes: 5 }, 'single', 5],
   ['arrays', rows.map((_, row) => [row % 2, 1]), {}, 'several', 2],
   ['flat, several', new Uint8Array(24), { labels: 'several' }, 'several', 2],
   ['floating point numbers', new Float32Array(24), {}, 'real', undefined],
-  ['whole numbers as real numbers', Array.from(labels), { labels: 'real' }, 'real', undefined],
+  ['integers as real numbers', Array.from(labels), { labels: 'real' }, 'real', undefined],
 ] as const)('labels as %s', (_, given, options, kind, classes) => {
   const data = Dataset.from({ inputs, labels: given }, { inputs: [8], ...options })
   expect([data.labels, data.classes]).toEqual([kind, classes])

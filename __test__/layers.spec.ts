@@ -31,7 +31,7 @@ test('initial values follow the option of the layer, which is stored in the file
 
 test('invalid initial values are rejected with their path', () => {
   const create = (layer: object) => () => Model.create({ input: [4], layers: [layer as never] })
-  expect(create({ linear: { outputs: 2, init: { weight: { normal: { std: -1 } } } } })).toThrow(/init\.weight\.normal\.std: expected a finite number of 0 or more, got -1/)
+  expect(create({ linear: { outputs: 2, init: { weight: { normal: { std: -1 } } } } })).toThrow(/init\.weight\.normal\.std: expected a finite number of at least 0, got -1/)
   expect(create({ linear: { outputs: 2, bias: false, init: { bias: { constant: { value: 0 } } } } })).toThrow(/init\.bias: this layer has no bias; leave it out/)
   expect(create({ layerNorm: { init: { weight: { xavierUniform: {} } } } })).toThrow(/init\.weight\.xavierUniform: expected a matrix or a kernel, got a vector/)
   expect(create({ linear: { outputs: 2, init: { weight: { orthogonal: {} } } } })).toThrow(/init\.weight/)
@@ -55,7 +55,7 @@ test('ids are pooled by mean, sum and maximum, with weights if they have any', (
   expect(logits('mean', weighted)).toEqual([2.5, 25, 0, 0, 2, 20])
   expect(logits('sum', weighted)).toEqual([10, 100, 0, 0, 1, 10])
   expect(() => logits('max', weighted)).toThrow(/weights: expected none, since pooling is 'max'/)
-  expect(() => logits('mean', { ...rows, weights: [1, -1, 1] })).toThrow(/inputs\.weights\[1\]: expected a finite number of 0 or more, got -1/)
+  expect(() => logits('mean', { ...rows, weights: [1, -1, 1] })).toThrow(/inputs\.weights\[1\]: expected a finite number of at least 0, got -1/)
   expect(() => logits('mean', { ...rows, weights: [1] })).toThrow(/inputs\.weights/)
 })
 

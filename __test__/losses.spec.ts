@@ -130,7 +130,7 @@ test('crossEntropy accepts rows of probabilities, and rejects rows that do not s
   const said = await failure(() => Dataset.from({ inputs, labels: several }, { labels: 'probabilities' }))
   expect(said).toMatchObject({ path: 'labels[0]', message: expect.stringContaining('add up to 1, got 2') })
   const weighed = await failure(() => lossOf({ crossEntropy: { labelWeights: [1, 2, 3] } }, inputs, y))
-  expect(weighed).toMatchObject({ path: 'losses.crossEntropy.labelWeights', message: expect.stringContaining('weigh the rows instead') })
+  expect(weighed).toMatchObject({ path: 'losses.crossEntropy.labelWeights', message: expect.stringContaining('set a weight for each row instead') })
 })
 
 test('soft labels work in training, validation and evaluation like classes', async () => {

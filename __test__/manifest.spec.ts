@@ -29,7 +29,7 @@ test('a folder with a manifest is rejected without resume, and other options wit
   const other = { options: { epochs: 2, losses: { kl: { temperature: 4 } } } }
   const { code, path: at, message } = await failure(() => Manifest.open(place, 'chain', other, true))
   expect([code, at]).toEqual(['ERR_LIMBECK_CHECKPOINT_MISMATCH', 'options.losses.kl.temperature'])
-  expect(message).toContain('expected nothing as when the regime was begun, got 4')
+  expect(message).toContain('expected nothing, as at the start of the regime, got 4')
   expect((await failure(() => Manifest.open(place, 'bornAgain', begun, true))).path).toBe('regime')
 })
 

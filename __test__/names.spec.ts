@@ -243,7 +243,7 @@ test('inputs and labels in another form are rejected with the correct form', asy
     message: 'inputs: expected a list of rows, such as [[1, 2, 3]], or { values, offsets }, got numbers in one list',
   })
   expect((await refused(() => Dataset.from({ inputs: points, labels: points.map(() => 0.5) }))).message).toBe(
-    "labels[0]: expected a whole number of 0 or more, or -1 for a row without a label (for real numbers set labels: 'real'; for class probabilities give an array per row), got 0.5",
+    "labels[0]: expected an integer of at least 0, or -1 for a row without a label (for real numbers set labels: 'real'; for class probabilities give an array per row), got 0.5",
   )
   for (const teacherLogits of [points.map(() => [0, -Infinity]), Float32Array.from({ length: 320 }, () => -Infinity)]) {
     expect((await refused(() => Dataset.from({ inputs: points, teacherLogits }))).message).toContain('give an impossible class a very small logit, such as -1e4')

@@ -101,7 +101,7 @@ describe('readIdx', () => {
     expect((await refused(readIdx(packed))).code).toBe('ERR_LIMBECK_INVALID_FILE')
     const missing = join(folder, 'missing.gz')
     const { code, message } = await refused(readIdx(missing))
-    expect([code, message.startsWith(`${missing}: expected a file that can be read, got: ENOENT`)]).toEqual(['ERR_LIMBECK_IO', true])
+    expect([code, message.startsWith(`${missing}: cannot read the file: ENOENT`)]).toEqual(['ERR_LIMBECK_IO', true])
   })
 })
 
@@ -194,7 +194,7 @@ describe('readCsv', () => {
 
   test('rejects integers out of range, unknown categories and invalid UTF-8', async () => {
     const integer = refused(readCsv({ text: 'a\n3000000000\n' }, { columns: { a: 'integer' } }))
-    expect((await integer).message).toBe('text, line 2, column a: expected a 32-bit whole number, got 3000000000')
+    expect((await integer).message).toBe('text, line 2, column a: expected a 32-bit integer, got 3000000000')
     const kind = readCsv({ text: 'a\ncow\n' }, { columns: { a: 'category' }, categories: { a: ['dog', 'cat'] } })
     expect((await refused(kind)).message).toBe('text, line 2, column a: expected one of dog, cat, got "cow"')
     const group = readCsv({ text: 'a,b\n1,x\n' }, { columns: { c: { numbers: ['a', 'b'] } } })
@@ -211,7 +211,7 @@ describe('readCsv', () => {
     })
     expect((await refused(readCsv({ text: 'a\n1\n' }, { columns: {}, delimiter: '""' }))).message).toContain('delimiter: expected one character')
     const rows = streamCsv({ text: 'a\n1\n' }, { columns: { a: 'number' }, batchRows: 0 }).next()
-    expect((await refused(rows)).message).toBe('batchRows: expected a whole number of 1 or more, got 0')
+    expect((await refused(rows)).message).toBe('batchRows: expected an integer of at least 1, got 0')
   })
 })
 
@@ -259,7 +259,7 @@ describe('readJsonLines', () => {
     const vectors = readJsonLines({ text: '{"a":[1,2]}\n{"a":[1]}' }, { fields: { a: 'numbers' } })
     expect((await refused(vectors)).message).toBe('text, line 2, field a: expected 2 numbers, as in the first row, got [1]')
     const ids = readJsonLines({ text: '{"a":[1,-2]}' }, { fields: { a: 'ids' } })
-    expect((await refused(ids)).message).toBe('text, line 1, field a: expected an array of whole numbers of 0 or more, got [1,-2]')
+    expect((await refused(ids)).message).toBe('text, line 1, field a: expected an array of integers of at least 0, got [1,-2]')
   })
 
   test('a field may have any name', async () => {
@@ -318,7 +318,7 @@ describe('options are checked like all other options:', () => {
     ['a kind in an array', any => readCsv(csv, any({ columns: { a: [1n] } })), 'columns.a: expected an object, got an array'],
     ['a kind that is a bigint', any => readCsv(csv, any({ columns: { a: 1n } })), "columns.a: expected 'number', 'integer', 'category', 'text', 'skip' or { numbers: [names] }, got the bigint 1"],
     ['a quote that is none', any => readCsv(csv, any({ columns: { a: 'number' }, quote: '' })), 'quote: expected \'"\' or false, got ""'],
-    ['batchRows of 0', any => all(streamCsv(csv, any({ columns: { a: 'number' }, batchRows: 0 }))), 'batchRows: expected a whole number of 1 or more, got 0'],
+    ['batchRows of 0', any => all(streamCsv(csv, any({ columns: { a: 'number' }, batchRows: 0 }))), 'batchRows: expected an integer of at least 1, got 0'],
     ['a source that is null', any => readIdx(any(null)), 'source: expected the path or file URL of a file, bytes, or { text }, got null'],
     ['a source on the network', any => readCsv(any(new URL('http://example.org/a.csv')), { columns: { a: 'number' } }), 'source: expected the path or file URL of a file, bytes, or { text }, got a URL'],
     ['a source that is empty', any => readJsonLines(any({}), { fields: {} }), 'source: expected the path or file URL of a file, bytes, or { text }, got an object'],
@@ -331,6 +331,6 @@ describe('options are checked like all other options:', () => {
     const read = await readCsv({ text: 'constructor,toString\nx,y\n' }, { columns, categories: {} })
     expect([Object.keys(read.columns), (read.columns as Record<string, unknown>).toString]).toEqual([['constructor', 'toString'], ['y']])
     const options = Object.create({ columns: { a: 'number' } }) as { columns: { a: 'number' } }
-    expect((await refused(readCsv(csv, options))).message).toBe('options: expected a plain object, got an object')
+    expect((await refused(readCsv(csv, options))).message).toBe('options: expected a plain object, got an object with inherited properties')
   })
 })

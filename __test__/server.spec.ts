@@ -57,7 +57,7 @@ test('it accepts bytes and JSON, and rejects other bodies with the correct statu
     ['{', 'application/json', 400, /not JSON/],
     ['{}', 'application/json', 400, /inputs: expected/],
     ['null', 'application/json', 400, /inputs: expected/],
-    ['{"inputs":[[1,null]]}', 'application/json', 400, /inputs\[0\]\[1\]: expected a finite number/],
+    ['{"inputs":[[1,null]]}', 'application/json', 400, /inputs\[0\]\[1\]: expected a finite 32-bit number/],
     [image(65), 'application/octet-stream', 413, /at most 50176 bytes/],
   ]
   for (const [body, type, status, message] of wrong) {

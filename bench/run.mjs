@@ -25,7 +25,7 @@ const usage = `npm run bench -- [options]
 
 function positive(name, text) {
   const value = Number(text)
-  if (!Number.isInteger(value) || value < 1) throw new Error(`${name}: expected a whole number above 0, got ${text}`)
+  if (!Number.isInteger(value) || value < 1) throw new Error(`${name}: expected an integer above 0, got ${text}`)
   return value
 }
 

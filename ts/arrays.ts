@@ -13,6 +13,9 @@ export type TypedArray =
   | Float32Array
   | Float64Array
 
+/** A typed array, or an array of numbers. */
+export type Numbers = TypedArray | readonly number[]
+
 /** A getter of the prototype, which properties that a caller defined on the array do not change. */
 const intrinsic = (name: string | symbol) =>
   Object.getOwnPropertyDescriptor(Object.getPrototypeOf(Uint8Array.prototype), name)!.get!
@@ -38,7 +41,7 @@ export function kindOfArray(value: unknown): string | undefined {
 export function still(path: string, value: TypedArray): TypedArray {
   const buffer = bufferOf!.call(value) as ArrayBufferLike & { resizable?: boolean }
   if (Object.prototype.toString.call(buffer) === '[object SharedArrayBuffer]') {
-    throw new LimbeckError('ERR_LIMBECK_INVALID_DATA', path, 'expected an unshared buffer, got a SharedArrayBuffer; pass a copy')
+    throw new LimbeckError('ERR_LIMBECK_INVALID_DATA', path, 'expected an ArrayBuffer, got a SharedArrayBuffer; pass a copy')
   }
   if (buffer.resizable === true) {
     throw new LimbeckError('ERR_LIMBECK_INVALID_DATA', path, 'expected a buffer of fixed size, got a resizable one; pass a copy')
@@ -55,7 +58,7 @@ export function still(path: string, value: TypedArray): TypedArray {
 
 const INTEGERS = ['Int8Array', 'Uint8Array', 'Uint8ClampedArray', 'Int16Array', 'Uint16Array', 'Int32Array', 'Uint32Array']
 
-/** Whether this is a typed array of whole numbers. */
+/** Whether this is a typed array of integers. */
 export function holdsIntegers(value: unknown): boolean {
   return INTEGERS.includes(kindOfArray(value) ?? '')
 }
@@ -96,7 +99,7 @@ function finiteNumber(path: string, entry: unknown): string {
   return `a finite 32-bit number${logit ? ' (give an impossible class a very small logit, such as -1e4)' : ''}`
 }
 
-/** Converts to whole numbers from 0 to 2³² − 1. */
+/** Converts to integers from 0 to 2³² − 1. */
 export function naturals(path: string, value: unknown): Uint32Array {
   const given = numbers(path, value)
   if (given instanceof Uint32Array) return given
@@ -104,7 +107,7 @@ export function naturals(path: string, value: unknown): Uint32Array {
   for (let index = 0; index < made.length; index++) {
     const entry = given[index]
     if (typeof entry !== 'number' || entry !== entry >>> 0) {
-      return refuseData(`${path}[${index}]`, 'a whole number of 0 or more', entry)
+      return refuseData(`${path}[${index}]`, 'an integer of at least 0', entry)
     }
     made[index] = entry
   }
@@ -113,7 +116,7 @@ export function naturals(path: string, value: unknown): Uint32Array {
 
 /** The remedy for labels of another kind. */
 function labelRemedy(label: unknown): string {
-  if (typeof label === 'string') return ' (number the classes from 0, and give their names as the option labelNames)'
+  if (typeof label === 'string') return ' (pass class numbers, counted from 0, and the class names in the option labelNames)'
   const real = typeof label === 'number' && !Number.isInteger(label)
   return real ? " (for real numbers set labels: 'real'; for class probabilities give an array per row)" : ''
 }
@@ -127,7 +130,7 @@ export function classLabels(path: string, value: unknown): Uint32Array {
   const refused = (index: number) =>
     refuseData(
       `${path}[${index}]`,
-      `a whole number of 0 or more, or -1 for a row without a label${labelRemedy(given[index])}`,
+      `an integer of at least 0, or -1 for a row without a label${labelRemedy(given[index])}`,
       given[index],
     )
   if (given instanceof Uint32Array) {
@@ -144,14 +147,14 @@ export function classLabels(path: string, value: unknown): Uint32Array {
   return made
 }
 
-/** Converts to sample ids: whole numbers from 0 to 2⁵³ − 1. */
+/** Converts to sample ids: integers from 0 to 2⁵³ − 1. */
 export function sampleIds(path: string, value: unknown): Float64Array {
   const given = numbers(path, value)
   const made = new Float64Array(given.length)
   for (let index = 0; index < made.length; index++) {
     const entry = given[index]
     if (typeof entry !== 'number' || !Number.isSafeInteger(entry) || entry < 0) {
-      return refuseData(`${path}[${index}]`, 'a whole number of 0 or more', entry)
+      return refuseData(`${path}[${index}]`, 'an integer of at least 0', entry)
     }
     made[index] = entry
   }
@@ -185,7 +188,7 @@ export function matrix(path: string, value: unknown): { values: Float32Array; ro
   return { values, rows: rows.length, width }
 }
 
-/** Concatenates rows of whole numbers, whose lengths may differ. */
+/** Concatenates rows of integers, whose lengths may differ. */
 export function raggedRows(path: string, value: unknown): { values: Uint32Array; offsets: Uint32Array } {
   const rows = list(path, value).map((row, index) => naturals(`${path}[${index}]`, row))
   const offsets = new Uint32Array(rows.length + 1)

@@ -25,7 +25,7 @@ interface OtherColumns {
    * marks a row without a label: losses and metrics that need a label skip it, all others use it.
    */
   labels?: Numbers | readonly (number | null)[] | readonly Numbers[]
-  /** The id of each row: whole numbers of 0 or more, all different. Default: the index of the row. */
+  /** The id of each row: integers of at least 0, all different. Default: the index of the row. */
   ids?: Numbers
   /** Weights of the rows in the losses, 0 or more; 0 masks a row. */
   weights?: Numbers
@@ -72,7 +72,7 @@ export function packColumns(columns: unknown, meaning: Meaning, encoded?: Encode
 
 /** The arguments of the native side for the column `texts`. */
 function textColumn({ texts, inputs }: Plain, { tokenizer, maxTokens, shape, ids }: Meaning) {
-  if (tokenizer === undefined) return refuse('tokenizer', 'a Tokenizer as an option, because there is a column of texts', undefined)
+  if (tokenizer === undefined) return refuse('tokenizer', 'a Tokenizer (as an option of the data, or model.setTokenizer), because there is a column of texts', undefined)
   if (texts === undefined) refuse('texts', 'a column of texts for the tokenizer', undefined)
   if (inputs !== undefined) refuse('inputs', 'either inputs or texts', words('both'))
   if (shape !== undefined || ids?.length !== undefined) refuse('inputs', 'no option inputs together with texts', shape ?? ids)
@@ -104,12 +104,13 @@ const fresh = (): Buffers => Object.create(null) as Buffers
  * Packs only inputs, for a model that defines the shape of a row. Every error in them is `ERR_LIMBECK_INVALID_DATA`, because
  * they may come from a request.
  */
-export function packInputs(columns: unknown, meaning: Meaning, keys: readonly string[] = ['inputs']): Packed {
+export function packInputs(columns: unknown, meaning: Meaning, keys: readonly string[] = ['inputs'], encoded?: EncodedTexts): Packed {
   try {
     if (kindOfArray(columns) !== undefined || Array.isArray(columns)) refuse('columns', 'the rows as { inputs: … }', columns)
     const own = plain('columns', columns, keys)
     const buffers: Buffers = fresh()
-    const json = reading('inputs', () => inputsOf(own.inputs, meaning, buffers))
+    const ofTexts = own.texts !== undefined
+    const json = reading('inputs', () => (ofTexts ? tokensOf(encoded ?? encodedNow(own, meaning), buffers) : inputsOf(own.inputs, meaning, buffers)))
     if (own.inputNames !== undefined) json.inputNames = texts('inputNames', own.inputNames)
     return { json: JSON.stringify(json), buffers }
   } catch (error) {
@@ -119,7 +120,7 @@ export function packInputs(columns: unknown, meaning: Meaning, keys: readonly st
 
 /** Changes the code of an error in the caller's rows to `ERR_LIMBECK_INVALID_DATA`. */
 export function invalidInputs(error: unknown): unknown {
-  const ofRows = error instanceof LimbeckError && /^(inputs|columns|$)/.test(error.path)
+  const ofRows = error instanceof LimbeckError && /^(inputs|texts|columns|$)/.test(error.path)
   const other = ofRows && ['ERR_LIMBECK_INVALID_CONFIG', 'ERR_LIMBECK_SHAPE_MISMATCH'].includes(error.code)
   return other ? elsewhere(error, path => path, 'ERR_LIMBECK_INVALID_DATA') : error
 }

@@ -18,7 +18,7 @@ export interface Normalization {
 }
 
 export interface SplitOptions {
-  /** The seed of the random split: a whole number of 0 or more. Default 0. */
+  /** The seed of the random split: an integer of at least 0. Default 0. */
   seed?: number
   /** Gives every part the class proportions of the whole. Default false. */
   stratify?: boolean

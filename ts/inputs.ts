@@ -1,18 +1,17 @@
 /** Converts the caller's inputs to arrays for the native side: numbers, bytes, ids, rows as objects. */
-import { bytes, floats, holdsIntegers, isFlat, kindOfArray, matrix, naturals, raggedRows, type TypedArray } from './arrays.js'
+import { bytes, floats, holdsIntegers, isFlat, kindOfArray, matrix, naturals, raggedRows, type Numbers } from './arrays.js'
 import type { Meaning } from './meaning.js'
 import type { Buffers, ColumnsJson } from './native/contract.js'
 import { plain, refuse, refuseData, texts, whole, words } from './read.js'
 
-/** A typed array, or an array of numbers. */
-export type Numbers = TypedArray | readonly number[]
+export type { Numbers } from './arrays.js'
 
 /** Rows with different numbers of ids: row `r` has `values[offsets[r]] … values[offsets[r + 1] - 1]`. */
 export interface RaggedIds {
   values: Numbers
   /** One entry more than there are rows; the first is 0, the last is the number of ids. */
   offsets: Numbers
-  /** One number of 0 or more per id, such as tf-idf: the weight of the id when the row is pooled. Default: all 1. */
+  /** One number ≥ 0 per id, such as tf-idf: the weight of the id when the row is pooled. Default: all 1. */
   weights?: Numbers
 }
 
@@ -21,7 +20,7 @@ export interface RaggedIds {
  *
  * - `Float32Array`, `Float64Array` or an array of numbers: dense numbers; the option `inputs` gives the shape of a row.
  * - `Uint8Array`: dense bytes, kept as bytes; a batch reads `scale · byte + offset`.
- * - `Int32Array`, `Uint32Array` and other whole numbers: ids, such as tokens, with the same number in every row.
+ * - `Int32Array`, `Uint32Array` and other integer arrays: ids, such as tokens, with the same number in every row.
  * - `{ values, offsets, weights? }`, or an array of arrays under `inputs: { ids: {} }`: rows with different numbers of ids.
  * - an array of objects with a number for each column, `[{ length: 5.1, width: 3.5 }]`: dense rows, whose columns are
  *   matched by name.
@@ -37,12 +36,19 @@ export interface NamedNumbers {
   names?: readonly string[]
 }
 
-/** Rows to predict. */
-export interface InputColumns {
-  inputs: Inputs
-  /** One name per input column, if their order may differ from the model's. */
-  inputNames?: readonly string[]
-}
+/** Rows to predict: inputs, or texts for a model with a tokenizer. */
+export type InputColumns =
+  | {
+      inputs: Inputs
+      /** One name per input column, if their order may differ from the model's. */
+      inputNames?: readonly string[]
+      texts?: undefined
+    }
+  | {
+      /** Texts, one per row; the model's tokenizer encodes them, and truncates those that are longer than the model takes. */
+      texts: Iterable<string>
+      inputs?: undefined
+    }
 
 export function inputsOf(inputs: unknown, meaning: Meaning, buffers: Buffers): ColumnsJson {
   const path = 'inputs'
@@ -138,6 +144,6 @@ function shapeOf(path: string, width: number, { shape = [width] }: Meaning): num
 
 function shapeFor(meaning: Meaning, inputs: unknown): number[] {
   if (meaning.shape !== undefined) return meaning.shape
-  if (meaning.ids !== undefined) return refuseData('inputs', 'whole numbers for ids', inputs)
+  if (meaning.ids !== undefined) return refuseData('inputs', 'integers for ids', inputs)
   return refuse('inputs', 'the shape of one row as an option, such as { inputs: [1, 28, 28] }', undefined)
 }

@@ -19,7 +19,7 @@ export interface ColumnOptions {
   /**
    * The kind of the column `labels`: `single`, one class per row; `several`, `[rows, classes]` of 0…1; `probabilities`, the
    * same with rows that sum to 1 (soft labels, for `crossEntropy`); `real`, `[rows, outputs]`.
-   * Default: `single` for whole numbers, `several` for arrays of arrays, `real` for floating point arrays. A run with
+   * Default: `single` for integers, `several` for arrays of arrays, `real` for floating point arrays. A run with
    * `crossEntropy` reads `several` as `probabilities`.
    */
   labels?: 'single' | 'several' | 'probabilities' | 'real'
@@ -82,7 +82,7 @@ export function meaningOf(options: unknown): Meaning {
   if (Array.isArray(own.inputs)) {
     meaning.shape = list('inputs', own.inputs).map((side, index) => whole(`inputs[${index}]`, side, 1))
   } else if (typeof own.inputs === 'number') {
-    refuse('inputs', `the shape of one row in a list, [${own.inputs}], or { ids: {} }`, own.inputs)
+    refuse('inputs', `the shape of one row as a list, such as [${own.inputs}], or { ids: {} }`, own.inputs)
   } else if (own.inputs !== undefined) {
     const ids = plain('inputs.ids', plain('inputs', own.inputs, ['ids']).ids, ['length'])
     meaning.ids = ids.length === undefined ? {} : { length: whole('inputs.ids.length', ids.length, 1) }

@@ -1,9 +1,10 @@
 /** The predictions that callers get, and the packing of their inputs. */
-import { list, reading } from './read.js'
-import { invalidInputs, packInputs, type Packed } from './columns.js'
+import { list, plain, reading } from './read.js'
+import { encodedLater, invalidInputs, packInputs, type Packed } from './columns.js'
 import type { Meaning } from './meaning.js'
 import { awaiting, LimbeckError } from './errors.js'
-import type { Description, NativePrediction } from './native/contract.js'
+import type { Description, NativePrediction, NativeTokenizer } from './native/contract.js'
+import type { EncodedTexts } from './texts.js'
 
 /** The predictions of a model for some rows. */
 export interface Prediction {
@@ -22,8 +23,8 @@ export interface Prediction {
   names?: string[]
 }
 
-/** How a model's inputs are read. */
-export function meaningFor({ input, inputNames, preprocessing }: Pick<Description, 'input' | 'inputNames' | 'preprocessing'>): Meaning {
+/** How a model's inputs are read; `tokenizer` is the model's, if it has one. */
+export function meaningFor({ input, inputNames, preprocessing, texts }: Pick<Description, 'input' | 'inputNames' | 'preprocessing' | 'texts'>, tokenizer?: NativeTokenizer): Meaning {
   const numbers = Array.isArray(input)
   return {
     shape: numbers ? list('input', input).map(Number) : undefined,
@@ -32,8 +33,8 @@ export function meaningFor({ input, inputNames, preprocessing }: Pick<Descriptio
     classes: undefined,
     inputNames: inputNames ?? undefined,
     labelNames: undefined,
-    tokenizer: undefined,
-    maxTokens: undefined,
+    tokenizer,
+    maxTokens: texts?.maxTokens ?? undefined,
     scale: undefined,
     offset: undefined,
     bytes: preprocessing.bytes,
@@ -42,9 +43,19 @@ export function meaningFor({ input, inputNames, preprocessing }: Pick<Descriptio
 }
 
 /** Packs rows that a caller passed. */
-export function inputsOf(columns: unknown, meaning: Meaning): Packed {
+export function inputsOf(columns: unknown, meaning: Meaning, encoded?: EncodedTexts): Packed {
   try {
-    return reading('inputs', () => packInputs(columns, meaning, ['inputs', 'inputNames']))
+    return reading('inputs', () => packInputs(columns, meaning, ['inputs', 'inputNames', 'texts'], encoded))
+  } catch (error) {
+    throw invalidInputs(error)
+  }
+}
+
+/** The texts of the rows, encoded outside the event loop; undefined if the rows are no texts. */
+export function encodingOf(columns: unknown, meaning: Meaning): Promise<EncodedTexts> | undefined {
+  try {
+    const texts = typeof columns === 'object' && columns !== null && 'texts' in columns
+    return texts ? encodedLater(plain('columns', columns), meaning) : undefined
   } catch (error) {
     throw invalidInputs(error)
   }

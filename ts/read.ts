@@ -55,7 +55,7 @@ export function reading<T>(path: string, look: () => T): T {
     return look()
   } catch (cause) {
     if (cause instanceof LimbeckError) throw cause
-    throw new LimbeckError('ERR_LIMBECK_INVALID_CONFIG', path, 'expected a value that can be read, got one that throws', { cause })
+    throw new LimbeckError('ERR_LIMBECK_INVALID_CONFIG', path, 'expected a readable value, got one whose getter or proxy throws', { cause })
   }
 }
 
@@ -90,7 +90,10 @@ export function plain(path: string, value: unknown, keys?: readonly string[]): P
   reading(path, () => {
     if (Array.isArray(value)) refuse(path, 'an object', value)
     const prototype: unknown = Object.getPrototypeOf(value)
-    if (prototype !== null && Object.getPrototypeOf(prototype) !== null) refuse(path, 'a plain object', value)
+    if (prototype !== null && Object.getPrototypeOf(prototype) !== null) {
+      const kind = kindOf(value)
+      refuse(path, 'a plain object', words(kind === 'an object' ? 'an object with inherited properties' : kind))
+    }
     for (const key of Object.keys(value)) own[key] = (value as Plain)[key]
   })
   if (keys !== undefined) {
@@ -109,6 +112,8 @@ export function json(path: string, value: unknown): string {
 
 /** The deepest nesting that options may have. */
 export const DEEPEST = 64
+/** The values that options may have, for messages. */
+const PLAIN = 'a string, a number, a boolean, an array or a plain object'
 
 /** A copy of such a tree; keys without a value are left out. */
 export function tree(path: string, value: unknown, depth = 0): unknown {
@@ -120,11 +125,11 @@ export function tree(path: string, value: unknown, depth = 0): unknown {
     case 'number':
       return Number.isFinite(value) ? value : refuse(path, 'a finite number', value)
     case 'object':
-      if (value === null) return refuse(path, 'a value', value)
+      if (value === null) return refuse(path, PLAIN, value)
       if (isArray(value)) return list(path, value).map((entry, index) => tree(`${path}.${index}`, entry, depth + 1))
       break
     default:
-      return refuse(path, 'a plain value', value)
+      return refuse(path, PLAIN, value)
   }
   const copy = plain(path, value)
   for (const [key, entry] of Object.entries(copy)) {
@@ -142,10 +147,10 @@ export function list(path: string, value: unknown): unknown[] {
   })
 }
 
-/** A whole number of at least `least`, at most 2⁵³ − 1. */
+/** An integer of at least `least`, at most 2⁵³ − 1. */
 export function whole(path: string, value: unknown, least: number): number {
   if (typeof value === 'number' && Number.isSafeInteger(value) && value >= least) return value
-  return refuse(path, `a whole number of ${least} or more`, value)
+  return refuse(path, `an integer of at least ${least}`, value)
 }
 
 /** A finite number. */

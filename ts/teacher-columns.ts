@@ -14,7 +14,7 @@ export interface TeacherLogits {
 
 /** A teacher's largest logits, k per row, matched to the rows by sample id. */
 export interface TeacherTopK {
-  /** The classes of the logits, `[ids, k]`, row after row: whole numbers, different within a row. */
+  /** The classes of the logits, `[ids, k]`, row after row: integers, different within a row. */
   classes: Numbers | readonly Numbers[]
   /** The logits, `[ids, k]`, or ln p of the classes. */
   logits: Numbers | readonly Numbers[]

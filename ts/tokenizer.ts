@@ -1,7 +1,6 @@
 /** Tokenizers: texts to ids of tokens and back. */
-import { naturals } from './arrays.js'
+import { naturals, type Numbers } from './arrays.js'
 import { awaiting, calling } from './errors.js'
-import type { Numbers } from './inputs.js'
 import type { NativeTokenizer } from './native/contract.js'
 import { isHandle, tokenizers } from './native/handles.js'
 import { native } from './native/load.js'
@@ -14,6 +13,8 @@ export interface TrainTokenizerOptions extends TokenizerOptions {
   /** The texts to learn from, in any order. */
   texts: Iterable<string>
 }
+
+let wrap: (handle: NativeTokenizer) => Tokenizer
 
 interface Known {
   vocabulary: number
@@ -32,6 +33,10 @@ interface Known {
  */
 export class Tokenizer {
   readonly #known: Known
+
+  static {
+    wrap = handle => new Tokenizer(handle)
+  }
 
   private constructor(handle: NativeTokenizer) {
     if (!isHandle(handle)) refuse('Tokenizer', 'await Tokenizer.load(…) or Tokenizer.fromJson(…)', words('new Tokenizer(…)'))
@@ -115,6 +120,11 @@ export class Tokenizer {
   #handle(): NativeTokenizer {
     return tokenizers.get(this)!
   }
+}
+
+/** Wraps a native tokenizer. */
+export function tokenizerFrom(handle: NativeTokenizer): Tokenizer {
+  return wrap(handle)
 }
 
 /** The largest number of tokens of a text; undefined if there is none. */

@@ -96,7 +96,7 @@ async function fileConfig(file: string): Promise<Plain> {
   try {
     text = await readFile(file, 'utf8')
   } catch (cause) {
-    const message = `expected a configuration that can be read, got: ${(cause as Error).message}`
+    const message = `cannot read the configuration: ${(cause as Error).message}`
     throw new LimbeckError('ERR_LIMBECK_INVALID_CONFIG', file, message, { cause })
   }
   let read: unknown

@@ -12,9 +12,9 @@ export interface Classes {
 
 /**
  * The class of a label is its position among the known names, if there are any; otherwise the label itself, if all labels are
- * whole numbers in their usual form (`01` is a string), or its position in sorted order. Whole numbers that are not all known
+ * integers in their usual form (`01` is a string), or its position in sorted order. Integers that are not all known
  * names are classes too. So a label has the same class in every file, whatever the order of its rows. An empty label, or −1
- * among whole numbers, marks a row without a label.
+ * among integers, marks a row without a label.
  */
 export function classesOf({ codes, names, lines }: Categories, { labelNames: known, classes }: Known, file: string, column: string): Classes {
   const at = (name: string) => `${file}, line ${lines[names.indexOf(name)]}, ${column}`

@@ -19,10 +19,10 @@ export function perform<F extends OutputFlags>(work: (flags: F, output: Output) 
 const whole = (least: number) => (value: string) => {
   const number = Number(value)
   if (/^\d+$/.test(value) && Number.isSafeInteger(number) && number >= least) return number
-  throw new InvalidArgumentError(`expected a whole number of ${least} or more, got ${JSON.stringify(value)}`)
+  throw new InvalidArgumentError(`expected an integer of at least ${least}, got ${JSON.stringify(value)}`)
 }
 
-/** An option that takes a whole number of `least` or more. */
+/** An option that takes an integer of at least `least`. */
 export function wholeOption(flags: string, description: string, least: number): Option {
   return new Option(flags, description).argParser(whole(least))
 }

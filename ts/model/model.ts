@@ -5,17 +5,18 @@ import { invalidInputs, rowText } from '../columns.js'
 import { datasetOf, type Dataset, type Normalization } from '../dataset.js'
 import { awaiting, calling } from '../errors.js'
 import type { InputColumns, Numbers } from '../inputs.js'
-import type { ByteReading } from '../meaning.js'
-import type { Description, NativeModel, NativePrediction } from '../native/contract.js'
+import type { ByteReading, Meaning } from '../meaning.js'
+import type { Description, NativeModel, NativePrediction, NativeTokenizer } from '../native/contract.js'
 import { isHandle, models, type kind, type ModelLike } from '../native/handles.js'
 import { native } from '../native/load.js'
-import type { GeneratorOptions, Metrics, ModelOptions } from '../native/options.js'
-import { inputsOf, meaningFor, predicted, prediction, type Prediction } from '../prediction.js'
+import type { GeneratorOptions, Metrics, ModelOptions, PretrainedOptions } from '../native/options.js'
+import { encodingOf, inputsOf, meaningFor, predicted, prediction, type Prediction } from '../prediction.js'
 import type { Evaluation } from '../report.js'
 import type { ServeOptions } from '../serve/options.js'
 import { inPieces, LARGE, largeOf } from '../serve/pieces.js'
 import { copied, countOf, rowsOf, type Rows } from '../serve/rows.js'
 import { Service } from '../serve/service.js'
+import { limitOf, tokenizerFrom, tokenizerOf, type Tokenizer } from '../tokenizer.js'
 import { generatorPlan, startFrom, truncateFrom } from './generator.js'
 import { describe, modelOf } from './handle.js'
 import { copyFrom, parametersOf, setParameter } from './parameters.js'
@@ -35,6 +36,8 @@ let wrap: (handle: NativeModel) => Model
 export class Model implements ModelLike {
   declare readonly [kind]: 'model'
   #known: Description | undefined
+  /** The tokenizer of the description with this version. */
+  #encoder: { version: number; handle: NativeTokenizer } | undefined
 
   private constructor(handle: NativeModel) {
     if (!isHandle(handle)) refuse('Model', 'Model.create(…) or await Model.load(…)', words('new Model(…)'))
@@ -52,12 +55,16 @@ export class Model implements ModelLike {
    */
   static create(options: ModelOptions, create: CreateOptions = {}): Model {
     const architecture = json('', plain('', options))
-    const own = plain('options', create, ['seed', 'inputNames', 'labelNames', 'normalization'])
+    const own = plain('options', create, ['seed', 'inputNames', 'labelNames', 'normalization', 'tokenizer', 'maxTokens'])
     const seed = own.seed === undefined ? 0 : whole('seed', own.seed, 0)
     const names = own.labelNames === undefined ? undefined : texts('labelNames', own.labelNames)
     const normalization = own.normalization === undefined ? undefined : json('normalization', own.normalization)
     const columns = own.inputNames === undefined ? undefined : texts('inputNames', own.inputNames)
+    const tokenizer = own.tokenizer === undefined ? undefined : tokenizerOf('tokenizer', own.tokenizer)
+    const maxTokens = limitOf(own.maxTokens)
+    if (maxTokens !== undefined && tokenizer === undefined) refuse('maxTokens', 'a tokenizer together with maxTokens', undefined)
     const handle = calling(() => native().NativeModel.create(architecture, seed))
+    if (tokenizer !== undefined) calling(() => handle.setTokenizer(tokenizer, maxTokens))
     if (columns !== undefined) calling(() => handle.setInputNames(columns))
     if (names !== undefined) calling(() => handle.setLabelNames(names))
     if (normalization !== undefined) calling(() => handle.setPreprocessing(`{"normalization":${normalization}}`))
@@ -76,7 +83,26 @@ export class Model implements ModelLike {
   }
 
   /**
-   * Writes one safetensors file: parameters, architecture, preprocessing, label names, provenance. An existing file is
+   * Reads a model from a folder of Hugging Face: `config.json`, safetensors files and, if it has them, `tokenizer.json` and the
+   * files of sentence-transformers. Families: BERT (MiniLM, bge, e5, gte …), DistilBERT, RoBERTa, XLM-R. Without a head for
+   * classes in the folder, the model returns the pooled vector of each text as its logits.
+   *
+   * ```ts
+   * const teacher = await Model.fromPretrained('all-MiniLM-L6-v2')
+   * const student = await Model.fromPretrained('all-MiniLM-L6-v2', { layers: [0, 2, 4], classes: 5 })
+   * ```
+   *
+   * Tensors that the model does not need, and tensors that the folder lacks, are refused unless `allowUnused` or
+   * `allowMissing` is set; `model.provenance` lists them, with notes about what differs from the original.
+   */
+  static async fromPretrained(folder: string, options: PretrainedOptions = {}): Promise<Model> {
+    const path = text('folder', folder)
+    const given = json('options', plain('options', options))
+    return new Model(await awaiting(() => native().NativeModel.fromPretrained(path, given)))
+  }
+
+  /**
+   * Writes one safetensors file: parameters, architecture, preprocessing, label names, tokenizer, provenance. An existing file is
    * replaced as a whole; missing folders are created.
    */
   async save(path: string): Promise<void> {
@@ -88,7 +114,9 @@ export class Model implements ModelLike {
   async predict(columns: InputColumns, options: { signal?: AbortSignal } = {}): Promise<Prediction> {
     const { signal } = plain('options', options, ['signal'])
     const description = this.#remembered()
-    const { json, buffers } = inputsOf(columns, meaningFor(description))
+    const meaning = this.#meaning(description)
+    const later = encodingOf(columns, meaning)
+    const { json, buffers } = inputsOf(columns, meaning, later && (await later))
     const abort = signalOf('signal', signal)
     const handle = this.#handle()
     const count = countOf(json, buffers)
@@ -100,7 +128,7 @@ export class Model implements ModelLike {
   /** Does the same synchronously, for few rows. It throws for more rows, which would block the event loop. */
   predictSync(columns: InputColumns): Prediction {
     const description = this.#remembered()
-    const { json, buffers } = inputsOf(columns, meaningFor(description))
+    const { json, buffers } = inputsOf(columns, this.#meaning(description))
     try {
       return prediction(calling(() => this.#handle().predictSync(json, buffers)), description)
     } catch (error) {
@@ -218,6 +246,25 @@ export class Model implements ModelLike {
     return this.#describe().labelNames ?? undefined
   }
 
+  /** The tokenizer, if the inputs can be texts. */
+  get tokenizer(): Tokenizer | undefined {
+    const handle = calling(() => this.#handle().tokenizer())
+    return handle ? tokenizerFrom(handle) : undefined
+  }
+
+  /** The largest number of tokens of a text, if there is a tokenizer and a limit. */
+  get maxTokens(): number | undefined {
+    return this.#describe().texts?.maxTokens ?? undefined
+  }
+
+  /** Sets the tokenizer, so that the inputs can be texts. `maxTokens` is by default what the model takes. */
+  setTokenizer(tokenizer: Tokenizer, options: { maxTokens?: number } = {}): void {
+    const { maxTokens } = plain('options', options, ['maxTokens'])
+    const most = limitOf(maxTokens)
+    const other = tokenizerOf('tokenizer', tokenizer)
+    calling(() => this.#handle().setTokenizer(other, most))
+  }
+
   get normalization(): Normalization | undefined {
     return this.#describe().preprocessing.normalization
   }
@@ -269,6 +316,13 @@ export class Model implements ModelLike {
 
   #describe(): Description {
     return describe(this.#handle())
+  }
+
+  #meaning(description: Description): Meaning {
+    if (description.texts === null) return meaningFor(description)
+    const { version } = description
+    if (this.#encoder?.version !== version) this.#encoder = { version, handle: calling(() => this.#handle().tokenizer())! }
+    return meaningFor(description, this.#encoder.handle)
   }
 }
 

@@ -1,14 +1,22 @@
 /** What the methods of a model take and return. */
 import type { Normalization } from '../dataset.js'
 import type { Origin } from '../report.js'
+import type { Tokenizer } from '../tokenizer.js'
 
 export interface CreateOptions {
-  /** The seed of the start values: a whole number of 0 or more. Default 0. */
+  /** The seed of the start values: an integer of at least 0. Default 0. */
   seed?: number
   /** One name per input column. Default: the names in the training data. */
   inputNames?: readonly string[]
   /** One name per class, in the order of the labels. Default: the names in the training data, or those of its teacher. */
   labelNames?: readonly string[]
+  /** The tokenizer of a model for texts: `predict({ texts })` uses it, and the model's file contains it. */
+  tokenizer?: Tokenizer
+  /**
+   * With `tokenizer`: the largest number of tokens of a text, with special tokens; longer texts are truncated. Default: the
+   * largest number that the model takes.
+   */
+  maxTokens?: number
   /** Applied to inputs before the first layer, and kept in the model. `dataset.normalization()` computes it. */
   normalization?: Normalization
 }

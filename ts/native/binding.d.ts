@@ -85,6 +85,12 @@ export declare class NativeModel {
   /** Checks the options; initial values are drawn when they are first needed. */
   static create(json: string, seed: number): NativeModel
   static load(path: string, json?: string | undefined | null): Promise<NativeModel>
+  /** Reads a folder of Hugging Face. What was found there is in the model's provenance. */
+  static fromPretrained(folder: string, json: string): Promise<NativeModel>
+  /** The tokenizer of a model whose inputs can be texts. */
+  tokenizer(): NativeTokenizer | null
+  /** `most` is the largest number of tokens of a text; by default what the model takes. */
+  setTokenizer(tokenizer: NativeTokenizer, most?: number | undefined | null): void
   save(path: string): Promise<void>
   summary(): string
   describe(): string
@@ -118,6 +124,23 @@ export declare class NativeModel {
   startFrom(teacher: NativeModel, json: string, seed: number): string
   clone(): NativeModel
   dispose(): void
+}
+
+/** Cheap to share: calls that run keep the tokenizer. */
+export declare class NativeTokenizer {
+  /** Reads `tokenizer.json`; `path` is the file or its folder. */
+  static load(path: string): Promise<NativeTokenizer>
+  static fromJson(json: string): NativeTokenizer
+  /** `json` is the kind and the size of the vocabulary. */
+  static train(json: string, texts: Array<string>): Promise<NativeTokenizer>
+  /** JSON: the vocabulary, the number of special tokens of a text, and the digest. */
+  describe(): string
+  /** The content of `tokenizer.json`. */
+  json(): string
+  encode(texts: Array<string>, maxTokens?: number | undefined | null): Promise<EncodedTexts>
+  /** The same on the JavaScript thread. */
+  encodeSync(texts: Array<string>, maxTokens?: number | undefined | null): EncodedTexts
+  decode(ids: Uint32Array): string
 }
 
 /** JSON of an `Analysis`. */
@@ -170,6 +193,15 @@ export interface Buffers {
 
 /** Instruction set, threads and memory, as JSON. */
 export declare function doctor(): string
+
+/** The ids of the tokens of some texts. */
+export interface EncodedTexts {
+  ids: Uint32Array
+  /** The ids of text `t` are `ids[offsets[t]] … ids[offsets[t + 1] - 1]`. */
+  offsets: Uint32Array
+  /** Number of texts that had more tokens than allowed. */
+  cut: number
+}
 
 /** Runs the cases of one golden file. Returns JSON with one result per case, precision and instruction set. */
 export declare function golden(json: string, kind: string): Promise<string>

@@ -52,6 +52,8 @@ export interface Description {
   bytes: number
   inputNames: string[] | null
   labelNames: string[] | null
+  /** If the inputs can be texts: the longest in tokens, and the digest of the tokenizer. */
+  texts: { maxTokens: number | null; tokenizer: string } | null
   preprocessing: { normalization?: Normalization; bytes?: { scale: number; offset: number } }
   provenance: unknown
   architecture: { input: unknown; layers: unknown[] }

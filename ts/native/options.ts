@@ -83,7 +83,7 @@ export type RuleOptions =
     }
 export type Side = 'inputs' | 'outputs'
 /**
- * The optimizer: an object with one key.
+ * How gradients change parameters.
  */
 export type OptimizerOptions =
   | {
@@ -151,6 +151,10 @@ export type Backend = 'auto' | 'cpu' | 'cuda'
  */
 export type Activation = 'none' | 'relu' | 'gelu' | 'geluTanh' | 'silu' | 'tanh' | 'sigmoid'
 /**
+ * How the vectors of a row's tokens become one.
+ */
+export type TokenPooling = 'mean' | 'first' | 'last' | 'max'
+/**
  * One layer of a model: an object with one key. The key is the kind of layer; the value holds its options.
  */
 export type LayerOptions =
@@ -176,6 +180,12 @@ export type LayerOptions =
       embedding: Embedding
     }
   | {
+      tokenEmbedding: TokenEmbedding
+    }
+  | {
+      attention: Attention
+    }
+  | {
       activation: Activation2
     }
   | {
@@ -192,6 +202,12 @@ export type LayerOptions =
     }
   | {
       tokenMean: TokenMean
+    }
+  | {
+      tokenPool: TokenPool
+    }
+  | {
+      normalize: Normalize
     }
   | {
       flatten: Flatten
@@ -257,6 +273,10 @@ export type Input = number[] | IdsInput
  * The order of the updates in mutual learning.
  */
 export type Updates = 'simultaneous' | 'alternating'
+/**
+ * How a tokenizer divides words.
+ */
+export type TokenizerKind = 'wordPiece' | 'bpe' | 'unigram'
 /**
  * The column of teacher logits in the data.
  */
@@ -345,16 +365,16 @@ export interface CrossEntropy {
   labelSmoothing?: number
   /**
    * Weight of each row, chosen by its label: a list with one number ≥ 0 per class, or `'balanced'`. With
-   * `'balanced'` the weight of a class is labelled rows ÷ (classes that occur × rows of the class), counted in the
-   * training data. Default: all weights are 1.
+   * `'balanced'` the weight of a class is the number of labelled rows ÷ (the number of classes that occur × the
+   * number of rows of the class), counted in the training data. Default: all weights are 1.
    */
   labelWeights?: LabelWeights
 }
 /**
  * Forward Kullback–Leibler divergence KL(teacher ‖ student) of the softened distributions, times temperature².
  *
- * Choose it first: it is the usual loss for distillation. A temperature of 2 to 8 reveals how the teacher ranks the
- * wrong classes.
+ * Choose it first: it is the usual loss for distillation. A temperature from 2 to 8 raises the teacher's
+ * probabilities of the wrong classes, so that the student learns how the teacher ranks them.
  *
  * ```js
  * distill({ teacher, student, data, losses: { kl: { temperature: 4 }, crossEntropy: { weight: 0.1 } } })
@@ -402,7 +422,7 @@ export interface ReverseKl {
  * Generalised Jensen–Shannon divergence of the softened distributions, times temperature². It equals `kl` at beta
  * 0 and `reverseKl` at beta 1.
  *
- * Choose it when teacher and student disagree so strongly that `kl` makes training unstable: its value is
+ * Choose it when teacher and student disagree so strongly that `kl` makes training unstable: the value of `jsd` is
  * bounded.
  *
  * ```js
@@ -519,11 +539,11 @@ export interface Dkd {
    */
   weight?: Scheduled
   /**
-   * Weight of the part about the label; must be ≥ 0. Default 1.
+   * Weight of the divergence for the label; must be ≥ 0. Default 1.
    */
   alpha?: number
   /**
-   * Weight of the part about the other classes; must be ≥ 0, and > 0 if alpha is 0. Default 8.
+   * Weight of the divergence for the other classes; must be ≥ 0, and > 0 if alpha is 0. Default 8.
    */
   beta?: number
   /**
@@ -588,8 +608,8 @@ export interface Uld {
  * Divergence from a target that gives the label the teacher's probability and spreads the rest evenly over the
  * other classes (KD-pt), times temperature².
  *
- * Choose it when the teacher's ranking of the wrong classes is unreliable, or to measure what its confidence alone
- * contributes.
+ * Choose it when the teacher's ranking of the wrong classes is unreliable, or to measure how much the teacher's
+ * confidence alone contributes.
  *
  * ```js
  * distill({ teacher, student, data, losses: { kdPt: { temperature: 2 }, crossEntropy: {} } })
@@ -789,7 +809,7 @@ export interface LogitMse {
 /**
  * Mean squared error between a layer of the student and one of the teacher (FitNets).
  *
- * Choose it when a layer of the student should compute the same as a layer of the teacher.
+ * Choose it when a layer of the student should have the same outputs as a layer of the teacher.
  *
  * ```js
  * distill({ teacher, student, data, losses: { hint: { projection: true }, kl: {} } })
@@ -843,7 +863,7 @@ export interface Triplet {
    */
   weight?: Scheduled
   /**
-   * How much farther away the negative must be than the positive; must be ≥ 0. Default 5.
+   * How much farther from the anchor the negative must be than the positive; must be ≥ 0. Default 5.
    */
   margin?: number
   /**
@@ -859,7 +879,7 @@ export interface Triplet {
  * Triplet loss within the batch: the teacher's output is the anchor, the student's output for the same sample is the
  * positive, and its outputs for samples of other classes are the negatives.
  *
- * Choose it instead of `triplet` for streams, or to save the second forward pass of the student.
+ * Choose it instead of `triplet` for streams, or to avoid the student's second forward pass.
  *
  * ```js
  * distill({ teacher, student, data, losses: { tripletBatch: { negatives: 'all' }, crossEntropy: {} } })
@@ -873,7 +893,7 @@ export interface TripletBatch {
    */
   weight?: Scheduled
   /**
-   * How much farther away the negatives must be than the positive; must be ≥ 0. Default 5.
+   * How much farther from the anchor the negatives must be than the positive; must be ≥ 0. Default 5.
    */
   margin?: number
   /**
@@ -915,7 +935,7 @@ export interface Cosine {
   projection?: boolean
 }
 /**
- * Mean squared error between hidden states that are scaled to length 1, layer by layer (patient distillation).
+ * Mean squared error between hidden states that are scaled to norm 1, layer by layer (patient distillation).
  *
  * Choose it when student and teacher are stacks of the same kind of layer and the teacher has more layers.
  *
@@ -931,12 +951,12 @@ export interface Patient {
    */
   weight?: Scheduled
   /**
-   * Which layers are compared; the loss is the mean over them. `'skip'` spreads the student's layers over the whole
-   * teacher, `'last'` compares them with the layers directly below the teacher's last. Default `'skip'`.
+   * Which layers are compared; the loss is the mean over them. `'skip'` compares the student's layers with evenly
+   * spaced layers of the teacher, `'last'` with the layers directly before the teacher's last. Default `'skip'`.
    */
   layers?: Layers
   /**
-   * Whether states are divided by their length. Default true.
+   * Whether states are divided by their Euclidean norm. Default true.
    */
   normalize?: boolean
   /**
@@ -1156,6 +1176,9 @@ export interface Truncate {}
  * The student's own initial values, trained as usual.
  */
 export interface Fresh {}
+/**
+ * Stochastic gradient descent, plain or with momentum.
+ */
 export interface Sgd {
   /**
    * Learning rate; must be > 0. Default 0.01.
@@ -1178,6 +1201,10 @@ export interface Sgd {
    */
   decayAll?: boolean
 }
+/**
+ * Adam: steps by a running mean of the gradients over the root of a running mean of their squares. Weight decay is added
+ * to the gradient.
+ */
 export interface Adam {
   /**
    * Learning rate; must be > 0. Default 0.001.
@@ -1204,6 +1231,9 @@ export interface Adam {
    */
   decayAll?: boolean
 }
+/**
+ * Adam with decoupled weight decay: the decay changes the parameter directly.
+ */
 export interface AdamW {
   /**
    * Learning rate; must be > 0. Default 0.001.
@@ -1692,7 +1722,79 @@ export interface ConvNet {
   classes: number
 }
 /**
- * Fully connected layer over the last axis of `[features]` or `[length, features]`.
+ * Transformer encoder in the layout of BERT: normalization after each residual sum. Its layers are `embeddings`,
+ * `embeddingNorm`, `blocks.0.attention`, `blocks.0.attentionNorm`, `blocks.0.feedForward`, `blocks.0.feedForwardNorm`, …,
+ * `pool`, `pooler`, `normalize` and `head`. Its output is the pooled vector of each text, or the logits of `classes`.
+ *
+ * Source: Devlin, Chang, Lee, Toutanova, "BERT", 2018, arXiv:1810.04805. Where we differ: tokens are not padded, and
+ * dropout is not applied to attention weights.
+ */
+export interface TextEncoder {
+  /**
+   * Number of different tokens; must be ≥ 1.
+   */
+  vocabulary: number
+  /**
+   * Width of the token vectors; must be a multiple of `heads`.
+   */
+  width: number
+  /**
+   * Number of blocks.
+   */
+  layers: number
+  /**
+   * Attention heads per block.
+   */
+  heads: number
+  /**
+   * Width inside the feed-forward layers. Default: 4 · width.
+   */
+  inner?: number
+  /**
+   * Number of position vectors: the longest text in tokens, plus `firstPosition`. Default 512.
+   */
+  positions?: number
+  /**
+   * The position of the first token. Default 0; RoBERTa has 2.
+   */
+  firstPosition?: number
+  /**
+   * Number of segment types. Default 0: none.
+   */
+  types?: number
+  /**
+   * Activation inside the feed-forward layers. Default 'gelu'.
+   */
+  activation?: Activation
+  /**
+   * Number added to the variance in layer normalization; must be > 0. Default 1e-12.
+   */
+  epsilon?: number
+  /**
+   * Dropout after the embeddings, the attention, the feed-forward layers, and before the head; ≥ 0 and < 1.
+   * Default 0.1.
+   */
+  dropout?: number
+  /**
+   * How the vectors of a text's tokens become one. Default 'mean'.
+   */
+  pooling?: TokenPooling
+  /**
+   * Activation of a linear layer after the pooling, in the width of the tokens; BERT's pooler has 'tanh'. Default: no
+   * such layer.
+   */
+  pooler?: Activation
+  /**
+   * Whether the pooled vectors are scaled to length 1; not together with `classes`. Default false.
+   */
+  normalize?: boolean
+  /**
+   * Number of outputs of a linear head. Default: no head; the output is the pooled vector.
+   */
+  classes?: number
+}
+/**
+ * Fully connected layer over the last axis of `[features]`, `[length, features]` or tokens.
  */
 export interface Linear {
   /**
@@ -1927,6 +2029,61 @@ export interface Embedding {
   init?: LayerInit
 }
 /**
+ * A trained vector per token, plus one per position and one per segment type: rows of ids become `[tokens, width]`.
+ * Rows may differ in length; no padding is added.
+ */
+export interface TokenEmbedding {
+  /**
+   * Name of the layer; its tensors are `<name>.token`, `<name>.position` and `<name>.type`. Default: its position in
+   * the list.
+   */
+  name?: string
+  /**
+   * Number of different ids; must be ≥ 1. Ids run from 0 to vocabulary − 1.
+   */
+  vocabulary: number
+  /**
+   * Length of each vector; must be ≥ 1.
+   */
+  width: number
+  /**
+   * Number of position vectors. Default 0: positions are not embedded.
+   */
+  positions?: number
+  /**
+   * The position of the first token; must be below `positions`. A row has at most `positions` − `firstPosition`
+   * tokens. Default 0; RoBERTa has 2.
+   */
+  firstPosition?: number
+  /**
+   * Number of segment types; every token has the type 0. Default 0: types are not embedded.
+   */
+  types?: number
+}
+/**
+ * Multi-head self-attention: each token of a row becomes a mean of the row's values, weighted by the softmax of
+ * query · key / √(width of a head), and is then projected. Tokens of other rows have no influence.
+ */
+export interface Attention {
+  /**
+   * Name of the layer; its tensors are `<name>.query.weight`, `<name>.query.bias`, and the same for `key`, `value` and
+   * `output`. Default: its position in the list.
+   */
+  name?: string
+  /**
+   * Number of heads; must divide the width of the tokens.
+   */
+  heads: number
+  /**
+   * Whether the four projections have biases. Default true.
+   */
+  bias?: boolean
+  /**
+   * Whether a token attends only to itself and the tokens before it. Default false.
+   */
+  causal?: boolean
+}
+/**
  * Applies an activation function to every element. `linear` and other layers have it built in, as their option
  * `activation`.
  */
@@ -2009,6 +2166,29 @@ export interface GlobalAvgPool {
  * The mean over the first axis: `[length, width]` becomes `[width]`.
  */
 export interface TokenMean {
+  /**
+   * Name of the layer. Default: its position in the list.
+   */
+  name?: string
+}
+/**
+ * Pools the vectors of a row's tokens: `[tokens, width]` becomes `[width]`. For 'mean' and 'max', a row without tokens
+ * becomes zeros; 'first' and 'last' reject it.
+ */
+export interface TokenPool {
+  /**
+   * Name of the layer. Default: its position in the list.
+   */
+  name?: string
+  /**
+   * How the vectors are pooled. Default 'mean'.
+   */
+  pooling?: TokenPooling
+}
+/**
+ * Scales each vector along the last axis to the Euclidean length 1. A vector of zeros stays as it is.
+ */
+export interface Normalize {
   /**
    * Name of the layer. Default: its position in the list.
    */
@@ -2141,6 +2321,10 @@ export interface ModelOptions {
    */
   convNet?: ConvNet
   /**
+   * Transformer encoder for texts: token vectors, blocks of self-attention, a pooled vector, and a head.
+   */
+  textEncoder?: TextEncoder
+  /**
    * The layers, from the input to the logits.
    */
   layers?: LayerOptions[]
@@ -2174,6 +2358,56 @@ export interface MutualOptions {
    * Weight of a frozen teacher, where all peers together have the weight 1; must be ≥ 0. Default: 1.
    */
   teacherWeight?: number
+}
+/**
+ * Options for reading a folder.
+ */
+export interface PretrainedOptions {
+  /**
+   * Blocks to keep, counted from 0, in this order: `[0, 2, 4]` makes a student with three of them. Default: all.
+   */
+  layers?: number[]
+  /**
+   * Number of classes of the model. If the folder has no head for as many classes, the model gets a new linear head on
+   * the pooled vector, drawn from the seed. Default: the head of the folder, or none.
+   */
+  classes?: number
+  /**
+   * How token vectors are pooled if the model has no head from the folder. Default: as the folder states, or 'mean'.
+   */
+  pooling?: TokenPooling
+  /**
+   * Whether pooled vectors are scaled to length 1; not together with a head. Default: as the folder states.
+   */
+  normalize?: boolean
+  /**
+   * Whether tensors that the model does not need are accepted and listed. Default false: they are refused, except those
+   * of heads for pre-training.
+   */
+  allowUnused?: boolean
+  /**
+   * Whether tensors that the folder does not contain are drawn from the seed and listed. Default false: they are
+   * refused.
+   */
+  allowMissing?: boolean
+  /**
+   * Seed of tensors that are drawn. Default 0.
+   */
+  seed?: number
+}
+/**
+ * The options of a new tokenizer.
+ */
+export interface TokenizerOptions {
+  /**
+   * How words are divided.
+   */
+  kind: TokenizerKind
+  /**
+   * The largest number of tokens, up to 1,000,000: five special tokens, the characters of the texts (for `bpe` the 256
+   * bytes), and learned tokens. Word pieces and byte pairs have fewer if no pair of tokens occurs twice.
+   */
+  vocabulary: number
 }
 /**
  * A teacher that is the running average of the student's own parameters (mean teacher).

@@ -134,7 +134,7 @@ export function growing(kind: Kind | 'numbers' | 'ids', names?: readonly string[
       const values = new Growth(new Int32Array(64))
       const add: Growing['add'] = (value, at) => {
         const number = finite(value)
-        values.push(number !== undefined && number === (number | 0) ? number : at.refuse('a 32-bit whole number', value))
+        values.push(number !== undefined && number === (number | 0) ? number : at.refuse('a 32-bit integer', value))
       }
       return { add, take: () => values.take() }
     }
@@ -199,7 +199,7 @@ function ids(): Growing {
   const offsets = naturals()
   offsets.push(0)
   const add: Growing['add'] = (value, at) => {
-    const wanted = 'an array of whole numbers of 0 or more'
+    const wanted = 'an array of integers of at least 0'
     if (!Array.isArray(value)) return at.refuse(wanted, value)
     for (const id of value) values.push(typeof id === 'number' && id === id >>> 0 ? id : at.refuse(wanted, value))
     offsets.push(values.length)

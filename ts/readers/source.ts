@@ -52,7 +52,7 @@ async function* rawPieces(source: Source, name: string): AsyncGenerator<Uint8Arr
     for await (const piece of createReadStream(source, { highWaterMark: 1 << 18 })) yield piece as Uint8Array
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause)
-    throw new LimbeckError('ERR_LIMBECK_IO', name, `expected a file that can be read, got: ${reason}`, { cause })
+    throw new LimbeckError('ERR_LIMBECK_IO', name, `cannot read the file: ${reason}`, { cause })
   }
 }
 

@@ -98,7 +98,7 @@ export class Manifest {
     const { digest } = this.content.stages.find(done => done.stage === stage)!
     const found = digest === undefined ? undefined : await digestOf(file)
     if (found !== digest) {
-      const message = `expected the file that was written when the stage ended (SHA-256 ${digest}), got another (${found}): restore it, or begin in another folder`
+      const message = `expected the file that was written when the stage ended (SHA-256 ${digest}), got another (${found}): restore it, or start again in another folder`
       throw new LimbeckError('ERR_LIMBECK_INVALID_FILE', file, message)
     }
     return Model.load(file)
@@ -171,7 +171,7 @@ async function regular<T>(file: string, work: (handle: FileHandle) => Promise<T>
     return await work(handle)
   } catch (cause) {
     if (cause instanceof LimbeckError) throw cause
-    throw new LimbeckError('ERR_LIMBECK_IO', file, `expected a file that can be read, got: ${(cause as Error).message}`, { cause })
+    throw new LimbeckError('ERR_LIMBECK_IO', file, `cannot read the file: ${(cause as Error).message}`, { cause })
   } finally {
     await handle?.close()
   }
@@ -209,7 +209,7 @@ async function read(file: string): Promise<Content | undefined> {
     throw error
   }
   const damaged = (got: string, cause?: unknown): never => {
-    const message = `expected the manifest of a regime, got ${got}: begin in another folder`
+    const message = `expected the manifest of a regime, got ${got}: start in another folder`
     throw new LimbeckError('ERR_LIMBECK_INVALID_FILE', file, message, { cause })
   }
   let json: unknown
@@ -240,7 +240,7 @@ function brief(value: unknown): string {
 }
 
 function mismatch(at: string, then: unknown, now: unknown): never {
-  const message = `expected ${brief(then)} as when the regime was begun, got ${brief(now)}: resume with the same options, or begin in another folder`
+  const message = `expected ${brief(then)}, as at the start of the regime, got ${brief(now)}: resume with the same options, or start again in another folder`
   throw new LimbeckError('ERR_LIMBECK_CHECKPOINT_MISMATCH', at, message)
 }
 

@@ -89,7 +89,7 @@ export function setup(method: Method, options: unknown): Setup {
   const teaching = taught ? teachingOf(own.teacher) : noTeaching
   if (teaching.asked !== undefined && rest.augment !== undefined) {
     const message =
-      'expected no augmentation with a teacher that is a function: its logits belong to the inputs without augmentation'
+      'expected no augmentation with a teacher that is a function, because its logits belong to the original inputs'
     throw new LimbeckError('ERR_LIMBECK_INVALID_CONFIG', 'augment', message)
   }
   const stream = streamOf(own.data, students[0]!)

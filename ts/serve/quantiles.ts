@@ -1,7 +1,7 @@
 /**
  * Quantiles of recent numbers, in memory of fixed size.
  *
- * Whole numbers fall into buckets whose width is 1 below 64 and at most 1/32 of the number above; a quantile is the
+ * Integers fall into buckets whose width is 1 below 64 and at most 1/32 of the number above; a quantile is the
  * upper end of its bucket, so it is never too small. The window has two halves that alternate: it covers at least the last half
  * window and at most the last whole one.
  *
@@ -23,7 +23,7 @@ const BITS = 5
 const LARGEST = 2 ** 31 - 1
 const BUCKETS = (31 - BITS) * 2 ** BITS + 2 ** (BITS + 1)
 
-/** The bucket of a whole number from 0 to 2³¹ − 1. */
+/** The bucket of an integer from 0 to 2³¹ − 1. */
 function bucketOf(value: number): number {
   const shift = Math.max(0, 31 - Math.clz32(value) - BITS)
   return (shift << BITS) + (value >>> shift)

@@ -12,7 +12,7 @@ export interface Rows {
   contexts?: readonly unknown[] | undefined
 }
 
-/** Rows that a caller passed, counted. Undefined if they are not a whole number of finite rows: the native side then reports the error. */
+/** Rows that a caller passed, counted. Undefined if their number is not an integer or a value is not finite: the native side then reports the error. */
 export function rowsOf(json: string, buffers: Buffers): Rows | undefined {
   const rows = countOf(json, buffers)
   const { f32, ids, idWeights } = buffers
@@ -21,7 +21,7 @@ export function rowsOf(json: string, buffers: Buffers): Rows | undefined {
   return good ? { json, buffers, rows } : undefined
 }
 
-/** The number of rows; not a whole number if the buffers do not fit. */
+/** The number of rows; not an integer if the buffers do not fit. */
 export function countOf(json: string, { f32, u8, ids, offsets }: Buffers): number {
   const values = f32 ?? u8 ?? ids
   return offsets === undefined ? (values?.length ?? 0) / numbersOf(json) : raggedRows(offsets, ids!)

@@ -111,7 +111,7 @@ export class Service {
   drain(options: DrainOptions = {}): Promise<void> {
     const { deadlineMs = Infinity } = plain('options', options, ['deadlineMs'])
     const allowed = deadlineMs === Infinity ? Infinity : number('deadlineMs', deadlineMs)
-    if (!(allowed >= 0)) refuse('deadlineMs', 'milliseconds of 0 or more', deadlineMs)
+    if (!(allowed >= 0)) refuse('deadlineMs', 'at least 0 milliseconds', deadlineMs)
     if (this.#state === 'open') this.#state = 'draining'
     this.#drained ??= new Promise<void>(resolve => (this.#empty = resolve)).then(() => this.dispose())
     this.#batcher.hurry()

@@ -51,6 +51,7 @@ fn main() -> Result<()> {
         preprocessing: json!({ "mean": [0.1307], "deviation": [0.3081] }),
         input_names: None,
         label_names: Some(["a", "b", "c", "d"].map(String::from).to_vec()),
+        texts: serde_json::Value::Null,
         provenance: json!({ "created": "2026-01-01T00:00:00Z", "library": "0.1.0" }),
         tensors: checkpoint.tensors.into_iter().filter(|(name, _)| name.starts_with("parameters/")).collect(),
     };

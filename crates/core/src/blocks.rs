@@ -130,10 +130,13 @@ mod tests {
 
     #[test]
     fn a_refused_block_is_a_memory_error_even_inside_a_task() {
-        let refused = |work: &dyn Fn()| caught(|| {
-            work();
-            Ok(())
-        }).unwrap_err();
+        let refused = |work: &dyn Fn()| {
+            caught(|| {
+                work();
+                Ok(())
+            })
+            .unwrap_err()
+        };
         for error in [
             refused(&|| drop(uninit(ENDLESS))),
             refused(&|| drop(filled(ENDLESS, 0u64))),

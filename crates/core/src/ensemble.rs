@@ -135,7 +135,7 @@ pub(crate) fn shares(path: &str, weights: &[f64]) -> Result<Vec<f64>> {
     if let Some((at, weight)) = weights.iter().enumerate().find(|(_, w)| !(w.is_finite() && **w >= 0.0)) {
         return Err(Error::config(
             format!("{path}[{at}]"),
-            format!("expected a finite number of 0 or more, got {weight}"),
+            format!("expected a finite number of at least 0, got {weight}"),
         ));
     }
     let largest = weights.iter().copied().fold(0.0, f64::max);

@@ -274,7 +274,7 @@ impl<'a> Reader<'a> {
         Ok((&self.text[start..at], real))
     }
 
-    /// Reads a whole number of 0 or more; `1.0` and `1e3` are rejected.
+    /// Reads an integer of at least 0; `1.0` and `1e3` are rejected.
     pub(crate) fn whole(&mut self) -> Result<u64> {
         self.peek();
         let start = self.at;
@@ -285,7 +285,7 @@ impl<'a> Reader<'a> {
         }
         self.at = start;
         let got: String = self.text[start..].chars().take_while(|c| !",]} \n".contains(*c)).take(24).collect();
-        let message = format!("expected a whole number of 0 or more at byte {start} of the JSON, got {got}");
+        let message = format!("expected an integer of at least 0 at byte {start} of the JSON, got {got}");
         Err(Error::new(Code::InvalidFile, "", message))
     }
 

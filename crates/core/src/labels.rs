@@ -62,7 +62,7 @@ impl LabelKind {
     pub fn remedy(self, wanted: LabelKind) -> &'static str {
         match (self, wanted) {
             (LabelKind::Real, LabelKind::Single) => {
-                ": give whole numbers (a Uint32Array or an array), or create the data set with labels: 'single'"
+                ": give integers (a Uint32Array or an array), or create the data set with labels: 'single'"
             }
             (LabelKind::Several, LabelKind::Single) => {
                 ": pass one class index per row (for one-hot rows, the index of the 1), or use a loss for several labels (binaryCrossEntropy)"

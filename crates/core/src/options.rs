@@ -281,14 +281,17 @@ impl TrainOptions {
         if let Some(average) = &self.average
             && !(0.0..1.0).contains(&average.decay)
         {
-            return Err(Error::config("average.decay", format!("expected 0 ≤ decay < 1, got {}", average.decay)));
+            return Err(Error::config(
+                "average.decay",
+                format!("expected a number of at least 0 and below 1, got {}", average.decay),
+            ));
         }
         if let Some(stop) = &self.early_stop {
             counts("earlyStop.patience", stop.patience, MOST_STEPS)?;
             if !(stop.min_delta >= 0.0 && stop.min_delta.is_finite()) {
                 return Err(Error::config(
                     "earlyStop.minDelta",
-                    format!("expected a number of 0 or more, got {}", stop.min_delta),
+                    format!("expected a number of at least 0, got {}", stop.min_delta),
                 ));
             }
         }

@@ -9,6 +9,9 @@ use crate::keyed::Keyed;
 /// Largest nesting depth of options; each level of blocks in an architecture takes three levels of JSON.
 const DEEPEST: usize = 64;
 
+/// What an option that chooses one of several kinds expects.
+const ONE_KEY: &str = "an object with exactly one key";
+
 /// Reads options from JSON; the path of an error leads to the invalid key. Floats keep their bits (serde_json's own
 /// reader changes the last bit of one in ten), and duplicate keys are rejected.
 pub fn parse<T: DeserializeOwned>(json: &str) -> Result<T> {
@@ -55,16 +58,17 @@ fn readable(text: &str, name: Option<&str>) -> String {
     let invalid = text.strip_prefix("invalid type: ").or_else(|| text.strip_prefix("invalid value: "));
     let Some((got, expected)) = invalid.map(parts) else { return text.to_string() };
     let expected = match expected.as_str() {
-        "u64" | "usize" => "a whole number of 0 or more",
-        "u32" => "a whole number from 0 to 2³² − 1",
-        "u8" => "a whole number from 0 to 255",
+        "u64" | "usize" => "an integer of at least 0",
+        "u32" => "an integer from 0 to 2³² − 1",
+        "u8" => "an integer from 0 to 255",
         "a sequence" => "a list",
         "f64" | "f32" => "a number",
-        "map with a single key" => "an object with one key",
+        "map with a single key" => ONE_KEY,
         other if other.starts_with("struct ") => "an object",
         other => other,
     };
     let got = match got.as_str() {
+        "map" if expected == ONE_KEY => "an object with none or several",
         "map" => "an object",
         "sequence" => "a list",
         other => {
@@ -101,7 +105,7 @@ mod tests {
     fn a_list_is_not_read_as_an_object_by_position() {
         let said = |json: &str| parse::<TrainOptions>(json).unwrap_err().to_string();
         assert_eq!(said("[]"), "expected an object, got a list");
-        assert_eq!(said(r#"{"losses":[]}"#), "losses: expected an object, got a list");
+        assert!(said(r#"{"losses":[]}"#).starts_with("losses: expected an object with one key per loss"));
         let nested = |json: &str| said(&format!(r#"{{"losses":{{"crossEntropy":{{}}}},{json}}}"#));
         assert_eq!(nested(r#""checkpoint":["runs"]"#), "checkpoint: expected an object, got a list");
         assert_eq!(nested(r#""optimizer":{"sgd":[0.1]}"#), "optimizer.sgd: expected an object, got a list");
@@ -115,7 +119,7 @@ mod tests {
         };
         let optimizer = said(r#""optimizer":"adam""#);
         assert!(optimizer.starts_with("optimizer") && optimizer.contains("{ adam: {} }"), "{optimizer}");
-        assert_eq!(said(r#""batchSize":"32""#), "batchSize: expected a whole number of 0 or more, got \"32\"");
+        assert_eq!(said(r#""batchSize":"32""#), "batchSize: expected an integer of at least 0, got \"32\"");
         let error = parse::<crate::models::ModelOptions>(r#"{"mlp":[784,8,10]}"#).unwrap_err();
         assert_eq!(error.to_string(), "mlp: expected an object, such as { sizes: [784, 32, 10] }, got a list");
         let error = parse::<crate::models::ModelOptions>(r#"{"mlp":{"sizes":[784,"a"]}}"#).unwrap_err();
@@ -135,9 +139,9 @@ mod tests {
             (r#"{"folder":{}}"#, "folder: expected a string, got an object"),
             (
                 r#"{"folder":"a","every":"1, expected 2"}"#,
-                "every: expected a whole number of 0 or more, got \"1, expected 2\"",
+                "every: expected an integer of at least 0, got \"1, expected 2\"",
             ),
-            (r#"{"folder":"a","keep":-1}"#, "keep: expected a whole number of 0 or more, got -1"),
+            (r#"{"folder":"a","keep":-1}"#, "keep: expected an integer of at least 0, got -1"),
             (r#"1"#, "expected an object, got 1"),
         ] {
             assert_eq!(refused(json), expected);

@@ -131,7 +131,7 @@ fn drop_last_leaves_out_the_smaller_batch() {
 #[test]
 fn batch_size_0_is_refused() {
     let error = numbered(2, 2).batches(&BatchOptions::in_order(0), 0).err().unwrap();
-    assert_eq!(error.to_string(), "batchSize: expected a whole number of 1 or more, got 0");
+    assert_eq!(error.to_string(), "batchSize: expected an integer of at least 1, got 0");
     assert_eq!(error.code, Code::InvalidConfig);
 }
 
@@ -229,10 +229,10 @@ fn teacher_logits_are_matched_by_id_and_never_by_position() {
     let error = data.with_teacher_logits(teacher(vec![10, 20])).unwrap_err();
     assert_eq!(error.to_string(), "teacherLogits.ids: expected a teacher output for every row, got none for id 30");
     let error = data.with_teacher_logits(teacher(vec![10, 20, 10])).unwrap_err();
-    assert_eq!(error.to_string(), "teacherLogits.ids[2]: expected ids that are all different, got 10 as in row 0");
+    assert_eq!(error.to_string(), "teacherLogits.ids[2]: expected unique ids, got 10, which is also the id of row 0");
     let three = TeacherColumn { logits: vec![0.0; 9], width: 3, top: None, ids: None };
     let error = data.with_teacher_logits(three).unwrap_err();
-    assert_eq!(error.to_string(), "teacherLogits: expected 2 classes, like the labels, got 3");
+    assert_eq!(error.to_string(), "teacherLogits: expected 2 classes, as in the labels, got 3");
 }
 
 /// The two largest logits of each row, out of ten classes.
@@ -321,7 +321,7 @@ fn invalid_largest_logits_are_rejected_by_name_and_row() {
     );
     assert_eq!(
         refused(&|column| column.ids = Some(vec![0, 1, 1])),
-        "teacherTopK.ids[2]: expected ids that are all different, got 1 as in row 1"
+        "teacherTopK.ids[2]: expected unique ids, got 1, which is also the id of row 1"
     );
     assert_eq!(
         refused(&|column| column.ids = Some(vec![0, 1, 7])),
@@ -390,13 +390,13 @@ fn invalid_columns_are_rejected_by_name() {
             |c| c.labels = LabelColumn::Real { values: vec![], outputs: 0 },
             "labels: expected at least one number per row, got 0",
         ),
-        (|c| c.ids = Some(vec![1, 2, 1]), "ids[2]: expected ids that are all different, got 1 as in row 0"),
+        (|c| c.ids = Some(vec![1, 2, 1]), "ids[2]: expected unique ids, got 1, which is also the id of row 0"),
         (|c| c.ids = Some(vec![1, 2]), "ids: expected 3 ids, one for each row, got 2"),
-        (|c| c.weights = Some(vec![1.0, -1.0, 1.0]), "weights[1]: expected a finite number of 0 or more, got -1"),
+        (|c| c.weights = Some(vec![1.0, -1.0, 1.0]), "weights[1]: expected a finite number of at least 0, got -1"),
         (|c| c.weights = Some(vec![0.0; 3]), "weights: expected a weight above 0 in at least one row, got 0 in all"),
         (
             |c| c.sampling = Some(vec![1.0, f32::NAN, 1.0]),
-            "sampling[1]: expected a finite number of 0 or more, got NaN",
+            "sampling[1]: expected a finite number of at least 0, got NaN",
         ),
         (|c| c.label_names = Some(vec!["cat".into()]), "labelNames: expected 2 names, one for each class, got 1"),
         (

@@ -135,7 +135,7 @@ fn metrics_that_the_validation_cannot_give_are_refused_before_the_first_step() {
     );
     assert_eq!(
         refused(asked(json!({ "topKAccuracy": { "k": 3 } }), Some(data()))),
-        "metrics.topKAccuracy.k: expected a whole number from 1 to 2 (the number of classes), got 3"
+        "metrics.topKAccuracy.k: expected an integer from 1 to 2 (the number of classes), got 3"
     );
     assert_eq!(
         refused(asked(json!({ "macroF1": {} }), None)),

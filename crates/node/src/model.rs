@@ -9,6 +9,7 @@ use limbeck_core::error::{Code, Error, Result};
 use limbeck_core::evaluate;
 use limbeck_core::metrics::Metrics;
 use limbeck_core::models::{Model, ModelOptions, Prediction};
+use limbeck_core::pretrained::{Pretrained, PretrainedOptions};
 use limbeck_core::reading::parse;
 use limbeck_core::weights::ParameterGenerator;
 use napi::Env;
@@ -24,6 +25,7 @@ use crate::external::{External, trim_after};
 use crate::handles::Held;
 use crate::queue::{Lane, predict};
 use crate::reply::Reply;
+use crate::tokenizer::NativeTokenizer;
 
 /// Multiply-adds up to which a synchronous prediction is allowed: about two milliseconds of one core.
 const SYNC_LIMIT: u64 = 50_000_000;
@@ -200,6 +202,35 @@ impl NativeModel {
         Ok(promise)
     }
 
+    /// Reads a folder of Hugging Face. What was found there is in the model's provenance.
+    #[napi(catch_unwind, ts_return_type = "Promise<NativeModel>")]
+    pub fn from_pretrained<'env>(env: &'env Env, folder: String, json: String) -> napi::Result<Object<'env>> {
+        let options = guarded(|| parse::<PretrainedOptions>(&json))?;
+        let (reply, promise) = Reply::new(env)?;
+        call(reply, move |_| Pretrained::read(&PathBuf::from(folder), &options).map(|found| Made(found.described())));
+        Ok(promise)
+    }
+
+    /// The tokenizer of a model whose inputs can be texts.
+    #[napi(catch_unwind)]
+    pub fn tokenizer(&self, env: &Env) -> napi::Result<Option<NativeTokenizer>> {
+        guarded(|| {
+            let texts = self.shared.held()?.frame.texts;
+            Ok(texts.map(|texts| NativeTokenizer::of(env, texts.tokenizer)))
+        })
+    }
+
+    /// `most` is the largest number of tokens of a text; by default what the model takes.
+    #[napi(catch_unwind)]
+    pub fn set_tokenizer(&self, tokenizer: &NativeTokenizer, most: Option<u32>) -> napi::Result<()> {
+        guarded(|| {
+            let mut held = self.shared.held()?;
+            held.frame.set_tokenizer(tokenizer.tokenizer.clone(), most.map(|most| most as usize))?;
+            self.shared.change(held);
+            Ok(())
+        })
+    }
+
     #[napi(catch_unwind, ts_return_type = "Promise<void>")]
     pub fn save<'env>(&self, env: &'env Env, path: String) -> napi::Result<Object<'env>> {
         let (reply, promise) = Reply::new(env)?;
@@ -233,6 +264,10 @@ impl NativeModel {
                 "bytes": held.bytes(),
                 "inputNames": model.input_names,
                 "labelNames": model.label_names,
+                "texts": model.texts.as_ref().map(|texts| json!({
+                    "maxTokens": texts.max_tokens,
+                    "tokenizer": texts.tokenizer.digest(),
+                })),
                 "preprocessing": model.preprocessing,
                 "provenance": model.provenance,
                 "architecture": model.network.architecture(),

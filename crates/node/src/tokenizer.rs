@@ -18,7 +18,7 @@ use crate::reply::Reply;
 /// Cheap to share: calls that run keep the tokenizer.
 #[napi(custom_finalize)]
 pub struct NativeTokenizer {
-    tokenizer: Arc<Tokenizer>,
+    pub(crate) tokenizer: Arc<Tokenizer>,
     external: External,
 }
 
@@ -52,16 +52,16 @@ impl napi::bindgen_prelude::TypeName for MadeTokenizer {
 
 impl napi::bindgen_prelude::ToNapiValue for MadeTokenizer {
     unsafe fn to_napi_value(env: napi::sys::napi_env, made: Self) -> napi::Result<napi::sys::napi_value> {
-        let tokenizer = NativeTokenizer::of(&Env::from_raw(env), made.0);
+        let tokenizer = NativeTokenizer::of(&Env::from_raw(env), Arc::new(made.0));
         // SAFETY: napi passed `env` to this call, on the thread of that environment.
         unsafe { napi::bindgen_prelude::ToNapiValue::to_napi_value(env, tokenizer) }
     }
 }
 
 impl NativeTokenizer {
-    fn of(env: &Env, tokenizer: Tokenizer) -> NativeTokenizer {
+    pub(crate) fn of(env: &Env, tokenizer: Arc<Tokenizer>) -> NativeTokenizer {
         let external = External::new(env, tokenizer.bytes() as u64);
-        NativeTokenizer { tokenizer: Arc::new(tokenizer), external }
+        NativeTokenizer { tokenizer, external }
     }
 }
 
@@ -84,7 +84,7 @@ impl NativeTokenizer {
     pub fn from_json(env: &Env, json: String) -> napi::Result<NativeTokenizer> {
         guarded(|| {
             panic_point("tokenizer.from_json");
-            Ok(NativeTokenizer::of(env, Tokenizer::from_json(json.as_bytes())?))
+            Ok(NativeTokenizer::of(env, Arc::new(Tokenizer::from_json(json.as_bytes())?)))
         })
     }
 
@@ -127,9 +127,7 @@ impl NativeTokenizer {
     ) -> napi::Result<Object<'env>> {
         let tokenizer = self.tokenizer.clone();
         let (reply, promise) = Reply::new(env)?;
-        call(reply, move |pool| {
-            pool.enter(|| tokenizer.encode(&texts, limit(max_tokens))).map(EncodedTexts::from)
-        });
+        call(reply, move |pool| pool.enter(|| tokenizer.encode(&texts, limit(max_tokens))).map(EncodedTexts::from));
         Ok(promise)
     }
 

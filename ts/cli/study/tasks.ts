@@ -47,7 +47,7 @@ export interface Task {
 
 const PIXELS = 28 * 28
 
-/** A pseudo-random generator of whole numbers below `most` (mulberry32). */
+/** A pseudo-random generator of integers below `most` (mulberry32). */
 function draws(seed: number): (most: number) => number {
   let state = seed >>> 0
   return most => {

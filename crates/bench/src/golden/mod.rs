@@ -3,7 +3,8 @@
 //! A file is `{ name, source, cases }`; its folder gives its kind: losses, layers, optimizers or metrics. Each source
 //! file here runs the cases of one kind through the registry that training uses.
 //! A case of an operation or a loss is `{ name, options, inputs, value, gradient }` with
-//! `value = Σ upstream ⊙ operation(inputs)` and a gradient for each input that is not constant.
+//! `value = Σ upstream ⊙ operation(inputs)` and a gradient for each input that is not constant. A case of an optimizer is
+//! `{ name, options, start, gradients, parameters }`: the parameters after each step, from a state of zeros.
 
 mod case;
 mod loss;

@@ -155,7 +155,7 @@ impl Diagnostic for ClassCorrelation {
 
     fn validate(&self) -> Result<()> {
         if self.blocks == Some(0) {
-            return Err(Error::config("blocks", "expected a whole number of 1 or more, got 0"));
+            return Err(Error::config("blocks", "expected an integer of at least 1, got 0"));
         }
         if self.blocks.is_some() && self.groups.is_some() {
             return Err(Error::config("blocks", "expected either groups or blocks, got both"));

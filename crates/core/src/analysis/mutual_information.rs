@@ -118,7 +118,7 @@ impl Diagnostic for MutualInformation {
     fn validate(&self) -> Result<()> {
         for (path, count) in [("copies", self.copies), ("rows", self.rows)] {
             if !(2..=MOST).contains(&count) {
-                return Err(Error::config(path, format!("expected a whole number from 2 to {MOST}, got {count}")));
+                return Err(Error::config(path, format!("expected an integer from 2 to {MOST}, got {count}")));
             }
         }
         if self.classes[0] == self.classes[1] {

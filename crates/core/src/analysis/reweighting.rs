@@ -91,7 +91,7 @@ impl Diagnostic for Reweighting {
 
     fn validate(&self) -> Result<()> {
         if !(1..=100_000).contains(&self.groups) {
-            let message = format!("expected a whole number from 1 to 100000, got {}", self.groups);
+            let message = format!("expected an integer from 1 to 100000, got {}", self.groups);
             return Err(Error::config("groups", message));
         }
         self.metric().validate(0)

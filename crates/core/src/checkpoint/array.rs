@@ -244,5 +244,5 @@ pub(crate) fn shortened(error: &io::Error) -> Error {
         let message = "expected as many bytes as the file had, got its end: the file was shortened while it was read";
         return Error::new(Code::InvalidFile, "", message);
     }
-    Error::new(Code::Io, "", format!("expected to read the file, got: {error}"))
+    Error::new(Code::Io, "", format!("cannot read the file: {error}"))
 }

@@ -45,7 +45,7 @@ pub fn expect_same(saved: &Value, given: &Value) -> Result<()> {
         None => Ok(()),
         Some(Difference { path, saved, given }) => {
             let message = format!(
-                "expected {saved}, as when the run was begun, got {given}: resume with the same options, or begin in another folder"
+                "expected {saved}, as at the start of the run, got {given}: resume with the same options, or start a new run in another folder"
             );
             Err(Error::new(Code::CheckpointMismatch, path, message))
         }

@@ -112,8 +112,7 @@ pub(crate) fn read_chosen(
 }
 
 fn open(fs: &dyn Fs, path: &Path) -> Result<(Box<dyn Read>, u64)> {
-    let opened =
-        fs.open(path).map_err(|error| Error::new(Code::Io, "", format!("expected to open the file, got: {error}")))?;
+    let opened = fs.open(path).map_err(|error| Error::new(Code::Io, "", format!("cannot open the file: {error}")))?;
     match opened.other {
         None => Ok((patient(opened.source), opened.size)),
         Some(other) => Err(refuse(format!("expected a regular file, got {other}"))),

@@ -316,7 +316,7 @@ fn check_order(noted: &[Noted], body: u64, text: &str) -> Result<()> {
         at = end;
     }
     if at != body {
-        let what = if at > body { "the file is cut short" } else { "bytes belong to no tensor" };
+        let what = if at > body { "the file is truncated" } else { "bytes belong to no tensor" };
         return Err(refuse(format!("expected {at} bytes after the header, got {body} ({what})")));
     }
     Ok(())

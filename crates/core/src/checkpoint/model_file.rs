@@ -3,8 +3,10 @@
 //!
 //! ```text
 //! __metadata__.limbeck = { "format": "model", "version": 1, "architecture": …, "preprocessing": …,
-//!                          "inputNames": […]?, "labelNames": […] | null, "provenance": … }
+//!                          "inputNames": […]?, "labelNames": […] | null, "texts": …?, "provenance": … }
 //! ```
+//!
+//! The tokenizer of a model for texts is the tensor `tokenizer.json`, whose numbers are the bytes of that file.
 //!
 //! A file without that key (from Hugging Face or torchvision) is read as named tensors without an architecture. The file
 //! does not record which tensors are trained and which are running statistics, because this follows from the
@@ -36,6 +38,8 @@ pub struct ModelFile {
     pub input_names: Option<Vec<String>>,
     /// One name per class, if known.
     pub label_names: Option<Vec<String>>,
+    /// How texts become inputs; null if there is no tokenizer.
+    pub texts: Value,
     /// When, how and with which version the model was trained.
     pub provenance: Value,
     pub tensors: NamedTensors,
@@ -75,6 +79,9 @@ impl ModelFile {
         if let Some(names) = &self.input_names {
             described["inputNames"] = json!(names);
         }
+        if !self.texts.is_null() {
+            described["texts"] = self.texts.clone();
+        }
         let text = described.to_string();
         if json::depth(text.as_bytes()) > DEEPEST {
             return Err(refuse(format!("expected an architecture at most {DEEPEST} levels deep, got more")).at(&place));
@@ -92,7 +99,7 @@ impl ModelFile {
         };
         written.map_err(|error| {
             let older = if target.exists() { "; the older file is intact" } else { "" };
-            Error::new(Code::Io, place, format!("expected to write the file, got: {error}{older}"))
+            Error::new(Code::Io, place, format!("cannot write the file: {error}{older}"))
         })
     }
 
@@ -157,6 +164,7 @@ fn describe(header: &Header) -> Result<ModelFile> {
         // Older files do not have this key.
         input_names: fields.shift_remove("inputNames").map_or(Ok(None), |names| names_of("inputNames", names))?,
         label_names: names_of("labelNames", take(&mut fields, "labelNames")?)?,
+        texts: fields.shift_remove("texts").unwrap_or(Value::Null),
         provenance: take(&mut fields, "provenance")?,
         tensors: NamedTensors::new(),
     };
@@ -181,7 +189,7 @@ pub(super) fn check_version(fields: &mut Map<String, Value>, known: u64) -> Resu
             Err(Error::new(Code::CheckpointVersion, "", message))
         }
         Some(version) if version > 0 => Ok(()),
-        _ => Err(refuse("expected a format version of 1 or more, got another value")),
+        _ => Err(refuse("expected a format version of at least 1, got another value")),
     }
 }
 
@@ -209,6 +217,7 @@ mod tests {
             preprocessing: json!({ "mean": [0.1307], "scale": 0.30000000000000004 }),
             input_names: Some(vec!["length, cm".into(), "width".into()]),
             label_names: Some(vec!["cat".into(), "狗 \"dog\"".into()]),
+            texts: json!({ "maxTokens": 7 }),
             provenance: json!({ "created": "2026-01-01", "library": "0.1.0", "seed": u64::MAX }),
             tensors,
         }
@@ -302,7 +311,7 @@ mod tests {
             ("{".to_string(), "expected a string"),
             (r#"{"format":"checkpoint"}"#.to_string(), "got a checkpoint"),
             (r#"{"format":"model"}"#.to_string(), "\"version\""),
-            (r#"{"format":"model","version":0}"#.to_string(), "version of 1 or more"),
+            (r#"{"format":"model","version":0}"#.to_string(), "version of at least 1"),
             (r#"{"format":"model","version":1}"#.to_string(), "\"architecture\""),
             (format!(r#"{{"format":"model","version":1,"labelNames":[1],{rest}}}"#), "labelNames"),
             (format!(r#"{{"format":"model","version":1,"labelNames":null,"extra":1,{rest}}}"#), "\"extra\""),

@@ -59,7 +59,7 @@ impl RunFolder {
             fs.list(path)
         };
         make().map_err(|error| {
-            Error::new(Code::Io, path.display().to_string(), format!("expected to open the run's folder, got: {error}"))
+            Error::new(Code::Io, path.display().to_string(), format!("cannot open the run's folder: {error}"))
         })?;
         Ok(RunFolder { fs, path: path.to_path_buf(), keep: keep.max(1) })
     }
@@ -85,7 +85,7 @@ impl RunFolder {
         let (name, plan) = checkpoint.plan().map_err(|error| failed(error.to_string()))?;
         let path = self.path.join(&name);
         write_atomically(&*self.fs, &path, Access::Owner, &mut |sink| plan.write(sink))
-            .map_err(|error| failed(format!("expected to write {name}, got: {error}; older checkpoints are intact")))?;
+            .map_err(|error| failed(format!("cannot write {name}: {error}; older checkpoints are intact")))?;
         self.prune(checkpoint.step, &name);
         Ok(Saved { path, step: checkpoint.step })
     }
@@ -104,7 +104,7 @@ impl RunFolder {
     /// Names of checkpoints, newest first, without verification.
     fn steps(&self) -> Result<Vec<(String, StepName)>> {
         let names = self.fs.list(&self.path).map_err(|error| {
-            Error::new(Code::Io, self.path.display().to_string(), format!("expected to list the folder, got: {error}"))
+            Error::new(Code::Io, self.path.display().to_string(), format!("cannot list the folder: {error}"))
         })?;
         let mut steps: Vec<_> = names.into_iter().filter_map(|name| Some((StepName::parse(&name)?, name))).collect();
         steps.sort_by(|(a, _), (b, _)| (b.step, &b.hash).cmp(&(a.step, &a.hash)));

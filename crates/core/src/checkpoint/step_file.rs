@@ -168,7 +168,7 @@ fn describe(header: &Header) -> Result<(Checkpoint, Digests)> {
     let mut whole = |key: &str| {
         take(&mut fields, key)?
             .as_u64()
-            .ok_or_else(|| refuse(format!("expected a whole number as {key:?}, got another value")))
+            .ok_or_else(|| refuse(format!("expected an integer as {key:?}, got another value")))
     };
     let (step, epoch, seed, threads) = (whole("step")?, whole("epoch")?, whole("seed")?, whole("threads")?);
     let Value::String(isa) = take(&mut fields, "isa")? else {

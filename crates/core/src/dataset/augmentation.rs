@@ -90,10 +90,10 @@ impl Augment {
 
     pub fn validate(&self) -> Result<()> {
         if matches!(self.shift, Some(Shift { pixels: 0 })) {
-            return Err(Error::config("shift.pixels", "expected a whole number of 1 or more, got 0"));
+            return Err(Error::config("shift.pixels", "expected an integer of at least 1, got 0"));
         }
         if matches!(self.crop, Some(Crop { padding: 0, .. })) {
-            return Err(Error::config("crop.padding", "expected a whole number of 1 or more, got 0"));
+            return Err(Error::config("crop.padding", "expected an integer of at least 1, got 0"));
         }
         if let Some(Flip { horizontal, vertical }) = self.flip {
             for (path, chance) in [("flip.horizontal", horizontal), ("flip.vertical", vertical)] {
@@ -319,8 +319,8 @@ mod tests {
     #[test]
     fn options_out_of_range_or_on_other_shapes_are_refused() {
         for (path, augment) in [
-            shown("shift.pixels: expected a whole number of 1 or more, got 0", r#"{"shift":{"pixels":0}}"#),
-            shown("crop.padding: expected a whole number of 1 or more, got 0", r#"{"crop":{"padding":0}}"#),
+            shown("shift.pixels: expected an integer of at least 1, got 0", r#"{"shift":{"pixels":0}}"#),
+            shown("crop.padding: expected an integer of at least 1, got 0", r#"{"crop":{"padding":0}}"#),
             shown("flip.vertical: expected a number from 0 to 1, got 2", r#"{"flip":{"vertical":2}}"#),
             shown("flip: expected horizontal or vertical above 0, got 0 for both", r#"{"flip":{}}"#),
             shown("noise.std: expected a finite number above 0, got -1", r#"{"noise":{"std":-1}}"#),

@@ -64,7 +64,7 @@ impl BatchOptions {
     /// The number of batches in one epoch over `rows` rows.
     pub fn count(&self, rows: usize) -> Result<usize> {
         if self.batch_size == 0 {
-            return Err(Error::config("batchSize", "expected a whole number of 1 or more, got 0"));
+            return Err(Error::config("batchSize", "expected an integer of at least 1, got 0"));
         }
         if self.drop_last && rows < self.batch_size {
             let message =

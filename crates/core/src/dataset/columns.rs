@@ -104,7 +104,7 @@ impl Inputs {
             Inputs::Ragged { values, weights: Some(weights), .. } => {
                 length("inputs.weights", weights.len(), values.len(), 1, "weight")?;
                 if let Some(at) = weights.iter().position(|weight| !weight.is_finite() || *weight < 0.0) {
-                    let message = format!("expected a finite number of 0 or more, got {}", weights[at]);
+                    let message = format!("expected a finite number of at least 0, got {}", weights[at]);
                     return Err(Error::data(format!("inputs.weights[{at}]"), message));
                 }
             }
@@ -232,7 +232,7 @@ impl TeacherColumn {
         match (top, classes) {
             (Some(top), classes) => top.check(logits, *width, classes),
             (None, Some(own)) if own != *width => {
-                let message = format!("expected {own} classes, like the labels, got {width}");
+                let message = format!("expected {own} classes, as in the labels, got {width}");
                 Err(Error::data("teacherLogits", message))
             }
             (None, _) => Ok(()),
@@ -328,7 +328,7 @@ impl Columns {
             let Some(weights) = column else { continue };
             length(path, weights.len(), rows, 1, "weight")?;
             if let Some(row) = weights.iter().position(|weight| !weight.is_finite() || *weight < 0.0) {
-                let message = format!("expected a finite number of 0 or more, got {}", weights[row]);
+                let message = format!("expected a finite number of at least 0, got {}", weights[row]);
                 return Err(Error::data(format!("{path}[{row}]"), message));
             }
             if weights.iter().all(|weight| *weight == 0.0) {
@@ -417,7 +417,7 @@ pub(super) fn different(path: &str, ids: &[u64]) -> Result<()> {
     match sorted.windows(2).filter(|pair| pair[0].0 == pair[1].0).min_by_key(|pair| pair[1].1) {
         Some(pair) => Err(Error::data(
             format!("{path}[{}]", pair[1].1),
-            format!("expected ids that are all different, got {} as in row {}", pair[0].0, pair[0].1),
+            format!("expected unique ids, got {}, which is also the id of row {}", pair[0].0, pair[0].1),
         )),
         None => Ok(()),
     }

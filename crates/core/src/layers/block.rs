@@ -44,8 +44,8 @@ impl Layer for Residual {
             return Err(Error::shape(
                 "",
                 format!(
-                    "expected equal shapes to add, got {} through the layers and {} around them; give a shortcut",
-                    through, around
+                    "expected the layers and the shortcut to have the same output shape, got {through} and {around}; set \
+                     shortcut to layers whose output has the shape {through}"
                 ),
             ));
         }

@@ -27,7 +27,10 @@ pub struct Dropout {
 impl Layer for Dropout {
     fn output(&self, input: &Shape) -> Result<Shape> {
         if !(0.0..1.0).contains(&self.rate) {
-            return Err(Error::config("rate", format!("expected 0 ≤ rate < 1, got {}", self.rate)));
+            return Err(Error::config(
+                "rate",
+                format!("expected a number of at least 0 and below 1, got {}", self.rate),
+            ));
         }
         input.numbers().map(|()| input.clone())
     }

@@ -135,7 +135,7 @@ impl Initializer {
         };
         let any_sign = matches!(self, Initializer::Constant(_));
         if !(given as f32).is_finite() || (given < 0.0 && !any_sign) {
-            let wanted = if any_sign { "a finite number" } else { "a finite number of 0 or more" };
+            let wanted = if any_sign { "a finite number" } else { "a finite number of at least 0" };
             return Err(Error::config(key, format!("expected {wanted}, got {given}")));
         }
         let by_fan = key.ends_with(".gain");
@@ -181,7 +181,7 @@ mod tests {
     #[test]
     fn wrong_numbers_and_shapes_are_refused() {
         for (initializer, message) in [
-            (json!({ "normal": { "std": -1.0 } }), "normal.std: expected a finite number of 0 or more, got -1"),
+            (json!({ "normal": { "std": -1.0 } }), "normal.std: expected a finite number of at least 0, got -1"),
             (json!({ "constant": { "value": 1e39 } }), "constant.value: expected a finite number, got 1000"),
             (
                 json!({ "kaimingNormal": {} }),

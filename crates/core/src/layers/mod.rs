@@ -186,8 +186,13 @@ fn walk_at(
     Ok(shape)
 }
 
+/// Puts the layer before the path, except where the path is that of a row of the inputs.
 fn named(error: Error, name: &str, options: &LayerOptions) -> Error {
-    if error.path.starts_with(name) { error } else { error.at(&format!("{name} ({})", options.kind())) }
+    if error.path.starts_with(name) || error.path.starts_with("inputs[") {
+        error
+    } else {
+        error.at(&format!("{name} ({})", options.kind()))
+    }
 }
 
 /// Runs a list of layers one after the other.

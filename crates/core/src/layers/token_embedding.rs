@@ -101,7 +101,10 @@ impl Layer for TokenEmbedding {
             Signal::Ids(ids) => equal_bags(&ids)?,
             Signal::Ragged(bag) if bag.weights.is_none() => bag,
             Signal::Ragged(_) => {
-                return Err(Error::data("idWeights", "expected none, because tokens of a transformer have no weights"));
+                return Err(Error::data(
+                    "inputs.weights",
+                    "expected none, because the tokens of a transformer have no weights",
+                ));
             }
             Signal::Dense(_) | Signal::Tokens(_) => return Err(Error::shape("", "expected ids, got numbers")),
         };

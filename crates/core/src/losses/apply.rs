@@ -38,7 +38,7 @@ impl Losses {
     pub(super) fn of(rows: Vec<Chosen<AnyRow>>, features: Vec<Feature>, known: &[&str]) -> Result<Losses> {
         let losses = Losses { rows, features };
         for (name, weight) in losses.weights() {
-            let checked = weight.validate("weight", "a finite number of 0 or more", |weight| weight >= 0.0);
+            let checked = weight.validate("weight", "a finite number of at least 0", |weight| weight >= 0.0);
             checked.map_err(|error| error.at(name))?;
         }
         for row in &losses.rows {
@@ -52,7 +52,8 @@ impl Losses {
         }
         if !losses.weights().any(|(_, weight)| weight.ever_positive()) {
             let known = known.join(", ");
-            let message = format!("expected at least one loss with a weight above 0 (of {known}), got none");
+            let message =
+                format!("expected at least one loss with a weight above 0 (the losses are {known}), got none");
             return Err(Error::config("", message));
         }
         Ok(losses)
@@ -154,7 +155,7 @@ impl Losses {
             if let Some(weights) = &batch.row_weights
                 && let Some(row) = weights.iter().position(|weight| !(weight.is_finite() && *weight >= 0.0))
             {
-                let message = format!("expected a number of 0 or more in row {row}, got {}", weights[row]);
+                let message = format!("expected a number of at least 0 in row {row}, got {}", weights[row]);
                 return Err(Error::data("rowWeights", message));
             }
             let (of_rows, of_features) = denominators.split_at_mut(self.rows.len());

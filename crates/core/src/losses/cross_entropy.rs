@@ -50,15 +50,16 @@ pub struct CrossEntropy {
     #[serde(default)]
     pub label_smoothing: f64,
     /// Weight of each row, chosen by its label: a list with one number ≥ 0 per class, or `'balanced'`. With
-    /// `'balanced'` the weight of a class is labelled rows ÷ (classes that occur × rows of the class), counted in the
-    /// training data. Default: all weights are 1.
+    /// `'balanced'` the weight of a class is the number of labelled rows ÷ (the number of classes that occur × the
+    /// number of rows of the class), counted in the training data. Default: all weights are 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub label_weights: Option<LabelWeights>,
 }
 
 impl CrossEntropy {
     fn refuse_weights(&self) -> Error {
-        let message = "expected labels of one class per row, got probabilities of the classes: weigh the rows instead";
+        let message =
+            "expected labels of one class per row, got probabilities of the classes: set a weight for each row instead";
         Error::config("labelWeights", message)
     }
 

@@ -5,16 +5,16 @@
 //! L = T² · ( inter · (1 − mean over rows of ρ(q_r, p_r)) + intra · (1 − mean over classes of ρ(q_k, p_k)) )
 //!     p = softmax(teacher / T),  q = softmax(student / T),  T = temperature
 //!     ρ Pearson's correlation: of a row r over the classes, of a class k over the rows
-//! ∂ρ/∂a = (b'/‖b'‖ − ρ a'/‖a'‖) / ‖a'‖,   a' and b' less their means,  then ∂L/∂z through the softmax
+//! ∂ρ/∂a = (b'/‖b'‖ − ρ a'/‖a'‖) / ‖a'‖,   a' = a − mean(a),  b' = b − mean(b),  then ∂L/∂z through the softmax
 //! ```
 //!
 //! Logits are `[rows, classes]`. Row weights apply to the mean over rows, and to the means, deviations and products
-//! over a column. The second part couples the rows of a batch: with accumulation it is computed for each micro-batch,
+//! over a column. The second term couples the rows of a batch: with accumulation it is computed for each micro-batch,
 //! so four micro-batches of 16 rows do not equal a batch of 64. Source: Huang, You, Wang, Qian, Xu, "Knowledge
 //! Distillation from A Stronger Teacher", 2022, arXiv:2205.10536, section 3. Where we differ: there is no 1e-8 in the
 //! denominator: a constant row or column has correlation 0 and gradient 0, and so has a column whose weighted deviation
-//! is at most 1e-20; a single row has no second part; T² always applies, while the authors use it only in some
-//! settings.
+//! is at most 1e-20; for a single row the second term is left out; T² always applies, while the authors use it only in
+//! some settings.
 
 use super::loss::{OfTeacher, RowLoss};
 use super::need::{Need, Needs};

@@ -1,4 +1,4 @@
-//! Decoupled distillation: confidence in the label and ranking of the other classes are weighted separately.
+//! Decoupled distillation: the probability of the label and the ranking of the other classes are weighted separately.
 //!
 //! ```text
 //! L = T² · mean over rows of a · TCKD + b · NCKD
@@ -11,7 +11,7 @@
 //!
 //! Logits are `[rows, classes]`, labels `[rows]`. KL(p ‖ q) = TCKD + (1 − p_t) NCKD. Source: Zhao, Cui, Song, Qiu,
 //! Liang, "Decoupled Knowledge Distillation", 2022, arXiv:2203.08679, section 3. Where we differ: 1 − p_t is computed
-//! as a sum over the other classes, so that it keeps its digits if p_t is near 1; the paper's warm-up of the loss is a
+//! as a sum over the other classes, so that it stays precise if p_t is near 1; the paper's warm-up of the loss is a
 //! schedule of `weight`; if the teacher masks every other class, NCKD is 0.
 
 use schemars::JsonSchema;
@@ -57,10 +57,10 @@ pub struct Dkd {
     /// Weight of this loss in the total; must be ≥ 0. Default 1.
     #[serde(default = "Scheduled::one")]
     pub weight: Scheduled,
-    /// Weight of the part about the label; must be ≥ 0. Default 1.
+    /// Weight of the divergence for the label; must be ≥ 0. Default 1.
     #[serde(default = "default_alpha")]
     pub alpha: f64,
-    /// Weight of the part about the other classes; must be ≥ 0, and > 0 if alpha is 0. Default 8.
+    /// Weight of the divergence for the other classes; must be ≥ 0, and > 0 if alpha is 0. Default 8.
     #[serde(default = "default_beta")]
     pub beta: f64,
     /// Temperature applied to student and teacher logits before the softmax; must be > 0. Default 4.

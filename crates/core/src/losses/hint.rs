@@ -4,7 +4,7 @@
 //! ℓ_r = mean over the numbers of a row of (f_s · P − f_t)²,   ∂ℓ_r/∂f_s·P = 2 (f_s · P − f_t) / d
 //! ```
 //!
-//! f_s and f_t are the student's and the teacher's layer `[rows, …]`, d is the number of numbers of a row, P is a
+//! f_s and f_t are the student's and the teacher's layer `[rows, …]`, d is the size of a row, P is a
 //! trained projection (absent by default). Source: Romero et al., "FitNets: Hints for Thin Deep Nets", 2015,
 //! arXiv:1412.6550. Where we differ: the losses of several pairs of layers are added; the projection has no bias.
 
@@ -17,7 +17,7 @@ use crate::schedule::Scheduled;
 
 /// Mean squared error between a layer of the student and one of the teacher (FitNets).
 ///
-/// Choose it when a layer of the student should compute the same as a layer of the teacher.
+/// Choose it when a layer of the student should have the same outputs as a layer of the teacher.
 ///
 /// ```js
 /// distill({ teacher, student, data, losses: { hint: { projection: true }, kl: {} } })

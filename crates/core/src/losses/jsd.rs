@@ -6,10 +6,10 @@
 //! ∂L/∂z_k = T (1 − b) q_k (ln(q_k / m_k) − KL(q ‖ m)) / rows                      z: the student's logits
 //! ```
 //!
-//! Logits are `[rows, classes]`. b = 0 is `kl` and b = 1 is `reverseKl`. These are special cases, not limits, because
-//! the formula tends to 0 at both ends. At b = ½ it is symmetric and at most T² ln 2. Source: Agarwal, Vieillard, Zhou,
-//! Stanczyk, Ramos, Geist, Bachem, "On-Policy Distillation of Language Models", 2023, arXiv:2306.13649, section 2.
-//! Where we differ: T², as in `kl`.
+//! Logits are `[rows, classes]`. b = 0 is `kl` and b = 1 is `reverseKl`. These two are defined separately, because the
+//! formula tends to 0 as b tends to 0 or 1. At b = ½ the loss is symmetric and at most T² ln 2. Source: Agarwal,
+//! Vieillard, Zhou, Stanczyk, Ramos, Geist, Bachem, "On-Policy Distillation of Language Models", 2023,
+//! arXiv:2306.13649, section 2. Where we differ: T², as in `kl`.
 
 use std::f64::consts::LN_2;
 
@@ -34,7 +34,7 @@ tempered! {
     /// Generalised Jensen–Shannon divergence of the softened distributions, times temperature². It equals `kl` at beta
     /// 0 and `reverseKl` at beta 1.
     ///
-    /// Choose it when teacher and student disagree so strongly that `kl` makes training unstable: its value is
+    /// Choose it when teacher and student disagree so strongly that `kl` makes training unstable: the value of `jsd` is
     /// bounded.
     ///
     /// ```js

@@ -6,8 +6,8 @@
 //! ∂L/∂z_k = T · (q_k − r_k) / rows                      z: the student's logits
 //! ```
 //!
-//! Logits are `[rows, classes]`, labels `[rows]`. With two classes it is `kl`. Source: Tang, Shivanna, Zhao, Lin,
-//! Singh, Chi, Jain, "Understanding and Improving Knowledge Distillation", 2020, arXiv:2002.03532 (KD-pt).
+//! Logits are `[rows, classes]`, labels `[rows]`. With two classes the loss equals `kl`. Source: Tang, Shivanna, Zhao,
+//! Lin, Singh, Chi, Jain, "Understanding and Improving Knowledge Distillation", 2020, arXiv:2002.03532 (KD-pt).
 //! Where we differ: T², as in `kl`; the paper's weights of this loss and cross-entropy are the `weight` of the two
 //! losses here.
 
@@ -25,8 +25,8 @@ tempered! {
     /// Divergence from a target that gives the label the teacher's probability and spreads the rest evenly over the
     /// other classes (KD-pt), times temperature².
     ///
-    /// Choose it when the teacher's ranking of the wrong classes is unreliable, or to measure what its confidence alone
-    /// contributes.
+    /// Choose it when the teacher's ranking of the wrong classes is unreliable, or to measure how much the teacher's
+    /// confidence alone contributes.
     ///
     /// ```js
     /// distill({ teacher, student, data, losses: { kdPt: { temperature: 2 }, crossEntropy: {} } })

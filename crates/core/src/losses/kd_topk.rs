@@ -10,15 +10,15 @@
 //! renormalize   p_i / S        0
 //! zero          p_i            0
 //! uniform       p_i            (1 − S) / (K − k)
-//! bucket        p_i            (1 − S) q_i / (1 − Q):  the others are one class of 1 − S against 1 − Q
+//! bucket        p_i            (1 − S) q_i / (1 − Q):  the others count as one class, of 1 − S and 1 − Q
 //! ```
 //!
-//! Logits are `[rows, K]`. With k = K each variant is `kl`. Of equal logits the one with the lower class index is kept.
+//! Logits are `[rows, K]`. With k = K each variant is `kl`. If logits are equal, the lower class index is kept.
 //! The loss of `zero` may be negative; `bucket` treats the other classes as one class on both sides. With
 //! `includeTarget` the label is always kept, if necessary in place of the least likely of the k classes. Source: Tang,
 //! Shivanna, Zhao, Lin, Singh, Chi, Jain, "Understanding and Improving Knowledge Distillation", 2020, arXiv:2002.03532
 //! (KD-topk). Where we differ: the paper does not say what happens to the remaining probability, so all four variants
-//! exist here; `includeTarget` is ours.
+//! exist here; `includeTarget` is an addition.
 
 use std::cell::RefCell;
 use std::f64::consts::{LN_2, LOG2_E};
@@ -87,7 +87,7 @@ tempered! {
 impl RowLoss for KdTopk {
     fn validate(&self) -> Result<()> {
         if self.k == 0 {
-            return Err(Error::config("k", "expected a whole number of 1 or more, got 0"));
+            return Err(Error::config("k", "expected an integer of at least 1, got 0"));
         }
         Ok(())
     }

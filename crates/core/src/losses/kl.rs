@@ -6,9 +6,9 @@
 //! ∂L/∂z_k = T · (q_k − p_k) / rows                      z: the student's logits
 //! ```
 //!
-//! Logits are `[rows, classes]`. T² keeps the size of the gradient when T changes. A class of probability 0 adds 0.
-//! With `standardize` the logits of each row are first replaced by their z-scores s = (z − μ) / (σ + 1e-7) on both
-//! sides, with unbiased σ; then
+//! Logits are `[rows, classes]`. The factor T² keeps the size of the gradient roughly the same when T changes. A class
+//! to which the teacher gives the probability 0 contributes 0. With `standardize` the logits of each row are first
+//! replaced by their z-scores s = (z − μ) / (σ + 1e-7) on both sides, with unbiased σ; then
 //!
 //! ```text
 //! ∂L/∂z_i = g_i / d − (z_i − μ) · Σ_j g_j (z_j − μ) / ((K − 1) σ d²),   g = T (q − p),  d = σ + 1e-7
@@ -35,8 +35,8 @@ use crate::tensor::Tensor;
 
 /// Forward Kullback–Leibler divergence KL(teacher ‖ student) of the softened distributions, times temperature².
 ///
-/// Choose it first: it is the usual loss for distillation. A temperature of 2 to 8 reveals how the teacher ranks the
-/// wrong classes.
+/// Choose it first: it is the usual loss for distillation. A temperature from 2 to 8 raises the teacher's
+/// probabilities of the wrong classes, so that the student learns how the teacher ranks them.
 ///
 /// ```js
 /// distill({ teacher, student, data, losses: { kl: { temperature: 4 }, crossEntropy: { weight: 0.1 } } })

@@ -5,9 +5,9 @@
 //! ```
 //!
 //! a are the student's hidden states, b the teacher's, `[rows, d]` or `[rows, length, d]` per layer; â and b̂ have
-//! length 1, or are a and b without `normalize`. The last layer is left out, because it feeds the loss on the outputs.
+//! norm 1, or are a and b without `normalize`. The last layer is left out, because it feeds the loss on the outputs.
 //! Source: Sun, Cheng, Gan, Liu, "Patient Knowledge Distillation for BERT Model Compression", EMNLP 2019,
-//! arXiv:1908.09355, and its code (which takes the mean while the paper writes a sum; the paper's weights are tuned for
+//! arXiv:1908.09355, and its code (which takes the mean where the paper has a sum; the paper's weights are tuned for
 //! the mean). Where we differ: all tokens are compared by default (`token`); a feature map is one vector, or with a
 //! projection one vector per place; a vector shorter than 1e-12 becomes 0 and has gradient 0.
 
@@ -18,7 +18,7 @@ use super::features::{Array, Compare, Compared, Comparison, Float, Layers, Units
 use crate::error::Result;
 use crate::schedule::Scheduled;
 
-/// Mean squared error between hidden states that are scaled to length 1, layer by layer (patient distillation).
+/// Mean squared error between hidden states that are scaled to norm 1, layer by layer (patient distillation).
 ///
 /// Choose it when student and teacher are stacks of the same kind of layer and the teacher has more layers.
 ///
@@ -33,11 +33,11 @@ pub struct Patient {
     /// Weight of this loss in the total; must be ≥ 0. Default 1.
     #[serde(default = "Scheduled::one")]
     pub weight: Scheduled,
-    /// Which layers are compared; the loss is the mean over them. `'skip'` spreads the student's layers over the whole
-    /// teacher, `'last'` compares them with the layers directly below the teacher's last. Default `'skip'`.
+    /// Which layers are compared; the loss is the mean over them. `'skip'` compares the student's layers with evenly
+    /// spaced layers of the teacher, `'last'` with the layers directly before the teacher's last. Default `'skip'`.
     #[serde(default = "Layers::skip")]
     pub layers: Layers,
-    /// Whether states are divided by their length. Default true.
+    /// Whether states are divided by their Euclidean norm. Default true.
     #[serde(default = "yes")]
     pub normalize: bool,
     /// Which tokens of a sequence are compared. Default 'all'.
@@ -51,7 +51,7 @@ pub struct Patient {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum Token {
-    /// Each token with the teacher's at the same position.
+    /// Each token is compared with the teacher's at the same position.
     #[default]
     All,
     /// The first token, `[CLS]` in the paper.

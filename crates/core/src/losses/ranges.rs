@@ -6,7 +6,7 @@ use crate::error::{Error, Result};
 pub(super) fn not_negative(name: &str, value: f64) -> Result<()> {
     match value.is_finite() && value >= 0.0 {
         true => Ok(()),
-        false => Err(Error::config(name, format!("expected a finite number of 0 or more, got {value}"))),
+        false => Err(Error::config(name, format!("expected a finite number of at least 0, got {value}"))),
     }
 }
 

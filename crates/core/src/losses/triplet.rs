@@ -36,7 +36,7 @@ pub struct Triplet {
     /// Weight of this loss in the total; must be ≥ 0. Default 1.
     #[serde(default = "Scheduled::one")]
     pub weight: Scheduled,
-    /// How much farther away the negative must be than the positive; must be ≥ 0. Default 5.
+    /// How much farther from the anchor the negative must be than the positive; must be ≥ 0. Default 5.
     #[serde(default = "five")]
     pub margin: f64,
     /// Which layers are compared. Default: the logits, as in the paper's code.

@@ -2,13 +2,13 @@
 //!
 //! ```text
 //! hardest:  ℓ_r = max(0, D(t_r, s_r) − min_j D(t_r, s_j) + m)
-//! all:      ℓ_r = mean over j of max(0, D(t_r, s_r) − D(t_r, s_j) + m)        j: the rows with another label than r
+//! all:      ℓ_r = mean over j of max(0, D(t_r, s_r) − D(t_r, s_j) + m)        j: the rows whose label differs from r's
 //! D(x, y) = ‖x − y + 1e-6‖₂;   a row without any such j has ℓ_r = 0
 //! ```
 //!
-//! t and s are the teacher's and the student's outputs `[rows, d]`, m is the margin. Of equally near rows the first
-//! counts. The student needs no second forward pass. Source: the loss of `triplet`; negatives within the batch as in
-//! Schroff, Kalenichenko, Philbin, "FaceNet", 2015, arXiv:1503.03832, and Hermans, Beyer, Leibe, 2017,
+//! t and s are the teacher's and the student's outputs `[rows, d]`, m is the margin. If several rows are equally near,
+//! the first is used. The student needs no second forward pass. Source: the loss of `triplet`; negatives within the
+//! batch as in Schroff, Kalenichenko, Philbin, "FaceNet", 2015, arXiv:1503.03832, and Hermans, Beyer, Leibe, 2017,
 //! arXiv:1703.07737.
 //!
 //! The loss couples the rows of a batch: accumulated small batches do not equal a large one.
@@ -30,7 +30,7 @@ use crate::schedule::Scheduled;
 /// Triplet loss within the batch: the teacher's output is the anchor, the student's output for the same sample is the
 /// positive, and its outputs for samples of other classes are the negatives.
 ///
-/// Choose it instead of `triplet` for streams, or to save the second forward pass of the student.
+/// Choose it instead of `triplet` for streams, or to avoid the student's second forward pass.
 ///
 /// ```js
 /// distill({ teacher, student, data, losses: { tripletBatch: { negatives: 'all' }, crossEntropy: {} } })
@@ -43,7 +43,7 @@ pub struct TripletBatch {
     /// Weight of this loss in the total; must be ≥ 0. Default 1.
     #[serde(default = "Scheduled::one")]
     pub weight: Scheduled,
-    /// How much farther away the negatives must be than the positive; must be ≥ 0. Default 5.
+    /// How much farther from the anchor the negatives must be than the positive; must be ≥ 0. Default 5.
     #[serde(default = "five")]
     pub margin: f64,
     /// Which rows of other classes are negatives. Default: 'hardest', only the nearest one.
@@ -63,7 +63,7 @@ pub enum Negatives {
     /// Only the nearest row.
     #[default]
     Hardest,
-    /// All rows; their hinges are averaged.
+    /// All rows; their hinge losses are averaged.
     All,
 }
 

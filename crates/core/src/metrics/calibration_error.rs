@@ -43,7 +43,7 @@ impl Metric for CalibrationError {
     fn validate(&self, _outputs: usize) -> Result<()> {
         match self.bins {
             1..=100_000 => Ok(()),
-            bins => Err(Error::config("bins", format!("expected a whole number from 1 to 100000, got {bins}"))),
+            bins => Err(Error::config("bins", format!("expected an integer from 1 to 100000, got {bins}"))),
         }
     }
 

@@ -244,11 +244,11 @@ fn metrics_that_do_not_fit_the_data_are_rejected_by_name() {
     assert_eq!(refused(json!({ "microF1": {} })), "microF1: expected several labels per row, got none");
     assert_eq!(
         refused(json!({ "topKAccuracy": { "k": 4 } })),
-        "topKAccuracy.k: expected a whole number from 1 to 3 (the number of classes), got 4"
+        "topKAccuracy.k: expected an integer from 1 to 3 (the number of classes), got 4"
     );
     assert_eq!(
         refused(json!({ "calibrationError": { "bins": 0 } })),
-        "calibrationError.bins: expected a whole number from 1 to 100000, got 0"
+        "calibrationError.bins: expected an integer from 1 to 100000, got 0"
     );
     let unknown = serde_json::from_value::<Metrics>(json!({ "acuracy": {} })).unwrap_err().to_string();
     assert!(unknown.contains("unknown field `acuracy`"), "{unknown}");

@@ -37,7 +37,7 @@ impl MeanMetric for TopKAccuracy {
         }
         Err(Error::config(
             "k",
-            format!("expected a whole number from 1 to {outputs} (the number of classes), got {}", self.k),
+            format!("expected an integer from 1 to {outputs} (the number of classes), got {}", self.k),
         ))
     }
 

@@ -32,6 +32,14 @@ pub struct IdsLength {
 }
 
 impl Input {
+    /// For ids: their number in every row, or `None` if it differs from row to row.
+    pub(crate) fn ids(&self) -> Option<Option<usize>> {
+        match self {
+            Input::Numbers(_) => None,
+            Input::Ids(ids) => Some(ids.ids.length),
+        }
+    }
+
     pub(crate) fn shape(&self) -> Shape {
         match self {
             Input::Numbers(sizes) => Shape::Dense(sizes.clone()),

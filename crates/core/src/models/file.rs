@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::Value as Json;
 
-use super::{Architecture, Model, Network};
+use super::{Architecture, Model, Network, Texts};
 use crate::checkpoint::{ModelFile, NamedTensors, expect_shape};
 use crate::dataset::Preprocessing;
 use crate::error::{Candle, Code, Error, Result};
@@ -15,7 +15,7 @@ impl Model {
     /// The contents of this model's file.
     pub fn to_file(&self) -> Result<ModelFile> {
         let json = |value: serde_json::Result<Json>| value.map_err(|error| Error::internal(error.to_string()));
-        Ok(ModelFile {
+        let mut file = ModelFile {
             architecture: json(serde_json::to_value(self.network.architecture()))?,
             preprocessing: match self.preprocessing == Preprocessing::default() {
                 true => Json::Null,
@@ -24,8 +24,13 @@ impl Model {
             input_names: self.input_names.clone(),
             label_names: self.label_names.clone(),
             provenance: self.provenance.clone(),
+            texts: Json::Null,
             tensors: self.parameters.snapshot()?,
-        })
+        };
+        if let Some(texts) = &self.texts {
+            texts.write(&mut file)?;
+        }
+        Ok(file)
     }
 
     /// The model from a file that contains its architecture.
@@ -44,8 +49,9 @@ impl Model {
 
     /// The model of a file with the given architecture, for files from Hugging Face or torchvision, which contain only
     /// tensors.
-    pub fn from_tensors(architecture: Architecture, file: ModelFile) -> Result<Model> {
+    pub fn from_tensors(architecture: Architecture, mut file: ModelFile) -> Result<Model> {
         let network = Network::new(architecture)?;
+        let texts = Texts::read(&network, &mut file)?;
         let unfit = |error: Error| Error::new(Code::InvalidFile, error.path, error.message);
         // Checked before memory is allocated, because a small file may claim a large architecture.
         for spec in network.specs() {
@@ -57,7 +63,7 @@ impl Model {
             Json::Null => Preprocessing::default(),
             json => crate::reading::parse(&json.to_string()).map_err(|error| error.at("preprocessing"))?,
         };
-        let mut model = Model { provenance: file.provenance, ..Model::of(network, parameters) };
+        let mut model = Model { provenance: file.provenance, texts, ..Model::of(network, parameters) };
         model.set_preprocessing(preprocessing).map_err(|error| error.at("preprocessing"))?;
         if let Some(names) = file.input_names {
             model.set_input_names(names)?;

@@ -14,6 +14,7 @@ mod summary;
 #[cfg(test)]
 mod tests;
 mod text_encoder;
+mod texts;
 
 pub use architecture::{Architecture, Input};
 pub use conv_net::ConvNet;
@@ -23,6 +24,7 @@ pub use model::{Model, Prediction};
 pub use network::{EMBEDDING, Network, Request};
 pub use summary::{LayerSummary, Summary};
 pub use text_encoder::TextEncoder;
+pub use texts::Texts;
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -105,7 +107,7 @@ macro_rules! presets {
                 match (self.layers, self.input) {
                     (Some(layers), Some(input)) => made.push(("layers", Architecture { input, layers })),
                     (Some(_), None) => {
-                        return Err(Error::config("input", "expected the sizes of one sample together with layers, got nothing"));
+                        return Err(Error::config("input", "expected the shape of one sample, which is required with layers, got nothing"));
                     }
                     (None, _) => {}
                 }

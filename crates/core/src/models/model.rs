@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::Value as Json;
 
-use super::{Architecture, Input, ModelOptions, Network, Request};
+use super::{Architecture, Input, ModelOptions, Network, Request, Texts};
 use crate::batch::Features;
 use crate::blocks::{self, collected};
 use crate::dataset::Preprocessing;
@@ -17,6 +17,7 @@ use crate::random::Key;
 use crate::signature::{self, Signature};
 use crate::tape::{Cancel, Engine, Tape};
 use crate::tensor::{Tensor, finite, from_vec, read};
+use crate::text::Tokenizer;
 
 /// A model. Clones are cheap, because they share all data until one of them is trained.
 #[derive(Clone, Debug)]
@@ -28,6 +29,8 @@ pub struct Model {
     pub input_names: Option<Vec<String>>,
     /// One name per class, if known.
     pub label_names: Option<Vec<String>>,
+    /// The tokenizer, if the inputs can be texts.
+    pub texts: Option<Texts>,
     /// How the model was trained; written by training and stored in its file.
     pub provenance: Json,
 }
@@ -109,6 +112,7 @@ impl Model {
             preprocessing: Preprocessing::default(),
             input_names: None,
             label_names: None,
+            texts: None,
             provenance: Json::Null,
         }
     }
@@ -144,6 +148,13 @@ impl Model {
             Input::Numbers(sizes) => Some(sizes.iter().product()),
             Input::Ids(ids) => ids.ids.length,
         }
+    }
+
+    /// Sets the tokenizer, with which the inputs can be texts. Without `max_tokens`, texts are truncated to what the model
+    /// takes.
+    pub fn set_tokenizer(&mut self, tokenizer: Arc<Tokenizer>, max_tokens: Option<usize>) -> Result<()> {
+        self.texts = Some(Texts::new(&self.network, tokenizer, max_tokens)?);
+        Ok(())
     }
 
     /// Sets the transformation of inputs before the first layer.

@@ -174,6 +174,17 @@ impl Network {
         layers::initialize(&self.specs, Key::new(seed).with("init"))
     }
 
+    /// The batch normalizations that have one number per row and channel, so that a batch of one row has no variance.
+    pub(crate) fn normalizes_rows(&self) -> Result<Vec<String>> {
+        let mut names = Vec::new();
+        layers::walk(&self.architecture.layers, "", &self.input, &mut |name, options, input, _| {
+            let of_rows = Some(&input.elements()) == input.sizes().first();
+            names.extend((of_rows && matches!(options, LayerOptions::BatchNorm(_))).then(|| name.to_string()));
+            Ok(())
+        })?;
+        Ok(names)
+    }
+
     /// Like `initialize`, but draws only the tensors of these names; their values are the same.
     pub(crate) fn initialize_only(&self, seed: u64, names: &[String]) -> Result<Parameters> {
         let specs: Vec<Spec> = self.specs.iter().filter(|spec| names.contains(&spec.name)).cloned().collect();

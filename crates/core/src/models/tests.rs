@@ -205,7 +205,7 @@ fn texts_that_do_not_fit_a_text_encoder_are_refused_by_row() {
     let empty = Features::Ragged { ids: vec![1], offsets: vec![0, 1, 1], weights: None };
     assert!(refused(json!({ "pooling": "first" }), empty).contains("inputs[1]: expected at least one token, got none"));
     let weighted = Features::Ragged { ids: vec![1, 2], offsets: vec![0, 1, 2], weights: Some(vec![1.0, 2.0]) };
-    assert!(refused(json!({}), weighted).contains("idWeights: expected none"));
+    assert!(refused(json!({}), weighted).contains("inputs.weights: expected none"));
     let unfit = |more: serde_json::Value| network(encoder(more)).map(drop).unwrap_err().to_string();
     assert!(unfit(json!({ "heads": 3 })).contains("heads: expected a number that divides the width 8, got 3"));
     assert!(unfit(json!({ "normalize": true })).contains("normalize: expected false together with classes"));

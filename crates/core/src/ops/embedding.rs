@@ -85,7 +85,7 @@ pub enum Pooling {
 pub(crate) struct Bag {
     pub ids: Arc<Vec<u32>>,
     pub offsets: Arc<Vec<u32>>,
-    /// One number of 0 or more per id.
+    /// One number ≥ 0 per id.
     pub weights: Option<Arc<Vec<f32>>>,
 }
 
@@ -128,7 +128,7 @@ impl Bag {
         }
         match weights.iter().position(|weight| !weight.is_finite() || *weight < 0.0) {
             Some(at) => {
-                let message = format!("expected finite numbers of 0 or more, got {} at id {at}", weights[at]);
+                let message = format!("expected finite numbers of at least 0, got {} at id {at}", weights[at]);
                 Err(Error::data("weights", message))
             }
             None => Ok(()),
@@ -334,7 +334,7 @@ mod tests {
             (
                 bag(&[1, 2], &[0, 2], Some(&[1.0, -1.0])),
                 Pooling::Sum,
-                "weights: expected finite numbers of 0 or more, got -1 at id 1",
+                "weights: expected finite numbers of at least 0, got -1 at id 1",
             ),
             (
                 bag(&[1], &[0, 1], Some(&[1.0])),

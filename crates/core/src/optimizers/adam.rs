@@ -14,10 +14,13 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::algorithm::{Algorithm, At, State};
-use crate::error::{Error, Result};
+use super::ranges::{not_negative, positive, share};
+use crate::error::Result;
 use crate::kernels::cpu::optimizer::{self, AdamStep};
 use crate::tensor::Tensor;
 
+/// Adam: steps by a running mean of the gradients over the root of a running mean of their squares. Weight decay is added
+/// to the gradient.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Adam {
@@ -41,6 +44,7 @@ impl Default for Adam {
     }
 }
 
+/// Adam with decoupled weight decay: the decay changes the parameter directly.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct AdamW {
@@ -172,20 +176,3 @@ macro_rules! algorithm {
 
 algorithm!(Adam, options, decay => decay, 0.0);
 algorithm!(AdamW, options, decay => 0.0, decay);
-
-pub(super) fn positive(path: &str, value: f64) -> Result<()> {
-    let fits = value > 0.0 && value.is_finite();
-    if fits { Ok(()) } else { Err(Error::config(path, format!("expected a number above 0, got {value}"))) }
-}
-
-pub(super) fn not_negative(path: &str, value: f64) -> Result<()> {
-    let fits = value >= 0.0 && value.is_finite();
-    if fits { Ok(()) } else { Err(Error::config(path, format!("expected a number of at least 0, got {value}"))) }
-}
-
-pub(super) fn share(path: &str, value: f64) -> Result<()> {
-    match (0.0..1.0).contains(&value) {
-        true => Ok(()),
-        false => Err(Error::config(path, format!("expected a number of at least 0 and below 1, got {value}"))),
-    }
-}

@@ -25,6 +25,8 @@ pub(super) trait Algorithm: Sync {
     /// Names of the state tensors.
     fn state(&self) -> &'static [&'static str];
     /// Updates a piece of a parameter and of its state.
+    /// State that decays towards 0 must become 0 (`settled` in `kernels/cpu/optimizer.rs`),
+    /// because denormals are slow, and a gradient that is not finite must make the parameter or its state not finite.
     fn kernel(&self, at: At, parameter: &mut [f32], gradient: &[f32], state: State);
     /// Returns the new parameter and the new state, in candle calls, in the precision of the parameter.
     fn reference(

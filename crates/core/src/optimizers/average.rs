@@ -10,7 +10,7 @@
 
 use std::collections::BTreeMap;
 
-use super::adam::share;
+use super::ranges::share;
 use crate::error::{Candle, Code, Error, Result};
 use crate::kernels::cpu::optimizer;
 use crate::parameters::{Kind, Parameter, Parameters};

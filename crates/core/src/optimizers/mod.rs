@@ -1,9 +1,13 @@
 //! Optimizers: they get gradients, change parameters in place, and keep their state in named tensors that are stored in
 //! checkpoints.
 //!
-//! To add one: write a file with its options, its kernel and its reference, a line in `optimizers!` below, and a golden
-//! file in `__test__/golden/optimizers`. Kernels run over all tensors as if they were one, and tasks are divided by
-//! numbers, not by tensors, so a thousand small tensors cost no more than one large tensor.
+//! To add one: write a file with its options, its kernel (`kernels::cpu::isa::kernel`) and its reference, its line in
+//! `optimizers!` below, and a golden file in `__test__/golden/optimizers`, made by a program like `golden/adam.py`. The
+//! doc comment of the options becomes the type's; `npm run build` writes it. `cargo test --release -p limbeck-core --lib
+//! optimizers::` and `cargo test --release -p limbeck-bench --test golden` run what every optimizer must hold.
+//!
+//! Kernels run over all tensors as if they were one, and tasks are divided by numbers, not by tensors, so a thousand small
+//! tensors cost no more than one large tensor.
 
 use std::collections::BTreeMap;
 
@@ -16,43 +20,39 @@ use crate::parameters::{Parameter, Parameters};
 use crate::pool;
 use crate::tensor::{self, Tensor};
 
-mod adam;
 mod algorithm;
 mod average;
 mod clip;
-mod sgd;
+mod ranges;
 
-pub use adam::{Adam, AdamW};
 use algorithm::{Algorithm, At, State};
 pub use average::Average;
 pub use clip::{global_norm, scale_gradients};
-pub use sgd::Sgd;
 
+/// Declares each module with its optimizers, and the names that they have in a configuration.
 macro_rules! optimizers {
-    ($($(#[$meta:meta])* $key:literal: $name:ident),* $(,)?) => {
-        /// The optimizer: an object with one key.
+    ($(mod $module:ident { $($key:literal: $name:ident),* $(,)? })*) => {
+        $(mod $module; pub use $module::{$($name),*};)*
+
+        /// How gradients change parameters.
         #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
         pub enum OptimizerOptions {
-            $($(#[$meta])* #[serde(rename = $key)] $name($name)),*
+            $($(#[serde(rename = $key)] $name($name),)*)*
         }
 
         impl OptimizerOptions {
-            pub const NAMES: &[&str] = &[$($key),*];
+            pub const NAMES: &[&str] = &[$($($key),*),*];
 
             fn algorithm(&self) -> (&'static str, &dyn Algorithm) {
-                match self { $(OptimizerOptions::$name(options) => ($key, options)),* }
+                match self { $($(OptimizerOptions::$name(options) => ($key, options),)*)* }
             }
         }
     };
 }
 
 optimizers! {
-    /// Stochastic gradient descent, plain or with momentum.
-    "sgd": Sgd,
-    /// Adam; weight decay is added to the gradient.
-    "adam": Adam,
-    /// Adam with decoupled weight decay.
-    "adamW": AdamW,
+    mod sgd { "sgd": Sgd }
+    mod adam { "adam": Adam, "adamW": AdamW }
 }
 
 impl Default for OptimizerOptions {

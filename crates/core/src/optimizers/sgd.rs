@@ -13,10 +13,12 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::algorithm::{Algorithm, At, State};
+use super::ranges::{not_negative, positive, share};
 use crate::error::{Error, Result};
 use crate::kernels::cpu::optimizer::{self, SgdStep};
 use crate::tensor::Tensor;
 
+/// Stochastic gradient descent, plain or with momentum.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Sgd {
@@ -40,9 +42,9 @@ impl Default for Sgd {
 
 impl Algorithm for Sgd {
     fn validate(&self) -> Result<()> {
-        super::adam::positive("learningRate", self.learning_rate)?;
-        super::adam::share("momentum", self.momentum)?;
-        super::adam::not_negative("weightDecay", self.weight_decay)?;
+        positive("learningRate", self.learning_rate)?;
+        share("momentum", self.momentum)?;
+        not_negative("weightDecay", self.weight_decay)?;
         if self.nesterov && self.momentum == 0.0 {
             return Err(Error::config("nesterov", "expected a momentum above 0 when nesterov is true, got 0"));
         }

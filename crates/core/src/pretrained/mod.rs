@@ -31,7 +31,7 @@ use std::sync::Arc;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::json;
+use serde_json::{Value as Json, json};
 
 use crate::checkpoint::ModelFile;
 use crate::checkpoint::header::refuse;
@@ -83,9 +83,8 @@ pub struct PretrainedOptions {
 /// A model from a folder, and what was found there.
 #[derive(Clone)]
 pub struct Pretrained {
+    /// With the tokenizer of `tokenizer.json`, if the folder has it.
     pub model: Model,
-    /// The tokenizer of `tokenizer.json`, if the folder has it. All its ids are below the vocabulary of the model.
-    pub tokenizer: Option<Arc<Tokenizer>>,
     /// The longest text in tokens, special tokens included.
     pub max_tokens: usize,
     /// Names of the folder's tensors that are not in the model.
@@ -141,18 +140,42 @@ impl Pretrained {
             "pretrained": { "family": family.types()[0], "layers": options.layers },
             "labels": head.several().then_some(LabelKind::Several.name()),
         });
-        let model = Model::from_tensors(network.architecture().clone(), file);
+        let mut model = Model::from_tensors(network.architecture().clone(), file)
+            .map_err(|error| error.at(&path.display().to_string()))?;
+        let max_tokens = longest.map_or(max_tokens, |longest| longest.min(max_tokens));
+        if let Some(tokenizer) = &tokenizer {
+            let set = model.set_tokenizer(tokenizer.clone(), Some(max_tokens));
+            set.map_err(|error| error.at(&path.display().to_string()))?;
+        }
         let notes = [widened, lowercased, unnamed, prompts.note()];
         Ok(Pretrained {
-            model: model.map_err(|error| error.at(&path.display().to_string()))?,
-            tokenizer,
-            max_tokens: longest.map_or(max_tokens, |longest| longest.min(max_tokens)),
+            model,
+            max_tokens,
             converted: assignment.halves(&tensors),
             unused: assignment.unused,
             missing,
             prompts: prompts.all,
             notes: notes.into_iter().flatten().collect(),
         })
+    }
+}
+
+impl Pretrained {
+    /// The model, with what was found in the folder in its provenance, under `pretrained`.
+    pub fn described(self) -> Model {
+        let mut model = self.model;
+        let found = json!({
+            "maxTokens": self.max_tokens,
+            "unused": self.unused,
+            "missing": self.missing,
+            "converted": self.converted.len(),
+            "prompts": self.prompts,
+            "notes": self.notes,
+        });
+        if let (Some(pretrained), Json::Object(found)) = (model.provenance["pretrained"].as_object_mut(), found) {
+            pretrained.extend(found);
+        }
+        model
     }
 }
 

@@ -13,14 +13,14 @@ impl Proof for GradientReaches {
         than 0, so it does not affect the outputs. Check the architecture, or freeze the tensor. A bias is not \
         reported if the rest of its layer has a gradient, because a batch norm after the layer, or a loss that only \
         compares rows with each other, cancels a bias.";
-    const EXAMPLE: &'static str = "lost.weight: its gradient was always 0 in the first 38 updates: it does not affect \
-        the outputs";
+    const EXAMPLE: &'static str = "lost.weight: the parameter's gradient was always 0 in the first 38 updates: it does \
+        not affect the outputs";
 
     fn first_updates(FirstUpdates { seen, .. }: &FirstUpdates, findings: &mut Findings) -> Result<()> {
         for (name, moved) in &seen.tensors {
             let why = match moved {
-                Moved::Unreached => "the backward pass never reached it",
-                Moved::NoGradient => "its gradient was always 0",
+                Moved::Unreached => "the backward pass never reached the parameter",
+                Moved::NoGradient => "the parameter's gradient was always 0",
                 Moved::Unchanged | Moved::Changed => continue,
             };
             let reached = |moved| matches!(moved, Moved::Unchanged | Moved::Changed);

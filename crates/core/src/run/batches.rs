@@ -3,7 +3,6 @@
 use super::feed::Data;
 use crate::dataset::BatchOptions;
 use crate::error::{Error, Result};
-use crate::layers::{self, LayerOptions};
 use crate::models::Model;
 use crate::names::matches;
 use crate::options::TrainOptions;
@@ -11,7 +10,8 @@ use crate::options::TrainOptions;
 /// Rejects a batch of one row if a layer normalizes over the rows of a batch, because one number has no variance.
 pub(crate) fn check(student: &Model, data: &Data, options: &TrainOptions) -> Result<()> {
     let Data::Dataset(rows) = data else { return Ok(()) };
-    let Some(layer) = normalizes_rows(student, &options.freeze)? else { return Ok(()) };
+    let frozen = |name: &str| options.freeze.iter().any(|pattern| freezes(pattern, &format!("{name}.running_mean")));
+    let Some(layer) = student.network.normalizes_rows()?.into_iter().find(|name| !frozen(name)) else { return Ok(()) };
     let (rows, size) = (rows.rows(), options.batch_size);
     let batches = BatchOptions { drop_last: options.drop_last, ..BatchOptions::in_order(size) };
     let steps_of_epoch = batches.count(rows)?.div_ceil(options.accumulate) as u64;
@@ -31,22 +31,7 @@ pub(crate) fn check(student: &Model, data: &Data, options: &TrainOptions) -> Res
     Err(Error::config("batchSize", message))
 }
 
-/// The first batch normalization that has one number per row and channel, unless its statistics are frozen.
-fn normalizes_rows(student: &Model, freeze: &[String]) -> Result<Option<String>> {
-    let frozen = |name: &str| {
-        let statistics = format!("{name}.running_mean");
-        freeze.iter().any(|pattern| matches(pattern, &statistics) || statistics.starts_with(&format!("{pattern}.")))
-    };
-    let mut found = None;
-    let network = &student.network;
-    layers::walk(&network.architecture().layers, "", network.input(), &mut |name, options, input, _| {
-        if let (LayerOptions::BatchNorm(_), None) = (options, &found)
-            && Some(&input.elements()) == input.sizes().first()
-            && !frozen(name)
-        {
-            found = Some(name.to_string());
-        }
-        Ok(())
-    })?;
-    Ok(found)
+/// Whether a pattern of `freeze` names the tensor, or its layer.
+fn freezes(pattern: &str, tensor: &str) -> bool {
+    matches(pattern, tensor) || tensor.strip_prefix(pattern).is_some_and(|rest| rest.starts_with('.'))
 }

@@ -107,7 +107,7 @@ fn weights(student: &Model, teachers: &Teachers, options: &TrainOptions, seed: u
             Ok(Weights::Generated(Box::new(generator.map_err(|error| error.at("generator"))?)))
         }
         (Some(_), None) => {
-            let message = "expected one model as teacher, from which to generate the student's parameters, got none";
+            let message = "expected one model as teacher, because the generator computes the student's parameters from it, got none";
             Err(Error::config("teacher", message))
         }
     }
@@ -117,7 +117,8 @@ fn weights(student: &Model, teachers: &Teachers, options: &TrainOptions, seed: u
 fn teachers_are_used(teachers: &Teachers, losses: &Losses, options: &TrainOptions) -> Result<()> {
     let used = losses.needs_teacher() || options.weight_rows_by_teacher || options.generator.is_some();
     if !teachers.is_empty() && !used {
-        let message = "expected a loss that uses the teacher (kl, …), got none: use train without a teacher";
+        let message =
+            "expected a loss that uses the teacher, such as kl, got none; to train without a teacher, use train";
         return Err(Error::config("losses", message));
     }
     for (path, given) in [

@@ -64,7 +64,7 @@ impl MutualOptions {
         if self.teacher_weight.is_finite() && self.teacher_weight >= 0.0 {
             return Ok(());
         }
-        let message = format!("expected a finite number of 0 or more, got {}", self.teacher_weight);
+        let message = format!("expected a finite number of at least 0, got {}", self.teacher_weight);
         Err(Error::config("teacherWeight", message))
     }
 

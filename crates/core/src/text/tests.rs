@@ -10,9 +10,11 @@ use crate::random::Key;
 fn texts(count: u64) -> Vec<String> {
     const PARTS: [&str; 12] = ["ta", "re", "Mi", "lon", "é", "ß", "猫", "the", "ing", "🙂", "-", "и"];
     let key = Key::new(7).with("texts");
-    let word = |at: u64| (0..1 + key.below(at * 8, 4)).map(move |part| PARTS[key.below(at * 8 + 1 + part, 12) as usize]);
+    let word =
+        |at: u64| (0..1 + key.below(at * 8, 4)).map(move |part| PARTS[key.below(at * 8 + 1 + part, 12) as usize]);
     let text = |row: u64| {
-        let words = (0..1 + key.below(row, 12)).map(|at| word(1_000 + key.below(row * 16 + at, 300)).collect::<String>());
+        let words =
+            (0..1 + key.below(row, 12)).map(|at| word(1_000 + key.below(row * 16 + at, 300)).collect::<String>());
         words.collect::<Vec<_>>().join(" ")
     };
     (0..count).map(text).collect()
@@ -49,7 +51,7 @@ fn training_gives_the_same_file_for_any_threads_and_any_order_of_the_texts() {
             Pool::new(Some(threads)).unwrap().enter(|| train(&options(kind, 500), texts)).unwrap()
         };
         let first = make(1, &texts);
-        assert!((300..=500).contains(&first.vocabulary()), "{kind:?} {}", first.vocabulary());
+        assert!((200..=500).contains(&first.vocabulary()), "{kind:?} {}", first.vocabulary());
         let reversed: Vec<String> = texts.iter().rev().cloned().collect();
         for other in [make(1, &texts), make(3, &texts), make(2, &reversed)] {
             assert!(other.json() == first.json(), "{kind:?}");
@@ -179,8 +181,53 @@ fn a_file_that_is_no_tokenizer_is_rejected() {
     }
     assert_eq!(refused(read(|file| file["model"]["vocab"] = json!({}))).code, Code::InvalidFile);
     // The special token has an id outside the vocabulary: an embedding needs a row for it.
-    let wide = read(|file| file["post_processor"] = json!({ "type": "BertProcessing", "sep": ["x", 9], "cls": ["y", 7] }));
+    let wide =
+        read(|file| file["post_processor"] = json!({ "type": "BertProcessing", "sep": ["x", 9], "cls": ["y", 7] }));
     assert_eq!(wide.unwrap().vocabulary(), 10);
+}
+
+#[test]
+fn a_table_of_characters_that_claims_to_be_longer_than_it_is_is_rejected_before_memory_is_allocated() {
+    // Four bytes 0xfffffff0 in base 64, then nothing; the second key is escaped.
+    for key in ["precompiled_charsmap", "precompiled\\u005fcharsmap"] {
+        let normalizer = format!(r#"{{"type":"Precompiled","{key}":"8P///wAA"}}"#);
+        let text = file(|_| {}).replace(r#""normalizer":null"#, &format!(r#""normalizer":{normalizer}"#));
+        let error = refused(Tokenizer::from_json(text.as_bytes()));
+        assert_eq!(error.message, "expected a whole table in precompiled_charsmap, got a part of one", "{key}");
+    }
+}
+
+#[test]
+fn damaged_files_are_read_or_rejected() {
+    let texts = texts(40);
+    for kind in KINDS {
+        let whole = train(&options(kind, 330), &texts).unwrap().json().to_string().into_bytes();
+        let key = Key::new(3).with("damage");
+        for at in 0..150 {
+            let mut bytes = whole.clone();
+            match at % 3 {
+                0 => bytes.truncate(key.below(at, bytes.len() as u64) as usize),
+                1 => {
+                    bytes[key.below(at, whole.len() as u64) as usize] = b"0\"{}[]9,"[key.below(at + 1_000, 8) as usize]
+                }
+                _ => drop(bytes.drain(..key.below(at, 2_000) as usize)),
+            }
+            match Tokenizer::from_json(&bytes) {
+                Ok(tokenizer) => drop(tokenizer.encode(&texts, None)),
+                Err(error) => assert_eq!(error.code, Code::InvalidFile, "{error}"),
+            }
+        }
+    }
+}
+
+#[test]
+fn a_tokenizer_whose_parts_contradict_each_other_is_an_error_and_not_a_panic() {
+    let tokenizer = read(|file| file["pre_tokenizer"] = json!({ "type": "FixedLength", "length": 0 })).unwrap();
+    let error = tokenizer.encode(&["a".into()], None).unwrap_err();
+    assert_eq!((error.code, error.path.as_str()), (Code::InvalidData, "texts[0]"), "{error}");
+    let decoder = json!({ "type": "Strip", "content": "a", "start": 0, "stop": 9 });
+    let error = read(|file| file["decoder"] = decoder).unwrap().decode(&[1]).unwrap_err();
+    assert_eq!((error.code, error.path.as_str()), (Code::InvalidData, "ids"), "{error}");
 }
 
 #[test]
@@ -205,7 +252,7 @@ fn a_vocabulary_that_is_too_small_or_texts_without_words_are_rejected() {
         assert_eq!(error.to_string(), "texts: expected at least one word in the texts, got none");
     }
     let unknown = crate::reading::parse::<super::TokenizerOptions>(r#"{"kind":"words","vocabulary":9}"#).unwrap_err();
-    assert_eq!(unknown.to_string(), "kind: expected one of wordPiece, bpe or unigram, got words");
+    assert_eq!(unknown.to_string(), "kind: expected one of wordPiece, bpe, unigram, got words");
 }
 
 #[test]
@@ -227,7 +274,7 @@ fn a_refused_block_of_memory_is_an_error() {
     let tokenizer = read(|_| {}).unwrap();
     let texts = vec!["a".to_string(); 100];
     let mut failures = 0;
-    for after in 0..20 {
+    for after in [0, 1, 2, 3, 50, 1_000] {
         crate::blocks::failing::after(after);
         let encoded = crate::blocks::caught(|| tokenizer.encode(&texts, None));
         let failed = crate::blocks::failing::off();
@@ -237,5 +284,5 @@ fn a_refused_block_of_memory_is_an_error() {
             assert_eq!(error.code, Code::Memory);
         }
     }
-    assert!((5..20).contains(&failures), "{failures}");
+    assert_eq!(failures, 5);
 }

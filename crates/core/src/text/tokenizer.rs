@@ -13,8 +13,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
 use serde_json::Value;
-use tokenizers::models::ModelWrapper;
 use tokenizers::Encoding;
+use tokenizers::models::ModelWrapper;
 
 use crate::checkpoint::digest;
 use crate::checkpoint::fs::{Disk, Fs};
@@ -81,6 +81,7 @@ impl Tokenizer {
             return Err(refused(format!("JSON at most {DEEPEST} levels deep, got more")));
         }
         blocks::room(bytes.len().saturating_mul(PER_FILE_BYTE));
+        check_tables(text)?;
         let mut inner = whole(|| tokenizers::Tokenizer::from_bytes(bytes))?;
         let random = matches!(inner.get_model(), ModelWrapper::BPE(model) if model.dropout.is_some());
         let text = if random || inner.get_truncation().is_some() || inner.get_padding().is_some() {
@@ -172,7 +173,8 @@ impl Tokenizer {
             return Err(Error::data(format!("ids[{at}]"), message));
         }
         blocks::room(ids.len().saturating_mul(PER_BYTE));
-        self.inner.decode(ids, true).map_err(|error| Error::data("ids", format!("expected ids of a text, got: {error}")))
+        tried(|| self.inner.decode(ids, true))
+            .map_err(|error| Error::data("ids", format!("expected ids that this tokenizer can decode, got: {error}")))
     }
 
     /// Encodes the texts of one task; `first` is the position of the first one.
@@ -187,15 +189,15 @@ impl Tokenizer {
             if text.len() >= LARGE {
                 blocks::room(text.len().saturating_mul(PER_BYTE));
             }
-            let encoding = self.inner.encode_fast(text.as_str(), true);
-            let encoding = encoding.map_err(|error| failed(format!("expected a text of known tokens, got: {error}")))?;
-            let excess = encoding.len().saturating_sub(most);
-            let count = encoding.len() - excess;
+            let encoding = tried(|| self.inner.encode_fast(text.as_str(), true))
+                .map_err(|error| failed(format!("expected a text that this tokenizer can encode, got: {error}")))?;
+            let (begin, excess) = (part.ids.len(), encoding.len().saturating_sub(most));
+            blocks::reserve(&mut part.ids, encoding.len() - excess)?;
+            part.ids.extend(kept(&encoding, excess));
+            let count = part.ids.len() - begin;
             if count == 0 {
                 return Err(failed("expected a text with at least one token, got none; remove this row".into()));
             }
-            blocks::reserve(&mut part.ids, count)?;
-            part.ids.extend(kept(&encoding, excess));
             part.counts.push(count);
             part.cut += usize::from(excess > 0);
         }
@@ -206,7 +208,8 @@ impl Tokenizer {
 /// All ids of the special tokens, and the ids of the other tokens without the last `excess` ones.
 fn kept(encoding: &Encoding, excess: usize) -> impl Iterator<Item = u32> {
     let ids = encoding.get_ids().iter().zip(encoding.get_special_tokens_mask());
-    let mut left = encoding.get_special_tokens_mask().iter().filter(|special| **special == 0).count() - excess;
+    let other = encoding.get_special_tokens_mask().iter().filter(|special| **special == 0).count();
+    let mut left = other.saturating_sub(excess);
     ids.filter_map(move |(id, special)| {
         let stays = *special != 0 || left > 0;
         left = left.saturating_sub(usize::from(*special == 0));
@@ -228,12 +231,58 @@ fn switched_off(text: &str) -> Result<String> {
     Ok(file.to_string())
 }
 
-/// Runs a part of loading. An error or a panic of the crate means that the file is no tokenizer.
+/// Runs a part of loading, whose failure means that the file is no tokenizer.
 fn whole<T>(work: impl FnOnce() -> tokenizers::Result<T>) -> Result<T> {
+    tried(work).map_err(|error| refused(format!("the tokenizer.json of a fast tokenizer, got: {error}")))
+}
+
+/// Calls the crate, which panics for some files whose parts contradict each other. Returns the text of the error.
+fn tried<T>(work: impl FnOnce() -> tokenizers::Result<T>) -> Result<T, String> {
     match catch_unwind(AssertUnwindSafe(work)) {
-        Ok(made) => made.map_err(|error| refused(format!("the tokenizer.json of a fast tokenizer, got: {error}"))),
-        Err(_) => Err(refused("a tokenizer.json with consistent parts, got other parts".into())),
+        Ok(made) => made.map_err(|error| error.to_string()),
+        Err(_) => Err("a tokenizer.json whose parts contradict each other".into()),
     }
+}
+
+/// Rejects a table of normalized characters that claims to be longer than it is: the crate allocates as much as the
+/// table claims.
+fn check_tables(text: &str) -> Result<()> {
+    // An escaped key would not be found.
+    if !text.contains("charsmap") && !text.contains("\\u") {
+        return Ok(());
+    }
+    let file = json::parse(text, DEEPEST)?;
+    let mut open = vec![&file];
+    while let Some(value) = open.pop() {
+        match value {
+            Value::Array(entries) => open.extend(entries),
+            Value::Object(entries) => {
+                open.extend(entries.values());
+                let table = entries.get("precompiled_charsmap").and_then(Value::as_str);
+                let claimed = table.map_or(Some(0), claimed_bytes);
+                if !claimed.is_some_and(|claimed| claimed <= table.map_or(0, str::len)) {
+                    return Err(refused("a whole table in precompiled_charsmap, got a part of one".into()));
+                }
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// The number in the first four bytes of a table in base 64.
+fn claimed_bytes(table: &str) -> Option<usize> {
+    let digits = table.as_bytes().get(..6)?;
+    let value = |digit: &u8| match digit {
+        b'A'..=b'Z' => Some(digit - b'A'),
+        b'a'..=b'z' => Some(digit - b'a' + 26),
+        b'0'..=b'9' => Some(digit - b'0' + 52),
+        b'+' => Some(62),
+        b'/' => Some(63),
+        _ => None,
+    };
+    let bits = digits.iter().try_fold(0u64, |bits, digit| Some((bits << 6) | u64::from(value(digit)?)))?;
+    Some(((bits >> 4) as u32).swap_bytes() as usize)
 }
 
 fn refused(expected: String) -> Error {

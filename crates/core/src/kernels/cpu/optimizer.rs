@@ -5,11 +5,12 @@ use super::isa::kernel;
 /// Sets small decaying values to 0. They change no parameter, and rounding would keep them as denormals, which are up to a
 /// hundred times slower on some processors.
 #[inline(always)]
-fn settled(x: f32, below: f32) -> f32 {
+pub(crate) fn settled(x: f32, below: f32) -> f32 {
     if x.abs() < below { 0.0 } else { x }
 }
 
-const SMALL: f32 = 1e-30;
+/// The limit of `settled` for a running mean.
+pub(crate) const SMALL: f32 = 1e-30;
 const SMALL_SQUARE: f32 = 1e-36;
 
 /// One step of stochastic gradient descent.

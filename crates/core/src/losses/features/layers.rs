@@ -18,7 +18,7 @@ const LAST: &str = "last";
 /// Which layers are compared: `'logits'`, `'embedding'` (the input of the last linear layer), the name of a layer that
 /// both models have, `{ student, teacher }` if the names differ, or a list of these, whose losses are added. `'skip'`
 /// and `'last'` choose layers by depth: they compare each of the student's layers except the last with a layer of the
-/// teacher. `'skip'` takes layers spread over the whole teacher, `'last'` the layers directly below the teacher's last.
+/// teacher. `'skip'` takes evenly spaced layers of the teacher, `'last'` the layers directly before the teacher's last.
 /// The layers that count are the residual blocks of a model or, if it has none, its linear and convolutional layers
 /// before the head.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

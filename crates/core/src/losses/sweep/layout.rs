@@ -2,7 +2,7 @@
 
 use super::softmax::{Side, Spec, Stats};
 
-/// If a temperature is another one divided by a whole number up to this, its exponentials are computed as powers of the
+/// If a temperature is another one divided by an integer up to this, its exponentials are computed as powers of the
 /// other's.
 const POWERS: u32 = 8;
 

@@ -15,11 +15,11 @@ fn options_out_of_range_are_refused_by_path() {
     let zero = json!({ "kl": { "temperature": 0 } });
     assert_eq!(refusal(zero), "kl.temperature: expected a number above 0, got 0");
     let weight = json!({ "kl": { "weight": -1 } });
-    assert_eq!(refusal(weight), "kl.weight: expected a finite number of 0 or more, got -1");
+    assert_eq!(refusal(weight), "kl.weight: expected a finite number of at least 0, got -1");
     let smoothing = json!({ "crossEntropy": { "labelSmoothing": 1 } });
     assert_eq!(refusal(smoothing), "crossEntropy.labelSmoothing: expected a number of at least 0 and below 1, got 1");
     let weights = json!({ "crossEntropy": { "labelWeights": [1, -2] } });
-    assert_eq!(refusal(weights), "crossEntropy.labelWeights.1: expected a finite number of 0 or more, got -2");
+    assert_eq!(refusal(weights), "crossEntropy.labelWeights.1: expected a finite number of at least 0, got -2");
     let none = json!({ "kl": { "weight": 0 } });
     assert!(refusal(none).starts_with("expected at least one loss with a weight above 0"));
     assert!(refusal(json!({})).starts_with("expected at least one loss"));
@@ -33,14 +33,14 @@ fn options_out_of_range_are_refused_by_path() {
             json!({ "skewReverseKl": { "alpha": -0.1 } }),
             "skewReverseKl.alpha: expected a number of at least 0 and below 1, got -0.1",
         ),
-        (json!({ "dkd": { "alpha": -1 } }), "dkd.alpha: expected a finite number of 0 or more, got -1"),
+        (json!({ "dkd": { "alpha": -1 } }), "dkd.alpha: expected a finite number of at least 0, got -1"),
         (json!({ "dkd": { "alpha": 0, "beta": 0 } }), "dkd.beta: expected a number above 0 if alpha is 0, got 0"),
         (json!({ "dist": { "inter": 0, "intra": 0 } }), "dist.intra: expected a number above 0 if inter is 0, got 0"),
-        (json!({ "dist": { "inter": -1 } }), "dist.inter: expected a finite number of 0 or more, got -1"),
+        (json!({ "dist": { "inter": -1 } }), "dist.inter: expected a finite number of at least 0, got -1"),
         (json!({ "kdSim": { "power": 0 } }), "kdSim.power: expected a finite number above 0, got 0"),
         (json!({ "kdPtSim": { "sharpness": 0 } }), "kdPtSim.sharpness: expected a finite number above 0, got 0"),
         (json!({ "kdPtSim": { "mix": 2 } }), "kdPtSim.mix: expected a number from 0 to 1, got 2"),
-        (json!({ "kdTopk": { "k": 0 } }), "kdTopk.k: expected a whole number of 1 or more, got 0"),
+        (json!({ "kdTopk": { "k": 0 } }), "kdTopk.k: expected an integer of at least 1, got 0"),
         (json!({ "uld": { "temperature": 0 } }), "uld.temperature: expected a number above 0, got 0"),
         (json!({ "tvd": { "temperature": -2 } }), "tvd.temperature: expected a number above 0, got -2"),
     ] {

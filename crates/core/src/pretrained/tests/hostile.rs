@@ -320,5 +320,5 @@ fn a_tokenizer_with_ids_beyond_the_table_of_tokens_is_refused() {
     folder.file("tokenizer.json", "{}");
     assert!(refused(&folder).starts_with("tokenizer.json: expected "));
     folder.file("tokenizer.json", words(40).to_string());
-    assert_eq!(folder.read().unwrap().tokenizer.unwrap().vocabulary(), 40);
+    assert_eq!(folder.read().unwrap().model.texts.unwrap().tokenizer.vocabulary(), 40);
 }

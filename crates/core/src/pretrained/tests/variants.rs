@@ -158,7 +158,7 @@ fn a_folder_of_sentence_transformers_states_pooling_normalization_and_the_longes
     let read = folder.read().unwrap();
     let pool = |pooling: &str| json!({ "tokenPool": { "name": "pool", "pooling": pooling } });
     assert_eq!(ends(&read), [json!({ "normalize": { "name": "normalize" } }), pool("first")]);
-    assert_eq!((read.max_tokens, read.tokenizer.unwrap().vocabulary()), (7, 47));
+    assert_eq!((read.max_tokens, read.model.texts.unwrap().tokenizer.vocabulary()), (7, 47));
     assert_eq!(read.prompts["query"], "query: ");
     assert_eq!(read.notes, ["the original puts the prompt \"query\" before every text, limbeck does not"]);
 
