@@ -123,7 +123,7 @@ test('a bag of embeddings learns from texts and labels, and a stream of texts gi
   const tokenizer = await tokenizerOf('wordPiece')
   const labels = texts.map(text => Number(text.includes('light')))
   const [rest, held] = Dataset.from({ texts, labels }, { tokenizer, maxTokens: 64, classes: 2 }).split([0.8, 0.2], { seed: 1 })
-  const architecture = { input: { ids: {} }, layers: [{ embedding: { count: tokenizer.vocabulary, width: 16, pool: 'mean' } }, { linear: { outputs: 2 } }] }
+  const architecture = { input: { ids: {} }, layers: [{ embedding: { vocabulary: tokenizer.vocabulary, width: 16, pooling: 'mean' } }, { linear: { outputs: 2 } }] }
   const student = Model.create(architecture as never, { seed: 1 })
   const options = { losses: { crossEntropy: {} }, optimizer: { adamW: { learningRate: 0.02 } }, batchSize: 32, seed: 1 }
   await train({ student, data: rest, ...options, epochs: 12 }).finish()
@@ -169,14 +169,14 @@ test('texts that are no texts are rejected by their position', async () => {
   )
   expect(await encode(['🙂\udc00'])).toContain('texts[0]: expected whole characters, got half of a surrogate pair at position 2')
   expect(await encode(['x'.repeat((4 << 20) + 1)])).toBe('INVALID_DATA texts[0]: expected a text of at most 4194304 characters (split it), got 4194305')
-  expect(await encode({ [Symbol.iterator]: () => { throw new Error('mine') } })).toContain('INVALID_CONFIG texts: expected a value that can be read')
+  expect(await encode({ [Symbol.iterator]: () => { throw new Error('mine') } })).toContain('INVALID_CONFIG texts: expected a readable value')
   expect(await encode(['a'], { maxTokens: 1 })).toBe('INVALID_CONFIG maxTokens: expected at least 2 (the special tokens of this tokenizer), got 1')
-  expect(await encode(['a'], { maxTokens: 0 })).toBe('INVALID_CONFIG maxTokens: expected a whole number of 1 or more, got 0')
-  expect(await encode(['a'], { max: 3 })).toContain('INVALID_CONFIG max: unknown key max')
+  expect(await encode(['a'], { maxTokens: 0 })).toBe('INVALID_CONFIG maxTokens: expected an integer of at least 1, got 0')
+  expect(await encode(['a'], { max: 3 })).toContain('unknown key max')
   expect((await tokenizer.encode([])).offsets).toEqual(new Uint32Array(1))
   expect(Array.from((await tokenizer.encode(['', ''], { maxTokens: 2 ** 40 })).offsets)).toEqual([0, 2, 4])
   expect(await said(() => tokenizer.decode([1, 5_000]))).toBe(`INVALID_DATA ids[1]: expected an id below ${tokenizer.vocabulary} (the vocabulary), got 5000`)
-  expect(await said(() => tokenizer.decode([-1]))).toBe('INVALID_DATA ids[0]: expected a whole number of 0 or more, got -1')
+  expect(await said(() => tokenizer.decode([-1]))).toBe('INVALID_DATA ids[0]: expected an integer of at least 0, got -1')
 })
 
 /** The file of a tokenizer of whole words without special tokens. */
@@ -212,13 +212,13 @@ test('invalid options of a training are rejected', async () => {
   expect(await make({ kind: 'wordPiece', vocabulary: 6 })).toMatch(/^INVALID_CONFIG vocabulary: expected at least \d+ \(special tokens and characters of the texts\), got 6$/)
   expect(await make({ texts: ['', ''] })).toBe('INVALID_DATA texts: expected at least one word in the texts, got none')
   expect(await make({ texts: undefined })).toBe('INVALID_DATA texts: expected an array of strings, got nothing')
-  expect(await make({ size: 3 })).toContain('INVALID_CONFIG size: unknown key size')
+  expect(await make({ size: 3 })).toContain('unknown key size')
 })
 
 test('texts in a data set need a tokenizer, and a tokenizer needs texts', async () => {
   const tokenizer = await tokenizerOf('bpe')
   const from = (columns: object, options: object = { tokenizer }) => said(() => Dataset.from(columns as never, options))
-  expect(await from({ texts }, {})).toBe('INVALID_CONFIG tokenizer: expected a Tokenizer as an option, because there is a column of texts, got nothing')
+  expect(await from({ texts }, {})).toBe('INVALID_CONFIG tokenizer: expected a Tokenizer (as an option of the data, or model.setTokenizer), because there is a column of texts, got nothing')
   expect(await from({ texts }, { tokenizer: {} })).toBe('INVALID_CONFIG tokenizer: expected a Tokenizer, got an object')
   expect(await from({ inputs: [[1]] })).toBe('INVALID_CONFIG texts: expected a column of texts for the tokenizer, got nothing')
   expect(await from({ texts, inputs: [[1]] })).toBe('INVALID_CONFIG inputs: expected either inputs or texts, got both')
