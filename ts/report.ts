@@ -61,7 +61,10 @@ export interface StepReport extends LearningNumbers {
   control?: { loss: number; validation?: Evaluation }
   /** The findings of the proofs so far; empty if there are none. */
   findings: Finding[]
-  /** The checkpoint that was written since the last report. */
+  /**
+   * The checkpoint that was written since the last report: its label, such as `step 50`; in the last report, the path of its
+   * file. Missing if there was none.
+   */
   checkpoint?: string
   /** Only in the last report. */
   summary?: RunSummary
