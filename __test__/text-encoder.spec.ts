@@ -104,6 +104,20 @@ describe('texts', () => {
     expect((await loaded.clone().predict(asked)).logits).toEqual(logits)
   })
 
+  test('a service takes texts, and a model with another tokenizer cannot replace its model', async () => {
+    const model = Model.create(encoder(), { seed: 3, tokenizer })
+    const service = model.serve({ maxWaitMs: 1 })
+    const given = texts.slice(0, 8)
+    const served = await Promise.all(given.map(text => service.predict({ texts: [text] })))
+    const { logits } = await model.predict({ texts: given })
+    served.forEach((one, row) => expect(Array.from(one.logits)).toEqual(Array.from(logits.subarray(row * 2, row * 2 + 2))))
+    await service.swap(Model.create(encoder(), { seed: 4, tokenizer }))
+    const other = await Tokenizer.train({ kind: 'bpe', texts, vocabulary: 300 })
+    const refused = await failure(() => service.swap(Model.create(encoder({ vocabulary: other.vocabulary }), { tokenizer: other })))
+    expect(refused.message).toMatch(/expected the tokenizer [0-9a-f]+…, like the serving model, got the tokenizer [0-9a-f]+…/)
+    await service.drain()
+  })
+
   test('the bits are the same for 1, 2 and 3 threads, and after a resumed run', async () => {
     const trained = async (more: object) => {
       const student = Model.create(encoder(), { seed: 3 })

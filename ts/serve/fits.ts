@@ -2,7 +2,7 @@
 import type { Description } from '../native/contract.js'
 import { LimbeckError } from '../errors.js'
 
-type Kind = Pick<Description, 'input' | 'classes' | 'provenance' | 'inputNames' | 'preprocessing'> & { labelNames: readonly string[] | null }
+type Kind = Pick<Description, 'input' | 'classes' | 'provenance' | 'inputNames' | 'preprocessing' | 'texts'> & { labelNames: readonly string[] | null }
 
 const rowOf = ({ input }: Kind) => {
   if (Array.isArray(input)) return `rows of shape ${input.join(' × ')}`
@@ -14,6 +14,7 @@ const namesOf = ({ labelNames }: Kind) => (labelNames === null ? 'no label names
 
 const columnsOf = ({ inputNames }: Kind) => (inputNames === null ? undefined : `the columns ${inputNames.join(', ')}`)
 const bytesOf = ({ preprocessing: { bytes } }: Kind) => (bytes === undefined ? undefined : `bytes read as ${bytes.scale} · byte + ${bytes.offset}`)
+const tokenizerOf = ({ texts }: Kind) => (texts ? `the tokenizer ${texts.tokenizer.slice(0, 16)}…` : undefined)
 
 /** Whether a model was trained on several labels per row; undefined for a model that was not trained. */
 export function hasSeveralLabels({ provenance }: Pick<Description, 'provenance'>): boolean | undefined {
@@ -24,7 +25,7 @@ export function hasSeveralLabels({ provenance }: Pick<Description, 'provenance'>
 export function mustFit(path: string, other: Kind, own: Kind, named: 'alike' | 'where both have some'): void {
   const both = other.labelNames !== null && own.labelNames !== null
   const trained = hasSeveralLabels(other) !== undefined && hasSeveralLabels(own) !== undefined
-  const words = [rowOf, ({ classes }: Kind) => `${classes} classes`, ...(trained ? [labelsOf] : []), ...(both || named === 'alike' ? [namesOf] : []), columnsOf, bytesOf]
+  const words = [rowOf, ({ classes }: Kind) => `${classes} classes`, ...(trained ? [labelsOf] : []), ...(both || named === 'alike' ? [namesOf] : []), columnsOf, bytesOf, tokenizerOf]
   for (const word of words) {
     const [wanted, got] = [word(own), word(other)]
     if (wanted === got || wanted === undefined || got === undefined) continue

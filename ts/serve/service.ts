@@ -59,7 +59,8 @@ export class Service {
   constructor(handle: NativeModel, options: unknown) {
     if (!isHandle(handle)) refuse('Service', 'model.serve(…)', words('new Service(…)'))
     this.#description = describe(handle)
-    this.#meaning = meaningFor(this.#description)
+    const tokenizer = this.#description.texts ? calling(() => handle.tokenizer()) : undefined
+    this.#meaning = meaningFor(this.#description, tokenizer ?? undefined)
     this.#options = reading('options', () => servingOf(options, this.#description))
     this.#model = { handle: calling(() => handle.clone()), generation: 0 }
     const { shadow, fallback, maxBatch } = this.#options

@@ -38,7 +38,7 @@ impl Angles {
     /// `offsets` are those of the sequences, `width` is that of a head, an even number; `theta` is finite and above 0,
     /// 10,000 in most models.
     pub(crate) fn new(offsets: &[u32], width: usize, theta: f64) -> Result<Angles> {
-        if width == 0 || width % 2 != 0 {
+        if width == 0 || !width.is_multiple_of(2) {
             return Err(Error::config("rotary.width", format!("expected an even width of a head, got {width}")));
         }
         if !(theta.is_finite() && theta > 0.0) {

@@ -97,7 +97,6 @@ impl<'a> Bias<'a> {
 }
 
 /// Consecutive queries of one sequence, and the keys that at least one of them reads.
-#[derive(Clone)]
 struct Block {
     sequence: usize,
     /// Counted from the first query and the first key of the sequence.
