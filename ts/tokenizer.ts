@@ -1,7 +1,6 @@
 /** Tokenizers: texts to ids of tokens and back. */
-import { naturals } from './arrays.js'
+import { naturals, type TypedArray } from './arrays.js'
 import { awaiting, calling } from './errors.js'
-import type { Numbers } from './inputs.js'
 import type { NativeTokenizer } from './native/contract.js'
 import { isHandle, tokenizers } from './native/handles.js'
 import { native } from './native/load.js'
@@ -82,7 +81,7 @@ export class Tokenizer {
   }
 
   /** The text of the ids of one text, without special tokens. A tokenizer that changes texts, for example to lower case, does not restore them. */
-  decode(ids: Numbers): string {
+  decode(ids: TypedArray | readonly number[]): string {
     const given = reading('ids', () => naturals('ids', ids))
     return calling(() => this.#handle().decode(given))
   }
