@@ -114,7 +114,7 @@ const columns: [name: string, columns: object, options: object, code: string, pa
   ['a shape as a number', good, { inputs: 8 }, CONFIG, 'inputs', /the shape of one row as a list, such as \[8\], or \{ ids: \{\} \}, got 8/],
   ['numbers that fill no rows', good, { inputs: [1, 5, 7] }, DATA, 'inputs', /multiple of 35 numbers \(rows of shape 1 × 5 × 7\), got 48/],
   ['labels by name', { ...good, labels: ['a', 'b', 'c', 'a', 'b', 'c'] }, shape, DATA, 'labels[0]', /pass class numbers, counted from 0, and the class names in the option labelNames/],
-  ['an unknown column', { ...good, weight: good.labels }, shape, CONFIG, 'columns.weight', /unknown key weight; did you mean weights\? the keys are inputs, labels/],
+  ['an unknown column', { ...good, weight: good.labels }, shape, CONFIG, 'columns.weight', /unknown key weight; did you mean weights\? the keys are inputs, texts, labels/],
   ['an unknown column option', good, { ...shape, class: 3 }, CONFIG, 'options.class', /unknown key class/],
   ['ids that come twice', { ...good, ids: [0, 1, 2, 3, 4, 4] }, shape, DATA, 'ids[5]', /unique ids, got 4, which is also the id of row 4/],
   ['a weight below 0', { ...good, weights: [1, 1, 1, 1, 1, -1] }, shape, DATA, 'weights[5]', /got -1/],

@@ -54,8 +54,10 @@ export function inputsOf(columns: unknown, meaning: Meaning, encoded?: EncodedTe
 /** The texts of the rows, encoded outside the event loop; undefined if the rows are no texts. */
 export function encodingOf(columns: unknown, meaning: Meaning): Promise<EncodedTexts> | undefined {
   try {
-    const texts = typeof columns === 'object' && columns !== null && 'texts' in columns
-    return texts ? encodedLater(plain('columns', columns), meaning) : undefined
+    return reading('columns', () => {
+      const texts = typeof columns === 'object' && columns !== null && 'texts' in columns
+      return texts ? encodedLater(plain('columns', columns), meaning) : undefined
+    })
   } catch (error) {
     throw invalidInputs(error)
   }

@@ -7,7 +7,7 @@ import { ready, stop } from '../ready.mjs'
 import { buildFor } from './native.mjs'
 import { flags } from './flags.mjs'
 import { stagePlatform } from './platform.mjs'
-import { binaryOf, linux, packageOf } from './platforms.mjs'
+import { binaryOf, limits, linux, packageOf } from './platforms.mjs'
 import { manifest, stageRoot } from './root.mjs'
 import { toolsFor } from './tools.mjs'
 
@@ -39,6 +39,11 @@ for (const name of names) {
   const binary = binaries === undefined ? buildFor(name, path.join(out, 'native')) : given(name)
   const folder = path.join(out, 'stage', name)
   const size = stagePlatform(name, binary, folder)
+  if (size > limits.platform) {
+    const said = `${binary} has ${size} bytes, and a platform package may have ${limits.platform}.`
+    // Binaries that are given may be of a development build, which contains symbols.
+    binaries === undefined ? stop(said) : console.warn(said)
+  }
   const { filename } = pack(folder)
   packed.push({ platform: name, package: packageOf(name), tarball: filename })
   lines.push(`${packageOf(name)}  ${megabytes(size)} MB of 25`)

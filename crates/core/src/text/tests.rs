@@ -51,7 +51,7 @@ fn training_gives_the_same_file_for_any_threads_and_any_order_of_the_texts() {
             Pool::new(Some(threads)).unwrap().enter(|| train(&options(kind, 500), texts)).unwrap()
         };
         let first = make(1, &texts);
-        assert!((200..=500).contains(&first.vocabulary()), "{kind:?} {}", first.vocabulary());
+        assert!((150..=500).contains(&first.vocabulary()), "{kind:?} {}", first.vocabulary());
         let reversed: Vec<String> = texts.iter().rev().cloned().collect();
         for other in [make(1, &texts), make(3, &texts), make(2, &reversed)] {
             assert!(other.json() == first.json(), "{kind:?}");
