@@ -2,8 +2,8 @@
 
 import { copyFileSync, existsSync, mkdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
-import { root, stop } from '../ready.mjs'
-import { binaryOf, limits, packageOf, platforms } from './platforms.mjs'
+import { root } from '../ready.mjs'
+import { binaryOf, packageOf, platforms } from './platforms.mjs'
 import { manifest } from './root.mjs'
 
 /** Fills `folder` with the package of a platform; returns the size of its binary in bytes. */

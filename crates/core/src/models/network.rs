@@ -71,7 +71,8 @@ impl Network {
                 return Err(Error::shape("", message));
             }
             specs.extend(options.specs(input)?.into_iter().map(|spec| spec.below(name)));
-            if matches!(options, LayerOptions::Linear(_)) {
+            // A layer over tokens gives no logits of rows.
+            if matches!(options, LayerOptions::Linear(_)) && !matches!(input, Shape::Tokens(_)) {
                 head = Some(name.to_string());
             }
             Ok(())

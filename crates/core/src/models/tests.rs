@@ -240,6 +240,9 @@ fn presets_have_the_names_and_the_counts_that_are_documented() {
     ] {
         assert!(names.contains(&name), "{name} in {names:?}");
     }
+    assert_eq!(encoder.head(), Some("head"));
+    let headless = network(json!({ "textEncoder": { "vocabulary": 6, "width": 8, "layers": 1, "heads": 2 } })).unwrap();
+    assert_eq!(headless.head(), None);
     // Tables 6 + 7 + 2, five pairs of vectors, four projections, two feed-forward layers, pooler, head.
     let counted = 8 * 15 + 3 * 16 + 4 * 72 + (12 * 9 + 8 * 13) + 72 + 27;
     assert_eq!(encoder.summary().unwrap().parameters, counted);
