@@ -4,7 +4,7 @@ import { homedir } from 'node:os'
 import path from 'node:path'
 import { Tokenizer as Independent } from '@huggingface/tokenizers'
 import { expect, test } from 'vitest'
-import { Dataset, LimbeckError, Model, Tokenizer, train, type EncodedTexts, type TrainTokenizerOptions } from '../ts/index.js'
+import { Dataset, LimbeckError, Model, Tokenizer, train, type EncodedTexts, type ModelOptions, type TrainTokenizerOptions } from '../ts/index.js'
 import { failure, folder, noise } from './support.js'
 
 const kinds = ['wordPiece', 'bpe', 'unigram'] as const
@@ -123,12 +123,12 @@ test('a bag of embeddings learns from texts and labels, and a stream of texts gi
   const tokenizer = await tokenizerOf('wordPiece')
   const labels = texts.map(text => Number(text.includes('light')))
   const [rest, held] = Dataset.from({ texts, labels }, { tokenizer, maxTokens: 64, classes: 2 }).split([0.8, 0.2], { seed: 1 })
-  const architecture = { input: { ids: {} }, layers: [{ embedding: { count: tokenizer.vocabulary, width: 16, pool: 'mean' } }, { linear: { outputs: 2 } }] }
-  const student = Model.create(architecture as never, { seed: 1 })
+  const architecture: ModelOptions = { input: { ids: {} }, layers: [{ embedding: { vocabulary: tokenizer.vocabulary, width: 16, pooling: 'mean' } }, { linear: { outputs: 2 } }] }
+  const student = Model.create(architecture, { seed: 1 })
   const options = { losses: { crossEntropy: {} }, optimizer: { adamW: { learningRate: 0.02 } }, batchSize: 32, seed: 1 }
   await train({ student, data: rest, ...options, epochs: 12 }).finish()
   expect((await student.evaluate(held)).accuracy).toBeGreaterThan(0.9)
-  const streamed = [1, 2].map(() => Model.create(architecture as never, { seed: 1 })) as [Model, Model]
+  const streamed = [1, 2].map(() => Model.create(architecture, { seed: 1 })) as [Model, Model]
   const encoded = await tokenizer.encode(texts)
   const tokens = { values: encoded.ids, offsets: encoded.offsets }
   const { batchSize: _, ...each } = options
@@ -172,7 +172,7 @@ test('texts that are no texts are rejected by their position', async () => {
   expect(await encode({ [Symbol.iterator]: () => { throw new Error('mine') } })).toContain('INVALID_CONFIG texts: expected a value that can be read')
   expect(await encode(['a'], { maxTokens: 1 })).toBe('INVALID_CONFIG maxTokens: expected at least 2 (the special tokens of this tokenizer), got 1')
   expect(await encode(['a'], { maxTokens: 0 })).toBe('INVALID_CONFIG maxTokens: expected a whole number of 1 or more, got 0')
-  expect(await encode(['a'], { max: 3 })).toContain('INVALID_CONFIG max: unknown key max')
+  expect(await encode(['a'], { max: 3 })).toContain('INVALID_CONFIG options.max: unknown key max')
   expect((await tokenizer.encode([])).offsets).toEqual(new Uint32Array(1))
   expect(Array.from((await tokenizer.encode(['', ''], { maxTokens: 2 ** 40 })).offsets)).toEqual([0, 2, 4])
   expect(await said(() => tokenizer.decode([1, 5_000]))).toBe(`INVALID_DATA ids[1]: expected an id below ${tokenizer.vocabulary} (the vocabulary), got 5000`)
@@ -212,7 +212,7 @@ test('invalid options of a training are rejected', async () => {
   expect(await make({ kind: 'wordPiece', vocabulary: 6 })).toMatch(/^INVALID_CONFIG vocabulary: expected at least \d+ \(special tokens and characters of the texts\), got 6$/)
   expect(await make({ texts: ['', ''] })).toBe('INVALID_DATA texts: expected at least one word in the texts, got none')
   expect(await make({ texts: undefined })).toBe('INVALID_DATA texts: expected an array of strings, got nothing')
-  expect(await make({ size: 3 })).toContain('INVALID_CONFIG size: unknown key size')
+  expect(await make({ size: 3 })).toContain('INVALID_CONFIG options.size: unknown key size')
 })
 
 test('texts in a data set need a tokenizer, and a tokenizer needs texts', async () => {

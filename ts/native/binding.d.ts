@@ -120,6 +120,23 @@ export declare class NativeModel {
   dispose(): void
 }
 
+/** Cheap to share: calls that run keep the tokenizer. */
+export declare class NativeTokenizer {
+  /** Reads `tokenizer.json`; `path` is the file or its folder. */
+  static load(path: string): Promise<NativeTokenizer>
+  static fromJson(json: string): NativeTokenizer
+  /** `json` is the kind and the size of the vocabulary. */
+  static train(json: string, texts: Array<string>): Promise<NativeTokenizer>
+  /** JSON: the vocabulary, the number of special tokens of a text, and the digest. */
+  describe(): string
+  /** The content of `tokenizer.json`. */
+  json(): string
+  encode(texts: Array<string>, maxTokens?: number | undefined | null): Promise<EncodedTexts>
+  /** The same on the JavaScript thread. */
+  encodeSync(texts: Array<string>, maxTokens?: number | undefined | null): EncodedTexts
+  decode(ids: Uint32Array): string
+}
+
 /** JSON of an `Analysis`. */
 export declare function analyse(parts: AnalysisParts): Promise<string>
 
@@ -170,6 +187,15 @@ export interface Buffers {
 
 /** Instruction set, threads and memory, as JSON. */
 export declare function doctor(): string
+
+/** The ids of the tokens of some texts. */
+export interface EncodedTexts {
+  ids: Uint32Array
+  /** The ids of text `t` are `ids[offsets[t]] … ids[offsets[t + 1] - 1]`. */
+  offsets: Uint32Array
+  /** Number of texts that had more tokens than allowed. */
+  cut: number
+}
 
 /** Runs the cases of one golden file. Returns JSON with one result per case, precision and instruction set. */
 export declare function golden(json: string, kind: string): Promise<string>

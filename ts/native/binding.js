@@ -773,12 +773,13 @@ if (
   }
 }
 
-const { NativeCancel, NativeDataset, NativeEnsemble, NativeJob, NativeModel, analyse, doctor, golden, losses, lossesNeedTeacher, memory, nativeVersion, schema, trimMemory } = nativeBinding
+const { NativeCancel, NativeDataset, NativeEnsemble, NativeJob, NativeModel, NativeTokenizer, analyse, doctor, golden, losses, lossesNeedTeacher, memory, nativeVersion, schema, trimMemory } = nativeBinding
 export { NativeCancel }
 export { NativeDataset }
 export { NativeEnsemble }
 export { NativeJob }
 export { NativeModel }
+export { NativeTokenizer }
 export { analyse }
 export { doctor }
 export { golden }

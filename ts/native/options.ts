@@ -258,6 +258,10 @@ export type Input = number[] | IdsInput
  */
 export type Updates = 'simultaneous' | 'alternating'
 /**
+ * How a tokenizer divides words.
+ */
+export type TokenizerKind = 'wordPiece' | 'bpe' | 'unigram'
+/**
  * The column of teacher logits in the data.
  */
 export type Column = boolean
@@ -2174,6 +2178,20 @@ export interface MutualOptions {
    * Weight of a frozen teacher, where all peers together have the weight 1; must be ≥ 0. Default: 1.
    */
   teacherWeight?: number
+}
+/**
+ * The options of a new tokenizer.
+ */
+export interface TokenizerOptions {
+  /**
+   * How words are divided.
+   */
+  kind: TokenizerKind
+  /**
+   * The largest number of tokens, up to 1,000,000: five special tokens, the characters of the texts (for `bpe` the 256
+   * bytes), and learned tokens. Word pieces and byte pairs have fewer if no pair of tokens occurs twice.
+   */
+  vocabulary: number
 }
 /**
  * A teacher that is the running average of the student's own parameters (mean teacher).
