@@ -61,7 +61,7 @@ export class Dataset {
 
   /**
    * Copies the columns, so later changes to the arrays have no effect. This blocks the event loop for about 2 ms per
-   * megabyte, and for about 1 s per megabyte of texts; for large data, use `take`.
+   * megabyte, and for about 350 ms per megabyte of texts; for large data, use `take`.
    */
   static from(columns: Columns, options: ColumnOptions = {}): Dataset {
     const { json, buffers } = reading('columns', () => packColumns(columns, meaningOf(options)))

@@ -235,16 +235,18 @@ fn state_of_a_parameter_without_gradient_settles_at_zero_and_keeps_nan() {
         r#"{"adam":{"beta2":0.9}}"#,
         r#"{"adamW":{"beta2":0.9,"weightDecay":0}}"#,
     ];
-    for name in OptimizerOptions::NAMES {
-        assert!(fast.iter().any(|json| json.contains(&format!("\"{name}\""))), "add options of {name} to this list");
-    }
+    let is_fast = |name: &&&str| fast.iter().any(|json| json.contains(&format!("\"{name}\"")));
+    let others = OptimizerOptions::NAMES.iter().filter(|name| !is_fast(name));
+    let others: Vec<String> = others.map(|name| format!(r#"{{"{name}":{{}}}}"#)).collect();
+    let all = fast.map(|json| (json, 1_000)).into_iter().chain(others.iter().map(|json| (json.as_str(), 100_000)));
+    let all: Vec<(&str, u32)> = all.collect();
     isa::on_each(|isa| {
-        for json in fast {
+        for &(json, steps) in &all {
             let ran = |first: f32| {
                 let tensor = from_vec(vec![0.5f32; 20], 20).unwrap();
                 let parameters = parameters(vec![("p".into(), tensor.clone(), true)]);
                 let mut optimizer = Optimizer::new(&options(json), &parameters).unwrap();
-                for step in 0..1000 {
+                for step in 0..steps {
                     let gradient = from_vec(vec![if step == 0 { first } else { 0.0 }; 20], 20).unwrap();
                     optimizer.step(&parameters, &BTreeMap::from([("p".to_string(), gradient)]), 1.0).unwrap();
                 }
