@@ -123,7 +123,7 @@ test('a bag of embeddings learns from texts and labels, and a stream of texts gi
   const tokenizer = await tokenizerOf('wordPiece')
   const labels = texts.map(text => Number(text.includes('light')))
   const [rest, held] = Dataset.from({ texts, labels }, { tokenizer, maxTokens: 64, classes: 2 }).split([0.8, 0.2], { seed: 1 })
-  const architecture = { input: { ids: {} }, layers: [{ embedding: { vocabulary: tokenizer.vocabulary, width: 16, pooling: 'mean' } }, { linear: { outputs: 2 } }] }
+  const architecture: ModelOptions = { input: { ids: {} }, layers: [{ embedding: { vocabulary: tokenizer.vocabulary, width: 16, pooling: 'mean' } }, { linear: { outputs: 2 } }] }
   const student = Model.create(architecture as never, { seed: 1 })
   const options = { losses: { crossEntropy: {} }, optimizer: { adamW: { learningRate: 0.02 } }, batchSize: 32, seed: 1 }
   await train({ student, data: rest, ...options, epochs: 12 }).finish()
