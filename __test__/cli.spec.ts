@@ -127,7 +127,8 @@ describe('train and distill', () => {
   test('resuming a finished run reports that it is finished, and one epoch is printed in the singular', async () => {
     const args = ['train', '--config', 'train.json', '--epochs', '1', '--checkpoint', 'done', '--out', 'done.safetensors']
     expect((await limbeck(args)).stdout).toMatch(/^10 steps, 1 epoch in/)
-    const { code, stdout } = await limbeck([...args, '--resume'])
+    const { code, stdout, stderr } = await limbeck([...args, '--resume'])
+    expect(stderr).toMatch(/step 10 of 10 · epoch 1 · /)
     expect(stdout).toMatch(/^the run had finished already: 10 steps, 1 epoch; nothing was left to do\nstudent +[\d.]+ %/)
     expect(code).toBe(0)
   })
