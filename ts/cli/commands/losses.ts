@@ -8,7 +8,7 @@ import { perform, withOutput } from '../perform.js'
 import { resolve, sentence, type Schema } from '../schema.js'
 
 export function addLosses(program: Command): void {
-  const command = program.command('losses').summary('list the losses; with names or --options, their options too')
+  const command = program.command('losses').summary('list the losses, or the options of some')
   withOutput(command.description('Lists the losses, which are the keys of "losses": what each compares, its source, and what it needs.'))
     .argument('[names...]', 'only these losses, with their options')
     .option('--options', 'list the options of each loss too')
