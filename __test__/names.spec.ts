@@ -131,6 +131,8 @@ test('rows as objects, and columns with names, are matched by the names of the m
     expect(code).toBe('ERR_LIMBECK_INVALID_DATA')
     return message
   }
+  expect(await of({ inputs: { p: 1, q: 2 } })).toBe('inputs: expected an array of rows, got one row as an object; pass [{ … }]')
+  expect(await of({ inputs: {} })).toBe('inputs: expected an array of rows, or { values, offsets }, got an empty object')
   expect(await of({ inputs: [{ p: 1 }] })).toBe('inputs[0].q: expected a finite 32-bit number, got nothing')
   expect(await of({ inputs: [{ p: 1, q: 2, z: 3 }] })).toContain('inputs[0].z: unknown key z')
   expect(await of({ inputs: [[1, 2]], inputNames: ['p', 'z'] })).toBe('inputNames: expected the columns p, q, got p, z: q missing, z not known')
@@ -241,6 +243,10 @@ test('inputs and labels in another form are rejected with the correct form', asy
   expect(await refused(() => ids.predict({ inputs: [1, 2, 3] }))).toMatchObject({
     code: 'ERR_LIMBECK_INVALID_DATA',
     message: 'inputs: expected a list of rows, such as [[1, 2, 3]], or { values, offsets }, got numbers in one list',
+  })
+  expect(await refused(() => ids.predict({ inputs: ['free money'] as never }))).toMatchObject({
+    code: 'ERR_LIMBECK_INVALID_DATA',
+    message: 'inputs[0]: expected a list of ids, got "free money"; pass texts as { texts: […] } with a tokenizer',
   })
   expect((await refused(() => Dataset.from({ inputs: points, labels: points.map(() => 0.5) }))).message).toBe(
     "labels[0]: expected an integer of at least 0, or -1 for a row without a label (for real numbers set labels: 'real'; for class probabilities give an array per row), got 0.5",

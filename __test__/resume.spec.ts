@@ -3,7 +3,7 @@ import { spawnSync } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { expect, test } from 'vitest'
 import { distillMutually, Model, train, type TrainOptions } from '../ts/index.js'
-import { clusterColumns, clusters, failure, folder, mlp, noise, weights } from './support.js'
+import { clusterColumns, clusters, failure, folder, mlp, noise, reports, weights } from './support.js'
 
 const program = fileURLToPath(new URL('children/resume.mjs', import.meta.url))
 
@@ -73,4 +73,20 @@ test('a stream and mutual learning can be resumed with a greater length', async 
   const folderOfBoth = folder()
   await both({ epochs: 1, checkpoint: { folder: folderOfBoth } })
   expect(await both({ epochs: 2, resume: folderOfBoth })).toEqual(await both({ epochs: 2 }))
+})
+
+test('a folder that contains checkpoints is rejected without resume, and a finished run that is resumed reports its last epoch', async () => {
+  const place = folder()
+  const run = (change: Partial<TrainOptions>) =>
+    train({ student: Model.create(mlp(6), { seed: 3 }), data: clusters(96), losses: { crossEntropy: {} }, batchSize: 48, epochs: 2, ...change })
+  const all = await reports(run({ checkpoint: { folder: place } }))
+  const last = all.at(-1)!
+  expect([last.step, last.epoch]).toEqual([4, 1])
+  expect(await failure(() => run({ checkpoint: { folder: place } }).finish())).toMatchObject({
+    code: 'ERR_LIMBECK_INVALID_CONFIG',
+    path: 'checkpoint.folder',
+    message: expect.stringContaining(`got ${place}, which contains checkpoints of a run; to continue this run, set resume: ${JSON.stringify(place)} (--resume`),
+  })
+  const again = (await reports(run({ resume: place }))).at(-1)!
+  expect([again.step, again.epoch, again.summary!.epochs, again.summary!.finishedBefore]).toEqual([4, 1, 2, true])
 })

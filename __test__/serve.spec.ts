@@ -656,6 +656,7 @@ describe('the end', () => {
     expect(service.drain()).toBe(drained)
     expect(await failure(() => service.predict({ inputs: row(0) }))).toMatchObject({ code: 'ERR_LIMBECK_DISPOSED', message: expect.stringContaining('is being drained') })
     await drained
+    expect(await failure(() => service.predict({ inputs: row(0) }))).toMatchObject({ code: 'ERR_LIMBECK_DISPOSED', message: expect.stringContaining('got one that was drained') })
     expect((await Promise.all(inside)).every(({ answeredBy }) => answeredBy[0] === 'fallback')).toBe(true)
     await work
     expect(before - memory().liveBytes).toBeGreaterThan(4e6)

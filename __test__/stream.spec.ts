@@ -182,7 +182,11 @@ test('a source whose return method throws has no effect on a run that is left or
   await run.next()
   await run.return()
   const unknown = { [Symbol.iterator]: () => ({ ...source(false)[Symbol.iterator](), next: () => ({ done: false, value: 7 }) }) }
-  expect((await failure(() => train(options(unknown as never)).finish())).path).toBe('data.batch[0]')
+  const error = await failure(() => train(options(unknown as never)).finish())
+  expect([error.path, error.message]).toEqual([
+    'data.batch[0]',
+    'data.batch[0]: expected a batch { inputs, labels }, got 7; for arrays of all rows, use Dataset.from({ inputs, labels })',
+  ])
   await expect(train(options(source(true))).finish()).rejects.toBe(broken)
 }, 10_000)
 

@@ -168,17 +168,19 @@ export function bytes(path: string, value: unknown): Uint8Array {
   return new Uint8Array(given as Uint8ClampedArray)
 }
 
-/** Concatenates rows of equal length. */
-export function matrix(path: string, value: unknown): { values: Float32Array; rows: number; width: number } {
+/** Concatenates rows of equal length. With `maybeIds`, the error of another length has a remedy for rows of integers. */
+export function matrix(path: string, value: unknown, maybeIds = false): { values: Float32Array; rows: number; width: number } {
   const rows = list(path, value).map((row, index) => floats(`${path}[${index}]`, row))
   const width = rows[0]?.length ?? 0
   const values = new Float32Array(rows.length * width)
+  const remedy = (row: Float32Array) =>
+    maybeIds && row.every(entry => Number.isInteger(entry)) ? '; for rows with different numbers of ids, set inputs: { ids: {} }' : ''
   rows.forEach((row, index) => {
     if (row.length !== width) {
       throw new LimbeckError(
         'ERR_LIMBECK_INVALID_DATA',
         `${path}[${index}]`,
-        `expected ${width} numbers, as in the first row, got ${row.length}`,
+        `expected ${width} numbers, as in the first row, got ${row.length}${remedy(row)}`,
       )
     }
     const wrong = row.findIndex(entry => !Number.isFinite(entry))

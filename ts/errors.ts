@@ -1,5 +1,5 @@
 /** The error class of limbeck, the closed list of its codes, and the conversion of native errors. */
-import { unknownKey } from './suggest.js'
+import { suggest, unknownKey } from './suggest.js'
 
 /** All error codes. The list is closed, and every `LimbeckError` has one of them. */
 export const errorCodes = [
@@ -82,8 +82,15 @@ export function fromNative(error: unknown, place: (path: string) => string = pat
   const text = error instanceof Error ? error.message : String(error)
   const { code, path = '', message, details } = parsed(text) ?? { code: 'ERR_LIMBECK_INTERNAL', message: text }
   const [, key, keys] = /^unknown key (\S+); the keys are (.+)$/.exec(message) ?? []
-  const said = keys === undefined ? message : unknownKey(key!, keys.split(', '))
+  const said = keys === undefined ? withSuggestion(message) : unknownKey(key!, keys.split(', '))
   return new LimbeckError(code, place(path), said, details == null ? {} : { text: details })
+}
+
+/** Adds the most similar name to a message about a name that is none of several. */
+function withSuggestion(message: string): string {
+  const [, names, name] = /^expected one of (.+), got (\w+)$/.exec(message) ?? []
+  const suggestion = names === undefined ? undefined : suggest(name!, names.split(', '))
+  return suggestion === undefined ? message : `${message}; did you mean ${suggestion}?`
 }
 
 function parsed(text: string): NativeText | undefined {

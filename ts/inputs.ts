@@ -1,8 +1,9 @@
 /** Converts the caller's inputs to arrays for the native side: numbers, bytes, ids, rows as objects. */
 import { bytes, floats, holdsIntegers, isFlat, kindOfArray, matrix, naturals, raggedRows, type Numbers } from './arrays.js'
 import type { Meaning } from './meaning.js'
+import { LimbeckError } from './errors.js'
 import type { Buffers, ColumnsJson } from './native/contract.js'
-import { plain, refuse, refuseData, texts, whole, words } from './read.js'
+import { plain, refuse, refuseData, show, texts, whole, words } from './read.js'
 
 export type { Numbers } from './arrays.js'
 
@@ -65,6 +66,10 @@ export function inputsOf(inputs: unknown, meaning: Meaning, buffers: Buffers): C
     }
   }
   if (Array.isArray(inputs) && isRecord(inputs[0])) return recordsOf(path, inputs, meaning, buffers)
+  if (Array.isArray(inputs) && typeof inputs[0] === 'string' && meaning.shape === undefined) {
+    const message = `expected a list of ${meaning.ids === undefined ? 'numbers' : 'ids'}, got ${show(inputs[0])}; pass texts as { texts: […] } with a tokenizer`
+    throw new LimbeckError('ERR_LIMBECK_INVALID_DATA', `${path}[0]`, message)
+  }
   if (kind !== undefined || (Array.isArray(inputs) && isFlat(inputs))) {
     const integers = kind !== undefined && holdsIntegers(inputs)
     if (meaning.ids === undefined) {
@@ -90,12 +95,17 @@ export function inputsOf(inputs: unknown, meaning: Meaning, buffers: Buffers): C
       if (odd >= 0) refuseData(`${path}[${odd}]`, `${length} ids`, offsets[odd + 1]! - offsets[odd]!)
       return { inputs: { ids: { length } } }
     }
-    const { values, width } = matrix(path, inputs)
+    const { values, width } = matrix(path, inputs, meaning.shape === undefined)
     buffers.f32 = values
     return { inputs: { f32: { shape: shapeOf(path, width, meaning) } } }
   }
   if (isRecord(inputs) && 'width' in inputs) return namedOf(path, inputs, meaning, buffers)
-  const own = plain(path, inputs, ['values', 'offsets', 'weights'])
+  const given = plain(path, inputs)
+  if (Object.keys(given).length === 0) refuseData(path, 'an array of rows, or { values, offsets }', words('an empty object'))
+  if (!('values' in given) && Object.values(given).every(value => typeof value === 'number')) {
+    throw new LimbeckError('ERR_LIMBECK_INVALID_DATA', path, 'expected an array of rows, got one row as an object; pass [{ … }]')
+  }
+  const own = plain(path, given, ['values', 'offsets', 'weights'])
   if (meaning.shape !== undefined) refuseData(path, `rows of shape ${meaning.shape.join(' × ')}`, words('rows with different numbers of ids'))
   if (meaning.ids?.length !== undefined) refuseData(path, `rows of ${meaning.ids.length} ids, one after the other`, words('rows with different numbers of ids'))
   buffers.ids = naturals(`${path}.values`, own.values)

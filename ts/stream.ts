@@ -1,6 +1,6 @@
 /** Batches from an async iterable, read at most two ahead of the trainer. */
 import { setTimeout as later } from 'node:timers/promises'
-import { reading, refuse } from './read.js'
+import { reading, refuse, show } from './read.js'
 import { type Columns, columnPath, packColumns } from './columns.js'
 import type { Meaning } from './meaning.js'
 import { awaiting, calling, LimbeckError } from './errors.js'
@@ -155,7 +155,11 @@ function gate(): Gate {
 
 function packed(batch: unknown, meaning: Meaning, count: number) {
   try {
-    return reading('columns', () => packColumns(batch, meaning))
+    return reading('columns', () => {
+      if (typeof batch === 'object' && batch !== null && !Array.isArray(batch) && !ArrayBuffer.isView(batch)) return packColumns(batch, meaning)
+      const message = `expected a batch { inputs, labels }, got ${show(batch)}; for arrays of all rows, use Dataset.from({ inputs, labels })`
+      throw new LimbeckError('ERR_LIMBECK_INVALID_CONFIG', 'columns', message)
+    })
   } catch (error) {
     if (!(error instanceof LimbeckError)) throw error
     const message = error.path === '' ? error.message : error.message.slice(error.path.length + 2)

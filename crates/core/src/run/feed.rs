@@ -90,6 +90,11 @@ impl Feed {
         Feed { source, accumulate, epoch: 0, used: 0, ended: false }
     }
 
+    /// The epoch of the last batch that was used; 0 before the first.
+    pub fn last_epoch(&self) -> u64 {
+        if self.used > 0 { self.epoch } else { self.epoch.saturating_sub(1) }
+    }
+
     /// Whether the end of an epoch is known: true for data sets.
     pub fn has_epochs(&self) -> bool {
         self.dataset().is_some()

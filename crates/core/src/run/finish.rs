@@ -79,10 +79,10 @@ impl Run {
         }
         let last = match last {
             // Checkpoints do not contain the last validation.
-            None if finished_before => Some((Done::none(self.feed.epoch), self.evaluate()?)),
+            None if finished_before => Some((Done::none(self.feed.last_epoch()), self.evaluate()?)),
             // The stream ended between two validations.
             None if self.validation.is_some() && self.members[0].kept.validated.0 != self.step => {
-                Some((Done::none(self.feed.epoch), self.validate()?))
+                Some((Done::none(self.feed.last_epoch()), self.validate()?))
             }
             last => last,
         };
@@ -99,7 +99,7 @@ impl Run {
         self.checkpoints.iter_mut().for_each(Checkpoints::release);
         let (done, validated) = match last {
             Some((done, validated)) => (done, validated),
-            None => (Done::none(self.feed.epoch), None),
+            None => (Done::none(self.feed.last_epoch()), None),
         };
         let mut report = self.report(&done, validated)?;
         let student = &self.members[0];
