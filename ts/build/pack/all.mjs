@@ -53,7 +53,7 @@ const { facade, commandLine } = await stageRoot(folder, names)
 const { filename, files } = pack(folder)
 const { version } = manifest()
 writeFileSync(path.join(out, 'packed.json'), `${JSON.stringify({ version, root: filename, platforms: packed }, null, 2)}\n`)
-lines.push(`limbeck  facade and types ${kilobytes(facade)} kB of 360, command line ${kilobytes(commandLine)} kB of 2000, ${files.length} files`)
+lines.push(`limbeck  facade and types ${kilobytes(facade)} kB of ${limits.facade / 1e3}, command line ${kilobytes(commandLine)} kB of 2000, ${files.length} files`)
 for (const line of lines) console.log(line)
 console.log(`${path.join(out, 'tarballs')}  ${packed.length + 1} packages of version ${version}`)
 
