@@ -251,9 +251,10 @@ test('a large model and large data do not block the event loop', async () => {
 }, 60_000)
 
 test("libuv's pool stays free while eight jobs train", async () => {
-  // Other programs may use the cores for a while, so one of six attempts must succeed.
+  // Jobs on libuv's own threads would block `fs` for seconds. On virtual machines the p99 of `fs.stat` varies between 0.1 and
+  // 3.3 ms from run to run. Other programs may use the cores for a while, so one of six attempts must succeed.
   const times: { idle: Delays; busy: Delays }[] = []
-  const free = ({ idle, busy }: { idle: Delays; busy: Delays }) => busy.stat <= 5 && busy.stat <= 10 * idle.stat
+  const free = ({ busy }: { busy: Delays }) => busy.stat <= 5
   do times.push(await delays('8', '3'))
   while (times.length < 6 && !times.some(free))
   expect(times).toSatisfy(() => times.some(free))
