@@ -2,6 +2,7 @@
 //! read.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use super::rename::{Place, Rename, original, place};
 use super::tensors::Tensors;
@@ -42,10 +43,9 @@ impl Assignment {
             }
         }
         for (ours, name) in tied {
-            if sorted.found.contains_key(&ours) {
-                sorted.unused.push(name);
-            } else {
-                sorted.found.insert(ours, name);
+            match sorted.found.entry(ours) {
+                Entry::Occupied(_) => sorted.unused.push(name),
+                Entry::Vacant(free) => drop(free.insert(name)),
             }
         }
         Ok(sorted)

@@ -260,7 +260,7 @@ fn check_tables(text: &str) -> Result<()> {
                 open.extend(entries.values());
                 let table = entries.get("precompiled_charsmap").and_then(Value::as_str);
                 let claimed = table.map_or(Some(0), claimed_bytes);
-                if !claimed.is_some_and(|claimed| claimed <= table.map_or(0, str::len)) {
+                if claimed.is_none_or(|claimed| claimed > table.map_or(0, str::len)) {
                     return Err(refused("a whole table in precompiled_charsmap, got a part of one".into()));
                 }
             }
