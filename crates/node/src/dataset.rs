@@ -14,6 +14,7 @@ use crate::buffers::{Buffers, TeacherJson, columns};
 use crate::calls::call;
 use crate::errors::{guarded, panic_point};
 use crate::external::{External, trim_after};
+use crate::made::{IntoObject, Made};
 use crate::reply::Reply;
 
 #[napi(custom_finalize)]
@@ -43,24 +44,12 @@ struct SplitJson {
     stratify: bool,
 }
 
-/// The data set in a promise; it becomes an object on the JavaScript thread.
-pub struct Made(Dataset);
+impl IntoObject for Dataset {
+    type Class = NativeDataset;
 
-impl napi::bindgen_prelude::TypeName for Made {
-    fn type_name() -> &'static str {
-        "NativeDataset"
-    }
-    fn value_type() -> napi::ValueType {
-        napi::ValueType::Object
-    }
-}
-
-impl napi::bindgen_prelude::ToNapiValue for Made {
-    unsafe fn to_napi_value(env: napi::sys::napi_env, made: Self) -> napi::Result<napi::sys::napi_value> {
-        let bytes = made.0.bytes() as u64;
-        let data = NativeDataset::of(&Env::from_raw(env), made.0, bytes);
-        // SAFETY: napi passed `env` to this call, on the thread of that environment.
-        unsafe { napi::bindgen_prelude::ToNapiValue::to_napi_value(env, data) }
+    fn object(self, env: &Env) -> NativeDataset {
+        let bytes = self.bytes() as u64;
+        NativeDataset::of(env, self, bytes)
     }
 }
 

@@ -16,6 +16,7 @@ mod external;
 mod handles;
 mod job;
 mod lifecycle;
+mod made;
 mod model;
 mod priority;
 mod queue;

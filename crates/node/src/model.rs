@@ -23,6 +23,7 @@ use crate::dataset::NativeDataset;
 use crate::errors::{guarded, panic_point};
 use crate::external::{External, trim_after};
 use crate::handles::Held;
+use crate::made::{IntoObject, Made};
 use crate::queue::{Lane, predict};
 use crate::reply::Reply;
 use crate::tokenizer::NativeTokenizer;
@@ -145,23 +146,11 @@ impl From<Prediction> for NativePrediction {
     }
 }
 
-/// The model in a promise; it becomes an object on the JavaScript thread.
-pub struct Made(Model);
+impl IntoObject for Model {
+    type Class = NativeModel;
 
-impl napi::bindgen_prelude::TypeName for Made {
-    fn type_name() -> &'static str {
-        "NativeModel"
-    }
-    fn value_type() -> napi::ValueType {
-        napi::ValueType::Object
-    }
-}
-
-impl napi::bindgen_prelude::ToNapiValue for Made {
-    unsafe fn to_napi_value(env: napi::sys::napi_env, made: Self) -> napi::Result<napi::sys::napi_value> {
-        let model = NativeModel::of(&Env::from_raw(env), made.0.into());
-        // SAFETY: napi passed `env` to this call, on the thread of that environment.
-        unsafe { napi::bindgen_prelude::ToNapiValue::to_napi_value(env, model) }
+    fn object(self, env: &Env) -> NativeModel {
+        NativeModel::of(env, self.into())
     }
 }
 

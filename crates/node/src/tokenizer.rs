@@ -13,6 +13,7 @@ use serde_json::json;
 use crate::calls::call;
 use crate::errors::{guarded, panic_point};
 use crate::external::External;
+use crate::made::{IntoObject, Made};
 use crate::reply::Reply;
 
 /// Cheap to share: calls that run keep the tokenizer.
@@ -38,23 +39,11 @@ impl From<Encoded> for EncodedTexts {
     }
 }
 
-/// The tokenizer in a promise; it becomes an object on the JavaScript thread.
-pub struct MadeTokenizer(Tokenizer);
+impl IntoObject for Tokenizer {
+    type Class = NativeTokenizer;
 
-impl napi::bindgen_prelude::TypeName for MadeTokenizer {
-    fn type_name() -> &'static str {
-        "NativeTokenizer"
-    }
-    fn value_type() -> napi::ValueType {
-        napi::ValueType::Object
-    }
-}
-
-impl napi::bindgen_prelude::ToNapiValue for MadeTokenizer {
-    unsafe fn to_napi_value(env: napi::sys::napi_env, made: Self) -> napi::Result<napi::sys::napi_value> {
-        let tokenizer = NativeTokenizer::of(&Env::from_raw(env), Arc::new(made.0));
-        // SAFETY: napi passed `env` to this call, on the thread of that environment.
-        unsafe { napi::bindgen_prelude::ToNapiValue::to_napi_value(env, tokenizer) }
+    fn object(self, env: &Env) -> NativeTokenizer {
+        NativeTokenizer::of(env, Arc::new(self))
     }
 }
 
@@ -76,7 +65,7 @@ impl NativeTokenizer {
     #[napi(catch_unwind, ts_return_type = "Promise<NativeTokenizer>")]
     pub fn load<'env>(env: &'env Env, path: String) -> napi::Result<Object<'env>> {
         let (reply, promise) = Reply::new(env)?;
-        call(reply, move |_| Tokenizer::load(&PathBuf::from(path)).map(MadeTokenizer));
+        call(reply, move |_| Tokenizer::load(&PathBuf::from(path)).map(Made));
         Ok(promise)
     }
 
@@ -93,7 +82,7 @@ impl NativeTokenizer {
     pub fn train<'env>(env: &'env Env, json: String, texts: Vec<String>) -> napi::Result<Object<'env>> {
         let options = guarded(|| parse::<TokenizerOptions>(&json))?;
         let (reply, promise) = Reply::new(env)?;
-        call(reply, move |pool| pool.enter(|| train(&options, &texts)).map(MadeTokenizer));
+        call(reply, move |pool| pool.enter(|| train(&options, &texts)).map(Made));
         Ok(promise)
     }
 
