@@ -261,9 +261,9 @@ fn a_file_and_its_folder_give_the_same_tokenizer() {
     let error = refused(Tokenizer::load(folder.path()));
     assert_eq!((error.code, error.path.ends_with("tokenizer.json")), (Code::Io, true));
     std::fs::write(folder.path().join("tokenizer.json"), file(|_| {})).unwrap();
-    let digest = Tokenizer::load(folder.path()).unwrap().digest();
-    assert_eq!(digest, Tokenizer::load(&folder.path().join("tokenizer.json")).unwrap().digest());
-    assert_eq!(digest.len(), 64);
+    let tokenizer = Tokenizer::load(folder.path()).unwrap();
+    assert_eq!(tokenizer.digest(), Tokenizer::load(&folder.path().join("tokenizer.json")).unwrap().digest());
+    assert_eq!(tokenizer.digest().len(), 64);
     std::fs::write(folder.path().join("other.json"), "{}").unwrap();
     let error = refused(Tokenizer::load(&folder.path().join("other.json")));
     assert_eq!((error.code, error.path.ends_with("other.json")), (Code::InvalidFile, true));

@@ -11,6 +11,7 @@
 use std::io::Read;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
+use std::sync::OnceLock;
 
 use serde_json::Value;
 use tokenizers::Encoding;
@@ -54,6 +55,8 @@ pub struct Tokenizer {
     vocabulary: usize,
     /// Special tokens that are added to every text.
     special: usize,
+    /// Of `text`, computed when it is first needed.
+    digest: OnceLock<String>,
 }
 
 /// The ids of the texts of one task, and the number of ids of each.
@@ -98,7 +101,7 @@ impl Tokenizer {
             Some(largest) => largest as usize + 1,
             None => return Err(refused("a vocabulary of at least one token, got none".into())),
         };
-        Ok(Tokenizer { special: added.len(), inner, text, vocabulary })
+        Ok(Tokenizer { special: added.len(), inner, text, vocabulary, digest: OnceLock::new() })
     }
 
     /// The content of `tokenizer.json`. Equal tokenizers can have different texts, but a text gives the same tokenizer.
@@ -117,8 +120,8 @@ impl Tokenizer {
     }
 
     /// SHA-256 of the file without truncation, padding and dropout: 64 hexadecimal digits.
-    pub fn digest(&self) -> String {
-        digest::of(self.text.as_bytes())
+    pub fn digest(&self) -> &str {
+        self.digest.get_or_init(|| digest::of(self.text.as_bytes()))
     }
 
     /// Approximate memory in bytes.
